@@ -1,0 +1,1 @@
+"""The read API over the state in Redis."""

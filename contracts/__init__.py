@@ -1,0 +1,1 @@
+"""What producers, stream, models and API share: events, partitions, keys, state blobs, settings."""

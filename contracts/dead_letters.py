@@ -1,0 +1,64 @@
+"""The dead letter: what could not become an event, with its bytes, its place and the reason."""
+
+import base64
+from typing import Any, NamedTuple
+
+import orjson
+
+
+class DeadLetter(NamedTuple):
+    """A refused record. `offset` is a Kafka offset, or the row number when `topic` names a file."""
+
+    code: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    rejected_ms: int
+
+    @property
+    def letter_id(self) -> str:
+        """The same for every copy of this letter, so that readers can drop repeats."""
+        return f"{self.topic}-{self.partition}-{self.offset}"
+
+
+def encode_dead_letter(letter: DeadLetter) -> bytes:
+    """The letter as JSON; original bytes are base64, for they may be anything."""
+    return orjson.dumps(
+        {
+            "letter_id": letter.letter_id,
+            "code": letter.code,
+            "detail": letter.detail,
+            "topic": letter.topic,
+            "partition": letter.partition,
+            "offset": letter.offset,
+            "key_base64": _to_base64(letter.key),
+            "value_base64": _to_base64(letter.value),
+            "rejected_ms": letter.rejected_ms,
+        }
+    )
+
+
+def decode_dead_letter(raw: bytes) -> DeadLetter:
+    """The letter in `raw`; raises `ValueError` or `KeyError` if `encode_dead_letter` did not write it."""
+    fields: dict[str, Any] = orjson.loads(raw)
+    return DeadLetter(
+        code=fields["code"],
+        detail=fields["detail"],
+        topic=fields["topic"],
+        partition=fields["partition"],
+        offset=fields["offset"],
+        key=_from_base64(fields["key_base64"]),
+        value=_from_base64(fields["value_base64"]),
+        rejected_ms=fields["rejected_ms"],
+    )
+
+
+def _to_base64(raw: bytes | None) -> str | None:
+    return None if raw is None else base64.b64encode(raw).decode()
+
+
+def _from_base64(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)

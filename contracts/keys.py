@@ -1,0 +1,109 @@
+"""Every Redis key, its type, its lifetime, and the buckets and field names inside."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from contracts.partitioning import hash_tags, partition_of
+
+Grain = Literal["minute", "hour", "day"]
+
+GRAIN_MS: dict[Grain, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+"""Width of a bucket; buckets start at multiples of it since the epoch (UTC)."""
+
+TREND_LANDMARK_MS = 86_400_000
+"""Trending scores are kept per day, each relative to its start (forward decay)."""
+
+
+class Metric:
+    """Short field names inside buckets. In product buckets a field is `<metric>:<product_id>`."""
+
+    VIEWS = "v"
+    FAVORITES = "f"
+    CARTS = "c"
+    REMOVES = "x"
+    PURCHASES = "p"
+    UNITS = "u"
+    REVENUE = "m."
+    """Followed by the currency: `m.EUR`. Minor units."""
+
+    # Shop buckets only.
+    ORDERS = "o"
+    SESSIONS = "s"
+    SESSIONS_VIEWED = "sv"
+    SESSIONS_CARTED = "sc"
+    SESSIONS_BOUGHT = "sp"
+    SESSIONS_ENDED = "se"
+    """Counted in the bucket of the end; the four above in the bucket of the start."""
+    CARTS_ABANDONED = "ca"
+    """Sessions that ended without a purchase, something carted and the cart not empty; bucket of the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names of one installation. All keys of partition `p` carry one hash tag, so they share a slot."""
+
+    namespace: str
+    partitions: int
+
+    def prefix(self, p: int) -> str:
+        """What every key of partition `p` starts with."""
+        return f"{self.namespace}:{{{hash_tags(self.partitions)[p]}}}:"
+
+    def meta(self, p: int) -> str:
+        """Hash: `epoch`, `off:<topic>` (next offset), `max_event_ms`, counters. Never expires."""
+        return self.prefix(p) + "meta"
+
+    def visitor(self, user_id: str) -> str:
+        """String: the visitor's state blob (`contracts.visitor`), in the partition that owns the visitor."""
+        return self.visitor_in(partition_of(user_id, self.partitions), user_id)
+
+    def visitor_in(self, p: int, user_id: str) -> str:
+        """The same key where the partition is known."""
+        return f"{self.prefix(p)}v:{user_id}"
+
+    def product_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
+        """Hash: `<metric>:<product_id>` to a count, for events of this partition in this bucket."""
+        return f"{self.prefix(p)}d:{grain}:{start_ms}"
+
+    def shop_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
+        """Hash: `<metric>` to a count, all products together."""
+        return f"{self.prefix(p)}s:{grain}:{start_ms}"
+
+    def active(self, p: int) -> str:
+        """Sorted set: visitor to the time of the last event, trimmed to the last session gap."""
+        return self.prefix(p) + "active"
+
+    def due(self, p: int) -> str:
+        """Sorted set: visitor to the event time at which the session may have ended."""
+        return self.prefix(p) + "due"
+
+    def trend(self, p: int, landmark_ms: int) -> str:
+        """Sorted set: product to its decayed score relative to `landmark_ms`."""
+        return f"{self.prefix(p)}t:{landmark_ms}"
+
+    def outbox(self, p: int) -> str:
+        """Stream: what must be published, in commit order, until the relay has published it."""
+        return self.prefix(p) + "outbox"
+
+    def currencies(self, p: int) -> str:
+        """Set: currencies seen in purchases."""
+        return self.prefix(p) + "currencies"
+
+    def worker(self, worker_id: str) -> str:
+        """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
+        return f"{self.namespace}:worker:{worker_id}"
+
+    def workers(self) -> str:
+        """Sorted set: worker ids to the time of their last heartbeat, in ms."""
+        return f"{self.namespace}:workers"
+
+
+def bucket_start(at_ms: int, grain: Grain) -> int:
+    """Start of the bucket that holds `at_ms`."""
+    return at_ms - at_ms % GRAIN_MS[grain]
+
+
+def bucket_starts(from_ms: int, to_ms: int, grain: Grain) -> Iterator[int]:
+    """Starts of the buckets that overlap `[from_ms, to_ms)`."""
+    return iter(range(bucket_start(from_ms, grain), to_ms, GRAIN_MS[grain]))

@@ -1,0 +1,69 @@
+"""Every setting of Storepulse, once, typed, with its unit in its name."""
+
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.currencies import MINOR_DIGITS
+
+
+class Settings(BaseSettings):
+    """Effective settings; environment variables are the field names with the prefix `STOREPULSE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="STOREPULSE_", frozen=True, extra="forbid")
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, HOST:PORT[,HOST:PORT]")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis URL without password")
+    redis_password: SecretStr | None = Field(None, description="Redis password")
+    namespace: str = Field("sp", description="Prefix of every Redis key", pattern=r"^[a-zA-Z0-9_.-]{1,40}$")
+    group: str = Field("storepulse", description="Kafka consumer group of the workers")
+    topic_prefix: str = Field("", description="Prefix of every topic name", pattern=r"^[a-zA-Z0-9_.-]{0,80}$")
+    partitions: int = Field(12, ge=1, le=512, description="Partitions of each event topic")
+    replication: int = Field(1, ge=1, le=10, description="Replication factor of topics we create")
+
+    currency: str = Field("EUR", description="Currency of events that name none (ISO 4217)")
+    timezone: str = Field("UTC", description="Time zone of the shop; 'today' starts at its midnight")
+
+    idle_ms: int = Field(30 * 60_000, ge=1_000, description="A longer gap starts a new session (event time)")
+    disorder_ms: int = Field(60_000, ge=0, description="Allowed disorder: the watermark trails event time by it")
+    lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
+    merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
+
+    visitor_ttl_s: int = Field(7 * 86_400, ge=1, description="Visitor state expires this long after its last write")
+    minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of minute buckets")
+    hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")
+    day_ttl_s: int = Field(400 * 86_400, ge=86_400, description="Retention of day buckets")
+    trend_half_life_s: int = Field(30 * 60, ge=1, description="Half-life of a product's trending score")
+
+    cache_visitors: int = Field(50_000, ge=1, description="Visitor states a worker keeps in memory")
+    batch_events: int = Field(4_000, ge=1, description="Most events of one partition in one commit")
+    stall_s: float = Field(30.0, gt=0, description="Lag without progress for longer ends the worker")
+    session_timeout_s: float = Field(10.0, gt=0, description="Kafka group session timeout")
+    worker_port: int = Field(0, ge=0, le=65_535, description="Worker's /metrics port; 0 picks a free one")
+
+    api_host: str = Field("127.0.0.1", description="Address the API listens on")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
+
+    @field_validator("currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        if value not in MINOR_DIGITS:
+            raise ValueError(f"currency must be an ISO 4217 code, got {value!r}")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as exc:
+            raise ValueError(f"timezone must be an IANA name, got {value!r}") from exc
+        return value
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

@@ -1,0 +1,42 @@
+"""Topic names and which event goes to which topic."""
+
+from dataclasses import dataclass
+
+from contracts.events import EventType
+
+EVENT_TOPICS = ("view", "cart", "purchase")
+"""The co-partitioned event topics, keyed by `user_id`, in the order ties are merged."""
+
+_TOPIC_OF_TYPE = {
+    EventType.VIEW: "view",
+    EventType.FAVORITE: "view",
+    EventType.CART: "cart",
+    EventType.REMOVE_FROM_CART: "cart",
+    EventType.PURCHASE: "purchase",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Real topic names of one installation: a prefix before each of the plain names."""
+
+    prefix: str = ""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """The three event topics."""
+        return tuple(self.prefix + name for name in EVENT_TOPICS)
+
+    @property
+    def rejected(self) -> str:
+        """Dead letters."""
+        return f"{self.prefix}rejected"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every topic we create."""
+        return (*self.events, self.rejected)
+
+    def of(self, event_type: EventType) -> str:
+        """The topic events of this type are sent to."""
+        return self.prefix + _TOPIC_OF_TYPE[event_type]

@@ -1,0 +1,1 @@
+"""Pure numeric models: arrays and plain values in, arrays and plain values out."""

@@ -1,0 +1,1 @@
+"""Running Storepulse: local stack, health checks, command line, chaos."""

@@ -1,0 +1,1 @@
+"""Senders of events: file replay and the simulated shop."""

@@ -1,0 +1,1 @@
+"""The stream: Kafka records in, session and demand state in Redis out."""
