@@ -19,7 +19,7 @@ ACTION_WEIGHTS: dict[EventType, float] = {
     EventType.REMOVE_FROM_CART: 0.0,
     EventType.PURCHASE: 8.0,
 }
-"""What one action says about interest in a product, in views. A remove takes nothing back: interest was there."""
+"""What one action says about interest in a product, in views. A remove takes nothing back."""
 
 
 def landmark_of(at_ms: int) -> int:
