@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of minute buckets")
     hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")
     day_ttl_s: int = Field(400 * 86_400, ge=86_400, description="Retention of day buckets")
-    trend_half_life_s: int = Field(30 * 60, ge=1, description="Half-life of a product's trending score")
+    trend_half_life_s: int = Field(30 * 60, ge=120, description="Half-life of a product's trending score")
 
     cache_visitors: int = Field(50_000, ge=1, description="Visitor states a worker keeps in memory")
     batch_events: int = Field(4_000, ge=1, description="Most events of one partition in one commit")
@@ -45,6 +45,7 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
+    durable: bool = Field(True, description="False where broker and Redis keep nothing; the live page says so")
 
     @field_validator("currency")
     @classmethod
