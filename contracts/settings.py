@@ -15,6 +15,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STOREPULSE_", frozen=True, extra="forbid")
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, HOST:PORT[,HOST:PORT]")
+    kafka_api: str = Field(
+        "",
+        description="Kafka protocol version to assume, as 2.3; empty: ask the broker",
+        pattern=r"^(\d+\.\d+)?$",
+    )
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis URL without password")
     redis_password: SecretStr | None = Field(None, description="Redis password")
     namespace: str = Field("sp", description="Prefix of every Redis key", pattern=r"^[a-zA-Z0-9_.-]{1,40}$")
@@ -27,11 +32,15 @@ class Settings(BaseSettings):
     timezone: str = Field("UTC", description="Time zone of the shop; 'today' starts at its midnight")
 
     idle_ms: int = Field(30 * 60_000, ge=1_000, description="A longer gap starts a new session (event time)")
-    disorder_ms: int = Field(60_000, ge=0, description="Allowed disorder: the watermark trails event time by it")
+    disorder_ms: int = Field(
+        60_000, ge=0, description="Allowed disorder: the watermark trails event time by it"
+    )
     lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
     merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
 
-    visitor_ttl_s: int = Field(7 * 86_400, ge=1, description="Visitor state expires this long after its last write")
+    visitor_ttl_s: int = Field(
+        7 * 86_400, ge=1, description="Visitor state expires this long after its last write"
+    )
     minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of minute buckets")
     hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")
     day_ttl_s: int = Field(400 * 86_400, ge=86_400, description="Retention of day buckets")
@@ -45,7 +54,20 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
-    durable: bool = Field(True, description="False where broker and Redis keep nothing; the live page says so")
+    durable: bool = Field(
+        True, description="False where broker and Redis keep nothing; the live page says so"
+    )
+
+    @property
+    def kafka_api_version(self) -> tuple[int, int] | None:
+        """`kafka_api` as kafka-python's `api_version` takes it; None lets the client ask the broker.
+
+        The embedded broker needs `(2, 3)`: kafka-python cannot read its answer to newer version requests.
+        """
+        if not self.kafka_api:
+            return None
+        major, minor = self.kafka_api.split(".")
+        return int(major), int(minor)
 
     @field_validator("currency")
     @classmethod

@@ -1,0 +1,116 @@
+"""The topics of one installation: created once, and checked to be co-partitioned."""
+
+import logging
+import time
+
+from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from contracts.settings import Settings
+from contracts.topics import Topics
+
+RETENTION_MS = 7 * 86_400_000
+"""As long as visitor state lives: whatever Redis may have to replay is still there."""
+
+REJECTED_RETENTION_MS = 30 * 86_400_000
+
+_log = logging.getLogger(__name__)
+
+
+class TopicsError(RuntimeError):
+    """The topics cannot be used as they are; the message says which and why."""
+
+
+def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: float = 30.0) -> int:
+    """Create the topics that are missing and return the partition count of the event topics.
+
+    An existing count wins over `settings.partitions`. The embedded broker has no admin part: it makes topics
+    when a producer asks about them. Raises `TopicsError` when the event topics differ in their counts, a topic
+    cannot be made, or no broker answers.
+    """
+    topics = Topics(settings.topic_prefix)
+    try:
+        if embedded:
+            return check_counts(_touch(settings, topics))
+        with open_admin(settings) as admin:
+            _create_missing(admin, topics, settings)
+            return _await_counts(admin, topics, timeout_s)
+    except KafkaError as exc:
+        raise TopicsError(f"the topics on {settings.bootstrap} could not be made or read: {exc}") from exc
+
+
+def open_admin(settings: Settings) -> KafkaAdminClient:
+    """A connected admin client, to be used as a context manager; raises `KafkaError` if no broker answers."""
+    return KafkaAdminClient(
+        bootstrap_servers=settings.bootstrap,
+        api_version=settings.kafka_api_version,
+        request_timeout_ms=10_000,
+        bootstrap_timeout_ms=10_000,
+    )
+
+
+def partition_counts(admin: KafkaAdminClient, names: tuple[str, ...]) -> dict[str, int]:
+    """Partitions per topic, of those topics that exist with a leader for each partition."""
+    found = {}
+    for topic in admin.describe_topics(list(names)):
+        parts = topic["partitions"]
+        if not topic["error_code"] and parts and all(part["leader_id"] >= 0 for part in parts):
+            found[topic["name"]] = len(parts)
+    return found
+
+
+def check_counts(counts: dict[str, int]) -> int:
+    """The one partition count of the event topics; raises `TopicsError` when they differ."""
+    if len(set(counts.values())) != 1:
+        listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
+        raise TopicsError(f"the event topics must have equal partition counts, found {listed}")
+    return next(iter(counts.values()))
+
+
+def delete_topics(settings: Settings) -> None:
+    """Delete every topic of the installation that exists."""
+    with open_admin(settings) as admin:
+        existing = set(admin.list_topics()) & set(Topics(settings.topic_prefix).all)
+        if existing:
+            admin.delete_topics(sorted(existing))
+
+
+def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings) -> None:
+    existing = set(admin.list_topics())
+    counts = partition_counts(admin, tuple(existing & set(topics.events)))
+    partitions = check_counts(counts) if counts else settings.partitions
+    for name in topics.all:
+        if name in existing:
+            continue
+        rejected = name == topics.rejected
+        spec = {
+            "num_partitions": 1 if rejected else partitions,
+            "replication_factor": settings.replication,
+            "configs": {"retention.ms": str(REJECTED_RETENTION_MS if rejected else RETENTION_MS)},
+        }
+        try:
+            admin.create_topics({name: spec})
+        except TopicAlreadyExistsError:
+            _log.info("topic %s was created by another process", name)
+
+
+def _touch(settings: Settings, topics: Topics) -> dict[str, int]:
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, api_version=settings.kafka_api_version)
+    try:
+        counts = {name: len(producer.partitions_for(name)) for name in topics.all}
+    finally:
+        producer.close()
+    return {name: counts[name] for name in topics.events}
+
+
+def _await_counts(admin: KafkaAdminClient, topics: Topics, timeout_s: float) -> int:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        counts = partition_counts(admin, topics.all)
+        missing = sorted(set(topics.all) - counts.keys())
+        if not missing:
+            return check_counts({name: counts[name] for name in topics.events})
+        if time.monotonic() > deadline:
+            raise TopicsError(f"topics without a leader after {timeout_s:.0f} s: {', '.join(missing)}")
+        time.sleep(0.1)
