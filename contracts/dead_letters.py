@@ -5,9 +5,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
+MAX_ORIGINAL_BYTES = 256 * 1024
+"""Longer keys and values are cut to this, so that a letter always fits into one Kafka record (1 MB).
+
+An event has at most `contracts.events.MAX_EVENT_BYTES`, so nothing that was cut can ever pass the contract.
+"""
+
 
 class DeadLetter(NamedTuple):
-    """A refused record. `offset` is a Kafka offset, or the row number when `topic` names a file."""
+    """A refused record. `offset` is a Kafka offset, or the row number (from 1) when `topic` names a file."""
 
     code: str
     detail: str
@@ -25,7 +31,7 @@ class DeadLetter(NamedTuple):
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:
-    """The letter as JSON; original bytes are base64, for they may be anything."""
+    """The letter as JSON; original bytes are base64, for they may be anything, and cut if very long."""
     return orjson.dumps(
         {
             "letter_id": letter.letter_id,
@@ -42,8 +48,13 @@ def encode_dead_letter(letter: DeadLetter) -> bytes:
 
 
 def decode_dead_letter(raw: bytes) -> DeadLetter:
-    """The letter in `raw`; raises `ValueError` or `KeyError` if `encode_dead_letter` did not write it."""
+    """The letter in `raw`; raises `ValueError` if `encode_dead_letter` did not write it."""
     fields: dict[str, Any] = orjson.loads(raw)
+    if type(fields) is not dict:
+        raise ValueError("a dead letter must be a JSON object")
+    for name, kinds in _KINDS.items():
+        if type(fields.get(name)) not in kinds:
+            raise ValueError(f"{name} of a dead letter must be {kinds[0].__name__}")
     return DeadLetter(
         code=fields["code"],
         detail=fields["detail"],
@@ -56,8 +67,20 @@ def decode_dead_letter(raw: bytes) -> DeadLetter:
     )
 
 
+_KINDS: dict[str, tuple[type, ...]] = {
+    "code": (str,),
+    "detail": (str,),
+    "topic": (str,),
+    "partition": (int,),
+    "offset": (int,),
+    "key_base64": (str, type(None)),
+    "value_base64": (str, type(None)),
+    "rejected_ms": (int,),
+}
+
+
 def _to_base64(raw: bytes | None) -> str | None:
-    return None if raw is None else base64.b64encode(raw).decode()
+    return None if raw is None else base64.b64encode(raw[:MAX_ORIGINAL_BYTES]).decode()
 
 
 def _from_base64(text: str | None) -> bytes | None:

@@ -1,0 +1,104 @@
+"""Checks of single fields: identifiers, texts and times, each with the code of the rule it enforces."""
+
+import re
+from datetime import UTC, datetime
+
+MAX_ID_CHARS = 128
+MAX_TEXT_CHARS = 256
+MAX_AHEAD_MS = 5 * 60_000
+"""An event may be this far ahead of the clock of whoever received it; more is refused."""
+EARLIEST_MS = 946_684_800_000
+"""2000-01-01; an integer below it is usually epoch seconds sent as milliseconds."""
+
+
+class InvalidEvent(ValueError):  # names the state of the event, as the dead-letter codes do
+    """Bytes that are not an event of the contract; `code` is `field.rule` and stable."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+
+
+def identifier(field: str, value: object) -> str:
+    """An id: a string of 1 to `MAX_ID_CHARS` characters, or an integer; raises `InvalidEvent`."""
+    if type(value) is int:  # shops number products and customers; a boolean has another type
+        value = str(value)
+    if type(value) is not str:
+        rule = "missing" if value is None else "not_string"
+        raise InvalidEvent(f"{field}.{rule}", f"{field} must be a string, got {kind_of(value)}")
+    if not value or value.isspace():
+        raise InvalidEvent(f"{field}.blank", f"{field} must not be blank")
+    if len(value) > MAX_ID_CHARS:
+        raise InvalidEvent(
+            f"{field}.too_long", f"{field} must have at most {MAX_ID_CHARS} characters, got {len(value)}"
+        )
+    if not value.isprintable() and _CONTROL.search(value):
+        raise InvalidEvent(f"{field}.control_characters", f"{field} must hold no control characters")
+    return value
+
+
+def text(field: str, value: object) -> str | None:
+    """A text of at most `MAX_TEXT_CHARS` characters; `None` if it is empty. Raises `InvalidEvent`."""
+    if type(value) is int:
+        value = str(value)
+    if type(value) is not str:
+        raise InvalidEvent(f"{field}.not_string", f"{field} must be a string, got {kind_of(value)}")
+    if len(value) > MAX_TEXT_CHARS:
+        raise InvalidEvent(
+            f"{field}.too_long", f"{field} must have at most {MAX_TEXT_CHARS} characters, got {len(value)}"
+        )
+    if not value.isprintable() and _CONTROL.search(value):
+        raise InvalidEvent(f"{field}.control_characters", f"{field} must hold no control characters")
+    return value or None
+
+
+def parse_time(value: object) -> int:
+    """Epoch milliseconds of an RFC 3339 time with an offset; raises `InvalidEvent`."""
+    if value is None:
+        raise InvalidEvent("event_time.missing", "event_time is required")
+    if type(value) is not str:
+        raise InvalidEvent(
+            "event_time.not_time", f"event_time must be epoch milliseconds or RFC 3339, got {kind_of(value)}"
+        )
+    try:
+        if not _RFC3339.fullmatch(value):  # fromisoformat also takes week dates, basic format, any separator
+            raise ValueError(value)
+        moment = datetime.fromisoformat(value.upper())
+    except ValueError:
+        raise InvalidEvent(
+            "event_time.not_time", "event_time must be epoch milliseconds or RFC 3339"
+        ) from None
+    if moment.tzinfo is None:
+        raise InvalidEvent(
+            "event_time.naive", "event_time must carry an offset from UTC, such as Z or +02:00"
+        )
+    try:
+        since_epoch = moment - _EPOCH
+    except OverflowError:
+        raise InvalidEvent("event_time.too_early", "event_time is before 2000") from None
+    return since_epoch.days * 86_400_000 + since_epoch.seconds * 1_000 + since_epoch.microseconds // 1_000
+
+
+def time_out_of_range(time_ms: int, received_ms: int) -> InvalidEvent:
+    """The refusal of a time before 2000 or too far ahead of when it was received."""
+    if time_ms < EARLIEST_MS:
+        return InvalidEvent(
+            "event_time.too_early",
+            "event_time is before 2000; an integer must be epoch milliseconds, not seconds",
+        )
+    ahead_s = (time_ms - received_ms) // 1_000
+    return InvalidEvent("event_time.in_future", f"event_time is {ahead_s} s ahead of when it was received")
+
+
+def kind_of(value: object) -> str:
+    """The JSON kind of a value: enough to find the mistake, and no visitor's words in logs and answers."""
+    names = {dict: "object", list: "array", str: "string", int: "integer", float: "number", bool: "boolean"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)
