@@ -1,0 +1,114 @@
+"""Fixtures every test may ask for: real Kafka, real Redis, and an installation of its own on them."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.settings import Settings
+from ops.broker import KafkaBroker
+from ops.child import StartError
+from ops.embedded_broker import KAFKA_API, EmbeddedBroker
+from ops.kafka_jars import JarsError
+from ops.redis_server import RedisServer
+from services import install, lack, uninstall, unique_settings
+
+MakeInstallation = Callable[..., Settings]
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of a real Apache Kafka: TEST_KAFKA_BOOTSTRAP, or one started for this session."""
+    given = os.environ.get("TEST_KAFKA_BOOTSTRAP")
+    if given:
+        yield given
+        return
+    broker = _started_kafka(tmp_path_factory.mktemp("kafka"))
+    yield broker.bootstrap
+    broker.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real Redis: TEST_REDIS_URL, or one started for this session."""
+    given = os.environ.get("TEST_REDIS_URL")
+    if given:
+        yield given
+        return
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server.url
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def embedded_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HOST:PORT of an embedded broker; its topics have 4 partitions, kafka-python needs api_version (2, 3)."""
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("embedded"))
+    broker.start()
+    yield broker.bootstrap
+    broker.stop()
+
+
+@pytest.fixture
+def private_kafka(tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A real Apache Kafka of this test alone, to be killed and restarted."""
+    broker = _started_kafka(tmp_path / "kafka")
+    yield broker
+    broker.kill()
+
+
+@pytest.fixture
+def private_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A durable Redis of this test alone, to be killed, restarted and restored."""
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def make_installation(kafka_bootstrap: str, redis_url: str) -> Iterator[MakeInstallation]:
+    """`make_installation(partitions=3, idle_ms=...)`: settings with topics created, removed after the test."""
+    made: list[Settings] = []
+
+    def make(**overrides: object) -> Settings:
+        made.append(install(unique_settings(kafka_bootstrap, redis_url, **overrides)))
+        return made[-1]
+
+    yield make
+    for settings in made:
+        uninstall(settings)
+
+
+@pytest.fixture
+def installation(make_installation: MakeInstallation, request: pytest.FixtureRequest) -> Settings:
+    """An installation on real Kafka and Redis: 12 partitions, or as many as an indirect parameter says."""
+    return make_installation(partitions=getattr(request, "param", 12))
+
+
+@pytest.fixture
+def embedded_installation(embedded_bootstrap: str, redis_url: str) -> Iterator[Settings]:
+    """An installation on the embedded broker: 4 partitions."""
+    settings = install(unique_settings(embedded_bootstrap, redis_url, kafka_api=KAFKA_API), embedded=True)
+    yield settings
+    uninstall(settings, topics=False)
+
+
+@pytest.fixture(scope="session")
+def shop_data() -> Path:
+    """The folder with the public data sets, from STOREPULSE_DATA; docs/data.md says where to get them."""
+    folder = Path(os.environ.get("STOREPULSE_DATA") or "no-such-folder")
+    if not folder.is_dir():
+        pytest.skip("STOREPULSE_DATA names no folder with the public data sets")
+    return folder
+
+
+def _started_kafka(folder: Path) -> KafkaBroker:
+    broker = KafkaBroker(folder)
+    try:
+        broker.start()
+    except (StartError, JarsError) as exc:
+        lack(f"no Apache Kafka for this test: {exc}")
+    return broker
