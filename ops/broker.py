@@ -15,7 +15,7 @@ from ops.ports import LOOPBACK, pick_port
 
 MIN_JAVA = 17
 SMALL_JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""Answers after about 3 s in about 340 MB. Only C1 compiles: give other options where throughput is measured."""
+"""Answers after about 3 s in about 340 MB. Only C1 compiles: not for measuring throughput."""
 
 _LOG4J = """\
 status = warn

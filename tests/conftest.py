@@ -44,7 +44,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def embedded_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """HOST:PORT of an embedded broker; its topics have 4 partitions, kafka-python needs api_version (2, 3)."""
+    """HOST:PORT of an embedded broker: 4 partitions per topic, api_version (2, 3) for kafka-python."""
     broker = EmbeddedBroker(tmp_path_factory.mktemp("embedded"))
     broker.start()
     yield broker.bootstrap
@@ -70,7 +70,7 @@ def private_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def make_installation(kafka_bootstrap: str, redis_url: str) -> Iterator[MakeInstallation]:
-    """`make_installation(partitions=3, idle_ms=...)`: settings with topics created, removed after the test."""
+    """`make_installation(partitions=3, idle_ms=...)`: settings, with topics until the test ends."""
     made: list[Settings] = []
 
     def make(**overrides: object) -> Settings:

@@ -32,7 +32,7 @@ def lack(reason: str) -> NoReturn:
 
 
 def unique_settings(bootstrap: str, redis_url: str, **overrides: object) -> Settings:
-    """Settings of an installation of its own on shared services: namespace, topic prefix and group are unique."""
+    """Settings of an installation of its own: namespace, topic prefix and group are unique."""
     name = f"t{uuid.uuid4().hex[:10]}"
     fields: dict[str, object] = {
         "bootstrap": bootstrap,

@@ -27,13 +27,12 @@ from services import unique_settings, wait_until
 
 def read_values(bootstrap: str, topic: str, count: int, api: tuple[int, int] | None = None) -> list[bytes]:
     consumer = KafkaConsumer(
-        topic,
-        bootstrap_servers=bootstrap,
-        api_version=api,
-        auto_offset_reset="earliest",
-        consumer_timeout_ms=20_000,
+        bootstrap_servers=bootstrap, api_version=api, auto_offset_reset="earliest", consumer_timeout_ms=20_000
     )
     try:
+        # Subscribed only when connected: kafka-python 3.0.12 may otherwise never ask for the partitions.
+        consumer.topics()
+        consumer.subscribe([topic])
         return [next(consumer).value for _ in range(count)]
     finally:
         consumer.close()
@@ -140,7 +139,8 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         import sys, time
         from pathlib import Path
         from ops.child import Child
-        child = Child("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"], Path({str(tmp_path)!r}, "log"))
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        child = Child("sleeper", sleep, Path({str(tmp_path)!r}, "log"))
         child.start()
         print(child.pid, flush=True)
         time.sleep(600)
