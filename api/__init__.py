@@ -1,1 +1,1 @@
-"""The read API over the state in Redis."""
+"""Read API: live figures, trending products, visitors and product demand from Redis."""

@@ -1,0 +1,59 @@
+"""The ASGI application of the read API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from api.errors import install_errors
+from api.live import read_live
+from api.metrics import ApiMetrics
+from api.middleware import Boundary
+from api.reader import Reader, open_redis
+from api.routes import health, live, page, products, users
+from api.snapshot import Snapshot
+from api.trending import read_trending
+from contracts.settings import Settings
+
+PAGE_FOLDER = Path(__file__).parent / "page"
+_SNAPSHOT_AGE_S = 0.5
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for these settings; Redis is opened when it starts and closed when it ends.
+
+    The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        redis = open_redis(settings)
+        reader = Reader(redis, settings)
+        app.state.reader = reader
+        app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
+        app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
+        try:
+            yield
+        finally:
+            await redis.aclose()
+
+    app = FastAPI(
+        title="Storepulse",
+        description="Live sessions, carts and demand of a shop.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    metrics = ApiMetrics()
+    app.state.metrics = metrics
+    install_errors(app)
+    for routes in (live, users, products, health, page):
+        app.include_router(routes.router)
+    app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
+    app.add_middleware(Boundary, metrics=metrics)
+    return app

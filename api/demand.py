@@ -1,0 +1,119 @@
+"""Demand of one product over time."""
+
+import re
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from api import schemas
+from api.errors import InvalidQuery
+from api.intervals import Interval, to_datetime
+from api.reader import Counts, Reader, revenue_fields, revenue_of
+from api.stream_time import StreamTime
+from contracts.fields import EARLIEST_MS
+from contracts.keys import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
+
+MAX_BUCKETS = 1_500
+LATEST_MS = 4_102_444_800_000
+"""2100-01-01; an integer above it is usually epoch microseconds."""
+
+_DEFAULT_BUCKETS: dict[Grain, int] = {"minute": 60, "hour": 48, "day": 30}
+_METRICS = (
+    Metric.VIEWS,
+    Metric.FAVORITES,
+    Metric.CARTS,
+    Metric.REMOVES,
+    Metric.PURCHASES,
+    Metric.UNITS,
+)
+_EPOCH_MS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+class DemandQuery(NamedTuple):
+    """Which product, in which buckets, between which times."""
+
+    product_id: str
+    grain: Grain
+    interval: Interval
+
+
+async def read_demand(reader: Reader, query: DemandQuery, time: StreamTime) -> schemas.Demand:
+    """The answer of `/v1/products/{product_id}/demand`."""
+    grain = query.grain
+    starts = list(bucket_starts(*query.interval, grain))
+    metrics = (*_METRICS, *revenue_fields(await reader.currencies()))
+    counts = await reader.read_product(query.product_id, grain, starts, metrics)
+    settings = reader.settings
+    retention_s = {"minute": settings.minute_ttl_s, "hour": settings.hour_ttl_s, "day": settings.day_ttl_s}
+    return schemas.Demand(
+        as_of=to_datetime(time.as_of_ms),
+        mode=time.mode,
+        product_id=query.product_id,
+        grain=grain,
+        from_=to_datetime(starts[0]),
+        to=to_datetime(starts[-1] + GRAIN_MS[grain]),
+        retention_s=retention_s[grain],
+        buckets=[_bucket(start, bucket) for start, bucket in zip(starts, counts, strict=True)],
+    )
+
+
+def choose_interval(from_text: str | None, to_text: str | None, grain: Grain, as_of_ms: int) -> Interval:
+    """The interval asked for; whatever is not told is the grain's default span up to the running bucket.
+
+    Raises `InvalidQuery` for times that are none, an empty interval, or one of more than `MAX_BUCKETS`.
+    """
+    width_ms = GRAIN_MS[grain]
+    span_ms = _DEFAULT_BUCKETS[grain] * width_ms
+    from_ms = None if from_text is None else parse_time("from", from_text)
+    to_ms = None if to_text is None else parse_time("to", to_text)
+    if to_ms is None:
+        to_ms = bucket_start(as_of_ms, grain) + width_ms
+        if from_ms is not None and from_ms >= to_ms:
+            raise InvalidQuery("from", "in_future", "must lie before the end of the running bucket")
+    if from_ms is None:
+        from_ms = to_ms - span_ms
+    if from_ms >= to_ms:
+        raise InvalidQuery("to", "not_after_from", "must be later than from")
+    buckets = -(-(to_ms - bucket_start(from_ms, grain)) // width_ms)
+    if buckets > MAX_BUCKETS:
+        raise InvalidQuery(
+            "from", "too_many_buckets", f"must ask for at most {MAX_BUCKETS} {grain} buckets, got {buckets}"
+        )
+    return Interval(from_ms, to_ms)
+
+
+def parse_time(field: str, text: str) -> int:
+    """Epoch ms of epoch ms or RFC 3339 text; raises `InvalidQuery` naming `field`."""
+    at_ms = int(text) if _EPOCH_MS.fullmatch(text) else _parse_rfc3339(field, text)
+    if not EARLIEST_MS <= at_ms < LATEST_MS:
+        raise InvalidQuery(
+            field, "out_of_range", "must lie between 2000 and 2100; integers are epoch milliseconds"
+        )
+    return at_ms
+
+
+def _parse_rfc3339(field: str, text: str) -> int:
+    if "T" in text:
+        text = text.replace(" ", "+")  # a plus sign that was not percent-encoded arrives as a space
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidQuery(field, "not_time", "must be RFC 3339 or epoch milliseconds") from None
+    if moment.tzinfo is None:
+        raise InvalidQuery(field, "naive", "must carry an offset from UTC, such as Z or +02:00")
+    try:
+        return (moment - to_datetime(0)) // timedelta(milliseconds=1)
+    except OverflowError:
+        raise InvalidQuery(field, "out_of_range", "must lie between 2000 and 2100") from None
+
+
+def _bucket(start_ms: int, counts: Counts) -> schemas.DemandBucket:
+    return schemas.DemandBucket(
+        start=to_datetime(start_ms),
+        views=counts[Metric.VIEWS],
+        favorites=counts[Metric.FAVORITES],
+        carts=counts[Metric.CARTS],
+        removes=counts[Metric.REMOVES],
+        purchases=counts[Metric.PURCHASES],
+        units=counts[Metric.UNITS],
+        revenue=schemas.to_money(revenue_of(counts)),
+    )

@@ -1,0 +1,132 @@
+"""Errors as RFC 9457 `application/problem+json` with stable codes; nothing of the request is repeated."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+
+_log = logging.getLogger(__name__)
+
+_CODES = {404: "path.unknown", 405: "method.not_allowed"}
+_RULES = {
+    "missing": "missing",
+    "extra_forbidden": "unknown",
+    "int_parsing": "not_integer",
+    "greater_than_equal": "too_small",
+    "less_than_equal": "too_large",
+    "literal_error": "not_allowed",
+    "string_too_long": "too_long",
+    "string_too_short": "blank",
+}
+"""Our names for the rules of pydantic that the routes use."""
+
+
+class Problem(Exception):
+    """An answer that is an error; `code` is stable, `detail` is for people."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class InvalidQuery(ValueError):
+    """A parameter that breaks a rule; `detail` says what it must be, never what came."""
+
+    def __init__(self, field: str, rule: str, detail: str) -> None:
+        super().__init__(f"{field}.{rule}: {field} {detail}")
+        self.field = field
+        self.rule = rule
+        self.detail = detail
+
+
+def problem_response(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    errors: Sequence[dict[str, str]] = (),
+) -> JSONResponse:
+    """The problem document; `errors` names each broken rule of the request."""
+    document: dict[str, Any] = {
+        "type": f"urn:storepulse:problem:{code}",
+        "title": status.phrase,
+        "status": status.value,
+        "code": code,
+        "detail": detail,
+    }
+    if errors:
+        document["errors"] = list(errors)
+    return JSONResponse(
+        document,
+        status_code=status.value,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type="application/problem+json",
+    )
+
+
+def internal_problem() -> JSONResponse:
+    """The answer to a mistake of ours."""
+    return problem_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server made a mistake; its log says which"
+    )
+
+
+def install_errors(app: FastAPI) -> None:
+    """Makes every error of the app a problem document."""
+
+    @app.exception_handler(Problem)
+    async def _on_problem(_: Request, exc: Problem) -> JSONResponse:
+        return problem_response(exc.status, exc.code, exc.detail)
+
+    @app.exception_handler(InvalidQuery)
+    async def _on_invalid_query(_: Request, exc: InvalidQuery) -> JSONResponse:
+        return _invalid([{"field": exc.field, "rule": exc.rule, "detail": f"{exc.field} {exc.detail}"}])
+
+    @app.exception_handler(RequestValidationError)
+    async def _on_validation(_: Request, exc: RequestValidationError) -> JSONResponse:
+        return _invalid([_to_error(error) for error in exc.errors()])
+
+    @app.exception_handler(HTTPException)
+    async def _on_http(_: Request, exc: HTTPException) -> JSONResponse:
+        status = HTTPStatus(exc.status_code)
+        code = _CODES.get(exc.status_code, f"http.{exc.status_code}")
+        return problem_response(status, code, status.description, headers=dict(exc.headers or {}))
+
+    @app.exception_handler(RedisError)
+    async def _on_redis(_: Request, exc: RedisError) -> JSONResponse:
+        _log.warning("Redis did not answer: %s", exc)
+        return problem_response(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "redis.unavailable",
+            "the state store does not answer; try again",
+            headers={"Retry-After": "1"},
+        )
+
+
+def _invalid(errors: list[dict[str, str]]) -> JSONResponse:
+    first = errors[0]
+    return problem_response(
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"{first['field']}.{first['rule']}", first["detail"], errors=errors
+    )
+
+
+def _to_error(error: dict[str, Any]) -> dict[str, str]:
+    kind = error["type"]
+    if kind == "extra_forbidden":  # the parameter's name is the sender's text
+        return {
+            "field": "query",
+            "rule": "unknown",
+            "detail": "query has a parameter this path does not know",
+        }
+    field = str(error["loc"][-1])
+    detail = str(error["msg"]).removeprefix("Input ").removeprefix("String ")
+    return {"field": field, "rule": _RULES.get(kind, kind), "detail": f"{field} {detail}"}

@@ -1,0 +1,47 @@
+"""Whether the API can answer with live figures: each part it needs, and the worst of them."""
+
+import time
+
+from redis.exceptions import RedisError
+
+from api import schemas
+from api.reader import Reader, wall_clock_ms
+from contracts.heartbeat import Heartbeat
+
+SLOW_PING_MS = 250.0
+
+_ORDER: tuple[schemas.PartStatus, ...] = ("ok", "degraded", "down")
+
+
+async def check_readiness(reader: Reader) -> schemas.Readiness:
+    """The parts `redis` and `stream`; never raises because one of them is away."""
+    started = time.perf_counter()
+    try:
+        await reader.redis.ping()
+        ping_ms = (time.perf_counter() - started) * 1_000
+        workers = await reader.heartbeats(now_ms=wall_clock_ms())
+    except RedisError:
+        parts = {
+            "redis": schemas.Part(status="down", detail="does not answer"),
+            "stream": schemas.Part(status="down", detail="unknown while Redis does not answer"),
+        }
+    else:
+        parts = {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
+    worst = max((part.status for part in parts.values()), key=_ORDER.index)
+    return schemas.Readiness(status=worst, parts=parts)
+
+
+def judge_stream(workers: list[Heartbeat], partitions: int) -> schemas.Part:
+    """Down without a worker, degraded while some partition has none."""
+    if not workers:
+        return schemas.Part(status="down", detail="no worker was heard of in the last 10 s")
+    owned = {p for worker in workers for p in worker.partitions}
+    detail = (
+        f"{len(workers)} worker{'' if len(workers) == 1 else 's'}, {len(owned)} of {partitions} partitions"
+    )
+    return schemas.Part(status="ok" if len(owned) == partitions else "degraded", detail=detail)
+
+
+def _judge_redis(ping_ms: float) -> schemas.Part:
+    status: schemas.PartStatus = "ok" if ping_ms <= SLOW_PING_MS else "degraded"
+    return schemas.Part(status=status, detail=f"answered in {ping_ms:.1f} ms")

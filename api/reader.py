@@ -1,0 +1,148 @@
+"""Reads of Redis: one pipeline per question, and sums over partitions done where the data is."""
+
+import time
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from api.intervals import Cover
+from api.stream_time import PartitionMeta
+from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
+from contracts.keys import Grain, Keys, Metric
+from contracts.settings import Settings
+
+_META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost")
+_SUM_BUCKETS = files("api").joinpath("sum_buckets.lua").read_text()
+_READ_BUCKETS = files("api").joinpath("read_buckets.lua").read_text()
+
+Counts = dict[str, int]
+"""Field name of a bucket to its value."""
+
+
+def open_redis(settings: Settings) -> Redis:
+    """A client of the settings' Redis; it connects at the first command.
+
+    One quick retry outlives a Redis that was restarted between two requests; a Redis that stays away is
+    reported within about a second, not waited for.
+    """
+    password = settings.redis_password
+    return Redis.from_url(
+        settings.redis_url,
+        password=password.get_secret_value() if password else None,
+        socket_timeout=2.0,
+        socket_connect_timeout=1.0,
+        retry=Retry(ExponentialBackoff(cap=0.05, base=0.01), 1),
+    )
+
+
+def wall_clock_ms() -> int:
+    """Now, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class Reader:
+    """Questions to one installation's state. Every method raises `redis.RedisError` if Redis is away."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.redis = redis
+        self.settings = settings
+        self.keys = Keys(settings.namespace, settings.partitions)
+        self.partitions = range(settings.partitions)
+
+    async def metas(self) -> list[PartitionMeta]:
+        """What each partition says of itself, in the order of the partitions."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            pipe.hmget(self.keys.meta(p), list(_META_FIELDS))
+        return [_to_meta(values) for values in await pipe.execute()]
+
+    async def currencies(self) -> list[str]:
+        """Currencies seen in purchases, sorted."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            pipe.smembers(self.keys.currencies(p))
+        return sorted({code.decode() for codes in await pipe.execute() for code in codes})
+
+    async def heartbeats(self, *, now_ms: int) -> list[Heartbeat]:
+        """Workers that were heard of within `HEARTBEAT_TTL_S`, by their ids."""
+        since_ms = now_ms - HEARTBEAT_TTL_S * 1_000
+        ids: list[Any] = await self.redis.zrangebyscore(self.keys.workers(), since_ms, "+inf")
+        pipe = self.redis.pipeline(transaction=False)
+        for worker_id in sorted(ids):
+            pipe.hgetall(self.keys.worker(worker_id.decode()))
+        hashes = await pipe.execute() if ids else []
+        return [from_hash({k.decode(): v.decode() for k, v in fields.items()}) for fields in hashes if fields]
+
+    async def count_active(self, *, since_ms: int) -> int:
+        """Visitors whose last event is at `since_ms` or later."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            pipe.zcount(self.keys.active(p), since_ms, "+inf")
+        return sum(await pipe.execute())
+
+    async def sum_shop(self, covers: Sequence[Cover], fields: Sequence[str]) -> list[Counts]:
+        """Per cover: the sums of the shop's fields over its buckets and all partitions."""
+        pipe = self.redis.pipeline(transaction=False)
+        for hours, minutes in covers:
+            for p in self.partitions:
+                keys = [self.keys.shop_bucket(p, "hour", start) for start in hours]
+                keys += [self.keys.shop_bucket(p, "minute", start) for start in minutes]
+                pipe.eval(_SUM_BUCKETS, len(keys), *keys, *fields)
+        replies = await pipe.execute()
+        n = len(self.partitions)
+        return [_sum_replies(fields, replies[i * n : (i + 1) * n]) for i in range(len(covers))]
+
+    async def read_shop(self, grain: Grain, starts: Sequence[int], fields: Sequence[str]) -> list[Counts]:
+        """Per bucket: the shop's fields summed over the partitions."""
+        names = [[self.keys.shop_bucket(p, grain, start) for start in starts] for p in self.partitions]
+        return await self._read(names, fields, fields)
+
+    async def read_product(
+        self, product_id: str, grain: Grain, starts: Sequence[int], metrics: Sequence[str]
+    ) -> list[Counts]:
+        """Per bucket: the product's metrics summed over the partitions."""
+        names = [[self.keys.product_bucket(p, grain, start) for start in starts] for p in self.partitions]
+        return await self._read(names, [f"{metric}:{product_id}" for metric in metrics], metrics)
+
+    async def visitor_blob(self, user_id: str) -> bytes | None:
+        """The visitor's state blob; None for a visitor Redis does not know."""
+        blob: Any = await self.redis.get(self.keys.visitor(user_id))
+        return None if blob is None else bytes(blob)
+
+    async def _read(
+        self, names: list[list[str]], stored_fields: Sequence[str], fields: Sequence[str]
+    ) -> list[Counts]:
+        pipe = self.redis.pipeline(transaction=False)
+        for keys in names:
+            pipe.eval(_READ_BUCKETS, len(keys), *keys, *stored_fields)
+        sums = [sum(values) for values in zip(*await pipe.execute(), strict=True)]
+        width = len(fields)
+        return [dict(zip(fields, sums[i : i + width], strict=True)) for i in range(0, len(sums), width)]
+
+
+def revenue_fields(currencies: Iterable[str]) -> list[str]:
+    """The revenue field of each currency."""
+    return [Metric.REVENUE + code for code in currencies]
+
+
+def revenue_of(counts: Counts) -> dict[str, int]:
+    """Currency to minor units, of the currencies with revenue in `counts`."""
+    start = len(Metric.REVENUE)
+    return {f[start:]: minor for f, minor in counts.items() if minor and f.startswith(Metric.REVENUE)}
+
+
+def _sum_replies(fields: Sequence[str], replies: list[list[int]]) -> Counts:
+    return dict(zip(fields, (sum(values) for values in zip(*replies, strict=True)), strict=True))
+
+
+def _to_meta(values: list[Any]) -> PartitionMeta:
+    max_event, broker, *counters = values
+    return PartitionMeta(
+        None if max_event is None else int(max_event),
+        None if broker is None else int(broker),
+        *(int(counter or 0) for counter in counters),
+    )

@@ -1,0 +1,52 @@
+"""What routes take from the application, and the parameters they share."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from api import schemas
+from api.errors import Problem
+from api.reader import Reader
+from api.snapshot import Snapshot
+from contracts.fields import InvalidEvent, identifier
+
+
+class NoQuery(BaseModel):
+    """A path that takes no parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+def _live(request: Request) -> Snapshot[schemas.Live]:
+    snapshot: Snapshot[schemas.Live] = request.app.state.live
+    return snapshot
+
+
+def _trending(request: Request) -> Snapshot[schemas.Trending]:
+    snapshot: Snapshot[schemas.Trending] = request.app.state.trending
+    return snapshot
+
+
+def forbid_store(response: Response) -> None:
+    """Answers are personal or stale within a second: no cache may keep them."""
+    response.headers["Cache-Control"] = "no-store"
+
+
+ReaderDep = Annotated[Reader, Depends(_reader)]
+LiveDep = Annotated[Snapshot[schemas.Live], Depends(_live)]
+TrendingDep = Annotated[Snapshot[schemas.Trending], Depends(_trending)]
+
+
+def check_identifier(field: str, value: str) -> str:
+    """The id as the event contract allows it; raises `Problem` that names field and rule."""
+    try:
+        return identifier(field, value)
+    except InvalidEvent as exc:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, exc.code, exc.detail) from exc

@@ -1,0 +1,33 @@
+"""`/v1/live` and `/v1/trending`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import schemas
+from api.routes.access import LiveDep, NoQuery, TrendingDep, forbid_store
+from api.trending import MAX_PRODUCTS
+
+router = APIRouter(prefix="/v1", tags=["live"], dependencies=[Depends(forbid_store)])
+
+
+class TrendingQuery(BaseModel):
+    """Parameters of `/v1/trending`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(10, ge=1, le=MAX_PRODUCTS, description="Most products to return")
+
+
+@router.get("/live")
+async def get_live(live: LiveDep, _: Annotated[NoQuery, Query()]) -> schemas.Live:
+    """Active visitors, events, funnel, sales and delay right now."""
+    return await live.get()
+
+
+@router.get("/trending")
+async def get_trending(trending: TrendingDep, query: Annotated[TrendingQuery, Query()]) -> schemas.Trending:
+    """Products of most recent interest, highest score first."""
+    answer = await trending.get()
+    return answer.model_copy(update={"products": answer.products[: query.limit]})
