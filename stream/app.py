@@ -1,0 +1,68 @@
+"""The Faust app: one agent on the three event topics that hands what the lane carries to the applier."""
+
+from pathlib import Path
+from typing import Any
+
+import faust
+from mode import CrashingSupervisor
+
+from contracts.settings import Settings
+from contracts.topics import Topics
+from stream.applier import Applier
+from stream.lane import LaneApp, LaneConsumer, Run
+
+
+def make_app(settings: Settings, state_folder: Path) -> LaneApp:
+    """The app without its agent; `state_folder` is for files Faust insists on (it keeps no state there)."""
+    app = LaneApp(
+        settings.group,
+        broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
+        datadir=str(state_folder),
+        key_serializer="raw",
+        value_serializer="raw",
+        web_enabled=False,
+        topic_allow_declare=False,  # `storepulse` creates topics, with equal partition counts
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=1 << 20,
+        broker_max_poll_records=5_000,
+        broker_commit_interval=1.0,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 3),
+        broker_request_timeout=max(40.0, settings.session_timeout_s + 10),
+        broker_rebalance_timeout=30.0,
+        broker_max_poll_interval=300.0,
+        stream_buffer_maxsize=16,  # carriers, not records
+        stream_wait_empty=True,
+        # With no standby replicas Faust gives partition p of the three topics to different workers; with one
+        # its own assignor keeps them together, and `replicas = 0` lets a new worker get partitions at all.
+        table_standby_replicas=1,
+    )
+    app.assignor.replicas = 0
+    return app
+
+
+def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
+    """Subscribe the app to the event topics; returns Faust's agent."""
+    topics = Topics(settings.topic_prefix)
+    channel = app.topic(*topics.events, key_serializer="raw", value_serializer="raw")
+
+    async def collect(stream: faust.Stream[Run]) -> None:
+        """Hand every run of records to the applier; waits while the applier has too much."""
+        async for event in stream.events():
+            tp, run = event.message.tp, event.value
+            consumer: LaneConsumer = app.consumer
+            if not consumer.is_stale(tp, run):
+                await applier.offer(tp.topic, tp.partition, run.records, run.high)
+
+    return app.agent(channel, name="collect", concurrency=1, supervisor_strategy=CrashingSupervisor)(collect)
+
+
+class ConsumerLog:
+    """The applier's `Log`, once the app has its consumer."""
+
+    def __init__(self, app: LaneApp) -> None:
+        self._app = app
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app.consumer, name)

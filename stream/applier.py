@@ -1,0 +1,373 @@
+"""The applier: buffers what the lane delivers and commits it, all ready partitions in one round."""
+
+import asyncio
+import builtins
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Protocol, TypeVar
+
+from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+
+from contracts.clock import watermark_of
+from contracts.settings import Settings
+from contracts.visitor import Visitor
+from stream.batch import Outcome, Rules, apply_batch, fire_deadlines
+from stream.commit import NO_OFFSET, Commit, Verdict
+from stream.metrics import Meter
+from stream.partition import TIMERS, Partition
+from stream.records import Record, read_records
+from stream.store import Store
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+TopicPartition = tuple[str, int]
+
+MAX_BUFFERED = 40_000
+"""Entries in memory beyond which the lane is not read further, unless a partition waits for one of its topics."""
+DUE_LIMIT = 500
+TICK_S = 0.5
+RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Fenced(RuntimeError):
+    """Another worker has claimed a partition this one believed to own: it must stop at once."""
+
+
+class Log(Protocol):
+    """The Kafka side of the applier."""
+
+    async def bounds(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """First offset kept and next offset to be written, per topic partition."""
+        ...
+
+    async def ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Next offset to be written, per topic partition."""
+        ...
+
+    async def move(self, tp: TopicPartition, offset: int) -> None:
+        """Go on reading at `offset`; what was read before from elsewhere is not delivered any more."""
+        ...
+
+    def note_applied(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Next offsets that are in the store now, for Kafka's own lag tools."""
+        ...
+
+
+class Applier:
+    """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
+
+    def __init__(
+        self, settings: Settings, topics: Sequence[str], store: Store, kafka: Log, meter: Meter
+    ) -> None:
+        self._settings = settings
+        self._topics = tuple(topics)
+        self._rules = Rules.of(settings)
+        self._store = store
+        self._kafka = kafka
+        self._meter = meter
+        self._claiming = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._space = asyncio.Event()
+        self._stopping = False
+        self._epochs: dict[int, int] = {}
+        self.partitions: dict[int, Partition] = {}
+
+    # -- assignment ------------------------------------------------------------------------------------
+
+    async def assign(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Claim the assigned partitions and give the offsets to read from; everything buffered is forgotten."""
+        numbers = sorted({partition for topic, partition in tps if topic in self._topics})
+        async with self._claiming:
+            self.partitions = {}
+            self._space.set()
+            positions = await self._claim(numbers)
+        log.info("claimed partitions %s", numbers)
+        return positions
+
+    def revoke(self, numbers: Iterable[int]) -> None:
+        """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
+        for number in numbers:
+            self.partitions.pop(number, None)
+        self._space.set()
+
+    async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
+        tps = [(topic, number) for number in numbers for topic in self._topics]
+        bounds = await self._kafka.bounds(tps)
+        floors = {number: self._epochs.get(number, 0) for number in numbers}
+        claims = await self._insist(lambda: self._store.claim(floors))
+        positions: dict[TopicPartition, int] = {}
+        for number, claim in claims.items():
+            self._epochs[number] = claim.epoch
+            part = Partition(number, self._topics, claim, now_s=time.monotonic())
+            for topic in self._topics:
+                start, end = bounds[topic, number]
+                positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
+                part.high[topic] = end
+            self.partitions[number] = part
+        return positions
+
+    def _position(self, part: Partition, topic: str, start: int, end: int) -> int:
+        """Where to read on: at the stored offset, or at the start of the log if that is not in it."""
+        stored = part.stored[topic]
+        if stored == NO_OFFSET:
+            return start
+        if stored < start:
+            part.lost += start - stored
+            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, start - stored)
+            return start
+        if stored > end:
+            log.warning("%s[%d]: log ends at %d before the stored offset %d: it was made anew, reading it from its start",
+                        topic, part.number, end, stored)  # fmt: skip
+            return start
+        return stored
+
+    # -- delivery --------------------------------------------------------------------------------------
+
+    async def offer(self, topic: str, number: int, records: Sequence[Record], high: int) -> None:
+        """Take a run of consecutive records of one topic partition; waits while too much is buffered."""
+        while self._full() and not self._stopping:
+            self._space.clear()
+            await self._space.wait()
+        part = self.partitions.get(number)
+        if part is None or not records:
+            return
+        expected = part.fetched[topic]
+        if records[0].offset < expected:
+            records = [record for record in records if record.offset >= expected]
+            if not records:
+                return
+        elif records[0].offset > expected and not await self._accept_gap(part, topic, records[0].offset):
+            return
+        part.buffers[topic].extend(
+            read_records(
+                records,
+                topic=topic,
+                partition=number,
+                default_currency=self._settings.currency,
+                now_ms=_now_ms(),
+            )
+        )
+        part.fetched[topic] = records[-1].offset + 1
+        part.high[topic] = max(high, part.fetched[topic])
+        self._wake.set()
+
+    def _full(self) -> bool:
+        buffered = sum(part.buffered for part in self.partitions.values())
+        if buffered < MAX_BUFFERED:
+            return False
+        return buffered >= 4 * MAX_BUFFERED or not any(p.waiting_since_s for p in self.partitions.values())
+
+    async def _accept_gap(self, part: Partition, topic: str, found: int) -> bool:
+        """Whether offsets before `found` are missing in the log itself, not only on the way here.
+
+        Records before the start of the log are lost. Others may be missing for compaction or transaction
+        markers: that is believed after they did not come a second time either.
+        """
+        expected = part.fetched[topic]
+        start, _ = (await self._kafka.bounds([(topic, part.number)]))[topic, part.number]
+        lost = max(0, min(start, found) - expected)
+        if lost:
+            part.lost += lost
+            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
+        elif (topic, expected) not in part.read_twice:
+            part.read_twice.add((topic, expected))
+            await self._kafka.move((topic, part.number), expected)
+            return False
+        return True
+
+    # -- rounds ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit rounds until `stop`; raises `Fenced` if this worker turns out to be a zombie."""
+        while not self._stopping:
+            try:
+                await asyncio.wait_for(self._wake.wait(), TICK_S)
+            except builtins.TimeoutError:
+                pass
+            self._wake.clear()
+            while await self._apply_round() and not self._stopping:
+                await asyncio.sleep(0)
+            await self._timer_round()
+
+    async def drain(self) -> None:
+        """Commit what is buffered, then stop."""
+        self._stopping = True
+        self._wake.set()
+        self._space.set()
+        while await self._apply_round():
+            pass
+
+    async def _apply_round(self) -> bool:
+        """Commit one batch of every partition that has one; False if there was nothing to do."""
+        await self._probe_ends()
+        taken = []
+        for part in self.partitions.values():
+            entries, offsets = part.take(self._settings.batch_events, self._awaited(part))
+            if entries:
+                taken.append((part, entries, offsets))
+        if not taken:
+            return False
+        states = await self._states(
+            [(part, {e.event.user_id for e in entries if e.event is not None}) for part, entries, _ in taken]
+        )
+        commits = []
+        for (part, entries, offsets), visitors in zip(taken, states, strict=True):
+            outcome = apply_batch(part.clock, entries, visitors, self._rules)
+            commits.append(self._commit_of(part, offsets, outcome))
+        await self._commit([part for part, _, _ in taken], commits)
+        now_ms = _now_ms()
+        for (_, entries, _), commit in zip(taken, commits, strict=True):
+            self._meter.count_batch(entries, commit.outcome, now_ms=now_ms)
+        self._space.set()
+        return True
+
+    async def _timer_round(self) -> None:
+        """Fire the deadlines that the watermark has passed."""
+        due_parts = [
+            part
+            for part in self.partitions.values()
+            if part.next_due_ms is not None and part.next_due_ms < self._watermark(part)
+        ]
+        if not due_parts:
+            return
+        due = await self._insist(lambda: self._store.due([part.number for part in due_parts], DUE_LIMIT))
+        fired: list[tuple[Partition, list[str]]] = []
+        for part in due_parts:
+            watermark_ms = self._watermark(part)
+            users = [user for user, at_ms in due[part.number] if at_ms < watermark_ms]
+            later = [at_ms for _, at_ms in due[part.number] if at_ms >= watermark_ms]
+            part.next_due_ms = later[0] if later else None
+            if len(users) == DUE_LIMIT:
+                part.next_due_ms = due[part.number][-1][1]
+                self._wake.set()
+            if users:
+                fired.append((part, users))
+        states = await self._states([(part, set(users)) for part, users in fired])
+        commits = []
+        for (part, users), visitors in zip(fired, states, strict=True):
+            outcome = fire_deadlines(part.clock, self._watermark(part), users, visitors, self._rules)
+            ticks = part.stored[TIMERS]
+            commits.append(self._commit_of(part, {TIMERS: (ticks, ticks + 1)}, outcome))
+        await self._commit([part for part, _ in fired], commits)
+
+    def _commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
+        return Commit(
+            part.number, part.epoch, offsets, outcome, self._watermark(part), _now_ms(), lost=part.lost
+        )
+
+    async def _commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> None:
+        if not commits:
+            return
+        verdicts = await self._insist(lambda: self._store.commit(commits))
+        behind: list[Partition] = []
+        for part, commit, verdict in zip(parts, commits, verdicts, strict=True):
+            self._meter.count_verdict(verdict)
+            if verdict in (Verdict.APPLIED, Verdict.REPEATED):
+                part.adopt(commit, now_s=time.monotonic(), cache_limit=self._cache_limit())
+                self._note_applied(part, commit)
+                if commit.outcome.letters:
+                    self._meter.outbox_filled(part.number)
+            elif self.partitions.get(part.number) is not part:
+                continue  # revoked or claimed anew while the commit was under way: its fate is the new owner's
+            elif verdict is Verdict.FENCED:
+                raise Fenced(f"partition {part.number} was claimed by another worker")
+            else:
+                log.warning(
+                    "partition %d: Redis answers %s, reading again from what it has", part.number, verdict
+                )
+                behind.append(part)
+        if behind:
+            await self._rewind(behind)
+
+    def _note_applied(self, part: Partition, commit: Commit) -> None:
+        if self.partitions.get(part.number) is part:
+            self._kafka.note_applied(
+                {(topic, part.number): end for topic, (_, end) in commit.offsets.items() if topic != TIMERS}
+            )
+
+    async def _rewind(self, parts: Sequence[Partition]) -> None:
+        """Redis has an older state than ours: claim again, drop what is cached and read from its offsets."""
+        async with self._claiming:
+            numbers = [part.number for part in parts if self.partitions.get(part.number) is part]
+            for number in numbers:
+                del self.partitions[number]
+            for tp, offset in (await self._claim(numbers)).items():
+                await self._kafka.move(tp, offset)
+
+    # -- parts of a round ------------------------------------------------------------------------------
+
+    def _watermark(self, part: Partition) -> int:
+        caught_up = not part.buffered and part.lag == 0
+        return watermark_of(*part.clock, self._settings.disorder_ms, now_ms=_now_ms(), caught_up=caught_up)
+
+    async def _probe_ends(self) -> None:
+        """Before a jump in event time, learn whether the empty topics of a partition are really at their end.
+
+        What a fetch left out is not known to exist until the next fetch. In live traffic event time moves by
+        milliseconds a round, so this costs nothing; in a fast replay it is one request a round.
+        """
+        wanted = [
+            (topic, part.number)
+            for part in self.partitions.values()
+            if part.buffered and part.span_ms() > self._settings.disorder_ms
+            for topic in part.empty_topics()
+        ]
+        if not wanted:
+            return
+        for (topic, number), end in (await self._kafka.ends(wanted)).items():
+            part = self.partitions.get(number)
+            if part is not None:
+                part.high[topic] = max(end, part.fetched[topic])
+
+    def _awaited(self, part: Partition) -> set[str]:
+        """Topics to wait for, or none once the wait has lasted too long."""
+        awaited = part.awaited_topics() if part.buffered else set()
+        if not awaited:
+            part.waiting_since_s = None
+            return awaited
+        now_s = time.monotonic()
+        if part.waiting_since_s is None:
+            part.waiting_since_s = now_s
+        if (now_s - part.waiting_since_s) * 1_000 < self._settings.merge_wait_ms:
+            return awaited
+        self._meter.merge_timeouts.inc()
+        return set()
+
+    async def _states(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:
+        """States of the visitors per partition, from the cache or from the store."""
+        found: list[dict[str, Visitor | None]] = []
+        missing: dict[int, list[str]] = {}
+        for part, users in wanted:
+            known: dict[str, Visitor | None] = dict(part.known(users))
+            unknown = [user for user in users if user not in known]
+            if unknown:
+                missing[part.number] = unknown
+            found.append(known)
+        if missing:
+            loaded = await self._insist(lambda: self._store.load(missing))
+            for (part, _), known in zip(wanted, found, strict=True):
+                if part.number in missing:
+                    known.update(zip(missing[part.number], loaded[part.number], strict=True))
+        return found
+
+    def _cache_limit(self) -> int:
+        return max(1, self._settings.cache_visitors // max(1, len(self.partitions)))
+
+    async def _insist(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Make a call to the store until it is answered; the watchdog ends a worker that waits too long."""
+        for attempt in count():
+            try:
+                return await call()
+            except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as exc:
+                self._meter.store_errors.inc()
+                if attempt == 0:
+                    log.warning("the state store does not answer, trying again: %s", exc)
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        raise AssertionError("count() does not end")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

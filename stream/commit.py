@@ -1,0 +1,126 @@
+"""The atomic commit: what one partition's batch writes, and what Redis says to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from contracts.dead_letters import encode_dead_letter
+from contracts.keys import TREND_LANDMARK_MS, Grain
+from contracts.settings import Settings
+from contracts.visitor import pack_visitor
+from stream.batch import Outcome
+from stream.demand import roll_up
+
+NO_OFFSET = -1
+"""Stored offset of a topic nothing was ever applied of."""
+
+
+class Verdict(StrEnum):
+    """Redis' answer to a commit. Only after the first two is the batch in Redis."""
+
+    APPLIED = "applied"
+    REPEATED = "repeated"
+    """These very offsets are stored already: an earlier try arrived although its answer did not."""
+    FENCED = "fenced"
+    """A newer owner has claimed the partition."""
+    BEHIND = "behind"
+    """The stored epoch is older than ours: Redis came back with an older state."""
+    GAP = "gap"
+    """The stored offsets are not those the batch starts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a partition's new owner finds: its epoch, next offsets per topic (`NO_OFFSET`: none) and clock."""
+
+    epoch: int
+    offsets: dict[str, int]
+    max_event_ms: int
+    broker_ms: int
+    next_due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One partition's batch, ready to be written.
+
+    `offsets` has, per topic with records in the batch, the stored next offset it starts from and the next
+    offset after it.
+    """
+
+    partition: int
+    epoch: int
+    offsets: Mapping[str, tuple[int, int]]
+    outcome: Outcome
+    watermark_ms: int
+    updated_ms: int
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Lifetimes of what a commit writes, in seconds, counted from the last write."""
+
+    visitor_s: int
+    buckets_s: dict[Grain, int]
+    active_ms: int
+    rejected_topic: str
+
+    @classmethod
+    def of(cls, settings: Settings, rejected_topic: str) -> "Retention":
+        """The lifetimes in the settings; buckets live long enough to take the latest events allowed."""
+        late_s = (settings.lateness_ms + settings.disorder_ms) // 1_000
+        grains: dict[Grain, int] = {
+            "minute": settings.minute_ttl_s + late_s,
+            "hour": settings.hour_ttl_s + late_s,
+            "day": settings.day_ttl_s + late_s,
+        }
+        return cls(settings.visitor_ttl_s, grains, settings.idle_ms, rejected_topic)
+
+
+def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
+    """The commit as the plain map that `commit.lua` reads: flat lists, in the order of its loops."""
+    outcome = commit.outcome
+    counters = dict(outcome.counters)
+    if commit.lost:
+        counters["lost"] = commit.lost
+    return {
+        "epoch": commit.epoch,
+        "offsets": [x for topic, (start, end) in commit.offsets.items() for x in (topic, start, end)],
+        "meta": [
+            "max_event_ms", outcome.clock.max_event_ms, "broker_ms", outcome.clock.broker_ms,
+            "watermark_ms", commit.watermark_ms, "updated_ms", commit.updated_ms,
+        ],
+        "counters": [x for item in counters.items() for x in item],
+        "visitor_ttl_s": retention.visitor_s,
+        "visitors": [x for user, visitor in outcome.visitors.items() for x in (user, pack_visitor(visitor))],
+        "buckets": _encode_buckets(outcome, retention),
+        "trend": [
+            x
+            for landmark_ms, scores in outcome.trend.items()
+            for x in (landmark_ms, 2 * TREND_LANDMARK_MS // 1_000 + retention.buckets_s["minute"], _flat(scores))
+        ],
+        "active": [x for user, visitor in outcome.visitors.items() for x in (user, visitor.head.last_ms)],
+        "active_from_ms": max(0, outcome.clock.max_event_ms - retention.active_ms),
+        "timers": [x for item in outcome.timers.items() for x in item],
+        "currencies": list(outcome.demand.currencies),
+        "outbox": [
+            x
+            for letter in outcome.letters
+            for x in (retention.rejected_topic, letter.key or b"", letter.letter_id, encode_dead_letter(letter))
+        ],
+    }  # fmt: skip
+
+
+def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
+    buckets: list[Any] = []
+    for kind, minutes in (("d", outcome.demand.products), ("s", outcome.demand.shop)):
+        for grain, start_ms, fields in roll_up(minutes):
+            if fields:
+                buckets += (f"{kind}:{grain}:{start_ms}", retention.buckets_s[grain], _flat(fields))
+    return buckets
+
+
+def _flat(mapping: Mapping[str, float]) -> list[Any]:
+    return [x for item in mapping.items() for x in item]

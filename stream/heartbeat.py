@@ -1,0 +1,60 @@
+"""The worker's heartbeat: once a second, its own figures into Redis."""
+
+import asyncio
+import logging
+import os
+import time
+
+import psutil
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
+from contracts.keys import Keys
+from stream.applier import Applier
+from stream.metrics import Meter
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+
+
+async def beat(
+    client: redis.Redis, keys: Keys, applier: Applier, meter: Meter, *, worker_id: str, port: int
+) -> None:
+    """Write heartbeats until cancelled; an unreachable Redis costs heartbeats, nothing else."""
+    process = psutil.Process()
+    while True:
+        now_ms = time.time_ns() // 1_000_000
+        events_per_s, p50_ms, p99_ms = meter.recent(now_ms=now_ms)
+        _set_gauges(applier, meter)
+        heartbeat = Heartbeat(
+            worker_id, now_ms, os.getpid(), events_per_s, p50_ms, p99_ms,
+            process.memory_info().rss, tuple(sorted(applier.partitions)), port,
+        )  # fmt: skip
+        try:
+            async with client.pipeline(transaction=True) as pipe:
+                pipe.hset(keys.worker(worker_id), mapping=heartbeat.to_hash())
+                pipe.expire(keys.worker(worker_id), HEARTBEAT_TTL_S)
+                pipe.zadd(keys.workers(), {worker_id: now_ms})
+                pipe.zremrangebyscore(keys.workers(), "-inf", now_ms - HEARTBEAT_TTL_S * 1_000)
+                await pipe.execute()
+        except (RedisError, OSError) as exc:
+            log.debug("no heartbeat: %s", exc)
+        await asyncio.sleep(INTERVAL_S)
+
+
+async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
+    """Take the heartbeat back, so that nobody waits for a worker that has left."""
+    try:
+        await client.zrem(keys.workers(), worker_id)
+        await client.delete(keys.worker(worker_id))
+    except (RedisError, OSError) as exc:
+        log.debug("heartbeat not taken back: %s", exc)
+
+
+def _set_gauges(applier: Applier, meter: Meter) -> None:
+    now_s = time.monotonic()
+    for part in list(applier.partitions.values()):
+        meter.lag.labels(part.number).set(part.lag)
+        meter.progress_age.labels(part.number).set(now_s - part.progress_s)

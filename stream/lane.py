@@ -1,0 +1,232 @@
+"""The batch lane: Faust's consumer group, rebalance and flow control at the cost of one message per batch.
+
+Stock Faust wraps every message in about four asyncio tasks (150 us of CPU each). Here one run of consecutive
+records of one topic partition travels as the value of ONE Faust message. Offsets are not Faust's either: it
+can commit past messages whose agent raised, so the lane commits only what the applier says is in Redis, and
+reads from where Redis says. `tests/stream/test_lane_surface.py` holds the private methods used here against
+the pinned versions of Faust and aiokafka.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import faust
+from aiokafka import TopicPartition as AioTopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import TP, ConsumerMessage
+
+log = logging.getLogger(__name__)
+
+MAX_CARRIED = 2_000
+"""Records in one Faust message at most: what the event loop decodes without a break (about 10 ms)."""
+IDLE_WAIT_S = 0.25
+FULL_WAIT_S = 0.005
+"""Stock Faust sleeps a whole second when every partition is over its buffer limit."""
+
+
+class Run(NamedTuple):
+    """Consecutive records of one topic partition, the value of one Faust message."""
+
+    records: Sequence[Any]
+    high: int
+    seek_number: int
+
+
+class Offsets(Protocol):
+    """Who knows where to read: the applier."""
+
+    async def assign(self, tps: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]: ...
+    def revoke(self, numbers: Iterable[int]) -> None: ...
+
+
+class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
+    """Faust's consumer thread, which reads coordinator errors that stock Faust leaves parked.
+
+    aiokafka keeps such an error until somebody calls `check_errors`; Faust never does, so a worker could stay
+    in the group with no partitions, without an error, until restarted.
+    """
+
+    async def touch(self) -> None:
+        """Keep aiokafka's poll clock alive while there is nothing to poll."""
+        consumer = self._ensure_consumer()
+        consumer._coordinator.check_errors()
+        with consumer._subscription.fetch_context():
+            pass
+
+    async def bounds(self, tps: Sequence[AioTopicPartition]) -> tuple[dict[Any, int], dict[Any, int]]:
+        """First and next offsets of the logs."""
+        consumer = self._ensure_consumer()
+        return await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
+
+    async def ends(self, tps: Sequence[AioTopicPartition]) -> dict[Any, int]:
+        """Next offsets of the logs."""
+        ends: dict[Any, int] = await self._ensure_consumer().end_offsets(tps)
+        return ends
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's livelock detector races between threads; `stream.watchdog` looks at our own progress."""
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # Stock Faust ends the worker when a commit fails. Here Kafka's offsets are a hint, so an outage or a
+        # rebalance under way only makes the hint older.
+        wanted = {
+            AioTopicPartition(tp.topic, tp.partition): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in self.assignment()
+        }
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except (KafkaError, IllegalStateError) as exc:
+            log.info("offsets not committed to Kafka: %s", exc)
+            return False
+        return True
+
+    async def _fetch_records(
+        self, consumer: Any, active: Any, timeout: Any = None, max_records: Any = None
+    ) -> Any:
+        consumer._coordinator.check_errors()
+        return await super()._fetch_records(consumer, active, timeout, max_records)
+
+
+class LaneConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer, delivering runs of records. Implements the applier's `Log`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.applied: dict[TP, int] = {}
+        self._seek_numbers: defaultdict[TP, int] = defaultdict(int)
+        self._seeking = asyncio.Lock()
+        super().__init__(*args, **kwargs)
+        self._read_offset = _NoReadOffsets()
+
+    def _new_consumer_thread(self) -> LaneThread:
+        return LaneThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        active = self._get_active_partitions()
+        if active:
+            return await self._getmany(active_partitions=active, timeout=timeout), active
+        await self._thread.call_thread(self._thread.touch)
+        await asyncio.sleep(FULL_WAIT_S if self._buffered_partitions else IDLE_WAIT_S)
+        return {}, active
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Fetch once and deliver one message per run of records."""
+        seek_numbers = dict(self._seek_numbers)
+        records, _ = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for fetched_tp, fetched in records.items():
+            tp = ensure_TP(fetched_tp)
+            for start in range(0, len(fetched), MAX_CARRIED):
+                if not self.flow_active or self.app.consumer_generation_id != generation:
+                    return  # perform_seek goes back to what Redis has
+                part = fetched[start : start + MAX_CARRIED] if len(fetched) > MAX_CARRIED else fetched
+                high = self.highwater(tp) or 0
+                self.app.monitor.track_tp_end_offset(tp, high)
+                yield tp, self._carry(tp, Run(part, high, seek_numbers.get(tp, 0)), generation)
+
+    def _carry(self, tp: TP, run: Run, generation: int) -> ConsumerMessage:
+        last = run.records[-1]
+        return ConsumerMessage(
+            tp.topic, tp.partition, last.offset, last.timestamp / 1_000.0, last.timestamp_type, None,
+            None, run, None, 0, 0, tp, generation_id=generation,
+        )  # fmt: skip
+
+    def is_stale(self, tp: TP, run: Run) -> bool:
+        """True if the consumer was moved elsewhere after the run had been fetched."""
+        return run.seek_number != self._seek_numbers[tp]
+
+    # -- where to read ---------------------------------------------------------------------------------
+
+    async def perform_seek(self) -> None:
+        """Go to the offsets in Redis. Every earlier hook is undone by Faust's recovery, this one is last."""
+        async with self._seeking:
+            offsets: Offsets = self.app.offsets
+            positions = await offsets.assign([(tp.topic, tp.partition) for tp in self.assignment()])
+            self.applied.clear()
+            for tp, offset in positions.items():
+                await self.move(tp, offset)
+
+    async def move(self, tp: tuple[str, int], offset: int) -> None:
+        """See `stream.applier.Log.move`."""
+        faust_tp = TP(*tp)
+        self._seek_numbers[faust_tp] += 1
+        await self.seek(faust_tp, offset)
+
+    async def bounds(self, tps: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
+        """See `stream.applier.Log.bounds`."""
+        starts, ends = await self._thread.call_thread(
+            self._thread.bounds, [AioTopicPartition(*tp) for tp in tps]
+        )
+        return {tp: (starts[AioTopicPartition(*tp)], ends[AioTopicPartition(*tp)]) for tp in tps}
+
+    async def ends(self, tps: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """See `stream.applier.Log.ends`."""
+        ends = await self._thread.call_thread(self._thread.ends, [AioTopicPartition(*tp) for tp in tps])
+        return {tp: ends[AioTopicPartition(*tp)] for tp in tps}
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget revoked partitions once Faust has waited for its streams."""
+        await super().on_partitions_revoked(revoked)
+        self.app.offsets.revoke({tp.partition for tp in revoked})
+        for tp in revoked:
+            self.applied.pop(tp, None)
+
+    # -- Kafka's committed offsets: a hint for lag tools, Redis has the truth ---------------------------
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Carriers make every jump look like a gap; there is nothing to track."""
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterable[TP]:
+        return [tp for tp in self.applied if topics is None or tp in topics or tp.topic in topics]
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self.applied.get(tp)
+
+    def note_applied(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Next offsets that are in Redis now."""
+        self.applied.update({TP(*tp): offset for tp, offset in offsets.items()})
+
+
+class _NoReadOffsets(defaultdict[TP, int | None]):
+    """Faust drops messages below the newest it delivered, also after it was told to seek back. We do not."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        """Remember nothing."""
+
+    def __missing__(self, tp: TP) -> None:
+        return None
+
+
+class LaneTransport(driver.Transport):  # type: ignore[misc]
+    """Faust's aiokafka transport with the lane's consumer."""
+
+    Consumer = LaneConsumer
+
+
+class LaneApp(faust.App):  # type: ignore[misc]
+    """A Faust app on the lane; `offsets` must be set before it starts."""
+
+    offsets: Offsets
+
+    def _new_transport(self) -> LaneTransport:
+        return LaneTransport(self.conf.broker_consumer, self)

@@ -1,0 +1,121 @@
+"""`Store` in memory: the twin of `RedisStore` under the same tests, and the store of pure property tests."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from contracts.visitor import Visitor, unpack_visitor
+from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
+from stream.store import OutboxItem
+
+
+class MemoryPartition:
+    """Everything one partition holds, in the layout of `contracts.keys`."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.offsets: dict[str, int] = {}
+        self.meta: dict[str, int] = {}
+        self.visitors: dict[str, bytes] = {}
+        self.buckets: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self.trend: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self.active: dict[str, int] = {}
+        self.due: dict[str, int] = {}
+        self.currencies: set[str] = set()
+        self.outbox: list[OutboxItem] = []
+
+
+class MemoryStore:
+    """`Store` without expiry; `partitions` may be looked at."""
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
+        self._entries = 0
+        self.partitions: dict[int, MemoryPartition] = defaultdict(MemoryPartition)
+
+    async def claim(self, floors: Mapping[int, int]) -> dict[int, Claim]:
+        """See `Store.claim`."""
+        claims = {}
+        for p, floor in floors.items():
+            part = self.partitions[p]
+            part.epoch = max(part.epoch, floor) + 1
+            claims[p] = Claim(
+                part.epoch,
+                dict(part.offsets),
+                part.meta.get("max_event_ms", 0),
+                part.meta.get("broker_ms", 0),
+                min(part.due.values(), default=None),
+            )
+        return claims
+
+    async def load(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[Visitor | None]]:
+        """See `Store.load`."""
+        return {
+            p: [
+                unpack_visitor(blob) if (blob := self.partitions[p].visitors.get(user)) is not None else None
+                for user in users
+            ]
+            for p, users in wanted.items()
+        }
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+        """See `Store.commit`."""
+        return [self._commit_one(commit) for commit in commits]
+
+    def _commit_one(self, commit: Commit) -> Verdict:
+        part = self.partitions[commit.partition]
+        if part.epoch > commit.epoch:
+            return Verdict.FENCED
+        if part.epoch < commit.epoch:
+            return Verdict.BEHIND
+        stored = {topic: part.offsets.get(topic, NO_OFFSET) for topic in commit.offsets}
+        if any(stored[topic] != start for topic, (start, _) in commit.offsets.items()):
+            repeated = all(stored[topic] == end for topic, (_, end) in commit.offsets.items())
+            return Verdict.REPEATED if repeated else Verdict.GAP
+        self._write(part, encode_commit(commit, self._retention))
+        return Verdict.APPLIED
+
+    def _write(self, part: MemoryPartition, fields: dict[str, Any]) -> None:
+        part.offsets.update(zip(fields["offsets"][::3], fields["offsets"][2::3], strict=True))
+        part.meta.update(_pairs(fields["meta"]))
+        for name, change in _pairs(fields["counters"]).items():
+            part.meta[name] = part.meta.get(name, 0) + change
+        part.visitors.update(_pairs(fields["visitors"]))
+        for key, _, changes in zip(*[iter(fields["buckets"])] * 3, strict=True):
+            for name, change in _pairs(changes).items():
+                part.buckets[key][name] += change
+        for landmark_ms, _, scores in zip(*[iter(fields["trend"])] * 3, strict=True):
+            for product, score in _pairs(scores).items():
+                part.trend[landmark_ms][product] += score
+        part.active.update(_pairs(fields["active"]))
+        part.active = {u: at for u, at in part.active.items() if at >= fields["active_from_ms"]}
+        for user, due_ms in _pairs(fields["timers"]).items():
+            if due_ms:
+                part.due[user] = due_ms
+            else:
+                part.due.pop(user, None)
+        part.currencies.update(fields["currencies"])
+        for topic, key, item_id, value in zip(*[iter(fields["outbox"])] * 4, strict=True):
+            self._entries += 1
+            part.outbox.append(OutboxItem(str(self._entries), topic, key or None, item_id, value))
+
+    async def due(self, partitions: Sequence[int], limit: int) -> dict[int, list[tuple[str, int]]]:
+        """See `Store.due`."""
+        return {
+            p: sorted(self.partitions[p].due.items(), key=lambda item: (item[1], item[0].encode()))[:limit]
+            for p in partitions
+        }
+
+    async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
+        """See `Store.read_outbox`."""
+        return self.partitions[partition].outbox[:limit]
+
+    async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
+        """See `Store.clear_outbox`."""
+        done = {item.entry_id for item in items}
+        part = self.partitions[partition]
+        part.outbox = [item for item in part.outbox if item.entry_id not in done]
+
+
+def _pairs(flat: Sequence[Any]) -> dict[Any, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,99 @@
+"""One assigned partition in a worker: buffers, positions, clock and the cache of its visitors."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from contracts.visitor import Visitor
+from stream.batch import Clock, Entry
+from stream.commit import Claim, Commit
+from stream.merge import merge_heads
+from stream.store import stored_offset
+
+TIMERS = "#timers"
+"""Pseudo-topic whose offset counts the commits of fired deadlines, so that each is applied once."""
+
+
+class Partition:
+    """Mutable state of one partition between its claim and the loss of it."""
+
+    def __init__(self, number: int, topics: Sequence[str], claim: Claim, *, now_s: float) -> None:
+        self.number = number
+        self.topics = tuple(topics)
+        self.epoch = claim.epoch
+        self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, TIMERS)}
+        self.clock = Clock(claim.max_event_ms, claim.broker_ms)
+        self.next_due_ms = claim.next_due_ms
+        self.buffers: dict[str, deque[Entry]] = {topic: deque() for topic in topics}
+        self.fetched: dict[str, int] = {}
+        """Next offset to be buffered, per topic."""
+        self.high: dict[str, int] = {}
+        """Newest known end of the log, per topic."""
+        self.read_twice: set[tuple[str, int]] = set()
+        """(topic, offset) of gaps in the log that were read again once."""
+        self.waiting_since_s: float | None = None
+        self.progress_s = now_s
+        self.lost = 0
+        self._cache: dict[str, Visitor] = {}
+
+    @property
+    def buffered(self) -> int:
+        """Entries read and not yet committed."""
+        return sum(len(buffer) for buffer in self.buffers.values())
+
+    @property
+    def lag(self) -> int:
+        """Records between what is stored and the newest known end of the log."""
+        return sum(max(0, high - max(self.stored[topic], 0)) for topic, high in self.high.items() if high)
+
+    def awaited_topics(self) -> set[str]:
+        """Topics with nothing buffered whose log is known to go on."""
+        return {
+            topic
+            for topic, buffer in self.buffers.items()
+            if not buffer and self.high.get(topic, 0) > self.fetched.get(topic, 0)
+        }
+
+    def empty_topics(self) -> list[str]:
+        """Topics with nothing buffered."""
+        return [topic for topic, buffer in self.buffers.items() if not buffer]
+
+    def span_ms(self) -> int:
+        """How far the newest buffered head lies ahead of the newest event applied; 0 with nothing buffered."""
+        heads = [buffer[-1].at_ms for buffer in self.buffers.values() if buffer]
+        return max(heads, default=self.clock.max_event_ms) - self.clock.max_event_ms
+
+    def take(self, limit: int, awaited: set[str]) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
+        """Entries in event-time order, off the buffers, and per topic the stored and the next offset."""
+        merged = merge_heads(self.buffers, self.topics, awaited=awaited, limit=limit)
+        last: dict[str, int] = {}
+        for topic, entry in merged:
+            last[topic] = entry.offset
+        offsets = {topic: (self.stored[topic], offset + 1) for topic, offset in last.items()}
+        return [entry for _, entry in merged], offsets
+
+    def adopt(self, commit: Commit, *, now_s: float, cache_limit: int) -> None:
+        """Take over what a commit that is now in Redis made of this partition."""
+        for topic, (_, end) in commit.offsets.items():
+            self.stored[topic] = end
+        self.lost -= commit.lost
+        self.clock = commit.outcome.clock
+        self.progress_s = now_s
+        self.remember(commit.outcome.visitors, cache_limit)
+        armed = [due for due in commit.outcome.timers.values() if due]
+        if armed:
+            earliest = min(armed)
+            self.next_due_ms = earliest if self.next_due_ms is None else min(earliest, self.next_due_ms)
+
+    def known(self, users: Iterable[str]) -> dict[str, Visitor]:
+        """Those of the visitors whose state is in the cache."""
+        cache = self._cache
+        return {user: cache[user] for user in users if user in cache}
+
+    def remember(self, visitors: Mapping[str, Visitor], cache_limit: int) -> None:
+        """Put states into the cache, newest last; the oldest go when it is full."""
+        cache = self._cache
+        for user, visitor in visitors.items():
+            cache.pop(user, None)
+            cache[user] = visitor
+        while len(cache) > cache_limit:
+            del cache[next(iter(cache))]

@@ -1,0 +1,153 @@
+"""The state store of the stream: the protocol, and Redis behind it."""
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Protocol
+
+import msgpack
+import redis.asyncio as redis
+from redis.exceptions import NoScriptError
+
+from contracts.keys import Keys
+from contracts.visitor import Visitor, unpack_visitor
+from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
+
+_CLAIM = """
+local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
+local epoch = math.max(stored, tonumber(ARGV[1])) + 1
+redis.call('HSET', KEYS[1], 'epoch', epoch)
+return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')}
+"""
+
+
+class OutboxItem:
+    """One thing to publish: `item_id` is the same for every copy of it."""
+
+    __slots__ = ("entry_id", "item_id", "key", "topic", "value")
+
+    def __init__(self, entry_id: str, topic: str, key: bytes | None, item_id: str, value: bytes) -> None:
+        self.entry_id = entry_id
+        self.topic = topic
+        self.key = key
+        self.item_id = item_id
+        self.value = value
+
+
+class Store(Protocol):
+    """Where the state of partitions lives. Any call may raise `ConnectionError` and may be made again."""
+
+    async def claim(self, floors: Mapping[int, int]) -> dict[int, Claim]:
+        """Take over partitions: raise each epoch above the stored one and above its floor."""
+        ...
+
+    async def load(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[Visitor | None]]:
+        """States of visitors per partition, in the order asked; None for one that is not known."""
+        ...
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+        """Write each commit atomically, or refuse it."""
+        ...
+
+    async def due(self, partitions: Sequence[int], limit: int) -> dict[int, list[tuple[str, int]]]:
+        """Per partition, the visitors with the earliest deadlines (ms), earliest first, at most `limit`."""
+        ...
+
+    async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
+        """The oldest things to publish, in commit order."""
+        ...
+
+    async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
+        """Forget things that were published."""
+        ...
+
+
+class RedisStore:
+    """`Store` in Redis: one script per commit, all partitions of a round in one pipeline."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, retention: Retention) -> None:
+        self._client = client
+        self._keys = keys
+        self._retention = retention
+        self._commit = client.register_script(files("stream").joinpath("commit.lua").read_text())
+        self._claim = client.register_script(_CLAIM)
+        self._pack = msgpack.Packer(use_bin_type=False).pack  # Redis' cmsgpack has no bin type
+
+    async def claim(self, floors: Mapping[int, int]) -> dict[int, Claim]:
+        """See `Store.claim`."""
+        claims = {}
+        for p, floor in floors.items():
+            meta, next_due = await self._claim(keys=[self._keys.meta(p), self._keys.due(p)], args=[floor])
+            fields = dict(zip(meta[::2], meta[1::2], strict=True))
+            claims[p] = Claim(
+                epoch=int(fields[b"epoch"]),
+                offsets={
+                    name[4:].decode(): int(value)
+                    for name, value in fields.items()
+                    if name.startswith(b"off:")
+                },
+                max_event_ms=int(fields.get(b"max_event_ms", 0)),
+                broker_ms=int(fields.get(b"broker_ms", 0)),
+                next_due_ms=int(float(next_due[1])) if next_due else None,
+            )
+        return claims
+
+    async def load(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[Visitor | None]]:
+        """See `Store.load`."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p, users in wanted.items():
+                prefix = self._keys.prefix(p) + "v:"
+                pipe.mget([prefix + user for user in users])
+            rows = await pipe.execute()
+        return {
+            p: [None if blob is None else unpack_visitor(blob) for blob in blobs]
+            for p, blobs in zip(wanted, rows, strict=True)
+        }
+
+    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+        """See `Store.commit`."""
+        blobs = [self._pack(encode_commit(commit, self._retention)) for commit in commits]
+        try:
+            rows = await self._send(commits, blobs)
+        except NoScriptError:  # Redis was restarted and forgot its scripts
+            await self._client.script_load(self._commit.script)
+            rows = await self._send(commits, blobs)
+        return [Verdict(row[0].decode()) for row in rows]
+
+    async def _send(self, commits: Sequence[Commit], blobs: Sequence[bytes]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for commit, blob in zip(commits, blobs, strict=True):
+                p = commit.partition
+                pipe.evalsha(self._commit.sha, 1, self._keys.meta(p), self._keys.prefix(p), blob)
+            rows: list[Any] = await pipe.execute()
+        return rows
+
+    async def due(self, partitions: Sequence[int], limit: int) -> dict[int, list[tuple[str, int]]]:
+        """See `Store.due`."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p in partitions:
+                pipe.zrange(self._keys.due(p), 0, limit - 1, withscores=True)
+            rows = await pipe.execute()
+        return {
+            p: [(user.decode(), int(score)) for user, score in row]
+            for p, row in zip(partitions, rows, strict=True)
+        }
+
+    async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
+        """See `Store.read_outbox`."""
+        rows = await self._client.xrange(self._keys.outbox(partition), count=limit)
+        return [
+            OutboxItem(
+                entry_id.decode(), fields[b"topic"].decode(), fields[b"key"] or None,
+                fields[b"id"].decode(), fields[b"value"],
+            )
+            for entry_id, fields in rows
+        ]  # fmt: skip
+
+    async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
+        """See `Store.clear_outbox`."""
+        await self._client.xdel(self._keys.outbox(partition), *[item.entry_id for item in items])
+
+
+def stored_offset(claim: Claim, topic: str) -> int:
+    """The next offset of a topic a claim found, `NO_OFFSET` for none."""
+    return claim.offsets.get(topic, NO_OFFSET)

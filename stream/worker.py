@@ -1,0 +1,145 @@
+"""The worker process: puts the parts together, runs them, and says by its exit code how it ended."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio as redis
+
+from contracts.keys import Keys
+from contracts.settings import Settings
+from contracts.topics import Topics
+from stream.app import ConsumerLog, add_agent, make_app
+from stream.applier import Applier, Fenced
+from stream.commit import Retention
+from stream.heartbeat import beat, say_goodbye
+from stream.lane import LaneApp
+from stream.metrics import Meter
+from stream.probe import Probe
+from stream.relay import Relay
+from stream.store import RedisStore
+from stream.watchdog import Stalled, watch
+
+log = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_CRASHED = 1
+EXIT_STALLED = 70
+EXIT_FENCED = 75
+DRAIN_S = 10.0
+
+
+def run(settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; the exit code is 0, or says why a supervisor must restart it.
+
+    70: the watchdog found a stalled partition. 75: another worker owns a partition of ours. 1: anything else.
+    A first signal drains and leaves the group; a second one exits at once.
+    """
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_main(settings))
+
+
+async def _main(settings: Settings) -> int:
+    worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    topics = Topics(settings.topic_prefix)
+    keys = Keys(settings.namespace, settings.partitions)
+    client = connect(settings)
+    meter = Meter()
+    store = RedisStore(client, keys, Retention.of(settings, topics.rejected))
+    with tempfile.TemporaryDirectory(prefix="storepulse-faust-") as folder:
+        app = make_app(settings, Path(folder))
+        kafka = ConsumerLog(app)
+        applier = Applier(settings, topics.events, store, kafka, meter)
+        app.offsets = applier
+        add_agent(app, settings, applier)
+        stopping = _stop_on_signals()
+        probe = Probe("127.0.0.1", settings.worker_port, meter.registry, lambda: not stopping.is_set())
+        probe.start()
+        log.info("worker %s, metrics on port %d, settings %s", worker_id, probe.port, settings.model_dump())
+        jobs = {
+            "stop": stopping.wait(),
+            "faust": _run_app(app),
+            "applier": applier.run(),
+            "relay": Relay(settings, store, applier, meter).run(),
+            "watchdog": watch(applier, kafka, settings),
+            "heartbeat": beat(client, keys, applier, meter, worker_id=worker_id, port=probe.port),
+        }
+        try:
+            return await _supervise(jobs, app, applier)
+        finally:
+            await say_goodbye(client, keys, worker_id)
+            await client.aclose()
+            probe.stop()
+
+
+async def _supervise(jobs: dict[str, Any], app: LaneApp, applier: Applier) -> int:
+    """Run the jobs until the first of them ends, then stop in order: drain, leave the group, close."""
+    tasks = {asyncio.create_task(job, name=name): name for name, job in jobs.items()}
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    code = _exit_code({tasks[task]: task.exception() for task in done})
+    if code == EXIT_OK:
+        try:
+            await asyncio.wait_for(applier.drain(), DRAIN_S)
+        except (TimeoutError, Fenced) as exc:
+            log.warning("not drained, the next owner reads it again: %r", exc)
+    try:
+        await asyncio.wait_for(app.stop(), DRAIN_S)
+    except TimeoutError:
+        log.warning("the group was not left in %s s, it will notice", DRAIN_S)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return code
+
+
+def _exit_code(ended: dict[str, BaseException | None]) -> int:
+    if ended.keys() == {"stop"}:
+        log.info("stopping")
+        return EXIT_OK
+    for name, exc in ended.items():
+        if exc is not None:
+            log.error("%s ended the worker: %r", name, exc, exc_info=exc)
+        if isinstance(exc, Stalled):
+            return EXIT_STALLED
+        if isinstance(exc, Fenced):
+            return EXIT_FENCED
+    return EXIT_CRASHED
+
+
+async def _run_app(app: LaneApp) -> None:
+    """Start Faust and wait for its end; raises what crashed it."""
+    app.finalize()
+    await app.start()
+    await app.wait_until_stopped()
+    raise app.crash_reason or RuntimeError("Faust stopped by itself")
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    return stopping
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A Redis client with a time limit on every call, so that nothing can hang in a rebalance."""
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    client: redis.Redis = redis.Redis.from_url(
+        settings.redis_url, password=password, socket_timeout=5.0, socket_connect_timeout=2.0
+    )
+    return client
