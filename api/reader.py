@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
@@ -16,8 +16,9 @@ from contracts.keys import Grain, Keys, Metric
 from contracts.settings import Settings
 
 _META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost")
-_SUM_BUCKETS = files("api").joinpath("sum_buckets.lua").read_text()
-_READ_BUCKETS = files("api").joinpath("read_buckets.lua").read_text()
+_FOLDER = Path(__file__).parent
+_SUM_BUCKETS = (_FOLDER / "sum_buckets.lua").read_text()
+_READ_BUCKETS = (_FOLDER / "read_buckets.lua").read_text()
 
 Counts = dict[str, int]
 """Field name of a bucket to its value."""

@@ -1,0 +1,45 @@
+"""An API on real Redis with state of its own."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from contracts.settings import Settings
+from services import unique_settings
+from shop_state import ShopState
+
+NO_KAFKA = "127.0.0.1:1"
+"""The API never talks to Kafka."""
+
+
+@pytest.fixture
+def settings(redis_url: str, request: pytest.FixtureRequest) -> Settings:
+    """Settings with a namespace of their own; an indirect parameter is a dict of overrides."""
+    return unique_settings(NO_KAFKA, redis_url, **{"partitions": 4, **getattr(request, "param", {})})
+
+
+@pytest.fixture
+def state(settings: Settings) -> Iterator[ShopState]:
+    """A builder of state; its keys are removed after the test."""
+    state = ShopState(settings)
+    yield state
+    state.close()
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The started application."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application; mistakes of ours arrive as 500, as they would over a socket."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client

@@ -1,0 +1,131 @@
+"""Writes state as the contracts lay it out, so that the API can be tested without a stream."""
+
+import time
+from collections.abc import Iterable, Mapping
+
+from redis import Redis
+
+from contracts.events import Event, EventType
+from contracts.heartbeat import Heartbeat
+from contracts.keys import GRAIN_MS, Keys, Metric, bucket_start
+from contracts.partitioning import partition_of
+from contracts.settings import Settings
+from contracts.visitor import Visitor, pack_visitor
+from models.trending import ACTION_WEIGHTS, contribution, landmark_of
+
+METRIC_OF_TYPE = {
+    EventType.VIEW: Metric.VIEWS,
+    EventType.FAVORITE: Metric.FAVORITES,
+    EventType.CART: Metric.CARTS,
+    EventType.REMOVE_FROM_CART: Metric.REMOVES,
+    EventType.PURCHASE: Metric.PURCHASES,
+}
+
+
+class ShopState:
+    """State of one installation; nothing is sent before `flush`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keys = Keys(settings.namespace, settings.partitions)
+        self._redis = Redis.from_url(settings.redis_url)
+        self._pipe = self._redis.pipeline(transaction=False)
+        self._newest: dict[int, int] = {}
+
+    def add_events(self, events: Iterable[Event], *, broker_ms: int | None = None) -> None:
+        """Counts events in buckets, trends and metas; `broker_ms` is the event's own time if None."""
+        for event in events:
+            p = partition_of(event.user_id, self.settings.partitions)
+            self._count(p, event)
+            landmark_ms = landmark_of(event.event_time_ms)
+            half_life_ms = self.settings.trend_half_life_s * 1_000
+            score = contribution(
+                event.event_time_ms, ACTION_WEIGHTS[event.event_type], landmark_ms, half_life_ms
+            )
+            self._pipe.zincrby(self.keys.trend(p, landmark_ms), score, event.product_id)
+            self._pipe.zadd(self.keys.active(p), {event.user_id: event.event_time_ms}, gt=True)
+            self._pipe.hincrby(self.keys.meta(p), "applied", 1)
+            newest_ms = self._newest[p] = max(self._newest.get(p, 0), event.event_time_ms)
+            self.set_meta(p, max_event_ms=newest_ms, broker_ms=newest_ms if broker_ms is None else broker_ms)
+
+    def add_shop(self, p: int, at_ms: int, counts: Mapping[str, int]) -> None:
+        """Adds to the shop's buckets of every grain that hold `at_ms`."""
+        for grain in GRAIN_MS:
+            for field, count in counts.items():
+                self._pipe.hincrby(self.keys.shop_bucket(p, grain, bucket_start(at_ms, grain)), field, count)
+                if field.startswith(Metric.REVENUE):
+                    self._pipe.sadd(self.keys.currencies(p), field.removeprefix(Metric.REVENUE))
+
+    def set_meta(self, p: int, **fields: int) -> None:
+        """Sets fields of a partition's meta hash."""
+        self._pipe.hset(self.keys.meta(p), mapping={name: str(value) for name, value in fields.items()})
+
+    def put_visitor(self, user_id: str, visitor: Visitor) -> None:
+        """Stores a visitor's blob."""
+        self._pipe.set(self.keys.visitor(user_id), pack_visitor(visitor))
+
+    def beat(
+        self,
+        worker_id: str = "w1",
+        *,
+        partitions: Iterable[int] | None = None,
+        at_ms: int | None = None,
+        events_per_s: float = 50.0,
+    ) -> None:
+        """Writes one worker's heartbeat, by default just now and owning everything."""
+        at_ms = now_ms() if at_ms is None else at_ms
+        owned = tuple(range(self.settings.partitions) if partitions is None else partitions)
+        heartbeat = Heartbeat(worker_id, at_ms, 4242, events_per_s, 12.0, 48.5, 90_000_000, owned, 9000)
+        self._pipe.hset(self.keys.worker(worker_id), mapping=heartbeat.to_hash())
+        self._pipe.zadd(self.keys.workers(), {worker_id: at_ms})
+
+    def flush(self) -> None:
+        """Sends everything to Redis."""
+        self._pipe.execute()
+
+    def close(self) -> None:
+        """Removes the installation's keys and the connection."""
+        keys = list(self._redis.scan_iter(match=f"{self.settings.namespace}:*", count=1_000))
+        if keys:
+            self._redis.unlink(*keys)
+        self._redis.close()
+
+    def _count(self, p: int, event: Event) -> None:
+        counts = {METRIC_OF_TYPE[event.event_type]: 1}
+        if event.event_type is EventType.PURCHASE:
+            counts[Metric.UNITS] = event.quantity
+            if event.price_minor is not None and event.currency is not None:
+                counts[Metric.REVENUE + event.currency] = event.price_minor * event.quantity
+        self.add_shop(p, event.event_time_ms, counts)
+        for grain in GRAIN_MS:
+            bucket = self.keys.product_bucket(p, grain, bucket_start(event.event_time_ms, grain))
+            for metric, count in counts.items():
+                self._pipe.hincrby(bucket, f"{metric}:{event.product_id}", count)
+
+
+def now_ms() -> int:
+    """The wall clock, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def make_event(
+    event_type: EventType,
+    at_ms: int,
+    *,
+    user_id: str = "u1",
+    product_id: str = "p1",
+    price_minor: int | None = None,
+    currency: str | None = None,
+    quantity: int = 1,
+) -> Event:
+    """One event with an id of its own place and time."""
+    return Event(
+        event_id=f"{user_id}-{product_id}-{event_type}-{at_ms}",
+        event_type=event_type,
+        event_time_ms=at_ms,
+        user_id=user_id,
+        product_id=product_id,
+        price_minor=price_minor,
+        currency=currency,
+        quantity=quantity,
+    )
