@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     visitor_ttl_s: int = Field(
         7 * 86_400, ge=1, description="Visitor state expires this long after its last write"
     )
-    minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of minute buckets")
+    minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of the shop's minute buckets")
+    product_minute_ttl_s: int = Field(3 * 3_600, ge=60, description="Retention of products' minute buckets")
     hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")
     day_ttl_s: int = Field(400 * 86_400, ge=86_400, description="Retention of day buckets")
     trend_half_life_s: int = Field(30 * 60, ge=120, description="Half-life of a product's trending score")

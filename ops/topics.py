@@ -87,7 +87,11 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
         spec = {
             "num_partitions": 1 if rejected else partitions,
             "replication_factor": settings.replication,
-            "configs": {"retention.ms": str(REJECTED_RETENTION_MS if rejected else RETENTION_MS)},
+            "configs": {
+                "retention.ms": str(REJECTED_RETENTION_MS if rejected else RETENTION_MS),
+                # The broker says when a record came: delays and impossible times are judged by one clock.
+                "message.timestamp.type": "LogAppendTime",
+            },
         }
         try:
             admin.create_topics({name: spec})

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.dead_letters import encode_dead_letter
-from contracts.keys import TREND_LANDMARK_MS, Grain
+from contracts.keys import GRAIN_MS, TREND_LANDMARK_MS, Grain
 from contracts.settings import Settings
 from contracts.visitor import pack_visitor
 from stream.batch import Outcome
@@ -63,20 +63,23 @@ class Retention:
     """Lifetimes of what a commit writes, in seconds, counted from the last write."""
 
     visitor_s: int
-    buckets_s: dict[Grain, int]
+    product_s: dict[Grain, int]
+    shop_s: dict[Grain, int]
+    trend_s: int
     active_ms: int
     rejected_topic: str
 
     @classmethod
     def of(cls, settings: Settings, rejected_topic: str) -> "Retention":
-        """The lifetimes in the settings; buckets live long enough to take the latest events allowed."""
-        late_s = (settings.lateness_ms + settings.disorder_ms) // 1_000
-        grains: dict[Grain, int] = {
-            "minute": settings.minute_ttl_s + late_s,
-            "hour": settings.hour_ttl_s + late_s,
-            "day": settings.day_ttl_s + late_s,
+        """The lifetimes in the settings."""
+        shop: dict[Grain, int] = {
+            "minute": settings.minute_ttl_s,
+            "hour": settings.hour_ttl_s,
+            "day": settings.day_ttl_s,
         }
-        return cls(settings.visitor_ttl_s, grains, settings.idle_ms, rejected_topic)
+        product = shop | {"minute": settings.product_minute_ttl_s}
+        trend_s = 3 * TREND_LANDMARK_MS // 1_000
+        return cls(settings.visitor_ttl_s, product, shop, trend_s, settings.idle_ms, rejected_topic)
 
 
 def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
         "trend": [
             x
             for landmark_ms, scores in outcome.trend.items()
-            for x in (landmark_ms, 2 * TREND_LANDMARK_MS // 1_000 + retention.buckets_s["minute"], _flat(scores))
+            for x in (landmark_ms, retention.trend_s, _flat(scores))
         ],
         "active": [x for user, visitor in outcome.visitors.items() for x in (user, visitor.head.last_ms)],
         "active_from_ms": max(0, outcome.clock.max_event_ms - retention.active_ms),
@@ -114,11 +117,18 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
 
 
 def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
+    """Key, lifetime and fields of every bucket.
+
+    A bucket past its lifetime is left alone: written again it would come back with a part of its counts.
+    """
     buckets: list[Any] = []
-    for kind, minutes in (("d", outcome.demand.products), ("s", outcome.demand.shop)):
+    now_ms = outcome.clock.max_event_ms
+    kinds = (("d", outcome.demand.products, retention.product_s), ("s", outcome.demand.shop, retention.shop_s))
+    for kind, minutes, lifetimes_s in kinds:
         for grain, start_ms, fields in roll_up(minutes):
-            if fields:
-                buckets += (f"{kind}:{grain}:{start_ms}", retention.buckets_s[grain], _flat(fields))
+            ttl_s = lifetimes_s[grain]
+            if fields and start_ms + GRAIN_MS[grain] + ttl_s * 1_000 > now_ms:
+                buckets += (f"{kind}:{grain}:{start_ms}", ttl_s, _flat(fields))
     return buckets
 
 

@@ -34,7 +34,7 @@ async def beat(
         )  # fmt: skip
         try:
             async with client.pipeline(transaction=True) as pipe:
-                pipe.hset(keys.worker(worker_id), mapping=heartbeat.to_hash())
+                pipe.hset(keys.worker(worker_id), mapping=dict(heartbeat.to_hash()))
                 pipe.expire(keys.worker(worker_id), HEARTBEAT_TTL_S)
                 pipe.zadd(keys.workers(), {worker_id: now_ms})
                 pipe.zremrangebyscore(keys.workers(), "-inf", now_ms - HEARTBEAT_TTL_S * 1_000)

@@ -134,14 +134,17 @@ class RedisStore:
 
     async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
         """See `Store.read_outbox`."""
-        rows = await self._client.xrange(self._keys.outbox(partition), count=limit)
+        rows: Any = await self._client.xrange(self._keys.outbox(partition), count=limit)
         return [
             OutboxItem(
-                entry_id.decode(), fields[b"topic"].decode(), fields[b"key"] or None,
-                fields[b"id"].decode(), fields[b"value"],
+                entry_id.decode(),
+                fields[b"topic"].decode(),
+                fields[b"key"] or None,
+                fields[b"id"].decode(),
+                fields[b"value"],
             )
             for entry_id, fields in rows
-        ]  # fmt: skip
+        ]
 
     async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
         """See `Store.clear_outbox`."""
