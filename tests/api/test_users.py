@@ -1,0 +1,104 @@
+"""`/v1/users/{user_id}` against blobs in a real Redis."""
+
+from urllib.parse import quote
+
+import httpx
+import pytest
+from redis import Redis
+
+from contracts.visitor import Action, CartLine, Session, Totals, Visitor
+from shop_state import ShopState, now_ms
+
+AT_MS = 1_570_000_000_000
+
+
+def make_visitor(**head: object) -> Visitor:
+    session = Session("s1", 2, AT_MS - 60_000, AT_MS, (3, 1, 2, 1, 1), 2, {"EUR": 3_998}, {})
+    actions = (
+        Action(AT_MS - 60_000, 0, b"a" * 8, "p1", 1, 1_999, "EUR", "shoes", "Acme", "s1"),
+        Action(AT_MS, 2, b"b" * 8, "p2", 3, None, None, None, None, "s1"),
+    )
+    totals = Totals(AT_MS - 86_400_000, AT_MS, (9, 1, 4, 1, 2), 4, {"EUR": 9_000, "JPY": 500})
+    return Visitor(totals, None, session._replace(**head), actions, False, 0, {}, {})
+
+
+async def test_a_visitor_has_session_cart_totals_and_recent_actions(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    cart = {
+        "late": CartLine(1, 500, "JPY", AT_MS),
+        "early": CartLine(3, 1_999, "EUR", AT_MS - 9_000),
+        "unpriced": CartLine(2, None, None, AT_MS - 5_000),
+    }
+    state.put_visitor("u1", make_visitor(cart=cart))
+    state.set_meta(0, max_event_ms=AT_MS + 1, broker_ms=now_ms())
+    state.flush()
+    answer = await client.get("/v1/users/u1")
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    user = answer.json()
+    assert user["mode"] == "replay"
+    assert user["as_of"] == "2019-10-02T07:06:40.001000Z"
+    session = user["session"]
+    assert (session["session_id"], session["number"], session["ended"]) == ("s1", 2, False)
+    assert session["counts"] == {"view": 3, "favorite": 1, "cart": 2, "remove_from_cart": 1, "purchase": 1}
+    assert session["revenue"] == [{"currency": "EUR", "amount_minor": 3_998, "amount": "39.98"}]
+    assert [line["product_id"] for line in user["cart"]["lines"]] == ["early", "unpriced", "late"]
+    assert user["cart"]["lines"][0]["value"]["amount"] == "59.97"
+    assert user["cart"]["lines"][1]["value"] is None
+    assert user["cart"]["units"] == 6
+    assert [(m["currency"], m["amount"]) for m in user["cart"]["value"]] == [("EUR", "59.97"), ("JPY", "500")]
+    assert user["totals"]["units_bought"] == 4
+    assert [(a["event_type"], a["product_id"]) for a in user["recent"]] == [("cart", "p2"), ("view", "p1")]
+    assert user["recent"][1]["unit_price"]["amount"] == "19.99"
+
+
+@pytest.mark.parametrize("user_id", ["a/b/c", "käse 🧀", "100%", "x?y#z", "a:b{c}", "//", ".", "x" * 128])
+async def test_every_id_the_contract_allows_works_when_percent_encoded(
+    client: httpx.AsyncClient, state: ShopState, user_id: str
+) -> None:
+    state.put_visitor(user_id, make_visitor())
+    state.flush()
+    answer = await client.get(f"/v1/users/{quote(user_id, safe='').replace('.', '%2E')}")
+    assert answer.status_code == 200
+    assert answer.json()["user_id"] == user_id
+
+
+async def test_an_unknown_visitor_is_a_problem(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/users/nobody-knows-me")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["code"] == "user.unknown"
+    assert "nobody-knows-me" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("", "user_id.blank"),
+        ("%20", "user_id.blank"),
+        ("x" * 129, "user_id.too_long"),
+        ("a%00b", "user_id.control_characters"),
+    ],
+)
+async def test_an_impossible_id_is_refused_with_field_and_rule(
+    client: httpx.AsyncClient, path: str, code: str
+) -> None:
+    answer = await client.get(f"/v1/users/{path}")
+    assert answer.status_code == 422
+    assert answer.json()["code"] == code
+
+
+async def test_a_blob_of_another_format_is_our_mistake_and_says_nothing_else(
+    client: httpx.AsyncClient, state: ShopState, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis = Redis.from_url(state.settings.redis_url)
+    redis.set(state.keys.visitor("u1"), b"\x91\x63")
+    redis.close()
+    answer = await client.get("/v1/users/u1")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "format" not in answer.text
+    assert "format 99" in caplog.text
