@@ -1,0 +1,86 @@
+"""Files of events, in any known format, read in order of event time."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from contracts.events import Event
+from producers.sources.formats import FORMAT_NAMES as FORMAT_NAMES
+from producers.sources.formats import UnknownFormat as UnknownFormat
+from producers.sources.parquet import ParquetTable
+from producers.sources.rows import Refused as Refused
+from producers.sources.staging import CHUNK_ROWS, count_rows, in_time_order, stage_lines
+from producers.sources.text import CsvTable, JsonLines
+
+_EDGE_BYTES = 1 << 20
+_JSON_NAMES = (".jsonl", ".ndjson", ".json")
+
+
+class Source:
+    """One file, sorted by event time on disk, so that files larger than memory can be read.
+
+    Use as a context manager: the sorted copy lives in the system's temporary folder until the end.
+    Raises `UnknownFormat` on entry if the file is of no known format, `OSError` if it cannot be read.
+    """
+
+    def __init__(
+        self, path: Path, *, currency: str, format_name: str | None = None, chunk_rows: int = CHUNK_ROWS
+    ) -> None:
+        self.path = path
+        self.n_rows = 0
+        self._currency = currency
+        self._format_name = format_name
+        self._chunk_rows = chunk_rows
+
+    def __enter__(self) -> "Source":
+        self._reader = _open_reader(self.path, self._format_name)
+        self._temporary = tempfile.TemporaryDirectory(prefix="storepulse-sort-")
+        self._folder = Path(self._temporary.name)
+        try:
+            self._stage()
+        except BaseException:
+            self._temporary.cleanup()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._temporary.cleanup()
+
+    def read(self, skip: int = 0) -> Iterator[Event | Refused]:
+        """Events by time, ties in file order, after the first `skip` rows; rows without a time come first."""
+        chunks = in_time_order(self._folder, skip, self._chunk_rows)
+        return self._reader.read(chunks, self._currency)
+
+    def _stage(self) -> None:
+        if isinstance(self._reader, ParquetTable):
+            self._reader.stage(self._folder)
+        elif isinstance(self._reader, JsonLines):
+            stage_lines(self._reader.staged_lines(self._currency), self._folder)
+        else:
+            stage_lines(self._reader.staged_lines(), self._folder)
+        self.n_rows = count_rows(self._folder)
+
+
+def fingerprint(path: Path) -> str:
+    """A digest of the file's size, beginning and end: changes with the file, quick for a large one."""
+    digest = hashlib.blake2b(digest_size=12)
+    size = path.stat().st_size
+    digest.update(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(_EDGE_BYTES))
+        file.seek(max(0, size - _EDGE_BYTES))
+        digest.update(file.read(_EDGE_BYTES))
+    return digest.hexdigest()
+
+
+def _open_reader(path: Path, format_name: str | None) -> ParquetTable | CsvTable | JsonLines:
+    name = path.name.removesuffix(".gz")
+    if format_name == "jsonl" or (format_name is None and name.endswith(_JSON_NAMES)):
+        return JsonLines(path)
+    if name.endswith((".parquet", ".pq")):
+        return ParquetTable(path, format_name)
+    return CsvTable(path, format_name)
