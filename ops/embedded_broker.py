@@ -30,7 +30,7 @@ class EmbeddedBroker:
     child: Child = field(init=False)
 
     def __post_init__(self) -> None:
-        argv = [sys.executable, "-m", "ops.embedded_broker", str(self._address_file)]
+        argv = [sys.executable, "-P", "-m", "ops.embedded_broker", str(self._address_file)]
         self.child = Child("broker", argv, self.folder / "broker.log")
 
     @property

@@ -1,0 +1,161 @@
+"""The command line. Each command is a thin function that imports its package when it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="storepulse",
+    help="Turns a shop's clickstream into decisions while the shopper is still there.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+health_app = typer.Typer(
+    help="Ask a running part whether it is well; the exit code is the answer.", no_args_is_help=True
+)
+app.add_typer(health_app, name="health")
+
+StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command()
+def up(
+    broker: Annotated[
+        str, typer.Option(help="embedded (in memory), kafka (real, on disk), or HOST:PORT.")
+    ] = "embedded",
+    redis: Annotated[str, typer.Option(help="embedded, or HOST:PORT.")] = "embedded",
+    workers: Annotated[
+        int, typer.Option(help="Number of workers; the embedded broker serves one.", min=0)
+    ] = 1,
+    state: StateOption = Path(".storepulse"),
+    api_port: Annotated[int | None, typer.Option(help="Port of the API [default: 8000 if free].")] = None,
+    kafka_port: Annotated[int | None, typer.Option(help="Port of Kafka [default: a free one].")] = None,
+    redis_port: Annotated[int | None, typer.Option(help="Port of Redis [default: a free one].")] = None,
+) -> None:
+    """Run broker, Redis, workers and API here until Ctrl-C."""
+    from rich.console import Console
+
+    from ops.stack import StackOptions
+    from ops.up import run_stack
+
+    options = StackOptions(
+        broker=broker,
+        redis=redis,
+        workers=workers,
+        state=state,
+        api_port=api_port,
+        kafka_port=kafka_port,
+        redis_port=redis_port,
+    )
+    raise typer.Exit(run_stack(options, Console()))
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker in the foreground; settings come from STOREPULSE_* variables."""
+    from contracts.settings import get_settings
+    from ops.logs import configure_logging
+    from stream.worker import run
+
+    configure_logging()
+    raise typer.Exit(run(get_settings()))
+
+
+@app.command()
+def api() -> None:
+    """Run the API in the foreground; settings come from STOREPULSE_* variables."""
+    import uvicorn
+
+    from api.app import create_app
+    from contracts.settings import get_settings
+    from ops.logs import configure_logging
+
+    configure_logging()
+    settings = get_settings()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        loop="uvloop",
+        access_log=False,
+        log_config=None,
+    )
+
+
+@app.command()
+def topics() -> None:
+    """Create the topics that are missing, and check that the event topics are co-partitioned."""
+    from contracts.settings import get_settings
+    from ops.topics import TopicsError, ensure_topics
+
+    try:
+        count = ensure_topics(get_settings())
+    except TopicsError as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(1) from exc
+    typer.echo(f"topics are there, {count} partitions each")
+
+
+@app.command()
+def status(
+    state: StateOption = Path(".storepulse"),
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show lag per partition, events/s, delay, counters and memory of the running stack."""
+    from ops.stack_record import find_settings
+    from ops.status import run_status
+
+    raise typer.Exit(run_status(find_settings(state), watch=watch, as_json=json))
+
+
+@app.command()
+def doctor(state: StateOption = Path(".storepulse"), json: JsonOption = False) -> None:
+    """Check this machine and the running services, and say what to do."""
+    from ops.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(state, as_json=json))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(f"storepulse {installed('storepulse')}")
+
+
+@health_app.command("worker")
+def health_worker() -> None:
+    """Whether the worker of this machine (STOREPULSE_WORKER_PORT) is alive."""
+    from contracts.settings import get_settings
+
+    _exit_with_health(f"http://127.0.0.1:{get_settings().worker_port}/livez")
+
+
+@health_app.command("api")
+def health_api() -> None:
+    """Whether the API of this machine (STOREPULSE_API_PORT) is ready."""
+    from contracts.settings import get_settings
+
+    _exit_with_health(f"http://127.0.0.1:{get_settings().api_port}/readyz")
+
+
+def _exit_with_health(url: str) -> None:
+    from ops.health import answers
+
+    well = answers(url, timeout_s=5.0)
+    typer.echo(f"{url}: {'well' if well else 'no answer of 200'}")
+    raise typer.Exit(0 if well else 1)
+
+
+def main() -> None:
+    """Entry point of the `storepulse` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

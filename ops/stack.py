@@ -1,0 +1,282 @@
+"""The whole installation as child processes of one: broker, Redis, workers, API."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from contracts.settings import Settings
+from ops.broker import KafkaBroker
+from ops.child import Child, StartError
+from ops.embedded_broker import KAFKA_API, PARTITIONS, EmbeddedBroker
+from ops.guard import GRACE_S
+from ops.health import answers
+from ops.kafka_jars import JarsError
+from ops.ports import LOOPBACK, pick_port
+from ops.redis_server import RedisServer
+from ops.stack_record import (
+    DEFAULT_STATE,
+    StackRecord,
+    lock_state,
+    part_record,
+    read_record,
+    remove_record,
+    settings_environment,
+    settings_fields,
+)
+from ops.supervision import Part, check_part
+from ops.topics import TopicsError, ensure_topics
+
+PREFERRED_API_PORT = 8000
+READY_TIMEOUT_S = 60.0
+
+
+class StackError(RuntimeError):
+    """The stack cannot start; the message says which part and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What to run. `broker` is `embedded`, `kafka` or HOST:PORT, `redis` is `embedded` or HOST:PORT.
+
+    A port of None is a free one. `settings` overrides fields of `Settings` for every part.
+    """
+
+    broker: str = "embedded"
+    redis: str = "embedded"
+    workers: int = 1
+    state: Path = DEFAULT_STATE
+    api: bool = True
+    api_port: int | None = None
+    kafka_port: int | None = None
+    redis_port: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises `StackError` for combinations that cannot work."""
+        if self.workers < 0:
+            raise StackError(f"workers must not be negative, got {self.workers}")
+        if self.broker == "embedded" and self.workers > 1:
+            raise StackError(
+                f"the embedded broker serves one worker, got {self.workers}; use --broker kafka for more"
+            )
+        if self.broker == "embedded" and self.redis != "embedded":
+            raise StackError(
+                "the embedded broker forgets its records when it ends, so offsets kept in a Redis of yours "
+                "would point at nothing; use --broker kafka, --broker HOST:PORT or --redis embedded"
+            )
+
+
+class Stack:
+    """A running installation; a context manager. `check` is to be called a few times a second."""
+
+    def __init__(self, options: StackOptions) -> None:
+        options.check()
+        self.options = options
+        self.state = options.state.absolute()
+        self.settings = Settings(**options.settings)
+        self.broker: KafkaBroker | EmbeddedBroker | None = None
+        self.redis: RedisServer | None = None
+        self.parts: list[Part] = []
+        self.starting = False
+        self._lock = lock_state(self.state)
+        self._workers_made = 0
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def workers(self) -> list[Part]:
+        """The parts that are workers."""
+        return [part for part in self.parts if part.name.startswith("worker")]
+
+    @property
+    def api_url(self) -> str:
+        """Base URL of the API."""
+        return f"http://{LOOPBACK}:{self.settings.api_port}"
+
+    def part(self, name: str) -> Part:
+        """The part of this name; raises `KeyError`."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise KeyError(name)
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready; raises `StackError`, with nothing left running."""
+        if self._lock is None:
+            raise StackError(f"a stack already runs in {self.state}; stop it or give another --state")
+        self.starting = True
+        try:
+            self._await_leftovers()
+            self._start_broker()
+            self._start_redis()
+            self._start_topics()
+            for _ in range(self.options.workers):
+                self.add_worker(wait=False)
+            if self.options.api:
+                self._start_api()
+            self.record()
+            for part in self.parts:
+                if part.where.startswith("http"):
+                    _await_answer(part)
+        except (StartError, JarsError, TopicsError) as exc:
+            self.stop()
+            raise StackError(str(exc)) from exc
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            self.starting = False
+
+    def check(self) -> None:
+        """Start again what has ended; raises `PartEnded` when the stack cannot go on."""
+        changed = [check_part(part, time.monotonic()) for part in self.parts]
+        if any(changed):
+            self.record()
+
+    def add_worker(self, *, wait: bool = True) -> Part:
+        """Start one more worker, and wait until it answers if `wait`; raises `StartError`."""
+        self._workers_made += 1
+        name, port = f"worker-{self._workers_made}", pick_port()
+        part = self._add_command(
+            "worker", name, f"http://{LOOPBACK}:{port}/livez", {"STOREPULSE_WORKER_PORT": str(port)}
+        )
+        if wait:
+            _await_answer(part)
+            self.record()
+        return part
+
+    def remove_worker(self, part: Part) -> int:
+        """Stop one worker in order and forget it; its exit code."""
+        part.watched = False
+        code = part.child.stop(20)
+        self.parts.remove(part)
+        self.record()
+        return code
+
+    def stop(self) -> None:
+        """Stop everything in reverse order: first what reads, last the broker."""
+        for part in self.parts:
+            part.watched = False
+        workers = self.workers
+        for part in reversed(self.parts):
+            if part in workers and part.child.alive:
+                # All of them drain at the same time.
+                part.child.send(signal.SIGTERM)
+        for part in reversed(self.parts):
+            if part.child.alive:
+                part.child.stop(20)
+        remove_record(self.state)
+        if self._lock is not None:
+            self._lock.close()
+
+    def kill(self) -> None:
+        """End everything at once."""
+        for part in self.parts:
+            part.watched = False
+            if part.child.alive:
+                part.child.kill()
+
+    def record(self) -> None:
+        """Write what runs where into the state folder."""
+        parts = tuple(
+            part_record(part.name, part.where, part.child.pid, part.log_path, part.restarts)
+            for part in self.parts
+        )
+        owner = part_record("stack", str(self.state), os.getpid())
+        StackRecord(owner, parts, settings_fields(self.settings)).write(self.state)
+
+    def _start_broker(self) -> None:
+        choice, folder = self.options.broker, self.state / "broker"
+        if choice == "embedded":
+            embedded = EmbeddedBroker(folder)
+            embedded.start()
+            self._update(bootstrap=embedded.bootstrap, kafka_api=KAFKA_API, partitions=PARTITIONS)
+            # A new one would be empty, so its end is the end of the stack.
+            self.parts.append(Part("broker", embedded.bootstrap, embedded.child, fatal=True))
+            self.broker = embedded
+        elif choice == "kafka":
+            kafka = KafkaBroker(self.state / "kafka", port=self.options.kafka_port or 0)
+            kafka.start()
+            self._update(bootstrap=kafka.bootstrap)
+            self.parts.append(Part("broker", kafka.bootstrap, kafka.child))
+            self.broker = kafka
+        else:
+            self._update(bootstrap=choice)
+
+    def _start_redis(self) -> None:
+        if self.options.redis == "embedded":
+            durable = self.options.broker != "embedded"
+            folder = self.state / ("redis" if durable else "redis-volatile")
+            self.redis = RedisServer(folder, port=self.options.redis_port or 0, durable=durable)
+            self.redis.start()
+            self._update(redis_url=self.redis.url)
+            self.parts.append(Part("redis", self.redis.url, self.redis.child))
+        else:
+            self._update(redis_url=f"redis://{self.options.redis}/0")
+            _require_redis(self.settings)
+
+    def _start_topics(self) -> None:
+        embedded = isinstance(self.broker, EmbeddedBroker)
+        self._update(partitions=ensure_topics(self.settings, embedded=embedded))
+
+    def _start_api(self) -> None:
+        port = self.options.api_port or pick_port(PREFERRED_API_PORT)
+        self._update(api_port=port)
+        self._add_command("api", "api", f"http://{LOOPBACK}:{port}/livez", {})
+
+    def _add_command(self, command: str, name: str, where: str, env: dict[str, str]) -> Part:
+        child = Child(
+            name,
+            [sys.executable, "-P", "-m", "ops.cli", command],
+            self.state / "logs" / f"{name}.log",
+            env=settings_environment(self.settings) | env,
+        )
+        child.start()
+        part = Part(name, where, child)
+        self.parts.append(part)
+        return part
+
+    def _update(self, **fields: object) -> None:
+        self.settings = self.settings.model_copy(update=fields)
+
+    def _await_leftovers(self) -> None:
+        # A stack that was killed leaves its parts to the guard, which lets them end in order first.
+        record = read_record(self.state)
+        deadline = time.monotonic() + GRACE_S + 5
+        while record is not None and any(part.runs() for part in record.parts):
+            if time.monotonic() > deadline:
+                left = ", ".join(f"{part.name} ({part.pid})" for part in record.parts if part.runs())
+                raise StackError(
+                    f"parts of an earlier stack still run in {self.state}: {left}; end them first"
+                )
+            time.sleep(0.1)
+
+
+def _await_answer(part: Part) -> None:
+    part.child.await_ready(lambda: answers(part.where), READY_TIMEOUT_S)
+
+
+def _require_redis(settings: Settings) -> None:
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    client = Redis.from_url(
+        settings.redis_url, password=password, socket_connect_timeout=5.0, socket_timeout=5.0
+    )
+    try:
+        client.ping()
+    except RedisError as exc:
+        raise StackError(f"no Redis answers at {settings.redis_url}: {exc}") from exc
+    finally:
+        client.close()

@@ -1,0 +1,110 @@
+"""What runs where: the record a stack keeps in its state folder, for every command that looks for it."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import orjson
+import psutil
+
+from contracts.settings import Settings
+
+DEFAULT_STATE = Path(".storepulse")
+
+
+@dataclass(frozen=True, slots=True)
+class PartRecord:
+    """One process of a stack; `created_s` (epoch seconds) tells it from a later owner of the pid."""
+
+    name: str
+    where: str
+    pid: int
+    created_s: float
+    log: str
+    restarts: int
+
+    def runs(self) -> bool:
+        """Whether this very process still runs."""
+        try:
+            return bool(abs(psutil.Process(self.pid).create_time() - self.created_s) < 1.0)
+        except psutil.Error:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class StackRecord:
+    """A running stack: the process that supervises it, its parts, and the settings they run with."""
+
+    owner: PartRecord
+    parts: tuple[PartRecord, ...]
+    settings: dict[str, Any]
+
+    def write(self, state: Path) -> None:
+        """Replace the record in the state folder, so that readers never see half of it."""
+        scratch = state / f"stack.json.{os.getpid()}"
+        scratch.write_bytes(orjson.dumps(self, option=orjson.OPT_INDENT_2))
+        scratch.rename(_path(state))
+
+
+def part_record(name: str, where: str, pid: int, log: Path | None = None, restarts: int = 0) -> PartRecord:
+    """The record of a process that runs now; one that has just ended gets the creation time 0."""
+    try:
+        created_s = psutil.Process(pid).create_time()
+    except psutil.Error:
+        created_s = 0.0
+    return PartRecord(name, where, pid, created_s, str(log or ""), restarts)
+
+
+def read_record(state: Path) -> StackRecord | None:
+    """The record in the state folder, its owner running or not; None when there is none."""
+    try:
+        fields = orjson.loads(_path(state).read_bytes())
+    except FileNotFoundError:
+        return None
+    parts = tuple(PartRecord(**part) for part in fields["parts"])
+    return StackRecord(PartRecord(**fields["owner"]), parts, fields["settings"])
+
+
+def remove_record(state: Path) -> None:
+    """Forget the stack of this state folder."""
+    _path(state).unlink(missing_ok=True)
+
+
+def find_settings(state: Path = DEFAULT_STATE) -> Settings:
+    """Settings of the stack that runs in this folder; ours without one or with STOREPULSE_BOOTSTRAP set."""
+    record = read_record(state)
+    if record is None or not record.owner.runs() or "STOREPULSE_BOOTSTRAP" in os.environ:
+        return Settings()
+    return Settings(**record.settings)
+
+
+def settings_fields(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON values, without secrets, which each process reads from its own environment."""
+    return settings.model_dump(mode="json", exclude={"redis_password"}, exclude_none=True)
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The `STOREPULSE_*` variables a child needs to have these settings."""
+    return {f"STOREPULSE_{name.upper()}": _text(value) for name, value in settings_fields(settings).items()}
+
+
+def lock_state(state: Path) -> TextIO | None:
+    """The lock of the state folder, held until it is closed or we end; None when another stack has it."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = (state / "stack.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def _path(state: Path) -> Path:
+    return state / "stack.json"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,187 @@
+"""`storepulse status`: lag per partition, speed, delay, counters and memory, read from Kafka and Redis."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+from kafka import TopicPartition
+from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.errors import KafkaError
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+
+from contracts.heartbeat import Heartbeat, from_hash
+from contracts.keys import Keys
+from contracts.settings import Settings
+from contracts.topics import EVENT_TOPICS, Topics
+from ops.topics import open_admin
+
+COUNTERS = ("applied", "duplicates", "late", "rejected", "lost")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """One partition: records not yet applied by plain topic name, and the counters of its commits."""
+
+    partition: int
+    lag: dict[str, int]
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The installation at `at_ms`."""
+
+    at_ms: int
+    partitions: tuple[PartitionStatus, ...]
+    workers: tuple[Heartbeat, ...]
+    redis_used_bytes: int
+
+    @property
+    def lag(self) -> int:
+        """Records not yet applied, over everything."""
+        return sum(sum(part.lag.values()) for part in self.partitions)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The counters summed over the partitions."""
+        return {name: sum(part.counters[name] for part in self.partitions) for name in COUNTERS}
+
+    @property
+    def events_per_s(self) -> float:
+        """Events applied per second, all workers together."""
+        return sum(worker.events_per_s for worker in self.workers)
+
+
+def partition_status(
+    p: int, meta: Mapping[str, str], topics: tuple[str, ...], ends: Mapping[tuple[str, int], int]
+) -> PartitionStatus:
+    """One partition's status from its meta hash and Kafka's end offsets; never-read topics count from 0."""
+    lag = {
+        plain: max(0, ends[topic, p] - int(meta.get(f"off:{topic}", 0)))
+        for plain, topic in zip(EVENT_TOPICS, topics, strict=True)
+    }
+    return PartitionStatus(p, lag, {name: int(meta.get(name, 0)) for name in COUNTERS})
+
+
+def read_status(settings: Settings, admin: KafkaAdminClient, client: Redis) -> Status:
+    """Read the status; raises `KafkaError` or `RedisError` when a service does not answer."""
+    topics = Topics(settings.topic_prefix).events
+    keys = Keys(settings.namespace, settings.partitions)
+    numbers = range(settings.partitions)
+    wanted = {TopicPartition(topic, p): OffsetSpec.LATEST for topic in topics for p in numbers}
+    ends = {
+        (tp.topic, tp.partition): found.offset for tp, found in admin.list_partition_offsets(wanted).items()
+    }
+    pipe = client.pipeline(transaction=False)
+    for p in numbers:
+        pipe.hgetall(keys.meta(p))
+    metas = pipe.execute()
+    return Status(
+        at_ms=time.time_ns() // 1_000_000,
+        partitions=tuple(partition_status(p, metas[p], topics, ends) for p in numbers),
+        workers=read_workers(client, keys),
+        redis_used_bytes=int(client.info("memory")["used_memory"]),
+    )
+
+
+def read_workers(client: Redis, keys: Keys) -> tuple[Heartbeat, ...]:
+    """Heartbeats of the workers that are there, by id."""
+    worker_ids = cast(list[str], client.zrange(keys.workers(), 0, -1))
+    found = [cast(dict[str, str], client.hgetall(keys.worker(worker_id))) for worker_id in worker_ids]
+    return tuple(sorted(from_hash(fields) for fields in found if fields))
+
+
+def run_status(settings: Settings, *, watch: bool, as_json: bool) -> int:
+    """Print the status once, or until Ctrl-C with `watch`; the exit code is 1 if a service is not there."""
+    console = Console()
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    client = Redis.from_url(settings.redis_url, password=password, decode_responses=True, socket_timeout=5.0)
+    try:
+        with open_admin(settings) as admin, client:
+            if watch:
+                _watch(settings, admin, client, console)
+                return 0
+            status = read_status(settings, admin, client)
+    except (KafkaError, RedisError) as exc:
+        console.print(
+            f"no status: {exc}\n`storepulse up` starts a stack, `storepulse doctor` says what is wrong.",
+            highlight=False,
+        )
+        return 1
+    if as_json:
+        console.out(to_json(status).decode(), highlight=False)
+    else:
+        console.print(render(status))
+    return 0
+
+
+def to_json(status: Status) -> bytes:
+    """The status as JSON, sums included."""
+    fields: dict[str, Any] = {
+        "at_ms": status.at_ms,
+        "lag": status.lag,
+        "events_per_s": status.events_per_s,
+        "counters": status.counters,
+        "redis_used_bytes": status.redis_used_bytes,
+        "workers": [worker._asdict() for worker in status.workers],
+        "partitions": status.partitions,
+    }
+    return orjson.dumps(fields, option=orjson.OPT_INDENT_2)
+
+
+def render(status: Status) -> RenderableType:
+    """The status as tables."""
+    counters = status.counters
+    total = "  ".join(f"{name} {counters[name]:,}" for name in COUNTERS)
+    head = f"lag {status.lag:,}  events/s {status.events_per_s:,.0f}  {total}"
+    return Group(
+        head, f"Redis {_mib(status.redis_used_bytes)}\n", _worker_table(status), "", _lag_table(status)
+    )
+
+
+def _worker_table(status: Status) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("worker", "events/s", "delay p50 ms", "p99 ms", "memory", "partitions"):
+        table.add_column(name, justify="left" if name in ("worker", "partitions") else "right")
+    for worker in status.workers:
+        table.add_row(
+            worker.worker_id,
+            f"{worker.events_per_s:,.0f}",
+            f"{worker.delay_p50_ms:,.0f}",
+            f"{worker.delay_p99_ms:,.0f}",
+            _mib(worker.rss_bytes),
+            ",".join(str(p) for p in worker.partitions),
+        )
+    if not status.workers:
+        table.add_row("[red]no worker is running[/]", "", "", "", "", "")
+    return table
+
+
+def _lag_table(status: Status) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("p", *(f"lag {topic}" for topic in EVENT_TOPICS), *COUNTERS):
+        table.add_column(name, justify="right")
+    for part in status.partitions:
+        cells = [part.lag[topic] for topic in EVENT_TOPICS] + [part.counters[name] for name in COUNTERS]
+        table.add_row(str(part.partition), *(f"{cell:,}" for cell in cells))
+    return table
+
+
+def _watch(settings: Settings, admin: KafkaAdminClient, client: Redis, console: Console) -> None:
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(render(read_status(settings, admin, client)), refresh=True)
+                time.sleep(1.0)
+        except KeyboardInterrupt:
+            return
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / 2**20:,.0f} MiB"

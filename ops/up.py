@@ -1,0 +1,97 @@
+"""`storepulse up`: a stack in the foreground, with its table, until a signal ends it."""
+
+import logging
+import os
+import signal
+import threading
+from types import FrameType
+
+from rich.console import Console
+from rich.table import Table
+
+from ops.child import StartError
+from ops.stack import Stack, StackError, StackOptions
+from ops.supervision import PartEnded
+
+CHECK_EVERY_S = 0.2
+
+
+class StopSignals:
+    """SIGINT, SIGTERM and SIGHUP: the first asks for an orderly end, the next one kills at once."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._stack: Stack | None = None
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, self._handle)
+
+    def watch(self, stack: Stack) -> None:
+        """Name the stack a second signal kills."""
+        self._stack = stack
+
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        del frame
+        if not self.asked.is_set():
+            self.asked.set()
+            if self._stack is not None and self._stack.starting:
+                raise KeyboardInterrupt
+        elif self._stack is not None:
+            self._stack.kill()
+            os._exit(128 + signum)
+
+
+def run_stack(options: StackOptions, console: Console) -> int:
+    """Run a stack until a signal; the exit code is 1 when it could not start or go on."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    signals = StopSignals()
+    try:
+        stack = Stack(options)
+        signals.watch(stack)
+        with console.status("starting"):
+            stack.start()
+    except (StackError, StartError) as exc:
+        console.print(f"[red]cannot start:[/] {exc}", highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    console.print(render(stack))
+    try:
+        while not signals.asked.wait(CHECK_EVERY_S):
+            stack.check()
+    except PartEnded as exc:
+        console.print(f"[red]the stack ends:[/] {exc}", highlight=False)
+        return 1
+    finally:
+        with console.status("stopping; again to kill at once"):
+            stack.stop()
+    console.print("stopped")
+    return 0
+
+
+def render(stack: Stack) -> Table:
+    """What runs where, as a table."""
+    table = Table(box=None, pad_edge=False, caption=_caption(stack), caption_justify="left")
+    for column in ("part", "where", "pid", "log"):
+        table.add_column(column, overflow="fold")
+    for part in stack.parts:
+        table.add_row(
+            part.name, part.where.removesuffix("/livez"), str(part.child.pid), _short(stack, part.log_path)
+        )
+    for name, own, where in (
+        ("broker", stack.broker, stack.settings.bootstrap),
+        ("redis", stack.redis, stack.settings.redis_url),
+    ):
+        if own is None:
+            table.add_row(name, where, "yours", "")
+    return table
+
+
+def _short(stack: Stack, path: os.PathLike[str]) -> str:
+    return os.path.relpath(path, stack.state.parent)
+
+
+def _caption(stack: Stack) -> str:
+    memory = stack.options.broker == "embedded"
+    forgets = "The embedded broker lives in memory: everything is forgotten at the end.\n" if memory else ""
+    return f"{forgets}Ctrl-C stops it."
