@@ -123,7 +123,10 @@ def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
     """
     buckets: list[Any] = []
     now_ms = outcome.clock.max_event_ms
-    kinds = (("d", outcome.demand.products, retention.product_s), ("s", outcome.demand.shop, retention.shop_s))
+    kinds = (
+        ("d", outcome.demand.products, retention.product_s),
+        ("s", outcome.demand.shop, retention.shop_s),
+    )
     for kind, minutes, lifetimes_s in kinds:
         for grain, start_ms, fields in roll_up(minutes):
             ttl_s = lifetimes_s[grain]

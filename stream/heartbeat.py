@@ -34,7 +34,9 @@ async def beat(
         )  # fmt: skip
         try:
             async with client.pipeline(transaction=True) as pipe:
-                pipe.hset(keys.worker(worker_id), mapping=dict(heartbeat.to_hash()))
+                pipe.hset(
+                    keys.worker(worker_id), items=[x for item in heartbeat.to_hash().items() for x in item]
+                )
                 pipe.expire(keys.worker(worker_id), HEARTBEAT_TTL_S)
                 pipe.zadd(keys.workers(), {worker_id: now_ms})
                 pipe.zremrangebyscore(keys.workers(), "-inf", now_ms - HEARTBEAT_TTL_S * 1_000)

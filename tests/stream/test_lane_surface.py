@@ -1,0 +1,59 @@
+"""The private methods the lane overrides or calls are those of the pinned Faust and aiokafka."""
+
+import inspect
+from importlib.metadata import version
+
+import aiokafka
+import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.transport.consumer import Consumer
+from faust.transport.drivers import aiokafka as driver
+
+from stream.lane import LaneConsumer, LaneThread
+
+OVERRIDDEN = {
+    (Consumer, "getmany"): ["self", "timeout"],
+    (Consumer, "_wait_next_records"): ["self", "timeout"],
+    (Consumer, "perform_seek"): ["self"],
+    (Consumer, "on_partitions_revoked"): ["self", "revoked"],
+    (Consumer, "_add_gap"): ["self", "tp", "offset_from", "offset_to"],
+    (Consumer, "_filter_tps_with_pending_acks"): ["self", "topics"],
+    (Consumer, "_new_offset"): ["self", "tp"],
+    (driver.Consumer, "_new_consumer_thread"): ["self"],
+    (driver.AIOKafkaConsumerThread, "_commit"): ["self", "offsets"],
+    (driver.AIOKafkaConsumerThread, "verify_event_path"): ["self", "now", "tp"],
+    (driver.AIOKafkaConsumerThread, "_fetch_records"): [
+        "self", "consumer", "active_partitions", "timeout", "max_records",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("owner", "name"), OVERRIDDEN, ids=lambda part: getattr(part, "__name__", part))
+def test_the_overridden_method_has_the_parameters_we_know(owner: type, name: str) -> None:
+    assert list(inspect.signature(getattr(owner, name)).parameters) == OVERRIDDEN[owner, name]
+    ours = LaneThread if owner is driver.AIOKafkaConsumerThread else LaneConsumer
+    assert name in vars(ours), f"{ours.__name__} no longer overrides {name}"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (GroupCoordinator, "check_errors"),
+        (SubscriptionState, "fetch_context"),
+        (Fetcher, "fetched_records"),
+        (Consumer, "_get_active_partitions"),
+        (Consumer, "highwater"),
+        (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
+        (aiokafka.AIOKafkaConsumer, "beginning_offsets"),
+        (aiokafka.AIOKafkaConsumer, "end_offsets"),
+    ],
+    ids=lambda part: getattr(part, "__name__", part),
+)
+def test_what_the_lane_calls_is_there(owner: type, name: str) -> None:
+    assert hasattr(owner, name)
+
+
+def test_the_versions_are_the_pinned_ones() -> None:
+    assert (version("faust-streaming"), version("aiokafka")) == ("0.15.3", "0.14.0")

@@ -1,0 +1,116 @@
+"""One suite over both stores: claim, fence, commit, deadlines, outbox."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio as redis
+
+from contracts.dead_letters import DeadLetter
+from contracts.keys import Keys
+from shoppers import MINUTE_MS, NOW_MS, RULES, SETTINGS, make_entries, make_event
+from stream.batch import Clock, Entry, Outcome, apply_batch
+from stream.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.memory_store import MemoryStore
+from stream.partition import TIMERS
+from stream.store import RedisStore, Store
+
+RETENTION = Retention.of(SETTINGS, "rejected")
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore(RETENTION)
+        return
+    url, keys = request.getfixturevalue("redis_url"), Keys(f"t{id(request)}", 4)
+    client = redis.Redis.from_url(url)
+    yield RedisStore(client, keys, RETENTION)
+    left = [key async for key in client.scan_iter(match=f"{keys.namespace}:*")]
+    if left:
+        await client.unlink(*left)
+    await client.aclose()
+
+
+def outcome_of(*kinds: str) -> Outcome:
+    events = [make_event(kind, i) for i, kind in enumerate(kinds)]
+    return apply_batch(Clock(0, 0), make_entries(events), {}, RULES)
+
+
+def commit_of(epoch: int, offsets: dict[str, tuple[int, int]], outcome: Outcome | None = None) -> Commit:
+    return Commit(1, epoch, offsets, outcome or outcome_of("view", "cart"), NOW_MS, NOW_MS)
+
+
+async def test_a_first_claim_finds_nothing_and_raises_the_epoch(store: Store) -> None:
+    claim = (await store.claim({1: 0}))[1]
+    assert (claim.epoch, claim.offsets, claim.next_due_ms) == (1, {}, None)
+    assert (await store.claim({1: 0}))[1].epoch == 2
+    assert (await store.claim({1: 9}))[1].epoch == 10
+
+
+async def test_what_is_committed_is_found_by_the_next_owner(store: Store) -> None:
+    await store.claim({1: 0})
+    outcome = outcome_of("view", "cart")
+    verdicts = await store.commit([commit_of(1, {"view": (NO_OFFSET, 1), "cart": (NO_OFFSET, 1)}, outcome)])
+    assert verdicts == [Verdict.APPLIED]
+    claim = (await store.claim({1: 0}))[1]
+    assert claim.offsets == {"view": 1, "cart": 1}
+    assert claim.max_event_ms == outcome.clock.max_event_ms
+    assert claim.next_due_ms == outcome.timers["u1"]
+    assert (await store.load({1: ["u1", "nobody"]}))[1] == [outcome.visitors["u1"], None]
+    assert await store.due([1], 10) == {1: [("u1", outcome.timers["u1"])]}
+
+
+async def test_an_older_epoch_is_fenced_and_writes_nothing(store: Store) -> None:
+    await store.claim({1: 0})
+    await store.claim({1: 0})
+    assert await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})]) == [Verdict.FENCED]
+    assert (await store.claim({1: 0}))[1].offsets == {}
+    assert await store.load({1: ["u1"]}) == {1: [None]}
+
+
+async def test_a_store_that_came_back_older_says_so(store: Store) -> None:
+    await store.claim({1: 0})
+    assert await store.commit([commit_of(7, {"view": (NO_OFFSET, 2)})]) == [Verdict.BEHIND]
+
+
+async def test_a_commit_made_again_changes_nothing(store: Store) -> None:
+    await store.claim({1: 0})
+    commit = commit_of(1, {"view": (NO_OFFSET, 2)})
+    assert await store.commit([commit, commit]) == [Verdict.APPLIED, Verdict.REPEATED]
+
+
+@pytest.mark.parametrize("offsets", [{"view": (5, 9)}, {"view": (0, 3)}, {"view": (2, 3), "cart": (1, 2)}])
+async def test_a_commit_that_starts_elsewhere_is_a_gap(
+    store: Store, offsets: dict[str, tuple[int, int]]
+) -> None:
+    await store.claim({1: 0})
+    await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
+    assert await store.commit([commit_of(1, offsets)]) == [Verdict.GAP]
+    assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
+
+
+async def test_a_deadline_is_cleared_once(store: Store) -> None:
+    await store.claim({1: 0})
+    await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
+    cleared = Outcome(Clock(NOW_MS, NOW_MS), timers={"u1": 0})
+    cleared.demand.add_shop(NOW_MS - NOW_MS % MINUTE_MS, "se", 1)
+    commit = commit_of(1, {TIMERS: (NO_OFFSET, 0)}, cleared)
+    assert await store.commit([commit]) == [Verdict.APPLIED]
+    assert await store.commit([commit]) == [Verdict.REPEATED]
+    assert await store.due([1], 10) == {1: []}
+
+
+async def test_the_outbox_keeps_order_until_it_is_cleared(store: Store) -> None:
+    await store.claim({1: 0})
+    letters = [DeadLetter("x.y", "why", "view", 1, i, None, b"\xff{", NOW_MS) for i in range(3)]
+    outcome = apply_batch(
+        Clock(0, 0), [Entry(i, 0, NOW_MS, None, x) for i, x in enumerate(letters)], {}, RULES
+    )
+    await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
+    items = await store.read_outbox(1, 2)
+    assert [(item.topic, item.key, item.item_id) for item in items] == [
+        ("rejected", None, "view-1-0"),
+        ("rejected", None, "view-1-1"),
+    ]
+    await store.clear_outbox(1, items)
+    assert [item.item_id for item in await store.read_outbox(1, 10)] == ["view-1-2"]

@@ -1,0 +1,88 @@
+"""Short ways to say what shoppers did, for the tests of the stream."""
+
+import hashlib
+from collections import Counter
+
+from contracts.events import Event, EventType
+from contracts.settings import Settings
+from contracts.visitor import Action, Visitor
+from stream.batch import Clock, Entry, Outcome, Rules, apply_batch, fire_deadlines
+
+NOW_MS = 1_760_000_000_000
+MINUTE_MS = 60_000
+SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+RULES = Rules.of(SETTINGS)
+RANKS = {"view": 0, "favorite": 1, "cart": 2, "remove_from_cart": 3, "purchase": 4}
+NEW = Clock(0, 0)
+
+
+def make_action(
+    kind: str, at_s: float, product: str = "p1", *, quantity: int = 1, price: int | None = 100, name: str = ""
+) -> Action:
+    """An action `at_s` seconds after the start of the test's time."""
+    at_ms = NOW_MS + int(at_s * 1_000)
+    digest = hashlib.blake2b(f"{kind}{at_s}{product}{name}".encode(), digest_size=8).digest()
+    return Action(at_ms, RANKS[kind], digest, product, quantity, price, "EUR", None, None, None)
+
+
+def make_event(kind: str, at_s: float, product: str = "p1", *, user: str = "u1", **fields: object) -> Event:
+    """An event `at_s` seconds after the start of the test's time; its id tells all of it."""
+    event = Event(
+        f"{user}-{kind}-{at_s}-{product}",
+        EventType(kind),
+        NOW_MS + int(at_s * 1_000),
+        user,
+        product,
+        price_minor=100,
+        currency="EUR",
+    )
+    return event._replace(**fields)
+
+
+def make_entries(events: list[Event], *, arrived_ms: int | None = None) -> list[Entry]:
+    """Entries as the lane delivers them; each arrives at its event time unless said otherwise."""
+    return [
+        Entry(i, event.event_time_ms, arrived_ms or event.event_time_ms, event, None)
+        for i, event in enumerate(events)
+    ]
+
+
+class Shop:
+    """One partition without a store: states and counts after any number of batches."""
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+        self.clock = NEW
+        self.visitors: dict[str, Visitor] = {}
+        self.products: Counter[tuple[int, str]] = Counter()
+        self.totals: Counter[tuple[int, str]] = Counter()
+        self.counters: Counter[str] = Counter()
+        self.timers: dict[str, int] = {}
+
+    def apply(self, entries: list[Entry]) -> Outcome:
+        """Apply one batch."""
+        return self._adopt(apply_batch(self.clock, entries, self.visitors, self.rules))
+
+    def fire(self, watermark_ms: int) -> None:
+        """Fire deadlines until none before the watermark is left."""
+        while due := [user for user, at_ms in self.timers.items() if at_ms < watermark_ms]:
+            self._adopt(fire_deadlines(self.clock, watermark_ms, due, self.visitors, self.rules))
+
+    def _adopt(self, outcome: Outcome) -> Outcome:
+        self.clock = outcome.clock
+        self.visitors.update(outcome.visitors)
+        self.counters.update(outcome.counters)
+        for user, at_ms in outcome.timers.items():
+            if at_ms:
+                self.timers[user] = at_ms
+            else:
+                self.timers.pop(user, None)
+        for mine, theirs in ((self.products, outcome.demand.products), (self.totals, outcome.demand.shop)):
+            for minute, fields in theirs.items():
+                for name, change in fields.items():
+                    mine[minute, name] += change
+        return outcome
+
+    def total(self, metric: str) -> int:
+        """A shop counter, all minutes together."""
+        return sum(change for (_, name), change in self.totals.items() if name == metric)
