@@ -1,0 +1,199 @@
+// Asks the API every second and draws its answers; can be paused, and says when figures stand still.
+
+import { MinuteChart, TYPES, element } from "./chart.js";
+import * as format from "./format.js";
+
+const POLL_MS = 1_000;
+const SLOWEST_POLL_MS = 5_000;
+const TIMEOUT_MS = 4_000;
+const STALE_MS = 4_000;
+
+const at = (id) => document.getElementById(id);
+const chart = new MinuteChart(at("chart"));
+let paused = false;
+let updatedAt = null;
+let failures = 0;
+let timer = null;
+let asking = false;
+
+async function ask(path) {
+  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
+  return answer.json();
+}
+
+async function poll() {
+  timer = null;
+  asking = true;
+  try {
+    const [live, trending] = await Promise.all([ask("/v1/live"), ask("/v1/trending?limit=10")]);
+    if (!paused) drawAnswers(live, trending);
+    failures = 0;
+  } catch {
+    failures += 1;
+  }
+  asking = false;
+  drawFreshness();
+  schedule(Math.min(POLL_MS * 2 ** Math.min(failures, 8), SLOWEST_POLL_MS));
+}
+
+function drawAnswers(live, trending) {
+  draw(live);
+  drawTrending(trending);
+  updatedAt = Date.now();
+}
+
+function schedule(delayMs) {
+  if (timer === null && !asking && !paused && !document.hidden) timer = setTimeout(poll, delayMs);
+}
+
+function draw(live) {
+  at("main").setAttribute("aria-busy", "false");
+  const replay = live.mode === "replay";
+  at("mode").hidden = false;
+  at("mode").className = `badge ${live.mode}`;
+  at("mode").textContent = replay ? `Replay, as of ${format.moment(live.as_of, live.timezone)}` : "Live";
+  at("forgets").hidden = live.durable;
+  drawNumbers(live);
+  chart.update(live.per_minute, live.timezone);
+  drawTable(live);
+  drawFunnel(live.funnel_today);
+  at("since").textContent = `since ${format.clock(live.today.from, live.timezone)}, ${live.timezone}`;
+  drawStream(live);
+  at("trouble").dataset.workers = live.workers.length;
+}
+
+function drawNumbers(live) {
+  const { today, yesterday_at_this_time: yesterday, funnel_today: funnel } = live;
+  put("active", format.count(live.active_visitors));
+  put("speed", format.perSecond(live.events_per_s));
+  put("speed-sub", `${format.count(live.totals.applied)} in all`);
+  put("orders", format.count(today.orders));
+  putChange("orders-sub", today.orders, yesterday.orders, "none by this time yesterday");
+  const [main, ...others] = [...today.revenue].sort((a, b) => Number(b.amount) - Number(a.amount));
+  put("revenue", main ? format.money(main) : "0");
+  const before = main && yesterday.revenue.find(({ currency }) => currency === main.currency);
+  if (others.length) put("revenue-sub", others.map((other) => `+ ${format.money(other)}`).join(" "));
+  else putChange("revenue-sub", main?.amount_minor ?? 0, before?.amount_minor, "none by this time yesterday");
+  put("carts", format.count(funnel.carted));
+  put("carts-sub", `${format.count(live.carts_abandoned_today)} abandoned`);
+  put("delay", live.delay ? format.milliseconds(live.delay.p50_ms) : "–");
+  put("delay-sub", live.delay ? `99% within ${format.milliseconds(live.delay.p99_ms)}` : "no worker runs");
+}
+
+function put(id, text) {
+  const node = at(id);
+  if (node.textContent !== text) node.textContent = text;
+  if (node.classList.contains("value")) node.classList.toggle("long", text.length > 8);
+}
+
+function putChange(id, today, yesterday, none) {
+  const { text, direction } = format.change(today, yesterday);
+  if (!text) return put(id, none);
+  const part = element("span", { class: direction });
+  part.textContent = text;
+  at(id).replaceChildren(part, direction ? " vs this time yesterday" : "");
+}
+
+function drawTable({ per_minute: minutes, timezone }) {
+  if (!at("minute-rows").closest("details").open) return;
+  const rows = [...minutes].reverse().map((minute) => {
+    const row = element("tr", {});
+    const cells = [format.clock(minute.start, timezone)];
+    for (const [type] of TYPES) cells.push(format.count(minute[type]));
+    row.append(...cells.map((text, i) => cell(i ? "td" : "th", text)));
+    return row;
+  });
+  at("minute-rows").replaceChildren(...rows);
+}
+
+function cell(kind, text, fields = {}) {
+  const node = element(kind, fields);
+  node.textContent = text;
+  return node;
+}
+
+function track(part) {
+  const outer = element("div", { class: "track" });
+  const fill = element("div", { class: "fill" });
+  fill.style.width = `${100 * Math.min(1, part)}%`;
+  if (part > 0) outer.append(fill);
+  return outer;
+}
+
+function drawFunnel({ sessions, viewed, carted, bought }) {
+  const steps = [["Started", sessions], ["Looked at a product", viewed], ["Put in the cart", carted], ["Bought", bought]];
+  const rows = steps.map(([name, n], i) => {
+    const row = element("li", {});
+    const number = cell("span", format.count(n), { class: "count" });
+    if (i) number.append(cell("span", format.share(n, sessions), { class: "share" }));
+    else number.append(cell("span", "", { class: "share" }));
+    row.append(cell("span", name), number, track(sessions ? n / sessions : 0));
+    return row;
+  });
+  at("funnel").replaceChildren(...rows);
+}
+
+function drawTrending({ products, half_life_s: halfLife }) {
+  at("half-life").textContent = `interest halves every ${format.count(halfLife / 60)} min`;
+  at("trending-empty").hidden = products.length > 0;
+  const most = products[0]?.score ?? 1;
+  const rows = products.map(({ rank, product_id: id, score }) => {
+    const row = element("li", {});
+    const name = cell("span", id, { class: "name", title: id });
+    row.append(cell("span", rank, { class: "rank" }), name, track(score / most));
+    row.append(cell("span", format.score(score), { class: "score" }));
+    return row;
+  });
+  at("trending").replaceChildren(...rows);
+}
+
+function drawStream({ workers, totals }) {
+  const n = workers.length;
+  at("workers").textContent = n === 1 ? "1 worker" : `${n} workers`;
+  const memory = workers.reduce((sum, worker) => sum + worker.rss_bytes, 0);
+  const partitions = new Set(workers.flatMap((worker) => worker.partitions)).size;
+  const facts = [
+    ["Events applied", totals.applied, false],
+    ["Repeats recognised and dropped", totals.duplicates, false],
+    ["Too late to count", totals.late, false],
+    ["Refused as no event", totals.rejected, false],
+    ["Lost before we read them", totals.lost, totals.lost > 0],
+    ["Partitions with a worker", partitions, !partitions],
+  ];
+  const nodes = facts.flatMap(([name, value, bad]) => [
+    cell("dt", name),
+    cell("dd", format.count(value), bad ? { class: "bad" } : {}),
+  ]);
+  nodes.push(cell("dt", "Memory of the workers"), cell("dd", `${format.count(memory / 1e6)} MB`));
+  at("facts").replaceChildren(...nodes);
+}
+
+function drawFreshness() {
+  const ageMs = updatedAt === null ? null : Date.now() - updatedAt;
+  const ageS = Math.round((ageMs ?? 0) / 1000);
+  const stale = !paused && failures > 0 && (ageMs === null || ageMs > STALE_MS);
+  at("main").classList.toggle("stale", stale && updatedAt !== null);
+  let text = updatedAt === null ? "Connecting…" : ageS < 1 ? "Updated just now" : `Updated ${ageS} s ago`;
+  if (paused) text = `Paused, ${ageS} s behind`;
+  if (at("updated").textContent !== text) at("updated").textContent = text;
+  const trouble = at("trouble");
+  let problem = "";
+  if (stale) problem = "The API does not answer. These figures stand still until it does.";
+  else if (trouble.dataset.workers === "0") problem = "No stream worker is running, so new events are not counted yet.";
+  if (trouble.textContent !== problem) trouble.textContent = problem;
+  trouble.hidden = !problem;
+}
+
+at("pause").addEventListener("click", () => {
+  paused = !paused;
+  at("pause").setAttribute("aria-pressed", String(paused));
+  at("pause").textContent = paused ? "Resume" : "Pause";
+  clearTimeout(timer);
+  timer = null;
+  drawFreshness();
+  schedule(0);
+});
+document.addEventListener("visibilitychange", () => schedule(0));
+setInterval(drawFreshness, POLL_MS);
+poll();

@@ -1,0 +1,43 @@
+// Numbers, money and times as people read them.
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const wholePercent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+
+export const count = (n) => whole.format(n);
+export const score = (n) => (n >= 100 ? whole : oneDigit).format(n);
+export const share = (part, all) => (all ? percent.format(part / all) : "–");
+
+export function perSecond(n) {
+  return n === null ? "–" : (n >= 100 ? whole : oneDigit).format(n);
+}
+
+export function milliseconds(ms) {
+  return ms >= 10_000 ? `${oneDigit.format(ms / 1000)} s` : `${whole.format(ms)} ms`;
+}
+
+/** An amount with its currency; cents are left out of large sums so that they fit. */
+export function money({ currency, amount }) {
+  const value = Number(amount);
+  const options = { style: "currency", currency };
+  if (Math.abs(value) >= 1000) options.maximumFractionDigits = 0;
+  return new Intl.NumberFormat(undefined, options).format(value);
+}
+
+export function clock(iso, timeZone, options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }) {
+  return new Intl.DateTimeFormat(undefined, { ...options, timeZone }).format(new Date(iso));
+}
+
+export function moment(iso, timeZone) {
+  return clock(iso, timeZone, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** Today against yesterday: `{text, direction}`; direction is up, down or empty. */
+export function change(today, yesterday) {
+  if (!yesterday) return { text: "", direction: "" };
+  const part = today / yesterday - 1;
+  if (Math.abs(part) < 0.005) return { text: "= as yesterday", direction: "" };
+  const direction = part > 0 ? "up" : "down";
+  return { text: `${part > 0 ? "▲" : "▼"} ${wholePercent.format(Math.abs(part))}`, direction };
+}
