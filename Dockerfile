@@ -1,0 +1,25 @@
+# One image for worker, API and every command: `docker build -t storepulse .`
+FROM python:3.12.8-slim-bookworm AS build
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md ./
+RUN python -m venv /opt/storepulse
+ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Dependencies first, so that a change of code does not install them again.
+RUN for package in contracts models stream producers api ops; do mkdir $package && touch $package/__init__.py; done \
+ && pip install -c constraints.txt . && pip uninstall -y storepulse
+COPY contracts contracts
+COPY models models
+COPY stream stream
+COPY producers producers
+COPY api api
+COPY ops ops
+RUN pip install --no-deps .
+
+FROM python:3.12.8-slim-bookworm
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse
+COPY --from=build /opt/storepulse /opt/storepulse
+ENV PATH=/opt/storepulse/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER storepulse
+WORKDIR /home/storepulse
+ENTRYPOINT ["storepulse"]
+CMD ["--help"]

@@ -1,0 +1,66 @@
+# Every target that needs the environment makes it first; the stamp files say what is installed already.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint fix bench chaos doctor clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+MINUTES ?= 2
+SEED ?= 1
+ARGS ?=
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run ## Show a synthetic shop's stream live; needs nothing but Python
+	@$(BIN)/storepulse demo $(ARGS)
+
+up: $(VENV)/.run ## Run broker, Redis, worker and API; ARGS="--broker kafka --workers 2" for the real thing
+	@$(BIN)/storepulse up $(ARGS)
+
+doctor: $(VENV)/.run ## Check this machine and say what to do
+	@$(BIN)/storepulse doctor $(ARGS)
+
+test: $(VENV)/.test ## Run every test on real Kafka and Redis; DATA=FOLDER adds the public data sets
+	REQUIRE_SERVICES=1 STOREPULSE_DATA="$(or $(DATA),$(STOREPULSE_DATA))" $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test ## Check style and types; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(VENV)/.test ## Format, and mend what can be mended mechanically
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.bench ## Measure speed, delay and memory beside other engines
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
+	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+
+clean: ## Remove the environment, caches and the stack's state
+	rm -rf $(VENV) .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "making the environment in $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing"
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing, with what the tests need"
+	@$(PIP) -e '.[test]'
+	@touch $(VENV)/.run $@
+
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing, with the engines to compare with"
+	@$(PIP) -e '.[bench]'
+	@touch $(VENV)/.run $@
