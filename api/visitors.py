@@ -15,7 +15,7 @@ def to_visitor_state(user_id: str, visitor: Visitor, time: StreamTime) -> schema
         session=_session(visitor.head, ended=visitor.ended),
         cart=_cart(visitor.head.cart),
         totals=_totals(visitor.totals),
-        recent=[_action(action) for action in reversed(visitor.tail)],
+        recent=[_action(action) for action in reversed(visitor.tail.actions())],
     )
 
 

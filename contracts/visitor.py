@@ -1,5 +1,6 @@
 """A visitor's state as it lies in Redis: the values, and their blob."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
@@ -68,48 +69,66 @@ class Totals(NamedTuple):
     revenue_minor: dict[str, int]
 
 
+class Tail(NamedTuple):
+    """Recent actions in order, packed one behind the other; `last` is the sort key of the newest.
+
+    Packed, because a worker keeps tens of thousands of visitors in memory and hardly ever looks at an action
+    again: adding one is joining bytes, and the blob in Redis holds these bytes as they are.
+    """
+
+    packed: bytes
+    size: int
+    last: tuple[int, int, bytes]
+
+    def actions(self) -> list[Action]:
+        """The actions, oldest first."""
+        unpacker = msgpack.Unpacker(use_list=False)
+        unpacker.feed(self.packed)
+        return [Action(*fields) for fields in unpacker]
+
+
 class Visitor(NamedTuple):
     """State of one visitor.
 
-    `head` is the current session: `base` with the actions of `tail` applied in order. `tail` holds the recent
-    actions sorted by time; an event that comes late is inserted there and `head` is computed again.
-    `ended` says that the watermark passed the end of `head`. `timer_ms` is the deadline that stands in Redis
-    (0: none). `seen` maps digests of applied event ids, `orders` digests of order ids to their earliest line.
+    `head` is the current session: `base` with the actions of `tail` applied in order. An event that comes late
+    is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the end of
+    `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins the digests of applied event
+    ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
     """
 
     totals: Totals
     base: Session | None
     head: Session
-    tail: tuple[Action, ...]
+    tail: Tail
     ended: bool
     timer_ms: int
-    seen: dict[bytes, None]
+    seen: bytes
     orders: dict[bytes, int]
 
 
-_packer = msgpack.Packer(use_bin_type=True)
+DIGEST_BYTES = 8
+
+_pack = msgpack.Packer(use_bin_type=True).pack
+
+
+def pack_actions(actions: Sequence[Action]) -> Tail:
+    """A tail of actions, which must be sorted and not empty."""
+    newest = actions[-1]
+    packed = b"".join([_pack(action) for action in actions])
+    return Tail(packed, len(actions), (newest.at_ms, newest.rank, newest.digest))
+
+
+def is_seen(seen: bytes, digest: bytes) -> bool:
+    """Whether a digest is one of those joined in `seen`."""
+    at = seen.find(digest)
+    while at > 0 and at % DIGEST_BYTES:  # found across the border of two digests
+        at = seen.find(digest, at + 1)
+    return at >= 0
 
 
 def pack_visitor(visitor: Visitor) -> bytes:
     """The blob of a visitor; named tuples become arrays."""
-    return bytes(
-        _packer.pack(
-            (
-                FORMAT,
-                visitor.totals,
-                visitor.base,
-                visitor.head,
-                visitor.tail,
-                visitor.ended,
-                visitor.timer_ms,
-                b"".join(visitor.seen),
-                visitor.orders,
-            )
-        )
-    )
-
-
-DIGEST_BYTES = 8
+    return bytes(_pack((FORMAT, *visitor)))
 
 
 def unpack_visitor(blob: bytes) -> Visitor:
@@ -122,14 +141,16 @@ def unpack_visitor(blob: bytes) -> Visitor:
         Totals(*totals),
         None if base is None else _session(base),
         _session(head),
-        tuple([Action(*action) for action in tail]),
+        Tail(*tail),
         ended,
         timer_ms,
-        dict.fromkeys([seen[i : i + DIGEST_BYTES] for i in range(0, len(seen), DIGEST_BYTES)]),
+        seen,
         orders,
     )
 
 
 def _session(fields: tuple[Any, ...]) -> Session:
     session = Session(*fields)
+    if not session.cart:
+        return session
     return session._replace(cart={product: CartLine(*line) for product, line in session.cart.items()})

@@ -4,18 +4,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.keys import Metric, bucket_start
 from contracts.settings import Settings
-from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, RANK_OF_TYPE, Action, Visitor
+from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, RANK_OF_TYPE, Action, Visitor, is_seen
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 from stream.demand import DemandDeltas
 from stream.session import MAX_ORDERS, MAX_SEEN, PURCHASE, SessionRules, absorb, end_session
-
-Value = TypeVar("Value")
 
 _WEIGHT_OF_RANK = tuple(ACTION_WEIGHTS[event_type] for event_type in ACTION_TYPES)
 
@@ -106,10 +104,10 @@ def apply_batch(
         if work is None:
             work = grouped[user_id] = _Work(visitors.get(user_id))
         digest = _digest(event.event_id)
-        if digest in work.seen:
+        if is_seen(work.seen, digest):
             counters["duplicates"] += 1
             continue
-        work.seen[digest] = None
+        work.seen += digest
         _count_event(outcome, work, event, at_ms, digest, rules.half_life_ms)
     outcome.clock = Clock(max_event_ms, broker_ms)
     for user_id, work in grouped.items():
@@ -153,7 +151,7 @@ class _Work:
 
     def __init__(self, visitor: Visitor | None) -> None:
         self.visitor = visitor
-        self.seen: dict[bytes, None] = {} if visitor is None else dict(visitor.seen)
+        self.seen = b"" if visitor is None else visitor.seen
         self.orders: dict[bytes, int] | None = None
         self.actions: list[Action] = []
 
@@ -213,13 +211,13 @@ def _settle_visitor(outcome: Outcome, user_id: str, work: _Work, rules: SessionR
     if not timer_ms and not visitor.ended:
         timer_ms = outcome.timers[user_id] = visitor.head.last_ms + rules.idle_ms
     orders = visitor.orders if work.orders is None else _newest(work.orders, MAX_ORDERS)
+    totals, base, head, tail, ended, _, _, _ = visitor
     outcome.visitors[user_id] = Visitor(
-        visitor.totals, visitor.base, visitor.head, visitor.tail, visitor.ended, timer_ms,
-        _newest(work.seen, MAX_SEEN), orders,
-    )  # fmt: skip
+        totals, base, head, tail, ended, timer_ms, work.seen[-MAX_SEEN * DIGEST_BYTES :], orders
+    )
 
 
-def _newest(entries: dict[bytes, Value], limit: int) -> dict[bytes, Value]:
+def _newest(entries: dict[bytes, int], limit: int) -> dict[bytes, int]:
     """The last `limit` entries in order of insertion."""
     if len(entries) <= limit:
         return entries

@@ -29,10 +29,13 @@ for i = 1, #c.counters, 2 do call('HINCRBY', meta, c.counters[i], c.counters[i +
 for i = 1, #c.visitors, 2 do
   call('SET', prefix .. 'v:' .. c.visitors[i], c.visitors[i + 1], 'EX', c.visitor_ttl_s)
 end
-for i = 1, #c.buckets, 3 do
-  local key, fields = prefix .. c.buckets[i], c.buckets[i + 2]
-  for j = 1, #fields, 2 do call('HINCRBY', key, fields[j], fields[j + 1]) end
-  call('EXPIRE', key, c.buckets[i + 1])
+for i = 1, #c.buckets, 2 do
+  local keys, fields = c.buckets[i], c.buckets[i + 1]
+  for k = 1, #keys, 2 do
+    local key = prefix .. keys[k]
+    for j = 1, #fields, 2 do call('HINCRBY', key, fields[j], fields[j + 1]) end
+    call('EXPIRE', key, keys[k + 1])
+  end
 end
 for i = 1, #c.trend, 3 do
   local key, scores = prefix .. 't:' .. c.trend[i], c.trend[i + 2]

@@ -117,22 +117,23 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
 
 
 def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
-    """Key, lifetime and fields of every bucket.
+    """Keys with their lifetimes, and the fields to add to each of these, for every group of buckets.
 
     A bucket past its lifetime is left alone: written again it would come back with a part of its counts.
     """
-    buckets: list[Any] = []
+    groups: list[Any] = []
     now_ms = outcome.clock.max_event_ms
-    kinds = (
-        ("d", outcome.demand.products, retention.product_s),
-        ("s", outcome.demand.shop, retention.shop_s),
-    )
+    kinds = (("d", outcome.demand.products, retention.product_s), ("s", outcome.demand.shop, retention.shop_s))
     for kind, minutes, lifetimes_s in kinds:
-        for grain, start_ms, fields in roll_up(minutes):
-            ttl_s = lifetimes_s[grain]
-            if fields and start_ms + GRAIN_MS[grain] + ttl_s * 1_000 > now_ms:
-                buckets += (f"{kind}:{grain}:{start_ms}", ttl_s, _flat(fields))
-    return buckets
+        for buckets, fields in roll_up(minutes):
+            keys: list[Any] = []
+            for grain, start_ms in buckets:
+                ttl_s = lifetimes_s[grain]
+                if start_ms + GRAIN_MS[grain] + ttl_s * 1_000 > now_ms:
+                    keys += (f"{kind}:{grain}:{start_ms}", ttl_s)
+            if keys and fields:
+                groups += (keys, _flat(fields))
+    return groups
 
 
 def _flat(mapping: Mapping[str, float]) -> list[Any]:

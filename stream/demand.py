@@ -7,6 +7,7 @@ from contracts.keys import GRAIN_MS, Grain, Metric
 
 _METRIC_OF_RANK = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
 _MINUTE_MS = GRAIN_MS["minute"]
+_COARSER: tuple[Grain, ...] = ("hour", "day")
 
 BucketCounts = dict[int, dict[str, int]]
 """Start of a bucket in ms to its fields and what they grow by."""
@@ -60,22 +61,41 @@ class DemandDeltas:
             _grow(self.shop.setdefault(minute_ms, {}), metric, change)
 
 
-def roll_up(minutes: BucketCounts) -> Iterator[tuple[Grain, int, dict[str, int]]]:
-    """The same counts in minute, hour and day buckets: (grain, start of bucket in ms, fields)."""
-    for start, fields in minutes.items():
-        yield "minute", start, fields
-    for grain in ("hour", "day"):
+Bucket = tuple[Grain, int]
+"""Grain and start in ms."""
+
+
+def roll_up(minutes: BucketCounts) -> Iterator[tuple[list[Bucket], dict[str, int]]]:
+    """The same counts in minute, hour and day buckets.
+
+    Buckets that grow by the very same counts come together: in live traffic a batch lies in one minute, and
+    its fields need to be written down once for all three grains.
+    """
+    level: dict[int, tuple[list[Bucket], dict[str, int]]] = {
+        start: ([("minute", start)], fields) for start, fields in minutes.items()
+    }
+    for grain in _COARSER:
         width = GRAIN_MS[grain]
-        buckets: BucketCounts = {}
-        for start, fields in minutes.items():
-            bucket = buckets.setdefault(start - start % width, {})
-            if not bucket:
-                bucket.update(fields)
+        grouped: dict[int, list[tuple[list[Bucket], dict[str, int]]]] = {}
+        for start, finer in level.items():
+            grouped.setdefault(start - start % width, []).append(finer)
+        level = {}
+        for start, parts in grouped.items():
+            if len(parts) == 1:
+                parts[0][0].append((grain, start))
+                level[start] = parts[0]
                 continue
-            for name, change in fields.items():
-                bucket[name] = bucket.get(name, 0) + change
-        for start, fields in buckets.items():
-            yield grain, start, fields
+            yield from parts
+            level[start] = ([(grain, start)], _sum([fields for _, fields in parts]))
+    yield from level.values()
+
+
+def _sum(parts: list[dict[str, int]]) -> dict[str, int]:
+    total = dict(parts[0])
+    for fields in parts[1:]:
+        for name, change in fields.items():
+            total[name] = total.get(name, 0) + change
+    return total
 
 
 def _grow(fields: dict[str, int], name: str, change: int) -> None:

@@ -81,9 +81,10 @@ class MemoryStore:
         for name, change in _pairs(fields["counters"]).items():
             part.meta[name] = part.meta.get(name, 0) + change
         part.visitors.update(_pairs(fields["visitors"]))
-        for key, _, changes in zip(*[iter(fields["buckets"])] * 3, strict=True):
-            for name, change in _pairs(changes).items():
-                part.buckets[key][name] += change
+        for keys, changes in zip(*[iter(fields["buckets"])] * 2, strict=True):
+            for key in keys[::2]:
+                for name, change in _pairs(changes).items():
+                    part.buckets[key][name] += change
         for landmark_ms, _, scores in zip(*[iter(fields["trend"])] * 3, strict=True):
             for product, score in _pairs(scores).items():
                 part.trend[landmark_ms][product] += score

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contracts.keys import Metric, bucket_start
-from contracts.visitor import Action, CartLine, Session, Totals, Visitor
+from contracts.visitor import Action, CartLine, Session, Tail, Totals, Visitor, pack_actions
 
 VIEW, FAVORITE, CART, REMOVE, PURCHASE = range(5)
 """Ranks of `contracts.visitor.ACTION_TYPES`."""
@@ -22,6 +22,7 @@ SessionDeltas = Counter[tuple[int, str]]
 """(start of the minute in ms, `Metric`) to the change of a shop counter."""
 
 _NO_COUNTS = (0, 0, 0, 0, 0)
+_NO_DELTAS: SessionDeltas = Counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,10 @@ def advance(
     """
     if session is None:
         session = Session(None, 1, actions[0].at_ms, actions[0].at_ms, _NO_COUNTS, 0, {}, {})
-    session_id, number, start_ms, last_ms, counts_before, units, revenue, cart_before = session
-    counts, revenue, cart = list(counts_before), dict(revenue), dict(cart_before)
+    session_id, number, start_ms, last_ms, counts_before, units, revenue, cart = session
+    counts = list(counts_before)
+    if any(action.rank >= CART for action in actions):
+        revenue, cart = dict(revenue), dict(cart)
     ended: list[Session] = []
     for at_ms, rank, _, product, quantity, price, currency, _, _, given_id in actions:
         if at_ms - last_ms > idle_ms:
@@ -80,36 +83,52 @@ def absorb(
     actions.sort()
     if visitor is None:
         head, closed = advance(None, actions, idle_ms=rules.idle_ms)
-        fresh = Visitor(_add_totals(None, actions), None, head, tuple(actions), False, 0, {}, {})
+        totals = _add_totals(None, actions)
+        fresh = Visitor(totals, None, head, pack_actions(actions), False, 0, b"", {})
         return _settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
+    if actions[0] > visitor.tail.last:
+        return _extend(visitor, actions, rules)
+    return _insert(visitor, actions, rules)
 
+
+def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
+    totals, base, known, tail, ended, timer_ms, seen, orders = visitor
+    head, closed = advance(known, actions, idle_ms=rules.idle_ms)
+    added = pack_actions(actions)
+    after = Visitor(
+        _add_totals(totals, actions), base, head,
+        Tail(tail.packed + added.packed, tail.size + added.size, added.last),
+        False, timer_ms, seen, orders,
+    )  # fmt: skip
+    if after.tail.size > 2 * KEEP_ACTIONS:
+        after = _settle(after, rules)
+    if not closed and not ended and all(known.counts[action.rank] for action in actions):
+        return after, _NO_DELTAS  # the session did nothing it had not done before
+    deltas = session_counts(closed, head, False, rules.idle_ms)
+    deltas.subtract(session_counts([], known, ended, rules.idle_ms))
+    return after, deltas
+
+
+def _insert(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
+    base = visitor.base
     totals = _add_totals(visitor.totals, actions)
-    if actions[0] > visitor.tail[-1]:
-        known = [visitor.head]
-        head, closed = advance(visitor.head, actions, idle_ms=rules.idle_ms)
-        tail = (*visitor.tail, *actions)
-    else:
-        base = visitor.base
-        if base is not None:
-            actions = [action for action in actions if action.at_ms > base.last_ms]
-        _, closed_before = advance(base, visitor.tail, idle_ms=rules.idle_ms)
-        known = [*closed_before, visitor.head]
-        tail = tuple(sorted((*visitor.tail, *actions)))
-        head, closed = advance(base, tail, idle_ms=rules.idle_ms)
+    if base is not None:
+        actions = [action for action in actions if action.at_ms > base.last_ms]
+    known_actions = visitor.tail.actions()
+    _, closed_before = advance(base, known_actions, idle_ms=rules.idle_ms)
+    in_order = sorted((*known_actions, *actions))
+    head, closed = advance(base, in_order, idle_ms=rules.idle_ms)
     ended = visitor.ended and head.last_ms == visitor.head.last_ms
-
-    deltas: SessionDeltas = Counter()
-    if closed or len(known) > 1 or visitor.ended or _reach(head) != _reach(visitor.head):
-        deltas = session_counts(closed, head, ended, rules.idle_ms)
-        deltas.subtract(session_counts(known[:-1], known[-1], visitor.ended, rules.idle_ms))
-    after = visitor._replace(totals=totals, head=head, tail=tail, ended=ended)
+    deltas = session_counts(closed, head, ended, rules.idle_ms)
+    deltas.subtract(session_counts(closed_before, visitor.head, visitor.ended, rules.idle_ms))
+    after = visitor._replace(totals=totals, head=head, tail=pack_actions(in_order), ended=ended)
     return _settle(after, rules), deltas
 
 
 def end_session(visitor: Visitor, *, idle_ms: int) -> tuple[Visitor, SessionDeltas]:
     """The visitor once the watermark has passed the end of the current session."""
     if visitor.ended:
-        return visitor, Counter()
+        return visitor, _NO_DELTAS
     after = visitor._replace(ended=True, timer_ms=0)
     deltas = session_counts([], visitor.head, True, idle_ms)
     deltas.subtract(session_counts([], visitor.head, False, idle_ms))
@@ -153,18 +172,18 @@ def _reach(session: Session) -> tuple[int, bool, bool, bool]:
 
 def _settle(visitor: Visitor, rules: SessionRules) -> Visitor:
     """Fold the oldest actions into `base` once the tail holds twice what is kept."""
-    tail = visitor.tail
-    if len(tail) <= 2 * KEEP_ACTIONS:
+    if visitor.tail.size <= 2 * KEEP_ACTIONS:
         return visitor
-    open_ms = tail[-1].at_ms - rules.disorder_ms
-    cut = len(tail) - KEEP_ACTIONS
-    forced = max(0, len(tail) - MAX_TAIL)
-    while cut > forced and tail[cut - 1].at_ms >= open_ms:
+    actions = visitor.tail.actions()
+    open_ms = actions[-1].at_ms - rules.disorder_ms
+    cut = len(actions) - KEEP_ACTIONS
+    forced = max(0, len(actions) - MAX_TAIL)
+    while cut > forced and actions[cut - 1].at_ms >= open_ms:
         cut -= 1
     if cut == 0:
         return visitor
-    base, _ = advance(visitor.base, tail[:cut], idle_ms=rules.idle_ms)
-    return visitor._replace(base=base, tail=tail[cut:])
+    base, _ = advance(visitor.base, actions[:cut], idle_ms=rules.idle_ms)
+    return visitor._replace(base=base, tail=pack_actions(actions[cut:]))
 
 
 def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from contracts.visitor import Action, CartLine, Session, Totals, Visitor
+from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
 from shop_state import ShopState, now_ms
 
 AT_MS = 1_570_000_000_000
@@ -19,7 +19,7 @@ def make_visitor(**head: object) -> Visitor:
         Action(AT_MS, 2, b"b" * 8, "p2", 3, None, None, None, None, "s1"),
     )
     totals = Totals(AT_MS - 86_400_000, AT_MS, (9, 1, 4, 1, 2), 4, {"EUR": 9_000, "JPY": 500})
-    return Visitor(totals, None, session._replace(**head), actions, False, 0, {}, {})
+    return Visitor(totals, None, session._replace(**head), pack_actions(actions), False, 0, b"", {})
 
 
 async def test_a_visitor_has_session_cart_totals_and_recent_actions(

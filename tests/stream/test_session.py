@@ -113,7 +113,7 @@ def test_the_tail_is_settled_and_the_sessions_stay_the_same() -> None:
     visitor = None
     for action in actions:
         visitor, _ = absorb(visitor, [action], RULES)
-    assert KEEP_ACTIONS <= len(visitor.tail) <= 2 * KEEP_ACTIONS
+    assert KEEP_ACTIONS <= visitor.tail.size <= 2 * KEEP_ACTIONS
     assert visitor.base is not None
     assert visitor.head == advance(None, actions, idle_ms=IDLE_MS)[0]
 
