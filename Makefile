@@ -36,14 +36,14 @@ fix: $(VENV)/.test ## Format, and mend what can be mended mechanically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.bench ## Measure speed, delay and memory beside other engines
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: .venv-bench/.bench ## Measure speed, delay and memory beside other engines
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
 chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
 	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 clean: ## Remove the environment, caches and the stack's state
-	rm -rf $(VENV) .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-bench .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -60,7 +60,9 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) -e '.[test]'
 	@touch $(VENV)/.run $@
 
-$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+# An environment of its own, without constraints.txt: the engines compared with want older libraries.
+.venv-bench/.bench: pyproject.toml
+	@$(PYTHON) -m venv .venv-bench
 	@echo "installing, with the engines to compare with"
-	@$(PIP) -e '.[bench]'
-	@touch $(VENV)/.run $@
+	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet -e '.[bench]'
+	@touch $@
