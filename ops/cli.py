@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ops import cli_producers
+
 app = typer.Typer(
     name="storepulse",
     help="Turns a shop's clickstream into decisions while the shopper is still there.",
@@ -16,6 +18,7 @@ health_app = typer.Typer(
     help="Ask a running part whether it is well; the exit code is the answer.", no_args_is_help=True
 )
 app.add_typer(health_app, name="health")
+cli_producers.register(app)
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

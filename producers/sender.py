@@ -38,11 +38,14 @@ class Record(NamedTuple):
 class Sender(Protocol):
     """Takes events in order of event time and makes sure that every one of them arrives.
 
-    `acked` counts a prefix of what was sent: the first `acked` records are safe.
+    `acked` counts a prefix of what was sent: the first `acked` records are safe. `starts` and `ends` hold,
+    per (topic, partition), the offset of the first acknowledged record and the one after the last.
     """
 
     sent: int
     acked: int
+    starts: dict[tuple[str, int], int]
+    ends: dict[tuple[str, int], int]
 
     def send(self, event: Event) -> None:
         """Send an event, keyed by its visitor; raises `InvalidEvent` if its JSON is too long."""
@@ -83,6 +86,8 @@ class MemorySender:
     def __init__(self, settings: Settings) -> None:
         self.sent = 0
         self.acked = 0
+        self.starts: dict[tuple[str, int], int] = {}
+        self.ends: dict[tuple[str, int], int] = {}
         self.records: list[Record] = []
         self._topics = Topics(settings.topic_prefix)
         self._partitions = settings.partitions
@@ -98,6 +103,9 @@ class MemorySender:
     def send_raw(self, record: Record) -> None:
         """Keep the record."""
         self.records.append(record)
+        where = (record.topic, record.partition or 0)
+        self.starts.setdefault(where, 0)
+        self.ends[where] = self.ends.get(where, 0) + 1
         self.sent += 1
         self.acked += 1
 
@@ -127,10 +135,8 @@ class KafkaSender:
         self.sent = 0
         self.acked = 0
         self.waits_for_order = 0
-        self.ends: dict[tuple[str, int], int] = {}
-        """(topic, partition) to the offset after the last acknowledged record of this sender."""
         self.starts: dict[tuple[str, int], int] = {}
-        """(topic, partition) to the offset of the first one."""
+        self.ends: dict[tuple[str, int], int] = {}
         self._topics = Topics(settings.topic_prefix)
         self._partitions = settings.partitions
         self._window_ms = settings.disorder_ms // 2
@@ -255,7 +261,7 @@ def _connect(settings: Settings, linger_ms: int) -> Any:
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )
-    return _raising(connect, f"connecting to Kafka at {settings.bootstrap}")
+    return _raising(connect, f"no Kafka answers at {settings.bootstrap}")
 
 
 def _raising(call: Callable[[], Any], doing: str) -> Any:

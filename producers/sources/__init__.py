@@ -2,9 +2,12 @@
 
 import hashlib
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+
+from polars.exceptions import PolarsError
 
 from contracts.events import Event
 from producers.sources.formats import FORMAT_NAMES as FORMAT_NAMES
@@ -21,8 +24,9 @@ _JSON_NAMES = (".jsonl", ".ndjson", ".json")
 class Source:
     """One file, sorted by event time on disk, so that files larger than memory can be read.
 
-    Use as a context manager: the sorted copy lives in the system's temporary folder until the end.
-    Raises `UnknownFormat` on entry if the file is of no known format, `OSError` if it cannot be read.
+    Use as a context manager: the sorted copy lives in the system's temporary folder until the end. `open`,
+    or entering, makes it and raises `UnknownFormat` for a damaged file or one of no known format, `OSError`
+    for one that cannot be read.
     """
 
     def __init__(
@@ -30,20 +34,34 @@ class Source:
     ) -> None:
         self.path = path
         self.n_rows = 0
+        self._opened = False
         self._currency = currency
         self._format_name = format_name
         self._chunk_rows = chunk_rows
 
-    def __enter__(self) -> "Source":
-        self._reader = _open_reader(self.path, self._format_name)
+    @property
+    def format_name(self) -> str:
+        """Name of the format found."""
+        return "jsonl" if isinstance(self._reader, JsonLines) else self._reader.table.name
+
+    def open(self) -> "Source":
+        """Read and sort the file."""
         self._temporary = tempfile.TemporaryDirectory(prefix="storepulse-sort-")
         self._folder = Path(self._temporary.name)
         try:
+            self._reader = _open_reader(self.path, self._format_name)
             self._stage()
+        except (EOFError, zlib.error, PolarsError) as exc:
+            self._temporary.cleanup()
+            raise UnknownFormat(f"{self.path.name} is damaged: {exc}") from exc
         except BaseException:
             self._temporary.cleanup()
             raise
+        self._opened = True
         return self
+
+    def __enter__(self) -> "Source":
+        return self if self._opened else self.open()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from contracts.events import Event, InvalidEvent, content_id, from_fields
+from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, content_id, encode, from_fields
 from producers.sources.formats import TableFormat
 
 
@@ -17,6 +17,14 @@ class Refused(NamedTuple):
     code: str
     detail: str
     value: bytes
+
+
+def check_size(event: Event) -> None:
+    """Raise `InvalidEvent` if the event's JSON is longer than any reader takes."""
+    if event.extra is not None:  # all other fields together are far shorter
+        size = len(encode(event))
+        if size > MAX_EVENT_BYTES:
+            raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {size}")
 
 
 class TableRow(NamedTuple):
@@ -86,7 +94,9 @@ class EventMaker:
         event_type = fields.get("event_type", "")
         fields["event_type"] = self._table.event_types.get(event_type, event_type)
         fields["event_id"] = content_id(row.time_ms, *row.values, ordinal)
-        return from_fields(fields, received_ms=self._received_ms, default_currency=self._currency)
+        event = from_fields(fields, received_ms=self._received_ms, default_currency=self._currency)
+        check_size(event)
+        return event
 
     def _original(self, row: TableRow) -> bytes:
         if row.line is not None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from contracts.events import Event, InvalidEvent, decode
 from producers.sources.formats import choose_format
-from producers.sources.rows import EventMaker, Refused, TableRow
+from producers.sources.rows import EventMaker, Refused, TableRow, check_size
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -104,6 +104,8 @@ class JsonLines:
 
 def _decode(row: int, line: bytes, currency: str) -> Event | Refused:
     try:
-        return decode(line, received_ms=time.time_ns() // 1_000_000, default_currency=currency)
+        event = decode(line, received_ms=time.time_ns() // 1_000_000, default_currency=currency)
+        check_size(event)
     except InvalidEvent as exc:
         return Refused(row, exc.code, exc.detail, line)
+    return event

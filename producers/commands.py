@@ -1,0 +1,109 @@
+"""The producers' commands: options in, exit code out."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import orjson
+import typer
+from rich.console import Console
+
+from contracts.currencies import MINOR_DIGITS
+from contracts.settings import Settings
+from producers.checkpoints import CheckpointFile
+from producers.lag import LagUnknown, RedisOffsets
+from producers.replay import Replay, ReplayPlan
+from producers.replay_view import ReplayView, summary, summary_table
+from producers.sender import KafkaSender, SendFailed
+from producers.sources import Source, UnknownFormat, fingerprint
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What `storepulse replay` was asked for."""
+
+    file: Path
+    plan: ReplayPlan
+    format_name: str | None = None
+    currency: str | None = None
+    state: Path = Path(".storepulse")
+    as_json: bool = False
+
+
+def run_replay(settings: Settings, options: ReplayOptions) -> int:
+    """Replay a file into Kafka; returns the exit code (130 after SIGINT, 143 after SIGTERM)."""
+    errors = Console(stderr=True)
+    currency = options.currency or settings.currency
+    if currency not in MINOR_DIGITS:
+        errors.print(f"--currency must be an ISO 4217 code such as EUR, got {currency!r}", markup=False)
+        return EXIT_USAGE
+    try:
+        with errors.status(f"sorting {options.file.name} by event time"):
+            source = Source(options.file, currency=currency, format_name=options.format_name).open()
+        with source:
+            return _replay(settings, options, source, errors)
+    except (OSError, UnknownFormat) as exc:
+        errors.print(f"{options.file} cannot be replayed: {exc}", markup=False)
+    except LagUnknown as exc:
+        errors.print(f"{exc}\nWith --max-lag 0 the replay does not look how far the stream is.", markup=False)
+    except SendFailed as exc:
+        errors.print(
+            f"{exc}\nWhat was acknowledged is safe; the same command goes on from there.", markup=False
+        )
+    return EXIT_ERROR
+
+
+def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: Console) -> int:
+    plan = options.plan
+    checkpoints = CheckpointFile(
+        options.state / "replay",
+        name=source.path.name,
+        fingerprint=fingerprint(source.path),
+        destination=f"{settings.bootstrap}/{settings.topic_prefix} {plan.time} {source.format_name}",
+    )
+    sender = KafkaSender(settings)
+    applied = RedisOffsets(settings) if plan.max_lag else None
+    try:
+        with stop_signal() as received, ReplayView(errors, source.path.name) as view:
+            progress = Replay(
+                source,
+                sender,
+                plan,
+                checkpoints=checkpoints,
+                applied=applied,
+                stopped=lambda: received() is not None,
+                on_tick=view.update,
+            ).run()
+            signal_number = received()
+    finally:
+        sender.close()
+        if applied is not None:
+            applied.close()
+    if options.as_json:
+        typer.echo(orjson.dumps(summary(progress, file=str(options.file), format_name=source.format_name)))
+    else:
+        Console().print(summary_table(progress, file=str(options.file), format_name=source.format_name))
+    return 128 + signal_number if progress.interrupted and signal_number else 0
+
+
+@contextmanager
+def stop_signal() -> Iterator[Callable[[], int | None]]:
+    """Within it SIGINT and SIGTERM set the number that the yielded function returns; a second one kills."""
+    seen: list[int] = []
+
+    def remember(number: int, _frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: seen[0] if seen else None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
