@@ -126,8 +126,7 @@ function drawFunnel({ sessions, viewed, carted, bought }) {
   const rows = steps.map(([name, n], i) => {
     const row = element("li", {});
     const number = cell("span", format.count(n), { class: "count" });
-    if (i) number.append(cell("span", format.share(n, sessions), { class: "share" }));
-    else number.append(cell("span", "", { class: "share" }));
+    number.append(" ", cell("span", i ? format.share(n, sessions) : "", { class: "share" }));
     row.append(cell("span", name), number, track(sessions ? n / sessions : 0));
     return row;
   });

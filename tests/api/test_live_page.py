@@ -1,0 +1,137 @@
+"""The live page in a real browser shows what the API says, asks nobody else, and can be paused."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+
+from api.app import create_app
+from chromium import Chromium
+from contracts.events import EventType
+from contracts.settings import Settings
+from ops.ports import pick_port
+from services import wait_until
+from shop_state import ShopState, make_event, now_ms
+
+HOSTILE_ID = '<img src=x onerror="document.title=1">'
+KEEPS_NOTHING = {"durable": False}
+
+
+class ServedApi:
+    """The API on a port, in a thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = f"http://127.0.0.1:{settings.api_port}"
+        config = uvicorn.Config(create_app(settings), port=settings.api_port, log_config=None)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+
+    def start(self) -> None:
+        self._thread.start()
+        wait_until(lambda: self._server.started, 10, "the API")
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)
+
+
+@pytest.fixture
+def served(settings: Settings) -> Iterator[ServedApi]:
+    served = ServedApi(settings.model_copy(update={"api_port": pick_port()}))
+    served.start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Chromium]:
+    with Chromium(tmp_path / "profile") as browser:
+        yield browser
+
+
+def fill(state: ShopState) -> None:
+    now = now_ms()
+    state.add_events(
+        make_event(EventType.VIEW, now - i * 1_000, user_id=f"u{i}", product_id=f"product-{i % 3}")
+        for i in range(60)
+    )
+    state.add_events([make_event(EventType.FAVORITE, now, product_id=HOSTILE_ID)] * 40)
+    state.add_shop(
+        1, now, {"s": 1_200, "sv": 1_100, "sc": 300, "sp": 60, "ca": 90, "o": 61, "m.EUR": 1_234_567}
+    )
+    state.beat(events_per_s=51.3)
+    state.flush()
+
+
+@pytest.mark.parametrize("settings", [KEEPS_NOTHING], indirect=True)
+def test_the_page_shows_the_numbers_of_the_api_and_asks_nobody_else(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    browser.open(served.url)
+    wait_until(lambda: browser.text("#orders") == "61", 20, "the first numbers")
+    live = httpx.get(f"{served.url}/v1/live").json()
+    assert browser.text("#active") == str(live["active_visitors"])
+    assert browser.text("#revenue") == "€12,346"
+    assert browser.text("#speed") == "51.3"
+    assert browser.text("#delay") == "12 ms"
+    assert browser.text("#carts") == "300"
+    assert browser.text("#carts-sub") == "90 abandoned"
+    funnel = " ".join(browser.text("#funnel").split())
+    assert funnel == "Started 1,200 Looked at a product 1,100 91.7% Put in the cart 300 25% Bought 60 5%"
+    names = browser.evaluate("[...document.querySelectorAll('#trending .name')].map((n) => n.textContent)")
+    products = httpx.get(f"{served.url}/v1/trending").json()["products"]
+    assert names == [product["product_id"] for product in products]
+    assert names[0] == HOSTILE_ID
+    assert browser.evaluate("document.querySelectorAll('#chart rect.view').length") >= 1
+    assert "nothing is kept" in browser.text("#forgets")
+    assert browser.text("#updated").startswith("Updated ")
+    assert browser.text("#mode") == "Live"
+    assert browser.errors == []
+    own = [url for url in browser.requests if url != "about:blank"]
+    assert len(own) >= 7
+    assert [url for url in own if not url.startswith(f"{served.url}/")] == []
+
+
+def test_the_page_draws_new_events_without_a_reload(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    browser.open(served.url)
+    wait_until(lambda: browser.text("#orders") == "61", 20, "the first numbers")
+    state.add_shop(0, now_ms(), {"o": 5})
+    state.flush()
+    wait_until(lambda: browser.text("#orders") == "66", 20, "the new orders")
+
+
+def test_pause_stops_asking_and_resume_goes_on(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    browser.open(served.url)
+    wait_until(lambda: browser.text("#orders") == "61", 20, "the first numbers")
+    browser.evaluate("document.getElementById('pause').click()")
+    wait_until(lambda: browser.text("#updated").startswith("Paused"), 5, "the pause")
+    asked = len(browser.requests)
+    browser.evaluate("new Promise((done) => setTimeout(done, 2200))")
+    assert len(browser.requests) <= asked + 2  # what was under way when the button was pressed
+    assert browser.evaluate("document.getElementById('pause').getAttribute('aria-pressed')") == "true"
+    state.add_shop(0, now_ms(), {"o": 1})
+    state.flush()
+    browser.evaluate("document.getElementById('pause').click()")
+    wait_until(lambda: browser.text("#orders") == "62", 20, "the numbers after the pause")
+
+
+def test_the_page_says_when_no_worker_runs_and_when_the_api_is_gone(
+    served: ServedApi, browser: Chromium
+) -> None:
+    browser.open(served.url)
+    wait_until(lambda: "No stream worker" in browser.text("#trouble"), 20, "the missing worker")
+    assert "No events in the last 30 minutes" in browser.text("#chart")
+    assert browser.text("#revenue") == "0"
+    assert browser.errors == []
+    served.stop()
+    wait_until(lambda: "API does not answer" in browser.text("#trouble"), 30, "the missing API")
