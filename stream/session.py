@@ -21,7 +21,8 @@ MAX_ORDERS = 256
 SessionDeltas = Counter[tuple[int, str]]
 """(start of the minute in ms, `Metric`) to the change of a shop counter."""
 
-_NO_COUNTS = (0, 0, 0, 0, 0)
+Counts = tuple[int, int, int, int, int]
+_NO_COUNTS: Counts = (0, 0, 0, 0, 0)
 _NO_DELTAS: SessionDeltas = Counter()
 
 
@@ -45,7 +46,7 @@ def advance(
         session = Session(None, 1, actions[0].at_ms, actions[0].at_ms, _NO_COUNTS, 0, {}, {})
     session_id, number, start_ms, last_ms, counts_before, units, revenue, cart = session
     counts = list(counts_before)
-    if any(action.rank >= CART for action in actions):
+    if len(actions) > 1 or actions[0].rank >= CART:
         revenue, cart = dict(revenue), dict(cart)
     ended: list[Session] = []
     for at_ms, rank, _, product, quantity, price, currency, _, _, given_id in actions:
@@ -189,16 +190,19 @@ def _settle(visitor: Visitor, rules: SessionRules) -> Visitor:
 def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:
     if totals is None:
         totals = Totals(actions[0].at_ms, actions[-1].at_ms, _NO_COUNTS, 0, {})
-    counts, units, revenue = list(totals.counts), totals.units, dict(totals.revenue_minor)
+    first_ms, last_ms, counts_before, units, revenue = totals
+    counts = list(counts_before)
     for action in actions:
         counts[action.rank] += 1
         if action.rank == PURCHASE:
             units += action.quantity
             if action.price_minor is not None and action.currency is not None:
                 amount = action.price_minor * action.quantity
-                revenue[action.currency] = revenue.get(action.currency, 0) + amount
-    first_ms = min(totals.first_ms, actions[0].at_ms)
-    last_ms = max(totals.last_ms, actions[-1].at_ms)
+                revenue = revenue | {action.currency: revenue.get(action.currency, 0) + amount}
+    if actions[0].at_ms < first_ms:
+        first_ms = actions[0].at_ms
+    if actions[-1].at_ms > last_ms:
+        last_ms = actions[-1].at_ms
     return Totals(first_ms, last_ms, _five(counts), units, revenue)
 
 
@@ -224,6 +228,5 @@ def _lower_line(cart: dict[str, CartLine], product: str, quantity: int) -> None:
         del cart[product]
 
 
-def _five(counts: list[int]) -> tuple[int, int, int, int, int]:
-    views, favorites, carts, removes, purchases = counts
-    return views, favorites, carts, removes, purchases
+def _five(counts: list[int]) -> Counts:
+    return tuple(counts)  # type: ignore[return-value]  # five before, five now
