@@ -203,7 +203,8 @@ class Stack:
         if choice == "embedded":
             embedded = EmbeddedBroker(folder)
             embedded.start()
-            self._update(bootstrap=embedded.bootstrap, kafka_api=KAFKA_API, partitions=PARTITIONS)
+            fields = {"kafka_api": KAFKA_API, "partitions": PARTITIONS, "durable": False}
+            self._update(bootstrap=embedded.bootstrap, **fields)
             # A new one would be empty, so its end is the end of the stack.
             self.parts.append(Part("broker", embedded.bootstrap, embedded.child, fatal=True))
             self.broker = embedded
