@@ -14,8 +14,6 @@ from typing import Any, Self
 
 import pytest
 
-from services import lack
-
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -43,7 +41,7 @@ def find_chromium() -> str:
     """Path of a Chromium; skips the test if there is none."""
     found = [path for name in _NAMES if (path := shutil.which(name))]
     if not found:
-        lack("no chromium on PATH")
+        pytest.skip("no chromium on PATH to draw the live page with")
     return found[0]
 
 
