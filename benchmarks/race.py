@@ -1,0 +1,153 @@
+"""Measuring one contender: events visible in Redis against wall clock and CPU of its process."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import psutil
+from redis import Redis
+
+from benchmarks.services import Services, drop_state, with_fresh_state
+from contracts.keys import Keys
+from contracts.settings import Settings
+from ops.child import Child
+from ops.stack_record import settings_environment
+
+POLL_S = 0.02
+START_TIMEOUT_S = 90.0
+STALL_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One run of a contender, from the first events seen done to the last."""
+
+    events: int
+    wall_s: float
+    cpu_s: float
+    redis_cpu_s: float
+    kafka_cpu_s: float
+    rss_bytes: int
+
+    @property
+    def events_per_s(self) -> float:
+        """Events done per second of wall clock."""
+        return self.events / self.wall_s
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU of the contender's processes per event, in microseconds."""
+        return self.cpu_s / self.events * 1e6
+
+    @property
+    def redis_cpu_us(self) -> float:
+        """CPU of Redis per event, in microseconds."""
+        return self.redis_cpu_s / self.events * 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    events: int
+    wall_s: float
+    cpu_s: float
+    redis_cpu_s: float
+    kafka_cpu_s: float
+
+
+def start_contender(
+    services: Services, settings: Settings, module: str, *, number: int = 1, env: dict[str, str] | None = None
+) -> Child:
+    """Start `python -m benchmarks.contenders.<module>` with the settings in its environment."""
+    log_path = services.folder / f"{module}-{settings.namespace}-{number}.log"
+    argv = [sys.executable, "-m", f"benchmarks.contenders.{module}"]
+    child = Child(module, argv, log_path, env=settings_environment(settings) | (env or {}))
+    child.start()
+    return child
+
+
+def applied_counter(client: Redis, settings: Settings) -> Callable[[], int]:
+    """A function that says how many events of all partitions are in Redis; -1 before the start.
+
+    Ours starts with the claim of its partitions (`epoch`), the others with an `applied` of 0 when they have
+    their partitions or the first event.
+    """
+    keys = Keys(settings.namespace, settings.partitions)
+    names = [keys.meta(p) for p in range(settings.partitions)]
+
+    def applied() -> int:
+        pipe = client.pipeline(transaction=False)
+        for name in names:
+            pipe.hmget(name, "epoch", "applied")
+        values = [value for pair in pipe.execute() for value in pair]
+        if not any(value is not None for value in values):
+            return -1
+        return sum(int(value or 0) for value in values[1::2])
+
+    return applied
+
+
+def run_lap(services: Services, shop: Settings, module: str, *, events: int, processes: int = 1) -> Lap:
+    """Let `processes` fresh processes of a contender read `events` from the log of `shop`, and measure.
+
+    The clock runs from the moment it has its partitions, so start-up and the joining of the group are not
+    in it, but its first fetch is.
+    Raises `RuntimeError` with the end of its log if the contender ends or stops making progress.
+    """
+    settings = with_fresh_state(shop)
+    children = [
+        start_contender(services, settings, module, number=number) for number in range(1, processes + 1)
+    ]
+    try:
+        lap = _measure(services, settings, children, events)
+    finally:
+        for child in children:
+            child.kill()
+        drop_state(services, settings)
+    return lap
+
+
+def _measure(services: Services, settings: Settings, children: Sequence[Child], events: int) -> Lap:
+    applied = applied_counter(services.client, settings)
+    contenders = [psutil.Process(child.pid) for child in children]
+    redis, kafka = psutil.Process(services.redis_pid), psutil.Process(services.kafka_pid)
+
+    def read(done: int) -> _Reading:
+        cpu_s = sum(map(_cpu_s, contenders))
+        return _Reading(done, time.monotonic(), cpu_s, _cpu_s(redis), _cpu_s(kafka))
+
+    first = read(_await_progress(applied, children, -1, START_TIMEOUT_S))
+    last = first
+    while last.events < events:
+        last = read(_await_progress(applied, children, last.events, STALL_TIMEOUT_S))
+    return Lap(
+        last.events - first.events,
+        last.wall_s - first.wall_s,
+        last.cpu_s - first.cpu_s,
+        last.redis_cpu_s - first.redis_cpu_s,
+        last.kafka_cpu_s - first.kafka_cpu_s,
+        sum(process.memory_info().rss for process in contenders),
+    )
+
+
+def _await_progress(
+    applied: Callable[[], int], children: Sequence[Child], seen: int, timeout_s: float
+) -> int:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        done = applied()
+        if done > seen:
+            return done
+        for child in children:
+            if not child.alive:
+                raise RuntimeError(f"{child.name} ended with {child.exit_code}; {child.log_tail()}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(
+                f"{children[0].name}: no progress in {timeout_s:g} s; {children[0].log_tail()}"
+            )
+        time.sleep(POLL_S)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,103 @@
+"""Throughput: the same log read by every contender, one after another, several times."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import median
+
+from benchmarks.race import Lap, run_lap
+from benchmarks.services import Services
+from contracts.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One row of the table. `share` is the part of the log it reads, since the slow ones need less."""
+
+    key: str
+    title: str
+    module: str
+    share: float = 1.0
+    needs: str | None = None
+
+
+CONTENDERS = (
+    Contender("a", "aiokafka getmany + orjson (floor)", "floor"),
+    Contender("b", "stock Faust agent that does nothing", "stock_faust", share=0.1),
+    Contender("c", "Storepulse worker, committed", "storepulse_worker"),
+    Contender("d", "bytewax, same job, MULTI", "bytewax_job", needs="bytewax"),
+    Contender("e", "quixstreams, same job, MULTI", "quixstreams_job", needs="quixstreams"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Medians over the runs of one contender, and its slowest and fastest run (events/s)."""
+
+    key: str
+    title: str
+    events: int
+    events_per_s: float
+    slowest: float
+    fastest: float
+    cpu_us: float
+    redis_cpu_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A ratio of two rows' events/s beside what is aimed at."""
+
+    name: str
+    value: float
+    aim: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the aim is met."""
+        return self.value >= self.aim
+
+
+def measure(
+    services: Services, shop: Settings, *, events: int, runs: int, keys: str, note: Callable[[str], None]
+) -> list[Row]:
+    """Run the contenders named in `keys` in turns, so that a slow minute of the machine hits all of them."""
+    chosen = [c for c in CONTENDERS if c.key in keys]
+    for contender in [c for c in chosen if c.needs and find_spec(c.needs) is None]:
+        note(f"{contender.key} left out: {contender.needs} is not installed")
+        chosen.remove(contender)
+    laps: dict[str, list[Lap]] = {c.key: [] for c in chosen}
+    for run in range(1, runs + 1):
+        for contender in chosen:
+            lap = run_lap(services, shop, contender.module, events=int(events * contender.share))
+            laps[contender.key].append(lap)
+            note(
+                f"run {run}/{runs} {contender.key}: {lap.events_per_s:,.0f} events/s, {lap.cpu_us:.1f} us CPU, "
+                f"Redis {lap.redis_cpu_us:.1f} us"
+            )
+    return [_row(contender, laps[contender.key]) for contender in chosen]
+
+
+def ratios(rows: Sequence[Row]) -> list[Ratio]:
+    """What the figures are judged by, as far as both sides were run."""
+    speed = {row.key: row.events_per_s for row in rows}
+    aims = (("c", "b", 8.0), ("c", "a", 0.25), ("c", "d", 1.0), ("c", "e", 1.0))
+    return [
+        Ratio(f"{left}/{right}", speed[left] / speed[right], aim)
+        for left, right, aim in aims
+        if left in speed and right in speed
+    ]
+
+
+def _row(contender: Contender, laps: Sequence[Lap]) -> Row:
+    speeds = [lap.events_per_s for lap in laps]
+    return Row(
+        contender.key,
+        contender.title,
+        max(lap.events for lap in laps),
+        median(speeds),
+        min(speeds),
+        max(speeds),
+        median(lap.cpu_us for lap in laps),
+        median(lap.redis_cpu_us for lap in laps),
+    )
