@@ -59,7 +59,7 @@ def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
 
 
 class ConsumerLog:
-    """The applier's `Log`, once the app has its consumer."""
+    """The assignment's `Log`, once the app has its consumer."""
 
     def __init__(self, app: LaneApp) -> None:
         self._app = app

@@ -1,137 +1,58 @@
 """The applier: buffers what the lane delivers and commits it, all ready partitions in one round."""
 
 import asyncio
-import builtins
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import count
-from typing import Protocol, TypeVar
-
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+from collections.abc import Mapping, Sequence
 
 from contracts.clock import watermark_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor
+from stream.assignment import Assignment, now_ms
 from stream.batch import Outcome, Rules, apply_batch, fire_deadlines
-from stream.commit import NO_OFFSET, Commit, Verdict
+from stream.commit import Commit, Verdict
 from stream.metrics import Meter
 from stream.partition import TIMERS, Partition
 from stream.records import Record, read_records
-from stream.store import Store
+from stream.store import Store, insist
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
-TopicPartition = tuple[str, int]
-
 MAX_BUFFERED = 40_000
-"""Entries in memory beyond which the lane is not read further, unless a partition waits for one of its topics."""
+"""Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
 DUE_LIMIT = 500
 TICK_S = 0.5
-RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Fenced(RuntimeError):
     """Another worker has claimed a partition this one believed to own: it must stop at once."""
 
 
-class Log(Protocol):
-    """The Kafka side of the applier."""
-
-    async def bounds(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """First offset kept and next offset to be written, per topic partition."""
-        ...
-
-    async def ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Next offset to be written, per topic partition."""
-        ...
-
-    async def move(self, tp: TopicPartition, offset: int) -> None:
-        """Go on reading at `offset`; what was read before from elsewhere is not delivered any more."""
-        ...
-
-    def note_applied(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Next offsets that are in the store now, for Kafka's own lag tools."""
-        ...
-
-
 class Applier:
     """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
 
-    def __init__(
-        self, settings: Settings, topics: Sequence[str], store: Store, kafka: Log, meter: Meter
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, assignment: Assignment, meter: Meter) -> None:
         self._settings = settings
-        self._topics = tuple(topics)
         self._rules = Rules.of(settings)
         self._store = store
-        self._kafka = kafka
+        self._assignment = assignment
         self._meter = meter
-        self._claiming = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._space = asyncio.Event()
         self._stopping = False
-        self._epochs: dict[int, int] = {}
-        self.partitions: dict[int, Partition] = {}
 
-    # -- assignment ------------------------------------------------------------------------------------
-
-    async def assign(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Claim the assigned partitions and give the offsets to read from; everything buffered is forgotten."""
-        numbers = sorted({partition for topic, partition in tps if topic in self._topics})
-        async with self._claiming:
-            self.partitions = {}
-            self._space.set()
-            positions = await self._claim(numbers)
-        log.info("claimed partitions %s", numbers)
-        return positions
-
-    def revoke(self, numbers: Iterable[int]) -> None:
-        """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
-        for number in numbers:
-            self.partitions.pop(number, None)
-        self._space.set()
-
-    async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
-        tps = [(topic, number) for number in numbers for topic in self._topics]
-        bounds = await self._kafka.bounds(tps)
-        floors = {number: self._epochs.get(number, 0) for number in numbers}
-        claims = await self._insist(lambda: self._store.claim(floors))
-        positions: dict[TopicPartition, int] = {}
-        for number, claim in claims.items():
-            self._epochs[number] = claim.epoch
-            part = Partition(number, self._topics, claim, now_s=time.monotonic())
-            for topic in self._topics:
-                start, end = bounds[topic, number]
-                positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
-                part.high[topic] = end
-            self.partitions[number] = part
-        return positions
-
-    def _position(self, part: Partition, topic: str, start: int, end: int) -> int:
-        """Where to read on: at the stored offset, or at the start of the log if that is not in it."""
-        stored = part.stored[topic]
-        if stored == NO_OFFSET:
-            return start
-        if stored < start:
-            part.lost += start - stored
-            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, start - stored)
-            return start
-        if stored > end:
-            log.warning("%s[%d]: log ends at %d before the stored offset %d: it was made anew, reading it from its start",
-                        topic, part.number, end, stored)  # fmt: skip
-            return start
-        return stored
+    @property
+    def _partitions(self) -> dict[int, Partition]:
+        return self._assignment.partitions
 
     # -- delivery --------------------------------------------------------------------------------------
 
     async def offer(self, topic: str, number: int, records: Sequence[Record], high: int) -> None:
         """Take a run of consecutive records of one topic partition; waits while too much is buffered."""
         while self._full() and not self._stopping:
-            self._space.clear()
-            await self._space.wait()
-        part = self.partitions.get(number)
+            self._assignment.space.clear()
+            await self._assignment.space.wait()
+        part = self._partitions.get(number)
         if part is None or not records:
             return
         expected = part.fetched[topic]
@@ -139,7 +60,9 @@ class Applier:
             records = [record for record in records if record.offset >= expected]
             if not records:
                 return
-        elif records[0].offset > expected and not await self._accept_gap(part, topic, records[0].offset):
+        elif records[0].offset > expected and not await self._assignment.accept_gap(
+            part, topic, records[0].offset
+        ):
             return
         part.buffers[topic].extend(
             read_records(
@@ -147,7 +70,7 @@ class Applier:
                 topic=topic,
                 partition=number,
                 default_currency=self._settings.currency,
-                now_ms=_now_ms(),
+                now_ms=now_ms(),
             )
         )
         part.fetched[topic] = records[-1].offset + 1
@@ -155,38 +78,18 @@ class Applier:
         self._wake.set()
 
     def _full(self) -> bool:
-        buffered = sum(part.buffered for part in self.partitions.values())
+        buffered = sum(part.buffered for part in self._partitions.values())
         if buffered < MAX_BUFFERED:
             return False
-        return buffered >= 4 * MAX_BUFFERED or not any(p.waiting_since_s for p in self.partitions.values())
-
-    async def _accept_gap(self, part: Partition, topic: str, found: int) -> bool:
-        """Whether offsets before `found` are missing in the log itself, not only on the way here.
-
-        Records before the start of the log are lost. Others may be missing for compaction or transaction
-        markers: that is believed after they did not come a second time either.
-        """
-        expected = part.fetched[topic]
-        start, _ = (await self._kafka.bounds([(topic, part.number)]))[topic, part.number]
-        lost = max(0, min(start, found) - expected)
-        if lost:
-            part.lost += lost
-            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
-        elif (topic, expected) not in part.read_twice:
-            part.read_twice.add((topic, expected))
-            await self._kafka.move((topic, part.number), expected)
-            return False
-        return True
+        return buffered >= 4 * MAX_BUFFERED or not any(p.waiting_since_s for p in self._partitions.values())
 
     # -- rounds ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Commit rounds until `stop`; raises `Fenced` if this worker turns out to be a zombie."""
         while not self._stopping:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
-            except builtins.TimeoutError:
-                pass
             self._wake.clear()
             while await self._apply_round() and not self._stopping:
                 await asyncio.sleep(0)
@@ -196,7 +99,7 @@ class Applier:
         """Commit what is buffered, then stop."""
         self._stopping = True
         self._wake.set()
-        self._space.set()
+        self._assignment.space.set()
         while await self._apply_round():
             pass
 
@@ -204,7 +107,7 @@ class Applier:
         """Commit one batch of every partition that has one; False if there was nothing to do."""
         await self._probe_ends()
         taken = []
-        for part in self.partitions.values():
+        for part in self._partitions.values():
             entries, offsets = part.take(self._settings.batch_events, self._awaited(part))
             if entries:
                 taken.append((part, entries, offsets))
@@ -218,22 +121,24 @@ class Applier:
             outcome = apply_batch(part.clock, entries, visitors, self._rules)
             commits.append(self._commit_of(part, offsets, outcome))
         await self._commit([part for part, _, _ in taken], commits)
-        now_ms = _now_ms()
+        done_ms = now_ms()
         for (_, entries, _), commit in zip(taken, commits, strict=True):
-            self._meter.count_batch(entries, commit.outcome, now_ms=now_ms)
-        self._space.set()
+            self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
+        self._assignment.space.set()
         return True
 
     async def _timer_round(self) -> None:
         """Fire the deadlines that the watermark has passed."""
         due_parts = [
             part
-            for part in self.partitions.values()
+            for part in self._partitions.values()
             if part.next_due_ms is not None and part.next_due_ms < self._watermark(part)
         ]
         if not due_parts:
             return
-        due = await self._insist(lambda: self._store.due([part.number for part in due_parts], DUE_LIMIT))
+        due = await insist(
+            self._meter, lambda: self._store.due([part.number for part in due_parts], DUE_LIMIT)
+        )
         fired: list[tuple[Partition, list[str]]] = []
         for part in due_parts:
             watermark_ms = self._watermark(part)
@@ -255,13 +160,13 @@ class Applier:
 
     def _commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
         return Commit(
-            part.number, part.epoch, offsets, outcome, self._watermark(part), _now_ms(), lost=part.lost
+            part.number, part.epoch, offsets, outcome, self._watermark(part), now_ms(), lost=part.lost
         )
 
     async def _commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> None:
         if not commits:
             return
-        verdicts = await self._insist(lambda: self._store.commit(commits))
+        verdicts = await insist(self._meter, lambda: self._store.commit(commits))
         behind: list[Partition] = []
         for part, commit, verdict in zip(parts, commits, verdicts, strict=True):
             self._meter.count_verdict(verdict)
@@ -270,8 +175,8 @@ class Applier:
                 self._note_applied(part, commit)
                 if commit.outcome.letters:
                     self._meter.outbox_filled(part.number)
-            elif self.partitions.get(part.number) is not part:
-                continue  # revoked or claimed anew while the commit was under way: its fate is the new owner's
+            elif self._partitions.get(part.number) is not part:
+                continue  # revoked or claimed anew meanwhile: its records are the new owner's
             elif verdict is Verdict.FENCED:
                 raise Fenced(f"partition {part.number} was claimed by another worker")
             else:
@@ -280,28 +185,19 @@ class Applier:
                 )
                 behind.append(part)
         if behind:
-            await self._rewind(behind)
+            await self._assignment.rewind(behind)
 
     def _note_applied(self, part: Partition, commit: Commit) -> None:
-        if self.partitions.get(part.number) is part:
-            self._kafka.note_applied(
+        if self._partitions.get(part.number) is part:
+            self._assignment.kafka.note_applied(
                 {(topic, part.number): end for topic, (_, end) in commit.offsets.items() if topic != TIMERS}
             )
-
-    async def _rewind(self, parts: Sequence[Partition]) -> None:
-        """Redis has an older state than ours: claim again, drop what is cached and read from its offsets."""
-        async with self._claiming:
-            numbers = [part.number for part in parts if self.partitions.get(part.number) is part]
-            for number in numbers:
-                del self.partitions[number]
-            for tp, offset in (await self._claim(numbers)).items():
-                await self._kafka.move(tp, offset)
 
     # -- parts of a round ------------------------------------------------------------------------------
 
     def _watermark(self, part: Partition) -> int:
         caught_up = not part.buffered and part.lag == 0
-        return watermark_of(*part.clock, self._settings.disorder_ms, now_ms=_now_ms(), caught_up=caught_up)
+        return watermark_of(*part.clock, self._settings.disorder_ms, now_ms=now_ms(), caught_up=caught_up)
 
     async def _probe_ends(self) -> None:
         """Before a jump in event time, learn whether the empty topics of a partition are really at their end.
@@ -311,14 +207,14 @@ class Applier:
         """
         wanted = [
             (topic, part.number)
-            for part in self.partitions.values()
+            for part in self._partitions.values()
             if part.buffered and part.span_ms() > self._settings.disorder_ms
             for topic in part.empty_topics()
         ]
         if not wanted:
             return
-        for (topic, number), end in (await self._kafka.ends(wanted)).items():
-            part = self.partitions.get(number)
+        for (topic, number), end in (await self._assignment.kafka.ends(wanted)).items():
+            part = self._partitions.get(number)
             if part is not None:
                 part.high[topic] = max(end, part.fetched[topic])
 
@@ -347,27 +243,11 @@ class Applier:
                 missing[part.number] = unknown
             found.append(known)
         if missing:
-            loaded = await self._insist(lambda: self._store.load(missing))
+            loaded = await insist(self._meter, lambda: self._store.load(missing))
             for (part, _), known in zip(wanted, found, strict=True):
                 if part.number in missing:
                     known.update(zip(missing[part.number], loaded[part.number], strict=True))
         return found
 
     def _cache_limit(self) -> int:
-        return max(1, self._settings.cache_visitors // max(1, len(self.partitions)))
-
-    async def _insist(self, call: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Make a call to the store until it is answered; the watchdog ends a worker that waits too long."""
-        for attempt in count():
-            try:
-                return await call()
-            except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as exc:
-                self._meter.store_errors.inc()
-                if attempt == 0:
-                    log.warning("the state store does not answer, trying again: %s", exc)
-                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-        raise AssertionError("count() does not end")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+        return max(1, self._settings.cache_visitors // max(1, len(self._partitions)))

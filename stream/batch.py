@@ -75,9 +75,9 @@ def apply_batch(
 ) -> Outcome:
     """The outcome of `entries` for a partition at `clock`.
 
-    `visitors` holds the state of every visitor in the entries (None: unknown). An event whose id the visitor's
-    state has seen is a duplicate and changes nothing; one more than `lateness_ms` behind the watermark is
-    counted as late and changes nothing else.
+    `visitors` holds the state of every visitor in the entries (None: unknown). An event whose id the
+    visitor's state has seen is a duplicate and changes nothing; one more than `lateness_ms` behind the
+    watermark is counted as late and changes nothing else.
     """
     outcome = Outcome(clock)
     max_event_ms, broker_ms = clock

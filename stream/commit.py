@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from contracts.dead_letters import encode_dead_letter
+from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import GRAIN_MS, TREND_LANDMARK_MS, Grain
 from contracts.settings import Settings
 from contracts.visitor import pack_visitor
@@ -111,7 +111,7 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
         "outbox": [
             x
             for letter in outcome.letters
-            for x in (retention.rejected_topic, letter.key or b"", letter.letter_id, encode_dead_letter(letter))
+            for x in _encode_letter(letter, retention.rejected_topic)
         ],
     }  # fmt: skip
 
@@ -123,7 +123,10 @@ def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
     """
     groups: list[Any] = []
     now_ms = outcome.clock.max_event_ms
-    kinds = (("d", outcome.demand.products, retention.product_s), ("s", outcome.demand.shop, retention.shop_s))
+    kinds = (
+        ("d", outcome.demand.products, retention.product_s),
+        ("s", outcome.demand.shop, retention.shop_s),
+    )
     for kind, minutes, lifetimes_s in kinds:
         for buckets, fields in roll_up(minutes):
             keys: list[Any] = []
@@ -134,6 +137,10 @@ def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
             if keys and fields:
                 groups += (keys, _flat(fields))
     return groups
+
+
+def _encode_letter(letter: DeadLetter, topic: str) -> tuple[str, bytes, str, bytes]:
+    return topic, letter.key or b"", letter.letter_id, encode_dead_letter(letter)
 
 
 def _flat(mapping: Mapping[str, float]) -> list[Any]:

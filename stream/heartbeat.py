@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
 from contracts.keys import Keys
-from stream.applier import Applier
+from stream.assignment import Assignment
 from stream.metrics import Meter
 
 log = logging.getLogger(__name__)
@@ -20,17 +20,17 @@ INTERVAL_S = 1.0
 
 
 async def beat(
-    client: redis.Redis, keys: Keys, applier: Applier, meter: Meter, *, worker_id: str, port: int
+    client: redis.Redis, keys: Keys, assignment: Assignment, meter: Meter, *, worker_id: str, port: int
 ) -> None:
     """Write heartbeats until cancelled; an unreachable Redis costs heartbeats, nothing else."""
     process = psutil.Process()
     while True:
         now_ms = time.time_ns() // 1_000_000
         events_per_s, p50_ms, p99_ms = meter.recent(now_ms=now_ms)
-        _set_gauges(applier, meter)
+        _set_gauges(assignment, meter)
         heartbeat = Heartbeat(
             worker_id, now_ms, os.getpid(), events_per_s, p50_ms, p99_ms,
-            process.memory_info().rss, tuple(sorted(applier.partitions)), port,
+            process.memory_info().rss, tuple(sorted(assignment.partitions)), port,
         )  # fmt: skip
         try:
             async with client.pipeline(transaction=True) as pipe:
@@ -55,8 +55,8 @@ async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
         log.debug("heartbeat not taken back: %s", exc)
 
 
-def _set_gauges(applier: Applier, meter: Meter) -> None:
+def _set_gauges(assignment: Assignment, meter: Meter) -> None:
     now_s = time.monotonic()
-    for part in list(applier.partitions.values()):
+    for part in list(assignment.partitions.values()):
         meter.lag.labels(part.number).set(part.lag)
         meter.progress_age.labels(part.number).set(now_s - part.progress_s)

@@ -162,20 +162,20 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
                 await self.move(tp, offset)
 
     async def move(self, tp: tuple[str, int], offset: int) -> None:
-        """See `stream.applier.Log.move`."""
+        """See `stream.assignment.Log.move`."""
         faust_tp = TP(*tp)
         self._seek_numbers[faust_tp] += 1
         await self.seek(faust_tp, offset)
 
     async def bounds(self, tps: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
-        """See `stream.applier.Log.bounds`."""
+        """See `stream.assignment.Log.bounds`."""
         starts, ends = await self._thread.call_thread(
             self._thread.bounds, [AioTopicPartition(*tp) for tp in tps]
         )
         return {tp: (starts[AioTopicPartition(*tp)], ends[AioTopicPartition(*tp)]) for tp in tps}
 
     async def ends(self, tps: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """See `stream.applier.Log.ends`."""
+        """See `stream.assignment.Log.ends`."""
         ends = await self._thread.call_thread(self._thread.ends, [AioTopicPartition(*tp) for tp in tps])
         return {tp: ends[AioTopicPartition(*tp)] for tp in tps}
 

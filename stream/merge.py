@@ -14,8 +14,8 @@ def merge_heads(
 ) -> list[tuple[Topic, Entry]]:
     """Take up to `limit` entries off the buffers, always from the topic whose head is earliest.
 
-    Entries of one topic keep their order; ties go to the topic that comes first in `order`. Stops when a topic
-    in `awaited` (it has records that are still on their way) runs empty, since its next head may be the
+    Entries of one topic keep their order; ties go to the topic that comes first in `order`. Stops when a
+    topic in `awaited` (it has records that are still on their way) runs empty, since its next head may be the
     earliest. This is how Kafka Streams merges the partitions of a task.
     """
     merged: list[tuple[Topic, Entry]] = []

@@ -58,7 +58,7 @@ class Partition:
         return [topic for topic, buffer in self.buffers.items() if not buffer]
 
     def span_ms(self) -> int:
-        """How far the newest buffered head lies ahead of the newest event applied; 0 with nothing buffered."""
+        """How far the newest buffered entry lies ahead of the newest event applied; 0 with none."""
         heads = [buffer[-1].at_ms for buffer in self.buffers.values() if buffer]
         return max(heads, default=self.clock.max_event_ms) - self.clock.max_event_ms
 

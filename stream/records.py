@@ -24,7 +24,7 @@ class Record(Protocol):
 def read_records(
     records: Iterable[Record], *, topic: str, partition: int, default_currency: str, now_ms: int
 ) -> list[Entry]:
-    """One entry per record, in order. A dead letter has event time 0, so the merge lets it through at once."""
+    """One entry per record, in order. A dead letter has event time 0: the merge lets it through at once."""
     entries = []
     for record in records:
         at_broker_ms = record.timestamp

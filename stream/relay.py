@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from contracts.settings import Settings
-from stream.applier import Applier
+from stream.assignment import Assignment
 from stream.metrics import Meter
 from stream.store import Store
 
@@ -22,10 +22,10 @@ READ_LIMIT = 500
 class Relay:
     """Copies what commits left in the outboxes; a copy that is made twice has the same `id` header."""
 
-    def __init__(self, settings: Settings, store: Store, applier: Applier, meter: Meter) -> None:
+    def __init__(self, settings: Settings, store: Store, assignment: Assignment, meter: Meter) -> None:
         self._settings = settings
         self._store = store
-        self._applier = applier
+        self._assignment = assignment
         self._meter = meter
 
     async def run(self) -> None:
@@ -52,7 +52,7 @@ class Relay:
             partitions = self._meter.filled_outboxes
             if loop.time() >= next_sweep_s:  # what an earlier owner left, or a failed publish
                 next_sweep_s = loop.time() + SWEEP_S
-                partitions = set(self._applier.partitions)
+                partitions = set(self._assignment.partitions)
             self._meter.filled_outboxes = set()
             for number in sorted(partitions):
                 try:

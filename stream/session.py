@@ -28,7 +28,7 @@ _NO_DELTAS: SessionDeltas = Counter()
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """What a session is: `idle_ms` starts a new one; `disorder_ms` is how late an event may come and fit in."""
+    """A gap over `idle_ms` starts a new session; an event up to `disorder_ms` late fits in exactly."""
 
     idle_ms: int
     disorder_ms: int

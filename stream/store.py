@@ -1,16 +1,25 @@
 """The state store of the stream: the protocol, and Redis behind it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
-from typing import Any, Protocol
+from itertools import count
+from typing import Any, Protocol, TypeVar
 
 import msgpack
 import redis.asyncio as redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, ReadOnlyError, TimeoutError
 
 from contracts.keys import Keys
 from contracts.visitor import Visitor, unpack_visitor
 from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
+from stream.metrics import Meter
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _CLAIM = """
 local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
@@ -149,6 +158,19 @@ class RedisStore:
     async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
         """See `Store.clear_outbox`."""
         await self._client.xdel(self._keys.outbox(partition), *[item.entry_id for item in items])
+
+
+async def insist(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Make a call to the store until it is answered; the watchdog ends a worker that waits too long."""
+    for attempt in count():
+        try:
+            return await call()
+        except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as exc:
+            meter.store_errors.inc()
+            if attempt == 0:
+                log.warning("the state store does not answer, trying again: %s", exc)
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+    raise AssertionError("count() does not end")
 
 
 def stored_offset(claim: Claim, topic: str) -> int:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 
 from contracts.settings import Settings
-from stream.applier import Applier, Log
+from stream.assignment import Assignment
 from stream.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def find_stalled(partitions: Iterable[Partition], *, now_s: float, stall_s: floa
     return None
 
 
-async def watch(applier: Applier, kafka: Log, settings: Settings) -> None:
+async def watch(assignment: Assignment, settings: Settings) -> None:
     """Check every partition until cancelled; raises `Stalled` after writing all stacks to stderr.
 
     The ends of the logs are asked for anew, since a fetcher that died would not report any. An answer that
@@ -37,15 +37,15 @@ async def watch(applier: Applier, kafka: Log, settings: Settings) -> None:
     answered_s = time.monotonic()
     while True:
         await asyncio.sleep(CHECK_S)
-        if await _refresh_ends(applier, kafka):
+        if await _refresh_ends(assignment):
             answered_s = time.monotonic()
         now_s = time.monotonic()
-        if not applier.partitions:
+        if not assignment.partitions:
             answered_s = now_s
-        for part in applier.partitions.values():
+        for part in assignment.partitions.values():
             if part.lag == 0:
                 part.progress_s = now_s  # nothing to do is not a stall: its clock starts with the next record
-        stalled = find_stalled(applier.partitions.values(), now_s=now_s, stall_s=settings.stall_s)
+        stalled = find_stalled(assignment.partitions.values(), now_s=now_s, stall_s=settings.stall_s)
         if stalled is not None or now_s - answered_s > settings.stall_s:
             faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
         if stalled is not None:
@@ -56,18 +56,18 @@ async def watch(applier: Applier, kafka: Log, settings: Settings) -> None:
             raise Stalled(f"Kafka has not answered for {settings.stall_s} s")
 
 
-async def _refresh_ends(applier: Applier, kafka: Log) -> bool:
+async def _refresh_ends(assignment: Assignment) -> bool:
     """Ask for the ends of the logs of all partitions; False if no answer came."""
-    wanted = [(topic, part.number) for part in applier.partitions.values() for topic in part.topics]
+    wanted = [(topic, part.number) for part in assignment.partitions.values() for topic in part.topics]
     if not wanted:
         return True
     try:
-        ends = await asyncio.wait_for(kafka.ends(wanted), CHECK_S)
+        ends = await asyncio.wait_for(assignment.kafka.ends(wanted), CHECK_S)
     except Exception as exc:
         log.debug("no answer from Kafka: %s", exc)
         return False
     for (topic, number), end in ends.items():
-        part = applier.partitions.get(number)
+        part = assignment.partitions.get(number)
         if part is not None:
             part.high[topic] = max(end, part.fetched[topic])
     return True

@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.app import ConsumerLog, add_agent, make_app
 from stream.applier import Applier, Fenced
+from stream.assignment import Assignment
 from stream.commit import Retention
 from stream.heartbeat import beat, say_goodbye
 from stream.lane import LaneApp
@@ -62,8 +63,9 @@ async def _main(settings: Settings) -> int:
     with tempfile.TemporaryDirectory(prefix="storepulse-faust-") as folder:
         app = make_app(settings, Path(folder))
         kafka = ConsumerLog(app)
-        applier = Applier(settings, topics.events, store, kafka, meter)
-        app.offsets = applier
+        assignment = Assignment(topics.events, store, kafka, meter)
+        applier = Applier(settings, store, assignment, meter)
+        app.offsets = assignment
         add_agent(app, settings, applier)
         stopping = _stop_on_signals()
         probe = Probe("127.0.0.1", settings.worker_port, meter.registry, lambda: not stopping.is_set())
@@ -73,9 +75,9 @@ async def _main(settings: Settings) -> int:
             "stop": stopping.wait(),
             "faust": _run_app(app),
             "applier": applier.run(),
-            "relay": Relay(settings, store, applier, meter).run(),
-            "watchdog": watch(applier, kafka, settings),
-            "heartbeat": beat(client, keys, applier, meter, worker_id=worker_id, port=probe.port),
+            "relay": Relay(settings, store, assignment, meter).run(),
+            "watchdog": watch(assignment, settings),
+            "heartbeat": beat(client, keys, assignment, meter, worker_id=worker_id, port=probe.port),
         }
         try:
             return await _supervise(jobs, app, applier)

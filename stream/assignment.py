@@ -1,0 +1,135 @@
+"""The assignment: which partitions this worker owns, under which epoch, and where it reads them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from stream.commit import NO_OFFSET
+from stream.metrics import Meter
+from stream.partition import Partition
+from stream.store import Store, insist
+
+log = logging.getLogger(__name__)
+
+TopicPartition = tuple[str, int]
+
+
+class Log(Protocol):
+    """The Kafka side of the applier."""
+
+    async def bounds(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """First offset kept and next offset to be written, per topic partition."""
+        ...
+
+    async def ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Next offset to be written, per topic partition."""
+        ...
+
+    async def move(self, tp: TopicPartition, offset: int) -> None:
+        """Go on reading at `offset`; what was read before from elsewhere is not delivered any more."""
+        ...
+
+    def note_applied(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Next offsets that are in the store now, for Kafka's own lag tools."""
+        ...
+
+
+class Assignment:
+    """Partitions of one worker. Every claim raises the partition's epoch, which fences its former owner."""
+
+    def __init__(self, topics: Sequence[str], store: Store, kafka: Log, meter: Meter) -> None:
+        self._topics = tuple(topics)
+        self._store = store
+        self.kafka = kafka
+        self._meter = meter
+        self._claiming = asyncio.Lock()
+        self._epochs: dict[int, int] = {}
+        self.space = asyncio.Event()
+        """Set whenever buffers were emptied."""
+        self.partitions: dict[int, Partition] = {}
+
+    async def assign(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Claim the assigned partitions; returns where to read them. Everything buffered is forgotten."""
+        numbers = sorted({partition for topic, partition in tps if topic in self._topics})
+        async with self._claiming:
+            self.partitions = {}
+            self.space.set()
+            positions = await self._claim(numbers)
+        log.info("claimed partitions %s", numbers)
+        return positions
+
+    def revoke(self, numbers: Iterable[int]) -> None:
+        """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
+        for number in numbers:
+            self.partitions.pop(number, None)
+        self.space.set()
+
+    async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
+        tps = [(topic, number) for number in numbers for topic in self._topics]
+        bounds = await self.kafka.bounds(tps)
+        floors = {number: self._epochs.get(number, 0) for number in numbers}
+        claims = await insist(self._meter, lambda: self._store.claim(floors))
+        positions: dict[TopicPartition, int] = {}
+        for number, claim in claims.items():
+            self._epochs[number] = claim.epoch
+            part = Partition(number, self._topics, claim, now_s=time.monotonic())
+            for topic in self._topics:
+                start, end = bounds[topic, number]
+                positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
+                part.high[topic] = end
+            self.partitions[number] = part
+        return positions
+
+    def _position(self, part: Partition, topic: str, start: int, end: int) -> int:
+        """Where to read on: at the stored offset, or at the start of the log if that is not in it."""
+        stored = part.stored[topic]
+        if stored == NO_OFFSET:
+            return start
+        if stored < start:
+            part.lost += start - stored
+            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, start - stored)
+            return start
+        if stored > end:
+            log.warning(
+                "%s[%d]: the log ends at %d, before the stored %d: it was made anew, reading it all",
+                topic,
+                part.number,
+                end,
+                stored,
+            )
+            return start
+        return stored
+
+    async def rewind(self, parts: Sequence[Partition]) -> None:
+        """Redis has an older state than ours: claim again, drop what is cached and read from its offsets."""
+        async with self._claiming:
+            numbers = [part.number for part in parts if self.partitions.get(part.number) is part]
+            for number in numbers:
+                del self.partitions[number]
+            for tp, offset in (await self._claim(numbers)).items():
+                await self.kafka.move(tp, offset)
+
+    async def accept_gap(self, part: Partition, topic: str, found: int) -> bool:
+        """Whether offsets before `found` are missing in the log itself, not only on the way here.
+
+        Records before the start of the log are lost. Others may be missing for compaction or transaction
+        markers: that is believed after they did not come a second time either.
+        """
+        expected = part.fetched[topic]
+        start, _ = (await self.kafka.bounds([(topic, part.number)]))[topic, part.number]
+        lost = max(0, min(start, found) - expected)
+        if lost:
+            part.lost += lost
+            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
+        elif (topic, expected) not in part.read_twice:
+            part.read_twice.add((topic, expected))
+            await self.kafka.move((topic, part.number), expected)
+            return False
+        return True
+
+
+def now_ms() -> int:
+    """The clock, in ms."""
+    return time.time_ns() // 1_000_000
