@@ -5,10 +5,11 @@ import time
 
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from contracts.settings import Settings
 from contracts.topics import Topics
+from ops.ports import is_open
 
 RETENTION_MS = 7 * 86_400_000
 """As long as visitor state lives: whatever Redis may have to replay is still there."""
@@ -42,6 +43,9 @@ def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: floa
 
 def open_admin(settings: Settings) -> KafkaAdminClient:
     """A connected admin client, to be used as a context manager; raises `KafkaError` if no broker answers."""
+    # The client would try for 10 s where nothing listens, and leave the sockets of its tries open.
+    if not any(_listens(address) for address in settings.bootstrap.split(",")):
+        raise KafkaConnectionError(f"nothing listens at {settings.bootstrap}")
     return KafkaAdminClient(
         bootstrap_servers=settings.bootstrap,
         api_version=settings.kafka_api_version,
@@ -97,6 +101,11 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
             admin.create_topics({name: spec})
         except TopicAlreadyExistsError:
             _log.info("topic %s was created by another process", name)
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.strip().rpartition(":")
+    return port.isdecimal() and is_open(host.strip("[]"), int(port), timeout_s=3.0)
 
 
 def _touch(settings: Settings, topics: Topics) -> dict[str, int]:

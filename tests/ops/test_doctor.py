@@ -1,0 +1,92 @@
+"""The doctor: every check in both outcomes, and the whole of it against real services."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contracts.settings import Settings
+from contracts.topics import Topics
+from ops.cli import app
+from ops.doctor import (
+    Check,
+    Level,
+    check_disk,
+    check_java,
+    check_machine,
+    check_maven,
+    check_package,
+    check_python,
+)
+from ops.doctor_services import (
+    check_clock,
+    check_eviction,
+    check_persistence,
+    check_redis_version,
+    check_services,
+    check_topics,
+)
+
+TOPICS = Topics("x.")
+EQUAL = dict.fromkeys(TOPICS.events, 12) | {TOPICS.rejected: 1}
+
+
+@pytest.mark.parametrize(
+    ("check", "level", "says"),
+    [
+        (check_python((3, 11)), Level.OK, ""),
+        (check_python((3, 10)), Level.FAIL, "Python 3.11 or newer"),
+        (check_package("aiokafka", "0.14.0", "0.14.0"), Level.OK, ""),
+        (check_package("aiokafka", "0.14.0", "0.13.0"), Level.FAIL, "pip install aiokafka==0.14.0"),
+        (check_package("aiokafka", "0.14.0", None), Level.FAIL, "pip install"),
+        (check_java(17), Level.OK, ""),
+        (check_java(11), Level.WARN, "Java 17"),
+        (check_java(0), Level.WARN, "--broker embedded needs none"),
+        (check_maven(None, False), Level.WARN, "install Maven"),
+        (check_maven(None, True), Level.OK, ""),
+        (check_disk(3 * 2**30, Path("s")), Level.OK, ""),
+        (check_disk(1, Path("s")), Level.WARN, "--state"),
+        (check_redis_version("6.2.14"), Level.OK, ""),
+        (check_redis_version("10.0.1"), Level.OK, ""),
+        (check_redis_version("5.0.7"), Level.FAIL, "6.2"),
+        (check_eviction("noeviction"), Level.OK, ""),
+        (check_eviction("allkeys-lru"), Level.FAIL, "CONFIG SET"),
+        (check_persistence({"aof_enabled": 1}, embedded=False), Level.OK, ""),
+        (check_persistence({"aof_enabled": 0}, embedded=True), Level.OK, ""),
+        (check_persistence({"aof_enabled": 0}, embedded=False), Level.WARN, "appendonly"),
+        (check_clock("redis", -20), Level.OK, ""),
+        (check_clock("redis", -5_000), Level.WARN, "NTP"),
+        (check_topics(EQUAL, TOPICS), Level.OK, ""),
+        (check_topics(EQUAL | {"x.cart": 3}, TOPICS), Level.FAIL, "one partition count"),
+        (check_topics({"x.cart": 3}, TOPICS), Level.FAIL, "storepulse topics"),
+    ],
+)
+def test_check_says_how_it_is_and_what_to_do(check: Check, level: Level, says: str) -> None:
+    assert check.level is level
+    assert says in check.advice
+    assert bool(check.advice) is (level is not Level.OK)
+
+
+def test_this_machine_passes(tmp_path: Path) -> None:
+    assert not [check for check in check_machine(tmp_path, running=False) if check.level is Level.FAIL]
+
+
+def test_running_services_pass(installation: Settings) -> None:
+    checks = list(check_services(installation, required=True))
+    assert {check.name for check in checks} >= {"redis", "kafka", "topics", "clock of redis"}
+    assert not [check for check in checks if check.level is Level.FAIL]
+
+
+def test_absent_services_are_named_and_the_exit_code_is_1_only_when_they_should_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    absent = Settings(bootstrap="127.0.0.1:1", redis_url="redis://127.0.0.1:1/0")
+    assert {check.level for check in check_services(absent, required=True)} == {Level.FAIL}
+    monkeypatch.setenv("STOREPULSE_BOOTSTRAP", absent.bootstrap)
+    monkeypatch.setenv("STOREPULSE_REDIS_URL", absent.redis_url)
+    result = CliRunner().invoke(app, ["doctor", "--json", "--state", str(tmp_path)])
+    assert result.exit_code == 0
+    found = {check["name"]: check for check in json.loads(result.output)}
+    assert found["redis"]["level"] == "warn"
+    assert "127.0.0.1:1" in found["kafka"]["found"]

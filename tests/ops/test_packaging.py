@@ -1,0 +1,96 @@
+"""What is shipped around the code: settings example, Compose file, make targets, package data."""
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from contracts.settings import Settings
+from ops.cli import app
+
+ROOT = Path(__file__).parents[2]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+OURS = [name for name, service in SERVICES.items() if "build" in service]
+ONE_SHOTS = {"topics"}
+
+
+def test_env_example_names_exactly_the_settings_with_their_defaults() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    named = dict(re.findall(r"^(?:# )?STOREPULSE_([A-Z_]+)=(.*)$", "\n".join(lines), re.MULTILINE))
+    defaults = {
+        name.upper(): "" if field.default is None else str(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+    assert named == defaults
+
+
+def test_env_example_is_read_back_as_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        if line.startswith("STOREPULSE_"):
+            name, _, value = line.partition("=")
+            monkeypatch.setenv(name, value)
+    assert Settings() == Settings.model_construct()
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOTS))
+def test_every_lasting_service_has_a_health_check_a_memory_limit_and_restarts(name: str) -> None:
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert service["mem_limit"]
+    assert service["restart"] == "unless-stopped"
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_images_are_pinned_to_a_version(name: str) -> None:
+    assert re.search(r":\d+\.\d+\.\d+", SERVICES[name]["image"])
+
+
+def test_one_shots_are_waited_for_so_that_up_wait_does_not_fail_on_their_end() -> None:
+    for name in ONE_SHOTS:
+        waiting = [s for s in SERVICES.values() if name in s.get("depends_on", {})]
+        assert waiting
+        assert all(s["depends_on"][name]["condition"] == "service_completed_successfully" for s in waiting)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_dependencies_are_waited_for_by_their_health(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        assert needed in SERVICES
+        assert how["condition"] in ("service_healthy", "service_completed_successfully")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_compose_commands_exist_in_the_command_line(name: str) -> None:
+    service = SERVICES[name]
+    commands = [service["command"]]
+    if "healthcheck" in service:
+        program, *arguments = service["healthcheck"]["test"][1:]
+        assert program == "storepulse"
+        commands.append(arguments)
+    for command in commands:
+        assert CliRunner().invoke(app, [*command, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_compose_variables_are_settings(name: str) -> None:
+    named = {variable.removeprefix("STOREPULSE_").lower() for variable in SERVICES[name]["environment"]}
+    assert named <= Settings.model_fields.keys()
+
+
+def test_compose_redis_refuses_when_full_and_keeps_its_writes() -> None:
+    command = SERVICES["redis"]["command"]
+    assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
+    assert command[command.index("--appendonly") + 1] == "yes"
+
+
+def test_pom_is_package_data() -> None:
+    assert files("ops").joinpath("kafka", "pom.xml").is_file()
+
+
+def test_constraints_are_names_and_versions_only() -> None:
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+-]+", line)

@@ -1,0 +1,193 @@
+"""The whole stack as child processes: up, status, restart of what dies, orderly end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+from redis import Redis
+from typer.testing import CliRunner
+
+from contracts.events import Event, EventType, encode
+from contracts.keys import Keys
+from contracts.settings import Settings
+from contracts.topics import Topics
+from ops.child import Child
+from ops.cli import app
+from ops.health import answers
+from ops.stack import Stack, StackError, StackOptions
+from ops.stack_record import find_settings, read_record
+from ops.status import partition_status
+from ops.supervision import LONGEST_DELAY_S, Part, PartEnded, check_part, restart_delay_s
+from services import wait_until
+
+
+@pytest.fixture
+def embedded_stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(StackOptions(state=tmp_path / "state")) as stack:
+        yield stack
+
+
+def send_views(settings: Settings, count: int) -> None:
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, api_version=settings.kafka_api_version)
+    now_ms = time.time_ns() // 1_000_000
+    for number in range(count):
+        event = Event(f"e{number}", EventType.VIEW, now_ms, f"u{number % 5}", f"p{number % 3}")
+        producer.send(
+            Topics(settings.topic_prefix).of(event.event_type), encode(event), key=event.user_id.encode()
+        )
+    producer.close()
+
+
+def applied(settings: Settings) -> int:
+    keys = Keys(settings.namespace, settings.partitions)
+    with Redis.from_url(settings.redis_url, decode_responses=True) as client:
+        return sum(int(client.hget(keys.meta(p), "applied") or 0) for p in range(settings.partitions))
+
+
+def status_json(stack: Stack) -> dict[str, object]:
+    result = CliRunner().invoke(app, ["status", "--json", "--state", str(stack.state)])
+    assert result.exit_code == 0, result.output
+    return dict(json.loads(result.output))
+
+
+def test_embedded_stack_applies_events_and_status_finds_it(embedded_stack: Stack) -> None:
+    assert embedded_stack.settings.partitions == 4
+    assert find_settings(embedded_stack.state) == embedded_stack.settings
+    assert answers(f"{embedded_stack.api_url}/readyz", 5)
+    send_views(embedded_stack.settings, 40)
+    wait_until(lambda: applied(embedded_stack.settings) == 40, 30, "40 events applied")
+    status = status_json(embedded_stack)
+    assert status["lag"] == 0
+    assert status["counters"] == {"applied": 40, "duplicates": 0, "late": 0, "rejected": 0, "lost": 0}
+    assert len(status["workers"]) == 1  # type: ignore[arg-type]
+
+
+def test_killed_worker_is_started_again(embedded_stack: Stack) -> None:
+    worker = embedded_stack.part("worker-1")
+    old_pid = worker.child.pid
+    worker.child.kill()
+
+    def back() -> bool:
+        embedded_stack.check()
+        return worker.child.alive and answers(worker.where)
+
+    wait_until(back, 60, "the worker to be back")
+    assert worker.restarts == 1
+    assert worker.child.pid != old_pid
+    record = read_record(embedded_stack.state)
+    assert record is not None
+    assert {part.name: part.restarts for part in record.parts}["worker-1"] == 1
+
+
+def test_end_of_the_embedded_broker_ends_the_stack(embedded_stack: Stack) -> None:
+    embedded_stack.part("broker").child.kill()
+    with pytest.raises(PartEnded, match=r"(?s)broker ended with exit code -9; the end of .*broker.log"):
+        embedded_stack.check()
+
+
+def test_second_stack_in_the_same_folder_is_refused(embedded_stack: Stack) -> None:
+    with pytest.raises(StackError, match="a stack already runs in"):
+        Stack(StackOptions(state=embedded_stack.state)).start()
+
+
+def test_up_prints_where_everything_is_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    command = [sys.executable, "-m", "ops.cli", "up", "--state", str(state), "--workers", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"COLUMNS": "200"}
+    ) as up:
+        assert up.stdout is not None
+        lines: list[str] = []
+        while not any("Ctrl-C" in line for line in lines):
+            lines.append(up.stdout.readline())
+            assert lines[-1], "up ended early"
+        record = read_record(state)
+        assert record is not None
+        assert record.owner.runs()
+        assert [part.name for part in record.parts] == ["broker", "redis", "api"]
+        assert all(part.runs() for part in record.parts)
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(60) == 0
+    assert "".join(lines).count("\n") < 10
+    assert any("in memory" in line for line in lines)
+    assert not any(part.runs() for part in record.parts)
+    assert read_record(state) is None
+
+
+def test_kafka_stack_keeps_totals_over_its_own_restart(tmp_path: Path, kafka_bootstrap: str) -> None:
+    prefix = f"{tmp_path.name}."
+    options = StackOptions(
+        broker=kafka_bootstrap,
+        state=tmp_path / "state",
+        workers=2,
+        settings={"topic_prefix": prefix, "group": prefix, "partitions": 3},
+    )
+    with Stack(options) as stack:
+        send_views(stack.settings, 30)
+        wait_until(lambda: applied(stack.settings) == 30, 60, "30 events applied")
+    with Stack(options) as stack:
+        send_views(stack.settings, 0)
+        wait_until(lambda: applied(stack.settings) == 30, 30, "the 30 events of before")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (StackOptions(workers=2), "the embedded broker serves one worker, got 2"),
+        (StackOptions(workers=-1), "workers must not be negative, got -1"),
+        (StackOptions(redis="127.0.0.1:6379"), "the embedded broker forgets"),
+    ],
+)
+def test_combinations_that_cannot_work_are_refused(options: StackOptions, says: str) -> None:
+    with pytest.raises(StackError, match=says):
+        options.check()
+
+
+def test_unreachable_redis_is_named(tmp_path: Path, kafka_bootstrap: str) -> None:
+    stack = Stack(StackOptions(broker=kafka_bootstrap, redis="127.0.0.1:1", state=tmp_path))
+    with pytest.raises(StackError, match=r"no Redis answers at redis://127\.0\.0\.1:1/0"):
+        stack.start()
+
+
+def test_restart_delay_doubles_up_to_its_bound() -> None:
+    assert [restart_delay_s(n) for n in (1, 2, 3)] == [0.5, 1.0, 2.0]
+    assert restart_delay_s(50) == LONGEST_DELAY_S
+
+
+def test_worker_that_left_in_order_stays_away(tmp_path: Path) -> None:
+    part = Part("worker-1", "", Child("worker-1", [sys.executable, "-c", ""], tmp_path / "log"))
+    part.child.start()
+    wait_until(lambda: not part.child.alive, 20, "its end")
+    assert check_part(part, 0.0)
+    assert not part.watched
+    assert part.restarts == 0
+
+
+def test_failing_part_is_started_again_after_its_delay(tmp_path: Path) -> None:
+    part = Part(
+        "api",
+        "",
+        Child("api", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log"),
+        started_at=0.0,
+    )
+    part.child.start()
+    wait_until(lambda: not part.child.alive, 20, "its end")
+    assert check_part(part, 10.0)
+    assert not check_part(part, 10.4)
+    assert check_part(part, 10.5)
+    assert part.restarts == 1
+    part.child.kill()
+
+
+def test_lag_counts_from_the_stored_offset_or_from_the_start() -> None:
+    ends = {("x.view", 2): 10, ("x.cart", 2): 4, ("x.purchase", 2): 0}
+    found = partition_status(2, {"off:x.view": "7", "applied": "6", "late": "1"}, Topics("x.").events, ends)
+    assert found.lag == {"view": 3, "cart": 4, "purchase": 0}
+    assert found.counters == {"applied": 6, "duplicates": 0, "late": 1, "rejected": 0, "lost": 0}

@@ -1,0 +1,79 @@
+"""The direction of imports between the packages, read from the source."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT: dict[str, set[str]] = {
+    "contracts": set(),
+    "models": {"contracts"},
+    "stream": {"contracts", "models"},
+    "producers": {"contracts"},
+    "api": {"contracts", "models"},
+    "ops": {"contracts", "models", "stream", "producers", "api"},
+}
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Dotted name and line of every absolute import, those inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module), node.lineno
+
+
+def relative(tree: ast.AST) -> Iterator[int]:
+    """Lines of relative imports."""
+    return (node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level)
+
+
+def trees(package: str) -> Iterator[tuple[Path, ast.AST]]:
+    """Path from the root and syntax tree of every module of a package."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        yield path.relative_to(ROOT), ast.parse(path.read_text())
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_one_way(package: str) -> None:
+    forbidden = MAY_IMPORT.keys() - MAY_IMPORT[package] - {package}
+    found = [
+        f"{path}:{line} imports {name}"
+        for path, tree in trees(package)
+        for name, line in imported(tree)
+        if name.partition(".")[0] in forbidden
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_are_absolute(package: str) -> None:
+    found = [f"{path}:{line}" for path, tree in trees(package) for line in relative(tree)]
+    assert not found
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_exist_and_are_read(package: str) -> None:
+    assert list(trees(package))
+
+
+def test_models_know_no_kafka_redis_or_http() -> None:
+    services = {"kafka", "aiokafka", "faust", "confluent_kafka", "redis", "fastapi", "uvicorn", "httpx"}
+    found = [
+        f"{path}:{line} imports {name}"
+        for path, tree in trees("models")
+        for name, line in imported(tree)
+        if name.partition(".")[0] in services
+    ]
+    assert not found
+
+
+def test_a_forbidden_import_inside_a_function_is_found() -> None:
+    tree = ast.parse(
+        "def f():\n    from stream.worker import run\n    import api.app as a\n    from . import x\n"
+    )
+    assert list(imported(tree)) == [("stream.worker", 2), ("api.app", 3)]
+    assert list(relative(tree)) == [4]
