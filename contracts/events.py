@@ -194,7 +194,7 @@ def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _derive_id(fields: dict[str, Any]) -> str:
-    return content_id({k: fields[k] for k in sorted(fields)})
+    return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
 
 
 def _upcast_v1(fields: dict[str, Any]) -> dict[str, Any]:
