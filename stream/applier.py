@@ -39,6 +39,8 @@ class Applier:
         self._assignment = assignment
         self._meter = meter
         self._wake = asyncio.Event()
+        self._round = asyncio.Lock()
+        """Held from taking entries to the verdict: the next batch starts from what this one stored."""
         self._stopping = False
 
     @property
@@ -105,6 +107,10 @@ class Applier:
 
     async def _apply_round(self) -> bool:
         """Commit one batch of every partition that has one; False if there was nothing to do."""
+        async with self._round:
+            return await self._apply_batches()
+
+    async def _apply_batches(self) -> bool:
         await self._probe_ends()
         taken = []
         for part in self._partitions.values():
@@ -129,6 +135,10 @@ class Applier:
 
     async def _timer_round(self) -> None:
         """Fire the deadlines that the watermark has passed."""
+        async with self._round:
+            await self._fire_deadlines()
+
+    async def _fire_deadlines(self) -> None:
         due_parts = [
             part
             for part in self._partitions.values()
@@ -155,7 +165,7 @@ class Applier:
         for (part, users), visitors in zip(fired, states, strict=True):
             outcome = fire_deadlines(part.clock, self._watermark(part), users, visitors, self._rules)
             ticks = part.stored[TIMERS]
-            commits.append(self._commit_of(part, {TIMERS: (ticks, ticks + 1)}, outcome))
+            commits.append(self._commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
         await self._commit([part for part, _ in fired], commits)
 
     def _commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
@@ -190,7 +200,11 @@ class Applier:
     def _note_applied(self, part: Partition, commit: Commit) -> None:
         if self._partitions.get(part.number) is part:
             self._assignment.kafka.note_applied(
-                {(topic, part.number): end for topic, (_, end) in commit.offsets.items() if topic != TIMERS}
+                {
+                    (topic, part.number): end
+                    for topic, (_, end) in commit.offsets.items()
+                    if topic != TIMERS and end >= 0
+                }
             )
 
     # -- parts of a round ------------------------------------------------------------------------------

@@ -22,7 +22,11 @@ if matching < topics then
   return {'gap', epoch}
 end
 
-for i = 1, #c.offsets, 3 do call('HSET', meta, 'off:' .. c.offsets[i], c.offsets[i + 2]) end
+for i = 1, #c.offsets, 3 do
+  if c.offsets[i + 1] ~= c.offsets[i + 2] then
+    call('HSET', meta, 'off:' .. c.offsets[i], c.offsets[i + 2])
+  end
+end
 for i = 1, #c.meta, 2 do call('HSET', meta, c.meta[i], c.meta[i + 1]) end
 for i = 1, #c.counters, 2 do call('HINCRBY', meta, c.counters[i], c.counters[i + 1]) end
 

@@ -45,8 +45,8 @@ class Claim:
 class Commit:
     """One partition's batch, ready to be written.
 
-    `offsets` has, per topic with records in the batch, the stored next offset it starts from and the next
-    offset after it.
+    `offsets` has, for every topic of the partition, the stored next offset it starts from and the next offset
+    after it; they are equal for a topic without records in the batch.
     """
 
     partition: int

@@ -76,7 +76,9 @@ class MemoryStore:
         return Verdict.APPLIED
 
     def _write(self, part: MemoryPartition, fields: dict[str, Any]) -> None:
-        part.offsets.update(zip(fields["offsets"][::3], fields["offsets"][2::3], strict=True))
+        for topic, start, end in zip(*[iter(fields["offsets"])] * 3, strict=True):
+            if start != end:
+                part.offsets[topic] = end
         part.meta.update(_pairs(fields["meta"]))
         for name, change in _pairs(fields["counters"]).items():
             part.meta[name] = part.meta.get(name, 0) + change

@@ -63,13 +63,18 @@ class Partition:
         return max(heads, default=self.clock.max_event_ms) - self.clock.max_event_ms
 
     def take(self, limit: int, awaited: set[str]) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
-        """Entries in event-time order, off the buffers, and per topic the stored and the next offset."""
+        """Entries in event-time order, off the buffers, and the offsets of their commit."""
         merged = merge_heads(self.buffers, self.topics, awaited=awaited, limit=limit)
-        last: dict[str, int] = {}
-        for topic, entry in merged:
-            last[topic] = entry.offset
-        offsets = {topic: (self.stored[topic], offset + 1) for topic, offset in last.items()}
-        return [entry for _, entry in merged], offsets
+        ends = {topic: entry.offset + 1 for topic, entry in merged}
+        return [entry for _, entry in merged], self.offsets_to(ends)
+
+    def offsets_to(self, ends: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """Per topic the stored offset and the one after a commit that reaches `ends`.
+
+        All topics are there, also those that do not move: a commit must find every one of them as we know it,
+        or Redis came back with another state than the one our cache was made of.
+        """
+        return {topic: (stored, ends.get(topic, stored)) for topic, stored in self.stored.items()}
 
     def adopt(self, commit: Commit, *, now_s: float, cache_limit: int) -> None:
         """Take over what a commit that is now in Redis made of this partition."""

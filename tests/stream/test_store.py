@@ -89,6 +89,13 @@ async def test_a_commit_that_starts_elsewhere_is_a_gap(
     assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
 
 
+async def test_a_topic_without_records_must_stand_where_it_was_too(store: Store) -> None:
+    await store.claim({1: 0})
+    await store.commit([commit_of(1, {"view": (NO_OFFSET, 2), "cart": (NO_OFFSET, NO_OFFSET)})])
+    assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
+    assert await store.commit([commit_of(2, {"view": (2, 3), "cart": (4, 4)})]) == [Verdict.GAP]
+
+
 async def test_a_deadline_is_cleared_once(store: Store) -> None:
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
