@@ -41,7 +41,9 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
     errors = Console(stderr=True)
     currency = options.currency or settings.currency
     if currency not in MINOR_DIGITS:
-        errors.print(f"--currency must be an ISO 4217 code such as EUR, got {currency!r}", markup=False)
+        errors.print(
+            f"--currency must be an ISO 4217 code such as EUR, got {currency!r}", markup=False, soft_wrap=True
+        )
         return EXIT_USAGE
     try:
         with errors.status(f"sorting {options.file.name} by event time"):
@@ -49,9 +51,13 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
         with source:
             return _replay(settings, options, source, errors)
     except (OSError, UnknownFormat) as exc:
-        errors.print(f"{options.file} cannot be replayed: {exc}", markup=False)
+        errors.print(f"{options.file} cannot be replayed: {exc}", markup=False, soft_wrap=True)
     except LagUnknown as exc:
-        errors.print(f"{exc}\nWith --max-lag 0 the replay does not look how far the stream is.", markup=False)
+        errors.print(
+            f"{exc}\nWith --max-lag 0 the replay does not look how far the stream is.",
+            markup=False,
+            soft_wrap=True,
+        )
     except SendFailed as exc:
         errors.print(
             f"{exc}\nWhat was acknowledged is safe; the same command goes on from there.", markup=False

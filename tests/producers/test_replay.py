@@ -11,7 +11,6 @@ from pathlib import Path
 import orjson
 import pytest
 import redis
-from services import wait_until
 
 from contracts.dead_letters import decode_dead_letter
 from contracts.events import Event, EventType, decode, encode
@@ -23,6 +22,7 @@ from producers.pacing import Pacer, parse_speed
 from producers.replay import Progress, Replay, ReplayPlan
 from producers.sender import MemorySender
 from producers.sources import Source
+from services import wait_until
 
 START_MS = 1_600_000_000_000
 SETTINGS = Settings(topic_prefix="t.")
