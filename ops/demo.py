@@ -1,0 +1,157 @@
+"""`storepulse demo`: the embedded stack, a simulated shop, and a live picture of it in the terminal."""
+
+import logging
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+from rich.console import Console
+from rich.live import Live
+
+from ops.child import Child, StartError
+from ops.demo_view import FORGETS, DemoView, Frame, plain_line
+from ops.stack import Stack, StackError, StackOptions
+from ops.stack_record import DEFAULT_STATE, settings_environment
+from ops.supervision import PartEnded
+from ops.up import StopSignals
+
+FRAME_EVERY_S = 1.0
+TRENDING_SHOWN = 8
+ASK_TIMEOUT_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What to show. `duration_s` of None runs until Ctrl-C; `api_port` of None is 8000 if free."""
+
+    rate_per_s: float = 50.0
+    history_min: int = 30
+    seed: int = 1
+    duration_s: float | None = None
+    state: Path = DEFAULT_STATE
+    api_port: int | None = None
+
+
+class TrafficEnded(RuntimeError):
+    """The simulated shop ended by itself; the message has the end of its log."""
+
+
+def run_demo(options: DemoOptions, console: Console) -> int:
+    """Run the demo until Ctrl-C or its duration; the exit code is 1 when a part could not start or go on."""
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    signals = StopSignals()
+    try:
+        stack = Stack(StackOptions(state=options.state, api_port=options.api_port))
+        signals.watch(stack)
+        with console.status("starting broker, Redis, worker and API"):
+            stack.start()
+    except (StackError, StartError) as exc:
+        console.print(f"[red]cannot start:[/] {exc}", highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    traffic = make_traffic(stack, options)
+    try:
+        traffic.start()
+        frame = _show(stack, traffic, options, signals, console)
+    except (PartEnded, StartError, TrafficEnded) as exc:
+        console.print(f"[red]the demo ends:[/] {exc}", highlight=False, soft_wrap=True)
+        return 1
+    finally:
+        with console.status("stopping; Ctrl-C again kills at once"):
+            traffic.stop()
+            stack.stop()
+    console.print(_farewell(frame), highlight=False)
+    return 0
+
+
+def make_traffic(stack: Stack, options: DemoOptions) -> Child:
+    """The simulated shop as a child process: first the past `history_min` minutes at once, then live."""
+    argv = [
+        *(sys.executable, "-P", "-m", "ops.cli", "simulate"),
+        *("--rate", f"{options.rate_per_s:g}"),
+        *("--history", str(options.history_min)),
+        *("--seed", str(options.seed)),
+    ]
+    log = stack.state / "logs" / "simulate.log"
+    return Child("simulate", argv, log, env=settings_environment(stack.settings))
+
+
+def read_frame(stack: Stack) -> Frame:
+    """What the API says now, and the memory of this process and all it started; raises `OSError`."""
+    url = stack.api_url
+    live = _ask(f"{url}/v1/live")
+    trending = _ask(f"{url}/v1/trending?limit={TRENDING_SHOWN}")
+    restarted = [
+        f"{part.name} ended and was started again; see {part.log_path}"
+        for part in stack.parts
+        if part.restarts
+    ]
+    return Frame(live, trending, measure_rss_bytes(), f"{url}/", ". ".join(restarted))
+
+
+def measure_rss_bytes() -> int:
+    """Resident memory of this process and its descendants; memory they share counts for each of them."""
+    total = 0
+    own = psutil.Process(os.getpid())
+    for process in (own, *own.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def _show(
+    stack: Stack, traffic: Child, options: DemoOptions, signals: StopSignals, console: Console
+) -> Frame | None:
+    picture = console.is_terminal
+    view = DemoView(unicode=console.encoding.lower().startswith("utf"))
+    frame: Frame | None = None
+    end_at = None if options.duration_s is None else time.monotonic() + options.duration_s
+    if not picture:
+        console.print(f"live page: {stack.api_url}/  {FORGETS}", highlight=False, soft_wrap=True)
+    with Live(console=console, screen=picture, auto_refresh=False, redirect_stderr=False) as live:
+        while not signals.asked.is_set() and (end_at is None or time.monotonic() < end_at):
+            drawn_at = time.monotonic()
+            stack.check()
+            if not traffic.alive:
+                raise TrafficEnded(f"the simulated shop ended with {traffic.exit_code}; {traffic.log_tail()}")
+            try:
+                frame = read_frame(stack)
+            except OSError as exc:
+                _log.info("the API does not answer, the last picture stays: %s", exc)
+            else:
+                view.add(frame)
+                if picture:
+                    live.update(view.render(frame, console.width), refresh=True)
+                else:
+                    console.print(plain_line(frame), highlight=False, soft_wrap=True)
+            signals.asked.wait(max(0.0, FRAME_EVERY_S - (time.monotonic() - drawn_at)))
+    return frame
+
+
+def _ask(url: str) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=ASK_TIMEOUT_S) as answer:  # noqa: S310 - our own http URL
+            return dict(orjson.loads(answer.read()))
+    except urllib.error.HTTPError as exc:
+        exc.close()
+        raise
+
+
+def _farewell(frame: Frame | None) -> str:
+    if frame is None:
+        return "stopped"
+    totals = frame.live["totals"]
+    return f"stopped after {totals['applied']:,} events, {totals['lost']:,} lost. {FORGETS}"
