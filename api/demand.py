@@ -43,7 +43,11 @@ async def read_demand(reader: Reader, query: DemandQuery, time: StreamTime) -> s
     metrics = (*_METRICS, *revenue_fields(await reader.currencies()))
     counts = await reader.read_product(query.product_id, grain, starts, metrics)
     settings = reader.settings
-    retention_s = {"minute": settings.product_minute_ttl_s, "hour": settings.hour_ttl_s, "day": settings.day_ttl_s}
+    retention_s = {
+        "minute": settings.product_minute_ttl_s,
+        "hour": settings.hour_ttl_s,
+        "day": settings.day_ttl_s,
+    }
     return schemas.Demand(
         as_of=to_datetime(time.as_of_ms),
         mode=time.mode,

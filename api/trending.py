@@ -30,7 +30,7 @@ async def read_trending(reader: Reader) -> schemas.Trending:
     half_life_s = reader.settings.trend_half_life_s
     landmarks = landmarks_as_of(time.as_of_ms)
     lists = [ScoreList(reader.keys.trend(p, mark), mark) for p in reader.partitions for mark in landmarks]
-    merge = _Merge(time.as_of_ms, half_life_s * 1_000)
+    merge = Merge(time.as_of_ms, half_life_s * 1_000)
     top = await find_top(reader.redis, lists, merge, MAX_PRODUCTS)
     return schemas.Trending(
         as_of=to_datetime(time.as_of_ms),
@@ -43,7 +43,9 @@ async def read_trending(reader: Reader) -> schemas.Trending:
     )
 
 
-class _Merge(NamedTuple):
+class Merge(NamedTuple):
+    """How scores of any list become scores as of one time."""
+
     as_of_ms: int
     half_life_ms: int
 
@@ -52,13 +54,12 @@ class _Merge(NamedTuple):
         return decay_since(part.landmark_ms, self.as_of_ms, self.half_life_ms)
 
     def sums(self, lists: list[ScoreList], found: list[Scores]) -> Scores:
+        """Scores as of now from what was found in each list, in the same order."""
         parts = ((part.landmark_ms, scores) for part, scores in zip(lists, found, strict=True))
         return merge_scores(parts, as_of_ms=self.as_of_ms, half_life_ms=self.half_life_ms)
 
 
-async def find_top(
-    redis: Redis, lists: list[ScoreList], merge: _Merge, limit: int
-) -> list[tuple[str, float]]:
+async def find_top(redis: Redis, lists: list[ScoreList], merge: Merge, limit: int) -> list[tuple[str, float]]:
     """The `limit` highest sums over all lists.
 
     Three rounds after Cao and Wang, "Efficient Top-K Query Calculation in Distributed Networks" (PODC 2004):

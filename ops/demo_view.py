@@ -21,6 +21,7 @@ _FUNNEL = (
     ("carted", "put in the cart"),
     ("bought", "bought"),
 )
+_TOTALS = (("applied", "applied"), ("duplicates", "repeated"), ("late", "late"), ("rejected", "refused"))
 _STACKED_BELOW = 88
 """Columns below which the panels stand one above the other."""
 _BESIDE_SPARKLINE = 52
@@ -89,7 +90,7 @@ class DemoView:
         for _ in range(4):
             numbers.add_column(ratio=1)
         numbers.add_row(
-            _number(f"{live['active_visitors']:,}", "shoppers in 5 min"),
+            _number(f"{live['active_visitors']:,}", "shoppers now"),
             _number(f"{live['today']['orders']:,}", "orders today"),
             _number(revenue(live), "today"),
             _number(f"{live['carts_abandoned_today']:,}", "carts abandoned"),
@@ -164,9 +165,9 @@ def _head(frame: Frame) -> RenderableType:
 
 def _foot(frame: Frame) -> RenderableType:
     totals = frame.live["totals"]
-    counts = ", ".join(f"{totals[name]:,} {name}" for name in ("applied", "duplicates", "late", "rejected"))
+    counts = ", ".join(f"{totals[name]:,} {word}" for name, word in _TOTALS)
     lost = (f", {totals['lost']:,} lost", "bold red" if totals["lost"] else "")
-    memory = (f"   memory of all processes: {frame.rss_bytes / 1e6:,.0f} MB", "dim")
+    memory = (f"   memory {frame.rss_bytes / 1e6:,.0f} MB", "dim")
     lines = [Text.assemble(counts, lost, memory), Text(f"{FORGETS} Ctrl-C ends it.", style="dim")]
     if frame.trouble:
         lines.insert(0, Text(frame.trouble, style="bold yellow"))

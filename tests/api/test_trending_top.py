@@ -1,0 +1,84 @@
+"""The top over all partitions is exact, and shared answers are read once."""
+
+import asyncio
+import random
+
+import pytest
+from redis.asyncio import Redis
+
+from api.reader import open_redis
+from api.snapshot import Snapshot
+from api.trending import Merge, ScoreList, find_top
+from contracts.keys import TREND_LANDMARK_MS
+from contracts.settings import Settings
+from models.trending import merge_scores, top_products
+
+AS_OF_MS = 20_000 * TREND_LANDMARK_MS + TREND_LANDMARK_MS // 3
+LANDMARKS = (20_000 * TREND_LANDMARK_MS, 19_999 * TREND_LANDMARK_MS)
+
+
+async def fill(redis: Redis, lists: list[ScoreList], seed: int) -> list[dict[str, float]]:
+    chance = random.Random(seed)
+    stored = []
+    for part in lists:
+        products = chance.sample(range(2_000), chance.choice((0, 3, 400, 1_500)))
+        scores = {f"p{i}": chance.paretovariate(1.1) * 2.0 ** chance.uniform(0, 16) for i in products}
+        if scores:
+            await redis.zadd(part.key, scores)
+        stored.append(scores)
+    return stored
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("limit", [1, 10, 100])
+async def test_the_top_over_all_partitions_is_that_of_the_whole_merge(
+    settings: Settings, seed: int, limit: int
+) -> None:
+    merge = Merge(AS_OF_MS, settings.trend_half_life_s * 1_000)
+    lists = [
+        ScoreList(f"{settings.namespace}:{p}:{mark}:{seed}:{limit}", mark)
+        for p in range(6)
+        for mark in LANDMARKS
+    ]
+    redis = open_redis(settings)
+    try:
+        stored = await fill(redis, lists, seed)
+        parts = zip((part.landmark_ms for part in lists), stored, strict=True)
+        every = merge_scores(parts, as_of_ms=AS_OF_MS, half_life_ms=merge.half_life_ms)
+        expected = top_products(every, limit)
+        found = await find_top(redis, lists, merge, limit)
+        assert [product for product, _ in found] == [product for product, _ in expected]
+        assert [score for _, score in found] == pytest.approx([score for _, score in expected])
+    finally:
+        await redis.unlink(*(part.key for part in lists))
+        await redis.aclose()
+
+
+async def test_a_snapshot_is_read_once_by_all_who_ask_at_once() -> None:
+    reads = 0
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        await asyncio.sleep(0)
+        return reads
+
+    snapshot = Snapshot(read, max_age_s=60)
+    assert await asyncio.gather(*(snapshot.get() for _ in range(20))) == [1] * 20
+    eager = Snapshot(read, max_age_s=0)
+    assert [await eager.get(), await eager.get()] == [2, 3]
+
+
+async def test_a_failed_read_is_not_kept() -> None:
+    answers = iter([ValueError("once"), 7])
+
+    async def read() -> int:
+        answer = next(answers)
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    snapshot = Snapshot(read, max_age_s=60)
+    with pytest.raises(ValueError, match="once"):
+        await snapshot.get()
+    assert await snapshot.get() == 7
