@@ -121,19 +121,19 @@ def test_up_prints_where_everything_is_and_ends_cleanly_on_sigterm(tmp_path: Pat
     assert read_record(state) is None
 
 
-def test_kafka_stack_keeps_totals_over_its_own_restart(tmp_path: Path, kafka_bootstrap: str) -> None:
-    prefix = f"{tmp_path.name}."
+@pytest.mark.parametrize("installation", [3], indirect=True)
+def test_kafka_stack_keeps_totals_over_its_own_restart(tmp_path: Path, installation: Settings) -> None:
     options = StackOptions(
-        broker=kafka_bootstrap,
+        broker=installation.bootstrap,
         state=tmp_path / "state",
         workers=2,
-        settings={"topic_prefix": prefix, "group": prefix, "partitions": 3},
+        settings=installation.model_dump(include={"topic_prefix", "group", "namespace"}),
     )
     with Stack(options) as stack:
         send_views(stack.settings, 30)
         wait_until(lambda: applied(stack.settings) == 30, 60, "30 events applied")
     with Stack(options) as stack:
-        send_views(stack.settings, 0)
+        assert stack.settings.partitions == 3
         wait_until(lambda: applied(stack.settings) == 30, 30, "the 30 events of before")
 
 
