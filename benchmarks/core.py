@@ -37,7 +37,7 @@ class Share:
     """One partition's part of the log and the state it has come to."""
 
     records: dict[str, list[RawRecord]]
-    clock: Clock = Clock(0, 0)
+    clock: Clock = field(default_factory=lambda: Clock(0, 0))
     visitors: dict[str, Visitor | None] = field(default_factory=dict)
 
 

@@ -87,34 +87,29 @@ def applied_counter(client: Redis, settings: Settings) -> Callable[[], int]:
     return applied
 
 
-def run_lap(services: Services, shop: Settings, module: str, *, events: int, processes: int = 1) -> Lap:
-    """Let `processes` fresh processes of a contender read `events` from the log of `shop`, and measure.
+def run_lap(services: Services, shop: Settings, module: str, *, events: int) -> Lap:
+    """Let a fresh process of a contender read `events` from the log of `shop`, and measure.
 
     The clock runs from the moment it has its partitions, so start-up and the joining of the group are not
-    in it, but its first fetch is.
-    Raises `RuntimeError` with the end of its log if the contender ends or stops making progress.
+    in it, but its first fetch is. Raises `RuntimeError` with the end of its log if the contender ends or
+    stops making progress.
     """
     settings = with_fresh_state(shop)
-    children = [
-        start_contender(services, settings, module, number=number) for number in range(1, processes + 1)
-    ]
+    child = start_contender(services, settings, module)
     try:
-        lap = _measure(services, settings, children, events)
+        return measure_lap(services, settings, [child], events)
     finally:
-        for child in children:
-            child.kill()
+        child.kill()
         drop_state(services, settings)
-    return lap
 
 
-def _measure(services: Services, settings: Settings, children: Sequence[Child], events: int) -> Lap:
+def measure_lap(services: Services, settings: Settings, children: Sequence[Child], events: int) -> Lap:
+    """Measure running contenders from now, or from their start, until `events` are in Redis."""
     applied = applied_counter(services.client, settings)
-    contenders = [psutil.Process(child.pid) for child in children]
-    redis, kafka = psutil.Process(services.redis_pid), psutil.Process(services.kafka_pid)
 
     def read(done: int) -> _Reading:
-        cpu_s = sum(map(_cpu_s, contenders))
-        return _Reading(done, time.monotonic(), cpu_s, _cpu_s(redis), _cpu_s(kafka))
+        spent_s = sum(cpu_s(child.pid) for child in children)
+        return _Reading(done, time.monotonic(), spent_s, cpu_s(services.redis_pid), cpu_s(services.kafka_pid))
 
     first = read(_await_progress(applied, children, -1, START_TIMEOUT_S))
     last = first
@@ -126,7 +121,7 @@ def _measure(services: Services, settings: Settings, children: Sequence[Child], 
         last.cpu_s - first.cpu_s,
         last.redis_cpu_s - first.redis_cpu_s,
         last.kafka_cpu_s - first.kafka_cpu_s,
-        sum(process.memory_info().rss for process in contenders),
+        sum(psutil.Process(child.pid).memory_info().rss for child in children),
     )
 
 
@@ -148,6 +143,7 @@ def _await_progress(
         time.sleep(POLL_S)
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
+def cpu_s(pid: int) -> float:
+    """CPU seconds, user and system, of a process so far."""
+    times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)

@@ -1,4 +1,4 @@
-"""The services under the benchmarks: a real Kafka tuned for throughput, a real Redis, installations on them."""
+"""The services under the benchmarks: Kafka tuned for throughput, Redis, and installations on them."""
 
 import tempfile
 import uuid

@@ -81,7 +81,7 @@ def send(producer: Producer, topics: Topics, event: Event, delivered: Delivered 
 
 
 def preload(settings: Settings, events: Iterator[Event], *, progress: Callable[[int], None]) -> None:
-    """Put events into the topics of `settings` as fast as it goes; raises `RuntimeError` if any is not stored."""
+    """Put events into the topics as fast as it goes; raises `RuntimeError` if any is not stored."""
     producer = open_producer(settings, linger_ms=20)
     topics = Topics(settings.topic_prefix)
     failed: list[str] = []

@@ -8,7 +8,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.core import STEPS, CoreRow
+from benchmarks.delay import DelayRow
+from benchmarks.memory import MemoryRow
+from benchmarks.profile import Profile
+from benchmarks.scaling import ScalingRow
 from benchmarks.throughput import Ratio, Row
+
+MIN_CORES_TO_SCALE = 4
 
 
 def show_machine(console: Console, machine: Mapping[str, str]) -> None:
@@ -53,6 +59,81 @@ def show_ratios(console: Console, ratios: Sequence[Ratio]) -> None:
     for ratio in ratios:
         colour = "green" if ratio.reached else "red"
         console.print(f"{ratio.name} = [{colour}]{ratio.value:.2f}[/] (aim: at least {ratio.aim:g})")
+
+
+def show_scaling(console: Console, rows: Sequence[ScalingRow], ratio: Ratio, cores: int) -> None:
+    """One worker and two."""
+    table = Table(title="Scaling, medians")
+    for name in ("workers", "events/s", "CPU us/event", "Redis CPU us/event", "RSS MB, all"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            str(row.workers), f"{row.events_per_s:,.0f}", f"{row.cpu_us:.1f}", f"{row.redis_cpu_us:.1f}",
+            f"{row.rss_mb:.0f}",
+        )  # fmt: skip
+    console.print(table)
+    show_ratios(console, [ratio])
+    if cores < MIN_CORES_TO_SCALE:
+        console.print(
+            f"{cores} cores for two workers, Kafka and Redis: fewer than {MIN_CORES_TO_SCALE} show "
+            "the machine's limit, not the worker's"
+        )
+
+
+def show_delay(console: Console, rows: Sequence[DelayRow]) -> None:
+    """Delays of every contender that was run."""
+    table = Table(title="Broker timestamp to visible in Redis, ms")
+    table.add_column("contender")
+    for name in (
+        "events/s",
+        "events",
+        "p50",
+        "p99",
+        "own p50",
+        "own p99",
+        "CPU us/event",
+        "Redis CPU us/event",
+    ):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row.title, f"{row.sent_per_s:,.0f}", f"{row.events:,}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}",
+            _or_dash(row.own_p50_ms), _or_dash(row.own_p99_ms), f"{row.cpu_us:.1f}", f"{row.redis_cpu_us:.1f}",
+        )  # fmt: skip
+    console.print(table)
+
+
+def show_memory(console: Console, rows: Sequence[MemoryRow]) -> None:
+    """Waves of visitors, and what 100,000 of them take where they stay."""
+    for row in rows:
+        table = Table(title=f"Memory, {row.title}")
+        for name in ("visitors so far", "worker MB", "Redis MB"):
+            table.add_column(name, justify="right")
+        for wave in row.waves:
+            table.add_row(f"{wave.visitors:,}", f"{wave.worker_mb:.0f}", f"{wave.redis_mb:.0f}")
+        console.print(table)
+        console.print(
+            f"growth per 100,000 visitors: worker {row.worker_bytes / 10:.0f} MB, "
+            f"Redis {row.redis_bytes / 10:.0f} MB"
+        )
+
+
+def show_profile(console: Console, profile: Profile, *, top: int) -> None:
+    """The dearest functions of the worker and of Redis."""
+    table = Table(title=f"Worker at {profile.events_per_s:,.0f} events/s, sampled while holding the GIL")
+    table.add_column("thread")
+    table.add_column("function")
+    table.add_column("own us/event", justify="right")
+    table.add_column("with callees", justify="right")
+    for cost in profile.costs[:top]:
+        table.add_row(cost.thread, cost.name, f"{cost.own_us:.2f}", f"{cost.total_us:.2f}")
+    console.print(table)
+    commands = [f"{name} {us:.2f}" for name, us in profile.redis.items() if us >= 0.05]
+    console.print("Redis us/event by command (evalsha contains the rest): " + ", ".join(commands))
+
+
+def _or_dash(value: float) -> str:
+    return "-" if value != value else f"{value:.0f}"
 
 
 @contextmanager

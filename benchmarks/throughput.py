@@ -72,8 +72,8 @@ def measure(
             lap = run_lap(services, shop, contender.module, events=int(events * contender.share))
             laps[contender.key].append(lap)
             note(
-                f"run {run}/{runs} {contender.key}: {lap.events_per_s:,.0f} events/s, {lap.cpu_us:.1f} us CPU, "
-                f"Redis {lap.redis_cpu_us:.1f} us"
+                f"run {run}/{runs} {contender.key}: {lap.events_per_s:,.0f} events/s, "
+                f"CPU {lap.cpu_us:.1f} us, Redis {lap.redis_cpu_us:.1f} us"
             )
     return [_row(contender, laps[contender.key]) for contender in chosen]
 

@@ -1,7 +1,5 @@
 """The floor: aiokafka's `getmany` and `orjson.loads`, nothing else."""
 
-import asyncio
-
 import orjson
 import uvloop
 from aiokafka import AIOKafkaConsumer

@@ -11,7 +11,7 @@ from typing import Any
 import msgpack
 from redis import Redis
 
-from contracts.keys import GRAIN_MS, Grain, Keys, Metric, bucket_start
+from contracts.keys import Grain, Keys, Metric, bucket_start
 from contracts.settings import Settings
 
 Fields = dict[str, Any]

@@ -1,0 +1,217 @@
+"""Delay from broker timestamp to visible in Redis, under a paced stream of live events."""
+
+import threading
+import time
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from redis import Redis
+
+from benchmarks.race import START_TIMEOUT_S, cpu_s, start_contender
+from benchmarks.services import Services, drop_state
+from benchmarks.shop_log import make_events, open_producer, send
+from contracts.heartbeat import from_hash
+from contracts.keys import Keys
+from contracts.settings import Settings
+from contracts.topics import Topics
+from ops.child import Child
+
+PROBE_S = 0.001
+SETTLE_S = 5.0
+"""Start of the stream that is not measured: first fetches, cold caches."""
+BURST_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class DelayRow:
+    """Delays of one contender in milliseconds. The worker's own figures are NaN where it reports none."""
+
+    title: str
+    sent_per_s: float
+    events: int
+    p50_ms: float
+    p99_ms: float
+    own_p50_ms: float
+    own_p99_ms: float
+    cpu_us: float
+    """CPU of the contender per event at this pace, in microseconds; small batches cost more than a backlog."""
+    redis_cpu_us: float
+
+
+@dataclass(slots=True)
+class Acks:
+    """Broker timestamps of stored records, per topic partition, by offset."""
+
+    stamps: defaultdict[tuple[str, int], dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
+    failed: int = 0
+
+    def take(self, error: Any, message: Any) -> None:
+        """librdkafka's delivery report."""
+        if error is not None:
+            self.failed += 1
+            return
+        self.stamps[message.topic(), message.partition()][message.offset()] = message.timestamp()[1]
+
+
+class OffsetProbe(threading.Thread):
+    """Reads every partition's stored offsets about each millisecond and keeps when each was first seen."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(name="offset-probe", daemon=True)
+        self._settings = settings
+        self._ended = threading.Event()
+        self.seen: defaultdict[tuple[str, int], list[tuple[int, int]]] = defaultdict(list)
+        """Topic partition to (next offset, wall clock ms) in growing order."""
+
+    def run(self) -> None:
+        """Poll until `end`; a reading is dated by its answer, so it never makes a delay look shorter."""
+        keys = Keys(self._settings.namespace, self._settings.partitions)
+        topics = Topics(self._settings.topic_prefix).events
+        fields = [f"off:{topic}" for topic in topics]
+        with Redis.from_url(self._settings.redis_url) as client:
+            while not self._ended.wait(PROBE_S):
+                pipe = client.pipeline(transaction=False)
+                for p in range(self._settings.partitions):
+                    pipe.hmget(keys.meta(p), *fields)
+                rows = pipe.execute()
+                now_ms = time.time_ns() // 1_000_000
+                for p, row in enumerate(rows):
+                    for topic, value in zip(topics, row, strict=True):
+                        self._note((topic, p), int(value or 0), now_ms)
+
+    def _note(self, place: tuple[str, int], offset: int, now_ms: int) -> None:
+        known = self.seen[place]
+        if offset > (known[-1][0] if known else 0):
+            known.append((offset, now_ms))
+
+    def end(self) -> None:
+        """Stop polling."""
+        self._ended.set()
+        self.join()
+
+    def seen_ms(self, place: tuple[str, int], offset: int) -> int | None:
+        """When the record at `offset` was first seen to be in Redis; None if it never was."""
+        known = self.seen[place]
+        index = bisect_right(known, offset, key=lambda item: item[0])
+        return known[index][1] if index < len(known) else None
+
+
+def measure_delay(
+    services: Services,
+    settings: Settings,
+    module: str,
+    title: str,
+    *,
+    rate: int,
+    seconds: float,
+    progress: Callable[[int], None],
+) -> DelayRow:
+    """Send `rate` events/s for `seconds` to one running contender and date every event's way into Redis.
+
+    Raises `RuntimeError` if a record was not stored or never became visible.
+    """
+    child = start_contender(services, settings, module)
+    probe = OffsetProbe(settings)
+    acks = Acks()
+    try:
+        _warm_up(settings, child, acks, probe)
+        own = _Own(services.client, settings)
+        cpu_before_s = cpu_s(child.pid), cpu_s(services.redis_pid)
+        started_s = time.monotonic()
+        measured_from_ms = time.time_ns() // 1_000_000 + int(SETTLE_S * 1_000)
+        sent = _send_paced(settings, acks, rate=rate, seconds=seconds + SETTLE_S, progress=progress)
+        sent_per_s = sent / (time.monotonic() - started_s)
+        own_p50_ms, own_p99_ms = own.read()
+        _await_visible(acks, probe, child)
+        spent_us = [
+            (after - before) / sent * 1e6
+            for after, before in zip((cpu_s(child.pid), cpu_s(services.redis_pid)), cpu_before_s, strict=True)
+        ]
+    finally:
+        probe.end()
+        child.kill()
+    drop_state(services, settings)
+    delays_ms = _delays_ms(acks, probe, measured_from_ms)
+    return DelayRow(
+        title, sent_per_s, len(delays_ms), _quantile(delays_ms, 0.5), _quantile(delays_ms, 0.99),
+        own_p50_ms, own_p99_ms, *spent_us,
+    )  # fmt: skip
+
+
+class _Own:
+    """The worker's own figures from its heartbeat; NaN for a contender without one."""
+
+    def __init__(self, client: Redis, settings: Settings) -> None:
+        self._client = client
+        self._keys = Keys(settings.namespace, settings.partitions)
+
+    def read(self) -> tuple[float, float]:
+        ids = self._client.zrange(self._keys.workers(), 0, -1)
+        for worker_id in ids:
+            fields = self._client.hgetall(self._keys.worker(worker_id.decode()))
+            if fields:
+                beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
+                return beat.delay_p50_ms, beat.delay_p99_ms
+        return float("nan"), float("nan")
+
+
+def _warm_up(settings: Settings, child: Child, acks: Acks, probe: OffsetProbe) -> None:
+    """A few events into every partition, so that the group stands before the clock runs."""
+    probe.start()
+    _send_paced(settings, acks, rate=500, seconds=1.0, progress=lambda _: None, seed=11)
+    _await_visible(acks, probe, child)
+
+
+def _send_paced(
+    settings: Settings,
+    acks: Acks,
+    *,
+    rate: int,
+    seconds: float,
+    progress: Callable[[int], None],
+    seed: int = 7,
+) -> int:
+    """Send at an even pace, in bursts of `BURST_S`; the number sent."""
+    producer = open_producer(settings, linger_ms=1)
+    topics = Topics(settings.topic_prefix)
+    count = int(rate * seconds)
+    first_ms = time.time_ns() // 1_000_000
+    events = make_events(count, first_ms=first_ms, step_ms=1_000 / rate, seed=seed)
+    start_s = time.monotonic()
+    for number, event in enumerate(events):
+        ahead_s = start_s + number / rate - time.monotonic()
+        if ahead_s > BURST_S:
+            producer.poll(0)
+            time.sleep(ahead_s)
+        send(producer, topics, event, acks.take)
+        if number % rate == 0:
+            progress(rate)
+    producer.flush(30)
+    if acks.failed:
+        raise RuntimeError(f"{acks.failed} records were not stored")
+    return count
+
+
+def _await_visible(acks: Acks, probe: OffsetProbe, child: Child) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while any(probe.seen_ms(place, max(stamps)) is None for place, stamps in list(acks.stamps.items())):
+        if not child.alive or time.monotonic() > deadline:
+            raise RuntimeError(f"{child.name} did not apply everything; {child.log_tail()}")
+        time.sleep(0.05)
+
+
+def _delays_ms(acks: Acks, probe: OffsetProbe, from_ms: int) -> list[int]:
+    delays = []
+    for place, stamps in acks.stamps.items():
+        for offset, stamp_ms in stamps.items():
+            seen_ms = probe.seen_ms(place, offset)
+            if stamp_ms >= from_ms and seen_ms is not None:
+                delays.append(seen_ms - stamp_ms)
+    return sorted(delays)
+
+
+def _quantile(ordered: Sequence[int], share: float) -> float:
+    return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) if ordered else float("nan")

@@ -1,0 +1,99 @@
+"""Scaling: one worker against two on the same log."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.race import START_TIMEOUT_S, Lap, measure_lap, start_contender
+from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
+from contracts.heartbeat import from_hash
+from contracts.keys import Keys
+from contracts.settings import Settings
+from ops.child import Child
+
+Fill = Callable[[Settings], None]
+"""Puts the shop's log into the topics of an installation."""
+
+LONG_SESSION_S = 120.0
+"""Group session timeout, so that workers may be stopped while the log is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingRow:
+    """Medians over the runs with so many workers; CPU and memory are of all of them together."""
+
+    workers: int
+    events_per_s: float
+    cpu_us: float
+    redis_cpu_us: float
+    rss_mb: float
+
+
+def measure_scaling(
+    services: Services, fill: Fill, *, events: int, runs: int, note: Callable[[str], None]
+) -> list[ScalingRow]:
+    """One and two workers in turns, each time on topics of their own."""
+    laps: dict[int, list[Lap]] = {1: [], 2: []}
+    for run in range(1, runs + 1):
+        for workers in laps:
+            lap = _run_lap(services, fill, events=events, workers=workers)
+            laps[workers].append(lap)
+            note(f"run {run}/{runs}, {workers} worker(s): {lap.events_per_s:,.0f} events/s")
+    return [_row(workers, done) for workers, done in laps.items()]
+
+
+def _run_lap(services: Services, fill: Fill, *, events: int, workers: int) -> Lap:
+    """Let the group settle on empty topics, stop the workers, write the log, and let them go.
+
+    So the joining of the group is not in the figures, nor is the writing of the log.
+    """
+    settings = make_settings(services, session_timeout_s=LONG_SESSION_S)
+    create_topics(settings)
+    children = [
+        start_contender(services, settings, "storepulse_worker", number=number)
+        for number in range(1, workers + 1)
+    ]
+    try:
+        _await_shares(services, settings, children)
+        for child in children:
+            child.suspend()
+        fill(settings)
+        for child in children:
+            child.resume()
+        return measure_lap(services, settings, children, events)
+    finally:
+        for child in children:
+            child.kill()
+        drop_state(services, settings)
+        drop_topics(settings)
+
+
+def _await_shares(services: Services, settings: Settings, children: Sequence[Child]) -> None:
+    """Wait until the workers' heartbeats share out every partition."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    keys = Keys(settings.namespace, settings.partitions)
+    while True:
+        shares = []
+        for worker_id in services.client.zrange(keys.workers(), 0, -1):
+            fields = services.client.hgetall(keys.worker(worker_id.decode()))
+            if fields:
+                beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
+                shares.append(beat.partitions)
+        held = sorted(p for share in shares for p in share)
+        if held == list(range(settings.partitions)) and sum(map(bool, shares)) == len(children):
+            return
+        for child in children:
+            if not child.alive or time.monotonic() > deadline:
+                raise RuntimeError(f"the group did not settle; {child.log_tail()}")
+        time.sleep(0.2)
+
+
+def _row(workers: int, laps: Sequence[Lap]) -> ScalingRow:
+    return ScalingRow(
+        workers,
+        median(lap.events_per_s for lap in laps),
+        median(lap.cpu_us for lap in laps),
+        median(lap.redis_cpu_us for lap in laps),
+        median(lap.rss_bytes for lap in laps) / 1e6,
+    )
