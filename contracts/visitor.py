@@ -10,16 +10,8 @@ from contracts.events import EventType
 FORMAT = 1
 """First element of every blob; a reader refuses formats it does not know."""
 
-ACTION_TYPES: tuple[EventType, ...] = (
-    EventType.VIEW,
-    EventType.FAVORITE,
-    EventType.CART,
-    EventType.REMOVE_FROM_CART,
-    EventType.PURCHASE,
-)
-"""Index = `Action.rank`. Events of the same millisecond are applied in this order."""
-
-RANK_OF_TYPE: dict[EventType, int] = {t: rank for rank, t in enumerate(ACTION_TYPES)}
+ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
+"""Index = `Action.rank`."""
 
 
 class Action(NamedTuple):
@@ -90,10 +82,10 @@ class Tail(NamedTuple):
 class Visitor(NamedTuple):
     """State of one visitor.
 
-    `head` is the current session: `base` with the actions of `tail` applied in order. An event that comes late
-    is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the end of
-    `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins the digests of applied event
-    ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
+    `head` is the current session: `base` with the actions of `tail` applied in order. An event that comes
+    late is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the
+    end of `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins digests of applied
+    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
     """
 
     totals: Totals

@@ -4,18 +4,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.keys import Metric, bucket_start
 from contracts.settings import Settings
-from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, RANK_OF_TYPE, Action, Visitor, is_seen
-from models.trending import ACTION_WEIGHTS, contribution, landmark_of
-from stream.demand import DemandDeltas
+from contracts.visitor import DIGEST_BYTES, Action, Visitor, is_seen
+from stream.demand import DemandCounter, DemandDeltas
 from stream.session import MAX_ORDERS, MAX_SEEN, PURCHASE, SessionRules, absorb, end_session
-
-_WEIGHT_OF_RANK = tuple(ACTION_WEIGHTS[event_type] for event_type in ACTION_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,6 @@ class Outcome:
     clock: Clock
     visitors: dict[str, Visitor] = field(default_factory=dict)
     demand: DemandDeltas = field(default_factory=DemandDeltas)
-    trend: dict[int, dict[str, float]] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     timers: dict[str, int] = field(default_factory=dict)
@@ -83,6 +80,7 @@ def apply_batch(
     max_event_ms, broker_ms = clock
     latest_slack = rules.session.disorder_ms + rules.lateness_ms
     grouped: dict[str, _Work] = {}
+    demand = DemandCounter(outcome.demand, rules.half_life_ms)
     counters = outcome.counters
     for entry in entries:
         _, at_ms, record_ms, event, letter = entry
@@ -108,10 +106,20 @@ def apply_batch(
             counters["duplicates"] += 1
             continue
         work.seen += digest
-        _count_event(outcome, work, event, at_ms, digest, rules.half_life_ms)
+        rank = event.event_type.rank
+        _, _, _, _, product, session_id, price, currency, quantity, category, brand, _, _ = event
+        work.actions.append(
+            _new_action(
+                (at_ms, rank, digest, product, quantity, price, currency, category, brand, session_id)
+            )
+        )
+        demand.count(at_ms, rank, product, quantity, price, currency)
+        if rank == PURCHASE:
+            _count_order(outcome, work, event, at_ms)
     outcome.clock = Clock(max_event_ms, broker_ms)
     for user_id, work in grouped.items():
         if work.actions:
+            counters["applied"] += len(work.actions)
             _settle_visitor(outcome, user_id, work, rules.session)
     return outcome
 
@@ -144,6 +152,9 @@ def fire_deadlines(
     return outcome
 
 
+_new_action = partial(tuple.__new__, Action)  # half the time of calling Action
+
+
 class _Work:
     """A visitor's share of a batch: copies of what the batch changes."""
 
@@ -154,36 +165,6 @@ class _Work:
         self.seen = b"" if visitor is None else visitor.seen
         self.orders: dict[bytes, int] | None = None
         self.actions: list[Action] = []
-
-
-def _count_event(
-    outcome: Outcome, work: _Work, event: Event, at_ms: int, digest: bytes, half_life_ms: int
-) -> None:
-    rank = RANK_OF_TYPE[event.event_type]
-    product, quantity, price, currency = event.product_id, event.quantity, event.price_minor, event.currency
-    work.actions.append(
-        Action(
-            at_ms,
-            rank,
-            digest,
-            product,
-            quantity,
-            price,
-            currency,
-            event.category,
-            event.brand,
-            event.session_id,
-        )
-    )
-    outcome.demand.add(at_ms, rank, product, quantity, price, currency)
-    weight = _WEIGHT_OF_RANK[rank]
-    if weight:
-        landmark_ms = landmark_of(at_ms)
-        scores = outcome.trend.setdefault(landmark_ms, {})
-        scores[product] = scores.get(product, 0.0) + contribution(at_ms, weight, landmark_ms, half_life_ms)
-    if rank == PURCHASE:
-        _count_order(outcome, work, event, at_ms)
-    outcome.counters["applied"] += 1
 
 
 def _count_order(outcome: Outcome, work: _Work, event: Event, at_ms: int) -> None:

@@ -101,7 +101,7 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
         "buckets": _encode_buckets(outcome, retention),
         "trend": [
             x
-            for landmark_ms, scores in outcome.trend.items()
+            for landmark_ms, scores in outcome.demand.trend.items()
             for x in (landmark_ms, retention.trend_s, _flat(scores))
         ],
         "active": [x for user, visitor in outcome.visitors.items() for x in (user, visitor.head.last_ms)],

@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Grain, Metric
+from contracts.visitor import ACTION_TYPES
+from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 
 _METRIC_OF_RANK = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
+_WEIGHT_OF_RANK = tuple(ACTION_WEIGHTS[event_type] for event_type in ACTION_TYPES)
+_PURCHASE = EventType.PURCHASE.rank
 _MINUTE_MS = GRAIN_MS["minute"]
 _COARSER: tuple[Grain, ...] = ("hour", "day")
 
@@ -15,50 +20,69 @@ BucketCounts = dict[int, dict[str, int]]
 
 @dataclass(slots=True)
 class DemandDeltas:
-    """Minute buckets to be added; hours and days are summed from them. Addition has no order."""
+    """What to add: minute buckets (hours and days are summed from them) and trending scores per landmark.
+
+    Addition has no order, so replays of a part in another order come to the same.
+    """
 
     products: BucketCounts = field(default_factory=dict)
     shop: BucketCounts = field(default_factory=dict)
+    trend: dict[int, dict[str, float]] = field(default_factory=dict)
     currencies: set[str] = field(default_factory=set)
-
-    def add(
-        self, at_ms: int, rank: int, product: str, quantity: int, price: int | None, currency: str | None
-    ) -> None:
-        """Count one event of the action type `rank` (`contracts.visitor.ACTION_TYPES`)."""
-        minute = at_ms - at_ms % _MINUTE_MS
-        products = self.products.get(minute)
-        if products is None:
-            products = self.products[minute] = {}
-            self.shop.setdefault(minute, {})
-        shop = self.shop[minute]
-        metric = _METRIC_OF_RANK[rank]
-        name = f"{metric}:{product}"
-        products[name] = products.get(name, 0) + 1
-        shop[metric] = shop.get(metric, 0) + 1
-        if metric is Metric.PURCHASES:
-            self._add_sale(products, shop, product, quantity, price, currency)
-
-    def _add_sale(
-        self,
-        products: dict[str, int],
-        shop: dict[str, int],
-        product: str,
-        quantity: int,
-        price: int | None,
-        currency: str | None,
-    ) -> None:
-        _grow(products, f"{Metric.UNITS}:{product}", quantity)
-        _grow(shop, Metric.UNITS, quantity)
-        if price is not None and currency is not None:
-            metric = Metric.REVENUE + currency
-            _grow(products, f"{metric}:{product}", price * quantity)
-            _grow(shop, metric, price * quantity)
-            self.currencies.add(currency)
 
     def add_shop(self, minute_ms: int, metric: str, change: int) -> None:
         """Change a shop counter that no single event stands for (sessions, orders)."""
         if change:
             _grow(self.shop.setdefault(minute_ms, {}), metric, change)
+
+
+class DemandCounter:
+    """Counts events into `DemandDeltas`, remembering the minute of the last one: the next is mostly in it."""
+
+    def __init__(self, deltas: DemandDeltas, half_life_ms: int) -> None:
+        self._deltas = deltas
+        self._half_life_ms = half_life_ms
+        self._minute_ms = -1
+        self._products: dict[str, int] = {}
+        self._shop: dict[str, int] = {}
+        self._scores: dict[str, float] = {}
+        self._worth: list[float] = []
+
+    def count(
+        self, at_ms: int, rank: int, product: str, quantity: int, price: int | None, currency: str | None
+    ) -> None:
+        """Count one event of the action type `rank` (`contracts.visitor.ACTION_TYPES`)."""
+        minute_ms = at_ms - at_ms % _MINUTE_MS
+        if minute_ms != self._minute_ms:
+            self._turn_to(minute_ms)
+        products, shop, scores = self._products, self._shop, self._scores
+        metric = _METRIC_OF_RANK[rank]
+        name = f"{metric}:{product}"
+        products[name] = products.get(name, 0) + 1
+        shop[metric] = shop.get(metric, 0) + 1
+        scores[product] = scores.get(product, 0.0) + self._worth[rank]
+        if rank == _PURCHASE:
+            self._count_sale(product, quantity, price, currency)
+
+    def _turn_to(self, minute_ms: int) -> None:
+        """All events of a minute have the same weight in the trend: its half-life is many minutes."""
+        self._minute_ms = minute_ms
+        self._products = self._deltas.products.setdefault(minute_ms, {})
+        self._shop = self._deltas.shop.setdefault(minute_ms, {})
+        landmark_ms = landmark_of(minute_ms)
+        self._scores = self._deltas.trend.setdefault(landmark_ms, {})
+        self._worth = [
+            contribution(minute_ms, weight, landmark_ms, self._half_life_ms) for weight in _WEIGHT_OF_RANK
+        ]
+
+    def _count_sale(self, product: str, quantity: int, price: int | None, currency: str | None) -> None:
+        _grow(self._products, f"{Metric.UNITS}:{product}", quantity)
+        _grow(self._shop, Metric.UNITS, quantity)
+        if price is not None and currency is not None:
+            metric = Metric.REVENUE + currency
+            _grow(self._products, f"{metric}:{product}", price * quantity)
+            _grow(self._shop, metric, price * quantity)
+            self._deltas.currencies.add(currency)
 
 
 Bucket = tuple[Grain, int]

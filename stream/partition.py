@@ -64,9 +64,8 @@ class Partition:
 
     def take(self, limit: int, awaited: set[str]) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
         """Entries in event-time order, off the buffers, and the offsets of their commit."""
-        merged = merge_heads(self.buffers, self.topics, awaited=awaited, limit=limit)
-        ends = {topic: entry.offset + 1 for topic, entry in merged}
-        return [entry for _, entry in merged], self.offsets_to(ends)
+        entries, last = merge_heads(self.buffers, self.topics, awaited=awaited, limit=limit)
+        return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
 
     def offsets_to(self, ends: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Per topic the stored offset and the one after a commit that reaches `ends`.

@@ -1,6 +1,7 @@
 """From Kafka records to entries: every record becomes an event or a dead letter, none is dropped."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Protocol
 
 from contracts.dead_letters import DeadLetter
@@ -19,6 +20,9 @@ class Record(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+
+
+_new_entry = partial(tuple.__new__, Entry)  # half the time of calling Entry
 
 
 def read_records(
@@ -40,5 +44,5 @@ def read_records(
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
         else:
-            entries.append(Entry(record.offset, event.event_time_ms, at_broker_ms, event, None))
+            entries.append(_new_entry((record.offset, event.event_time_ms, at_broker_ms, event, None)))
     return entries

@@ -4,11 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from contracts.events import EventType
 from contracts.keys import Metric, bucket_start
 from contracts.visitor import Action, CartLine, Session, Tail, Totals, Visitor, pack_actions
 
-VIEW, FAVORITE, CART, REMOVE, PURCHASE = range(5)
-"""Ranks of `contracts.visitor.ACTION_TYPES`."""
+CART, REMOVE, PURCHASE = (
+    EventType.CART.rank,
+    EventType.REMOVE_FROM_CART.rank,
+    EventType.PURCHASE.rank,
+)
 
 KEEP_ACTIONS = 64
 """A visitor with at most this many actions has an exact state whatever the order of arrival."""
