@@ -23,6 +23,7 @@ MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
 DUE_LIMIT = 500
 TICK_S = 0.5
+VERIFY_S = 2.0
 
 
 class Fenced(RuntimeError):
@@ -96,6 +97,7 @@ class Applier:
             while await self._apply_round() and not self._stopping:
                 await asyncio.sleep(0)
             await self._timer_round()
+            await self._idle_round()
 
     async def drain(self) -> None:
         """Commit what is buffered, then stop."""
@@ -167,6 +169,21 @@ class Applier:
             ticks = part.stored[TIMERS]
             commits.append(self._commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
         await self._commit([part for part, _ in fired], commits)
+
+    async def _idle_round(self) -> None:
+        """Commit nothing for partitions that rest: the watermark goes on, and an older Redis is noticed.
+
+        Without it a Redis that came back with the state of a second ago would stay so until the next event.
+        """
+        async with self._round:
+            now_s = time.monotonic()
+            resting = [
+                part
+                for part in self._partitions.values()
+                if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
+            ]
+            commits = [self._commit_of(part, part.offsets_to({}), Outcome(part.clock)) for part in resting]
+            await self._commit(resting, commits)
 
     def _commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
         return Commit(

@@ -32,6 +32,9 @@ class Partition:
         """(topic, offset) of gaps in the log that were read again once."""
         self.waiting_since_s: float | None = None
         self.progress_s = now_s
+        """When something was last committed, or there was nothing to commit (monotonic clock)."""
+        self.verified_s = now_s
+        """When Redis last had the offsets and the epoch we expect."""
         self.lost = 0
         self._cache: dict[str, Visitor] = {}
 
@@ -81,7 +84,9 @@ class Partition:
             self.stored[topic] = end
         self.lost -= commit.lost
         self.clock = commit.outcome.clock
-        self.progress_s = now_s
+        self.verified_s = now_s
+        if any(start != end for start, end in commit.offsets.values()):
+            self.progress_s = now_s
         self.remember(commit.outcome.visitors, cache_limit)
         armed = [due for due in commit.outcome.timers.values() if due]
         if armed:
