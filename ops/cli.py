@@ -57,6 +57,26 @@ def up(
 
 
 @app.command()
+def demo(
+    rate: Annotated[float, typer.Option(help="Simulated events per second.", min=0.1, max=2_000)] = 50.0,
+    history: Annotated[int, typer.Option(help="Minutes of history to begin with.", min=1, max=120)] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
+    duration: Annotated[
+        float | None, typer.Option(help="Seconds until it ends by itself [default: Ctrl-C].", min=1)
+    ] = None,
+    state: StateOption = Path(".storepulse"),
+    api_port: Annotated[int | None, typer.Option(help="Port of the page [default: 8000 if free].")] = None,
+) -> None:
+    """Show a simulated shop flowing through an embedded stack, here and on a page."""
+    from rich.console import Console
+
+    from ops.demo import DemoOptions, run_demo
+
+    options = DemoOptions(rate, history, seed, duration, state, api_port)
+    raise typer.Exit(run_demo(options, Console()))
+
+
+@app.command()
 def worker() -> None:
     """Run one worker in the foreground; settings come from STOREPULSE_* variables."""
     from contracts.settings import get_settings
