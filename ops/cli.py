@@ -62,10 +62,10 @@ def demo(
     history: Annotated[int, typer.Option(help="Minutes of history to begin with.", min=1, max=120)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
     duration: Annotated[
-        float | None, typer.Option(help="Seconds until it ends by itself [default: Ctrl-C].", min=1)
+        float | None, typer.Option(help="Seconds until it ends by itself; else at Ctrl-C.", min=1)
     ] = None,
     state: StateOption = Path(".storepulse"),
-    api_port: Annotated[int | None, typer.Option(help="Port of the page [default: 8000 if free].")] = None,
+    api_port: Annotated[int | None, typer.Option(help="Port of the page; 8000 if it is free.")] = None,
 ) -> None:
     """Show a simulated shop flowing through an embedded stack, here and on a page."""
     from rich.console import Console
