@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
+ROUND_EVENTS = 8_000
+"""Events in one round, all partitions together: about a quarter of a second of the event loop."""
+MIN_BATCH = 250
 DUE_LIMIT = 500
 TICK_S = 0.5
 VERIFY_S = 2.0
@@ -43,6 +46,7 @@ class Applier:
         self._round = asyncio.Lock()
         """Held from taking entries to the verdict: the next batch starts from what this one stored."""
         self._stopping = False
+        self._delivered_s = 0.0
 
     @property
     def _partitions(self) -> dict[int, Partition]:
@@ -67,6 +71,7 @@ class Applier:
             part, topic, records[0].offset
         ):
             return
+        self._delivered_s = time.monotonic()
         part.buffers[topic].extend(
             read_records(
                 records,
@@ -90,14 +95,18 @@ class Applier:
 
     async def run(self) -> None:
         """Commit rounds until `stop`; raises `Fenced` if this worker turns out to be a zombie."""
+        ticked_s = time.monotonic()
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), TICK_S)
             self._wake.clear()
-            while await self._apply_round() and not self._stopping:
-                await asyncio.sleep(0)
-            await self._timer_round()
-            await self._idle_round()
+            if await self._apply_round():
+                self._wake.set()  # there may be more than one batch
+            now_s = time.monotonic()
+            if now_s - ticked_s >= TICK_S:  # also under load that never ends
+                ticked_s = now_s
+                await self._timer_round()
+                await self._idle_round()
 
     async def drain(self) -> None:
         """Commit what is buffered, then stop."""
@@ -113,10 +122,13 @@ class Applier:
             return await self._apply_batches()
 
     async def _apply_batches(self) -> bool:
-        await self._probe_ends()
+        await self._assignment.probe_ends(self._settings.disorder_ms)
+        now_s = time.monotonic()
+        ready = [part for part in self._partitions.values() if part.buffered]
+        limit = min(self._settings.batch_events, max(MIN_BATCH, ROUND_EVENTS // max(1, len(ready))))
         taken = []
-        for part in self._partitions.values():
-            entries, offsets = part.take(self._settings.batch_events, self._awaited(part))
+        for part in ready:
+            entries, offsets = part.take(limit, self._awaited(part, now_s))
             if entries:
                 taken.append((part, entries, offsets))
         if not taken:
@@ -230,38 +242,13 @@ class Applier:
         caught_up = not part.buffered and part.lag == 0
         return watermark_of(*part.clock, self._settings.disorder_ms, now_ms=now_ms(), caught_up=caught_up)
 
-    async def _probe_ends(self) -> None:
-        """Before a jump in event time, learn whether the empty topics of a partition are really at their end.
-
-        What a fetch left out is not known to exist until the next fetch. In live traffic event time moves by
-        milliseconds a round, so this costs nothing; in a fast replay it is one request a round.
-        """
-        wanted = [
-            (topic, part.number)
-            for part in self._partitions.values()
-            if part.buffered and part.span_ms() > self._settings.disorder_ms
-            for topic in part.empty_topics()
-        ]
-        if not wanted:
-            return
-        for (topic, number), end in (await self._assignment.kafka.ends(wanted)).items():
-            part = self._partitions.get(number)
-            if part is not None:
-                part.high[topic] = max(end, part.fetched[topic])
-
-    def _awaited(self, part: Partition) -> set[str]:
-        """Topics to wait for, or none once the wait has lasted too long."""
-        awaited = part.awaited_topics() if part.buffered else set()
-        if not awaited:
-            part.waiting_since_s = None
-            return awaited
-        now_s = time.monotonic()
-        if part.waiting_since_s is None:
-            part.waiting_since_s = now_s
-        if (now_s - part.waiting_since_s) * 1_000 < self._settings.merge_wait_ms:
-            return awaited
-        self._meter.merge_timeouts.inc()
-        return set()
+    def _awaited(self, part: Partition, now_s: float) -> set[str]:
+        awaited, given_up = part.awaited_topics(
+            now_s=now_s, quiet_s=now_s - self._delivered_s, wait_s=self._settings.merge_wait_ms / 1_000
+        )
+        if given_up:
+            self._meter.merge_timeouts.inc()
+        return awaited
 
     async def _states(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:
         """States of the visitors per partition, from the cache or from the store."""

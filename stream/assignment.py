@@ -102,6 +102,28 @@ class Assignment:
             return start
         return stored
 
+    async def probe_ends(self, disorder_ms: int) -> None:
+        """Before a jump in event time, learn whether more is in the log of a partition's topics than was read.
+
+        What a fetch left out is not known to exist until the next fetch. In live traffic event time moves by
+        milliseconds a round, so this costs nothing; in a fast replay it is one request a round.
+        """
+        wanted = [
+            (topic, part.number)
+            for part in self.partitions.values()
+            if part.buffered and part.span_ms() > disorder_ms
+            for topic in part.topics
+        ]
+        if wanted:
+            await self.refresh_ends(wanted)
+
+    async def refresh_ends(self, tps: Sequence[TopicPartition]) -> None:
+        """Ask Kafka for the ends of these logs."""
+        for (topic, number), end in (await self.kafka.ends(tps)).items():
+            part = self.partitions.get(number)
+            if part is not None:
+                part.high[topic] = max(end, part.fetched[topic])
+
     async def rewind(self, parts: Sequence[Partition]) -> None:
         """Redis has an older state than ours: claim again, drop what is cached and read from its offsets."""
         async with self._claiming:

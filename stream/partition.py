@@ -13,6 +13,9 @@ TIMERS = "#timers"
 """Pseudo-topic whose offset counts the commits of fired deadlines, so that each is applied once."""
 
 
+MAX_WAITS = 10
+
+
 class Partition:
     """Mutable state of one partition between its claim and the loss of it."""
 
@@ -48,17 +51,22 @@ class Partition:
         """Records between what is stored and the newest known end of the log."""
         return sum(max(0, high - max(self.stored[topic], 0)) for topic, high in self.high.items() if high)
 
-    def awaited_topics(self) -> set[str]:
-        """Topics with nothing buffered whose log is known to go on."""
-        return {
-            topic
-            for topic, buffer in self.buffers.items()
-            if not buffer and self.high.get(topic, 0) > self.fetched.get(topic, 0)
-        }
+    def awaited_topics(self, *, now_s: float, quiet_s: float, wait_s: float) -> tuple[set[str], bool]:
+        """Topics whose log goes on after what was read of them: once they run empty, the others wait.
 
-    def empty_topics(self) -> list[str]:
-        """Topics with nothing buffered."""
-        return [topic for topic, buffer in self.buffers.items() if not buffer]
+        While such a topic is empty the partition stands still. It gives up once nothing at all was delivered
+        for `wait_s` (`quiet_s` is how long ago the last delivery was), or after `MAX_WAITS` times as long; the
+        second value says that it did. A worker that was busy with other deliveries has not waited in vain.
+        """
+        awaited = {topic for topic in self.topics if self.high.get(topic, 0) > self.fetched.get(topic, 0)}
+        if not self.buffered or all(self.buffers[topic] for topic in awaited):
+            self.waiting_since_s = None
+            return awaited, False
+        if self.waiting_since_s is None:
+            self.waiting_since_s = now_s
+        waited_s = now_s - self.waiting_since_s
+        given_up = min(waited_s, quiet_s) >= wait_s or waited_s >= MAX_WAITS * wait_s
+        return (set(), True) if given_up else (awaited, False)
 
     def span_ms(self) -> int:
         """How far the newest buffered entry lies ahead of the newest event applied; 0 with none."""

@@ -62,12 +62,8 @@ async def _refresh_ends(assignment: Assignment) -> bool:
     if not wanted:
         return True
     try:
-        ends = await asyncio.wait_for(assignment.kafka.ends(wanted), CHECK_S)
-    except Exception as exc:
+        await asyncio.wait_for(assignment.refresh_ends(wanted), CHECK_S)
+    except Exception as exc:  # whatever the client raises, the answer did not come
         log.debug("no answer from Kafka: %s", exc)
         return False
-    for (topic, number), end in ends.items():
-        part = assignment.partitions.get(number)
-        if part is not None:
-            part.high[topic] = max(end, part.fetched[topic])
     return True
