@@ -23,7 +23,7 @@ from benchmarks.services import Services, create_topics, drop_topics, make_setti
 from benchmarks.shop_log import make_events, preload
 from contracts.settings import Settings
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = typer.Typer(add_completion=False, help=__doc__, invoke_without_command=True)
 console = Console()
 
 Runs = Annotated[int, typer.Option(min=1, help="Runs of each contender; medians are shown")]
@@ -35,21 +35,31 @@ Seconds = Annotated[int, typer.Option(min=5, help="Measured seconds")]
 Visitors = Annotated[int, typer.Option(min=30_000, help="Visitors in all")]
 Figures = dict[str, Any]
 
+RUNS = 3
+EVENTS = 400_000
+VISITORS = 360_000
 DELAY_TITLES = {"c": ("storepulse_worker", "Storepulse worker"), "d": ("bytewax_job", "bytewax"),
                 "e": ("quixstreams_job", "quixstreams")}  # fmt: skip
 CORE_BATCHES = (4_000, 400, 40, 8)
 
 
+@app.callback()
+def default(context: typer.Context) -> None:
+    """Speed, scaling, delay, memory and profile on real Kafka and Redis; without a command, all of them."""
+    if context.invoked_subcommand is None:
+        everything(RUNS, EVENTS, None)
+
+
 @app.command()
 def throughput(
-    runs: Runs = 3, events: Events = 400_000, contenders: Letters = "abcde", json: JsonFile = None
+    runs: Runs = RUNS, events: Events = EVENTS, contenders: Letters = "abcde", json: JsonFile = None
 ) -> None:
     """Events per second: the floor, stock Faust, ours, and the same job on two other frameworks."""
     _run_on_services(json, lambda services: run_throughput(services, runs, events, contenders))
 
 
 @app.command()
-def scaling(runs: Runs = 3, events: Events = 400_000, json: JsonFile = None) -> None:
+def scaling(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None) -> None:
     """Two workers against one."""
     _run_on_services(json, lambda services: run_scaling(services, runs, events))
 
@@ -63,7 +73,7 @@ def delay(
 
 
 @app.command()
-def memory(visitors: Visitors = 240_000, json: JsonFile = None) -> None:
+def memory(visitors: Visitors = VISITORS, json: JsonFile = None) -> None:
     """Memory per 100,000 visitors who stay, and its bound while ever-new ones pass by."""
     _run_on_services(json, lambda services: run_memory(services, visitors))
 
@@ -87,7 +97,7 @@ def core(events: Events = 100_000, json: JsonFile = None) -> None:
 
 
 @app.command()
-def everything(runs: Runs = 3, events: Events = 400_000, json: JsonFile = None) -> None:
+def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None) -> None:
     """All of it in one run on one Kafka and one Redis."""
 
     def run(services: Services) -> Figures:
@@ -95,7 +105,7 @@ def everything(runs: Runs = 3, events: Events = 400_000, json: JsonFile = None) 
         figures |= run_throughput(services, runs, events, "abcde")
         figures |= run_scaling(services, runs, events)
         figures |= run_delay(services, 5_000, 20, "cde")
-        figures |= run_memory(services, 240_000)
+        figures |= run_memory(services, VISITORS)
         return figures | run_profile(services, 8, events, 20)
 
     _run_on_services(json, run)
@@ -107,8 +117,9 @@ def run_core(events: int) -> Figures:
     for batch in CORE_BATCHES:
         with console.status(f"pure steps, {batch} events per commit"):
             rows.append(core_bench.measure_core(Settings(), events=events, batch=batch))
-    tables.show_core(console, rows, core_bench.measure_blobs(Settings(), events=events))
-    return {"core": [asdict(row) | {"total_us": row.total_us} for row in rows]}
+    blob = core_bench.measure_blobs(Settings(), events=events)
+    tables.show_core(console, rows, blob)
+    return {"core": [asdict(row) | {"total_us": row.total_us} for row in rows], "visitor": asdict(blob)}
 
 
 def run_throughput(services: Services, runs: int, events: int, contenders: str) -> Figures:
@@ -155,7 +166,7 @@ def run_delay(services: Services, rate: int, seconds: int, contenders: str) -> F
 def run_memory(services: Services, visitors: int) -> Figures:
     """Measure and show memory."""
     rows = [
-        memory_bench.measure_kept(services, visitors=visitors // 4, events_per_visitor=6, note=console.log),
+        memory_bench.measure_kept(services, visitors=visitors // 6, events_per_visitor=6, note=console.log),
         memory_bench.measure_passing(services, visitors=visitors, note=console.log),
     ]
     tables.show_memory(console, rows)

@@ -1,10 +1,12 @@
 """The pure hot path alone: microseconds per event of each step, without Kafka and Redis."""
 
+import gc
+import itertools
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgpack
@@ -15,12 +17,14 @@ from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, pack_visitor, unpack_visitor
-from stream.batch import Clock, Entry, Rules, apply_batch
-from stream.commit import Commit, Retention, encode_commit
-from stream.merge import merge_heads
+from stream.batch import Rules, apply_batch
+from stream.commit import Claim, Commit, Retention, encode_commit
+from stream.partition import Partition
 from stream.records import read_records
 
-STEPS = ("read_records", "merge", "apply_batch", "encode_commit", "pack")
+STEPS = ("read_records", "take", "find_states", "apply_batch", "encode_commit", "pack", "adopt")
+ARRIVAL_MS = 3
+"""From event time to the broker's timestamp."""
 
 
 class RawRecord(NamedTuple):
@@ -32,13 +36,22 @@ class RawRecord(NamedTuple):
     value: bytes
 
 
-@dataclass(slots=True)
 class Share:
-    """One partition's part of the log and the state it has come to."""
+    """One partition's part of the log, and the worker's state of that partition."""
 
-    records: dict[str, list[RawRecord]]
-    clock: Clock = field(default_factory=lambda: Clock(0, 0))
-    visitors: dict[str, Visitor | None] = field(default_factory=dict)
+    def __init__(self, number: int) -> None:
+        claim = Claim(epoch=1, offsets={}, max_event_ms=0, broker_ms=0, next_due_ms=None)
+        self.part = Partition(number, EVENT_TOPICS, claim, now_s=0.0)
+        self.records: list[tuple[str, RawRecord]] = []
+        self._done = 0
+
+    def next_records(self, batch: int) -> dict[str, list[RawRecord]]:
+        """The next `batch` records by topic, as the lane would deliver them."""
+        portions: dict[str, list[RawRecord]] = {topic: [] for topic in EVENT_TOPICS}
+        for topic, record in self.records[self._done : self._done + batch]:
+            portions[topic].append(record)
+        self._done += batch
+        return portions
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,86 +72,101 @@ class CoreRow:
         return sum(self.us.values())
 
 
+@dataclass(frozen=True, slots=True)
+class BlobRow:
+    """One visitor's state on the average: its size, and microseconds to pack and to unpack it."""
+
+    size_bytes: float
+    pack_us: float
+    unpack_us: float
+
+
 def make_shares(events: int, partitions: int, *, step_ms: float = 1.0, seed: int = 7) -> list[Share]:
     """The shop's log split as Kafka would split it; broker timestamps follow event time at once."""
-    shares = [Share({topic: [] for topic in EVENT_TOPICS}) for _ in range(partitions)]
+    shares = [Share(number) for number in range(partitions)]
+    offsets: Counter[tuple[int, str]] = Counter()
     first_ms = time.time_ns() // 1_000_000 - int(events * step_ms)
     topics = Topics()
     for event in make_events(events, first_ms=first_ms, step_ms=step_ms, seed=seed):
-        records = shares[partition_of(event.user_id, partitions)].records[topics.of(event.event_type)]
-        records.append(
-            RawRecord(len(records), event.event_time_ms + 3, event.user_id.encode(), encode(event))
-        )
+        place = partition_of(event.user_id, partitions), topics.of(event.event_type)
+        key, value = event.user_id.encode(), encode(event)
+        record = RawRecord(offsets[place], event.event_time_ms + ARRIVAL_MS, key, value)
+        offsets[place] += 1
+        shares[place[0]].records.append((place[1], record))
     return shares
 
 
 def measure_core(settings: Settings, *, events: int, batch: int) -> CoreRow:
     """Run the whole log through the steps, `batch` events of a partition at a time."""
-    spent = dict.fromkeys(STEPS, 0.0)
-    rules, retention = Rules.of(settings), Retention.of(settings, Topics().rejected)
-    pack = msgpack.Packer(use_bin_type=False).pack
-    visitors = size = done = 0
     shares = make_shares(events, settings.partitions)
-    for share, buffers in _rounds(shares, settings, spent, batch):
-        mark = time.perf_counter()
-        entries = [entry for _, entry in merge_heads(buffers, EVENT_TOPICS, awaited=set(), limit=1 << 30)]
-        spent["merge"] += (now := time.perf_counter()) - mark
-        outcome = apply_batch(share.clock, entries, share.visitors, rules)
-        spent["apply_batch"] += (mark := time.perf_counter()) - now
-        commit = Commit(0, 1, {"view": (0, 1)}, outcome, outcome.clock.max_event_ms, 0)
-        fields = encode_commit(commit, retention)
-        spent["encode_commit"] += (now := time.perf_counter()) - mark
-        size += len(pack(fields))
-        spent["pack"] += time.perf_counter() - now
-        share.clock = outcome.clock
-        share.visitors.update(outcome.visitors)
-        visitors += len(outcome.visitors)
-        done += len(entries)
-    us = {step: seconds / done * 1e6 for step, seconds in spent.items()}
-    return CoreRow(batch, done, us, visitors / done, size / done)
+    bench = _Core(settings)
+    gc.collect()
+    gc.freeze()  # the log itself is not the worker's to look after
+    try:
+        for share in itertools.cycle(list(shares)):
+            if share in shares and not bench.step(share, batch):
+                shares.remove(share)
+            if not shares:
+                break
+    finally:
+        gc.unfreeze()
+    us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
+    return CoreRow(batch, bench.events, us, bench.visitors / bench.events, bench.size / bench.events)
 
 
-def _rounds(
-    shares: Sequence[Share], settings: Settings, spent: dict[str, float], batch: int
-) -> Iterator[tuple[Share, dict[str, deque[Entry]]]]:
-    """The partitions in turns, each with the entries of its next `batch` records."""
-    total = sum(len(records) for share in shares for records in share.records.values())
-    sources = [{topic: iter(records) for topic, records in share.records.items()} for share in shares]
-    portion = {topic: max(1, round(batch * share)) for topic, share in _topic_shares(shares, total).items()}
-    open_shares = list(zip(shares, sources, strict=True))
-    while open_shares:
-        for item in list(open_shares):
-            share, source = item
-            buffers: dict[str, deque[Entry]] = {}
-            for topic in EVENT_TOPICS:
-                records = list(islice(source[topic], portion[topic]))
-                mark = time.perf_counter()
-                entries = read_records(
-                    records, topic=topic, partition=0, default_currency=settings.currency, now_ms=0
+class _Core:
+    """One round of the applier after another, without its awaits, and the time each step took."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._currency = settings.currency
+        self._rules = Rules.of(settings)
+        self._retention = Retention.of(settings, Topics().rejected)
+        self._pack = msgpack.Packer(use_bin_type=False).pack
+        self.spent_s = dict.fromkeys(STEPS, 0.0)
+        self.events = self.visitors = self.size = 0
+
+    def step(self, share: Share, batch: int) -> bool:
+        """Take the next `batch` records of one partition through all steps; False when there are none."""
+        part = share.part
+        portions = share.next_records(batch)
+        if not any(portions.values()):
+            return False
+        with self._timed("read_records"):
+            for topic, records in portions.items():
+                part.buffers[topic].extend(
+                    read_records(records, topic=topic, partition=0, default_currency=self._currency, now_ms=0)
                 )
-                buffers[topic] = deque(entries)
-                spent["read_records"] += time.perf_counter() - mark
-            if any(buffers.values()):
-                yield share, buffers
-            else:
-                open_shares.remove(item)
+        with self._timed("take"):
+            entries, offsets = part.take(1 << 30, set())
+        with self._timed("find_states"):
+            users = {entry.event.user_id for entry in entries if entry.event is not None}
+            states: dict[str, Visitor | None] = dict(part.known(users))
+        with self._timed("apply_batch"):
+            outcome = apply_batch(part.clock, entries, states, self._rules)
+        commit = Commit(part.number, part.epoch, offsets, outcome, outcome.clock.max_event_ms, 0)
+        with self._timed("encode_commit"):
+            fields = encode_commit(commit, self._retention)
+        with self._timed("pack"):
+            self.size += len(self._pack(fields))
+        with self._timed("adopt"):
+            part.adopt(commit, now_s=0.0, cache_limit=1 << 30)
+        self.visitors += len(outcome.visitors)
+        self.events += len(entries)
+        return True
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        mark = time.perf_counter()
+        yield
+        self.spent_s[step] += time.perf_counter() - mark
 
 
-def _topic_shares(shares: Sequence[Share], total: int) -> dict[str, float]:
-    return {topic: sum(len(share.records[topic]) for share in shares) / total for topic in EVENT_TOPICS}
-
-
-def measure_blobs(settings: Settings, *, events: int) -> tuple[float, float, float]:
-    """Microseconds to pack and to unpack one visitor's state after the log, and its mean size in bytes."""
+def measure_blobs(settings: Settings, *, events: int) -> BlobRow:
+    """Pack and unpack the state of every visitor after the whole log."""
     share = make_shares(events, 1)[0]
-    entries = [
-        entry
-        for topic in EVENT_TOPICS
-        for entry in read_records(
-            share.records[topic], topic=topic, partition=0, default_currency=settings.currency, now_ms=0
-        )
-    ]
-    visitors = apply_batch(Clock(0, 0), entries, {}, Rules.of(settings)).visitors.values()
+    users = {record.key.decode() for _, record in share.records}
+    _Core(settings).step(share, events)
+    visitors = share.part.known(users).values()
     mark = time.perf_counter()
     blobs = [pack_visitor(visitor) for visitor in visitors]
     middle = time.perf_counter()
@@ -146,4 +174,5 @@ def measure_blobs(settings: Settings, *, events: int) -> tuple[float, float, flo
         unpack_visitor(blob)
     end = time.perf_counter()
     number = len(blobs)
-    return (middle - mark) / number * 1e6, (end - middle) / number * 1e6, sum(map(len, blobs)) / number
+    size = sum(map(len, blobs)) / number
+    return BlobRow(size, (middle - mark) / number * 1e6, (end - middle) / number * 1e6)

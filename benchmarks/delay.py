@@ -10,10 +10,10 @@ from typing import Any
 
 from redis import Redis
 
+from benchmarks.heartbeats import read_heartbeats
 from benchmarks.race import START_TIMEOUT_S, cpu_s, start_contender
 from benchmarks.services import Services, drop_state
 from benchmarks.shop_log import make_events, open_producer, send
-from contracts.heartbeat import from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -37,7 +37,7 @@ class DelayRow:
     own_p50_ms: float
     own_p99_ms: float
     cpu_us: float
-    """CPU of the contender per event at this pace, in microseconds; small batches cost more than a backlog."""
+    """CPU of the contender per event at this pace; small batches cost more than a backlog."""
     redis_cpu_us: float
 
 
@@ -118,13 +118,12 @@ def measure_delay(
     acks = Acks()
     try:
         _warm_up(settings, child, acks, probe)
-        own = _Own(services.client, settings)
         cpu_before_s = cpu_s(child.pid), cpu_s(services.redis_pid)
         started_s = time.monotonic()
         measured_from_ms = time.time_ns() // 1_000_000 + int(SETTLE_S * 1_000)
         sent = _send_paced(settings, acks, rate=rate, seconds=seconds + SETTLE_S, progress=progress)
         sent_per_s = sent / (time.monotonic() - started_s)
-        own_p50_ms, own_p99_ms = own.read()
+        own_p50_ms, own_p99_ms = _own_figures(services.client, settings)
         _await_visible(acks, probe, child)
         spent_us = [
             (after - before) / sent * 1e6
@@ -141,21 +140,11 @@ def measure_delay(
     )  # fmt: skip
 
 
-class _Own:
-    """The worker's own figures from its heartbeat; NaN for a contender without one."""
-
-    def __init__(self, client: Redis, settings: Settings) -> None:
-        self._client = client
-        self._keys = Keys(settings.namespace, settings.partitions)
-
-    def read(self) -> tuple[float, float]:
-        ids = self._client.zrange(self._keys.workers(), 0, -1)
-        for worker_id in ids:
-            fields = self._client.hgetall(self._keys.worker(worker_id.decode()))
-            if fields:
-                beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
-                return beat.delay_p50_ms, beat.delay_p99_ms
+def _own_figures(client: Redis, settings: Settings) -> tuple[float, float]:
+    beats = read_heartbeats(client, settings)
+    if not beats:
         return float("nan"), float("nan")
+    return beats[0].delay_p50_ms, beats[0].delay_p99_ms
 
 
 def _warm_up(settings: Settings, child: Child, acks: Acks, probe: OffsetProbe) -> None:

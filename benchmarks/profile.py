@@ -61,7 +61,14 @@ def measure_profile(services: Services, shop: Settings, *, seconds: int) -> Prof
 
 
 def _sample(pid: int, seconds: int, target: Path) -> list[tuple[list[str], int]]:
-    argv = [Path(sys.executable).with_name("py-spy"), "record", "--pid", str(pid), "--duration", str(seconds)]
+    argv = [
+        str(Path(sys.executable).with_name("py-spy")),
+        "record",
+        "--pid",
+        str(pid),
+        "--duration",
+        str(seconds),
+    ]
     options = ["--rate", str(SAMPLES_PER_S), "--format", "raw", "--threads", "--gil", "--output", str(target)]
     done = subprocess.run([*argv, *options], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.heartbeats import read_heartbeats
 from benchmarks.race import START_TIMEOUT_S, Lap, measure_lap, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
-from contracts.heartbeat import from_hash
-from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.child import Child
 
@@ -72,14 +71,8 @@ def _run_lap(services: Services, fill: Fill, *, events: int, workers: int) -> La
 def _await_shares(services: Services, settings: Settings, children: Sequence[Child]) -> None:
     """Wait until the workers' heartbeats share out every partition."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    keys = Keys(settings.namespace, settings.partitions)
     while True:
-        shares = []
-        for worker_id in services.client.zrange(keys.workers(), 0, -1):
-            fields = services.client.hgetall(keys.worker(worker_id.decode()))
-            if fields:
-                beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
-                shares.append(beat.partitions)
+        shares = [beat.partitions for beat in read_heartbeats(services.client, settings)]
         held = sorted(p for share in shares for p in share)
         if held == list(range(settings.partitions)) and sum(map(bool, shares)) == len(children):
             return

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.core import STEPS, CoreRow
+from benchmarks.core import STEPS, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
 from benchmarks.memory import MemoryRow
 from benchmarks.profile import Profile
@@ -22,7 +22,7 @@ def show_machine(console: Console, machine: Mapping[str, str]) -> None:
     console.print("machine: " + ", ".join(f"{name} {value}" for name, value in machine.items()), style="dim")
 
 
-def show_core(console: Console, rows: Sequence[CoreRow], blobs: tuple[float, float, float]) -> None:
+def show_core(console: Console, rows: Sequence[CoreRow], blob: BlobRow) -> None:
     """Steps of the hot path at several batch sizes."""
     table = Table(title="Pure hot path, microseconds per event")
     for name in ("events per commit", *STEPS, "together", "visitor writes/event", "bytes/event"):
@@ -34,8 +34,10 @@ def show_core(console: Console, rows: Sequence[CoreRow], blobs: tuple[float, flo
             f"{row.commit_bytes:.0f}",
         )  # fmt: skip
     console.print(table)
-    pack_us, unpack_us, size = blobs
-    console.print(f"one visitor's state: {size:.0f} bytes, pack {pack_us:.1f} us, unpack {unpack_us:.1f} us")
+    console.print(
+        f"one visitor's state: {blob.size_bytes:.0f} bytes, pack {blob.pack_us:.1f} us, "
+        f"unpack {blob.unpack_us:.1f} us"
+    )
 
 
 def show_throughput(console: Console, rows: Sequence[Row], ratios: Sequence[Ratio]) -> None:
@@ -98,7 +100,8 @@ def show_delay(console: Console, rows: Sequence[DelayRow]) -> None:
     for row in rows:
         table.add_row(
             row.title, f"{row.sent_per_s:,.0f}", f"{row.events:,}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}",
-            _or_dash(row.own_p50_ms), _or_dash(row.own_p99_ms), f"{row.cpu_us:.1f}", f"{row.redis_cpu_us:.1f}",
+            _or_dash(row.own_p50_ms), _or_dash(row.own_p99_ms), f"{row.cpu_us:.1f}",
+            f"{row.redis_cpu_us:.1f}",
         )  # fmt: skip
     console.print(table)
 
@@ -113,7 +116,7 @@ def show_memory(console: Console, rows: Sequence[MemoryRow]) -> None:
             table.add_row(f"{wave.visitors:,}", f"{wave.worker_mb:.0f}", f"{wave.redis_mb:.0f}")
         console.print(table)
         console.print(
-            f"growth per 100,000 visitors: worker {row.worker_bytes / 10:.0f} MB, "
+            f"growth per 100,000 visitors over the second half: worker {row.worker_bytes / 10:.0f} MB, "
             f"Redis {row.redis_bytes / 10:.0f} MB"
         )
 

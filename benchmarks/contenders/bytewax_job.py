@@ -40,7 +40,7 @@ def make_flow(settings: Settings) -> Dataflow:
 
     def parse(message: KafkaSourceMessage[Any, Any]) -> tuple[str, tuple[int, Fields]]:
         event = orjson.loads(message.value)
-        return event["user_id"], (message.partition, event)
+        return event["user_id"], (int(message.partition or 0), event)
 
     def step(state: Fields | None, item: tuple[int, Fields]) -> tuple[Fields, Step]:
         partition, event = item
@@ -56,4 +56,4 @@ def make_flow(settings: Settings) -> Dataflow:
 
 
 if __name__ == "__main__":
-    run_main(make_flow(Settings()))
+    run_main(make_flow(Settings()))  # type: ignore[no-untyped-call]  # compiled, without types

@@ -50,7 +50,7 @@ def main(settings: Settings, state_dir: str) -> None:
     )
     idle_ms = settings.idle_ms
 
-    def step(event: Fields, state: State) -> tuple[Fields, Fields]:
+    def step(event: Fields, state: State[Any, Any]) -> tuple[Fields, Fields]:
         after = advance(state.get("session"), event, idle_ms)
         state.set("session", after)
         return event, after

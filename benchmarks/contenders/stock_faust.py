@@ -25,15 +25,15 @@ def make_app(settings: Settings, state_folder: str) -> faust.App:
     )
     count = Count(settings)
 
-    @app.agent(app.topic(*Topics(settings.topic_prefix).events, value_serializer="raw"))
     async def read(values: faust.Stream[bytes]) -> None:
         async for _ in values:
             count.add(1)
 
-    @app.on_partitions_assigned.connect
     async def begin(*_: object, **__: object) -> None:
         count.start()
 
+    app.agent(app.topic(*Topics(settings.topic_prefix).events, value_serializer="raw"))(read)
+    app.on_partitions_assigned.connect(begin)
     return app
 
 
