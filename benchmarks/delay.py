@@ -23,6 +23,8 @@ PROBE_S = 0.001
 SETTLE_S = 5.0
 """Start of the stream that is not measured: first fetches, cold caches."""
 BURST_S = 0.005
+PEER_COMMIT_S = 0.05
+"""How often an engine that writes by the clock does so here; its throughput is measured with a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def measure_delay(
 
     Raises `RuntimeError` if a record was not stored or never became visible.
     """
-    child = start_contender(services, settings, module)
+    child = start_contender(services, settings, module, env={"BENCH_COMMIT_S": str(PEER_COMMIT_S)})
     probe = OffsetProbe(settings)
     acks = Acks()
     try:

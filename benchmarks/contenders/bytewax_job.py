@@ -14,6 +14,9 @@ from benchmarks.contenders.session_job import Fields, RedisWriter, Step, advance
 from contracts.settings import Settings
 from contracts.topics import Topics
 
+Parsed = tuple[str, int, int, Fields]
+"""Topic, partition, offset and the event's fields."""
+
 
 class _Partition(StatelessSinkPartition[tuple[str, Step]]):
     def __init__(self, settings: Settings) -> None:
@@ -38,14 +41,13 @@ class RedisSink(DynamicSink[tuple[str, Step]]):
 def make_flow(settings: Settings) -> Dataflow:
     """Kafka, JSON, state by visitor, Redis."""
 
-    def parse(message: KafkaSourceMessage[Any, Any]) -> tuple[str, tuple[int, Fields]]:
+    def parse(message: KafkaSourceMessage[Any, Any]) -> tuple[str, Parsed]:
         event = orjson.loads(message.value)
-        return event["user_id"], (int(message.partition or 0), event)
+        return event["user_id"], (message.topic or "", message.partition or 0, message.offset or 0, event)
 
-    def step(state: Fields | None, item: tuple[int, Fields]) -> tuple[Fields, Step]:
-        partition, event = item
-        after = advance(state, event, settings.idle_ms)
-        return after, (partition, event, after)
+    def step(state: Fields | None, parsed: Parsed) -> tuple[Fields, Step]:
+        after = advance(state, parsed[3], settings.idle_ms)
+        return after, Step(*parsed, after)
 
     flow = Dataflow("shop")
     topics = list(Topics(settings.topic_prefix).events)

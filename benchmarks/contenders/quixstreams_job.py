@@ -1,5 +1,6 @@
 """The same job on quixstreams: state per visitor in its RocksDB store, and a batching sink to Redis."""
 
+import os
 import tempfile
 from typing import Any
 
@@ -7,7 +8,7 @@ from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 from quixstreams.state import State
 
-from benchmarks.contenders.session_job import Fields, RedisWriter, advance
+from benchmarks.contenders.session_job import Fields, RedisWriter, Step, advance
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -32,7 +33,7 @@ class RedisSink(BatchingSink):
 
     def write(self, batch: SinkBatch) -> None:
         """One MULTI per topic partition, as quixstreams hands them on."""
-        self._writer.write([(batch.partition, *item.value) for item in batch])
+        self._writer.write([Step(batch.topic, batch.partition, item.offset, *item.value) for item in batch])
 
 
 def main(settings: Settings, state_dir: str) -> None:
@@ -44,7 +45,7 @@ def main(settings: Settings, state_dir: str) -> None:
         auto_create_topics=False,
         use_changelog_topics=False,  # its state is in Redis as well; without the changelog it is faster
         commit_every=COMMIT_EVERY,
-        commit_interval=1.0,
+        commit_interval=float(os.environ.get("BENCH_COMMIT_S", "1")),
         state_dir=state_dir,
         loglevel="WARNING",
     )

@@ -6,7 +6,7 @@ recognised, topics are not merged by time, no deadlines, trends or outbox, and n
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 from redis import Redis
@@ -15,8 +15,17 @@ from contracts.keys import Grain, Keys, Metric, bucket_start
 from contracts.settings import Settings
 
 Fields = dict[str, Any]
-Step = tuple[int, Fields, Fields]
-"""Partition, the event's fields, and the visitor's state after it."""
+
+
+class Step(NamedTuple):
+    """One processed record: where it was, the event's fields, and the visitor's state after it."""
+
+    topic: str
+    partition: int
+    offset: int
+    event: Fields
+    state: Fields
+
 
 GRAINS: tuple[Grain, ...] = ("minute", "hour", "day")
 _METRICS = {
@@ -68,10 +77,12 @@ class RedisWriter:
         changes: defaultdict[tuple[str, Grain], Counter[str]] = defaultdict(Counter)
         visitors: dict[tuple[int, str], Fields] = {}
         applied: Counter[int] = Counter()
-        for p, event, state in steps:
+        ends: dict[tuple[int, str], int] = {}
+        for topic, p, offset, event, state in steps:
             self._count(changes, p, event)
             visitors[p, event["user_id"]] = state
             applied[p] += 1
+            ends[p, topic] = offset + 1
         with self._client.pipeline(transaction=True) as pipe:
             for (key, grain), fields in changes.items():
                 for name, change in fields.items():
@@ -82,6 +93,8 @@ class RedisWriter:
                 pipe.zadd(self._keys.active(p), {user_id: state["last_ms"]})
             for p, number in applied.items():
                 pipe.hincrby(self._keys.meta(p), "applied", number)
+            for (p, topic), end in ends.items():
+                pipe.hset(self._keys.meta(p), f"off:{topic}", end)
             pipe.execute()
 
     def _count(self, changes: defaultdict[tuple[str, Grain], Counter[str]], p: int, event: Fields) -> None:
