@@ -1,6 +1,6 @@
 // Stacked bars of events per minute as SVG, in two panels: carts and purchases would be a thin line under the views.
 
-import { clock, count } from "./format.js";
+import { axis, clock, count } from "./format.js";
 
 export const TYPES = [
   ["view", "Views"],
@@ -17,7 +17,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const TOP = 8;
 const BOTTOM = 22;
 const BETWEEN = 18;
-const LEFT = 40;
+const LEFT = 46;
 const LABEL_HALF = 18;
 
 export class MinuteChart {
@@ -79,7 +79,7 @@ export class MinuteChart {
     const nodes = [];
     for (let n = 0; n <= highest; n += step) {
       nodes.push(graphic("line", { class: "grid", x1: LEFT, x2: width, y1: y(n), y2: y(n) }));
-      nodes.push(label(count(n), LEFT - 8, y(n) + 4, "end"));
+      nodes.push(label(axis(n), LEFT - 8, y(n) + 4, "end"));
     }
     const last = this.#minutes.length - 1;
     this.#minutes.forEach((minute, i) => {

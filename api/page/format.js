@@ -5,6 +5,9 @@ const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, mi
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const wholePercent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 
+const short = new Intl.NumberFormat(undefined, { notation: "compact" });
+
+export const axis = (n) => (n < 10_000 ? whole : short).format(n);
 export const count = (n) => whole.format(n);
 export const score = (n) => (n >= 100 ? whole : oneDigit).format(n);
 export const share = (part, all) => (all ? percent.format(part / all) : "–");
