@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from kafka.partitioner.default import murmur2
+from aiokafka.partitioner import murmur2  # quicker to import than that of kafka-python
 from redis.crc import key_slot
 
 _SLOTS = 16_384

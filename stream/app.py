@@ -56,13 +56,3 @@ def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
                 await applier.offer(tp.topic, tp.partition, run.records, run.high)
 
     return app.agent(channel, name="collect", concurrency=1, supervisor_strategy=CrashingSupervisor)(collect)
-
-
-class ConsumerLog:
-    """The assignment's `Log`, once the app has its consumer."""
-
-    def __init__(self, app: LaneApp) -> None:
-        self._app = app
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._app.consumer, name)

@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from aiokafka.errors import KafkaError
+
 from stream.commit import NO_OFFSET
 from stream.metrics import Meter
 from stream.partition import Partition
@@ -14,6 +16,8 @@ from stream.store import Store, insist
 log = logging.getLogger(__name__)
 
 TopicPartition = tuple[str, int]
+
+PROBE_S = 0.02
 
 
 class Log(Protocol):
@@ -46,6 +50,7 @@ class Assignment:
         self._meter = meter
         self._claiming = asyncio.Lock()
         self._epochs: dict[int, int] = {}
+        self._probed_s = 0.0
         self.space = asyncio.Event()
         """Set whenever buffers were emptied."""
         self.partitions: dict[int, Partition] = {}
@@ -103,19 +108,30 @@ class Assignment:
         return stored
 
     async def probe_ends(self, disorder_ms: int) -> None:
-        """Before a jump in event time, learn whether more is in the log of a partition's topics than was read.
+        """Before a jump in event time, learn whether a log that seems read to its end goes on.
 
         What a fetch left out is not known to exist until the next fetch. In live traffic event time moves by
-        milliseconds a round, so this costs nothing; in a fast replay it is one request a round.
+        milliseconds a round, so this costs nothing; in a fast replay it is one request every `PROBE_S`.
         """
         wanted = [
             (topic, part.number)
             for part in self.partitions.values()
             if part.buffered and part.span_ms() > disorder_ms
-            for topic in part.topics
+            for topic in part.read_topics()
         ]
         if wanted:
-            await self.refresh_ends(wanted)
+            await asyncio.sleep(self._probed_s + PROBE_S - time.monotonic())
+            while not await self._answered(wanted):
+                await asyncio.sleep(PROBE_S)
+            self._probed_s = time.monotonic()
+
+    async def _answered(self, tps: Sequence[TopicPartition]) -> bool:
+        try:
+            await self.refresh_ends(tps)
+        except KafkaError as exc:
+            log.info("the ends of the logs are not known, asking again: %s", exc)
+            return False
+        return True
 
     async def refresh_ends(self, tps: Sequence[TopicPartition]) -> None:
         """Ask Kafka for the ends of these logs."""

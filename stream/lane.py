@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
 
 class Offsets(Protocol):
-    """Who knows where to read: the applier."""
+    """Who knows where to read: `stream.assignment.Assignment`."""
 
     async def assign(self, tps: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]: ...
     def revoke(self, numbers: Iterable[int]) -> None: ...
@@ -58,16 +58,6 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
         consumer._coordinator.check_errors()
         with consumer._subscription.fetch_context():
             pass
-
-    async def bounds(self, tps: Sequence[AioTopicPartition]) -> tuple[dict[Any, int], dict[Any, int]]:
-        """First and next offsets of the logs."""
-        consumer = self._ensure_consumer()
-        return await consumer.beginning_offsets(tps), await consumer.end_offsets(tps)
-
-    async def ends(self, tps: Sequence[AioTopicPartition]) -> dict[Any, int]:
-        """Next offsets of the logs."""
-        ends: dict[Any, int] = await self._ensure_consumer().end_offsets(tps)
-        return ends
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector races between threads; `stream.watchdog` looks at our own progress."""
@@ -95,7 +85,7 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
 
 
 class LaneConsumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer, delivering runs of records. Implements the applier's `Log`."""
+    """Faust's consumer, delivering runs of records from where the assignment says."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.applied: dict[TP, int] = {}
@@ -166,18 +156,6 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         faust_tp = TP(*tp)
         self._seek_numbers[faust_tp] += 1
         await self.seek(faust_tp, offset)
-
-    async def bounds(self, tps: Sequence[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, int]]:
-        """See `stream.assignment.Log.bounds`."""
-        starts, ends = await self._thread.call_thread(
-            self._thread.bounds, [AioTopicPartition(*tp) for tp in tps]
-        )
-        return {tp: (starts[AioTopicPartition(*tp)], ends[AioTopicPartition(*tp)]) for tp in tps}
-
-    async def ends(self, tps: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """See `stream.assignment.Log.ends`."""
-        ends = await self._thread.call_thread(self._thread.ends, [AioTopicPartition(*tp) for tp in tps])
-        return {tp: ends[AioTopicPartition(*tp)] for tp in tps}
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget revoked partitions once Faust has waited for its streams."""

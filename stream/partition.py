@@ -55,8 +55,8 @@ class Partition:
         """Topics whose log goes on after what was read of them: once they run empty, the others wait.
 
         While such a topic is empty the partition stands still. It gives up once nothing at all was delivered
-        for `wait_s` (`quiet_s` is how long ago the last delivery was), or after `MAX_WAITS` times as long; the
-        second value says that it did. A worker that was busy with other deliveries has not waited in vain.
+        for `wait_s` (`quiet_s` is how long ago the last delivery was), or after `MAX_WAITS` times as long;
+        the second value says that it did. A worker busy with other deliveries has not waited in vain.
         """
         awaited = {topic for topic in self.topics if self.high.get(topic, 0) > self.fetched.get(topic, 0)}
         if not self.buffered or all(self.buffers[topic] for topic in awaited):
@@ -67,6 +67,13 @@ class Partition:
         waited_s = now_s - self.waiting_since_s
         given_up = min(waited_s, quiet_s) >= wait_s or waited_s >= MAX_WAITS * wait_s
         return (set(), True) if given_up else (awaited, False)
+
+    def read_topics(self) -> list[str]:
+        """Topics read to the end of their log, as far as is known; none while the partition waits anyway."""
+        unread = [topic for topic in self.topics if self.high.get(topic, 0) > self.fetched.get(topic, 0)]
+        if any(not self.buffers[topic] for topic in unread):
+            return []
+        return [topic for topic in self.topics if topic not in unread]
 
     def span_ms(self) -> int:
         """How far the newest buffered entry lies ahead of the newest event applied; 0 with none."""

@@ -16,11 +16,12 @@ import redis.asyncio as redis
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
-from stream.app import ConsumerLog, add_agent, make_app
+from stream.app import add_agent, make_app
 from stream.applier import Applier, Fenced
 from stream.assignment import Assignment
 from stream.commit import Retention
 from stream.heartbeat import beat, say_goodbye
+from stream.kafka_log import KafkaLog
 from stream.lane import LaneApp
 from stream.metrics import Meter
 from stream.probe import Probe
@@ -62,7 +63,7 @@ async def _main(settings: Settings) -> int:
     store = RedisStore(client, keys, Retention.of(settings, topics.rejected))
     with tempfile.TemporaryDirectory(prefix="storepulse-faust-") as folder:
         app = make_app(settings, Path(folder))
-        kafka = ConsumerLog(app)
+        kafka = KafkaLog(app, settings.bootstrap)
         assignment = Assignment(topics.events, store, kafka, meter)
         applier = Applier(settings, store, assignment, meter)
         app.offsets = assignment
@@ -84,6 +85,7 @@ async def _main(settings: Settings) -> int:
         finally:
             await say_goodbye(client, keys, worker_id)
             await client.aclose()
+            await kafka.stop()
             probe.stop()
 
 

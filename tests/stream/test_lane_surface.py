@@ -3,7 +3,6 @@
 import inspect
 from importlib.metadata import version
 
-import aiokafka
 import pytest
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -46,8 +45,6 @@ def test_the_overridden_method_has_the_parameters_we_know(owner: type, name: str
         (Consumer, "_get_active_partitions"),
         (Consumer, "highwater"),
         (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
-        (aiokafka.AIOKafkaConsumer, "beginning_offsets"),
-        (aiokafka.AIOKafkaConsumer, "end_offsets"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )
