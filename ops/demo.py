@@ -71,20 +71,16 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         with console.status("stopping; Ctrl-C again kills at once"):
             traffic.stop()
             stack.stop()
-    console.print(_farewell(frame), highlight=False)
+    console.print(_farewell(frame), highlight=False, soft_wrap=True)
     return 0
 
 
 def make_traffic(stack: Stack, options: DemoOptions) -> Child:
     """The simulated shop as a child process: first the past `history_min` minutes at once, then live."""
-    argv = [
-        *(sys.executable, "-P", "-m", "ops.cli", "simulate"),
-        *("--rate", f"{options.rate_per_s:g}"),
-        *("--history", str(options.history_min)),
-        *("--seed", str(options.seed)),
-    ]
-    log = stack.state / "logs" / "simulate.log"
-    return Child("simulate", argv, log, env=settings_environment(stack.settings))
+    figures = (f"{options.rate_per_s:g}", str(options.history_min), str(options.seed))
+    argv = [sys.executable, "-P", "-m", "ops.demo_traffic", *figures]
+    log = stack.state / "logs" / "traffic.log"
+    return Child("traffic", argv, log, env=settings_environment(stack.settings))
 
 
 def read_frame(stack: Stack) -> Frame:

@@ -1,0 +1,76 @@
+"""The demo's shoppers: the simulated shop from some minutes ago up to now at once, and on from there live."""
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from contracts.events import Event
+from contracts.settings import Settings, get_settings
+from ops.logs import configure_logging
+from producers.lag import RedisOffsets, lag_events
+from producers.sender import KafkaSender
+from producers.simulator.simulation import SimulationConfig, simulate
+
+MAX_LAG_EVENTS = 5_000
+"""The embedded broker drops its oldest records early, so the stream is never left further behind."""
+CHECK_EVERY_EVENTS = 1_000
+VISITORS = 20_000
+
+_log = logging.getLogger(__name__)
+
+
+def main(argv: list[str]) -> None:
+    """Entry point of the child process; arguments are events/s, minutes of history and the seed."""
+    rate_per_s, history_min, seed = float(argv[0]), int(argv[1]), int(argv[2])
+    configure_logging()
+    stopping = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stopping.set())
+    settings = get_settings()
+    config = SimulationConfig(
+        start_ms=_now_ms() - history_min * 60_000,
+        rate=rate_per_s,
+        visitors=VISITORS,
+        currency=settings.currency,
+        timezone=settings.timezone,
+        shaped=False,
+    )
+    send_when_due(simulate(config, seed), settings, stopping)
+
+
+def send_when_due(events: Iterable[Event], settings: Settings, stopping: threading.Event) -> None:
+    """Send each event when the clock reaches its time, so those of the past at once; returns when stopped."""
+    sender = KafkaSender(settings)
+    applied = RedisOffsets(settings)
+    try:
+        for event in events:
+            wait_s = (event.event_time_ms - _now_ms()) / 1_000
+            if wait_s > 0:
+                stopping.wait(wait_s)
+            if stopping.is_set():
+                break
+            sender.send(event)
+            if sender.sent % CHECK_EVERY_EVENTS == 0:
+                sender.flush()
+                _await_stream(lambda: lag_events(sender.starts, sender.ends, applied.read()), stopping)
+    finally:
+        _log.info("%d events sent", sender.sent)
+        sender.close()
+        applied.close()
+
+
+def _await_stream(lag: Callable[[], int], stopping: threading.Event) -> None:
+    while lag() > MAX_LAG_EVENTS:
+        if stopping.wait(0.02):
+            return
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
