@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 LOG_TAIL_BYTES = 2_000
+LARGEST_LOG_BYTES = 10 * 2**20
+"""A log larger than this is set aside as `.1` at the next start."""
 
 
 class StartError(RuntimeError):
@@ -56,6 +58,8 @@ class Child:
         if self.alive:
             raise StartError(f"{self.name} runs already, pid {self.pid}")
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > LARGEST_LOG_BYTES:
+            self.log_path.rename(f"{self.log_path}.1")
         try:
             with self.log_path.open("ab") as log:
                 self._process = subprocess.Popen(

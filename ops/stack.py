@@ -9,9 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from contracts.settings import Settings
 from ops.broker import KafkaBroker
 from ops.child import Child, StartError
@@ -20,13 +17,13 @@ from ops.guard import GRACE_S
 from ops.health import answers
 from ops.kafka_jars import JarsError
 from ops.ports import LOOPBACK, pick_port
-from ops.redis_server import RedisServer
+from ops.redis_server import RedisServer, require_redis
 from ops.stack_record import (
     DEFAULT_STATE,
     StackRecord,
+    await_leftovers,
     lock_state,
     part_record,
-    read_record,
     remove_record,
     settings_environment,
     settings_fields,
@@ -119,7 +116,11 @@ class Stack:
             raise StackError(f"a stack already runs in {self.state}; stop it or give another --state")
         self.starting = True
         try:
-            self._await_leftovers()
+            left = await_leftovers(self.state, GRACE_S + 5)
+            if left:
+                raise StackError(
+                    f"parts of an earlier stack still run in {self.state}: {left}; end them first"
+                )
             self._start_broker()
             self._start_redis()
             self._start_topics()
@@ -201,19 +202,18 @@ class Stack:
     def _start_broker(self) -> None:
         choice, folder = self.options.broker, self.state / "broker"
         if choice == "embedded":
-            embedded = EmbeddedBroker(folder)
+            embedded = self.broker = EmbeddedBroker(folder)
+            # A new one would be empty, so its end is the end of the stack.
+            part = self._add(Part("broker", "", embedded.child, fatal=True))
             embedded.start()
+            part.where = embedded.bootstrap
             fields = {"kafka_api": KAFKA_API, "partitions": PARTITIONS, "durable": False}
             self._update(bootstrap=embedded.bootstrap, **fields)
-            # A new one would be empty, so its end is the end of the stack.
-            self.parts.append(Part("broker", embedded.bootstrap, embedded.child, fatal=True))
-            self.broker = embedded
         elif choice == "kafka":
-            kafka = KafkaBroker(self.state / "kafka", port=self.options.kafka_port or 0)
+            kafka = self.broker = KafkaBroker(self.state / "kafka", port=self.options.kafka_port or 0)
+            self._add(Part("broker", kafka.bootstrap, kafka.child))
             kafka.start()
             self._update(bootstrap=kafka.bootstrap)
-            self.parts.append(Part("broker", kafka.bootstrap, kafka.child))
-            self.broker = kafka
         else:
             self._update(bootstrap=choice)
 
@@ -222,12 +222,12 @@ class Stack:
             durable = self.options.broker != "embedded"
             folder = self.state / ("redis" if durable else "redis-volatile")
             self.redis = RedisServer(folder, port=self.options.redis_port or 0, durable=durable)
+            self._add(Part("redis", self.redis.url, self.redis.child))
             self.redis.start()
             self._update(redis_url=self.redis.url)
-            self.parts.append(Part("redis", self.redis.url, self.redis.child))
         else:
             self._update(redis_url=f"redis://{self.options.redis}/0")
-            _require_redis(self.settings)
+            require_redis(self.settings)
 
     def _start_topics(self) -> None:
         embedded = isinstance(self.broker, EmbeddedBroker)
@@ -245,39 +245,18 @@ class Stack:
             self.state / "logs" / f"{name}.log",
             env=settings_environment(self.settings) | env,
         )
+        part = self._add(Part(name, where, child))
         child.start()
-        part = Part(name, where, child)
+        return part
+
+    def _add(self, part: Part) -> Part:
+        # Before its start, so that whatever interrupts the start still finds it to stop.
         self.parts.append(part)
         return part
 
     def _update(self, **fields: object) -> None:
         self.settings = self.settings.model_copy(update=fields)
 
-    def _await_leftovers(self) -> None:
-        # A stack that was killed leaves its parts to the guard, which lets them end in order first.
-        record = read_record(self.state)
-        deadline = time.monotonic() + GRACE_S + 5
-        while record is not None and any(part.runs() for part in record.parts):
-            if time.monotonic() > deadline:
-                left = ", ".join(f"{part.name} ({part.pid})" for part in record.parts if part.runs())
-                raise StackError(
-                    f"parts of an earlier stack still run in {self.state}: {left}; end them first"
-                )
-            time.sleep(0.1)
-
 
 def _await_answer(part: Part) -> None:
     part.child.await_ready(lambda: answers(part.where), READY_TIMEOUT_S)
-
-
-def _require_redis(settings: Settings) -> None:
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    client = Redis.from_url(
-        settings.redis_url, password=password, socket_connect_timeout=5.0, socket_timeout=5.0
-    )
-    try:
-        client.ping()
-    except RedisError as exc:
-        raise StackError(f"no Redis answers at {settings.redis_url}: {exc}") from exc
-    finally:
-        client.close()

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -70,6 +71,17 @@ def read_record(state: Path) -> StackRecord | None:
 def remove_record(state: Path) -> None:
     """Forget the stack of this state folder."""
     _path(state).unlink(missing_ok=True)
+
+
+def await_leftovers(state: Path, timeout_s: float) -> str:
+    """Wait for the parts of a stack that was killed, which the guard ends; names those that still run."""
+    record = read_record(state)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left = [part for part in record.parts if part.runs()] if record else []
+        if not left or time.monotonic() > deadline:
+            return ", ".join(f"{part.name} (pid {part.pid})" for part in left)
+        time.sleep(0.1)
 
 
 def find_settings(state: Path = DEFAULT_STATE) -> Settings:

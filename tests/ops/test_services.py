@@ -17,7 +17,7 @@ from redis import Redis
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.broker import KafkaBroker, new_cluster_id
-from ops.child import Child, StartError
+from ops.child import LARGEST_LOG_BYTES, Child, StartError
 from ops.embedded_broker import KAFKA_API
 from ops.guard import read_groups
 from ops.redis_server import RedisServer
@@ -127,6 +127,15 @@ def test_child_that_ends_at_once_is_reported_with_its_log(tmp_path: Path) -> Non
     child.start()
     with pytest.raises(StartError, match=r"(?s)brief ended with exit code 1.*no luck"):
         child.await_ready(lambda: False, 20)
+
+
+def test_large_log_is_set_aside_at_the_next_start(tmp_path: Path) -> None:
+    child = Child("brief", [sys.executable, "-c", "print('again')"], tmp_path / "log")
+    child.log_path.write_bytes(b"x" * (LARGEST_LOG_BYTES + 1))
+    child.start()
+    wait_until(lambda: not child.alive, 20, "its end")
+    assert child.log_path.read_text() == "again\n"
+    assert (tmp_path / "log.1").stat().st_size == LARGEST_LOG_BYTES + 1
 
 
 def test_absent_program_is_reported_by_name(tmp_path: Path) -> None:
