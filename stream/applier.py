@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
-ROUND_EVENTS = 8_000
-"""Events in one round, all partitions together: about a quarter of a second of the event loop."""
+SHARES = 2
+ROUND_EVENTS = 4_000
+"""Events in one round, all partitions of a share together: about a tenth of a second of the event loop."""
 MIN_BATCH = 250
 DUE_LIMIT = 500
 TICK_S = 0.5
@@ -31,6 +32,20 @@ VERIFY_S = 2.0
 
 class Fenced(RuntimeError):
     """Another worker has claimed a partition this one believed to own: it must stop at once."""
+
+
+class Share:
+    """Every `SHARES`-th partition. Redis works on the commits of one share while the next is computed."""
+
+    def __init__(self, remainder: int) -> None:
+        self.wake = asyncio.Event()
+        self.round = asyncio.Lock()
+        """Held from taking entries to the verdict: the next batch starts from what this one stored."""
+        self._remainder = remainder
+
+    def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
+        """Those of the partitions that are in this share."""
+        return [part for number, part in partitions.items() if number % SHARES == self._remainder]
 
 
 class Applier:
@@ -42,9 +57,7 @@ class Applier:
         self._store = store
         self._assignment = assignment
         self._meter = meter
-        self._wake = asyncio.Event()
-        self._round = asyncio.Lock()
-        """Held from taking entries to the verdict: the next batch starts from what this one stored."""
+        self._shares = [Share(remainder) for remainder in range(SHARES)]
         self._stopping = False
         self._delivered_s = 0.0
 
@@ -83,7 +96,7 @@ class Applier:
         )
         part.fetched[topic] = records[-1].offset + 1
         part.high[topic] = max(high, part.fetched[topic])
-        self._wake.set()
+        self._shares[number % SHARES].wake.set()
 
     def _full(self) -> bool:
         buffered = sum(part.buffered for part in self._partitions.values())
@@ -94,37 +107,38 @@ class Applier:
     # -- rounds ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit rounds until `stop`; raises `Fenced` if this worker turns out to be a zombie."""
+        """Commit rounds until `drain`; raises `Fenced` if this worker turns out to be a zombie."""
+        await asyncio.gather(*[self._run_share(share) for share in self._shares])
+
+    async def _run_share(self, share: Share) -> None:
         ticked_s = time.monotonic()
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TICK_S)
-            self._wake.clear()
-            if await self._apply_round():
-                self._wake.set()  # there may be more than one batch
-            now_s = time.monotonic()
-            if now_s - ticked_s >= TICK_S:  # also under load that never ends
-                ticked_s = now_s
-                await self._timer_round()
-                await self._idle_round()
+                await asyncio.wait_for(share.wake.wait(), TICK_S)
+            share.wake.clear()
+            async with share.round:
+                if await self._apply_round(share):
+                    share.wake.set()  # there may be more than one batch
+                if time.monotonic() - ticked_s >= TICK_S:  # also under load that never ends
+                    ticked_s = time.monotonic()
+                    await self._timer_round(share)
+                    await self._idle_round(share)
 
     async def drain(self) -> None:
         """Commit what is buffered, then stop."""
         self._stopping = True
-        self._wake.set()
         self._assignment.space.set()
-        while await self._apply_round():
-            pass
+        for share in self._shares:
+            share.wake.set()
+            async with share.round:
+                while await self._apply_round(share):
+                    pass
 
-    async def _apply_round(self) -> bool:
+    async def _apply_round(self, share: Share) -> bool:
         """Commit one batch of every partition that has one; False if there was nothing to do."""
-        async with self._round:
-            return await self._apply_batches()
-
-    async def _apply_batches(self) -> bool:
-        await self._assignment.probe_ends(self._settings.disorder_ms)
+        ready = [part for part in share.of(self._partitions) if part.buffered]
+        await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         now_s = time.monotonic()
-        ready = [part for part in self._partitions.values() if part.buffered]
         limit = min(self._settings.batch_events, max(MIN_BATCH, ROUND_EVENTS // max(1, len(ready))))
         taken = []
         for part in ready:
@@ -147,15 +161,11 @@ class Applier:
         self._assignment.space.set()
         return True
 
-    async def _timer_round(self) -> None:
+    async def _timer_round(self, share: Share) -> None:
         """Fire the deadlines that the watermark has passed."""
-        async with self._round:
-            await self._fire_deadlines()
-
-    async def _fire_deadlines(self) -> None:
         due_parts = [
             part
-            for part in self._partitions.values()
+            for part in share.of(self._partitions)
             if part.next_due_ms is not None and part.next_due_ms < self._watermark(part)
         ]
         if not due_parts:
@@ -171,7 +181,7 @@ class Applier:
             part.next_due_ms = later[0] if later else None
             if len(users) == DUE_LIMIT:
                 part.next_due_ms = due[part.number][-1][1]
-                self._wake.set()
+                share.wake.set()
             if users:
                 fired.append((part, users))
         states = await self._states([(part, set(users)) for part, users in fired])
@@ -182,20 +192,19 @@ class Applier:
             commits.append(self._commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
         await self._commit([part for part, _ in fired], commits)
 
-    async def _idle_round(self) -> None:
+    async def _idle_round(self, share: Share) -> None:
         """Commit nothing for partitions that rest: the watermark goes on, and an older Redis is noticed.
 
         Without it a Redis that came back with the state of a second ago would stay so until the next event.
         """
-        async with self._round:
-            now_s = time.monotonic()
-            resting = [
-                part
-                for part in self._partitions.values()
-                if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
-            ]
-            commits = [self._commit_of(part, part.offsets_to({}), Outcome(part.clock)) for part in resting]
-            await self._commit(resting, commits)
+        now_s = time.monotonic()
+        resting = [
+            part
+            for part in share.of(self._partitions)
+            if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
+        ]
+        commits = [self._commit_of(part, part.offsets_to({}), Outcome(part.clock)) for part in resting]
+        await self._commit(resting, commits)
 
     def _commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
         return Commit(

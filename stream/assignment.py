@@ -107,7 +107,7 @@ class Assignment:
             return start
         return stored
 
-    async def probe_ends(self, disorder_ms: int) -> None:
+    async def probe_ends(self, ready: Iterable[Partition], disorder_ms: int) -> None:
         """Before a jump in event time, learn whether a log that seems read to its end goes on.
 
         What a fetch left out is not known to exist until the next fetch. In live traffic event time moves by
@@ -115,8 +115,8 @@ class Assignment:
         """
         wanted = [
             (topic, part.number)
-            for part in self.partitions.values()
-            if part.buffered and part.span_ms() > disorder_ms
+            for part in ready
+            if part.span_ms() > disorder_ms
             for topic in part.read_topics()
         ]
         if wanted:
