@@ -14,6 +14,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(replay)
+    app.command()(simulate)
 
 
 def replay(
@@ -51,3 +52,50 @@ def replay(
         raise typer.BadParameter(str(exc)) from exc
     options = ReplayOptions(file, plan, format_name, currency, state, json)
     raise typer.Exit(run_replay(find_settings(state), options))
+
+
+def simulate(
+    rate: Annotated[float, typer.Option(help="Events/s on average.")] = 50.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop and events.")] = 1,
+    visitors: Annotated[int, typer.Option(help="How many different people there are.", min=1)] = 100_000,
+    duration: Annotated[
+        float | None,
+        typer.Option(help="Simulated seconds [default: until Ctrl-C; 3600 for a file or max]", min=1),
+    ] = None,
+    start: Annotated[str, typer.Option(help="now, or a time such as 2025-10-01T08:00:00Z.")] = "now",
+    speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "1",
+    profile: Annotated[str, typer.Option(help="demo, multi-category or cosmetics.")] = "demo",
+    out: Annotated[Path | None, typer.Option(help="Write JSON lines here instead of sending.")] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="Print the shape of this file beside the simulation's; repeatable."),
+    ] = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Run a synthetic shop: visitors who browse, fill and abandon carts, come back and buy.
+
+    Examples: storepulse simulate --rate 50
+    storepulse simulate --start 2025-10-01T08:00:00Z --duration 86400 --out day.jsonl
+    """
+    from ops.stack_record import find_settings
+    from producers.pacing import parse_speed
+    from producers.simulate_command import SimulateOptions, run_simulate
+
+    try:
+        pace = parse_speed(speed)
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    options = SimulateOptions(
+        rate=rate,
+        seed=seed,
+        visitors=visitors,
+        duration_s=duration,
+        start=start,
+        speed=pace,
+        profile=profile,
+        out=out,
+        compare=tuple(compare or ()),
+        as_json=json,
+    )
+    raise typer.Exit(run_simulate(find_settings(state), options))
