@@ -53,6 +53,6 @@ def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
             tp, run = event.message.tp, event.value
             consumer: LaneConsumer = app.consumer
             if not consumer.is_stale(tp, run):
-                await applier.offer(tp.topic, tp.partition, run.records, run.high)
+                await applier.offer(tp.topic, tp.partition, run.records, run.asked, run.high)
 
     return app.agent(channel, name="collect", concurrency=1, supervisor_strategy=CrashingSupervisor)(collect)

@@ -67,8 +67,11 @@ class Applier:
 
     # -- delivery --------------------------------------------------------------------------------------
 
-    async def offer(self, topic: str, number: int, records: Sequence[Record], high: int) -> None:
-        """Take a run of consecutive records of one topic partition; waits while too much is buffered."""
+    async def offer(self, topic: str, number: int, records: Sequence[Record], asked: int, high: int) -> None:
+        """Take a run of consecutive records of one topic partition; waits while too much is buffered.
+
+        What lies between the offset `asked` and the first record is not in the log.
+        """
         while self._full() and not self._stopping:
             self._assignment.space.clear()
             await self._assignment.space.wait()
@@ -81,7 +84,7 @@ class Applier:
             if not records:
                 return
         elif records[0].offset > expected and not await self._assignment.accept_gap(
-            part, topic, records[0].offset
+            part, topic, asked, records[0].offset
         ):
             return
         self._delivered_s = time.monotonic()

@@ -149,22 +149,21 @@ class Assignment:
             for tp, offset in (await self._claim(numbers)).items():
                 await self.kafka.move(tp, offset)
 
-    async def accept_gap(self, part: Partition, topic: str, found: int) -> bool:
-        """Whether offsets before `found` are missing in the log itself, not only on the way here.
+    async def accept_gap(self, part: Partition, topic: str, asked: int, found: int) -> bool:
+        """Whether the records before `found` are missing in the log itself, not only on the way here.
 
-        Records before the start of the log are lost. Others may be missing for compaction or transaction
-        markers: that is believed after they did not come a second time either.
+        What was asked for (from `asked` on) and did not come is not in the log: deleted, or never there, as
+        with compaction and transaction markers. The rest was dropped on the way and is read again.
         """
         expected = part.fetched[topic]
+        if asked > expected:
+            await self.kafka.move((topic, part.number), expected)
+            return False
         start, _ = (await self.kafka.bounds([(topic, part.number)]))[topic, part.number]
         lost = max(0, min(start, found) - expected)
         if lost:
             part.lost += lost
             log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
-        elif (topic, expected) not in part.read_twice:
-            part.read_twice.add((topic, expected))
-            await self.kafka.move((topic, part.number), expected)
-            return False
         return True
 
 

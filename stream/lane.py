@@ -8,6 +8,7 @@ the pinned versions of Faust and aiokafka.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -31,9 +32,13 @@ FULL_WAIT_S = 0.005
 
 
 class Run(NamedTuple):
-    """Consecutive records of one topic partition, the value of one Faust message."""
+    """Consecutive records of one topic partition, the value of one Faust message.
+
+    `asked` is the offset they were asked for: what lies between it and the first record is not in the log.
+    """
 
     records: Sequence[Any]
+    asked: int
     high: int
     seek_number: int
 
@@ -90,6 +95,8 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.applied: dict[TP, int] = {}
         self._seek_numbers: defaultdict[TP, int] = defaultdict(int)
+        self._asked: dict[TP, int] = {}
+        self._holes: dict[TP, tuple[int, int]] = {}
         self._seeking = asyncio.Lock()
         super().__init__(*args, **kwargs)
         self._read_offset = _NoReadOffsets()
@@ -119,15 +126,51 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         if not self.flow_active:
             await self.perform_seek()
             return
+        for tp, run in self._cut(records, seek_numbers):
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return  # perform_seek goes back to what Redis has
+            self.app.monitor.track_tp_end_offset(tp, run.high)
+            yield tp, self._carry(tp, run, generation)
+
+    def _cut(
+        self, records: Mapping[Any, Sequence[Any]], seek_numbers: Mapping[TP, int]
+    ) -> list[tuple[TP, Run]]:
+        """The runs in what was fetched; `seek_numbers` are those from before the fetch.
+
+        All of it is noted before any is delivered, so what is dropped on the way leaves a gap that shows.
+        """
+        runs = []
         for fetched_tp, fetched in records.items():
             tp = ensure_TP(fetched_tp)
+            number = self._seek_numbers[tp]
+            if not self._is_wanted(tp, fetched[0].offset, moved=number != seek_numbers.get(tp, 0)):
+                continue
+            asked, high = self._asked[tp], self.highwater(tp) or 0
             for start in range(0, len(fetched), MAX_CARRIED):
-                if not self.flow_active or self.app.consumer_generation_id != generation:
-                    return  # perform_seek goes back to what Redis has
                 part = fetched[start : start + MAX_CARRIED] if len(fetched) > MAX_CARRIED else fetched
-                high = self.highwater(tp) or 0
-                self.app.monitor.track_tp_end_offset(tp, high)
-                yield tp, self._carry(tp, Run(part, high, seek_numbers.get(tp, 0)), generation)
+                runs.append((tp, Run(part, asked, high, number)))
+                asked = part[-1].offset + 1
+            self._asked[tp] = asked
+        return runs
+
+    def _is_wanted(self, tp: TP, first: int, *, moved: bool) -> bool:
+        """Whether a fetch that begins at the offset `first` continues what was delivered; if not, seek again.
+
+        A fetch that waits while the consumer is moved may return records of the old place or of the new one,
+        and a cancelled one takes records with it. So a hole in the log is believed only when two fetches in a
+        row, from the same place and with no move between, begin at the same later record.
+        """
+        asked = self._asked.get(tp)
+        if asked is None:
+            return False  # perform_seek is under way
+        if first == asked or (not moved and first > asked and self._holes.get(tp) == (asked, first)):
+            self._holes.pop(tp, None)
+            return True
+        if not moved:
+            self._holes[tp] = (asked, first)
+        with contextlib.suppress(IllegalStateError):  # no longer ours
+            self._thread.seek(tp, asked)
+        return False
 
     def _carry(self, tp: TP, run: Run, generation: int) -> ConsumerMessage:
         last = run.records[-1]
@@ -146,6 +189,9 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         """Go to the offsets in Redis. Every earlier hook is undone by Faust's recovery, this one is last."""
         async with self._seeking:
             offsets: Offsets = self.app.offsets
+            for tp in self.assignment():
+                self._seek_numbers[tp] += 1
+                self._asked.pop(tp, None)
             positions = await offsets.assign([(tp.topic, tp.partition) for tp in self.assignment()])
             self.applied.clear()
             for tp, offset in positions.items():
@@ -155,6 +201,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         """See `stream.assignment.Log.move`."""
         faust_tp = TP(*tp)
         self._seek_numbers[faust_tp] += 1
+        self._asked[faust_tp] = offset
         await self.seek(faust_tp, offset)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:

@@ -31,8 +31,6 @@ class Partition:
         """Next offset to be buffered, per topic."""
         self.high: dict[str, int] = {}
         """Newest known end of the log, per topic."""
-        self.read_twice: set[tuple[str, int]] = set()
-        """(topic, offset) of gaps in the log that were read again once."""
         self.waiting_since_s: float | None = None
         self.progress_s = now_s
         """When something was last committed, or there was nothing to commit (monotonic clock)."""
