@@ -27,24 +27,11 @@ def create_app(settings: Settings) -> FastAPI:
 
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        redis = open_redis(settings)
-        reader = Reader(redis, settings)
-        app.state.reader = reader
-        app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
-        app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
-        try:
-            yield
-        finally:
-            await redis.aclose()
-
     app = FastAPI(
         title="Storepulse",
         description="Live sessions, carts and demand of a shop.",
         version="1",
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, settings),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -57,3 +44,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Boundary, metrics=metrics)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    redis = open_redis(settings)
+    reader = Reader(redis, settings)
+    app.state.reader = reader
+    app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
+    app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
+    try:
+        yield
+    finally:
+        await redis.aclose()

@@ -28,7 +28,7 @@ async def read_live(reader: Reader) -> schemas.Live:
     )
     time = stream_time(metas, now_ms=now_ms)
     zone = ZoneInfo(settings.timezone)
-    days = [today(time.as_of_ms, zone), yesterday_at_this_time(time.as_of_ms, zone)]
+    days = (today(time.as_of_ms, zone), yesterday_at_this_time(time.as_of_ms, zone))
     minutes = chart_minutes(time.as_of_ms)
     active, (now, then), chart = await asyncio.gather(
         reader.count_active(since_ms=time.as_of_ms - ACTIVE_MS),
@@ -43,9 +43,7 @@ async def read_live(reader: Reader) -> schemas.Live:
         active_visitors=active,
         events_per_s=sum(w.events_per_s for w in workers) if workers else None,
         delay=_slowest(workers),
-        funnel_today=schemas.Funnel(
-            **dict(zip(("sessions", "viewed", "carted", "bought"), (now[f] for f in _SESSIONS), strict=True))
-        ),
+        funnel_today=_funnel(now),
         carts_abandoned_today=now[Metric.CARTS_ABANDONED],
         today=_sales(days[0], now),
         yesterday_at_this_time=_sales(days[1], then),
@@ -65,6 +63,11 @@ def chart_minutes(as_of_ms: int) -> Sequence[int]:
 async def read_stream_time(reader: Reader) -> StreamTime:
     """The time answers are about."""
     return stream_time(await reader.metas(), now_ms=wall_clock_ms())
+
+
+def _funnel(counts: Counts) -> schemas.Funnel:
+    sessions, viewed, carted, bought = (counts[field] for field in _SESSIONS)
+    return schemas.Funnel(sessions=sessions, viewed=viewed, carted=carted, bought=bought)
 
 
 def _sales(interval: Interval, counts: Counts) -> schemas.Sales:

@@ -1,5 +1,6 @@
 """Reads of Redis: one pipeline per question, and sums over partitions done where the data is."""
 
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from api.stream_time import PartitionMeta
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Grain, Keys, Metric
 from contracts.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost")
 _FOLDER = Path(__file__).parent
@@ -76,7 +79,7 @@ class Reader:
         for worker_id in sorted(ids):
             pipe.hgetall(self.keys.worker(worker_id.decode()))
         hashes = await pipe.execute() if ids else []
-        return [from_hash({k.decode(): v.decode() for k, v in fields.items()}) for fields in hashes if fields]
+        return [heartbeat for fields in hashes if fields and (heartbeat := _to_heartbeat(fields))]
 
     async def count_active(self, *, since_ms: int) -> int:
         """Visitors whose last event is at `since_ms` or later."""
@@ -138,6 +141,14 @@ def revenue_of(counts: Counts) -> dict[str, int]:
 
 def _sum_replies(fields: Sequence[str], replies: list[list[int]]) -> Counts:
     return dict(zip(fields, (sum(values) for values in zip(*replies, strict=True)), strict=True))
+
+
+def _to_heartbeat(fields: dict[bytes, bytes]) -> Heartbeat | None:
+    try:
+        return from_hash({name.decode(): text.decode() for name, text in fields.items()})
+    except (KeyError, ValueError) as exc:  # a worker of another version must not take the answers down
+        _log.warning("a worker's heartbeat is not understood: %r", exc)
+        return None
 
 
 def _to_meta(values: list[Any]) -> PartitionMeta:

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.stream_time import Mode
 from contracts.events import EventType, format_minor
 from contracts.keys import Grain
 
 
-class Answer(BaseModel):
+class Answer(BaseModel, frozen=True):
     """What all answers have in common: they are built once and not changed."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class TimedAnswer(Answer):

@@ -145,6 +145,15 @@ async def test_workers_speed_adds_up_and_silent_ones_are_left_out(
     assert live["workers"][1]["partitions"] == [2, 3]
 
 
+async def test_a_heartbeat_of_another_version_is_left_out(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    state.beat("w1")
+    state.beat_badly("w2")
+    state.flush()
+    assert [w["worker_id"] for w in (await get(client, "/v1/live"))["workers"]] == ["w1"]
+
+
 async def test_counters_of_all_partitions_are_totals(client: httpx.AsyncClient, state: ShopState) -> None:
     state.set_meta(0, applied=5, duplicates=1, lost=2)
     state.set_meta(3, applied=7, late=3, rejected=4)

@@ -79,6 +79,11 @@ class ShopState:
         self._pipe.hset(self.keys.worker(worker_id), mapping=heartbeat.to_hash())
         self._pipe.zadd(self.keys.workers(), {worker_id: at_ms})
 
+    def beat_badly(self, worker_id: str) -> None:
+        """Writes a heartbeat this version does not understand."""
+        self._pipe.hset(self.keys.worker(worker_id), mapping={"version": "99"})
+        self._pipe.zadd(self.keys.workers(), {worker_id: now_ms()})
+
     def flush(self) -> None:
         """Sends everything to Redis."""
         self._pipe.execute()
