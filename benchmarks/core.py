@@ -41,7 +41,7 @@ class Share:
 
     def __init__(self, number: int) -> None:
         claim = Claim(epoch=1, offsets={}, max_event_ms=0, broker_ms=0, next_due_ms=None)
-        self.part = Partition(number, EVENT_TOPICS, claim, now_s=0.0)
+        self.part = Partition(number, EVENT_TOPICS, claim, place=0, now_s=0.0)
         self.records: list[tuple[str, RawRecord]] = []
         self._done = 0
 

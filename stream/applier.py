@@ -45,7 +45,7 @@ class Share:
 
     def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
         """Those of the partitions that are in this share."""
-        return [part for number, part in partitions.items() if number % SHARES == self._remainder]
+        return [part for part in partitions.values() if part.place % SHARES == self._remainder]
 
 
 class Applier:
@@ -99,7 +99,7 @@ class Applier:
         )
         part.fetched[topic] = records[-1].offset + 1
         part.high[topic] = max(high, part.fetched[topic])
-        self._shares[number % SHARES].wake.set()
+        self._shares[part.place % SHARES].wake.set()
 
     def _full(self) -> bool:
         buffered = sum(part.buffered for part in self._partitions.values())

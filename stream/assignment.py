@@ -50,6 +50,7 @@ class Assignment:
         self._meter = meter
         self._claiming = asyncio.Lock()
         self._epochs: dict[int, int] = {}
+        self._places: dict[int, int] = {}
         self._probed_s = 0.0
         self.space = asyncio.Event()
         """Set whenever buffers were emptied."""
@@ -60,6 +61,7 @@ class Assignment:
         numbers = sorted({partition for topic, partition in tps if topic in self._topics})
         async with self._claiming:
             self.partitions = {}
+            self._places = {number: place for place, number in enumerate(numbers)}
             self.space.set()
             positions = await self._claim(numbers)
         log.info("claimed partitions %s", numbers)
@@ -79,7 +81,7 @@ class Assignment:
         positions: dict[TopicPartition, int] = {}
         for number, claim in claims.items():
             self._epochs[number] = claim.epoch
-            part = Partition(number, self._topics, claim, now_s=time.monotonic())
+            part = Partition(number, self._topics, claim, place=self._places[number], now_s=time.monotonic())
             for topic in self._topics:
                 start, end = bounds[topic, number]
                 positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)

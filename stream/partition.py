@@ -19,8 +19,10 @@ MAX_WAITS = 10
 class Partition:
     """Mutable state of one partition between its claim and the loss of it."""
 
-    def __init__(self, number: int, topics: Sequence[str], claim: Claim, *, now_s: float) -> None:
+    def __init__(self, number: int, topics: Sequence[str], claim: Claim, *, place: int, now_s: float) -> None:
         self.number = number
+        self.place = place
+        """Among the partitions of this worker, counted from 0: their numbers may all be even."""
         self.topics = tuple(topics)
         self.epoch = claim.epoch
         self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, TIMERS)}

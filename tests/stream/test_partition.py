@@ -8,7 +8,7 @@ TOPICS = ("view", "cart", "purchase")
 
 
 def make_partition(*, high: dict[str, int], **times_s: list[float]) -> Partition:
-    part = Partition(0, TOPICS, Claim(1, {}, 0, 0, None), now_s=0.0)
+    part = Partition(0, TOPICS, Claim(1, {}, 0, 0, None), place=0, now_s=0.0)
     for topic in TOPICS:
         entries = make_entries([make_event("view", t, user=topic) for t in times_s.get(topic, [])])
         part.buffers[topic].extend(entries)
