@@ -111,10 +111,10 @@ def measure_lap(services: Services, settings: Settings, children: Sequence[Child
         spent_s = sum(cpu_s(child.pid) for child in children)
         return _Reading(done, time.monotonic(), spent_s, cpu_s(services.redis_pid), cpu_s(services.kafka_pid))
 
-    first = read(_await_progress(applied, children, -1, START_TIMEOUT_S))
+    first = read(await_progress(applied, children, -1, START_TIMEOUT_S))
     last = first
     while last.events < events:
-        last = read(_await_progress(applied, children, last.events, STALL_TIMEOUT_S))
+        last = read(await_progress(applied, children, last.events, STALL_TIMEOUT_S))
     return Lap(
         last.events - first.events,
         last.wall_s - first.wall_s,
@@ -125,9 +125,8 @@ def measure_lap(services: Services, settings: Settings, children: Sequence[Child
     )
 
 
-def _await_progress(
-    applied: Callable[[], int], children: Sequence[Child], seen: int, timeout_s: float
-) -> int:
+def await_progress(applied: Callable[[], int], children: Sequence[Child], seen: int, timeout_s: float) -> int:
+    """Wait for more than `seen` events and give their number; raises `RuntimeError` if none come."""
     deadline = time.monotonic() + timeout_s
     while True:
         done = applied()
