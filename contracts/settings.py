@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     batch_events: int = Field(4_000, ge=1, description="Most events of one partition in one commit")
     stall_s: float = Field(30.0, gt=0, description="Lag without progress for longer ends the worker")
     session_timeout_s: float = Field(10.0, gt=0, description="Kafka group session timeout")
+    worker_host: str = Field("127.0.0.1", description="Address the worker's /metrics listens on")
     worker_port: int = Field(0, ge=0, le=65_535, description="Worker's /metrics port; 0 picks a free one")
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
