@@ -82,7 +82,7 @@ class RedisWriter:
             self._count(changes, p, event)
             visitors[p, event["user_id"]] = state
             applied[p] += 1
-            ends[p, topic] = offset + 1
+            ends[p, topic] = max(offset + 1, ends.get((p, topic), 0))  # engines group by visitor
         with self._client.pipeline(transaction=True) as pipe:
             for (key, grain), fields in changes.items():
                 for name, change in fields.items():
