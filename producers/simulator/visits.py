@@ -92,9 +92,11 @@ class Visit:
     def _buy_directly(self) -> Iterator[Step]:
         product = self._choose(to_buy=True)
         yield from self._look(1 + int(self._rng.expovariate(1.0 / self._profile.views_per_add)), product)
-        if self._shop.in_stock(product, self._at_ms) > 0:
-            yield self._wait(self._profile.gap_s)
-            yield from self._purchase([CartLine(product, 1)])
+        yield self._wait(self._profile.gap_s)
+        line = self._visitor.cart.get(product.product_id, CartLine(product, 1))
+        if self._shop.in_stock(product, self._at_ms) >= line.quantity:
+            self._visitor.cart.pop(product.product_id, None)
+            yield from self._purchase([line])
         yield from self._linger()
 
     def _return_for_cart(self) -> Iterator[Step]:

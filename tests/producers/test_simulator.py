@@ -16,7 +16,8 @@ from producers.simulator.catalogue import make_catalogue
 from producers.simulator.compare import Shape, measure
 from producers.simulator.profiles import COSMETICS_SHOP, DEMO, MULTI_CATEGORY, PROFILES, Profile
 from producers.simulator.shop import Shop
-from producers.simulator.simulation import SimulationConfig, simulate
+from producers.simulator.simulation import SimulationConfig, _Simulation, simulate
+from producers.simulator.visitors import make_visitor
 from producers.sources import Source
 
 MONDAY_MS = 1_759_708_800_000  # 2025-10-06 00:00 UTC
@@ -68,21 +69,27 @@ def test_the_first_seconds_already_show_every_kind_of_event() -> None:
     assert kinds.keys() >= {EventType.VIEW, EventType.CART, EventType.PURCHASE}
 
 
-@pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
-def test_carts_add_up_for_visitors_seen_from_their_first_visit(profile: Profile) -> None:
-    lines: dict[tuple[str, str], int] = defaultdict(int)
-    events = some_events(profile, hours=2.0)
-    started = {event.session_id for event in events if event.event_time_ms < MONDAY_MS + HOUR_MS}
-    carried = {e.user_id for e in events if e.event_type in ("remove_from_cart", "purchase")}
-    watched = carried if profile.kept_cart == profile.buys_directly == 0 else set()
+def test_carts_add_up_for_visitors_seen_from_their_first_visit() -> None:
+    events = some_events(hours=2.0, rate=16.0)
+    # Numbers go up as visitors appear: later ones cannot have filled a cart before the simulation began.
+    early = max(event.user_id for event in events if event.event_time_ms < MONDAY_MS + 60_000)
+    carts: Counter[tuple[str, str]] = Counter()
+    removed = bought = bought_directly = 0
     for event in events:
-        if event.user_id not in watched or event.session_id in started:
+        if event.user_id <= early:
             continue
         key = (event.user_id, event.product_id)
         if event.event_type is EventType.CART:
-            lines[key] += event.quantity
+            carts[key] += event.quantity
         elif event.event_type is EventType.REMOVE_FROM_CART:
-            assert lines.pop(key, event.quantity) == event.quantity
+            assert carts.pop(key) == event.quantity
+            removed += 1
+        elif event.event_type is EventType.PURCHASE:
+            held = carts.pop(key, 0)
+            assert event.quantity == (held or 1)
+            bought, bought_directly = bought + 1, bought_directly + (not held)
+    assert removed > 100
+    assert bought > 10 * bought_directly > 0
 
 
 def test_an_order_has_one_id_one_time_and_all_its_lines() -> None:
@@ -120,11 +127,18 @@ def test_stock_that_runs_out_cannot_be_bought_until_it_is_delivered() -> None:
     shop.sell(product, shop.in_stock(product, MONDAY_MS), MONDAY_MS)
     assert shop.in_stock(product, MONDAY_MS + 1) == 0
     assert shop.in_stock(product, MONDAY_MS + 90 * 24 * HOUR_MS) == product.capacity > 0
-    sold: Counter[str] = Counter()
-    for event in some_events(hours=2.0, rate=30.0):
-        if event.event_type is EventType.PURCHASE:
-            sold[event.product_id] += event.quantity
-    assert sold
+
+
+def test_visitors_never_buy_more_than_there_is() -> None:
+    simulation = _Simulation(SimulationConfig(MONDAY_MS, rate=20.0, shaped=False), 1)
+    products = simulation._catalogue.products
+    for product in products:
+        product.capacity = 2
+        product.stock = min(product.stock, 2)
+    for _ in islice(simulation.run(), 40_000):
+        pass
+    assert min(product.stock for product in products) == 0
+    assert simulation._shop.sold_out > 50
 
 
 def test_a_promotion_lowers_prices_while_it_lasts() -> None:
@@ -141,11 +155,22 @@ def test_promotions_draw_views_to_what_they_promote() -> None:
     events = some_events(hours=8.0)
     promoted = [e for e in events if e.extra and "discount_percent" in e.extra]
     assert promoted
-    prices: dict[str, set[int | None]] = defaultdict(set)
-    for event in events:
-        prices[event.product_id].add(event.price_minor)
-    assert all(len(prices[e.product_id]) >= 1 for e in promoted)
-    assert any(len(seen) > 1 for seen in prices.values())
+    usual = {e.product_id: e.price_minor for e in events if "discount_percent" not in (e.extra or {})}
+    assert any((e.price_minor or 0) < (usual.get(e.product_id) or 0) for e in promoted)
+
+
+def test_visitors_prefer_what_is_promoted() -> None:
+    shop, rng = make_shop(), random.Random(2)
+    people = [make_visitor(i, shop.catalogue, rng) for i in range(200)]
+    promotion = next(plan_promotions(shop.catalogue, rng, MONDAY_MS))._replace(field="brand", value="Orbis")
+
+    def share_promoted() -> float:
+        chosen = [person.choose(rng, shop, DEMO) for person in people for _ in range(10)]
+        return sum(promotion.covers(product) for product in chosen) / len(chosen)
+
+    without = share_promoted()
+    shop.promotion = promotion
+    assert share_promoted() > 1.3 * without > 0
 
 
 def test_evenings_are_busier_than_nights_and_the_mean_is_one() -> None:
@@ -170,14 +195,16 @@ def test_the_catalogue_has_readable_products_of_every_category() -> None:
     assert sum(by_popularity[:60]) > 0.3 * sum(by_popularity)
 
 
-# Aggregates of the two public REES46 samples (multi-category 2019-10-01, first 2 h 50 min; cosmetics, first 999
-# events of four months), as `storepulse simulate --compare` prints them.
+# Aggregates of the two public REES46 samples (multi-category: 2019-10-01, 2 h 50 min; cosmetics: the first
+# 999 events of four months), as `storepulse simulate --compare` prints them.
 MULTI_CATEGORY_SAMPLE = Shape(
-    17_434, 5_066, {"view": 0.978, "favorite": 0.0, "cart": 0.009, "remove_from_cart": 0.0, "purchase": 0.012},
+    17_434, 5_066,
+    {"view": 0.978, "favorite": 0.0, "cart": 0.009, "remove_from_cart": 0.0, "purchase": 0.012},
     3.44, (2, 8, 21), 0.023, 0.039, 0.551, 33.0, 115.0, 1.07, 277.77,
 )  # fmt: skip
 COSMETICS_SAMPLE = Shape(
-    3_996, 996, {"view": 0.437, "favorite": 0.0, "cart": 0.273, "remove_from_cart": 0.219, "purchase": 0.071},
+    3_996, 996,
+    {"view": 0.437, "favorite": 0.0, "cart": 0.273, "remove_from_cart": 0.219, "purchase": 0.071},
     4.01, (1, 9, 60), 0.203, 0.023, 0.089, 14.0, 125.0, 12.30, 4.22,
 )  # fmt: skip
 
