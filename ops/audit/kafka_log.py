@@ -1,0 +1,95 @@
+"""What really lies in the topics: how many records, which of them are marked as broken, which letters came out."""
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from contracts.dead_letters import decode_dead_letter
+from contracts.settings import Settings
+from contracts.topics import Topics
+
+BROKEN_HEADER = "broken"
+"""Header of records that were sent to be refused."""
+_TIMEOUT_S = 30.0
+_PAGE_S = 0.1
+
+
+@dataclass(slots=True)
+class LogCount:
+    """Records in the event topics, and of those marked as broken the ids of the letters they must become."""
+
+    records: int = 0
+    broken: set[str] = field(default_factory=set)
+
+
+def log_ends(settings: Settings) -> dict[tuple[str, int], int]:
+    """Next offset of every partition of the event topics; raises `KafkaException` if no broker answers."""
+    consumer = _consumer(settings)
+    try:
+        places = _places(consumer, Topics(settings.topic_prefix).events)
+        return {(tp.topic, tp.partition): consumer.get_watermark_offsets(tp, _TIMEOUT_S)[1] for tp in places}
+    finally:
+        consumer.close()
+
+
+def count_log(settings: Settings) -> LogCount:
+    """Read the event topics from their start to their present end."""
+    counted = LogCount()
+    for message in _read(settings, Topics(settings.topic_prefix).events):
+        counted.records += 1
+        if any(name == BROKEN_HEADER for name, _ in message.headers() or ()):
+            counted.broken.add(f"{message.topic()}-{message.partition()}-{message.offset()}")
+    return counted
+
+
+def distinct_letters(settings: Settings) -> set[str]:
+    """Ids of the dead letters in the `rejected` topic; a letter published twice is one."""
+    topic = Topics(settings.topic_prefix).rejected
+    return {decode_dead_letter(message.value() or b"").letter_id for message in _read(settings, (topic,))}
+
+
+def _read(settings: Settings, topics: Sequence[str]) -> Iterator[Message]:
+    consumer = _consumer(settings)
+    try:
+        left = {}
+        for tp in _places(consumer, topics):
+            low, high = consumer.get_watermark_offsets(tp, _TIMEOUT_S)
+            if high > low:
+                left[tp.topic, tp.partition] = (low, high)
+        consumer.assign([TopicPartition(*place, low) for place, (low, _) in left.items()])
+        deadline = time.monotonic() + _TIMEOUT_S
+        while left:
+            messages = consumer.consume(5_000, _PAGE_S)  # waits so long for a full page
+            if messages:
+                deadline = time.monotonic() + _TIMEOUT_S
+            elif time.monotonic() > deadline:
+                raise KafkaException(f"no records came for {_TIMEOUT_S} s, {len(left)} partitions unread")
+            for message in messages:
+                if message.error():
+                    raise KafkaException(message.error())
+                place = (message.topic(), message.partition())
+                yield message
+                if place in left and message.offset() + 1 >= left[place][1]:
+                    del left[place]
+    finally:
+        consumer.close()
+
+
+def _consumer(settings: Settings) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": settings.bootstrap,
+            "group.id": f"audit-{uuid.uuid4().hex}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "log_level": 0,
+        }
+    )
+
+
+def _places(consumer: Consumer, topics: Sequence[str]) -> list[TopicPartition]:
+    known = consumer.list_topics(timeout=_TIMEOUT_S).topics
+    return [TopicPartition(topic, p) for topic in topics for p in sorted(known[topic].partitions)]

@@ -1,0 +1,140 @@
+"""A chaos site: broker, durable Redis and workers of one installation, with handles for the faults."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from contracts.heartbeat import from_hash
+from contracts.keys import Keys
+from contracts.settings import Settings
+from ops.broker import KafkaBroker
+from ops.chaos.crew import Crew
+from ops.child import Child
+from ops.redis_server import RedisServer
+from ops.topics import ensure_topics
+
+POLL_S = 0.02
+SETTINGS: dict[str, Any] = {
+    "partitions": 6,
+    "session_timeout_s": 6.0,
+    "idle_ms": 2_000,
+    "disorder_ms": 500,
+    # Nothing may expire before it is compared.
+    "minute_ttl_s": 400 * 86_400,
+    "product_minute_ttl_s": 400 * 86_400,
+    "hour_ttl_s": 400 * 86_400,
+    "day_ttl_s": 400 * 86_400,
+}
+"""Settings of a site: sessions are short, so that many of them start and end in a minute."""
+
+
+class NotRecovered(RuntimeError):
+    """Something awaited after a fault did not come in time; says what."""
+
+
+@dataclass
+class Site:
+    """What the faults work on. `broker` is None where it is not ours to be killed."""
+
+    settings: Settings
+    redis: RedisServer
+    crew: Crew
+    folder: Path
+    broker: KafkaBroker | None = None
+    counters_exact: bool = True
+    """False once records were deliberately counted again, as after the loss of the stored offsets."""
+    client: Redis = field(init=False)
+    keys: Keys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = Redis.from_url(self.redis.url, socket_timeout=10.0, socket_connect_timeout=5.0)
+        self.keys = Keys(self.settings.namespace, self.settings.partitions)
+
+    def metas(self) -> list[dict[str, int]]:
+        """The meta hash of every partition; empty ones where there is nothing."""
+        pipe = self.client.pipeline(transaction=False)
+        for p in range(self.keys.partitions):
+            pipe.hgetall(self.keys.meta(p))
+        return [{name.decode(): int(value) for name, value in meta.items()} for meta in pipe.execute()]
+
+    def counter(self, name: str) -> int:
+        """Sum of a counter over the partitions."""
+        return sum(meta.get(name, 0) for meta in self.metas())
+
+    def outbox_sizes(self) -> dict[int, int]:
+        """Partitions with something not published yet, and how much."""
+        sizes = {p: int(self.client.xlen(self.keys.outbox(p))) for p in range(self.keys.partitions)}  # type: ignore[arg-type]
+        return {p: size for p, size in sizes.items() if size}
+
+    def owners(self) -> dict[int, tuple[int, ...]]:
+        """Pid of each worker with a heartbeat to the partitions it says it owns."""
+        found = {}
+        for worker_id in self.client.zrange(self.keys.workers(), 0, -1):  # type: ignore[union-attr]
+            fields: dict[Any, Any] = self.client.hgetall(self.keys.worker(worker_id.decode()))  # type: ignore[assignment]
+            if fields:
+                beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
+                found[beat.pid] = beat.partitions
+        return found
+
+    def owns_something(self, worker: Child) -> bool:
+        """Whether this worker owns partitions by its own account."""
+        return bool(self.owners().get(worker.pid))
+
+    def await_commits(self, after_ms: int, timeout_s: float = 60.0) -> None:
+        """Wait until every partition has a commit that was begun after this moment (wall clock, ms)."""
+        self.await_that(
+            lambda: all(meta.get("updated_ms", 0) > after_ms for meta in self.metas()),
+            timeout_s,
+            "a new commit in every partition",
+        )
+
+    def await_that(self, holds: Callable[[], bool], timeout_s: float, what: str) -> None:
+        """Poll until `holds`; an absent Redis counts as no. Raises `NotRecovered`."""
+        deadline = time.monotonic() + timeout_s
+        while not _is_so(holds):
+            if time.monotonic() > deadline:
+                raise NotRecovered(f"waited {timeout_s:.0f} s for {what}; {self.describe()}")
+            time.sleep(POLL_S)
+
+    def describe(self) -> str:
+        """Meta hashes, workers and their last exits, for messages."""
+        try:
+            metas: object = self.metas()
+        except RedisError as exc:
+            metas = exc
+        states = {worker.name: worker.exit_code for worker in self.crew.workers}
+        return f"metas {metas}, workers {states}, exits {self.crew.exits[-5:]}"
+
+
+def _is_so(holds: Callable[[], bool]) -> bool:
+    try:
+        return holds()
+    except RedisError:
+        return False
+
+
+@contextmanager
+def open_site(
+    settings: Settings, folder: Path, *, workers: int, broker: KafkaBroker | None = None
+) -> Iterator[Site]:
+    """A site with a Redis and workers of its own on the Kafka of the settings; everything ends with it."""
+    redis = RedisServer(folder / "redis")
+    redis.start()
+    settings = settings.model_copy(update={"redis_url": redis.url})
+    settings = settings.model_copy(update={"partitions": ensure_topics(settings)})
+    crew = Crew(settings, folder / "logs")
+    site = Site(settings, redis, crew, folder, broker)
+    try:
+        for _ in range(workers):
+            crew.add()
+        yield site
+    finally:
+        crew.close()
+        site.client.close()
+        redis.kill()

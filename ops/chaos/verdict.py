@@ -1,0 +1,76 @@
+"""The verdict over a site once its traffic has ended: what was sent against what Redis has."""
+
+from dataclasses import dataclass
+
+from ops.audit import (
+    Rules,
+    count_log,
+    differences,
+    distinct_letters,
+    expected_of,
+    has_settled,
+    log_ends,
+    lost_and_doubled,
+    read_state,
+)
+from ops.chaos.site import Site
+from ops.chaos.traffic import Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Counts of a run. `sent` are records, `applied` distinct events; `differences` is empty if all is exact."""
+
+    sent: int
+    in_log: int
+    broken: int
+    rejected: int
+    distinct: int
+    applied: int
+    lost: int
+    doubled: int
+    differences: list[str]
+
+    @property
+    def exact(self) -> bool:
+        """Nothing lost, nothing twice, every total as expected."""
+        return not (self.lost or self.doubled or self.differences)
+
+
+def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
+    """End the traffic, wait until everything is applied, and compare; raises `NotRecovered` if it never is."""
+    traffic.finish()
+    settings = site.settings
+    ends = log_ends(settings)
+    log = count_log(settings)
+    site.await_that(
+        lambda: has_settled(site.client, site.keys, ends, disorder_ms=settings.disorder_ms, live=True),
+        timeout_s,
+        f"every record to be applied and every session to end, logs end at {ends}",
+    )
+    site.await_that(lambda: not site.outbox_sizes(), 60.0, "the outboxes to be published")
+    letters = distinct_letters(settings)
+    rules = Rules(
+        settings.partitions, settings.idle_ms, settings.disorder_ms, settings.trend_half_life_s * 1_000, live=True
+    )
+    expected, found = expected_of(traffic.ledger.frame(), rules), read_state(site.client, site.keys)
+    expected.counters["rejected"] = traffic.broken
+    if not site.counters_exact:
+        del expected.counters["rejected"], expected.counters["duplicates"]
+    unlike = differences(expected, found)
+    if log.records != traffic.sent:
+        unlike.append(f"log: {traffic.sent} records sent, {log.records} in the topics")
+    if letters != log.broken:
+        unlike.append(f"letters: {len(log.broken - letters)} missing, {len(letters - log.broken)} not expected")
+    lost, doubled = lost_and_doubled(expected, found)
+    return Verdict(
+        sent=traffic.sent,
+        in_log=log.records,
+        broken=traffic.broken,
+        rejected=len(letters),
+        distinct=expected.counters["applied"],
+        applied=found.counters["applied"],
+        lost=lost,
+        doubled=doubled,
+        differences=unlike,
+    )

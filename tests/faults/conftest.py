@@ -1,0 +1,48 @@
+"""Sites under load: a Redis and workers of their own, on the Kafka of the session or one of their own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from ops.broker import KafkaBroker
+from ops.chaos.site import SETTINGS, Site, open_site
+from ops.chaos.traffic import Load, Traffic
+from services import uninstall, unique_settings
+
+OpenSite = Callable[..., Site]
+Send = Callable[..., Traffic]
+
+
+@pytest.fixture
+def open_shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OpenSite]:
+    """`open_shop(workers=1, broker=None, **settings)`: a site; without a broker it shares the session's Kafka."""
+    with ExitStack() as stack:
+
+        def make(*, workers: int = 1, broker: KafkaBroker | None = None, **overrides: object) -> Site:
+            bootstrap = broker.bootstrap if broker else request.getfixturevalue("kafka_bootstrap")
+            settings = unique_settings(bootstrap, "redis://set.by.site/0", **{**SETTINGS, **overrides})
+            site = stack.enter_context(open_site(settings, tmp_path, workers=workers, broker=broker))
+            if broker is None:
+                stack.callback(uninstall, site.settings)
+            return site
+
+        yield make
+
+
+@pytest.fixture
+def send(request: pytest.FixtureRequest) -> Iterator[Send]:
+    """`send(site, **load)`: traffic that has begun to be applied; stopped at the end of the test."""
+    started: list[Traffic] = []
+
+    def begin(site: Site, **load: float) -> Traffic:
+        traffic = Traffic(site.settings, Load(**load), seed=len(request.node.name))
+        started.append(traffic)
+        traffic.start()
+        site.await_commits(0)
+        return traffic
+
+    yield begin
+    for traffic in started:
+        traffic.halt()

@@ -1,0 +1,123 @@
+"""Nothing lost, nothing twice: real Kafka, Redis and workers are harmed under load, then everything is counted."""
+
+import random
+from collections.abc import Callable
+
+from ops.broker import KafkaBroker
+from ops.chaos.faults import (
+    Fault,
+    empty_redis,
+    join_and_leave,
+    kill_broker,
+    kill_redis,
+    kill_worker,
+    lose_offsets,
+    pause_worker,
+    replay_topic,
+    rewind_redis,
+)
+from ops.chaos.site import Site
+from ops.chaos.traffic import Traffic
+from ops.chaos.verdict import judge
+
+OpenSite = Callable[..., Site]
+Send = Callable[..., Traffic]
+
+DRAW = random.Random(7)
+
+
+def harm(site: Site, fault: Fault, *, times: int = 1) -> None:
+    for _ in range(times):
+        site.await_that(
+            lambda mark=site.counter("applied"): site.counter("applied") > mark + 2_000, 60, "load"
+        )
+        site.await_commits(fault(site, DRAW).well_after_ms)
+
+
+def assert_exact(site: Site, traffic: Traffic) -> None:
+    verdict = judge(site, traffic)
+    assert verdict.differences == []
+    assert (verdict.lost, verdict.doubled) == (0, 0)
+    assert verdict.applied == verdict.distinct > 5_000
+    assert verdict.rejected == verdict.broken > 0
+
+
+def test_killed_workers_lose_nothing_and_count_nothing_twice(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop(workers=1)
+    traffic = send(site)
+    harm(site, kill_worker, times=3)
+    assert_exact(site, traffic)
+    assert [code for _, code in site.crew.exits] == [-9, -9, -9]
+
+
+def test_a_killed_redis_loses_nothing_it_answered(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop()
+    traffic = send(site)
+    harm(site, kill_redis, times=2)
+    assert_exact(site, traffic)
+
+
+def test_a_redis_restored_from_an_older_copy_is_brought_up_to_date(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop()
+    traffic = send(site)
+    harm(site, rewind_redis, times=2)
+    assert_exact(site, traffic)
+    assert site.crew.exits == []
+
+
+def test_a_killed_broker_loses_nothing(
+    private_kafka: KafkaBroker, open_shop: OpenSite, send: Send
+) -> None:
+    site = open_shop(broker=private_kafka)
+    traffic = send(site)
+    harm(site, kill_broker)
+    assert_exact(site, traffic)
+
+
+def test_a_zombie_does_not_write_after_its_partitions_were_taken_over(
+    open_shop: OpenSite, send: Send
+) -> None:
+    site = open_shop(workers=2)
+    traffic = send(site)
+    harm(site, pause_worker)
+    assert_exact(site, traffic)
+
+
+def test_workers_join_and_leave(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop()
+    traffic = send(site)
+    harm(site, join_and_leave, times=2)
+    assert_exact(site, traffic)
+    assert site.crew.exits == []
+
+
+def test_events_sent_twice_count_once(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop()
+    traffic = send(site, repeated=1.0)
+    harm(site, kill_worker)
+    assert_exact(site, traffic)
+    assert site.counter("duplicates") == site.counter("applied")
+
+
+def test_a_group_moved_to_offset_0_reads_on_from_what_redis_has(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop()
+    traffic = send(site)
+    harm(site, replay_topic)
+    assert_exact(site, traffic)
+
+
+def test_event_ids_keep_totals_exact_when_the_stored_offsets_are_lost(
+    open_shop: OpenSite, send: Send
+) -> None:
+    site = open_shop()
+    traffic = send(site)
+    harm(site, lose_offsets)
+    assert_exact(site, traffic)
+    assert site.counter("duplicates") > 2_000
+
+
+def test_an_emptied_redis_is_filled_again_from_the_log(open_shop: OpenSite, send: Send) -> None:
+    site = open_shop()
+    traffic = send(site)
+    harm(site, empty_redis)
+    assert_exact(site, traffic)
