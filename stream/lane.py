@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_CARRIED = 2_000
 """Records in one Faust message at most: what the event loop decodes without a break (about 10 ms)."""
+FETCH_WAIT_MS = 50
+"""Longest wait of a fetch without records. Faust says 1,500, and the embedded broker always takes all of it."""
 IDLE_WAIT_S = 0.25
 FULL_WAIT_S = 0.005
 """Stock Faust sleeps a whole second when every partition is over its buffer limit."""
@@ -56,6 +58,11 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
     aiokafka keeps such an error until somebody calls `check_errors`; Faust never does, so a worker could stay
     in the group with no partitions, without an error, until restarted.
     """
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
 
     async def touch(self) -> None:
         """Keep aiokafka's poll clock alive while there is nothing to poll."""

@@ -3,6 +3,7 @@
 import inspect
 from importlib.metadata import version
 
+import aiokafka
 import pytest
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -21,6 +22,7 @@ OVERRIDDEN = {
     (Consumer, "_filter_tps_with_pending_acks"): ["self", "topics"],
     (Consumer, "_new_offset"): ["self", "tp"],
     (driver.Consumer, "_new_consumer_thread"): ["self"],
+    (driver.AIOKafkaConsumerThread, "_create_worker_consumer"): ["self", "transport"],
     (driver.AIOKafkaConsumerThread, "_commit"): ["self", "offsets"],
     (driver.AIOKafkaConsumerThread, "verify_event_path"): ["self", "now", "tp"],
     (driver.AIOKafkaConsumerThread, "_fetch_records"): [
@@ -50,6 +52,12 @@ def test_the_overridden_method_has_the_parameters_we_know(owner: type, name: str
 )
 def test_what_the_lane_calls_is_there(owner: type, name: str) -> None:
     assert hasattr(owner, name)
+
+
+def test_a_consumer_waits_for_records_as_long_as_it_is_told() -> None:
+    parameters = inspect.signature(aiokafka.AIOKafkaConsumer).parameters
+    assert "fetch_max_wait_ms" in parameters
+    assert "self._fetch_max_wait_ms" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
 
 
 def test_the_versions_are_the_pinned_ones() -> None:
