@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MAX_CARRIED = 2_000
 """Records in one Faust message at most: what the event loop decodes without a break (about 10 ms)."""
 FETCH_WAIT_MS = 50
-"""Longest wait of a fetch without records. Faust says 1,500, and the embedded broker always takes all of it."""
+"""Longest wait of a fetch without records. Faust says 1,500; the embedded broker always takes all of it."""
 IDLE_WAIT_S = 0.25
 FULL_WAIT_S = 0.005
 """Stock Faust sleeps a whole second when every partition is over its buffer limit."""

@@ -20,7 +20,7 @@ def buffers_of(**times_s: list[float]) -> dict[str, deque[Entry]]:
 
 
 def places_of(merged: tuple[list[Entry], dict[str, int]]) -> list[tuple[str, int]]:
-    """Topic (the user's name says it) and offset of each entry; the last offsets must be those of the entries."""
+    """Topic (the user's name says it) and offset of each entry, checked against the last offsets given."""
     entries, last = merged
     places = [(entry.event.user_id, entry.offset) for entry in entries if entry.event]
     assert last == dict(places)

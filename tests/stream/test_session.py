@@ -83,7 +83,7 @@ def test_a_late_event_joins_two_sessions_into_one() -> None:
 
 
 def test_the_end_of_a_session_is_counted_once() -> None:
-    visitor, counts = absorbed([make_action("cart", 0)])
+    visitor, _ = absorbed([make_action("cart", 0)])
     ended, deltas = end_session(visitor, idle_ms=IDLE_MS)
     assert {metric: n for (_, metric), n in deltas.items() if n} == {
         Metric.SESSIONS_ENDED: 1,
