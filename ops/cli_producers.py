@@ -8,6 +8,7 @@ import typer
 from ops.stack_record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack and of checkpoints.")]
+CodeOption = Annotated[str | None, typer.Option("--code", help="Only letters of this code.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -15,6 +16,13 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(replay)
     app.command()(simulate)
+    rejected = typer.Typer(
+        help="What could not become an event: list, show, send again.", no_args_is_help=True
+    )
+    rejected.command("ls")(list_rejected)
+    rejected.command("show")(show_rejected)
+    rejected.command("replay")(replay_rejected)
+    app.add_typer(rejected, name="rejected")
 
 
 def replay(
@@ -99,3 +107,42 @@ def simulate(
         as_json=json,
     )
     raise typer.Exit(run_simulate(find_settings(state), options))
+
+
+def list_rejected(
+    code: CodeOption = None,
+    limit: Annotated[int, typer.Option(help="Most lines.", min=1)] = 50,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Count dead letters by code; with --code list the newest of it."""
+    from ops.stack_record import find_settings
+    from producers.rejected_command import run_ls
+
+    raise typer.Exit(run_ls(find_settings(state), code=code, limit=limit, as_json=json))
+
+
+def show_rejected(
+    letter_id: Annotated[str, typer.Argument(help="As `rejected ls --code CODE` shows it.")],
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Show one dead letter with its original bytes, escaped where they are not printable."""
+    from ops.stack_record import find_settings
+    from producers.rejected_command import run_show
+
+    raise typer.Exit(run_show(find_settings(state), letter_id, as_json=json))
+
+
+def replay_rejected(
+    code: CodeOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Send also what still fails.")] = False,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Send the original bytes again to their topic where they pass the contract by now."""
+    from ops.stack_record import find_settings
+    from producers.rejected_command import run_replay
+
+    raise typer.Exit(run_replay(find_settings(state), code=code, dry_run=dry_run, force=force, as_json=json))

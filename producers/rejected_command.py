@@ -1,0 +1,166 @@
+"""`storepulse rejected ls|show|replay`: options in, exit code out."""
+
+from itertools import islice
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from contracts.settings import Settings
+from contracts.topics import Topics
+from producers.commands import EXIT_ERROR
+from producers.rejected import (
+    CodeCount,
+    Kept,
+    ReplayedLetters,
+    count_codes,
+    read_letters,
+    replay_letters,
+    show_bytes,
+    when,
+)
+from producers.sender import KafkaSender, SendFailed
+
+
+def run_ls(settings: Settings, *, code: str | None, limit: int, as_json: bool) -> int:
+    """Counts by code; with a code, its newest letters. Returns the exit code."""
+    try:
+        letters = [kept for kept in read_letters(settings) if code in (None, kept.letter.code)]
+    except SendFailed as exc:
+        return _failed(exc)
+    newest = sorted(letters, key=lambda kept: kept.letter.rejected_ms, reverse=True)[:limit]
+    counts = count_codes(letters)
+    if as_json:
+        listed = (
+            [_as_dict(kept) for kept in newest]
+            if code
+            else [_count_as_dict(count) for count in counts[:limit]]
+        )
+        typer.echo(orjson.dumps(listed))
+    elif code:
+        Console().print(_letters_table(newest))
+    else:
+        Console().print(_counts_table(counts[:limit]))
+    return 0
+
+
+def run_show(settings: Settings, letter_id: str, *, as_json: bool) -> int:
+    """One letter with its bytes made harmless for a terminal. Returns the exit code, 1 if there is none."""
+    try:
+        found = list(islice((k for k in read_letters(settings) if k.letter.letter_id == letter_id), 1))
+    except SendFailed as exc:
+        return _failed(exc)
+    if not found:
+        typer.echo(
+            f"there is no dead letter {show_bytes(letter_id.encode())}; storepulse rejected ls --code CODE",
+            err=True,
+        )
+        return EXIT_ERROR
+    if as_json:
+        typer.echo(orjson.dumps(_as_dict(found[0])))
+        return 0
+    for name, value in _as_dict(found[0]).items():
+        typer.echo(f"{name:>11}  {value}")
+    return 0
+
+
+def run_replay(settings: Settings, *, code: str | None, dry_run: bool, force: bool, as_json: bool) -> int:
+    """Send letters again that pass the contract by now. Returns the exit code."""
+    topics = Topics(settings.topic_prefix)
+    sender = None
+    try:
+        sender = KafkaSender(settings)
+        # All letters are read before the first is sent: what fails again must not be met twice.
+        letters = [kept for kept in read_letters(settings) if code in (None, kept.letter.code)]
+        outcome = replay_letters(
+            letters, sender, topics, default_currency=settings.currency, dry_run=dry_run, force=force
+        )
+    except SendFailed as exc:
+        return _failed(exc)
+    finally:
+        if sender is not None:
+            sender.close()
+    if as_json:
+        typer.echo(orjson.dumps({"dry_run": dry_run, **_outcome_as_dict(outcome)}))
+    else:
+        _print_outcome(outcome, dry_run)
+    return 0
+
+
+def _print_outcome(outcome: ReplayedLetters, dry_run: bool) -> None:
+    sent = "would be sent" if dry_run else "sent again"
+    typer.echo(f"{outcome.passed:,} pass the contract and {'were ' if not dry_run else ''}{sent}")
+    if outcome.forced:
+        typer.echo(f"{outcome.forced:,} do not pass and were forced" + (" (dry run)" if dry_run else ""))
+    for code, count in sorted(outcome.failing.items()):
+        typer.echo(f"{count:,} still fail: {show_bytes(code.encode())}")
+    if outcome.not_resendable:
+        typer.echo(f"{outcome.not_resendable:,} are rows of files or were cut: replay the file instead")
+
+
+def _outcome_as_dict(outcome: ReplayedLetters) -> dict[str, object]:
+    return {
+        "passed": outcome.passed,
+        "forced": outcome.forced,
+        "failing": outcome.failing,
+        "not_resendable": outcome.not_resendable,
+    }
+
+
+def _counts_table(counts: list[CodeCount]) -> Table:
+    table = Table("code", "letters", "latest", "where", "detail", title="Dead letters", title_justify="left")
+    for count in counts:
+        latest = count.latest
+        if latest is not None:
+            cells = (
+                count.code,
+                f"{count.count:,}",
+                when(latest.rejected_ms),
+                latest.letter_id,
+                latest.detail,
+            )
+            table.add_row(*(Text(show_bytes(cell.encode("utf-8", "replace"))) for cell in cells))
+    return table
+
+
+def _letters_table(letters: list[Kept]) -> Table:
+    table = Table("id", "rejected", "detail", "value", title_justify="left")
+    for kept in letters:
+        fields = _as_dict(kept)
+        cells = (str(fields[name]) for name in ("letter_id", "rejected", "detail", "value"))
+        table.add_row(*(Text(cell[:200]) for cell in cells))
+    return table
+
+
+def _as_dict(kept: Kept) -> dict[str, object]:
+    letter = kept.letter
+    texts = {
+        "letter_id": letter.letter_id,
+        "code": letter.code,
+        "detail": letter.detail,
+        "topic": letter.topic,
+    }
+    return {name: show_bytes(text.encode("utf-8", "replace")) for name, text in texts.items()} | {
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "rejected": when(letter.rejected_ms),
+        "key": show_bytes(letter.key),
+        "value": show_bytes(letter.value),
+    }
+
+
+def _count_as_dict(count: CodeCount) -> dict[str, object]:
+    latest = count.latest
+    return {
+        "code": count.code,
+        "count": count.count,
+        "latest": None if latest is None else when(latest.rejected_ms),
+        "latest_id": None if latest is None else latest.letter_id,
+    }
+
+
+def _failed(error: SendFailed) -> int:
+    typer.echo(str(error), err=True)
+    return EXIT_ERROR
