@@ -110,7 +110,9 @@ def _outcome_as_dict(outcome: ReplayedLetters) -> dict[str, object]:
 
 
 def _counts_table(counts: list[CodeCount]) -> Table:
-    table = Table("code", "letters", "latest", "where", "detail", title="Dead letters", title_justify="left")
+    table = Table(title="Dead letters", title_justify="left")
+    for column in ("code", "letters", "latest", "where", "detail"):
+        table.add_column(column, overflow="fold", no_wrap=column == "code")
     for count in counts:
         latest = count.latest
         if latest is not None:
