@@ -151,6 +151,21 @@ def connect(settings: Settings) -> redis.Redis:
     """A Redis client with a time limit on every call, so that nothing can hang in a rebalance."""
     password = settings.redis_password.get_secret_value() if settings.redis_password else None
     client: redis.Redis = redis.Redis.from_url(
-        settings.redis_url, password=password, socket_timeout=5.0, socket_connect_timeout=2.0
+        settings.redis_url,
+        password=password,
+        socket_timeout=5.0,
+        socket_connect_timeout=2.0,
+        connection_class=_Connection,
     )
     return client
+
+
+class _Connection(redis.Connection):
+    """A connection whose every failure is a `ConnectionError`, so that callers try again."""
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        """Send; uvloop has a `RuntimeError` for a transport that a dying server closed just now."""
+        try:
+            await super().send_packed_command(*args, **kwargs)
+        except RuntimeError as exc:
+            raise redis.ConnectionError(f"the connection was closed: {exc}") from exc
