@@ -54,12 +54,12 @@ class Totals:
     """(landmark in ms, product) to its sum of weights."""
 
 
-def differences(expected: Totals, found: Totals, *, skip_fields: tuple[str, ...] = (), limit: int = 20) -> list[str]:
+def differences(expected: Totals, found: Totals, *, limit: int = 20) -> list[str]:
     """Every difference in words, at most `limit` per kind; empty if all is equal.
 
-    `skip_fields` names shop fields not to compare. Counters absent from `expected` are not compared.
+    Counters absent from `expected` are not compared.
     """
-    buckets = _differing(_without(expected.buckets, skip_fields), _without(found.buckets, skip_fields), 0)
+    buckets = _differing(expected.buckets, found.buckets, 0)
     visitors = _differing(expected.visitors, found.visitors, None)
     found_counters = {name: found.counters[name] for name in expected.counters}
     counters = _differing(expected.counters, found_counters, 0)
@@ -96,10 +96,6 @@ def _event_counts(totals: Totals) -> dict[Any, int]:
 def _lost_doubled(expected: Mapping[Any, int], found: Mapping[Any, int]) -> tuple[int, int]:
     changes = [found.get(name, 0) - expected.get(name, 0) for name in expected.keys() | found.keys()]
     return -sum(change for change in changes if change < 0), sum(change for change in changes if change > 0)
-
-
-def _without(buckets: Mapping[Bucket, int], fields: tuple[str, ...]) -> Mapping[Bucket, int]:
-    return {bucket: n for bucket, n in buckets.items() if bucket[0] != "shop" or bucket[3] not in fields}
 
 
 def _differing(

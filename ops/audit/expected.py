@@ -1,4 +1,4 @@
-"""The count of what was sent, from the events alone and by rules of its own: none of the stream's code is used."""
+"""The count of what was sent, from the events alone: it shares no code with the stream."""
 
 import hashlib
 from collections.abc import Iterator
@@ -34,8 +34,11 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the count depends on, in ms. `live`: the clock goes on after the last event and ends every session;
-    otherwise only those end that the partition's newest event, less the disorder, has left behind."""
+    """What the count depends on, in ms.
+
+    If `live`, the clock goes on after the last event and ends every session; otherwise only those end that
+    the partition's newest event, less the disorder, has left behind.
+    """
 
     partitions: int
     idle_ms: int
@@ -45,7 +48,7 @@ class Rules:
 
 
 def expected_of(events: pl.DataFrame, rules: Rules) -> Totals:
-    """The totals of these events (`COLUMNS`), each id counted once per visitor, and `applied` and `duplicates`."""
+    """The totals of these events (`COLUMNS`), each id of a visitor counted once, and the counters."""
     distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
     totals = Totals()
     totals.counters["applied"] = len(distinct)
@@ -77,7 +80,9 @@ def _count_products(totals: Totals, events: pl.DataFrame) -> None:
     every = pl.concat(parts)
     for grain, width in _WIDTHS_MS.items():
         start = (pl.col("at_ms") // width * width).alias("start")
-        for at, product, field, n in every.group_by(start, "product_id", "field").agg(pl.sum("n")).iter_rows():
+        for at, product, field, n in (
+            every.group_by(start, "product_id", "field").agg(pl.sum("n")).iter_rows()
+        ):
             totals.buckets["product", grain, at, f"{field}:{product}"] = n
         for at, field, n in every.group_by(start, "field").agg(pl.sum("n")).iter_rows():
             totals.buckets["shop", grain, at, field] = n
@@ -94,7 +99,7 @@ def _count_trend(totals: Totals, events: pl.DataFrame, half_life_ms: int) -> Non
 
 
 def _count_orders(totals: Totals, events: pl.DataFrame) -> None:
-    """Orders in the minute of their first line; lines without an id are one order per visitor and millisecond."""
+    """Orders, in the minute of the first line; lines without an id are one per visitor and millisecond."""
     bought = events.filter(pl.col("event_type") == "purchase")
     at_ms = pl.when(pl.col("order_id").is_null()).then(pl.col("at_ms"))
     orders = bought.group_by("user_id", "order_id", at_ms.alias("moment")).agg(pl.min("at_ms"))

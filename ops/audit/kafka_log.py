@@ -1,4 +1,4 @@
-"""What really lies in the topics: how many records, which of them are marked as broken, which letters came out."""
+"""What really lies in the topics: records, those marked as broken, and the dead letters."""
 
 import time
 import uuid

@@ -28,16 +28,16 @@ def read_state(redis: Redis, keys: Keys) -> Totals:
 def has_settled(
     redis: Redis, keys: Keys, ends: Mapping[tuple[str, int], int], *, disorder_ms: int, live: bool
 ) -> bool:
-    """Whether every record up to `ends` (next offsets) is applied and every deadline that will come has fired.
+    """Whether all records up to `ends` (next offsets) are applied and every deadline to come has fired.
 
     In live traffic (`live`) the clock ends every session; in a replay the newest event does.
     """
     for p in range(keys.partitions):
-        meta: dict[Any, Any] = redis.hgetall(keys.meta(p))  # type: ignore[assignment]
+        meta: dict[Any, Any] = redis.hgetall(keys.meta(p))
         for (topic, partition), end in ends.items():
             if partition == p and end and int(meta.get(f"off:{topic}".encode(), -1)) != end:
                 return False
-        earliest: list[Any] = redis.zrange(keys.due(p), 0, 0, withscores=True)  # type: ignore[assignment]
+        earliest: list[Any] = redis.zrange(keys.due(p), 0, 0, withscores=True)
         watermark_ms = int(meta.get(b"max_event_ms", 0)) - disorder_ms
         if earliest and (live or earliest[0][1] < watermark_ms):
             return False
@@ -63,8 +63,8 @@ def _read_page(redis: Redis, totals: Totals, prefix: str, names: Sequence[str]) 
             totals.visitors[rest] = _view(answer)
         elif kind == "t":
             for product, score in answer:
-                name = (int(rest), product.decode())
-                totals.trend[name] = totals.trend.get(name, 0.0) + score
+                place = (int(rest), product.decode())
+                totals.trend[place] = totals.trend.get(place, 0.0) + score
         elif kind == "meta":
             totals.counters.update({c: int(answer.get(c.encode(), 0)) for c in COUNTERS})
         else:

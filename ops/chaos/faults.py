@@ -1,9 +1,9 @@
-"""The faults: each harms a site under load and puts it right again; what it answers tells when the site is well."""
+"""The faults: each harms a site under load and puts it right again."""
 
 import random
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -14,10 +14,14 @@ from ops.child import Child
 
 
 class Harm(NamedTuple):
-    """When it began (monotonic s), and the wall-clock ms since which every partition must have committed anew."""
+    """When it began (monotonic s), and the wall-clock ms after which every partition must commit again.
+
+    `well_s` is when they had, where the fault itself had to wait for it.
+    """
 
     began_s: float
     well_after_ms: int
+    well_s: float | None = None
 
 
 Fault = Callable[[Site, random.Random], Harm]
@@ -70,7 +74,7 @@ def pause_worker(site: Site, draw: random.Random) -> Harm:
     victim.suspend()
     try:
         site.await_commits(harm.well_after_ms)
-        taken_over = Harm(harm.began_s, harm.well_after_ms)
+        taken_over = harm._replace(well_s=time.monotonic())
         time.sleep(draw.uniform(0.0, 1.0))
     finally:
         victim.resume()
@@ -107,7 +111,8 @@ def lose_offsets(site: Site, _: random.Random) -> Harm:
     site.counters_exact = False  # what is read again is counted again, as duplicates and rejected records
     for p in range(site.keys.partitions):
         meta = site.keys.meta(p)
-        offsets = [name for name in site.client.hkeys(meta) if name.startswith(b"off:")]  # type: ignore[union-attr]
+        names: list[Any] = site.client.hkeys(meta)
+        offsets = [name for name in names if name.startswith(b"off:")]
         if offsets:
             site.client.hdel(meta, *offsets)
     return harm

@@ -1,4 +1,4 @@
-"""Made-up events for a test of exactness: many short visits, some disorder, and records that must be refused."""
+"""Made-up events for a test of exactness: short visits, some disorder, and records to be refused."""
 
 import random
 
@@ -7,7 +7,7 @@ from contracts.events import MAX_EVENT_BYTES, Event, EventType
 PRODUCTS = 500
 ACTIVE_VISITORS = 2_000
 MAX_EVENTS_OF_VISITOR = 60
-"""Less than what a visitor's state keeps open: then it is exact for any order of arrival, after any outage."""
+"""Less than a visitor's state keeps open, so that it is exact for any order of arrival, after any outage."""
 
 _KINDS = (
     *[EventType.VIEW] * 68,
@@ -60,7 +60,7 @@ class Shoppers:
 
 
 def broken_record(number: int, key: bytes, good: bytes) -> tuple[bytes | None, bytes | None]:
-    """Key and value of the `number`-th record that is no event; `good` is an encoded event of the visitor `key`."""
+    """Key and value of the `number`-th record to be refused, made of a `good` one of the visitor `key`."""
     kinds: tuple[tuple[bytes | None, bytes | None], ...] = (
         (key, b"not json at all"),
         (key, None),

@@ -69,14 +69,15 @@ class Site:
 
     def outbox_sizes(self) -> dict[int, int]:
         """Partitions with something not published yet, and how much."""
-        sizes = {p: int(self.client.xlen(self.keys.outbox(p))) for p in range(self.keys.partitions)}  # type: ignore[arg-type]
+        sizes = {p: int(self.client.xlen(self.keys.outbox(p))) for p in range(self.keys.partitions)}
         return {p: size for p, size in sizes.items() if size}
 
     def owners(self) -> dict[int, tuple[int, ...]]:
         """Pid of each worker with a heartbeat to the partitions it says it owns."""
         found = {}
-        for worker_id in self.client.zrange(self.keys.workers(), 0, -1):  # type: ignore[union-attr]
-            fields: dict[Any, Any] = self.client.hgetall(self.keys.worker(worker_id.decode()))  # type: ignore[assignment]
+        worker_ids: list[Any] = self.client.zrange(self.keys.workers(), 0, -1)
+        for worker_id in worker_ids:
+            fields: dict[Any, Any] = self.client.hgetall(self.keys.worker(worker_id.decode()))
             if fields:
                 beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
                 found[beat.pid] = beat.partitions

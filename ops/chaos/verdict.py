@@ -19,7 +19,7 @@ from ops.chaos.traffic import Traffic
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Counts of a run. `sent` are records, `applied` distinct events; `differences` is empty if all is exact."""
+    """Counts of a run. `sent` are records, `applied` distinct events; exact if there are no `differences`."""
 
     sent: int
     in_log: int
@@ -38,7 +38,7 @@ class Verdict:
 
 
 def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
-    """End the traffic, wait until everything is applied, and compare; raises `NotRecovered` if it never is."""
+    """End the traffic, wait until all is applied, and compare; raises `NotRecovered` if it never is."""
     traffic.finish()
     settings = site.settings
     ends = log_ends(settings)
@@ -51,7 +51,11 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
     site.await_that(lambda: not site.outbox_sizes(), 60.0, "the outboxes to be published")
     letters = distinct_letters(settings)
     rules = Rules(
-        settings.partitions, settings.idle_ms, settings.disorder_ms, settings.trend_half_life_s * 1_000, live=True
+        settings.partitions,
+        settings.idle_ms,
+        settings.disorder_ms,
+        settings.trend_half_life_s * 1_000,
+        live=True,
     )
     expected, found = expected_of(traffic.ledger.frame(), rules), read_state(site.client, site.keys)
     expected.counters["rejected"] = traffic.broken
@@ -61,7 +65,7 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
     if log.records != traffic.sent:
         unlike.append(f"log: {traffic.sent} records sent, {log.records} in the topics")
     if letters != log.broken:
-        unlike.append(f"letters: {len(log.broken - letters)} missing, {len(letters - log.broken)} not expected")
+        unlike.append(f"letters: {len(log.broken - letters)} missing, {len(letters - log.broken)} unknown")
     lost, doubled = lost_and_doubled(expected, found)
     return Verdict(
         sent=traffic.sent,

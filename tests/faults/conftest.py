@@ -17,7 +17,7 @@ Send = Callable[..., Traffic]
 
 @pytest.fixture
 def open_shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OpenSite]:
-    """`open_shop(workers=1, broker=None, **settings)`: a site; without a broker it shares the session's Kafka."""
+    """`open_shop(workers=1, broker=None, **settings)`: a site, by default on the session's Kafka."""
     with ExitStack() as stack:
 
         def make(*, workers: int = 1, broker: KafkaBroker | None = None, **overrides: object) -> Site:

@@ -1,0 +1,146 @@
+"""A chaos campaign: faults drawn at random for as long as asked, under load, then the verdict."""
+
+import random
+import statistics
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from contracts.settings import Settings
+from ops.broker import KafkaBroker
+from ops.chaos.faults import FAULTS
+from ops.chaos.site import SETTINGS, NotRecovered, Site, open_site
+from ops.chaos.traffic import Load, Traffic
+from ops.chaos.verdict import Verdict, judge
+from ops.topics import ensure_topics
+
+RECOVERY_LIMIT_S = 30.0
+FAULT_LIMIT_S = 120.0
+"""A fault that has not healed by then ends the campaign."""
+_WORKERS = 2
+_PAUSE_S = (1.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do: for `minutes`, with faults and events drawn by `seed`."""
+
+    minutes: float
+    seed: int
+    events_per_s: float = 2_000.0
+    kinds: tuple[str, ...] = tuple(FAULTS)
+
+
+@dataclass(slots=True)
+class Campaign:
+    """What happened so far. `recoveries_s` has, per kind, the seconds from the harm until all was well again.
+
+    Well means: every partition has a commit that was begun after the harm, or, for a killed broker, after it
+    served again. The time until killed services are started again is part of it.
+    """
+
+    plan: Plan
+    began_s: float = field(default_factory=time.monotonic)
+    doing: str = "starting"
+    recoveries_s: dict[str, list[float]] = field(default_factory=dict)
+    sent: int = 0
+    applied: int = 0
+    verdict: Verdict | None = None
+    failure: str = ""
+
+    @property
+    def slowest_s(self) -> float:
+        """The longest recovery."""
+        return max((s for times in self.recoveries_s.values() for s in times), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every total is exact and every recovery was within `RECOVERY_LIMIT_S`."""
+        exact = self.verdict is not None and self.verdict.exact
+        return exact and not self.failure and self.slowest_s <= RECOVERY_LIMIT_S
+
+
+def run_campaign(plan: Plan, folder: Path, on_change: Callable[[Campaign], None]) -> Campaign:
+    """Run it on services of its own under `folder`; raises `StartError` where they cannot start."""
+    campaign = Campaign(plan)
+    on_change(campaign)
+    broker = KafkaBroker(folder / "kafka")
+    broker.start()
+    try:
+        settings = _settings(broker.bootstrap)
+        with open_site(settings, folder, workers=_WORKERS, broker=broker) as site:
+            _harm_and_judge(campaign, site, on_change)
+    finally:
+        broker.kill()
+    return campaign
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value below which `share` of the values lie; the largest one for few values."""
+    if len(values) < 2:
+        return values[0] if values else 0.0
+    return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
+
+
+def _settings(bootstrap: str) -> Settings:
+    name = f"chaos{uuid.uuid4().hex[:8]}"
+    fields: dict[str, Any] = {
+        "bootstrap": bootstrap,
+        "namespace": name,
+        "topic_prefix": f"{name}.",
+        "group": name,
+        **SETTINGS,
+    }
+    settings = Settings.model_validate(fields)
+    return settings.model_copy(update={"partitions": ensure_topics(settings)})
+
+
+def _harm_and_judge(campaign: Campaign, site: Site, on_change: Callable[[Campaign], None]) -> None:
+    plan = campaign.plan
+    draw = random.Random(plan.seed)
+    traffic = Traffic(site.settings, Load(plan.events_per_s), seed=plan.seed)
+    traffic.start()
+
+    def show(doing: str) -> None:
+        campaign.doing = doing
+        campaign.sent, campaign.applied = traffic.sent, _applied(site)
+        on_change(campaign)
+
+    try:
+        site.await_commits(0, FAULT_LIMIT_S)
+        campaign.began_s = time.monotonic()
+        kinds: list[str] = []
+        while time.monotonic() - campaign.began_s < plan.minutes * 60:
+            if not kinds:  # every kind comes equally often, in an order of its own each time
+                kinds = draw.sample(plan.kinds, len(plan.kinds))
+            kind = kinds.pop()
+            show(kind)
+            took_s = _recovery_s(site, kind, draw)
+            campaign.recoveries_s.setdefault(kind, []).append(took_s)
+            show("load")
+            time.sleep(draw.uniform(*_PAUSE_S))
+        show("counting")
+        campaign.verdict = judge(site, traffic)
+        show("done")
+    except (NotRecovered, RuntimeError) as exc:
+        campaign.failure = str(exc)
+    finally:
+        traffic.halt()
+
+
+def _recovery_s(site: Site, kind: str, draw: random.Random) -> float:
+    harm = FAULTS[kind](site, draw)
+    site.await_commits(harm.well_after_ms, FAULT_LIMIT_S)
+    return (harm.well_s or time.monotonic()) - harm.began_s
+
+
+def _applied(site: Site) -> int:
+    try:
+        return site.counter("applied")
+    except RedisError:
+        return 0
