@@ -2,17 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from contracts.dead_letters import DeadLetter, encode_dead_letter
-from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, encode
-from contracts.partitioning import partition_of
+from contracts.dead_letters import DeadLetter
+from contracts.events import Event
 from contracts.settings import Settings
 from contracts.topics import Topics
+from producers.records import Record as Record  # part of a sender's face
+from producers.records import event_record, letter_record
 
 MAX_IN_FLIGHT = 20_000
 """Records sent and not acknowledged; sending one more waits."""
@@ -24,15 +25,6 @@ RESENDS = 3
 
 class SendFailed(RuntimeError):
     """The broker did not take a record, or takes none; says which and why."""
-
-
-class Record(NamedTuple):
-    """What goes to Kafka. Partition None: any."""
-
-    topic: str
-    partition: int | None
-    key: bytes | None
-    value: bytes | None
 
 
 class Sender(Protocol):
@@ -61,23 +53,6 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Flush, then end."""
-
-
-def event_record(event: Event, topics: Topics, partitions: int) -> Record:
-    """The record of an event; raises `InvalidEvent` if no reader would take it because of its length."""
-    value = encode(event)
-    if len(value) > MAX_EVENT_BYTES:
-        raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")
-    partition = _partition_of(event.user_id, partitions)
-    return Record(topics.of(event.event_type), partition, event.user_id.encode(), value)
-
-
-def letter_record(letter: DeadLetter, topics: Topics) -> Record:
-    """The record of a dead letter, keyed by its id."""
-    return Record(topics.rejected, None, letter.letter_id.encode(), encode_dead_letter(letter))
-
-
-_partition_of = lru_cache(maxsize=100_000)(partition_of)
 
 
 class MemorySender:

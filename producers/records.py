@@ -1,0 +1,35 @@
+"""Kafka records of events and dead letters."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from contracts.dead_letters import DeadLetter, encode_dead_letter
+from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, encode
+from contracts.partitioning import partition_of
+from contracts.topics import Topics
+
+
+class Record(NamedTuple):
+    """What goes to Kafka. Partition None: any."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+
+
+def event_record(event: Event, topics: Topics, partitions: int) -> Record:
+    """The record of an event; raises `InvalidEvent` if no reader would take it because of its length."""
+    value = encode(event)
+    if len(value) > MAX_EVENT_BYTES:
+        raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")
+    partition = _partition_of(event.user_id, partitions)
+    return Record(topics.of(event.event_type), partition, event.user_id.encode(), value)
+
+
+def letter_record(letter: DeadLetter, topics: Topics) -> Record:
+    """The record of a dead letter, keyed by its id."""
+    return Record(topics.rejected, None, letter.letter_id.encode(), encode_dead_letter(letter))
+
+
+_partition_of = lru_cache(maxsize=100_000)(partition_of)
