@@ -9,7 +9,7 @@ from mode import CrashingSupervisor
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.applier import Applier
-from stream.lane import LaneApp, LaneConsumer, Run
+from stream.lane import Delivery, LaneApp, LaneConsumer
 
 
 def make_app(settings: Settings, state_folder: Path) -> LaneApp:
@@ -32,7 +32,7 @@ def make_app(settings: Settings, state_folder: Path) -> LaneApp:
         broker_request_timeout=max(40.0, settings.session_timeout_s + 10),
         broker_rebalance_timeout=30.0,
         broker_max_poll_interval=300.0,
-        stream_buffer_maxsize=16,  # carriers, not records
+        stream_buffer_maxsize=64,  # deliveries, not records; the lane itself holds back at fewer
         stream_wait_empty=True,
         # With no standby replicas Faust gives partition p of the three topics to different workers; with one
         # its own assignor keeps them together, and `replicas = 0` lets a new worker get partitions at all.
@@ -47,12 +47,11 @@ def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
     topics = Topics(settings.topic_prefix)
     channel = app.topic(*topics.events, key_serializer="raw", value_serializer="raw")
 
-    async def collect(stream: faust.Stream[Run]) -> None:
+    async def collect(stream: faust.Stream[Delivery]) -> None:
         """Hand every run of records to the applier; waits while the applier has too much."""
         async for event in stream.events():
-            tp, run = event.message.tp, event.value
             consumer: LaneConsumer = app.consumer
-            if not consumer.is_stale(tp, run):
-                await applier.offer(tp.topic, tp.partition, run.records, run.asked, run.high)
+            for run in consumer.collect(event.value):
+                await applier.offer(run.tp.topic, run.tp.partition, run.records, run.asked, run.high)
 
     return app.agent(channel, name="collect", concurrency=1, supervisor_strategy=CrashingSupervisor)(collect)

@@ -24,6 +24,8 @@ MAX_BUFFERED = 40_000
 SHARES = 2
 ROUND_EVENTS = 4_000
 """Events in one round, all partitions of a share together: about a tenth of a second of the event loop."""
+ROUND_GAP_S = 0.01
+"""Rounds begin this far apart at least: two events in a commit cost little more than one."""
 MIN_BATCH = 250
 DUE_LIMIT = 500
 TICK_S = 0.5
@@ -41,6 +43,8 @@ class Share:
         self.wake = asyncio.Event()
         self.round = asyncio.Lock()
         """Held from taking entries to the verdict: the next batch starts from what this one stored."""
+        self.begun_s = 0.0
+        """When the last round began (monotonic clock)."""
         self._remainder = remainder
 
     def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
@@ -118,6 +122,8 @@ class Applier:
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(share.wake.wait(), TICK_S)
+            await asyncio.sleep(share.begun_s + ROUND_GAP_S - time.monotonic())
+            share.begun_s = time.monotonic()
             share.wake.clear()
             async with share.round:
                 if await self._apply_round(share):

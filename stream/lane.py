@@ -1,17 +1,17 @@
-"""The batch lane: Faust's consumer group, rebalance and flow control at the cost of one message per batch.
+"""The batch lane: Faust's consumer group, rebalance and flow control at the cost of one message per fetch.
 
-Stock Faust wraps every message in about four asyncio tasks (150 us of CPU each). Here one run of consecutive
-records of one topic partition travels as the value of ONE Faust message. Offsets are not Faust's either: it
-can commit past messages whose agent raised, so the lane commits only what the applier says is in Redis, and
-reads from where Redis says. `tests/stream/test_lane_surface.py` holds the private methods used here against
-the pinned versions of Faust and aiokafka.
+Stock Faust wraps every message in about four asyncio tasks. Here all that one fetch brings, a run of
+consecutive records for each of some topic partitions, travels as the value of ONE Faust message. Offsets are
+not Faust's either: it can commit past messages whose agent raised, so the lane commits only what the applier
+says is in Redis, and reads from where Redis says. `tests/stream/test_lane_surface.py` holds the private
+methods used here against the pinned versions of Faust and aiokafka.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import faust
@@ -28,21 +28,28 @@ MAX_CARRIED = 2_000
 """Records in one Faust message at most: what the event loop decodes without a break (about 10 ms)."""
 FETCH_WAIT_MS = 50
 """Longest wait of a fetch without records. Faust says 1,500; the embedded broker always takes all of it."""
+MAX_DELIVERIES = 8
+"""Messages waiting for the agent before the lane fetches no more."""
 IDLE_WAIT_S = 0.25
 FULL_WAIT_S = 0.005
 """Stock Faust sleeps a whole second when every partition is over its buffer limit."""
 
 
 class Run(NamedTuple):
-    """Consecutive records of one topic partition, the value of one Faust message.
+    """Consecutive records of one topic partition.
 
     `asked` is the offset they were asked for: what lies between it and the first record is not in the log.
     """
 
+    tp: TP
     records: Sequence[Any]
     asked: int
     high: int
     seek_number: int
+
+
+Delivery = list[Run]
+"""The value of one Faust message: runs of any topic partitions, from one fetch."""
 
 
 class Offsets(Protocol):
@@ -102,6 +109,8 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.applied: dict[TP, int] = {}
         self._seek_numbers: defaultdict[TP, int] = defaultdict(int)
+        self._delivered = 0
+        """Messages the agent has not got yet. Faust holds back single partitions, a delivery has many."""
         self._asked: dict[TP, int] = {}
         self._holes: dict[TP, tuple[int, int]] = {}
         self._seeking = asyncio.Lock()
@@ -116,6 +125,8 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
     async def _wait_next_records(self, timeout: float) -> Any:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
+        while self._delivered >= MAX_DELIVERIES and self.flow_active and not self.should_stop:
+            await asyncio.sleep(FULL_WAIT_S)
         active = self._get_active_partitions()
         if active:
             return await self._getmany(active_partitions=active, timeout=timeout), active
@@ -124,7 +135,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         return {}, active
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Fetch once and deliver one message per run of records."""
+        """Fetch once and deliver what came in as few messages as there may be."""
         seek_numbers = dict(self._seek_numbers)
         records, _ = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
@@ -133,15 +144,13 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         if not self.flow_active:
             await self.perform_seek()
             return
-        for tp, run in self._cut(records, seek_numbers):
+        for delivery in _pack(self._cut(records, seek_numbers)):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return  # perform_seek goes back to what Redis has
-            self.app.monitor.track_tp_end_offset(tp, run.high)
-            yield tp, self._carry(tp, run, generation)
+            self._delivered += 1
+            yield delivery[0].tp, _carry(delivery, generation)
 
-    def _cut(
-        self, records: Mapping[Any, Sequence[Any]], seek_numbers: Mapping[TP, int]
-    ) -> list[tuple[TP, Run]]:
+    def _cut(self, records: Mapping[Any, Sequence[Any]], seek_numbers: Mapping[TP, int]) -> list[Run]:
         """The runs in what was fetched; `seek_numbers` are those from before the fetch.
 
         All of it is noted before any is delivered, so what is dropped on the way leaves a gap that shows.
@@ -155,7 +164,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
             asked, high = self._asked[tp], self.highwater(tp) or 0
             for start in range(0, len(fetched), MAX_CARRIED):
                 part = fetched[start : start + MAX_CARRIED] if len(fetched) > MAX_CARRIED else fetched
-                runs.append((tp, Run(part, asked, high, number)))
+                runs.append(Run(tp, part, asked, high, number))
                 asked = part[-1].offset + 1
             self._asked[tp] = asked
         return runs
@@ -179,16 +188,12 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
             self._thread.seek(tp, asked)
         return False
 
-    def _carry(self, tp: TP, run: Run, generation: int) -> ConsumerMessage:
-        last = run.records[-1]
-        return ConsumerMessage(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1_000.0, last.timestamp_type, None,
-            None, run, None, 0, 0, tp, generation_id=generation,
-        )  # fmt: skip
-
-    def is_stale(self, tp: TP, run: Run) -> bool:
-        """True if the consumer was moved elsewhere after the run had been fetched."""
-        return run.seek_number != self._seek_numbers[tp]
+    def collect(self, delivery: Delivery) -> Iterator[Run]:
+        """The runs of a delivery the agent has got, less those fetched before the consumer was moved."""
+        self._delivered = max(0, self._delivered - 1)
+        for run in delivery:
+            if run.seek_number == self._seek_numbers[run.tp]:
+                yield run
 
     # -- where to read ---------------------------------------------------------------------------------
 
@@ -196,6 +201,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         """Go to the offsets in Redis. Every earlier hook is undone by Faust's recovery, this one is last."""
         async with self._seeking:
             offsets: Offsets = self.app.offsets
+            self._delivered = 0
             for tp in self.assignment():
                 self._seek_numbers[tp] += 1
                 self._asked.pop(tp, None)
@@ -247,6 +253,29 @@ class _NoReadOffsets(defaultdict[TP, int | None]):
 
     def __missing__(self, tp: TP) -> None:
         return None
+
+
+def _pack(runs: Iterable[Run]) -> Iterator[Delivery]:
+    """Runs put together up to `MAX_CARRIED` records: in live traffic one holds two or three."""
+    delivery: Delivery = []
+    size = 0
+    for run in runs:
+        if delivery and size + len(run.records) > MAX_CARRIED:
+            yield delivery
+            delivery, size = [], 0
+        delivery.append(run)
+        size += len(run.records)
+    if delivery:
+        yield delivery
+
+
+def _carry(delivery: Delivery, generation: int) -> ConsumerMessage:
+    """The Faust message of a delivery; Faust sees the last record of its first run."""
+    tp, last = delivery[0].tp, delivery[0].records[-1]
+    return ConsumerMessage(
+        tp.topic, tp.partition, last.offset, last.timestamp / 1_000.0, last.timestamp_type, None,
+        None, delivery, None, 0, 0, tp, generation_id=generation,
+    )  # fmt: skip
 
 
 class LaneTransport(driver.Transport):  # type: ignore[misc]
