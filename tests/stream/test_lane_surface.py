@@ -11,7 +11,8 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 
-from stream.lane import LaneConsumer, LaneThread
+from stream.lane import LaneConsumer
+from stream.lane_thread import LaneThread
 
 OVERRIDDEN = {
     (Consumer, "getmany"): ["self", "timeout"],
