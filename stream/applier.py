@@ -163,10 +163,11 @@ class Applier:
         for (part, entries, offsets), visitors in zip(taken, states, strict=True):
             outcome = apply_batch(part.clock, entries, visitors, self._rules)
             commits.append(self._commit_of(part, offsets, outcome))
-        await self._commit([part for part, _, _ in taken], commits)
+        stored = await self._commit([part for part, _, _ in taken], commits)
         done_ms = now_ms()
-        for (_, entries, _), commit in zip(taken, commits, strict=True):
-            self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
+        for (_, entries, _), commit, is_stored in zip(taken, commits, stored, strict=True):
+            if is_stored:
+                self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
         self._assignment.space.set()
         return True
 
@@ -220,9 +221,10 @@ class Applier:
             part.number, part.epoch, offsets, outcome, self._watermark(part), now_ms(), lost=part.lost
         )
 
-    async def _commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> None:
+    async def _commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> list[bool]:
+        """Write the commits and draw the consequences; says which of them are in the store now."""
         if not commits:
-            return
+            return []
         verdicts = await insist(self._meter, lambda: self._store.commit(commits))
         behind: list[Partition] = []
         for part, commit, verdict in zip(parts, commits, verdicts, strict=True):
@@ -243,6 +245,7 @@ class Applier:
                 behind.append(part)
         if behind:
             await self._assignment.rewind(behind)
+        return [verdict in (Verdict.APPLIED, Verdict.REPEATED) for verdict in verdicts]
 
     def _note_applied(self, part: Partition, commit: Commit) -> None:
         if self._partitions.get(part.number) is part:
