@@ -92,10 +92,7 @@ def decode(raw: bytes | None, *, received_ms: int, default_currency: str) -> Eve
         raise InvalidEvent("event.not_json", f"must be UTF-8 JSON: {exc}") from exc
     if type(fields) is not dict:
         raise InvalidEvent("event.not_object", f"must be a JSON object, got {kind_of(fields)}")
-    version = fields.get("schema", 1 if "user_session" in fields else SCHEMA_VERSION)
-    if version != SCHEMA_VERSION or type(version) is not int:
-        fields = _upcast(fields, version)
-    return from_fields(fields, received_ms=received_ms, default_currency=default_currency)
+    return from_fields(upcast(fields), received_ms=received_ms, default_currency=default_currency)
 
 
 def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: str) -> Event:
@@ -235,12 +232,16 @@ def _upcast_v1(fields: dict[str, Any]) -> dict[str, Any]:
 _UPCASTS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upcast_v1}
 
 
-def _upcast(fields: dict[str, Any], version: object) -> dict[str, Any]:
-    upcast = _UPCASTS.get(version) if type(version) is int else None
-    if upcast is None:
+def upcast(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields as the current schema version names them; raises `InvalidEvent` for an unknown version."""
+    version = fields.get("schema", 1 if "user_session" in fields else SCHEMA_VERSION)
+    if version == SCHEMA_VERSION and type(version) is int:
+        return fields
+    lift = _UPCASTS.get(version) if type(version) is int else None
+    if lift is None:
         known = ", ".join(str(v) for v in (*_UPCASTS, SCHEMA_VERSION))
         raise InvalidEvent("schema.unsupported", f"schema must be one of {known}, got {kind_of(version)}")
-    return upcast({name: value for name, value in fields.items() if name != "schema"})
+    return lift({name: value for name, value in fields.items() if name != "schema"})
 
 
 def _bad_type(value: object) -> InvalidEvent:
