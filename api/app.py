@@ -1,4 +1,4 @@
-"""The ASGI application of the read API."""
+"""The ASGI application of the API."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,12 +8,13 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from api.collector import Collector
 from api.errors import install_errors
 from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
 from api.reader import Reader, open_redis
-from api.routes import health, live, page, products, users
+from api.routes import events, health, live, page, products, users
 from api.snapshot import Snapshot
 from api.trending import read_trending
 from contracts.settings import Settings
@@ -23,7 +24,7 @@ _SNAPSHOT_AGE_S = 0.5
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for these settings; Redis is opened when it starts and closed when it ends.
+    """The application for these settings; Redis and Kafka are opened when it starts, closed when it ends.
 
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
@@ -39,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = ApiMetrics()
     app.state.metrics = metrics
     install_errors(app)
-    for routes in (live, users, products, health, page):
+    for routes in (events, live, users, products, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Boundary, metrics=metrics)
@@ -50,10 +51,14 @@ def create_app(settings: Settings) -> FastAPI:
 async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     redis = open_redis(settings)
     reader = Reader(redis, settings)
+    collector = Collector(settings, app.state.metrics)
     app.state.reader = reader
+    app.state.collector = collector
     app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
     app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
+    collector.start()
     try:
         yield
     finally:
+        await collector.close()
         await redis.aclose()

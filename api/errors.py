@@ -30,11 +30,21 @@ _RULES = {
 class Problem(Exception):
     """An answer that is an error; `code` is stable, `detail` is for people."""
 
-    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        code: str,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        errors: Sequence[dict[str, Any]] = (),
+    ) -> None:
         super().__init__(f"{code}: {detail}")
         self.status = status
         self.code = code
         self.detail = detail
+        self.headers = headers
+        self.errors = errors
 
 
 class InvalidQuery(ValueError):
@@ -53,7 +63,7 @@ def problem_response(
     detail: str,
     *,
     headers: dict[str, str] | None = None,
-    errors: Sequence[dict[str, str]] = (),
+    errors: Sequence[dict[str, Any]] = (),
 ) -> JSONResponse:
     """The problem document; `errors` names each broken rule of the request."""
     document: dict[str, Any] = {
@@ -85,7 +95,7 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def _on_problem(_: Request, exc: Problem) -> JSONResponse:
-        return problem_response(exc.status, exc.code, exc.detail)
+        return problem_response(exc.status, exc.code, exc.detail, headers=exc.headers, errors=exc.errors)
 
     @app.exception_handler(InvalidQuery)
     async def _on_invalid_query(_: Request, exc: InvalidQuery) -> JSONResponse:

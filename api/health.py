@@ -1,10 +1,12 @@
 """Whether the API can answer with live figures: each part it needs, and the worst of them."""
 
+import asyncio
 import time
 
 from redis.exceptions import RedisError
 
 from api import schemas
+from api.collector import Collector
 from api.reader import Reader, wall_clock_ms
 from contracts.heartbeat import Heartbeat
 
@@ -13,22 +15,26 @@ SLOW_PING_MS = 250.0
 _ORDER: tuple[schemas.PartStatus, ...] = ("ok", "degraded", "down")
 
 
-async def check_readiness(reader: Reader) -> schemas.Readiness:
-    """The parts `redis` and `stream`; never raises because one of them is away."""
+async def check_readiness(reader: Reader, collector: Collector) -> schemas.Readiness:
+    """The parts `redis`, `stream` and `kafka`; never raises because one of them is away."""
+    parts, kafka = await asyncio.gather(_check_reads(reader), collector.check())
+    parts["kafka"] = kafka
+    worst = max((part.status for part in parts.values()), key=_ORDER.index)
+    return schemas.Readiness(status=worst, parts=parts)
+
+
+async def _check_reads(reader: Reader) -> dict[str, schemas.Part]:
     started = time.perf_counter()
     try:
         await reader.redis.ping()
         ping_ms = (time.perf_counter() - started) * 1_000
         workers = await reader.heartbeats(now_ms=wall_clock_ms())
     except RedisError:
-        parts = {
+        return {
             "redis": schemas.Part(status="down", detail="does not answer"),
             "stream": schemas.Part(status="down", detail="unknown while Redis does not answer"),
         }
-    else:
-        parts = {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
-    worst = max((part.status for part in parts.values()), key=_ORDER.index)
-    return schemas.Readiness(status=worst, parts=parts)
+    return {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
 
 
 def judge_stream(workers: list[Heartbeat], partitions: int) -> schemas.Part:

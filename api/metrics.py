@@ -1,9 +1,15 @@
 """What the API counts about itself, for Prometheus."""
 
+from typing import Literal
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_ACK_SECONDS = (*_SECONDS, 5.0)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+EventResult = Literal["accepted", "rejected", "unacknowledged"]
 
 
 class ApiMetrics:
@@ -25,12 +31,32 @@ class ApiMetrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self._events = Counter(
+            "storepulse_api_events",
+            "Events received, by result and, unless accepted, the code of the reason",
+            ("result", "code"),
+            registry=self._registry,
+        )
+        self._acks = Histogram(
+            "storepulse_api_ack_seconds",
+            "Time until Kafka had acknowledged all events of a request",
+            buckets=_ACK_SECONDS,
+            registry=self._registry,
+        )
 
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
         """Counts one answered request."""
         known = method if method in _METHODS else "other"
         self._requests.labels(route, known, str(status)).inc()
         self._duration.labels(route).observe(duration_s)
+
+    def count_events(self, result: EventResult, code: str = "", n_events: int = 1) -> None:
+        """Counts events; `code` is one of the contract's or ours, never a sender's text."""
+        self._events.labels(result, code).inc(n_events)
+
+    def observe_ack(self, duration_s: float) -> None:
+        """Counts one request whose events were all acknowledged."""
+        self._acks.observe(duration_s)
 
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -7,6 +7,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api import schemas
+from api.collector import Collector
 from api.errors import Problem
 from api.reader import Reader
 from api.snapshot import Snapshot
@@ -22,6 +23,11 @@ class NoQuery(BaseModel):
 def _reader(request: Request) -> Reader:
     reader: Reader = request.app.state.reader
     return reader
+
+
+def _collector(request: Request) -> Collector:
+    collector: Collector = request.app.state.collector
+    return collector
 
 
 def _live(request: Request) -> Snapshot[schemas.Live]:
@@ -40,6 +46,7 @@ def forbid_store(response: Response) -> None:
 
 
 ReaderDep = Annotated[Reader, Depends(_reader)]
+CollectorDep = Annotated[Collector, Depends(_collector)]
 LiveDep = Annotated[Snapshot[schemas.Live], Depends(_live)]
 TrendingDep = Annotated[Snapshot[schemas.Trending], Depends(_trending)]
 

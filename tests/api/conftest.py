@@ -12,7 +12,7 @@ from services import unique_settings
 from shop_state import ShopState
 
 NO_KAFKA = "127.0.0.1:1"
-"""The API never talks to Kafka."""
+"""No Kafka: reads do not need it."""
 
 
 @pytest.fixture

@@ -78,15 +78,13 @@ async def test_readiness_names_its_parts(client: httpx.AsyncClient, state: ShopS
     answer = await client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
+    assert answer.json()["parts"]["kafka"]["status"] == "degraded"
     assert answer.json()["parts"]["stream"] == {"status": "degraded", "detail": "1 worker, 3 of 4 partitions"}
 
     state.beat("w2", partitions=(3,))
     state.flush()
     answer = await client.get("/readyz")
-    assert (answer.json()["status"], answer.json()["parts"]["stream"]["detail"]) == (
-        "ok",
-        "2 workers, 4 of 4 partitions",
-    )
+    assert answer.json()["parts"]["stream"] == {"status": "ok", "detail": "2 workers, 4 of 4 partitions"}
 
 
 async def test_a_dead_redis_is_a_503_problem_and_its_return_is_noticed(private_redis: RedisServer) -> None:
@@ -110,6 +108,7 @@ async def test_a_dead_redis_is_a_503_problem_and_its_return_is_noticed(private_r
         assert {name: part["status"] for name, part in ready.json()["parts"].items()} == {
             "redis": "down",
             "stream": "down",
+            "kafka": "degraded",
         }
         assert (await client.get("/livez")).json() == {"status": "ok"}
         private_redis.restart()
