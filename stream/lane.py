@@ -8,14 +8,12 @@ methods used here against the pinned versions of Faust and aiokafka.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import faust
-from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
@@ -67,6 +65,8 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         """Messages the agent has not got yet. Faust holds back single partitions, a delivery has many."""
         self._asked: dict[TP, int] = {}
         self._holes: dict[TP, tuple[int, int]] = {}
+        self._strayed: set[TP] = set()
+        """Partitions whose last fetch was not from where it should have been."""
         self._seeking = asyncio.Lock()
         super().__init__(*args, **kwargs)
         self._read_offset = _NoReadOffsets()
@@ -98,7 +98,9 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         if not self.flow_active:
             await self.perform_seek()
             return
-        for delivery in _pack(self._cut(records, seek_numbers)):
+        runs = self._cut(records, seek_numbers)
+        await self._bring_back()
+        for delivery in _pack(runs):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return  # perform_seek goes back to what Redis has
             self._delivered += 1
@@ -138,9 +140,15 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
             return True
         if not moved:
             self._holes[tp] = (asked, first)
-        with contextlib.suppress(IllegalStateError):  # no longer ours
-            self._thread.seek(tp, asked)
+        self._strayed.add(tp)
         return False
+
+    async def _bring_back(self) -> None:
+        """Seek again where a fetch was from another place than the one asked for."""
+        while self._strayed:
+            tp = self._strayed.pop()
+            if tp in self._asked:
+                await self._thread.call_thread(self._thread.go_to, tp, self._asked[tp])
 
     def collect(self, delivery: Delivery) -> Iterator[Run]:
         """The runs of a delivery the agent has got, less those fetched before the consumer was moved."""
@@ -169,7 +177,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         faust_tp = TP(*tp)
         self._seek_numbers[faust_tp] += 1
         self._asked[faust_tp] = offset
-        await self.seek(faust_tp, offset)
+        await self._thread.call_thread(self._thread.go_to, faust_tp, offset)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget revoked partitions once Faust has waited for its streams."""

@@ -1,5 +1,6 @@
 """The lane's consumer thread: aiokafka's side of Faust's consumer, less what keeps a worker silently idle."""
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,14 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
         consumer._coordinator.check_errors()
         with consumer._subscription.fetch_context():
             pass
+
+    async def go_to(self, tp: TP, offset: int) -> None:
+        """Read on at `offset`; nothing happens if the partition was lost meanwhile.
+
+        Runs in this thread: a seek from another one takes buffers away that a fetch is just looking at.
+        """
+        with contextlib.suppress(IllegalStateError):
+            self._ensure_consumer().seek(AioTopicPartition(tp.topic, tp.partition), offset)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector races between threads; `stream.watchdog` looks at our own progress."""
