@@ -19,18 +19,28 @@ from contracts.topics import Topics
 _log = logging.getLogger(__name__)
 
 ACK_TIMEOUT_S = 5.0
-_REQUEST_TIMEOUT_MS = 4_000  # so that the client reports its own failure before our deadline
+_REQUEST_TIMEOUT_MS = 4_000  # so that the client says what is wrong before our deadline
 _BATCH_BYTES = 256 * 1024  # the largest request of one visitor in a few round trips, not 64
 _CHECK_TIMEOUT_S = 1.0
-_STOP_TIMEOUT_S = 10.0
 _AWAY = (KafkaError, OSError)  # TimeoutError is an OSError
+
+
+class _Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
+    async def abandon(self) -> None:
+        """Ends like `stop`, without sending what it still holds; acknowledgements of that never come.
+
+        `stop` would wait as long as Kafka is away, for an idempotent producer never gives up.
+        """
+        self._closed = True
+        await self._sender.close()
+        await self.client.close()
 
 
 class Collector:
     """Sends events through one idempotent producer, which is made when first needed.
 
-    A producer whose send failed or was late is replaced: its sequence numbers may have a gap, after which
-    the broker refuses everything it sends.
+    A producer that failed or was late is replaced: it would retry without end, and send what it still holds
+    long after the senders were told otherwise.
     """
 
     def __init__(self, settings: Settings, metrics: ApiMetrics) -> None:
@@ -38,7 +48,7 @@ class Collector:
         self._metrics = metrics
         self._topics = Topics(settings.topic_prefix)
         self._lock = asyncio.Lock()
-        self._producer: AIOKafkaProducer | None = None
+        self._producer: _Producer | None = None
         self._warming: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
 
@@ -47,7 +57,7 @@ class Collector:
         self._warming = asyncio.create_task(self._warm_up())
 
     async def close(self) -> None:
-        """Waits for what is under way and leaves Kafka."""
+        """Leaves Kafka; what is not acknowledged by now was promised to nobody."""
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait([self._warming])
@@ -98,10 +108,10 @@ class Collector:
         except _AWAY as exc:
             _log.warning("Kafka is not there yet; the next request tries again: %r", exc)
 
-    async def _connect(self) -> AIOKafkaProducer:
+    async def _connect(self) -> _Producer:
         async with self._lock:
             if self._producer is None:
-                producer = AIOKafkaProducer(
+                producer = _Producer(
                     bootstrap_servers=self._settings.bootstrap,
                     acks="all",
                     enable_idempotence=True,
@@ -113,10 +123,10 @@ class Collector:
                     self._producer = producer
                 finally:
                     if self._producer is None:
-                        await producer.stop()
+                        await producer.abandon()
             return self._producer
 
-    async def _send(self, producer: AIOKafkaProducer, records: Sequence[Record]) -> None:
+    async def _send(self, producer: _Producer, records: Sequence[Record]) -> None:
         acks: list[asyncio.Future[object]] = []
         try:
             for event, value in ((record.event, record.value) for record in records):
@@ -129,17 +139,9 @@ class Collector:
             self._retire(producer)
             raise
 
-    def _retire(self, producer: AIOKafkaProducer) -> None:
+    def _retire(self, producer: _Producer) -> None:
         if self._producer is producer:
             self._producer = None
-            task = asyncio.create_task(_stop(producer))
+            task = asyncio.create_task(producer.abandon())
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    try:
-        async with asyncio.timeout(_STOP_TIMEOUT_S):
-            await producer.stop()
-    except _AWAY as exc:
-        _log.warning("a producer did not end well: %r", exc)

@@ -298,8 +298,11 @@ async def test_events_are_taken_again_when_kafka_is_back(private_kafka: KafkaBro
         while (await client.post("/v1/events", json={**CART, "event_id": "again"})).status_code != 202:
             assert time.monotonic() < deadline, "waited 30 s for events to be taken again"
         assert (await client.get("/readyz")).json()["parts"]["kafka"]["status"] == "ok"
-    ids = [decode_record(r).event_id for r in await read_records(settings, EventType.CART, 2)]
-    assert ids[0] == "first"
+        ids = [decode_record(r).event_id for r in await read_records(settings, EventType.CART, 2)]
+        assert ids == ["first", "again"]  # what was refused is not sent later
+        private_kafka.kill()
+        check_problem(await client.post("/v1/events", json=CART), 503, "kafka.unavailable")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def test_the_document_shows_every_field_of_the_contract() -> None:
