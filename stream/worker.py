@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import tempfile
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ EXIT_CRASHED = 1
 EXIT_STALLED = 70
 EXIT_FENCED = 75
 DRAIN_S = 10.0
+LEAVE_S = 5.0
+"""Time to leave the group and close; after twice as long the process ends without."""
 
 
 def run(settings: Settings) -> int:
@@ -101,14 +104,27 @@ async def _supervise(jobs: dict[str, Any], app: LaneApp, applier: Applier) -> in
             await asyncio.wait_for(applier.drain(), DRAIN_S)
         except (TimeoutError, Fenced) as exc:
             log.warning("not drained, the next owner reads it again: %r", exc)
+    _exit_soon(code)
     try:
-        await asyncio.wait_for(app.stop(), DRAIN_S)
+        await asyncio.wait_for(app.stop(), LEAVE_S)
     except TimeoutError:
-        log.warning("the group was not left in %s s, it will notice", DRAIN_S)
+        log.warning("the group was not left in %s s, it will notice", LEAVE_S)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return code
+
+
+def _exit_soon(code: int) -> None:
+    """Make sure that the process ends: stopping Faust's consumer thread may wait for ever after a pause."""
+
+    def end() -> None:
+        log.warning("not closed in %s s, ending with exit code %d", 2 * LEAVE_S, code)
+        os._exit(code)
+
+    timer = threading.Timer(2 * LEAVE_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _exit_code(ended: dict[str, BaseException | None]) -> int:
