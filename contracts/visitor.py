@@ -106,7 +106,7 @@ _pack = msgpack.Packer(use_bin_type=True).pack
 def pack_actions(actions: Sequence[Action]) -> Tail:
     """A tail of actions, which must be sorted and not empty."""
     newest = actions[-1]
-    packed = b"".join([_pack(action) for action in actions])
+    packed = _pack(newest) if len(actions) == 1 else b"".join([_pack(action) for action in actions])
     return Tail(packed, len(actions), (newest.at_ms, newest.rank, newest.digest))
 
 

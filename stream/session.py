@@ -107,8 +107,13 @@ def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
     )  # fmt: skip
     if after.tail.size > 2 * KEEP_ACTIONS:
         after = _settle(after, rules)
-    if not closed and not ended and all(known.counts[action.rank] for action in actions):
-        return after, _NO_DELTAS  # the session did nothing it had not done before
+    if not closed and not ended:
+        counts = known.counts
+        for action in actions:
+            if not counts[action.rank]:
+                break
+        else:
+            return after, _NO_DELTAS  # the session did nothing it had not done before
     deltas = session_counts(closed, head, False, rules.idle_ms)
     deltas.subtract(session_counts([], known, ended, rules.idle_ms))
     return after, deltas
