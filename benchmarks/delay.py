@@ -19,7 +19,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.child import Child
 
-PROBE_S = 0.001
+PROBE_S = 0.005
 SETTLE_S = 5.0
 """Start of the stream that is not measured: first fetches, cold caches."""
 BURST_S = 0.005
@@ -59,7 +59,7 @@ class Acks:
 
 
 class OffsetProbe(threading.Thread):
-    """Reads every partition's stored offsets about each millisecond and keeps when each was first seen."""
+    """Reads every partition's stored offsets every 5 ms and keeps when each was first seen."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(name="offset-probe", daemon=True)

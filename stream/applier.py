@@ -24,8 +24,8 @@ MAX_BUFFERED = 40_000
 SHARES = 2
 ROUND_EVENTS = 4_000
 """Events in one round, all partitions of a share together: about a tenth of a second of the event loop."""
-ROUND_GAP_S = 0.01
-"""Rounds begin this far apart at least: two events in a commit cost little more than one."""
+ROUND_GAP_S = 0.02
+"""Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
 MIN_BATCH = 250
 DUE_LIMIT = 500
 TICK_S = 0.5
