@@ -5,8 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -15,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.broker import MIN_JAVA, java_version
+from ops.checks import Check, Level
 from ops.child import StartError
+from ops.doctor_services import check_services
 from ops.kafka_jars import KAFKA_VERSION, jars_folder
 from ops.ports import LOOPBACK, is_free
 from ops.redis_server import find_binary
@@ -29,28 +29,8 @@ EXACT_PACKAGES = ("faust-streaming", "aiokafka")
 MIN_FREE_BYTES = 2 * 2**30
 
 
-class Level(StrEnum):
-    """How a check came out; only FAIL makes the exit code 1."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor: what was looked at, what was found, and what to do (empty when ok)."""
-
-    name: str
-    level: Level
-    found: str
-    advice: str = ""
-
-
 def run_doctor(state: Path, *, as_json: bool) -> int:
     """Print every check; the exit code is 1 when one failed."""
-    from ops.doctor_services import check_services
-
     record = read_record(state)
     running = record is not None and record.owner.runs()
     checks = [*check_machine(state, running=running), *check_services(find_settings(state), required=running)]

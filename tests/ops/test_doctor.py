@@ -8,10 +8,9 @@ from typer.testing import CliRunner
 
 from contracts.settings import Settings
 from contracts.topics import Topics
+from ops.checks import Check, Level
 from ops.cli import app
 from ops.doctor import (
-    Check,
-    Level,
     check_disk,
     check_java,
     check_machine,
