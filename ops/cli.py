@@ -34,9 +34,9 @@ def up(
         int, typer.Option(help="Number of workers; the embedded broker serves one.", min=0)
     ] = 1,
     state: StateOption = Path(".storepulse"),
-    api_port: Annotated[int | None, typer.Option(help="Port of the API [default: 8000 if free].")] = None,
-    kafka_port: Annotated[int | None, typer.Option(help="Port of Kafka [default: a free one].")] = None,
-    redis_port: Annotated[int | None, typer.Option(help="Port of Redis [default: a free one].")] = None,
+    api_port: Annotated[int | None, typer.Option(help="Port of the API; 8000 if it is free.")] = None,
+    kafka_port: Annotated[int | None, typer.Option(help="Port of Kafka; a free one if not given.")] = None,
+    redis_port: Annotated[int | None, typer.Option(help="Port of Redis; a free one if not given.")] = None,
 ) -> None:
     """Run broker, Redis, workers and API here until Ctrl-C."""
     from rich.console import Console

@@ -29,7 +29,7 @@ def replay(
     file: Annotated[Path, typer.Argument(help="CSV, parquet or JSON lines; .csv.gz and .jsonl.gz too.")],
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="rees46, retailrocket, taobao, items or jsonl [default: found]"),
+        typer.Option("--format", help="rees46, retailrocket, taobao, items or jsonl; else found from the columns."),
     ] = None,
     speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "",
     time: Annotated[str, typer.Option(help="original, or now: the first event is now.")] = "original",
@@ -68,7 +68,7 @@ def simulate(
     visitors: Annotated[int, typer.Option(help="How many different people there are.", min=1)] = 100_000,
     duration: Annotated[
         float | None,
-        typer.Option(help="Simulated seconds [default: until Ctrl-C; 3600 for a file or max]", min=1),
+        typer.Option(help="Simulated seconds; else until Ctrl-C, or 3600 for a file or max.", min=1),
     ] = None,
     start: Annotated[str, typer.Option(help="now, or a time such as 2025-10-01T08:00:00Z.")] = "now",
     speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "1",
