@@ -29,7 +29,9 @@ def replay(
     file: Annotated[Path, typer.Argument(help="CSV, parquet or JSON lines; .csv.gz and .jsonl.gz too.")],
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="rees46, retailrocket, taobao, items or jsonl; else found from the columns."),
+        typer.Option(
+            "--format", help="rees46, retailrocket, taobao, items or jsonl; else found from the columns."
+        ),
     ] = None,
     speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "",
     time: Annotated[str, typer.Option(help="original, or now: the first event is now.")] = "original",
