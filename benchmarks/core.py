@@ -1,4 +1,4 @@
-"""The pure hot path alone: microseconds per event of each step, without Kafka and Redis."""
+"""The pure hot path alone: microseconds of CPU per event of each step, without Kafka and Redis."""
 
 import gc
 import itertools
@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, pack_visitor, unpack_visitor
 from stream.batch import Rules, apply_batch
+from stream.collector import tune_collector
 from stream.commit import Claim, Commit, Retention, encode_commit
 from stream.partition import Partition
 from stream.records import read_records
@@ -56,7 +57,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class CoreRow:
-    """Microseconds per event of each of `STEPS`, at one number of events per commit."""
+    """Microseconds of CPU per event of each of `STEPS`, at one number of events per commit."""
 
     batch: int
     events: int
@@ -100,8 +101,9 @@ def measure_core(settings: Settings, *, events: int, batch: int) -> CoreRow:
     """Run the whole log through the steps, `batch` events of a partition at a time."""
     shares = make_shares(events, settings.partitions)
     bench = _Core(settings)
+    thresholds = gc.get_threshold()
     gc.collect()
-    gc.freeze()  # the log itself is not the worker's to look after
+    tune_collector()  # the log itself is frozen too: it is not the worker's to look after
     try:
         for share in itertools.cycle(list(shares)):
             if share in shares and not bench.step(share, batch):
@@ -109,6 +111,7 @@ def measure_core(settings: Settings, *, events: int, batch: int) -> CoreRow:
             if not shares:
                 break
     finally:
+        gc.set_threshold(*thresholds)
         gc.unfreeze()
     us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
     return CoreRow(batch, bench.events, us, bench.visitors / bench.events, bench.size / bench.events)
@@ -156,9 +159,9 @@ class _Core:
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:
-        mark = time.perf_counter()
+        mark = time.process_time()
         yield
-        self.spent_s[step] += time.perf_counter() - mark
+        self.spent_s[step] += time.process_time() - mark
 
 
 def measure_blobs(settings: Settings, *, events: int) -> BlobRow:
@@ -167,12 +170,12 @@ def measure_blobs(settings: Settings, *, events: int) -> BlobRow:
     users = {record.key.decode() for _, record in share.records}
     _Core(settings).step(share, events)
     visitors = share.part.known(users).values()
-    mark = time.perf_counter()
+    mark = time.process_time()
     blobs = [pack_visitor(visitor) for visitor in visitors]
-    middle = time.perf_counter()
+    middle = time.process_time()
     for blob in blobs:
         unpack_visitor(blob)
-    end = time.perf_counter()
+    end = time.process_time()
     number = len(blobs)
     size = sum(map(len, blobs)) / number
     return BlobRow(size, (middle - mark) / number * 1e6, (end - middle) / number * 1e6)

@@ -1,7 +1,6 @@
 """The worker process: puts the parts together, runs them, and says by its exit code how it ended."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -20,6 +19,7 @@ from contracts.topics import Topics
 from stream.app import add_agent, make_app
 from stream.applier import Applier, Fenced
 from stream.assignment import Assignment
+from stream.collector import tune_collector
 from stream.commit import Retention
 from stream.heartbeat import beat, say_goodbye
 from stream.kafka_log import KafkaLog
@@ -49,10 +49,7 @@ def run(settings: Settings) -> int:
     """
     import uvloop
 
-    # Events and states hold no cycles, but every one of them counts towards the collector's thresholds: with
-    # the defaults it takes a quarter of the CPU time.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    tune_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(settings))
 
