@@ -1,5 +1,6 @@
 """A visitor's state as it lies in Redis: the values, and their blob."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,10 @@ FORMAT = 1
 
 ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
 """Index = `Action.rank`."""
+
+
+MAX_CART_LINES = 200
+"""A cart that is full loses the product that is in it longest."""
 
 
 class Action(NamedTuple):
@@ -99,6 +104,12 @@ class Visitor(NamedTuple):
 
 
 DIGEST_BYTES = 8
+
+
+def digest_of(text: str) -> bytes:
+    """The digest that stands for an event id or an order id in the state."""
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
+
 
 _pack = msgpack.Packer(use_bin_type=True).pack
 

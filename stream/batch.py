@@ -1,6 +1,5 @@
 """The pure batch step: one partition's state after a run of records, and what must be written."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.keys import Metric, bucket_start
 from contracts.settings import Settings
-from contracts.visitor import DIGEST_BYTES, Action, Visitor, is_seen
+from contracts.visitor import DIGEST_BYTES, Action, Visitor, digest_of, is_seen
 from stream.demand import DemandCounter, DemandDeltas
 from stream.session import MAX_ORDERS, MAX_SEEN, PURCHASE, SessionRules, absorb, end_session
 
@@ -101,7 +100,7 @@ def apply_batch(
         work = grouped.get(user_id)
         if work is None:
             work = grouped[user_id] = _Work(visitors.get(user_id))
-        digest = _digest(event.event_id)
+        digest = digest_of(event.event_id)
         if is_seen(work.seen, digest):
             counters["duplicates"] += 1
             continue
@@ -174,7 +173,7 @@ def _count_order(outcome: Outcome, work: _Work, event: Event, at_ms: int) -> Non
     """
     if work.orders is None:
         work.orders = {} if work.visitor is None else dict(work.visitor.orders)
-    order = _digest(event.order_id if event.order_id is not None else f"@{at_ms}")
+    order = digest_of(event.order_id if event.order_id is not None else f"@{at_ms}")
     known_ms = work.orders.get(order)
     if known_ms is not None and known_ms <= at_ms:
         return
@@ -203,7 +202,3 @@ def _newest(entries: dict[bytes, int], limit: int) -> dict[bytes, int]:
     if len(entries) <= limit:
         return entries
     return dict(list(entries.items())[-limit:])
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()

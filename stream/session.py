@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from contracts.events import EventType
 from contracts.keys import Metric, bucket_start
+from contracts.visitor import MAX_CART_LINES as MAX_CART_LINES
 from contracts.visitor import Action, CartLine, Session, Tail, Totals, Visitor, pack_actions
 
 CART, REMOVE, PURCHASE = (
@@ -18,7 +19,6 @@ KEEP_ACTIONS = 64
 """A visitor with at most this many actions has an exact state whatever the order of arrival."""
 MAX_TAIL = 1_024
 """A visitor with more actions than this within the allowed disorder is a robot: older ones are settled."""
-MAX_CART_LINES = 200
 MAX_SEEN = 1_024
 MAX_ORDERS = 256
 
