@@ -1,0 +1,1 @@
+"""What a visitor does next, and whether this session ends with a purchase."""

@@ -1,0 +1,64 @@
+"""From actions to the numbers a model sees, the same over files and over live visitors."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.visitor import Action, Visitor
+from models.next_action.context import context_row
+from models.next_action.features import CONTEXT_FEATURES as CONTEXT_FEATURES
+from models.next_action.features import STEP_FEATURES as STEP_FEATURES
+from models.next_action.fold import MAX_STEPS as MAX_STEPS
+from models.next_action.fold import Fold, Row
+from models.next_action.prices import PriceLevel
+
+Encoded = tuple[list[Row], Row]
+"""Steps, oldest first, and context."""
+
+Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float32]]
+"""Steps (batch, time, features), left-aligned, zero padded; lengths (batch,); context (batch, features)."""
+
+
+class Encoding(Fold):
+    """The current session of one visitor: `push` actions in their order, then read `steps` and `context`."""
+
+    def context(self) -> Row:
+        """The aggregates as of the last action, one number per name in `CONTEXT_FEATURES`."""
+        return context_row(self)
+
+
+def encode_visitor(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Encoded:
+    """Steps and context of a live visitor's current session as of their last action."""
+    encoding = fold_visitor(visitor, level, idle_ms)
+    return encoding.steps(), encoding.context()
+
+
+def fold_visitor(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Encoding:
+    """The fold over what the state of a live visitor holds, with rows of the current session only."""
+    actions = visitor.tail.actions()
+    encoding = Encoding(idle_ms=idle_ms, level=level)
+    encoding.resume(visitor, actions)
+    start_ms, unread = visitor.head.start_ms, len(actions) - MAX_STEPS
+    for index, action in enumerate(actions):
+        encoding.push(action, with_row=index >= unread and action.at_ms >= start_ms)
+    return encoding
+
+
+def encode_actions(actions: Iterable[Action], level: PriceLevel, idle_ms: int) -> Encoded:
+    """The same for the actions of a visitor of whom nothing else is known; sorted, and at least one."""
+    encoding = Encoding(idle_ms=idle_ms, level=level)
+    for action in actions:
+        encoding.push(action)
+    return encoding.steps(), encoding.context()
+
+
+def stack(encoded: Sequence[Encoded]) -> Batch:
+    """Encoded visitors as one batch, as wide as the longest of them."""
+    lengths = np.array([len(rows) for rows, _ in encoded], dtype=np.int64)
+    flat = np.array([row for rows, _ in encoded for row in rows], dtype=np.float32)
+    width = int(lengths.max(initial=1))
+    steps = np.zeros((len(encoded), width, len(STEP_FEATURES)), dtype=np.float32)
+    steps[np.arange(width) < lengths[:, None]] = flat.reshape(-1, len(STEP_FEATURES))
+    context = np.array([context for _, context in encoded], dtype=np.float32)
+    return steps, lengths, context.reshape(-1, len(CONTEXT_FEATURES))

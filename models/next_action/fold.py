@@ -1,0 +1,229 @@
+"""The fold over a visitor's actions, and one row of numbers per action."""
+
+from math import cos, log, log1p, pi, sin
+from zlib import crc32
+
+from contracts.events import EventType
+from contracts.visitor import MAX_CART_LINES, Action, Visitor
+from models.next_action.prices import PriceLevel
+
+MAX_STEPS = 32
+"""A model sees the last so many actions of a session. What looks back over single actions looks back over as
+many: two such windows fit into the recent actions that a live visitor keeps, so that encoding it from them
+gives what encoding its whole history would."""
+
+Row = tuple[float, ...]
+
+CART, REMOVE, PURCHASE = (
+    EventType.CART.rank,
+    EventType.REMOVE_FROM_CART.rank,
+    EventType.PURCHASE.rank,
+)
+_ONE_HOT = tuple(tuple(float(rank == i) for i in range(5)) for rank in range(5))
+LOG1P = tuple(log1p(n) for n in range(1_024))
+_DAY_MINUTES = tuple((sin(m * pi / 720), cos(m * pi / 720)) for m in range(1_440))
+_NEVER_MS = -(1 << 62)
+_NEVER = -(1 << 30)
+
+
+def log1p_of(n: int) -> float:
+    return LOG1P[n] if n < 1_024 else log1p(n)
+
+
+def hash_id(text: str | None) -> int:
+    """A number for the name of a product, category or brand, 1 to 2^32; 0 for none."""
+    return 0 if text is None else crc32(text.encode()) + 1
+
+
+class Fold:
+    """The current session of one visitor, action by action.
+
+    Begins with an unknown visitor; `resume` puts what a live state has settled before the first action. A gap
+    over `idle_ms` starts a new session: its rows begin anew, history and cart live on.
+    """
+
+    def __init__(self, *, idle_ms: int, level: PriceLevel) -> None:
+        self.idle_ms = idle_ms
+        self.level = level.mean_log if level.weight else None
+        self.number = 0
+        self.first_ms = self.start_ms = self.last_ms = _NEVER_MS
+        self.session_gap_ms = 0
+        self.counts = self.history = [0, 0, 0, 0, 0]
+        self.cart: dict[str, tuple[int, int | None, int]] = {}
+        self.cart_units = self.cart_value = 0
+        self.rows: list[Row] = []
+        # One entry per action since the beginning; `first` is the index of the session's first.
+        self.first = 0
+        self.products: list[str] = []
+        self.categories: list[str | None] = []
+        self.brands: list[str | None] = []
+        self.ranks: list[int] = []
+        self.gaps: list[int] = []
+        self.price_logs: list[float | None] = []
+        self.priced = False
+        # Index of the latest action of a kind or with a name, in this session and in earlier ones.
+        self.rank_at = [_NEVER] * 5
+        self.product_at: dict[str, int] = {}
+        self.category_at: dict[str | None, int] = {}
+        self.brand_at: dict[str | None, int] = {}
+        self.earlier_at: dict[str, int] = {}
+
+    def resume(self, visitor: Visitor, actions: list[Action]) -> None:
+        """Begin with what lies before `actions`, the recent ones of `visitor`, which come next."""
+        self.first_ms = visitor.totals.first_ms
+        base = visitor.base
+        if base is None:
+            return
+        counts = list(base.counts)
+        earlier = [total - own for total, own in zip(visitor.totals.counts, counts, strict=True)]
+        for action in actions:
+            earlier[action.rank] -= 1
+        self.number, self.start_ms, self.last_ms = base.number, base.start_ms, base.last_ms
+        self.counts, self.history = counts, earlier
+        for product, (quantity, price_minor, _, added_ms) in base.cart.items():
+            self.cart[product] = (quantity, price_minor, added_ms)
+            self.cart_units += quantity
+            self.cart_value += quantity * (price_minor or 0)
+
+    def push(self, action: Action, *, with_row: bool = True) -> None:
+        """Take the visitor's next action. Rows are the costly part: leave out those that nobody will read."""
+        at_ms, rank, _, product, quantity, price_minor, _, category, brand, _ = action
+        gap_ms = at_ms - self.last_ms
+        if gap_ms > self.idle_ms:
+            self._begin_session(at_ms, gap_ms)
+            gap_ms = 0
+        self.last_ms = at_ms
+        self.gaps.append(gap_ms)
+        self.counts[rank] += 1
+        was_in_cart = product in self.cart
+        if rank >= CART:
+            self._change_cart(rank, product, quantity, price_minor, at_ms)
+        price_log = log(price_minor) if price_minor else None
+        if with_row:
+            self.rows.append(self._row(rank, product, category, brand, price_log, quantity, was_in_cart))
+        index = len(self.products)
+        self.rank_at[rank] = self.product_at[product] = index
+        self.category_at[category] = self.brand_at[brand] = index
+        self.products.append(product)
+        self.categories.append(category)
+        self.brands.append(brand)
+        self.ranks.append(rank)
+        self.price_logs.append(price_log)
+        if price_minor:
+            self.priced = True
+
+    def steps(self) -> list[Row]:
+        """The last `MAX_STEPS` rows of the session, oldest first, each as long as `STEP_FEATURES`."""
+        return self.rows[-MAX_STEPS:]
+
+    def step_ids(self) -> list[tuple[int, int, int]]:
+        """`hash_id` of product, category and brand of the actions in `steps`."""
+        size = len(self.products)
+        return [self.ids_of(index) for index in range(max(self.first, size - MAX_STEPS), size)]
+
+    def ids_of(self, index: int) -> tuple[int, int, int]:
+        """`hash_id` of product, category and brand of one action."""
+        return hash_id(self.products[index]), hash_id(self.categories[index]), hash_id(self.brands[index])
+
+    def _begin_session(self, at_ms: int, gap_ms: int) -> None:
+        self.history = [before + own for before, own in zip(self.history, self.counts, strict=True)]
+        self.counts = [0, 0, 0, 0, 0]
+        if self.number:
+            self.session_gap_ms = gap_ms
+        elif self.first_ms == _NEVER_MS:
+            self.first_ms = at_ms
+        self.number += 1
+        self.start_ms = at_ms
+        self.first = len(self.products)
+        self.rows = []
+        self.rank_at = [_NEVER] * 5
+        if self.product_at:
+            self.earlier_at.update(self.product_at)
+            self.product_at, self.category_at, self.brand_at = {}, {}, {}
+        self.priced = False
+
+    def _change_cart(
+        self, rank: int, product: str, quantity: int, price_minor: int | None, at_ms: int
+    ) -> None:
+        """As the stream changes it: a remove lowers the quantity, a purchase takes the product out."""
+        cart = self.cart
+        line = cart.get(product)
+        if line is None:
+            if rank != CART:
+                return
+            if len(cart) >= MAX_CART_LINES:
+                self._drop_line(next(iter(cart)))
+            line = (quantity, price_minor, at_ms)
+        else:
+            units, known_minor, added_ms = line
+            self.cart_units -= units
+            self.cart_value -= units * (known_minor or 0)
+            if rank == CART:
+                line = (units + quantity, known_minor if price_minor is None else price_minor, at_ms)
+            elif rank == REMOVE and units > quantity:
+                line = (units - quantity, known_minor, added_ms)
+            else:
+                del cart[product]
+                return
+        cart[product] = line
+        self.cart_units += line[0]
+        self.cart_value += line[0] * (line[1] or 0)
+
+    def _drop_line(self, product: str) -> None:
+        units, price_minor, _ = self.cart.pop(product)
+        self.cart_units -= units
+        self.cart_value -= units * (price_minor or 0)
+
+    def _row(
+        self,
+        rank: int,
+        product: str,
+        category: str | None,
+        brand: str | None,
+        price_log: float | None,
+        quantity: int,
+        was_in_cart: bool,
+    ) -> Row:
+        index, first = len(self.products), self.first
+        low = max(first, index - MAX_STEPS)
+        product_seen = self.product_at.get(product, _NEVER) >= low
+        category_seen = category is not None and self.category_at.get(category, _NEVER) >= low
+        brand_seen = brand is not None and self.brand_at.get(brand, _NEVER) >= low
+        has_price = price_log is not None
+        against_session = against_shop = 0.0
+        if price_log is not None:
+            if self.level is not None:
+                against_shop = price_log - self.level
+            if self.priced:
+                against_session = self._against_mean(price_log, low)
+        value = self.cart_value
+        return (
+            *_ONE_HOT[rank],
+            log1p(self.gaps[-1] / 1e3),
+            log1p((self.last_ms - self.start_ms) / 1e3),
+            log1p_of(sum(self.counts)),
+            product_seen and self.product_at[product] == index - 1,
+            category_seen and self.category_at[category] == index - 1,
+            brand_seen and self.brand_at[brand] == index - 1,
+            product_seen,
+            category_seen,
+            brand_seen,
+            self.earlier_at.get(product, _NEVER) >= index - MAX_STEPS,
+            LOG1P[self.products[low:].count(product) if product_seen else 0],
+            category is not None,
+            brand is not None,
+            has_price,
+            against_session,
+            against_shop,
+            was_in_cart,
+            LOG1P[len(self.cart)],
+            value > 0,
+            log(value) - self.level if value > 0 and self.level is not None else 0.0,
+            log1p_of(quantity),
+            *_DAY_MINUTES[self.last_ms // 60_000 % 1_440],
+        )
+
+    def _against_mean(self, price_log: float, low: int) -> float:
+        """Of the priced actions since `low`; 0 if there is none."""
+        logs = [known for known in self.price_logs[low:] if known is not None]
+        return price_log - sum(logs) / len(logs) if logs else 0.0

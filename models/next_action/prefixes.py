@@ -1,0 +1,116 @@
+"""From events to cases, through the same fold as live visitors."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from contracts.events import Event
+from contracts.visitor import Action, digest_of
+from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
+from models.next_action.cases import Floats, take_off
+from models.next_action.cases import PrefixSet as PrefixSet
+from models.next_action.cases import concatenate as concatenate
+from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATURES, Encoding
+from models.next_action.features import CONTEXT_LEVELS
+from models.next_action.fold import PURCHASE
+from models.next_action.prefixes import Floats, take_off
+from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
+
+_AS_IT_IS = PriceLevel(0.0, 1.0)
+"""Prices stay logarithms; the level of the moment is taken off all rows of a case at once."""
+_CONTEXT_COLUMNS = [(CONTEXT_FEATURES.index(a), CONTEXT_FEATURES.index(b)) for a, b in CONTEXT_LEVELS.items()]
+
+
+def prefixes_of(events: Iterable[Event], *, idle_ms: int) -> PrefixSet:
+    """All prefixes of all sessions, visitor by visitor.
+
+    An event whose id the same visitor had before is a repeat and left out. Events may come in any order.
+    """
+    by_visitor = _group(events)
+    rows = _Rows()
+    for own in by_visitor:
+        rows.add(own, idle_ms)
+    actions = [action for own in by_visitor for action in own]
+    level = _levels(actions)
+    context = np.frombuffer(rows.context, dtype=np.float32).reshape(-1, len(CONTEXT_FEATURES))
+    take_off(context, level, _CONTEXT_COLUMNS)
+    at_ms = np.array([action.at_ms for action in actions], dtype=np.int64)
+    rank = np.array([action.rank for action in actions], dtype=np.int64)
+    session = np.cumsum(np.frombuffer(rows.opens, dtype=np.int8), dtype=np.int64) - 1
+    row = np.arange(len(actions))
+    first = np.searchsorted(session, session, side="left")
+    last = np.searchsorted(session, session, side="right") - 1
+    bought = np.cumsum(rank == PURCHASE)
+    following = np.array(TARGET_OF_RANK)[rank[np.minimum(row + 1, last)]]
+    return PrefixSet(
+        steps=np.frombuffer(rows.steps, dtype=np.float32).reshape(-1, len(STEP_FEATURES)),
+        ids=np.frombuffer(rows.ids, dtype=np.int64).reshape(-1, 3),
+        first_row=np.maximum(first, row - MAX_STEPS + 1),
+        last_row=row,
+        context=context,
+        level=level,
+        target=np.where(row == last, LEAVE_TARGET, following),
+        will_buy=bought[last] > bought,
+        session=session,
+        start_ms=at_ms[first],
+        end_ms=at_ms[last],
+        at_ms=at_ms,
+        length=row - first + 1,
+        idle_ms=idle_ms,
+    )
+
+
+class _Rows:
+    """What the fold gives, joined as plain numbers."""
+
+    def __init__(self) -> None:
+        self.steps = array("f")
+        self.context = array("f")
+        self.ids = array("q")
+        self.opens = array("b")
+
+    def add(self, actions: Sequence[Action], idle_ms: int) -> None:
+        """The actions of one visitor, sorted."""
+        encoding = Encoding(idle_ms=idle_ms, level=_AS_IT_IS)
+        number = 0
+        for action in actions:
+            encoding.push(action)
+            self.steps.extend(encoding.rows[-1])
+            self.context.extend(encoding.context())
+            self.ids.extend(encoding.ids_of(-1))
+            self.opens.append(encoding.number != number)
+            number = encoding.number
+
+
+def _group(events: Iterable[Event]) -> list[list[Action]]:
+    """The actions of every visitor, sorted."""
+    grouped: dict[str, dict[bytes, Action]] = defaultdict(dict)
+    for event in events:
+        digest = digest_of(event.event_id)
+        action = Action(
+            event.event_time_ms,
+            event.event_type.rank,
+            digest,
+            event.product_id,
+            event.quantity,
+            event.price_minor,
+            event.currency,
+            event.category,
+            event.brand,
+            event.session_id,
+        )
+        grouped[event.user_id].setdefault(digest, action)
+    return [sorted(own.values()) for own in grouped.values()]
+
+
+def _levels(actions: Sequence[Action]) -> Floats:
+    """The price level before each action, of all that happened in the shop until then; NaN: unknown."""
+    levels = np.full(len(actions), np.nan, dtype=np.float32)
+    level = UNKNOWN_LEVEL
+    for index in sorted(range(len(actions)), key=lambda index: actions[index][:3]):
+        if level.weight:
+            levels[index] = level.mean_log
+        level = level.after(actions[index].price_minor)
+    return levels
