@@ -15,7 +15,6 @@ from models.next_action.cases import concatenate as concatenate
 from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATURES, Encoding
 from models.next_action.features import CONTEXT_LEVELS
 from models.next_action.fold import PURCHASE
-from models.next_action.prefixes import Floats, take_off
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 
 _AS_IT_IS = PriceLevel(0.0, 1.0)
