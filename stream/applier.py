@@ -2,38 +2,31 @@
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Mapping, Sequence
 
-from contracts.clock import watermark_of
 from contracts.settings import Settings
-from contracts.visitor import Visitor
 from stream.assignment import Assignment, now_ms
-from stream.batch import Outcome, Rules, apply_batch, fire_deadlines
-from stream.commit import Commit, Verdict
+from stream.batch import Entry, Outcome, Rules, apply_batch, fire_deadlines
+from stream.ledger import Ledger
 from stream.metrics import Meter
 from stream.partition import TIMERS, Partition
 from stream.records import Record, read_records
-from stream.store import Store, insist
-
-log = logging.getLogger(__name__)
 
 MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
 SHARES = 2
 ROUND_EVENTS = 4_000
-"""Events in one round, all partitions of a share together: about a tenth of a second of the event loop."""
+"""Events in one round, after which the other partitions of a share wait: 50 ms of the event loop.
+A backlog is done in few large commits, since most of the cost is per visitor and commit."""
 ROUND_GAP_S = 0.02
 """Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
-MIN_BATCH = 250
 DUE_LIMIT = 500
 TICK_S = 0.5
 VERIFY_S = 2.0
 
-
-class Fenced(RuntimeError):
-    """Another worker has claimed a partition this one believed to own: it must stop at once."""
+Offsets = dict[str, tuple[int, int]]
+"""Per topic the stored offset and the one after the commit."""
 
 
 class Share:
@@ -55,10 +48,10 @@ class Share:
 class Applier:
     """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
 
-    def __init__(self, settings: Settings, store: Store, assignment: Assignment, meter: Meter) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, assignment: Assignment, meter: Meter) -> None:
         self._settings = settings
         self._rules = Rules.of(settings)
-        self._store = store
+        self._ledger = ledger
         self._assignment = assignment
         self._meter = meter
         self._shares = [Share(remainder) for remainder in range(SHARES)]
@@ -114,7 +107,7 @@ class Applier:
     # -- rounds ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit rounds until `drain`; raises `Fenced` if this worker turns out to be a zombie."""
+        """Commit rounds until `drain`; raises `stream.ledger.Fenced` if this worker is a zombie."""
         await asyncio.gather(*[self._run_share(share) for share in self._shares])
 
     async def _run_share(self, share: Share) -> None:
@@ -144,26 +137,20 @@ class Applier:
                     pass
 
     async def _apply_round(self, share: Share) -> bool:
-        """Commit one batch of every partition that has one; False if there was nothing to do."""
+        """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
         ready = [part for part in share.of(self._partitions) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
-        now_s = time.monotonic()
-        limit = min(self._settings.batch_events, max(MIN_BATCH, ROUND_EVENTS // max(1, len(ready))))
-        taken = []
-        for part in ready:
-            entries, offsets = part.take(limit, self._awaited(part, now_s))
-            if entries:
-                taken.append((part, entries, offsets))
+        taken = self._take(ready)
         if not taken:
             return False
-        states = await self._states(
+        states = await self._ledger.states(
             [(part, {e.event.user_id for e in entries if e.event is not None}) for part, entries, _ in taken]
         )
         commits = []
         for (part, entries, offsets), visitors in zip(taken, states, strict=True):
             outcome = apply_batch(part.clock, entries, visitors, self._rules)
-            commits.append(self._commit_of(part, offsets, outcome))
-        stored = await self._commit([part for part, _, _ in taken], commits)
+            commits.append(self._ledger.commit_of(part, offsets, outcome))
+        stored = await self._ledger.commit([part for part, _, _ in taken], commits)
         done_ms = now_ms()
         for (_, entries, _), commit, is_stored in zip(taken, commits, stored, strict=True):
             if is_stored:
@@ -171,21 +158,42 @@ class Applier:
         self._assignment.space.set()
         return True
 
+    def _take(self, ready: Sequence[Partition]) -> list[tuple[Partition, list[Entry], Offsets]]:
+        """A batch of each partition, those first whose turn was longest ago, until the round is full."""
+        now_s = time.monotonic()
+        taken = []
+        room = ROUND_EVENTS
+        for part in sorted(ready, key=lambda part: part.taken_s):
+            if room <= 0:
+                break
+            entries, offsets = part.take(self._settings.batch_events, self._awaited(part, now_s))
+            if entries:
+                part.taken_s = now_s
+                room -= len(entries)
+                taken.append((part, entries, offsets))
+        return taken
+
+    def _awaited(self, part: Partition, now_s: float) -> set[str]:
+        awaited, given_up = part.awaited_topics(
+            now_s=now_s, quiet_s=now_s - self._delivered_s, wait_s=self._settings.merge_wait_ms / 1_000
+        )
+        if given_up:
+            self._meter.merge_timeouts.inc()
+        return awaited
+
     async def _timer_round(self, share: Share) -> None:
         """Fire the deadlines that the watermark has passed."""
         due_parts = [
             part
             for part in share.of(self._partitions)
-            if part.next_due_ms is not None and part.next_due_ms < self._watermark(part)
+            if part.next_due_ms is not None and part.next_due_ms < self._ledger.watermark(part)
         ]
         if not due_parts:
             return
-        due = await insist(
-            self._meter, lambda: self._store.due([part.number for part in due_parts], DUE_LIMIT)
-        )
+        due = await self._ledger.due(due_parts, DUE_LIMIT)
         fired: list[tuple[Partition, list[str]]] = []
         for part in due_parts:
-            watermark_ms = self._watermark(part)
+            watermark_ms = self._ledger.watermark(part)
             users = [user for user, at_ms in due[part.number] if at_ms < watermark_ms]
             later = [at_ms for _, at_ms in due[part.number] if at_ms >= watermark_ms]
             part.next_due_ms = later[0] if later else None
@@ -194,13 +202,13 @@ class Applier:
                 share.wake.set()
             if users:
                 fired.append((part, users))
-        states = await self._states([(part, set(users)) for part, users in fired])
+        states = await self._ledger.states([(part, set(users)) for part, users in fired])
         commits = []
         for (part, users), visitors in zip(fired, states, strict=True):
-            outcome = fire_deadlines(part.clock, self._watermark(part), users, visitors, self._rules)
+            outcome = fire_deadlines(part.clock, self._ledger.watermark(part), users, visitors, self._rules)
             ticks = part.stored[TIMERS]
-            commits.append(self._commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
-        await self._commit([part for part, _ in fired], commits)
+            commits.append(self._ledger.commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
+        await self._ledger.commit([part for part, _ in fired], commits)
 
     async def _idle_round(self, share: Share) -> None:
         """Commit nothing for partitions that rest: the watermark goes on, and an older Redis is noticed.
@@ -213,80 +221,5 @@ class Applier:
             for part in share.of(self._partitions)
             if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
         ]
-        commits = [self._commit_of(part, part.offsets_to({}), Outcome(part.clock)) for part in resting]
-        await self._commit(resting, commits)
-
-    def _commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
-        return Commit(
-            part.number, part.epoch, offsets, outcome, self._watermark(part), now_ms(), lost=part.lost
-        )
-
-    async def _commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> list[bool]:
-        """Write the commits and draw the consequences; says which of them are in the store now."""
-        if not commits:
-            return []
-        verdicts = await insist(self._meter, lambda: self._store.commit(commits))
-        behind: list[Partition] = []
-        for part, commit, verdict in zip(parts, commits, verdicts, strict=True):
-            self._meter.count_verdict(verdict)
-            if verdict in (Verdict.APPLIED, Verdict.REPEATED):
-                part.adopt(commit, now_s=time.monotonic(), cache_limit=self._cache_limit())
-                self._note_applied(part, commit)
-                if commit.outcome.letters:
-                    self._meter.outbox_filled(part.number)
-            elif self._partitions.get(part.number) is not part:
-                continue  # revoked or claimed anew meanwhile: its records are the new owner's
-            elif verdict is Verdict.FENCED:
-                raise Fenced(f"partition {part.number} was claimed by another worker")
-            else:
-                log.warning(
-                    "partition %d: Redis answers %s, reading again from what it has", part.number, verdict
-                )
-                behind.append(part)
-        if behind:
-            await self._assignment.rewind(behind)
-        return [verdict in (Verdict.APPLIED, Verdict.REPEATED) for verdict in verdicts]
-
-    def _note_applied(self, part: Partition, commit: Commit) -> None:
-        if self._partitions.get(part.number) is part:
-            self._assignment.kafka.note_applied(
-                {
-                    (topic, part.number): end
-                    for topic, (_, end) in commit.offsets.items()
-                    if topic != TIMERS and end >= 0
-                }
-            )
-
-    # -- parts of a round ------------------------------------------------------------------------------
-
-    def _watermark(self, part: Partition) -> int:
-        caught_up = not part.buffered and part.lag == 0
-        return watermark_of(*part.clock, self._settings.disorder_ms, now_ms=now_ms(), caught_up=caught_up)
-
-    def _awaited(self, part: Partition, now_s: float) -> set[str]:
-        awaited, given_up = part.awaited_topics(
-            now_s=now_s, quiet_s=now_s - self._delivered_s, wait_s=self._settings.merge_wait_ms / 1_000
-        )
-        if given_up:
-            self._meter.merge_timeouts.inc()
-        return awaited
-
-    async def _states(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:
-        """States of the visitors per partition, from the cache or from the store."""
-        found: list[dict[str, Visitor | None]] = []
-        missing: dict[int, list[str]] = {}
-        for part, users in wanted:
-            known: dict[str, Visitor | None] = dict(part.known(users))
-            unknown = [user for user in users if user not in known]
-            if unknown:
-                missing[part.number] = unknown
-            found.append(known)
-        if missing:
-            loaded = await insist(self._meter, lambda: self._store.load(missing))
-            for (part, _), known in zip(wanted, found, strict=True):
-                if part.number in missing:
-                    known.update(zip(missing[part.number], loaded[part.number], strict=True))
-        return found
-
-    def _cache_limit(self) -> int:
-        return max(1, self._settings.cache_visitors // max(1, len(self._partitions)))
+        commits = [self._ledger.commit_of(part, part.offsets_to({}), Outcome(part.clock)) for part in resting]
+        await self._ledger.commit(resting, commits)

@@ -34,6 +34,8 @@ class Partition:
         self.high: dict[str, int] = {}
         """Newest known end of the log, per topic."""
         self.waiting_since_s: float | None = None
+        self.taken_s = 0.0
+        """When a batch was last taken (monotonic clock)."""
         self.progress_s = now_s
         """When something was last committed, or there was nothing to commit (monotonic clock)."""
         self.verified_s = now_s

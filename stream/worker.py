@@ -17,13 +17,14 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.app import add_agent, make_app
-from stream.applier import Applier, Fenced
+from stream.applier import Applier
 from stream.assignment import Assignment
 from stream.collector import tune_collector
 from stream.commit import Retention
 from stream.heartbeat import beat, say_goodbye
 from stream.kafka_log import KafkaLog
 from stream.lane import LaneApp
+from stream.ledger import Fenced, Ledger
 from stream.metrics import Meter
 from stream.probe import Probe
 from stream.relay import Relay
@@ -65,7 +66,7 @@ async def _main(settings: Settings) -> int:
         app = make_app(settings, Path(folder))
         kafka = KafkaLog(app, settings.bootstrap)
         assignment = Assignment(topics.events, store, kafka, meter)
-        applier = Applier(settings, store, assignment, meter)
+        applier = Applier(settings, Ledger(settings, store, assignment, meter), assignment, meter)
         app.offsets = assignment
         add_agent(app, settings, applier)
         stopping = _stop_on_signals()
