@@ -1,9 +1,10 @@
 """Every setting of Storepulse, once, typed, with its unit in its name."""
 
 from functools import lru_cache
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.currencies import MINOR_DIGITS
@@ -38,6 +39,37 @@ class Settings(BaseSettings):
     lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
     merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
 
+    churn_fire: float = Field(
+        0.15, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"
+    )
+    churn_rearm: float = Field(
+        0.25, ge=0, le=1, description="It may fire again in the session once the probability was up here"
+    )
+    churn_intent: float = Field(
+        0.3, ge=0, le=1, description="A purchase probability from here up is intent, as a filled cart is"
+    )
+    look_again_ms: int = Field(
+        180_000, ge=1_000, description="Visitors with intent are looked at again after this long a silence"
+    )
+    cart_idle_ms: int = Field(
+        900_000, ge=1_000, description="cart_abandoned fires after this long a silence, idle_ms at most"
+    )
+    alert_cooldown_ms: int = Field(
+        3_600_000, ge=0, description="Shortest time between two alerts of a kind for one visitor"
+    )
+    alert_ttl_ms: int = Field(
+        7_200_000, ge=1_000, description="churn_risk expires after this, in a session that does not end"
+    )
+    cart_recovery_ms: int = Field(
+        86_400_000, ge=1_000, description="cart_abandoned is resolved by a purchase within this time"
+    )
+    severity_medium_minor: int = Field(
+        5_000, ge=0, description="Alerts of carts from this value up are medium (minor units of the currency)"
+    )
+    severity_high_minor: int = Field(
+        20_000, ge=0, description="Alerts of carts from this value up are high (minor units of the currency)"
+    )
+
     visitor_ttl_s: int = Field(
         7 * 86_400, ge=1, description="Visitor state expires this long after its last write"
     )
@@ -70,6 +102,16 @@ class Settings(BaseSettings):
             return None
         major, minor = self.kafka_api.split(".")
         return int(major), int(minor)
+
+    @model_validator(mode="after")
+    def _ordered_thresholds(self) -> Self:
+        if self.churn_rearm < self.churn_fire:
+            raise ValueError(f"churn_rearm must be at least churn_fire ({self.churn_fire})")
+        if self.severity_high_minor < self.severity_medium_minor:
+            raise ValueError(
+                f"severity_high_minor must be at least severity_medium_minor ({self.severity_medium_minor})"
+            )
+        return self
 
     @field_validator("currency")
     @classmethod

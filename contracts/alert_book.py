@@ -1,0 +1,62 @@
+"""What the state keeps of a visitor's alerts between two decisions."""
+
+from typing import Any, NamedTuple
+
+from contracts.alerts import Alert, AlertKind, AlertState, Severity
+
+
+class AlertBook(NamedTuple):
+    """Open alerts of a visitor and what keeps others from firing.
+
+    Tuples of two are by `contracts.alerts.KINDS`. `session` is the session the first four fields speak of;
+    it never goes back, so no id is ever made twice. `armed` is False from a churn alert until the purchase
+    probability has been up again; `intent` says that it was high earlier in the session. `quiet_until_ms`
+    is the end of the cool-down, `looked_ms` the last time a silence was looked at, and `live` whether the
+    newest action arrived about when it happened. Open alerts have no reasons and no offer.
+    """
+
+    session: int = 0
+    episodes: tuple[int, int] = (0, 0)
+    armed: bool = True
+    intent: bool = False
+    quiet_until_ms: tuple[int, int] = (0, 0)
+    looked_ms: int = 0
+    live: bool = True
+    open: tuple[Alert, ...] = ()
+
+    def open_of(self, kind: AlertKind) -> Alert | None:
+        """The open alert of a kind; there is at most one."""
+        for alert in self.open:
+            if alert.kind is kind:
+                return alert
+        return None
+
+
+NEW_BOOK = AlertBook()
+
+
+def pack_book(book: AlertBook) -> tuple[Any, ...]:
+    """The book as plain values for msgpack; empty if it was never used."""
+    return () if book == NEW_BOOK else tuple(book)
+
+
+def unpack_book(fields: tuple[Any, ...]) -> AlertBook:
+    """The book in what `pack_book` gave, lists instead of tuples too."""
+    if not fields:
+        return NEW_BOOK
+    session, episodes, armed, intent, quiet_until_ms, looked_ms, live, alerts = fields
+    return AlertBook(
+        session, (episodes[0], episodes[1]), armed, intent, (quiet_until_ms[0], quiet_until_ms[1]),
+        looked_ms, live, tuple([_open_alert(alert) for alert in alerts]),
+    )  # fmt: skip
+
+
+def _open_alert(fields: tuple[Any, ...]) -> Alert:
+    alert = Alert(*fields)
+    return alert._replace(
+        kind=AlertKind(alert.kind),
+        state=AlertState(alert.state),
+        severity=Severity(alert.severity),
+        reasons=(),
+        offer=None,
+    )
