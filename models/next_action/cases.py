@@ -77,6 +77,12 @@ class PrefixSet:
         take_off(steps, level[:, None], _STEP_COLUMNS)
         return steps, lengths, self.context[cases]
 
+    def last_steps(self) -> Floats:
+        """The last step of every case, (n, features)."""
+        rows = self.steps[self.last_row]
+        take_off(rows, self.level, _STEP_COLUMNS)
+        return rows
+
     def batch_ids(self, cases: Ints | slice) -> Ints:
         """Hashed product, category and brand of the steps of `batch`, (batch, time, 3); 0: none."""
         first, last = self.first_row[cases, None], self.last_row[cases, None]

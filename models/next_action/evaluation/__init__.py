@@ -1,0 +1,1 @@
+"""Comparing predictors of the next action: one protocol, one split, one table."""
