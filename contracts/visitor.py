@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgpack
@@ -105,6 +106,13 @@ class Visitor(NamedTuple):
 
 DIGEST_BYTES = 8
 
+# Each makes its named tuple from a plain one with all fields in order, in half the time of calling the class.
+action_of = partial(tuple.__new__, Action)
+session_of = partial(tuple.__new__, Session)
+totals_of = partial(tuple.__new__, Totals)
+tail_of = partial(tuple.__new__, Tail)
+visitor_of = partial(tuple.__new__, Visitor)
+
 
 def digest_of(text: str) -> bytes:
     """The digest that stands for an event id or an order id in the state."""
@@ -118,7 +126,7 @@ def pack_actions(actions: Sequence[Action]) -> Tail:
     """A tail of actions, which must be sorted and not empty."""
     newest = actions[-1]
     packed = _pack(newest) if len(actions) == 1 else b"".join([_pack(action) for action in actions])
-    return Tail(packed, len(actions), (newest.at_ms, newest.rank, newest.digest))
+    return tail_of((packed, len(actions), newest[:3]))
 
 
 def is_seen(seen: bytes, digest: bytes) -> bool:

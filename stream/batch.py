@@ -1,18 +1,17 @@
 """The pure batch step: one partition's state after a run of records, and what must be written."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.keys import Metric, bucket_start
 from contracts.settings import Settings
-from contracts.visitor import DIGEST_BYTES, Action, Visitor, digest_of, is_seen
+from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
 from stream.demand import DemandCounter, DemandDeltas
-from stream.session import MAX_ORDERS, MAX_SEEN, PURCHASE, SessionRules, absorb, end_session
+from stream.session import MAX_ORDERS, MAX_SEEN_BYTES, PURCHASE, SessionRules, absorb, end_session
+from stream.session_counts import SessionDeltas
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,19 @@ class Outcome:
     visitors: dict[str, Visitor] = field(default_factory=dict)
     demand: DemandDeltas = field(default_factory=DemandDeltas)
     letters: list[DeadLetter] = field(default_factory=list)
-    counters: Counter[str] = field(default_factory=Counter)
+    counters: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     """Visitor to a deadline to set (ms), or 0 to clear."""
+
+    def count(self, counter: str, number: int) -> None:
+        """Add to one of the stream's counters; no counter appears for nothing."""
+        if number:
+            self.counters[counter] = self.counters.get(counter, 0) + number
+
+    def count_sessions(self, deltas: SessionDeltas) -> None:
+        """Add what changed in a visitor's sessions to the shop's counters."""
+        for (minute_ms, metric), change in deltas.items():
+            self.demand.add_shop(minute_ms, metric, change)
 
 
 def apply_batch(
@@ -76,51 +85,82 @@ def apply_batch(
     watermark is counted as late and changes nothing else.
     """
     outcome = Outcome(clock)
-    max_event_ms, broker_ms = clock
-    latest_slack = rules.session.disorder_ms + rules.lateness_ms
-    grouped: dict[str, _Work] = {}
     demand = DemandCounter(outcome.demand, rules.half_life_ms)
-    counters = outcome.counters
-    for entry in entries:
-        _, at_ms, record_ms, event, letter = entry
+    applied = on_time = 0
+    for user_id, events in _group(outcome, entries, rules.session.disorder_ms + rules.lateness_ms).items():
+        on_time += len(events)
+        applied += _apply_events(outcome, demand, user_id, visitors.get(user_id), events, rules.session)
+    outcome.count("applied", applied)
+    outcome.count("duplicates", on_time - applied)
+    demand.settle()
+    return outcome
+
+
+def _group(outcome: Outcome, entries: Sequence[Entry], slack_ms: int) -> dict[str, list[Event]]:
+    """Events by visitor, in the order of the entries; the outcome gets the clock, letters and late events."""
+    max_event_ms, broker_ms = outcome.clock
+    grouped: dict[str, list[Event]] = {}
+    late = 0
+    for _, at_ms, record_ms, event, letter in entries:
         if record_ms > broker_ms:
             broker_ms = record_ms
         if event is None:
             if letter is not None:
                 outcome.letters.append(letter)
-                counters["rejected"] += 1
             continue
         moment = at_ms if at_ms < record_ms else record_ms
         if moment > max_event_ms:
             max_event_ms = moment
-        elif at_ms < max_event_ms - latest_slack:
-            counters["late"] += 1
+        elif at_ms < max_event_ms - slack_ms:
+            late += 1
             continue
-        user_id = event.user_id
-        work = grouped.get(user_id)
-        if work is None:
-            work = grouped[user_id] = _Work(visitors.get(user_id))
-        digest = digest_of(event.event_id)
-        if is_seen(work.seen, digest):
-            counters["duplicates"] += 1
-            continue
-        work.seen += digest
-        rank = event.event_type.rank
-        _, _, _, _, product, session_id, price, currency, quantity, category, brand, _, _ = event
-        work.actions.append(
-            _new_action(
-                (at_ms, rank, digest, product, quantity, price, currency, category, brand, session_id)
-            )
-        )
-        demand.count(at_ms, rank, product, quantity, price, currency)
-        if rank == PURCHASE:
-            _count_order(outcome, work, event, at_ms)
+        events = grouped.get(event.user_id)
+        if events is None:
+            grouped[event.user_id] = [event]
+        else:
+            events.append(event)
     outcome.clock = Clock(max_event_ms, broker_ms)
-    for user_id, work in grouped.items():
-        if work.actions:
-            counters["applied"] += len(work.actions)
-            _settle_visitor(outcome, user_id, work, rules.session)
-    return outcome
+    outcome.count("late", late)
+    outcome.count("rejected", len(outcome.letters))
+    return grouped
+
+
+def _apply_events(
+    outcome: Outcome,
+    demand: DemandCounter,
+    user_id: str,
+    visitor: Visitor | None,
+    events: list[Event],
+    rules: SessionRules,
+) -> int:
+    """One visitor's events: those not seen before are counted and change the state; returns their number."""
+    seen = b"" if visitor is None else visitor.seen
+    orders = {} if visitor is None else visitor.orders
+    actions = []
+    for event in events:
+        event_id, kind, at_ms, _, product, session, price, currency, quantity, category, brand, _, _ = event
+        digest = digest_of(event_id)
+        if digest in seen and is_seen(seen, digest):
+            continue
+        seen += digest
+        rank = kind.rank
+        actions.append(
+            action_of((at_ms, rank, digest, product, quantity, price, currency, category, brand, session))
+        )
+        if rank == PURCHASE:
+            orders = _count_order(outcome, orders, event)
+    if not actions:
+        return 0
+    demand.count(actions)
+    after, deltas = absorb(visitor, actions, rules)
+    outcome.count_sessions(deltas)
+    totals, base, head, tail, ended, timer_ms, _, _ = after
+    if not timer_ms and not ended:
+        timer_ms = outcome.timers[user_id] = head.last_ms + rules.idle_ms
+    outcome.visitors[user_id] = visitor_of(
+        (totals, base, head, tail, ended, timer_ms, seen[-MAX_SEEN_BYTES:], orders)
+    )
+    return len(actions)
 
 
 def fire_deadlines(
@@ -146,55 +186,24 @@ def fire_deadlines(
         ended, deltas = end_session(visitor, idle_ms=idle_ms)
         outcome.timers[user_id] = 0
         outcome.visitors[user_id] = ended._replace(timer_ms=0)
-        for (minute, metric), change in deltas.items():
-            outcome.demand.add_shop(minute, metric, change)
+        outcome.count_sessions(deltas)
     return outcome
 
 
-_new_action = partial(tuple.__new__, Action)  # half the time of calling Action
-
-
-class _Work:
-    """A visitor's share of a batch: copies of what the batch changes."""
-
-    __slots__ = ("actions", "orders", "seen", "visitor")
-
-    def __init__(self, visitor: Visitor | None) -> None:
-        self.visitor = visitor
-        self.seen = b"" if visitor is None else visitor.seen
-        self.orders: dict[bytes, int] | None = None
-        self.actions: list[Action] = []
-
-
-def _count_order(outcome: Outcome, work: _Work, event: Event, at_ms: int) -> None:
-    """Count the order of this line once, in the minute of its earliest line.
+def _count_order(outcome: Outcome, orders: dict[bytes, int], event: Event) -> dict[bytes, int]:
+    """Count the order of this line once, in the minute of its earliest line; returns all known orders.
 
     Lines without an `order_id` are one order if the same visitor bought them in the same millisecond.
     """
-    if work.orders is None:
-        work.orders = {} if work.visitor is None else dict(work.visitor.orders)
+    at_ms = event.event_time_ms
     order = digest_of(event.order_id if event.order_id is not None else f"@{at_ms}")
-    known_ms = work.orders.get(order)
+    known_ms = orders.get(order)
     if known_ms is not None and known_ms <= at_ms:
-        return
+        return orders
     if known_ms is not None:
         outcome.demand.add_shop(bucket_start(known_ms, "minute"), Metric.ORDERS, -1)
-    work.orders[order] = at_ms
     outcome.demand.add_shop(bucket_start(at_ms, "minute"), Metric.ORDERS, 1)
-
-
-def _settle_visitor(outcome: Outcome, user_id: str, work: _Work, rules: SessionRules) -> None:
-    visitor, deltas = absorb(work.visitor, work.actions, rules)
-    for (minute, metric), change in deltas.items():
-        outcome.demand.add_shop(minute, metric, change)
-    timer_ms = visitor.timer_ms
-    if not timer_ms and not visitor.ended:
-        timer_ms = outcome.timers[user_id] = visitor.head.last_ms + rules.idle_ms
-    orders = visitor.orders if work.orders is None else _newest(work.orders, MAX_ORDERS)
-    totals, base, head, tail, ended, _, _, _ = visitor
-    outcome.visitors[user_id] = Visitor(
-        totals, base, head, tail, ended, timer_ms, work.seen[-MAX_SEEN * DIGEST_BYTES :], orders
-    )
+    return _newest(orders | {order: at_ms}, MAX_ORDERS)
 
 
 def _newest(entries: dict[bytes, int], limit: int) -> dict[bytes, int]:

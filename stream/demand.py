@@ -1,11 +1,11 @@
 """Rolling demand: what events add to the buckets of products and of the shop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Grain, Metric
-from contracts.visitor import ACTION_TYPES
+from contracts.visitor import ACTION_TYPES, Action
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 
 _METRIC_OF_RANK = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
@@ -37,51 +37,57 @@ class DemandDeltas:
 
 
 class DemandCounter:
-    """Counts events into `DemandDeltas`, remembering the minute of the last one: the next is mostly in it."""
+    """Counts actions by minute, type and product; `settle` turns the counts into `DemandDeltas` at the end.
+
+    So an event costs one step in a small dict, and names and scores are made once per product.
+    """
 
     def __init__(self, deltas: DemandDeltas, half_life_ms: int) -> None:
         self._deltas = deltas
         self._half_life_ms = half_life_ms
-        self._minute_ms = -1
-        self._products: dict[str, int] = {}
-        self._shop: dict[str, int] = {}
-        self._scores: dict[str, float] = {}
-        self._worth: list[float] = []
+        self._minutes: dict[int, tuple[dict[str, int], ...]] = {}
+        """Start of the minute to one dict per `ACTION_TYPES`: product to number of actions."""
 
-    def count(
-        self, at_ms: int, rank: int, product: str, quantity: int, price: int | None, currency: str | None
+    def count(self, actions: Sequence[Action]) -> None:
+        """Count actions once each."""
+        minutes = self._minutes
+        for at_ms, rank, _, product, quantity, price, currency, _, _, _ in actions:
+            minute_ms = at_ms - at_ms % _MINUTE_MS
+            by_rank = minutes.get(minute_ms)
+            if by_rank is None:
+                by_rank = minutes[minute_ms] = tuple({} for _ in ACTION_TYPES)
+            products = by_rank[rank]
+            products[product] = products.get(product, 0) + 1
+            if rank == _PURCHASE:
+                self._count_sale(minute_ms, product, quantity, price, currency)
+
+    def settle(self) -> None:
+        """Add what was counted to the deltas. All events of a minute have the same weight in the trend."""
+        for minute_ms, by_rank in self._minutes.items():
+            products = self._deltas.products.setdefault(minute_ms, {})
+            shop = self._deltas.shop.setdefault(minute_ms, {})
+            landmark_ms = landmark_of(minute_ms)
+            scores = self._deltas.trend.setdefault(landmark_ms, {})
+            for metric, weight, numbers in zip(_METRIC_OF_RANK, _WEIGHT_OF_RANK, by_rank, strict=True):
+                if not numbers:
+                    continue
+                worth = contribution(minute_ms, weight, landmark_ms, self._half_life_ms)
+                shop[metric] = sum(numbers.values())
+                for product, number in numbers.items():
+                    products[f"{metric}:{product}"] = number
+                    scores[product] = scores.get(product, 0.0) + number * worth
+
+    def _count_sale(
+        self, minute_ms: int, product: str, quantity: int, price: int | None, currency: str | None
     ) -> None:
-        """Count one event of the action type `rank` (`contracts.visitor.ACTION_TYPES`)."""
-        minute_ms = at_ms - at_ms % _MINUTE_MS
-        if minute_ms != self._minute_ms:
-            self._turn_to(minute_ms)
-        products, shop, scores = self._products, self._shop, self._scores
-        metric = _METRIC_OF_RANK[rank]
-        name = f"{metric}:{product}"
-        products[name] = products.get(name, 0) + 1
-        shop[metric] = shop.get(metric, 0) + 1
-        scores[product] = scores.get(product, 0.0) + self._worth[rank]
-        if rank == _PURCHASE:
-            self._count_sale(product, quantity, price, currency)
-
-    def _turn_to(self, minute_ms: int) -> None:
-        """All events of a minute have the same weight in the trend: its half-life is many minutes."""
-        self._minute_ms = minute_ms
-        self._products = self._deltas.products.setdefault(minute_ms, {})
-        self._shop = self._deltas.shop.setdefault(minute_ms, {})
-        landmark_ms = landmark_of(minute_ms)
-        self._scores = self._deltas.trend.setdefault(landmark_ms, {})
-        self._worth = [
-            contribution(minute_ms, weight, landmark_ms, self._half_life_ms) for weight in _WEIGHT_OF_RANK
-        ]
-
-    def _count_sale(self, product: str, quantity: int, price: int | None, currency: str | None) -> None:
-        _grow(self._products, f"{Metric.UNITS}:{product}", quantity)
-        _grow(self._shop, Metric.UNITS, quantity)
+        products = self._deltas.products.setdefault(minute_ms, {})
+        shop = self._deltas.shop.setdefault(minute_ms, {})
+        _grow(products, f"{Metric.UNITS}:{product}", quantity)
+        _grow(shop, Metric.UNITS, quantity)
         if price is not None and currency is not None:
             metric = Metric.REVENUE + currency
-            _grow(self._products, f"{metric}:{product}", price * quantity)
-            _grow(self._shop, metric, price * quantity)
+            _grow(products, f"{metric}:{product}", price * quantity)
+            _grow(shop, metric, price * quantity)
             self._deltas.currencies.add(currency)
 
 

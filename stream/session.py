@@ -1,15 +1,28 @@
 """The pure session step: a visitor's state after some more actions, and after a deadline."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.events import EventType
-from contracts.keys import Metric, bucket_start
+from contracts.visitor import (
+    DIGEST_BYTES,
+    Action,
+    CartLine,
+    Session,
+    Totals,
+    Visitor,
+    pack_actions,
+    session_of,
+    tail_of,
+    totals_of,
+    visitor_of,
+)
 from contracts.visitor import MAX_CART_LINES as MAX_CART_LINES
-from contracts.visitor import Action, CartLine, Session, Tail, Totals, Visitor, pack_actions
+from stream.session_counts import SessionDeltas, difference, session_counts
 
-CART, REMOVE, PURCHASE = (
+VIEW, FAVORITE, CART, REMOVE, PURCHASE = (
+    EventType.VIEW.rank,
+    EventType.FAVORITE.rank,
     EventType.CART.rank,
     EventType.REMOVE_FROM_CART.rank,
     EventType.PURCHASE.rank,
@@ -19,15 +32,11 @@ KEEP_ACTIONS = 64
 """A visitor with at most this many actions has an exact state whatever the order of arrival."""
 MAX_TAIL = 1_024
 """A visitor with more actions than this within the allowed disorder is a robot: older ones are settled."""
-MAX_SEEN = 1_024
+MAX_SEEN_BYTES = 1_024 * DIGEST_BYTES
 MAX_ORDERS = 256
-
-SessionDeltas = Counter[tuple[int, str]]
-"""(start of the minute in ms, `Metric`) to the change of a shop counter."""
 
 Counts = tuple[int, int, int, int, int]
 _NO_COUNTS: Counts = (0, 0, 0, 0, 0)
-_NO_DELTAS: SessionDeltas = Counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ def advance(
     its product out of the cart, a remove lowers its quantity.
     """
     if session is None:
-        session = Session(None, 1, actions[0].at_ms, actions[0].at_ms, _NO_COUNTS, 0, {}, {})
+        session = session_of((None, 1, actions[0].at_ms, actions[0].at_ms, _NO_COUNTS, 0, {}, {}))
     session_id, number, start_ms, last_ms, counts_before, units, revenue, cart = session
     counts = list(counts_before)
     if len(actions) > 1 or actions[0].rank >= CART:
@@ -56,7 +65,7 @@ def advance(
     for at_ms, rank, _, product, quantity, price, currency, _, _, given_id in actions:
         if at_ms - last_ms > idle_ms:
             ended.append(
-                Session(session_id, number, start_ms, last_ms, _five(counts), units, revenue, dict(cart))
+                session_of((session_id, number, start_ms, last_ms, tuple(counts), units, revenue, dict(cart)))
             )
             session_id, number, start_ms, units, revenue = None, number + 1, at_ms, 0, {}
             counts = [0, 0, 0, 0, 0]
@@ -73,7 +82,7 @@ def advance(
             units += quantity
             if price is not None and currency is not None:
                 revenue[currency] = revenue.get(currency, 0) + price * quantity
-    return Session(session_id, number, start_ms, last_ms, _five(counts), units, revenue, cart), ended
+    return session_of((session_id, number, start_ms, last_ms, tuple(counts), units, revenue, cart)), ended
 
 
 def absorb(
@@ -85,11 +94,12 @@ def absorb(
     time and the sessions since `base` are computed again, so the state is that of an arrival in order. Only
     an action older than what `base` has settled stays out of the sessions; the totals have it all the same.
     """
-    actions.sort()
+    if len(actions) > 1:
+        actions.sort()
     if visitor is None:
         head, closed = advance(None, actions, idle_ms=rules.idle_ms)
         totals = _add_totals(None, actions)
-        fresh = Visitor(totals, None, head, pack_actions(actions), False, 0, b"", {})
+        fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}))
         return _settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
     if actions[0] > visitor.tail.last:
         return _extend(visitor, actions, rules)
@@ -97,26 +107,59 @@ def absorb(
 
 
 def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
-    totals, base, known, tail, ended, timer_ms, seen, orders = visitor
-    head, closed = advance(known, actions, idle_ms=rules.idle_ms)
+    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders = visitor
+    closed: list[Session] = []
+    browsed = _browse(totals, known, actions, rules.idle_ms)
+    if browsed is not None:
+        totals, head = browsed
+    else:
+        totals = _add_totals(totals, actions)
+        head, closed = advance(known, actions, idle_ms=rules.idle_ms)
     added = pack_actions(actions)
-    after = Visitor(
-        _add_totals(totals, actions), base, head,
-        Tail(tail.packed + added.packed, tail.size + added.size, added.last),
-        False, timer_ms, seen, orders,
-    )  # fmt: skip
-    if after.tail.size > 2 * KEEP_ACTIONS:
+    tail = tail_of((packed + added.packed, size + added.size, added.last))
+    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders))
+    if tail.size > 2 * KEEP_ACTIONS:
         after = _settle(after, rules)
-    if not closed and not ended:
-        counts = known.counts
-        for action in actions:
-            if not counts[action.rank]:
-                break
+    if not closed and not ended and _reach(known) == _reach(head):
+        return after, {}  # the session did nothing it had not done before
+    before = session_counts([], known, ended, rules.idle_ms)
+    return after, difference(session_counts(closed, head, False, rules.idle_ms), before)
+
+
+def _browse(
+    totals: Totals, head: Session, actions: list[Action], idle_ms: int
+) -> tuple[Totals, Session] | None:
+    """Totals and session after views and favorites within the session; None for anything else.
+
+    These are nine of ten events, and they change neither cart nor money. The outcome is what `_add_totals`
+    and `advance` would say.
+    """
+    session_id, number, start_ms, known_ms, counts, units, revenue, cart = head
+    last_ms = actions[-1].at_ms
+    if last_ms - known_ms > idle_ms:
+        return None
+    viewed = favored = 0
+    for _, rank, _, _, _, _, _, _, _, given_id in actions:
+        if rank == VIEW:
+            viewed += 1
+        elif rank == FAVORITE:
+            favored += 1
         else:
-            return after, _NO_DELTAS  # the session did nothing it had not done before
-    deltas = session_counts(closed, head, False, rules.idle_ms)
-    deltas.subtract(session_counts([], known, ended, rules.idle_ms))
-    return after, deltas
+            return None
+        if given_id is not None:
+            session_id = given_id
+    views, favorites, carts, removes, purchases = counts
+    counts = (views + viewed, favorites + favored, carts, removes, purchases)
+    session = session_of((session_id, number, start_ms, last_ms, counts, units, revenue, cart))
+    first_ms, _, (views, favorites, carts, removes, purchases), units, revenue = totals
+    counts = (views + viewed, favorites + favored, carts, removes, purchases)
+    return totals_of((first_ms, last_ms, counts, units, revenue)), session
+
+
+def _reach(session: Session) -> tuple[bool, bool, bool]:
+    """How far a session came: what of it the shop's counters depend on while it is open."""
+    views, favorites, carts, _, purchases = session.counts
+    return views + favorites > 0, carts > 0, purchases > 0
 
 
 def _insert(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
@@ -129,8 +172,8 @@ def _insert(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
     in_order = sorted((*known_actions, *actions))
     head, closed = advance(base, in_order, idle_ms=rules.idle_ms)
     ended = visitor.ended and head.last_ms == visitor.head.last_ms
-    deltas = session_counts(closed, head, ended, rules.idle_ms)
-    deltas.subtract(session_counts(closed_before, visitor.head, visitor.ended, rules.idle_ms))
+    before = session_counts(closed_before, visitor.head, visitor.ended, rules.idle_ms)
+    deltas = difference(session_counts(closed, head, ended, rules.idle_ms), before)
     after = visitor._replace(totals=totals, head=head, tail=pack_actions(in_order), ended=ended)
     return _settle(after, rules), deltas
 
@@ -138,46 +181,9 @@ def _insert(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
 def end_session(visitor: Visitor, *, idle_ms: int) -> tuple[Visitor, SessionDeltas]:
     """The visitor once the watermark has passed the end of the current session."""
     if visitor.ended:
-        return visitor, _NO_DELTAS
-    after = visitor._replace(ended=True, timer_ms=0)
-    deltas = session_counts([], visitor.head, True, idle_ms)
-    deltas.subtract(session_counts([], visitor.head, False, idle_ms))
-    return after, deltas
-
-
-def session_counts(closed: Iterable[Session], head: Session, head_ended: bool, idle_ms: int) -> SessionDeltas:
-    """What these sessions add to the shop's counters.
-
-    A session counts in the minute of its start; its end, and the cart left behind, in the minute it ended.
-    """
-    counts: SessionDeltas = Counter()
-    for session in closed:
-        _count_session(counts, session, True, idle_ms)
-    _count_session(counts, head, head_ended, idle_ms)
-    return counts
-
-
-def _count_session(counts: SessionDeltas, session: Session, ended: bool, idle_ms: int) -> None:
-    start = bucket_start(session.start_ms, "minute")
-    viewed, carted, bought = _reach(session)[1:]
-    counts[start, Metric.SESSIONS] += 1
-    if viewed:
-        counts[start, Metric.SESSIONS_VIEWED] += 1
-    if carted:
-        counts[start, Metric.SESSIONS_CARTED] += 1
-    if bought:
-        counts[start, Metric.SESSIONS_BOUGHT] += 1
-    if ended:
-        end = bucket_start(session.last_ms + idle_ms, "minute")
-        counts[end, Metric.SESSIONS_ENDED] += 1
-        if carted and not bought and session.cart:
-            counts[end, Metric.CARTS_ABANDONED] += 1
-
-
-def _reach(session: Session) -> tuple[int, bool, bool, bool]:
-    """What of a session the shop's counters depend on while it is open."""
-    views, favorites, carts, _, purchases = session.counts
-    return session.start_ms, views + favorites > 0, carts > 0, purchases > 0
+        return visitor, {}
+    before, after = (session_counts([], visitor.head, ended, idle_ms) for ended in (False, True))
+    return visitor._replace(ended=True, timer_ms=0), difference(after, before)
 
 
 def _settle(visitor: Visitor, rules: SessionRules) -> Visitor:
@@ -198,7 +204,7 @@ def _settle(visitor: Visitor, rules: SessionRules) -> Visitor:
 
 def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:
     if totals is None:
-        totals = Totals(actions[0].at_ms, actions[-1].at_ms, _NO_COUNTS, 0, {})
+        totals = totals_of((actions[0].at_ms, actions[-1].at_ms, _NO_COUNTS, 0, {}))
     first_ms, last_ms, counts_before, units, revenue = totals
     counts = list(counts_before)
     for action in actions:
@@ -212,7 +218,7 @@ def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:
         first_ms = actions[0].at_ms
     if actions[-1].at_ms > last_ms:
         last_ms = actions[-1].at_ms
-    return Totals(first_ms, last_ms, _five(counts), units, revenue)
+    return totals_of((first_ms, last_ms, tuple(counts), units, revenue))
 
 
 def _add_line(cart: dict[str, CartLine], product: str, line: CartLine) -> None:
@@ -235,7 +241,3 @@ def _lower_line(cart: dict[str, CartLine], product: str, quantity: int) -> None:
         cart[product] = line._replace(quantity=line.quantity - quantity)
     else:
         del cart[product]
-
-
-def _five(counts: list[int]) -> Counts:
-    return tuple(counts)  # type: ignore[return-value]  # five before, five now
