@@ -6,7 +6,12 @@ HEARTBEAT_TTL_S = 10
 
 
 class Heartbeat(NamedTuple):
-    """One worker's own figures. Delays are from broker timestamp to committed in Redis, last 10 s."""
+    """One worker's own figures. Delays are from broker timestamp to committed in Redis, last 10 s.
+
+    `model` is the version of the next-action model that scores visitors, empty for none; `scoring` says how
+    that goes: `ok`, `off`, or in a few words what is wrong. `skipped` counts visitors left unscored since the
+    worker started, `scored` the others. `drift` has a line per watched number (`models.drift`).
+    """
 
     worker_id: str
     at_ms: int
@@ -17,11 +22,17 @@ class Heartbeat(NamedTuple):
     rss_bytes: int
     partitions: tuple[int, ...]
     metrics_port: int
+    model: str = ""
+    scoring: str = "off"
+    scored: int = 0
+    skipped: int = 0
+    drift: tuple[str, ...] = ()
 
     def to_hash(self) -> dict[str, str]:
         """Field names and texts of the Redis hash."""
         texts = {name: str(value) for name, value in self._asdict().items()}
         texts["partitions"] = ",".join(str(p) for p in self.partitions)
+        texts["drift"] = "\n".join(self.drift)
         return texts
 
 
@@ -37,4 +48,9 @@ def from_hash(fields: dict[str, str]) -> Heartbeat:
         rss_bytes=int(fields["rss_bytes"]),
         partitions=tuple(int(p) for p in fields["partitions"].split(",") if p),
         metrics_port=int(fields["metrics_port"]),
+        model=fields["model"],
+        scoring=fields["scoring"],
+        scored=int(fields["scored"]),
+        skipped=int(fields["skipped"]),
+        drift=tuple(fields["drift"].splitlines()),
     )

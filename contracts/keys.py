@@ -70,12 +70,16 @@ class Keys:
         """Hash: `<metric>` to a count, all products together."""
         return f"{self.prefix(p)}s:{grain}:{start_ms}"
 
+    def quality_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
+        """Hash: `<name>:<model version>` to a count (`models.quality`), how good predictions and alerts were."""
+        return f"{self.prefix(p)}q:{grain}:{start_ms}"
+
     def active(self, p: int) -> str:
         """Sorted set: visitor to the time of the last event, trimmed to the last session gap."""
         return self.prefix(p) + "active"
 
     def due(self, p: int) -> str:
-        """Sorted set: visitor to the event time at which the session may have ended."""
+        """Sorted set: visitor to the event time at which to look at them again if they stay silent."""
         return self.prefix(p) + "due"
 
     def trend(self, p: int, landmark_ms: int) -> str:
@@ -89,6 +93,14 @@ class Keys:
     def currencies(self, p: int) -> str:
         """Set: currencies seen in purchases."""
         return self.prefix(p) + "currencies"
+
+    def alerts(self) -> str:
+        """Stream: the newest steps of alerts of all partitions, in the order they were published; capped."""
+        return f"{self.namespace}:{{alerts}}:log"
+
+    def alerts_published(self) -> str:
+        """Hash: partition to the id of its newest outbox entry that is in the stream of alerts."""
+        return f"{self.namespace}:{{alerts}}:published"
 
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""

@@ -33,9 +33,14 @@ class Topics:
         return f"{self.prefix}rejected"
 
     @property
+    def alerts(self) -> str:
+        """Steps in the life of alerts (`contracts.alerts`), keyed by `user_id`."""
+        return f"{self.prefix}alerts"
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every topic we create."""
-        return (*self.events, self.rejected)
+        return (*self.events, self.rejected, self.alerts)
 
     def of(self, event_type: EventType) -> str:
         """The topic events of this type are sent to."""
