@@ -108,7 +108,7 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
     if not EARLIEST_MS <= time_ms <= received_ms + MAX_AHEAD_MS:
         raise time_out_of_range(time_ms, received_ms)
 
-    extra = None if fields.keys() <= _FIELDS else _unknown_fields(fields)
+    extra = None if _FIELDS.issuperset(fields) else _unknown_fields(fields)
     user_id, product_id, event_id = get("user_id"), get("product_id"), get("event_id")
     session_id, order_id = get("session_id"), get("order_id")
     if not _plain_ids(user_id, product_id, event_id, session_id):

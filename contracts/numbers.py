@@ -2,6 +2,7 @@
 
 import re
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 
 MAX_MAJOR = 1_000_000_000
 """Highest price, in major units of its currency."""
@@ -29,7 +30,9 @@ def parse_price_minor(value: object, minor_digits: int) -> int:
     NaN, infinity, booleans, negative or absurd prices, and strings that are not plain decimals.
     """
     scale: int = 10**minor_digits
-    if type(value) is float:
+    if type(value) is str:
+        minor = _string_minor(value, minor_digits)
+    elif type(value) is float:
         if not -_HUGE < value < _HUGE:  # false for NaN too
             raise Breach("not_finite", "must be a finite number")
         if value < 0:  # before rounding: -0.001 is negative too
@@ -37,8 +40,6 @@ def parse_price_minor(value: object, minor_digits: int) -> int:
         minor = round(value * scale)
     elif type(value) is int:
         minor = value * scale
-    elif type(value) is str:
-        minor = _string_minor(value, minor_digits)
     else:
         raise Breach("not_number", f"must be a number or a decimal string, got {_name(type(value))}")
     if minor < 0:
@@ -71,6 +72,7 @@ def parse_quantity(value: object) -> int:
     return units
 
 
+@lru_cache(maxsize=16_384)  # a shop has some thousand prices, and every event names one
 def _string_minor(text: str, minor_digits: int) -> int:
     whole, _, part = text.partition(".")
     if len(part) == minor_digits and 0 < len(whole) <= 12:  # the usual case, three times as fast
