@@ -13,6 +13,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+NEVER_MS = np.iinfo(np.int64).max
 _STEP_COLUMNS = [(STEP_FEATURES.index(a), STEP_FEATURES.index(b)) for a, b in STEP_LEVELS.items()]
 
 
@@ -23,8 +24,9 @@ class PrefixSet:
     `steps` (N, F) and `ids` (N, 3) have one row per event and are shared between the parts of a split; prices
     in them are logarithms. All else has one entry per case: the rows of its last `MAX_STEPS` actions are
     `first_row` to `last_row`, both included; `level` is the shop's price level before it (NaN: unknown);
-    `target` indexes `TARGETS`; `will_buy` says whether the rest of the session holds a purchase; `start_ms`
-    and `end_ms` are of the session's first and last action, `at_ms` of the case's last.
+    `target` indexes `TARGETS`; `buys_ms` is the first purchase in the rest of the session (`NEVER_MS`: there
+    is none); `start_ms` is of the session's first action, `at_ms` of the case's last, `next_ms` of the one
+    that follows (`at_ms` if none does).
     """
 
     steps: Floats
@@ -34,16 +36,21 @@ class PrefixSet:
     context: Floats
     level: Floats
     target: Ints
-    will_buy: Bools
+    buys_ms: Ints
     session: Ints
     start_ms: Ints
-    end_ms: Ints
     at_ms: Ints
+    next_ms: Ints
     length: Ints
     idle_ms: int
 
     def __len__(self) -> int:
         return len(self.target)
+
+    @property
+    def will_buy(self) -> Bools:
+        """Whether the rest of the session holds a purchase."""
+        return np.asarray(self.buys_ms < NEVER_MS)
 
     def select(self, cases: Ints | Bools | slice) -> "PrefixSet":
         """These cases only."""
@@ -55,11 +62,16 @@ class PrefixSet:
     def split(self, train_until_ms: int, valid_until_ms: int) -> tuple["PrefixSet", "PrefixSet", "PrefixSet"]:
         """Train, valid and test by start of the session.
 
-        A session that goes on beyond the end of train or valid is left out: how it ends is the next part's.
+        Train and valid know nothing of what happens after their end: a case whose next action lies beyond is
+        left out, and a purchase beyond has not happened.
         """
-        train = self.end_ms < train_until_ms
-        valid = (self.start_ms >= train_until_ms) & (self.end_ms < valid_until_ms)
-        return self.select(train), self.select(valid), self.select(self.start_ms >= valid_until_ms)
+        train = self.start_ms < train_until_ms
+        test = self.start_ms >= valid_until_ms
+        return (
+            _known_until(self.select(train), train_until_ms),
+            _known_until(self.select(~train & ~test), valid_until_ms),
+            self.select(test),
+        )
 
     def boundaries(self, *shares: float) -> tuple[int, ...]:
         """The times (ms) before which these shares of all sessions started."""
@@ -90,6 +102,11 @@ class PrefixSet:
         ids = self.ids[np.minimum(at, last)]
         ids[at > last] = 0
         return ids
+
+
+def _known_until(cases: PrefixSet, until_ms: int) -> PrefixSet:
+    known = cases.select(cases.next_ms < until_ms)
+    return replace(known, buys_ms=np.where(known.buys_ms < until_ms, known.buys_ms, NEVER_MS))
 
 
 def concatenate(sets: Sequence[PrefixSet]) -> PrefixSet:

@@ -9,7 +9,7 @@ import numpy as np
 from contracts.events import Event
 from contracts.visitor import Action, digest_of
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
-from models.next_action.cases import Floats, take_off
+from models.next_action.cases import NEVER_MS, Bools, Floats, Ints, take_off
 from models.next_action.cases import PrefixSet as PrefixSet
 from models.next_action.cases import concatenate as concatenate
 from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATURES, Encoding
@@ -41,7 +41,7 @@ def prefixes_of(events: Iterable[Event], *, idle_ms: int) -> PrefixSet:
     row = np.arange(len(actions))
     first = np.searchsorted(session, session, side="left")
     last = np.searchsorted(session, session, side="right") - 1
-    bought = np.cumsum(rank == PURCHASE)
+    buys = _next_index(rank == PURCHASE)
     following = np.array(TARGET_OF_RANK)[rank[np.minimum(row + 1, last)]]
     return PrefixSet(
         steps=np.frombuffer(rows.steps, dtype=np.float32).reshape(-1, len(STEP_FEATURES)),
@@ -51,14 +51,21 @@ def prefixes_of(events: Iterable[Event], *, idle_ms: int) -> PrefixSet:
         context=context,
         level=level,
         target=np.where(row == last, LEAVE_TARGET, following),
-        will_buy=bought[last] > bought,
+        buys_ms=np.where(buys <= last, at_ms[np.minimum(buys, last)], NEVER_MS),
         session=session,
         start_ms=at_ms[first],
-        end_ms=at_ms[last],
         at_ms=at_ms,
+        next_ms=at_ms[np.minimum(row + 1, last)],
         length=row - first + 1,
         idle_ms=idle_ms,
     )
+
+
+def _next_index(marked: Bools) -> Ints:
+    """For every place the first marked one after it; the length if there is none."""
+    size = len(marked)
+    places = np.append(np.where(marked, np.arange(size), size), size)
+    return np.asarray(np.minimum.accumulate(places[::-1])[::-1][1:])
 
 
 class _Rows:

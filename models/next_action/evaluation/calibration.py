@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from models.next_action.evaluation.contender import Floats
 
-_PULL = 1e-4
+_PRIOR_SD = 0.3
 _MOST_STEPS = 50
 _ENOUGH = 1e-10
 _FLOOR = 1e-9
@@ -27,8 +27,8 @@ class Calibration(NamedTuple):
 def fit_calibration(probabilities: Floats, target: npt.NDArray[np.int64]) -> Calibration:
     """The calibration with the lowest log loss on these cases, found by Newton's method.
 
-    The loss is convex. A slight pull towards doing nothing keeps a class that validation never saw in its
-    place, and no cases at all change nothing.
+    The loss is convex. A normal prior around doing nothing, `_PRIOR_SD` wide, keeps a small validation set
+    from bending what it knows little of; no cases at all change nothing.
     """
     n, classes = probabilities.shape
     start = np.append(1.0, np.zeros(classes))
@@ -52,21 +52,27 @@ def fit_calibration(probabilities: Floats, target: npt.NDArray[np.int64]) -> Cal
 def _loss(parameters: Floats, start: Floats, scores: Floats, hits: Floats) -> float:
     probabilities = _softmax(parameters[0] * scores + parameters[1:])
     fit = -np.log(np.maximum((probabilities * hits).sum(axis=1), 1e-300)).mean()
-    return float(fit + _PULL * np.square(parameters - start).sum())
+    return float(fit + _pull(scores) * np.square(parameters - start).sum())
 
 
 def _newton_step(parameters: Floats, start: Floats, scores: Floats, hits: Floats) -> Floats:
     probabilities = _softmax(parameters[0] * scores + parameters[1:])
     n, classes = scores.shape
+    pull = _pull(scores)
     # Derivatives of the logits: the score itself for the scale, 1 for a class's own bias.
     inner = np.concatenate(
         [scores[:, None, :], np.broadcast_to(np.eye(classes), (n, classes, classes))], axis=1
     )
     mean = np.einsum("npc,nc->np", inner, probabilities)
-    gradient = (mean - np.einsum("npc,nc->np", inner, hits)).mean(axis=0) + 2 * _PULL * (parameters - start)
+    gradient = (mean - np.einsum("npc,nc->np", inner, hits)).mean(axis=0) + 2 * pull * (parameters - start)
     second = np.einsum("npc,nqc,nc->pq", inner, inner, probabilities, optimize=True) / n
-    hessian = second - mean.T @ mean / n + 2 * _PULL * np.eye(classes + 1)
+    hessian = second - mean.T @ mean / n + 2 * pull * np.eye(classes + 1)
     return np.asarray(np.linalg.solve(hessian, gradient))
+
+
+def _pull(scores: Floats) -> float:
+    """Weight of the prior beside the mean loss of the cases."""
+    return 0.5 / _PRIOR_SD**2 / len(scores)
 
 
 def _softmax(scores: Floats) -> Floats:

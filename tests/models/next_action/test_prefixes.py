@@ -64,7 +64,8 @@ def test_every_prefix_is_a_case_with_its_next_action() -> None:
     assert cases.session.tolist() == [0, 0, 0, 0, 0, 1]
     assert cases.length.tolist() == [1, 2, 3, 4, 5, 1]
     assert (cases.start_ms - NOW_MS).tolist() == [0, 0, 0, 0, 0, 4_000_000]
-    assert (cases.end_ms - NOW_MS).tolist() == [20_000] * 5 + [4_000_000]
+    assert (cases.next_ms - NOW_MS).tolist() == [5_000, 9_000, 12_000, 20_000, 20_000, 4_000_000]
+    assert (cases.buys_ms[:4] - NOW_MS).tolist() == [20_000] * 4
 
 
 def test_visitors_are_apart_and_events_may_come_in_any_order() -> None:
@@ -140,21 +141,25 @@ def test_the_steps_of_a_prefix_are_the_first_steps_of_a_longer_one(events: list[
         np.testing.assert_array_equal(flat.batch(np.array([other]))[0][0, : len(own)], own)
 
 
-def test_sessions_across_a_boundary_are_in_no_part_but_test() -> None:
+def test_train_and_valid_know_nothing_of_what_happens_after_their_end() -> None:
     cases = prefixes(
         make_event("view", 0, user="a"),
-        make_event("view", 90, user="b"),
-        make_event("view", 110, user="b"),
+        make_event("view", 80, user="b"),
+        make_event("cart", 90, user="b"),
+        make_event("purchase", 110, user="b"),
         make_event("view", 120, user="c"),
         make_event("view", 190, user="d"),
         make_event("view", 210, user="d"),
         make_event("view", 200, user="e"),
         make_event("view", 900, user="e"),
     )
-    parts = cases.split(NOW_MS + 100_000, NOW_MS + 200_000)
-    assert [len(part) for part in parts] == [1, 1, 2]
-    assert [sorted({int(s - NOW_MS) for s in part.start_ms}) for part in parts] == [[0], [120_000], [200_000]]
-    assert all(part.steps is cases.steps for part in parts)
+    train, valid, test = cases.split(NOW_MS + 100_000, NOW_MS + 200_000)
+    assert sorted(((train.at_ms - NOW_MS) // 1_000).tolist()) == [0, 80]
+    assert sorted(TARGETS[target] for target in train.target) == ["cart", "leave"]
+    assert not train.will_buy.any()
+    assert ((valid.at_ms - NOW_MS) // 1_000).tolist() == [120]
+    assert len(test) == 2
+    assert all(part.steps is cases.steps for part in (train, valid, test))
 
 
 def test_boundaries_are_shares_of_sessions() -> None:

@@ -1,0 +1,58 @@
+"""Commands that measure models on files of events."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    evaluate = typer.Typer(help="Measure models on held-back events.", no_args_is_help=True)
+    evaluate.callback()(_group)
+    evaluate.command("next-action")(evaluate_next_action)
+    app.add_typer(evaluate, name="evaluate")
+
+
+def _group() -> None:
+    """Keep `next-action` a command of its own: a Typer with one command would swallow its name."""
+
+
+def evaluate_next_action(
+    events: Annotated[
+        list[Path] | None, typer.Option("--events", help="Files of events, each of one shop.")
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    train: Annotated[float, typer.Option(help="Share of the sessions to learn from, the earliest.")] = 0.6,
+    valid: Annotated[float, typer.Option(help="Share after them, to stop and calibrate on.")] = 0.1,
+    seeds: Annotated[int, typer.Option(help="How often each model is fitted.", min=1, max=100)] = 3,
+    models: Annotated[str, typer.Option(help="Names with commas between; all if not given.")] = "",
+    reference: Annotated[str, typer.Option(help="Model that the others are compared with.")] = "",
+    simulate_days: Annotated[
+        float, typer.Option(help="Measure on so many days of the synthetic shop too.", min=0)
+    ] = 0.0,
+    format_name: Annotated[str | None, typer.Option("--format", help="Else found from the columns.")] = None,
+    currency: Annotated[str, typer.Option(help="Currency of prices that name none.")] = "EUR",
+    json: Annotated[Path | None, typer.Option("--json", help="Write every figure here too.")] = None,
+) -> None:
+    """Compare predictors of the next action: split by time, every prefix of every session a case.
+
+    Example: storepulse evaluate next-action --events first_shop.csv second_shop.parquet --seeds 3
+    """
+    from ops.next_action_evaluation import EvaluationOptions, run_evaluation
+
+    options = EvaluationOptions(
+        files=(*(events or ()), *(more or ())),
+        idle_ms=round(idle_minutes * 60_000),
+        train=train,
+        valid=valid,
+        seeds=seeds,
+        models=tuple(name.strip() for name in models.split(",") if name.strip()),
+        reference=reference,
+        simulated_days=simulate_days,
+        format_name=format_name,
+        currency=currency,
+        json=json,
+    )
+    raise typer.Exit(run_evaluation(options))

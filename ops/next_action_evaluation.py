@@ -1,0 +1,181 @@
+"""`storepulse evaluate next-action`: files in, one table per shop out."""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from contracts.events import Event
+from models.next_action.prefixes import prefixes_of
+from producers.simulator.profiles import PROFILES
+from producers.simulator.simulation import SimulationConfig, simulate
+from producers.sources import Refused, Source, UnknownFormat, fingerprint
+
+if TYPE_CHECKING:  # its modules need the extra [train]
+    from models.next_action.evaluation.contender import MakeContender
+
+EXIT_ERROR, EXIT_USAGE = 1, 2
+_SIMULATED_FROM_MS = 1_759_276_800_000  # 1 October 2025, 00:00 UTC
+_SIMULATED_RATE = 0.5
+_SIMULATED_VISITORS = 20_000
+_SIMULATED_SEED = 1
+_SHOWN_EVERY = 2_000
+_FILE_WIDTH = 200
+"""Columns where the table goes to a file or a pipe: it is not folded there."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """What was asked for. `models` empty: all of them; `reference` empty: boosted trees, or the network."""
+
+    files: tuple[Path, ...]
+    idle_ms: int = 30 * 60_000
+    train: float = 0.6
+    valid: float = 0.1
+    seeds: int = 3
+    models: tuple[str, ...] = ()
+    reference: str = ""
+    simulated_days: float = 0.0
+    format_name: str | None = None
+    currency: str = "EUR"
+    json: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One shop to measure on. `origin` says in JSON where its events are from."""
+
+    title: str
+    origin: dict[str, Any]
+    events: Callable[[Progress], Iterable[Event]]
+
+
+def run_evaluation(options: EvaluationOptions) -> int:
+    """Measure on every shop, print the tables, write the JSON; returns the exit code."""
+    errors = Console(stderr=True)
+    try:
+        import models.next_action.evaluation.contenders as known
+    except ModuleNotFoundError as exc:
+        errors.print(f"{exc.name} is missing: pip install 'storepulse[train]'", markup=False)
+        return EXIT_ERROR
+    try:
+        contenders = known.choose(options.models)
+        reference = known.choose_reference(options.reference, list(contenders))
+        shops = _shops(options)
+        plain = [_measure(shop, options, contenders, reference, errors) for shop in shops]
+        if options.json is not None:
+            options.json.write_bytes(orjson.dumps({**_machine(), "shops": plain}, option=orjson.OPT_INDENT_2))
+    except (ValueError, OSError) as exc:
+        errors.print(str(exc), markup=False, soft_wrap=True)
+        return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError)) else EXIT_USAGE
+    return 0
+
+
+def _shops(options: EvaluationOptions) -> list[Shop]:
+    shops = [
+        Shop(path.name, {"file": path.name, "fingerprint": fingerprint(path)}, partial(_read, path, options))
+        for path in options.files
+    ]
+    if options.simulated_days:
+        origin = {"simulated": "demo", "seed": _SIMULATED_SEED, "days": options.simulated_days}
+        title = f"simulated shop (demo, seed {_SIMULATED_SEED}, {options.simulated_days:g} days)"
+        shops.append(Shop(title, origin, partial(_simulate, options.simulated_days)))
+    if not shops:
+        raise ValueError("give files with --events FILE..., or --simulate-days")
+    return shops
+
+
+def _measure(
+    shop: Shop,
+    options: EvaluationOptions,
+    contenders: Mapping[str, "MakeContender"],
+    reference_name: str,
+    errors: Console,
+) -> dict[str, Any]:
+    from models.next_action.evaluation.comparison import Split, compare
+    from models.next_action.evaluation.report import make_table, to_plain
+
+    with _progress(errors, shop.title) as progress:
+        cases = prefixes_of(shop.events(progress), idle_ms=options.idle_ms)
+        try:
+            split = Split.of(cases, options.train, options.valid)
+        except ValueError as exc:
+            raise ValueError(f"{shop.title}: {exc}") from exc
+        fits = progress.add_task("fits")
+
+        def on_fit(name: str, done: int, total: int) -> None:
+            progress.update(fits, description=f"{name or 'fits'}", completed=done, total=total)
+
+        scores = compare(split, contenders, seeds=range(options.seeds), progress=on_fit)
+    reference = next(score for score in scores if score.name == reference_name)
+    table = make_table(shop.title, split, scores, reference)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(table)
+    return {**shop.origin, **to_plain(split, scores, reference)}
+
+
+def _read(path: Path, options: EvaluationOptions, progress: Progress) -> Iterator[Event]:
+    """The events of a file; rows that are none are counted and left out."""
+    task = progress.add_task("sorting", total=None)
+    refused: Counter[str] = Counter()
+    with Source(path, currency=options.currency, format_name=options.format_name) as source:
+        progress.update(task, description="events", total=source.n_rows)
+        for done, event in enumerate(source.read(), start=1):
+            if isinstance(event, Refused):
+                refused[event.code] += 1
+                continue
+            yield event
+            if not done % _SHOWN_EVERY:
+                progress.update(task, completed=done)
+        progress.update(task, completed=source.n_rows)
+    if refused:
+        progress.console.print(
+            f"{path.name}: {refused.total():,} rows are no events "
+            f"({', '.join(f'{code}: {n:,}' for code, n in refused.most_common(5))})",
+            markup=False,
+        )
+
+
+def _simulate(days: float, progress: Progress) -> Iterator[Event]:
+    end_ms = _SIMULATED_FROM_MS + round(days * 86_400_000)
+    config = SimulationConfig(
+        _SIMULATED_FROM_MS, end_ms, _SIMULATED_RATE, _SIMULATED_VISITORS, PROFILES["demo"]
+    )
+    task = progress.add_task("events", total=end_ms - _SIMULATED_FROM_MS)
+    for done, event in enumerate(simulate(config, _SIMULATED_SEED), start=1):
+        yield event
+        if not done % _SHOWN_EVERY:
+            progress.update(task, completed=event.event_time_ms - _SIMULATED_FROM_MS)
+    progress.update(task, completed=end_ms - _SIMULATED_FROM_MS)
+
+
+def _progress(console: Console, title: str) -> Progress:
+    return Progress(
+        TextColumn(title, markup=False),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+    }
