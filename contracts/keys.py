@@ -71,7 +71,7 @@ class Keys:
         return f"{self.prefix(p)}s:{grain}:{start_ms}"
 
     def quality_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
-        """Hash: `<name>:<model version>` to a count (`models.quality`), how good predictions and alerts were."""
+        """Hash: `<name>:<model version>` to a count (`models.quality`) of predictions and alerts."""
         return f"{self.prefix(p)}q:{grain}:{start_ms}"
 
     def active(self, p: int) -> str:

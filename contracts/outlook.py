@@ -27,7 +27,7 @@ BLANK = Outlook()
 
 def pack_outlook(outlook: Outlook) -> tuple[Any, ...]:
     """The outlook as plain values for msgpack; empty if nothing was ever expected."""
-    if outlook == BLANK:
+    if outlook is BLANK or outlook == BLANK:
         return ()
     score, book, unjudged = outlook
     return None if score is None else pack_score(score), pack_book(book), pack_unjudged(unjudged)

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import msgpack
 
 from contracts.events import EventType
+from contracts.outlook import BLANK, Outlook, pack_outlook, unpack_outlook
 
-FORMAT = 1
-"""First element of every blob; a reader refuses formats it does not know."""
+FORMAT = 2
+"""First element of every blob; a reader refuses formats it does not know. Format 1 had no outlook."""
 
 ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
 """Index = `Action.rank`."""
@@ -91,7 +92,8 @@ class Visitor(NamedTuple):
     `head` is the current session: `base` with the actions of `tail` applied in order. An event that comes
     late is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the
     end of `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins digests of applied
-    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
+    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line. `outlook`
+    is what is expected of the visitor.
     """
 
     totals: Totals
@@ -102,6 +104,7 @@ class Visitor(NamedTuple):
     timer_ms: int
     seen: bytes
     orders: dict[bytes, int]
+    outlook: Outlook = BLANK
 
 
 DIGEST_BYTES = 8
@@ -139,15 +142,17 @@ def is_seen(seen: bytes, digest: bytes) -> bool:
 
 def pack_visitor(visitor: Visitor) -> bytes:
     """The blob of a visitor; named tuples become arrays."""
-    return bytes(_pack((FORMAT, *visitor)))
+    return bytes(_pack((FORMAT, *visitor[:-1], pack_outlook(visitor.outlook))))
 
 
 def unpack_visitor(blob: bytes) -> Visitor:
     """The visitor in a blob; raises `ValueError` for a format this version does not know."""
-    fields: list[Any] = msgpack.unpackb(blob, strict_map_key=False, use_list=False)
-    if fields[0] != FORMAT:
-        raise ValueError(f"visitor blob has format {fields[0]!r}, this version reads {FORMAT}")
-    _, totals, base, head, tail, ended, timer_ms, seen, orders = fields
+    fields: tuple[Any, ...] = msgpack.unpackb(blob, strict_map_key=False, use_list=False)
+    if fields[0] == 1:
+        fields = (*fields, ())
+    elif fields[0] != FORMAT:
+        raise ValueError(f"visitor blob has format {fields[0]!r}, this version reads up to {FORMAT}")
+    _, totals, base, head, tail, ended, timer_ms, seen, orders, outlook = fields
     return Visitor(
         Totals(*totals),
         None if base is None else _session(base),
@@ -157,6 +162,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
         timer_ms,
         seen,
         orders,
+        unpack_outlook(outlook),
     )
 
 

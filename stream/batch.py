@@ -154,11 +154,11 @@ def _apply_events(
     demand.count(actions)
     after, deltas = absorb(visitor, actions, rules)
     outcome.count_sessions(deltas)
-    totals, base, head, tail, ended, timer_ms, _, _ = after
+    totals, base, head, tail, ended, timer_ms, _, _, outlook = after
     if not timer_ms and not ended:
         timer_ms = outcome.timers[user_id] = head.last_ms + rules.idle_ms
     outcome.visitors[user_id] = visitor_of(
-        (totals, base, head, tail, ended, timer_ms, seen[-MAX_SEEN_BYTES:], orders)
+        (totals, base, head, tail, ended, timer_ms, seen[-MAX_SEEN_BYTES:], orders, outlook)
     )
     return len(actions)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.events import EventType
+from contracts.outlook import BLANK
 from contracts.visitor import (
     DIGEST_BYTES,
     Action,
@@ -99,7 +100,7 @@ def absorb(
     if visitor is None:
         head, closed = advance(None, actions, idle_ms=rules.idle_ms)
         totals = _add_totals(None, actions)
-        fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}))
+        fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}, BLANK))
         return _settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
     if actions[0] > visitor.tail.last:
         return _extend(visitor, actions, rules)
@@ -107,7 +108,7 @@ def absorb(
 
 
 def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
-    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders = visitor
+    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders, outlook = visitor
     closed: list[Session] = []
     browsed = _browse(totals, known, actions, rules.idle_ms)
     if browsed is not None:
@@ -117,7 +118,7 @@ def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
         head, closed = advance(known, actions, idle_ms=rules.idle_ms)
     added = pack_actions(actions)
     tail = tail_of((packed + added.packed, size + added.size, added.last))
-    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders))
+    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders, outlook))
     if tail.size > 2 * KEEP_ACTIONS:
         after = _settle(after, rules)
     if not closed and not ended and _reach(known) == _reach(head):

@@ -1,0 +1,99 @@
+"""The pure steps of a visitor's outlook: judge what was expected, decide on alerts, take in new scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from contracts.alerts import Alert
+from contracts.clock import is_live
+from contracts.outlook import Outlook
+from contracts.scores import Score, round_score
+from contracts.visitor import Action, Visitor
+from stream.alert_rules import AlertRules
+from stream.alerting import next_deadline_ms, on_actions, on_deadline, on_score
+from stream.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
+
+
+class Arrival(NamedTuple):
+    """What a batch brought of one visitor: the state before, and the new actions."""
+
+    before: Visitor | None
+    actions: list[Action]
+
+
+@dataclass(slots=True)
+class Foresight:
+    """What a batch comes to beside counting: alerts to publish, and predictions judged."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+    def add(self, alerts: list[Alert]) -> None:
+        """Publish and count steps of alerts."""
+        if alerts:
+            self.alerts += alerts
+            count_alerts(alerts, self.tally)
+
+
+def judge_arrival(
+    foresight: Foresight, user_id: str, arrival: Arrival, rules: AlertRules, *, broker_ms: int
+) -> Outlook:
+    """The outlook of a visitor after new actions, before anything new is predicted.
+
+    `broker_ms` is the time of the newest record: actions much older than it are a replay or very late.
+    """
+    before, actions = arrival
+    score, book, unjudged = before.outlook if before is not None else Outlook()
+    live = is_live(max(action.at_ms for action in actions), broker_ms)
+    after, alerts = on_actions(book, user_id, before, actions, score, rules, live=live)
+    fired = fired_in(book, alerts)
+    unjudged = judge_actions(unjudged, before, actions, fired, foresight.tally, idle_ms=rules.idle_ms)
+    foresight.add(alerts)
+    return Outlook(score, after, unjudged)
+
+
+def take_score(
+    foresight: Foresight, user_id: str, visitor: Visitor, score: Score, rules: AlertRules, *, broker_ms: int
+) -> Visitor:
+    """The visitor with a score made of this very state."""
+    score = round_score(score)
+    _, book, unjudged = visitor.outlook
+    live = is_live(score.at_ms, broker_ms)
+    book, alerts = on_score(book, user_id, visitor, score, rules, live=live)
+    foresight.add(alerts)
+    return visitor._replace(outlook=Outlook(score, book, expect(unjudged, visitor, score)))
+
+
+def take_scores(
+    foresight: Foresight,
+    visitors: dict[str, Visitor],
+    scores: Mapping[str, Score],
+    rules: AlertRules,
+    *,
+    broker_ms: int,
+) -> None:
+    """Put the scores into the states they were made of."""
+    for user_id, score in scores.items():
+        visitors[user_id] = take_score(
+            foresight, user_id, visitors[user_id], score, rules, broker_ms=broker_ms
+        )
+
+
+def pass_silence(
+    foresight: Foresight, user_id: str, visitor: Visitor, watermark_ms: int, rules: AlertRules
+) -> Visitor:
+    """The visitor once event time has passed without an action of theirs, alerts that fell due decided."""
+    score, book, unjudged = visitor.outlook
+    book, alerts = on_deadline(book, user_id, visitor, score, watermark_ms, rules)
+    if visitor.ended:
+        # Not before: the session's end is what the purchase predictions are judged by.
+        fired = fired_in(book, alerts)
+        unjudged = judge_end(unjudged, visitor.head, fired, foresight.tally, idle_ms=rules.idle_ms)
+    foresight.add(alerts)
+    return visitor._replace(outlook=Outlook(score, book, unjudged))
+
+
+def timer_of(visitor: Visitor, rules: AlertRules) -> int:
+    """Event time at which to look at a silent visitor next, 0 for never (ms)."""
+    score, book, _ = visitor.outlook
+    return next_deadline_ms(book, visitor, score, rules) or 0

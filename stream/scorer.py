@@ -1,0 +1,139 @@
+"""The scorer: asks the model about the visitors of a round, and never lets it hold up the counting."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.scores import Score
+from contracts.visitor import Visitor
+from models.next_action.encoding import Batch, Encoded, encode_visitor, stack
+from models.next_action.prices import PriceLevel
+from stream.metrics import Meter
+
+log = logging.getLogger(__name__)
+
+Key = TypeVar("Key")
+
+TIME_LIMIT_S = 0.5
+"""A round goes on without scores after this long; a usual call takes some milliseconds."""
+CALL_VISITORS = 128
+"""Visitors in one call of the model: they are padded to the longest among them."""
+REST_S = 5.0
+"""After a call that failed the model is left alone for so long."""
+
+
+class Model(Protocol):
+    """A loaded next-action model; calls come from one thread at a time."""
+
+    @property
+    def version(self) -> str: ...
+
+    def predict(
+        self,
+        steps: npt.NDArray[np.float32],
+        lengths: npt.NDArray[np.int64],
+        context: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
+        ...
+
+    def explain(self, context: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
+        """Per row the strongest reasons: code and effect on the log odds of a purchase."""
+        ...
+
+
+class Scorer:
+    """Scores visitors with whatever model is loaded; without one, or while it fails, it skips and counts."""
+
+    def __init__(self, meter: Meter, *, idle_ms: int, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._meter = meter
+        self._idle_ms = idle_ms
+        self._time_limit_s = time_limit_s
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer")
+        self._late: asyncio.Future[list[Score]] | None = None
+        self._rest_until_s = 0.0
+        self.model: Model | None = None
+        self.trouble = ""
+        """Why the last visitors were skipped, in a few words; empty if they were scored."""
+
+    @property
+    def state(self) -> str:
+        """`ok`, `off` without a model, or what is wrong."""
+        if self.model is None:
+            return self.trouble or "off"
+        return self.trouble or "ok"
+
+    async def score(self, wanted: Mapping[Key, tuple[Visitor, PriceLevel]]) -> dict[Key, Score]:
+        """A score for every visitor, or for none: the model is late, fails, or there is none."""
+        if not wanted:
+            return {}
+        model = self.model
+        if model is None or not self._ready():
+            self._meter.count_scores(0, skipped=len(wanted))
+            return {}
+        began_s = time.monotonic()
+        visitors = [visitor for visitor, _ in wanted.values()]
+        encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor, level in wanted.values()]
+        call = asyncio.get_running_loop().run_in_executor(self._thread, _ask, model, visitors, encoded)
+        try:
+            scores = await asyncio.wait_for(asyncio.shield(call), self._time_limit_s)
+        except TimeoutError:
+            self._late = call
+            call.add_done_callback(_retrieve)
+            self._skip(len(wanted), f"the model takes longer than {self._time_limit_s:g} s")
+            return {}
+        except Exception as exc:  # whatever a model does wrong, events go on being counted
+            self._rest_until_s = time.monotonic() + REST_S
+            self._skip(len(wanted), f"the model fails: {type(exc).__name__}")
+            log.warning("the model fails, resting for %s s: %r", REST_S, exc)
+            return {}
+        self.trouble = ""
+        self._meter.count_scores(len(wanted), skipped=0, took_s=time.monotonic() - began_s)
+        return dict(zip(wanted, scores, strict=True))
+
+    def close(self) -> None:
+        """Let the thread end; a call under way is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _ready(self) -> bool:
+        if self._late is not None:
+            if not self._late.done():
+                return False
+            self._late = None
+        return time.monotonic() >= self._rest_until_s
+
+    def _skip(self, number: int, trouble: str) -> None:
+        if not self.trouble:
+            log.warning("visitors are not scored: %s", trouble)
+        self.trouble = trouble
+        self._meter.count_scores(0, skipped=number)
+
+
+def _ask(model: Model, visitors: list[Visitor], encoded: list[Encoded]) -> list[Score]:
+    """Scores in the order of the visitors. Those of like length are asked together: padding costs time."""
+    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
+    scores: dict[int, Score] = {}
+    for at in range(0, len(order), CALL_VISITORS):
+        places = order[at : at + CALL_VISITORS]
+        batch: Batch = stack([encoded[i] for i in places])
+        probabilities, purchase = model.predict(*batch)
+        if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
+            raise ArithmeticError("the model gave a number that is none")
+        reasons = model.explain(batch[2])
+        rows = zip(places, probabilities.tolist(), purchase.tolist(), reasons, strict=True)
+        for i, row, p, why in rows:
+            head = visitors[i].head
+            scores[i] = Score(model.version, head.last_ms, sum(head.counts), head.number, tuple(row), p, why)
+    return [scores[i] for i in range(len(encoded))]
+
+
+def _retrieve(call: "asyncio.Future[list[Score]]") -> None:
+    """Take the answer nobody waits for, so that a late failure is not reported as lost."""
+    if not call.cancelled():
+        call.exception()
