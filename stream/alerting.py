@@ -4,7 +4,7 @@ Every decision depends on event times and the visitor's state alone, so that rea
 same alerts with the same ids. See docs/alerts.md for the rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from enum import IntEnum
 
 from contracts.alert_book import AlertBook
@@ -42,17 +42,17 @@ def on_actions(
     score: Score | None,
     rules: AlertRules,
     *,
-    live: bool,
+    stale: Container[bytes] = (),
 ) -> Step:
     """The step for new actions of a visitor whose state and stored score before them are given.
 
     Silences between the actions lead to what their timers would have led to, whether or not these came in
-    time. `live` says whether the newest action arrived about when it happened; a silence after it fires only
-    then. Call it before `on_score`.
+    time. `stale` has the digests of actions that arrived long after they happened (`contracts.clock`): what
+    follows from them is recorded only. Call it before `on_score`.
     """
-    if not _at_stake(book, before, actions):
-        return book, []
     late, newer = split_arrivals(before, actions)
+    if not _at_stake(book, before, actions):
+        return _heard(book, newer[-1], stale) if newer else book, []
     alerts: list[Alert] = []
     for action in late:
         if action.rank == PURCHASE:
@@ -68,26 +68,23 @@ def on_actions(
             book, passed = _pass_time(book, subject, action.at_ms, rules)
             alerts += passed
         session, _ = advance(session, (action,), idle_ms=rules.idle_ms)
-        book = _enter(book, session.number)
+        book = _heard(_enter(book, session.number), action, stale)
         if action.rank == PURCHASE:
             book = _resolve(book, action.at_ms, alerts)
-    return book._replace(live=live), alerts
+    return book, alerts
 
 
-def on_score(
-    book: AlertBook, user_id: str, visitor: Visitor, score: Score, rules: AlertRules, *, live: bool
-) -> Step:
+def on_score(book: AlertBook, user_id: str, visitor: Visitor, score: Score, rules: AlertRules) -> Step:
     """The step for a new score of a visitor, given the state it was made from.
 
     Fires `churn_risk` where there is intent, nothing bought in the session and the chance of a purchase is
-    under the threshold. `live` as in `on_actions`.
+    under the threshold.
     """
     session = visitor.head
     if not session.cart and score.purchase < rules.intent and book.session != session.number:
         return book, []
     book = _enter(book, session.number)
     book = book._replace(
-        live=live,
         armed=book.armed or score.purchase >= rules.rearm,
         intent=book.intent or score.purchase >= rules.intent,
     )
@@ -99,7 +96,7 @@ def on_score(
     ):
         return book, []
     reasons = say_reasons(score.reasons, limit=MAX_REASONS)
-    cause = Cause(AlertKind.CHURN_RISK, score.at_ms, score.purchase, rules.fire, reasons, live)
+    cause = Cause(AlertKind.CHURN_RISK, score.at_ms, score.purchase, rules.fire, reasons, book.live)
     subject = Subject(user_id, visitor.totals.first_ms, session, visitor.tail, score)
     book, alert = fire(book._replace(armed=False), subject, cause, rules)
     return book, [alert]
@@ -213,6 +210,12 @@ def _may_churn(book: AlertBook, session: Session) -> bool:
         and (bool(session.cart) or book.intent)
         and book.open_of(AlertKind.CHURN_RISK) is None
     )
+
+
+def _heard(book: AlertBook, action: Action, stale: Container[bytes]) -> AlertBook:
+    """The book with whether this action, the newest, arrived about when it happened."""
+    live = action.digest not in stale
+    return book if live is book.live else book._replace(live=live)
 
 
 def _enter(book: AlertBook, session: int) -> AlertBook:

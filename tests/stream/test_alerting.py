@@ -1,0 +1,376 @@
+"""When alerts fire, what ends them, and that nothing but event time and state decides."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_score
+from contracts.alert_book import NEW_BOOK
+from contracts.alerts import Alert, AlertKind, AlertState, OfferKind, Severity
+from contracts.visitor import Action, Session
+from models.silence import DEFAULT_CURVE, hear_silence
+from shoppers import NOW_MS, make_action
+from stream.alerting import on_actions
+
+CHURN, ABANDONED = AlertKind.CHURN_RISK, AlertKind.CART_ABANDONED
+FIRING, RESOLVED, EXPIRED = AlertState
+HOUR_S = 3_600
+
+
+def steps(alerts: list[Alert]) -> list[tuple[str, str, float]]:
+    """Kind, state and seconds since the start of the test's time."""
+    return [(a.kind.value, a.state.value, (a.at_ms - NOW_MS) / 1_000) for a in alerts]
+
+
+def falling(session: Session) -> float:
+    """0.5 at the first action of a session, 0.1 less with each further one."""
+    return max(0.0, 0.6 - 0.1 * sum(session.counts))
+
+
+def test_a_visitor_with_a_cart_whose_chance_falls_is_a_churn_risk_once() -> None:
+    desk = Desk(falling)
+    desk.act(make_action("cart", 0, "a", price=7_000))
+    for second in range(1, 8):
+        desk.act(make_action("view", second))
+    (alert,) = desk.alerts
+    assert (alert.kind, alert.state, alert.at_ms) == (CHURN, FIRING, at(4))
+    assert (alert.purchase, alert.threshold, alert.model) == (0.1, 0.15, "m-1")
+    assert (alert.cart_lines, alert.cart_value_minor, alert.currency) == (1, 7_000, "EUR")
+    assert alert.severity is Severity.MEDIUM
+    assert alert.reasons == ("the last pause between actions: lowers the chance of a purchase",)
+    assert alert.offer is not None
+    assert (alert.offer.kind, alert.offer.names) == (OfferKind.CART, ("a",))
+
+
+def test_a_high_chance_earlier_in_the_session_is_intent_too() -> None:
+    desk = Desk(falling)
+    for second in range(6):
+        desk.act(make_action("view", second))
+    assert steps(desk.alerts) == [("churn_risk", "firing", 4)]
+    assert desk.alerts[0].severity is Severity.LOW
+
+
+def test_a_visitor_without_intent_is_no_risk() -> None:
+    desk = Desk(lambda _: 0.01)
+    for second in range(6):
+        desk.act(make_action("view", second))
+    assert not desk.alerts
+    assert desk.book == NEW_BOOK
+
+
+def test_a_purchase_resolves_every_open_alert() -> None:
+    desk = Desk(lambda _: 0.05)
+    desk.act(make_action("cart", 0, "a"))
+    desk.pass_time(at(1_000))
+    desk.act(make_action("purchase", 1_100, "a"))
+    assert steps(desk.alerts) == [
+        ("churn_risk", "firing", 0),
+        ("cart_abandoned", "firing", 900),
+        ("churn_risk", "resolved", 1_100),
+        ("cart_abandoned", "resolved", 1_100),
+    ]
+    assert len({alert.alert_id for alert in desk.alerts}) == 2
+
+
+def test_nobody_who_bought_in_the_session_is_a_risk_or_left_a_cart() -> None:
+    desk = Desk(lambda _: 0.01)
+    desk.act(make_action("cart", 0, "a"), make_action("cart", 1, "b"), make_action("purchase", 2, "a"))
+    desk.pass_time(at(DAY_S))
+    assert not desk.alerts
+
+
+def test_a_churn_risk_expires_with_the_session() -> None:
+    desk = Desk(lambda _: 0.05)
+    desk.act(make_action("cart", 0, "a"))
+    desk.pass_time(at(1_800))
+    assert ("churn_risk", "expired", 1_800) not in steps(desk.alerts)
+    desk.pass_time(at(1_800.001))
+    assert ("churn_risk", "expired", 1_800) in steps(desk.alerts)
+
+
+def test_a_churn_risk_expires_in_a_session_that_does_not_end() -> None:
+    desk = Desk(lambda _: 0.05)
+    desk.act(make_action("cart", 0, "a"))
+    for minute in range(10, 140, 10):
+        desk.act(make_action("view", minute * 60))
+    assert steps(desk.alerts) == [("churn_risk", "firing", 0), ("churn_risk", "expired", 7_200)]
+
+
+def test_it_fires_again_only_after_the_chance_was_up_and_the_cool_down_is_over() -> None:
+    chance = iter([0.1, 0.2, 0.1, 0.3, 0.1])
+    desk = Desk(lambda _: next(chance), replace(RULES, ttl_ms=5_000, cooldown_ms=25_000))
+    for second in (0, 10, 20, 30, 40):  # 20: not up yet; 40: the cool-down ended at 25
+        desk.act(make_action("cart", second, "a"))
+    assert steps([a for a in desk.alerts if a.state is FIRING]) == [
+        ("churn_risk", "firing", 0),
+        ("churn_risk", "firing", 40),
+    ]
+    assert [a.episode for a in desk.alerts if a.state is FIRING] == [1, 2]
+
+
+def test_a_cool_down_outlives_the_session() -> None:
+    desk = Desk(lambda _: 0.05, replace(RULES, cooldown_ms=2 * HOUR_S * 1_000))
+    desk.act(make_action("cart", 0, "a"))
+    desk.act(make_action("view", HOUR_S))
+    assert [a.session for a in desk.alerts if a.kind is CHURN and a.state is FIRING] == [1]
+    desk.act(make_action("view", 3 * HOUR_S))
+    assert [a.session for a in desk.alerts if a.kind is CHURN and a.state is FIRING] == [1, 3]
+
+
+def test_silence_lowers_the_chance_and_fires_without_a_model_call() -> None:
+    desk = Desk(lambda _: 0.16)
+    desk.act(make_action("cart", 0, "a"))
+    assert desk.next_ms == at(180)
+    assert not desk.pass_time(at(180))
+    (alert,) = desk.pass_time(at(180.001))
+    assert steps([alert]) == [("churn_risk", "firing", 180)]
+    assert alert.reasons[0] == "no action for 3 minutes"
+    assert alert.purchase is not None
+    assert alert.purchase < 0.15
+
+
+def test_a_silence_is_looked_at_once_and_a_good_chance_survives_it() -> None:
+    desk = Desk(lambda _: 0.6)
+    desk.act(make_action("cart", 0, "a"))
+    assert not desk.pass_time(at(181))
+    assert desk.next_ms == at(900)
+
+
+def test_the_deadlines_of_a_visitor_come_one_after_the_other_and_end() -> None:
+    desk = Desk(lambda _: 0.2)
+    desk.act(make_action("cart", 0, "a"))
+    seen = []
+    while (due_ms := desk.next_ms) is not None:
+        seen.append((due_ms - NOW_MS) // 1_000)
+        desk.pass_time(due_ms + 1)
+    assert seen == [180, 900, 1_800, 900 + DAY_S]
+    assert desk.book.open == ()
+
+
+def test_a_visitor_with_nothing_at_stake_has_only_the_end_of_the_session_to_wait_for() -> None:
+    desk = Desk(lambda _: 0.05)
+    desk.act(make_action("view", 0))
+    assert desk.next_ms == at(1_800)
+    desk.pass_time(at(1_801))
+    assert desk.next_ms is None
+
+
+def test_a_cart_left_behind_is_abandoned_without_any_model() -> None:
+    desk = Desk()
+    desk.act(make_action("cart", 0, "a", quantity=2, price=1_050), make_action("cart", 5, "b", price=None))
+    (alert,) = desk.pass_time(at(1_000))
+    assert steps([alert]) == [("cart_abandoned", "firing", 905)]
+    assert (alert.purchase, alert.threshold, alert.model) == (None, None, None)
+    assert alert.reasons == ("no action for 15 minutes", "2 products worth 21.00 EUR in the cart")
+
+
+def test_a_cart_that_was_emptied_or_not_touched_in_this_session_is_not_abandoned() -> None:
+    desk = Desk()
+    desk.act(make_action("cart", 0, "a"), make_action("remove_from_cart", 9, "a"))
+    desk.pass_time(at(2 * HOUR_S))
+    assert not desk.alerts
+    desk.act(make_action("cart", 3 * HOUR_S, "a"))
+    desk.act(make_action("purchase", 3 * HOUR_S + 1, "b"))
+    desk.act(make_action("view", 6 * HOUR_S))
+    desk.pass_time(at(9 * HOUR_S))
+    assert not desk.alerts
+
+
+@pytest.mark.parametrize(("bought_s", "state"), [(900 + DAY_S, RESOLVED), (900 + DAY_S + 1, EXPIRED)])
+def test_an_abandoned_cart_is_recovered_by_a_purchase_within_a_day(bought_s: int, state: AlertState) -> None:
+    desk = Desk()
+    desk.act(make_action("cart", 0, "a"))
+    desk.act(make_action("purchase", bought_s, "z"))
+    assert [alert.state for alert in desk.alerts] == [FIRING, state]
+    assert desk.alerts[-1].at_ms == at(900 + DAY_S)
+
+
+def test_a_late_purchase_resolves_but_not_one_of_an_earlier_session() -> None:
+    desk = Desk(lambda _: 0.05)
+    desk.act(make_action("view", 0))
+    desk.act(make_action("cart", 2 * HOUR_S, "a"))
+    desk.act(make_action("view", 2 * HOUR_S + 60))
+    desk.act(make_action("purchase", 1, "a"))
+    assert desk.book.open
+    desk.act(make_action("purchase", 2 * HOUR_S + 1, "a"))
+    assert steps(desk.alerts)[-1] == ("churn_risk", "resolved", 2 * HOUR_S + 1)
+    assert not desk.book.open
+
+
+def test_a_late_purchase_from_before_the_firing_closes_at_the_firing() -> None:
+    chance = iter([0.5, 0.05, 0.05])
+    desk = Desk(lambda _: next(chance))
+    desk.act(make_action("cart", 0, "a"))
+    desk.act(make_action("view", 60))
+    desk.act(make_action("purchase", 30, "a"))
+    assert steps(desk.alerts) == [("churn_risk", "firing", 60), ("churn_risk", "resolved", 60)]
+
+
+def test_a_replay_records_the_same_alerts_but_none_of_them_is_live() -> None:
+    live, replayed = Desk(falling), Desk(falling)
+    for second in (0, 1, 2, 3, 4, 5, HOUR_S):
+        live.act(make_action("cart", second, "a"))
+        replayed.act(make_action("cart", second, "a"), live=False)
+    live.pass_time(at(2 * DAY_S))
+    replayed.pass_time(at(2 * DAY_S))
+    assert len(live.alerts) == 4
+    assert all(alert.live for alert in live.alerts)
+    assert replayed.alerts == [alert._replace(live=False) for alert in live.alerts]
+
+
+def test_what_follows_from_a_very_late_action_is_recorded_only_though_others_are_live() -> None:
+    actions = [make_action("cart", 0, "a"), make_action("view", 1_000), make_action("view", 1_200)]
+    stale = {actions[0].digest}
+    book, alerts = on_actions(NEW_BOOK, "u1", None, actions, None, RULES, stale=stale)
+    assert [(alert.kind, alert.live) for alert in alerts] == [(ABANDONED, False)]
+    assert book.live
+
+
+def test_the_end_of_an_alert_is_as_live_as_its_firing() -> None:
+    desk = Desk(lambda _: 0.05)
+    desk.act(make_action("cart", 0, "a"), live=False)
+    desk.act(make_action("purchase", 9, "a"))
+    assert [(a.state, a.live) for a in desk.alerts] == [(FIRING, False), (RESOLVED, False)]
+
+
+def test_sessions_that_late_events_join_make_no_id_twice() -> None:
+    desk = Desk(lambda _: 0.05, replace(RULES, cooldown_ms=0))
+    desk.act(make_action("cart", 0, "a"))
+    desk.act(make_action("cart", 3_000, "a"))
+    desk.act(make_action("view", 1_500))  # two sessions become one
+    assert desk.visitor is not None
+    assert desk.visitor.head.number == 1
+    desk.act(make_action("cart", 9_000, "a"))
+    firing = [alert.alert_id for alert in desk.alerts if alert.state is FIRING]
+    assert len(firing) == len(set(firing)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("prices", "severity"),
+    [
+        ([4_999], Severity.LOW), ([5_000], Severity.MEDIUM), ([19_999, 1], Severity.HIGH),
+        ([None], Severity.LOW), ([None] * 2, Severity.MEDIUM), ([None] * 5, Severity.HIGH),
+    ],
+)  # fmt: skip
+def test_severity_is_by_value_or_else_by_number_of_products(
+    prices: list[int | None], severity: Severity
+) -> None:
+    desk = Desk()
+    desk.act(*[make_action("cart", i, f"p{i}", price=price) for i, price in enumerate(prices)])
+    assert desk.pass_time(at(1_000))[0].severity is severity
+
+
+def test_a_cart_in_another_currency_is_weighed_by_its_products() -> None:
+    desk = Desk()
+    desk.act(make_action("cart", 0, "a", price=90_000)._replace(currency="JPY"))
+    (alert,) = desk.pass_time(at(1_000))
+    assert (alert.severity, alert.cart_value_minor, alert.currency) == (Severity.LOW, 90_000, "JPY")
+
+
+def test_actions_with_nothing_at_stake_leave_the_book_as_it_is() -> None:
+    actions = [make_action("view", 0), make_action("favorite", 1), make_action("purchase", 2)]
+    assert on_actions(NEW_BOOK, "u1", None, actions, None, RULES) == (NEW_BOOK, [])
+
+
+@given(st.integers(0, 40 * 60_000), st.floats(0, 1), st.floats(0, 1))
+def test_silence_never_raises_the_chance_and_keeps_a_distribution(
+    silence_ms: int, purchase: float, leave: float
+) -> None:
+    session = Session(None, 1, NOW_MS, NOW_MS, (1, 0, 0, 0, 0), 0, {}, {})
+    score = make_score(session, purchase, leave=leave)
+    heard = hear_silence(score, silence_ms)
+    assert 0 <= heard.purchase <= score.purchase
+    assert heard.probabilities[4] >= score.probabilities[4] - 1e-9
+    assert abs(sum(heard.probabilities) - 1) < 4e-4
+
+
+def test_the_curve_of_silence_falls_from_one() -> None:
+    assert DEFAULT_CURVE.seconds == tuple(sorted(set(DEFAULT_CURVE.seconds)))
+    for shares in (DEFAULT_CURVE.staying, DEFAULT_CURVE.buying):
+        assert shares[0] == 1
+        assert list(shares) == sorted(shares, reverse=True)
+
+
+# -- properties ------------------------------------------------------------------------------------------
+
+
+def assert_lives_are_proper(alerts: list[Alert]) -> None:
+    """Every alert fires once and ends once, in this order, and at most one of a kind is open."""
+    open_ids: dict[AlertKind, str] = {}
+    fired: set[str] = set()
+    for alert in alerts:
+        if alert.state is FIRING:
+            assert alert.alert_id not in fired
+            assert alert.kind not in open_ids
+            fired.add(alert.alert_id)
+            open_ids[alert.kind] = alert.alert_id
+        else:
+            assert open_ids.pop(alert.kind) == alert.alert_id
+            assert alert.at_ms >= alert.fired_ms
+    assert not open_ids
+
+
+@settings(max_examples=150)
+@given(histories(), st.permutations(range(14)), st.sampled_from([0, 60_000, 3_600_000]))
+def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
+    actions: list[Action], order: list[int], cooldown_ms: int
+) -> None:
+    desk = Desk(by_digest, replace(RULES, cooldown_ms=cooldown_ms))
+    for i in order:
+        if i < len(actions):
+            desk.act(actions[i])
+    desk.pass_time(at(60 * DAY_S))
+    assert_lives_are_proper(desk.alerts)
+
+
+@settings(max_examples=150)
+@given(histories(), st.randoms(use_true_random=False), st.sampled_from([0, 60_000, 3_600_000]))
+def test_timers_that_come_in_time_late_or_never_lead_to_the_same_alerts(
+    actions: list[Action], chance: random.Random, cooldown_ms: int
+) -> None:
+    rules = replace(RULES, cooldown_ms=cooldown_ms)
+    never, sometimes, always = Desk(by_digest, rules), Desk(by_digest, rules), Desk(by_digest, rules)
+    for action in actions:
+        while always.visitor and (due_ms := always.next_ms) is not None and due_ms < action.at_ms:
+            always.pass_time(due_ms + 1)
+        if sometimes.visitor:
+            sometimes.pass_time(chance.randint(sometimes.visitor.head.last_ms, action.at_ms))
+        for desk in (never, sometimes, always):
+            desk.act(action)
+    for desk in (never, sometimes, always):
+        desk.pass_time(at(60 * DAY_S))
+        desk.pass_time(at(90 * DAY_S))
+    assert never.alerts == sometimes.alerts == always.alerts
+    assert_lives_are_proper(never.alerts)
+
+
+@settings(max_examples=150)
+@given(histories(), st.randoms(use_true_random=False))
+def test_without_a_model_no_split_into_batches_changes_an_alert(
+    actions: list[Action], chance: random.Random
+) -> None:
+    whole, single, split = Desk(), Desk(), Desk()
+    whole.act(*actions)
+    rest = list(actions)
+    while rest:
+        size = chance.randint(1, len(rest))
+        split.act(*rest[:size])
+        del rest[:size]
+    for action in actions:
+        single.act(action)
+    for desk in (whole, single, split):
+        desk.pass_time(at(60 * DAY_S))
+    ids = [[(a.record_id, a.at_ms, a.severity) for a in desk.alerts] for desk in (whole, single, split)]
+    assert ids[0] == ids[1] == ids[2]
+
+
+@given(histories())
+def test_a_replay_of_the_same_batches_gives_the_same_alerts(actions: list[Action]) -> None:
+    once, again = Desk(by_digest), Desk(by_digest)
+    for desk in (once, again):
+        for action in actions:
+            desk.act(action)
+    assert once.alerts == again.alerts
