@@ -8,6 +8,7 @@ first purchase after it in the session, or by that end. Counters are those of `m
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from contracts.alert_book import AlertBook
 from contracts.alerts import KINDS, Alert, AlertKind, AlertState
@@ -26,6 +27,7 @@ MAX_WAITING = 4
 
 Fired = frozenset[tuple[int, AlertKind]]
 """Number of a session and a kind of which an alert fired in it."""
+NONE_FIRED: Fired = frozenset()
 
 
 @dataclass(slots=True)
@@ -106,8 +108,10 @@ def judge_end(unjudged: Unjudged, session: Session, fired: Fired, tally: Tally, 
     return unjudged._replace(closed=session.number)
 
 
-def fired_in(book: AlertBook, alerts: Iterable[Alert]) -> Fired:
+def fired_in(book: AlertBook, alerts: Sequence[Alert]) -> Fired:
     """The sessions in which alerts fired, from the book before a step and the alerts of the step."""
+    if not alerts and book.episodes == (0, 0):
+        return NONE_FIRED
     known = {(book.session, kind) for kind, episode in zip(KINDS, book.episodes, strict=True) if episode}
     return frozenset(known | {(alert.session, alert.kind) for alert in alerts})
 
@@ -196,20 +200,29 @@ def _settle(unjudged: Unjudged, at_ms: int, tally: Tally, *, bought: bool) -> Un
 def _grow(sums: Pending, score: Score) -> Pending:
     """The sums with the purchase prediction of one more score."""
     parts = round(score.purchase * SCALE)
-    mine, p = bin_of(parts), parts / SCALE
+    mine = bin_of(parts)
+    loss_if, loss_if_not, brier_if, brier_if_not = _costs(parts)
     bins = {b: (n, total) for b, n, total in sums.bins}
     n, total = bins.get(mine, (0, 0))
     bins[mine] = (n + 1, total + parts)
     return Pending(
         sums.version,
-        sums.loss_if_bought + _loss(parts),
-        sums.loss_if_not + _loss(SCALE - parts),
-        sums.brier_if_bought + round((1 - p) ** 2 * MICRO),
-        sums.brier_if_not + round(p**2 * MICRO),
-        tuple((b, *bins[b]) for b in sorted(bins)),
+        sums.loss_if_bought + loss_if,
+        sums.loss_if_not + loss_if_not,
+        sums.brier_if_bought + brier_if,
+        sums.brier_if_not + brier_if_not,
+        tuple([(b, *bins[b]) for b in sorted(bins)]),
     )
 
 
+@lru_cache(maxsize=SCALE + 1)
+def _costs(parts: int) -> tuple[int, int, int, int]:
+    """What a purchase probability in 1/SCALE costs: loss and squared error, each if bought and if not."""
+    p = parts / SCALE
+    return _loss(parts), _loss(SCALE - parts), round((1 - p) ** 2 * MICRO), round(p**2 * MICRO)
+
+
+@lru_cache(maxsize=SCALE + 1)
 def _loss(parts: int) -> int:
     """Log loss in millionths of a probability in 1/SCALE, taken as at least half of that."""
     return round(-math.log(max(parts, 0.5) / SCALE) * MICRO)
