@@ -14,7 +14,7 @@ from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
 from api.reader import Reader, open_redis
-from api.routes import events, health, live, page, products, users
+from api.routes import alerts, events, health, live, page, products, users
 from api.snapshot import Snapshot
 from api.trending import read_trending
 from contracts.settings import Settings
@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = ApiMetrics()
     app.state.metrics = metrics
     install_errors(app)
-    for routes in (events, live, users, products, health, page):
+    for routes in (events, live, alerts, users, products, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Boundary, metrics=metrics)

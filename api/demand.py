@@ -1,21 +1,16 @@
 """Demand of one product over time."""
 
-import re
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from api import schemas
 from api.errors import InvalidQuery
 from api.intervals import Interval, to_datetime
+from api.query_times import parse_time
 from api.reader import Counts, Reader, revenue_fields, revenue_of
 from api.stream_time import StreamTime
-from contracts.fields import EARLIEST_MS
 from contracts.keys import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
 
 MAX_BUCKETS = 1_500
-LATEST_MS = 4_102_444_800_000
-"""2100-01-01; an integer above it is usually epoch microseconds."""
-
 _DEFAULT_BUCKETS: dict[Grain, int] = {"minute": 60, "hour": 48, "day": 30}
 _METRICS = (
     Metric.VIEWS,
@@ -25,7 +20,6 @@ _METRICS = (
     Metric.PURCHASES,
     Metric.UNITS,
 )
-_EPOCH_MS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 class DemandQuery(NamedTuple):
@@ -83,31 +77,6 @@ def choose_interval(from_text: str | None, to_text: str | None, grain: Grain, as
             "from", "too_many_buckets", f"must ask for at most {MAX_BUCKETS} {grain} buckets, got {buckets}"
         )
     return Interval(from_ms, to_ms)
-
-
-def parse_time(field: str, text: str) -> int:
-    """Epoch ms of epoch ms or RFC 3339 text; raises `InvalidQuery` naming `field`."""
-    at_ms = int(text) if _EPOCH_MS.fullmatch(text) else _parse_rfc3339(field, text)
-    if not EARLIEST_MS <= at_ms < LATEST_MS:
-        raise InvalidQuery(
-            field, "out_of_range", "must lie between 2000 and 2100; integers are epoch milliseconds"
-        )
-    return at_ms
-
-
-def _parse_rfc3339(field: str, text: str) -> int:
-    if "T" in text:
-        text = text.replace(" ", "+")  # a plus sign that was not percent-encoded arrives as a space
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidQuery(field, "not_time", "must be RFC 3339 or epoch milliseconds") from None
-    if moment.tzinfo is None:
-        raise InvalidQuery(field, "naive", "must carry an offset from UTC, such as Z or +02:00")
-    try:
-        return (moment - to_datetime(0)) // timedelta(milliseconds=1)
-    except OverflowError:
-        raise InvalidQuery(field, "out_of_range", "must lie between 2000 and 2100") from None
 
 
 def _bucket(start_ms: int, counts: Counts) -> schemas.DemandBucket:

@@ -21,6 +21,7 @@ _RULES = {
     "greater_than_equal": "too_small",
     "less_than_equal": "too_large",
     "literal_error": "not_allowed",
+    "enum": "not_allowed",
     "string_too_long": "too_long",
     "string_too_short": "blank",
 }

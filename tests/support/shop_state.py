@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from redis import Redis
 
+from contracts.alerts import Alert, encode_alert
 from contracts.events import Event, EventType
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Keys, Metric, bucket_start
@@ -63,6 +64,16 @@ class ShopState:
     def put_visitor(self, user_id: str, visitor: Visitor) -> None:
         """Stores a visitor's blob."""
         self._pipe.set(self.keys.visitor(user_id), pack_visitor(visitor))
+
+    def publish_alerts(self, alerts: Iterable[Alert]) -> None:
+        """Appends steps to the log of alerts, as the relay does."""
+        for alert in alerts:
+            entry = {"id": alert.record_id, "value": encode_alert(alert)}
+            self._pipe.xadd(self.keys.alerts(), entry)
+
+    def trim_alerts(self, kept: int) -> None:
+        """Keeps only the newest steps, as the relay does when there are too many."""
+        self._pipe.xtrim(self.keys.alerts(), maxlen=kept, approximate=False)
 
     def beat(
         self,

@@ -1,0 +1,114 @@
+"""Answers about alerts."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from api.intervals import to_datetime
+from api.schemas import Answer, Money, TimedAnswer, to_money
+from contracts import alerts
+from contracts.alerts import AlertKind, AlertState, OfferKind, Severity
+
+_EXAMPLE: dict[str, Any] = {
+    "record_id": "b7c4d1a0e59f4c22a1f0b3d4-firing",
+    "alert_id": "b7c4d1a0e59f4c22a1f0b3d4",
+    "kind": "churn_risk",
+    "state": "firing",
+    "severity": "medium",
+    "user_id": "visitor-17",
+    "session_id": "ed255878e41deaed",
+    "session": 3,
+    "session_started_at": "2025-10-09T08:41:02Z",
+    "episode": 1,
+    "at": "2025-10-09T08:53:20.250Z",
+    "fired_at": "2025-10-09T08:53:20.250Z",
+    "live": True,
+    "cart_lines": 2,
+    "cart_value": {"currency": "EUR", "amount_minor": 5_990, "amount": "59.90"},
+    "purchase_probability": 0.08,
+    "threshold": 0.15,
+    "model": "5f0c1a52f4a4",
+    "reasons": ["no action for 3 minutes"],
+    "offer": {
+        "kind": "cart",
+        "names": ["p00054", "p00427"],
+        "words": "2 products worth 59.90 EUR in the cart: p00054, p00427",
+    },
+}
+
+
+class Offer(Answer):
+    """What to offer: products of the cart, most valuable first, or one brand or category."""
+
+    kind: OfferKind
+    names: list[str]
+    words: str
+
+
+class Alert(Answer):
+    """One step in the life of an alert: firing, then resolved (the visitor bought) or expired."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+
+    record_id: str = Field(description="The same for every copy of this step: drop repeats by it")
+    alert_id: str = Field(description="The same for all steps of one alert")
+    kind: AlertKind
+    state: AlertState
+    severity: Severity = Field(description="By the value of the cart, else its number of products")
+    user_id: str
+    session_id: str | None
+    session: int = Field(description="1 is the first session of this visitor")
+    session_started_at: datetime
+    episode: int = Field(description="Counts alerts of a kind in a session, from 1")
+    at: datetime = Field(description="Event time of this step")
+    fired_at: datetime
+    live: bool = Field(description="False: from a replay or a very late event; recorded, not to be acted on")
+    cart_lines: int = Field(description="Products in the cart when it fired")
+    cart_value: Money | None = Field(description="When it fired; null: no price is known")
+    purchase_probability: float | None = Field(description="When it fired; null: no model was asked")
+    threshold: float | None = Field(description="It fires under this; null: none applies")
+    model: str | None = Field(description="Version of the model; null: no model was asked")
+    reasons: list[str] = Field(description="In words, strongest first; only of the firing step")
+    offer: Offer | None = Field(description="What to suggest to the visitor; only of the firing step")
+
+
+class Alerts(TimedAnswer):
+    """Steps of alerts in the order they were published, oldest first."""
+
+    alerts: list[Alert]
+    next: str = Field(description="Cursor: give it as `after` to go on; it moves on past filtered steps too")
+    more: bool = Field(description="True: ask again at once; false: nothing newer is there yet")
+    reset: bool = Field(
+        description="True: steps behind `after` are no longer kept, this answer begins at the oldest kept"
+    )
+
+
+def to_alert(alert: alerts.Alert) -> Alert:
+    """The step as the API shows it."""
+    value = None
+    if alert.cart_value_minor is not None and alert.currency is not None:
+        value = to_money({alert.currency: alert.cart_value_minor})[0]
+    offer = alert.offer
+    return Alert(
+        record_id=alert.record_id,
+        alert_id=alert.alert_id,
+        kind=alert.kind,
+        state=alert.state,
+        severity=alert.severity,
+        user_id=alert.user_id,
+        session_id=alert.session_id,
+        session=alert.session,
+        session_started_at=to_datetime(alert.session_start_ms),
+        episode=alert.episode,
+        at=to_datetime(alert.at_ms),
+        fired_at=to_datetime(alert.fired_ms),
+        live=alert.live,
+        cart_lines=alert.cart_lines,
+        cart_value=value,
+        purchase_probability=alert.purchase,
+        threshold=alert.threshold,
+        model=alert.model,
+        reasons=list(alert.reasons),
+        offer=None if offer is None else Offer(kind=offer.kind, names=list(offer.names), words=offer.words),
+    )
