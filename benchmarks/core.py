@@ -123,7 +123,7 @@ class _Core:
     def __init__(self, settings: Settings) -> None:
         self._currency = settings.currency
         self._rules = Rules.of(settings)
-        self._retention = Retention.of(settings, Topics().rejected)
+        self._retention = Retention.of(settings)
         self._pack = msgpack.Packer(use_bin_type=False).pack
         self.spent_s = dict.fromkeys(STEPS, 0.0)
         self.events = self.visitors = self.size = 0

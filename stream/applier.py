@@ -148,7 +148,7 @@ class Applier:
         )
         commits = []
         for (part, entries, offsets), visitors in zip(taken, states, strict=True):
-            outcome = apply_batch(part.clock, entries, visitors, self._rules)
+            outcome = apply_batch(part.clock, entries, visitors, self._rules, level=part.level)
             commits.append(self._ledger.commit_of(part, offsets, outcome))
         stored = await self._ledger.commit([part for part, _, _ in taken], commits)
         done_ms = now_ms()
@@ -205,7 +205,9 @@ class Applier:
         states = await self._ledger.states([(part, set(users)) for part, users in fired])
         commits = []
         for (part, users), visitors in zip(fired, states, strict=True):
-            outcome = fire_deadlines(part.clock, self._ledger.watermark(part), users, visitors, self._rules)
+            outcome = fire_deadlines(
+                part.clock, self._ledger.watermark(part), users, visitors, self._rules, level=part.level
+            )
             ticks = part.stored[TIMERS]
             commits.append(self._ledger.commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
         await self._ledger.commit([part for part, _ in fired], commits)
@@ -221,5 +223,8 @@ class Applier:
             for part in share.of(self._partitions)
             if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
         ]
-        commits = [self._ledger.commit_of(part, part.offsets_to({}), Outcome(part.clock)) for part in resting]
+        commits = [
+            self._ledger.commit_of(part, part.offsets_to({}), Outcome(part.clock, part.level))
+            for part in resting
+        ]
         await self._ledger.commit(resting, commits)

@@ -5,57 +5,69 @@
 local meta, prefix = KEYS[1], ARGV[1]
 local c = cmsgpack.unpack(ARGV[2])
 local call = redis.call
+local CHUNK = 2000 -- arguments of one call; Lua's stack has room for 8,000
+local LARGEST = 2 ^ 53 -- Lua's numbers are exact up to here; a counter stays there, an error would stop the stream
 
-local epoch = tonumber(call('HGET', meta, 'epoch') or '0')
+-- Calls a variadic command with all items of a list, in parts.
+local function spread(command, key, items)
+  for i = 1, #items, CHUNK do
+    call(command, key, unpack(items, i, math.min(i + CHUNK - 1, #items)))
+  end
+end
+
+-- Adds to fields of a hash, with two calls for many fields instead of one HINCRBY each.
+local function add(key, names, changes)
+  for i = 1, #names, CHUNK / 2 do
+    local known = call('HMGET', key, unpack(names, i, math.min(i + CHUNK / 2 - 1, #names)))
+    local sums = {}
+    for j = 1, #known do
+      sums[2 * j - 1] = names[i + j - 1]
+      sums[2 * j] = math.min((known[j] or 0) + changes[i + j - 1], LARGEST)
+    end
+    call('HSET', key, unpack(sums))
+  end
+end
+
+local stored = call('HMGET', meta, 'epoch', unpack(c.topics))
+local epoch = tonumber(stored[1] or '0')
 if epoch > c.epoch then return {'fenced', epoch} end
 if epoch < c.epoch then return {'behind', epoch} end
 
 local matching, applied = 0, 0
-for i = 1, #c.offsets, 3 do
-  local stored = tonumber(call('HGET', meta, 'off:' .. c.offsets[i]) or '-1')
-  if stored == c.offsets[i + 1] then matching = matching + 1 end
-  if stored == c.offsets[i + 2] then applied = applied + 1 end
+for i = 1, #c.topics do
+  local offset = tonumber(stored[i + 1] or '-1')
+  if offset == c.starts[i] then matching = matching + 1 end
+  if offset == c.ends[i] then applied = applied + 1 end
 end
-local topics = #c.offsets / 3
-if matching < topics then
-  if applied == topics then return {'repeated', epoch} end
+if matching < #c.topics then
+  if applied == #c.topics then return {'repeated', epoch} end
   return {'gap', epoch}
 end
 
-for i = 1, #c.offsets, 3 do
-  if c.offsets[i + 1] ~= c.offsets[i + 2] then
-    call('HSET', meta, 'off:' .. c.offsets[i], c.offsets[i + 2])
-  end
-end
-for i = 1, #c.meta, 2 do call('HSET', meta, c.meta[i], c.meta[i + 1]) end
+call('HSET', meta, unpack(c.meta))
 for i = 1, #c.counters, 2 do call('HINCRBY', meta, c.counters[i], c.counters[i + 1]) end
 
-for i = 1, #c.visitors, 2 do
-  call('SET', prefix .. 'v:' .. c.visitors[i], c.visitors[i + 1], 'EX', c.visitor_ttl_s)
+for i = 1, #c.users do
+  call('SET', prefix .. 'v:' .. c.users[i], c.states[i], 'EX', c.visitor_ttl_s)
 end
-for i = 1, #c.buckets, 2 do
-  local keys, fields = c.buckets[i], c.buckets[i + 1]
+for i = 1, #c.buckets, 3 do
+  local keys = c.buckets[i]
   for k = 1, #keys, 2 do
     local key = prefix .. keys[k]
-    for j = 1, #fields, 2 do call('HINCRBY', key, fields[j], fields[j + 1]) end
+    add(key, c.buckets[i + 1], c.buckets[i + 2])
     call('EXPIRE', key, keys[k + 1])
   end
 end
-for i = 1, #c.trend, 3 do
-  local key, scores = prefix .. 't:' .. c.trend[i], c.trend[i + 2]
-  for j = 1, #scores, 2 do call('ZINCRBY', key, string.format('%.17g', scores[j + 1]), scores[j]) end
+for i = 1, #c.trend, 4 do
+  local key, products, scores = prefix .. 't:' .. c.trend[i], c.trend[i + 2], c.trend[i + 3]
+  for j = 1, #products do call('ZINCRBY', key, scores[j], products[j]) end
   call('EXPIRE', key, c.trend[i + 1])
 end
-for i = 1, #c.active, 2 do call('ZADD', prefix .. 'active', c.active[i + 1], c.active[i]) end
+spread('ZADD', prefix .. 'active', c.active)
 call('ZREMRANGEBYSCORE', prefix .. 'active', '-inf', '(' .. c.active_from_ms)
-for i = 1, #c.timers, 2 do
-  if c.timers[i + 1] == 0 then
-    call('ZREM', prefix .. 'due', c.timers[i])
-  else
-    call('ZADD', prefix .. 'due', c.timers[i + 1], c.timers[i])
-  end
-end
-for i = 1, #c.currencies do call('SADD', prefix .. 'currencies', c.currencies[i]) end
+spread('ZADD', prefix .. 'due', c.due)
+spread('ZREM', prefix .. 'due', c.not_due)
+spread('SADD', prefix .. 'currencies', c.currencies)
 for i = 1, #c.outbox, 4 do
   call('XADD', prefix .. 'outbox', '*', 'topic', c.outbox[i], 'key', c.outbox[i + 1],
     'id', c.outbox[i + 2], 'value', c.outbox[i + 3])

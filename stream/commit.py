@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from contracts.alerts import Alert, encode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import GRAIN_MS, TREND_LANDMARK_MS, Grain
 from contracts.settings import Settings
+from contracts.topics import Topics
 from contracts.visitor import pack_visitor
+from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.batch import Outcome
 from stream.demand import roll_up
 
@@ -32,13 +35,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a partition's new owner finds: its epoch, next offsets per topic (`NO_OFFSET`: none) and clock."""
+    """What a partition's new owner finds; a topic nothing was applied of is not among `offsets`."""
 
     epoch: int
     offsets: dict[str, int]
     max_event_ms: int
     broker_ms: int
     next_due_ms: int | None
+    level: PriceLevel = UNKNOWN_LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,17 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Lifetimes of what a commit writes, in seconds, counted from the last write."""
+    """Lifetimes of what a commit writes, in seconds, counted from the last write, and where it publishes."""
 
     visitor_s: int
     product_s: dict[Grain, int]
     shop_s: dict[Grain, int]
     trend_s: int
     active_ms: int
-    rejected_topic: str
+    topics: Topics
 
     @classmethod
-    def of(cls, settings: Settings, rejected_topic: str) -> "Retention":
+    def of(cls, settings: Settings) -> "Retention":
         """The lifetimes in the settings."""
         shop: dict[Grain, int] = {
             "minute": settings.minute_ttl_s,
@@ -79,45 +83,60 @@ class Retention:
         }
         product = shop | {"minute": settings.product_minute_ttl_s}
         trend_s = 3 * TREND_LANDMARK_MS // 1_000
-        return cls(settings.visitor_ttl_s, product, shop, trend_s, settings.idle_ms, rejected_topic)
+        topics = Topics(settings.topic_prefix)
+        return cls(settings.visitor_ttl_s, product, shop, trend_s, settings.idle_ms, topics)
 
 
 def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
-    """The commit as the plain map that `commit.lua` reads: flat lists, in the order of its loops."""
+    """The commit as the plain map that `commit.lua` reads: flat lists, ready to be arguments of its calls."""
     outcome = commit.outcome
-    counters = dict(outcome.counters)
-    if commit.lost:
-        counters["lost"] = commit.lost
+    moved = {f"off:{topic}": end for topic, (start, end) in commit.offsets.items() if start != end}
+    meta = moved | {
+        "max_event_ms": outcome.clock.max_event_ms,
+        "broker_ms": outcome.clock.broker_ms,
+        "watermark_ms": commit.watermark_ms,
+        "updated_ms": commit.updated_ms,
+        "price_mean_log": repr(outcome.level.mean_log),
+        "price_weight": repr(outcome.level.weight),
+    }
+    counters = outcome.counters | ({"lost": commit.lost} if commit.lost else {})
+    visitors = outcome.visitors
+    timers = outcome.timers.items()
     return {
         "epoch": commit.epoch,
-        "offsets": [x for topic, (start, end) in commit.offsets.items() for x in (topic, start, end)],
-        "meta": [
-            "max_event_ms", outcome.clock.max_event_ms, "broker_ms", outcome.clock.broker_ms,
-            "watermark_ms", commit.watermark_ms, "updated_ms", commit.updated_ms,
-        ],
-        "counters": [x for item in counters.items() for x in item],
+        "topics": [f"off:{topic}" for topic in commit.offsets],
+        "starts": [start for start, _ in commit.offsets.values()],
+        "ends": [end for _, end in commit.offsets.values()],
+        "meta": _flat(meta),
+        "counters": _flat(counters),
         "visitor_ttl_s": retention.visitor_s,
-        "visitors": [x for user, visitor in outcome.visitors.items() for x in (user, pack_visitor(visitor))],
+        "users": list(visitors),
+        "states": [pack_visitor(visitor) for visitor in visitors.values()],
         "buckets": _encode_buckets(outcome, retention),
         "trend": [
             x
             for landmark_ms, scores in outcome.demand.trend.items()
-            for x in (landmark_ms, retention.trend_s, _flat(scores))
+            for x in (landmark_ms, retention.trend_s, list(scores), list(scores.values()))
         ],
-        "active": [x for user, visitor in outcome.visitors.items() for x in (user, visitor.head.last_ms)],
+        "active": [x for user, visitor in visitors.items() for x in (visitor.head.last_ms, user)],
         "active_from_ms": max(0, outcome.clock.max_event_ms - retention.active_ms),
-        "timers": [x for item in outcome.timers.items() for x in item],
+        "due": [x for user, due_ms in timers if due_ms for x in (due_ms, user)],
+        "not_due": [user for user, due_ms in timers if not due_ms],
         "currencies": list(outcome.demand.currencies),
         "outbox": [
-            x
-            for letter in outcome.letters
-            for x in _encode_letter(letter, retention.rejected_topic)
+            *(x for letter in outcome.letters for x in _encode_letter(letter, retention.topics.rejected)),
+            *(
+                x
+                for alert in outcome.foresight.alerts
+                if alert.live  # the others are counted, but nobody should act on them
+                for x in _encode_alert(alert, retention.topics.alerts)
+            ),
         ],
     }  # fmt: skip
 
 
 def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
-    """Keys with their lifetimes, and the fields to add to each of these, for every group of buckets.
+    """Keys with their lifetimes, then fields and what to add to them in each, for every group of buckets.
 
     A bucket past its lifetime is left alone: written again it would come back with a part of its counts.
     """
@@ -126,6 +145,7 @@ def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
     kinds = (
         ("d", outcome.demand.products, retention.product_s),
         ("s", outcome.demand.shop, retention.shop_s),
+        ("q", outcome.foresight.tally.minutes, retention.shop_s),
     )
     for kind, minutes, lifetimes_s in kinds:
         for buckets, fields in roll_up(minutes):
@@ -135,7 +155,7 @@ def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
                 if start_ms + GRAIN_MS[grain] + ttl_s * 1_000 > now_ms:
                     keys += (f"{kind}:{grain}:{start_ms}", ttl_s)
             if keys and fields:
-                groups += (keys, _flat(fields))
+                groups += (keys, list(fields), list(fields.values()))
     return groups
 
 
@@ -143,5 +163,9 @@ def _encode_letter(letter: DeadLetter, topic: str) -> tuple[str, bytes, str, byt
     return topic, letter.key or b"", letter.letter_id, encode_dead_letter(letter)
 
 
-def _flat(mapping: Mapping[str, float]) -> list[Any]:
+def _encode_alert(alert: Alert, topic: str) -> tuple[str, bytes, str, bytes]:
+    return topic, alert.user_id.encode(), alert.record_id, encode_alert(alert)
+
+
+def _flat(mapping: Mapping[str, int | str]) -> list[Any]:
     return [x for item in mapping.items() for x in item]

@@ -91,7 +91,7 @@ class Ledger:
     def _adopt(self, part: Partition, commit: Commit) -> None:
         cache_limit = max(1, self._settings.cache_visitors // max(1, len(self._assignment.partitions)))
         part.adopt(commit, now_s=time.monotonic(), cache_limit=cache_limit)
-        if commit.outcome.letters:
+        if commit.outcome.letters or commit.outcome.foresight.alerts:
             self._meter.outbox_filled(part.number)
         if self._owns(part):
             self._assignment.kafka.note_applied(

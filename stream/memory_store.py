@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.visitor import Visitor, unpack_visitor
+from models.next_action.prices import PriceLevel
 from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
 from stream.store import OutboxItem
 
@@ -45,6 +46,9 @@ class MemoryStore:
                 part.meta.get("max_event_ms", 0),
                 part.meta.get("broker_ms", 0),
                 min(part.due.values(), default=None),
+                PriceLevel(
+                    float(part.meta.get("price_mean_log", 0)), float(part.meta.get("price_weight", 0))
+                ),
             )
         return claims
 
@@ -76,27 +80,24 @@ class MemoryStore:
         return Verdict.APPLIED
 
     def _write(self, part: MemoryPartition, fields: dict[str, Any]) -> None:
-        for topic, start, end in zip(*[iter(fields["offsets"])] * 3, strict=True):
-            if start != end:
-                part.offsets[topic] = end
-        part.meta.update(_pairs(fields["meta"]))
+        for name, value in _pairs(fields["meta"]).items():
+            topic = name.removeprefix("off:")
+            (part.meta if topic == name else part.offsets)[topic] = value
         for name, change in _pairs(fields["counters"]).items():
             part.meta[name] = part.meta.get(name, 0) + change
-        part.visitors.update(_pairs(fields["visitors"]))
-        for keys, changes in zip(*[iter(fields["buckets"])] * 2, strict=True):
+        part.visitors.update(zip(fields["users"], fields["states"], strict=True))
+        for keys, names, changes in zip(*[iter(fields["buckets"])] * 3, strict=True):
             for key in keys[::2]:
-                for name, change in _pairs(changes).items():
+                for name, change in zip(names, changes, strict=True):
                     part.buckets[key][name] += change
-        for landmark_ms, _, scores in zip(*[iter(fields["trend"])] * 3, strict=True):
-            for product, score in _pairs(scores).items():
+        for landmark_ms, _, products, scores in zip(*[iter(fields["trend"])] * 4, strict=True):
+            for product, score in zip(products, scores, strict=True):
                 part.trend[landmark_ms][product] += score
-        part.active.update(_pairs(fields["active"]))
+        part.active.update(_members(fields["active"]))
         part.active = {u: at for u, at in part.active.items() if at >= fields["active_from_ms"]}
-        for user, due_ms in _pairs(fields["timers"]).items():
-            if due_ms:
-                part.due[user] = due_ms
-            else:
-                part.due.pop(user, None)
+        part.due.update(_members(fields["due"]))
+        for user in fields["not_due"]:
+            part.due.pop(user, None)
         part.currencies.update(fields["currencies"])
         for topic, key, item_id, value in zip(*[iter(fields["outbox"])] * 4, strict=True):
             self._entries += 1
@@ -122,3 +123,8 @@ class MemoryStore:
 
 def _pairs(flat: Sequence[Any]) -> dict[Any, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _members(flat: Sequence[Any]) -> dict[Any, Any]:
+    """Members to scores, from a list in the order of ZADD."""
+    return dict(zip(flat[1::2], flat[::2], strict=True))

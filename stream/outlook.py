@@ -1,12 +1,11 @@
 """The pure steps of a visitor's outlook: judge what was expected, decide on alerts, take in new scores."""
 
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts.alerts import Alert
-from contracts.clock import is_live
-from contracts.outlook import Outlook
+from contracts.outlook import BLANK, Outlook
 from contracts.scores import Score, round_score
 from contracts.visitor import Action, Visitor
 from stream.alert_rules import AlertRules
@@ -15,10 +14,14 @@ from stream.prequential import Tally, count_alerts, expect, fired_in, judge_acti
 
 
 class Arrival(NamedTuple):
-    """What a batch brought of one visitor: the state before, and the new actions."""
+    """What a batch brought of one visitor: the state before, and the new actions.
+
+    `stale` has the digests of those that arrived long after they happened, as in a replay.
+    """
 
     before: Visitor | None
     actions: list[Action]
+    stale: Container[bytes]
 
 
 @dataclass(slots=True)
@@ -35,17 +38,11 @@ class Foresight:
             count_alerts(alerts, self.tally)
 
 
-def judge_arrival(
-    foresight: Foresight, user_id: str, arrival: Arrival, rules: AlertRules, *, broker_ms: int
-) -> Outlook:
-    """The outlook of a visitor after new actions, before anything new is predicted.
-
-    `broker_ms` is the time of the newest record: actions much older than it are a replay or very late.
-    """
-    before, actions = arrival
-    score, book, unjudged = before.outlook if before is not None else Outlook()
-    live = is_live(max(action.at_ms for action in actions), broker_ms)
-    after, alerts = on_actions(book, user_id, before, actions, score, rules, live=live)
+def judge_arrival(foresight: Foresight, user_id: str, arrival: Arrival, rules: AlertRules) -> Outlook:
+    """The outlook of a visitor after new actions, before anything new is predicted."""
+    before, actions, stale = arrival
+    score, book, unjudged = before.outlook if before is not None else BLANK
+    after, alerts = on_actions(book, user_id, before, actions, score, rules, stale=stale)
     fired = fired_in(book, alerts)
     unjudged = judge_actions(unjudged, before, actions, fired, foresight.tally, idle_ms=rules.idle_ms)
     foresight.add(alerts)
@@ -53,30 +50,14 @@ def judge_arrival(
 
 
 def take_score(
-    foresight: Foresight, user_id: str, visitor: Visitor, score: Score, rules: AlertRules, *, broker_ms: int
+    foresight: Foresight, user_id: str, visitor: Visitor, score: Score, rules: AlertRules
 ) -> Visitor:
     """The visitor with a score made of this very state."""
     score = round_score(score)
     _, book, unjudged = visitor.outlook
-    live = is_live(score.at_ms, broker_ms)
-    book, alerts = on_score(book, user_id, visitor, score, rules, live=live)
+    book, alerts = on_score(book, user_id, visitor, score, rules)
     foresight.add(alerts)
     return visitor._replace(outlook=Outlook(score, book, expect(unjudged, visitor, score)))
-
-
-def take_scores(
-    foresight: Foresight,
-    visitors: dict[str, Visitor],
-    scores: Mapping[str, Score],
-    rules: AlertRules,
-    *,
-    broker_ms: int,
-) -> None:
-    """Put the scores into the states they were made of."""
-    for user_id, score in scores.items():
-        visitors[user_id] = take_score(
-            foresight, user_id, visitors[user_id], score, rules, broker_ms=broker_ms
-        )
 
 
 def pass_silence(
@@ -96,4 +77,6 @@ def pass_silence(
 def timer_of(visitor: Visitor, rules: AlertRules) -> int:
     """Event time at which to look at a silent visitor next, 0 for never (ms)."""
     score, book, _ = visitor.outlook
+    if not (visitor.head.cart or visitor.ended or book.open or book.intent):
+        return visitor.head.last_ms + rules.idle_ms  # most visitors: nothing to wait for but the end
     return next_deadline_ms(book, visitor, score, rules) or 0

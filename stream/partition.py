@@ -27,6 +27,7 @@ class Partition:
         self.epoch = claim.epoch
         self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, TIMERS)}
         self.clock = Clock(claim.max_event_ms, claim.broker_ms)
+        self.level = claim.level
         self.next_due_ms = claim.next_due_ms
         self.buffers: dict[str, deque[Entry]] = {topic: deque() for topic in topics}
         self.fetched: dict[str, int] = {}
@@ -101,6 +102,7 @@ class Partition:
             self.stored[topic] = end
         self.lost -= commit.lost
         self.clock = commit.outcome.clock
+        self.level = commit.outcome.level
         self.verified_s = now_s
         if any(start != end for start, end in commit.offsets.values()):
             self.progress_s = now_s

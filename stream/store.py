@@ -13,6 +13,7 @@ from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, R
 
 from contracts.keys import Keys
 from contracts.visitor import Visitor, unpack_visitor
+from models.next_action.prices import PriceLevel
 from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
 from stream.metrics import Meter
 
@@ -97,6 +98,9 @@ class RedisStore:
                 max_event_ms=int(fields.get(b"max_event_ms", 0)),
                 broker_ms=int(fields.get(b"broker_ms", 0)),
                 next_due_ms=int(float(next_due[1])) if next_due else None,
+                level=PriceLevel(
+                    float(fields.get(b"price_mean_log", 0)), float(fields.get(b"price_weight", 0))
+                ),
             )
         return claims
 

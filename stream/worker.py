@@ -61,7 +61,7 @@ async def _main(settings: Settings) -> int:
     keys = Keys(settings.namespace, settings.partitions)
     client = connect(settings)
     meter = Meter()
-    store = RedisStore(client, keys, Retention.of(settings, topics.rejected))
+    store = RedisStore(client, keys, Retention.of(settings))
     with tempfile.TemporaryDirectory(prefix="storepulse-faust-") as folder:
         app = make_app(settings, Path(folder))
         kafka = KafkaLog(app, settings.bootstrap)

@@ -1,6 +1,7 @@
 """The price level of a shop, so that prices can be told as high or low for this shop."""
 
-from math import log
+from collections.abc import Sequence
+from math import fsum, log
 from typing import NamedTuple
 
 HORIZON = 10_000
@@ -23,6 +24,15 @@ class PriceLevel(NamedTuple):
             return self
         weight = min(self.weight + 1.0, HORIZON)
         return PriceLevel(self.mean_log + (log(price_minor) - self.mean_log) / weight, weight)
+
+    def after_all(self, prices_minor: Sequence[int]) -> "PriceLevel":
+        """The level after many more prices at once, none of them 0: for few much the same as one by one."""
+        if not prices_minor:
+            return self
+        weight = min(self.weight + len(prices_minor), HORIZON)
+        share = min(1.0, len(prices_minor) / weight)
+        mean_log = fsum(map(log, prices_minor)) / len(prices_minor)
+        return PriceLevel(self.mean_log + (mean_log - self.mean_log) * share, weight)
 
 
 UNKNOWN_LEVEL = PriceLevel(0.0, 0.0)

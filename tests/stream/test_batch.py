@@ -1,5 +1,6 @@
 """The pure batch step."""
 
+from contracts.alerts import AlertKind, AlertState
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Metric
 from shoppers import MINUTE_MS, NOW_MS, SETTINGS, Shop, make_entries, make_event
@@ -92,8 +93,8 @@ def test_a_dead_letter_is_kept_for_the_outbox_and_counted() -> None:
 
 def test_a_deadline_finds_the_session_over_or_sets_itself_again() -> None:
     shop = Shop()
-    shop.apply(make_entries([make_event("cart", 0)]))
-    shop.apply(make_entries([make_event("view", 600)]))
+    shop.apply(make_entries([make_event("view", 0)]))
+    shop.apply(make_entries([make_event("favorite", 600)]))
     first_due = shop.timers["u1"]
     assert first_due == NOW_MS + SETTINGS.idle_ms
     shop.fire(first_due + 1)
@@ -101,7 +102,33 @@ def test_a_deadline_finds_the_session_over_or_sets_itself_again() -> None:
     assert shop.total(Metric.SESSIONS_ENDED) == 0
     shop.fire(first_due + 600_001)
     assert shop.timers == {}
+    assert shop.total(Metric.SESSIONS_ENDED) == 1
+
+
+def test_a_cart_left_alone_is_looked_at_before_the_session_ends_and_until_it_is_lost() -> None:
+    shop = Shop()
+    shop.apply(make_entries([make_event("cart", 0)]))
+    assert shop.timers["u1"] == NOW_MS + SETTINGS.cart_idle_ms
+    shop.fire(NOW_MS + SETTINGS.cart_idle_ms + 1)
+    assert [(a.kind, a.state) for a in shop.alerts] == [(AlertKind.CART_ABANDONED, AlertState.FIRING)]
+    assert shop.timers["u1"] == NOW_MS + SETTINGS.idle_ms
+    shop.fire(NOW_MS + SETTINGS.idle_ms + 1)
     assert shop.total(Metric.CARTS_ABANDONED) == 1
+    lost_ms = NOW_MS + SETTINGS.cart_idle_ms + SETTINGS.cart_recovery_ms
+    assert shop.timers["u1"] == lost_ms
+    shop.fire(lost_ms + 1)
+    assert [a.state for a in shop.alerts] == [AlertState.FIRING, AlertState.EXPIRED]
+    assert shop.timers == {}
+
+
+def test_a_purchase_resolves_the_alert_of_an_abandoned_cart() -> None:
+    shop = Shop()
+    shop.apply(make_entries([make_event("cart", 0)]))
+    shop.fire(NOW_MS + SETTINGS.cart_idle_ms + 1)
+    shop.apply(make_entries([make_event("purchase", 7_200)]))
+    firing, resolved = shop.alerts
+    assert resolved.state is AlertState.RESOLVED
+    assert resolved.alert_id == firing.alert_id
 
 
 def test_a_deadline_of_a_visitor_whose_state_expired_is_cleared() -> None:

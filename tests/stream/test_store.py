@@ -14,7 +14,7 @@ from stream.memory_store import MemoryStore
 from stream.partition import TIMERS
 from stream.store import RedisStore, Store
 
-RETENTION = Retention.of(SETTINGS, "rejected")
+RETENTION = Retention.of(SETTINGS)
 
 
 @pytest.fixture(params=["memory", "redis"])

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 
+from contracts.alerts import Alert
 from contracts.events import Event, EventType
 from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
@@ -58,6 +59,7 @@ class Shop:
         self.totals: Counter[tuple[int, str]] = Counter()
         self.counters: Counter[str] = Counter()
         self.timers: dict[str, int] = {}
+        self.alerts: list[Alert] = []
 
     def apply(self, entries: list[Entry]) -> Outcome:
         """Apply one batch."""
@@ -72,6 +74,7 @@ class Shop:
         self.clock = outcome.clock
         self.visitors.update(outcome.visitors)
         self.counters.update(outcome.counters)
+        self.alerts += outcome.foresight.alerts
         for user, at_ms in outcome.timers.items():
             if at_ms:
                 self.timers[user] = at_ms
