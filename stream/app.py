@@ -1,6 +1,5 @@
 """The Faust app: one agent on the three event topics that hands what the lane carries to the applier."""
 
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -9,15 +8,15 @@ from mode import CrashingSupervisor
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.applier import Applier
-from stream.lane import Delivery, LaneApp, LaneConsumer
+from stream.lane import Delivery, LaneConsumer
+from stream.lane_app import LaneApp
 
 
-def make_app(settings: Settings, state_folder: Path) -> LaneApp:
-    """The app without its agent; `state_folder` is for files Faust insists on (it keeps no state there)."""
+def make_app(settings: Settings) -> LaneApp:
+    """The app without its agent."""
     app = LaneApp(
         settings.group,
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
-        datadir=str(state_folder),
         key_serializer="raw",
         value_serializer="raw",
         web_enabled=False,

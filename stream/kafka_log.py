@@ -9,7 +9,7 @@ from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaError
 
 from stream.assignment import TopicPartition
-from stream.lane import LaneApp
+from stream.lane_app import LaneApp
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import faust
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
@@ -247,18 +246,3 @@ def _carry(delivery: Delivery, generation: int) -> ConsumerMessage:
         tp.topic, tp.partition, last.offset, last.timestamp / 1_000.0, last.timestamp_type, None,
         None, delivery, None, 0, 0, tp, generation_id=generation,
     )  # fmt: skip
-
-
-class LaneTransport(driver.Transport):  # type: ignore[misc]
-    """Faust's aiokafka transport with the lane's consumer."""
-
-    Consumer = LaneConsumer
-
-
-class LaneApp(faust.App):  # type: ignore[misc]
-    """A Faust app on the lane; `offsets` must be set before it starts."""
-
-    offsets: Offsets
-
-    def _new_transport(self) -> LaneTransport:
-        return LaneTransport(self.conf.broker_consumer, self)

@@ -5,10 +5,8 @@ import logging
 import os
 import signal
 import socket
-import tempfile
 import threading
 import uuid
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -23,7 +21,7 @@ from stream.collector import tune_collector
 from stream.commit import Retention
 from stream.heartbeat import beat, say_goodbye
 from stream.kafka_log import KafkaLog
-from stream.lane import LaneApp
+from stream.lane_app import LaneApp
 from stream.ledger import Fenced, Ledger
 from stream.metrics import Meter
 from stream.probe import Probe
@@ -62,34 +60,31 @@ async def _main(settings: Settings) -> int:
     client = connect(settings)
     meter = Meter()
     store = RedisStore(client, keys, Retention.of(settings))
-    with tempfile.TemporaryDirectory(prefix="storepulse-faust-") as folder:
-        app = make_app(settings, Path(folder))
-        kafka = KafkaLog(app, settings.bootstrap)
-        assignment = Assignment(topics.events, store, kafka, meter)
-        applier = Applier(settings, Ledger(settings, store, assignment, meter), assignment, meter)
-        app.offsets = assignment
-        add_agent(app, settings, applier)
-        stopping = _stop_on_signals()
-        probe = Probe(
-            settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set()
-        )
-        probe.start()
-        log.info("worker %s, metrics on port %d, settings %s", worker_id, probe.port, settings.model_dump())
-        jobs = {
-            "stop": stopping.wait(),
-            "faust": _run_app(app),
-            "applier": applier.run(),
-            "relay": Relay(settings, store, assignment, meter).run(),
-            "watchdog": watch(assignment, settings),
-            "heartbeat": beat(client, keys, assignment, meter, worker_id=worker_id, port=probe.port),
-        }
-        try:
-            return await _supervise(jobs, app, applier)
-        finally:
-            await say_goodbye(client, keys, worker_id)
-            await client.aclose()
-            await kafka.stop()
-            probe.stop()
+    app = make_app(settings)
+    kafka = KafkaLog(app, settings.bootstrap)
+    assignment = Assignment(topics.events, store, kafka, meter)
+    applier = Applier(settings, Ledger(settings, store, assignment, meter), assignment, meter)
+    app.offsets = assignment
+    add_agent(app, settings, applier)
+    stopping = _stop_on_signals()
+    probe = Probe(settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set())
+    probe.start()
+    log.info("worker %s, metrics on port %d, settings %s", worker_id, probe.port, settings.model_dump())
+    jobs = {
+        "stop": stopping.wait(),
+        "faust": _run_app(app),
+        "applier": applier.run(),
+        "relay": Relay(settings, store, assignment, meter).run(),
+        "watchdog": watch(assignment, settings),
+        "heartbeat": beat(client, keys, assignment, meter, worker_id=worker_id, port=probe.port),
+    }
+    try:
+        return await _supervise(jobs, app, applier)
+    finally:
+        await say_goodbye(client, keys, worker_id)
+        await client.aclose()
+        await kafka.stop()
+        probe.stop()
 
 
 async def _supervise(jobs: dict[str, Any], app: LaneApp, applier: Applier) -> int:

@@ -4,6 +4,7 @@ import inspect
 from importlib.metadata import version
 
 import aiokafka
+import faust
 import pytest
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -12,8 +13,15 @@ from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 
 from stream.lane import LaneConsumer
+from stream.lane_app import LaneApp
 from stream.lane_thread import LaneThread
 
+OURS = {
+    Consumer: LaneConsumer,
+    driver.Consumer: LaneConsumer,
+    driver.AIOKafkaConsumerThread: LaneThread,
+    faust.App: LaneApp,
+}
 OVERRIDDEN = {
     (Consumer, "getmany"): ["self", "timeout"],
     (Consumer, "_wait_next_records"): ["self", "timeout"],
@@ -29,14 +37,15 @@ OVERRIDDEN = {
     (driver.AIOKafkaConsumerThread, "_fetch_records"): [
         "self", "consumer", "active_partitions", "timeout", "max_records",
     ],
+    (faust.App, "_new_transport"): ["self"],
+    (faust.App, "_create_directories"): ["self"],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("owner", "name"), OVERRIDDEN, ids=lambda part: getattr(part, "__name__", part))
 def test_the_overridden_method_has_the_parameters_we_know(owner: type, name: str) -> None:
     assert list(inspect.signature(getattr(owner, name)).parameters) == OVERRIDDEN[owner, name]
-    ours = LaneThread if owner is driver.AIOKafkaConsumerThread else LaneConsumer
-    assert name in vars(ours), f"{ours.__name__} no longer overrides {name}"
+    assert name in vars(OURS[owner]), f"{OURS[owner].__name__} no longer overrides {name}"
 
 
 @pytest.mark.parametrize(
