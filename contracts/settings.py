@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
     merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
 
+    scoring: bool = Field(True, description="Ask the next-action model about every visitor who acts")
+    model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
     churn_fire: float = Field(
         0.15, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"
     )
@@ -68,6 +70,9 @@ class Settings(BaseSettings):
     )
     severity_high_minor: int = Field(
         20_000, ge=0, description="Alerts of carts from this value up are high (minor units of the currency)"
+    )
+    alerts_kept: int = Field(
+        100_000, ge=100, description="Newest steps of alerts kept in Redis for the API (about)"
     )
 
     visitor_ttl_s: int = Field(

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from contracts.settings import Settings
 from stream.assignment import Assignment, now_ms
-from stream.batch import Entry, Outcome, Rules, apply_batch, fire_deadlines
+from stream.batch import Entry, Outcome, Rules, apply_batch, fire_deadlines, take_scores
 from stream.ledger import Ledger
 from stream.metrics import Meter
 from stream.partition import TIMERS, Partition
 from stream.records import Record, read_records
+from stream.scorer import Scorer
 
 MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
@@ -48,8 +49,11 @@ class Share:
 class Applier:
     """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, assignment: Assignment, meter: Meter) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, scorer: Scorer, assignment: Assignment, meter: Meter
+    ) -> None:
         self._settings = settings
+        self._scorer = scorer
         self._rules = Rules.of(settings)
         self._ledger = ledger
         self._assignment = assignment
@@ -146,10 +150,14 @@ class Applier:
         states = await self._ledger.states(
             [(part, {e.event.user_id for e in entries if e.event is not None}) for part, entries, _ in taken]
         )
-        commits = []
-        for (part, entries, offsets), visitors in zip(taken, states, strict=True):
-            outcome = apply_batch(part.clock, entries, visitors, self._rules, level=part.level)
-            commits.append(self._ledger.commit_of(part, offsets, outcome))
+        outcomes = []
+        for (part, entries, _), visitors in zip(taken, states, strict=True):
+            outcomes.append(apply_batch(part.clock, entries, visitors, self._rules, level=part.level))
+        await self._score(outcomes)
+        commits = [
+            self._ledger.commit_of(part, offsets, outcome)
+            for (part, _, offsets), outcome in zip(taken, outcomes, strict=True)
+        ]
         stored = await self._ledger.commit([part for part, _, _ in taken], commits)
         done_ms = now_ms()
         for (_, entries, _), commit, is_stored in zip(taken, commits, stored, strict=True):
@@ -157,6 +165,20 @@ class Applier:
                 self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
         self._assignment.space.set()
         return True
+
+    async def _score(self, outcomes: Sequence[Outcome]) -> None:
+        """Ask the model about all visitors of the round at once."""
+        scores = await self._scorer.score(
+            {
+                (place, user_id): (visitor, outcome.level)
+                for place, outcome in enumerate(outcomes)
+                for user_id, visitor in outcome.visitors.items()
+                if not visitor.ended
+            }
+        )
+        for place, outcome in enumerate(outcomes):
+            mine = {user_id: score for (at, user_id), score in scores.items() if at == place}
+            take_scores(outcome, mine, self._rules.alerts)
 
     def _take(self, ready: Sequence[Partition]) -> list[tuple[Partition, list[Entry], Offsets]]:
         """A batch of each partition, those first whose turn was longest ago, until the round is full."""

@@ -71,6 +71,8 @@ class Retention:
     shop_s: dict[Grain, int]
     trend_s: int
     active_ms: int
+    alerts: int
+    """Steps of alerts kept for readers."""
     topics: Topics
 
     @classmethod
@@ -84,14 +86,16 @@ class Retention:
         product = shop | {"minute": settings.product_minute_ttl_s}
         trend_s = 3 * TREND_LANDMARK_MS // 1_000
         topics = Topics(settings.topic_prefix)
-        return cls(settings.visitor_ttl_s, product, shop, trend_s, settings.idle_ms, topics)
+        return cls(
+            settings.visitor_ttl_s, product, shop, trend_s, settings.idle_ms, settings.alerts_kept, topics
+        )
 
 
 def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
     """The commit as the plain map that `commit.lua` reads: flat lists, ready to be arguments of its calls."""
     outcome = commit.outcome
     moved = {f"off:{topic}": end for topic, (start, end) in commit.offsets.items() if start != end}
-    meta = moved | {
+    meta: dict[str, int | str] = moved | {
         "max_event_ms": outcome.clock.max_event_ms,
         "broker_ms": outcome.clock.broker_ms,
         "watermark_ms": commit.watermark_ms,

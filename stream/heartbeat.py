@@ -12,7 +12,9 @@ from redis.exceptions import RedisError
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
 from contracts.keys import Keys
 from stream.assignment import Assignment
+from stream.drift_watch import DriftWatch
 from stream.metrics import Meter
+from stream.scorer import Scorer
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +22,15 @@ INTERVAL_S = 1.0
 
 
 async def beat(
-    client: redis.Redis, keys: Keys, assignment: Assignment, meter: Meter, *, worker_id: str, port: int
+    client: redis.Redis,
+    keys: Keys,
+    assignment: Assignment,
+    meter: Meter,
+    scorer: Scorer,
+    drift: DriftWatch,
+    *,
+    worker_id: str,
+    port: int,
 ) -> None:
     """Write heartbeats until cancelled; an unreachable Redis costs heartbeats, nothing else."""
     process = psutil.Process()
@@ -31,6 +41,8 @@ async def beat(
         heartbeat = Heartbeat(
             worker_id, now_ms, os.getpid(), events_per_s, p50_ms, p99_ms,
             process.memory_info().rss, tuple(sorted(assignment.partitions)), port,
+            "" if scorer.model is None else scorer.model.version, scorer.state, meter.scored, meter.skipped,
+            drift.lines(),
         )  # fmt: skip
         try:
             async with client.pipeline(transaction=True) as pipe:

@@ -10,6 +10,7 @@ from contracts.visitor import Visitor
 from stream.assignment import Assignment, now_ms
 from stream.batch import Outcome
 from stream.commit import Commit, Verdict
+from stream.drift_watch import DriftWatch
 from stream.metrics import Meter
 from stream.partition import TIMERS, Partition
 from stream.store import Store, insist
@@ -24,7 +25,10 @@ class Fenced(RuntimeError):
 class Ledger:
     """The applier's side of the store. One instance per worker, on the worker's event loop."""
 
-    def __init__(self, settings: Settings, store: Store, assignment: Assignment, meter: Meter) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, assignment: Assignment, meter: Meter, drift: DriftWatch
+    ) -> None:
+        self._drift = drift
         self._settings = settings
         self._store = store
         self._assignment = assignment
@@ -91,7 +95,10 @@ class Ledger:
     def _adopt(self, part: Partition, commit: Commit) -> None:
         cache_limit = max(1, self._settings.cache_visitors // max(1, len(self._assignment.partitions)))
         part.adopt(commit, now_s=time.monotonic(), cache_limit=cache_limit)
-        if commit.outcome.letters or commit.outcome.foresight.alerts:
+        foresight = commit.outcome.foresight
+        self._meter.count_alerts(foresight.alerts)
+        self._drift.learn(foresight, at_ms=commit.outcome.clock.max_event_ms)
+        if commit.outcome.letters or foresight.alerts:
             self._meter.outbox_filled(part.number)
         if self._owns(part):
             self._assignment.kafka.note_applied(

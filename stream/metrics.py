@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Count
 
+from contracts.alerts import Alert
 from stream.batch import Entry, Outcome
 from stream.commit import Verdict
 
@@ -47,6 +48,34 @@ class Meter:
         self.published = Count(
             "storepulse_worker_published", "Outbox items published to Kafka", registry=self.registry
         )
+        self._scores = Count(
+            "storepulse_worker_scores",
+            "Visitors a model was asked about, by what became of it",
+            ["result"],
+            registry=self.registry,
+        )
+        self._score_time = Histogram(
+            "storepulse_worker_score_seconds",
+            "Encoding and scoring the visitors of one round",
+            buckets=_DELAY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.models_refused = Count(
+            "storepulse_worker_models_refused",
+            "New models that did not pass their checks",
+            registry=self.registry,
+        )
+        self._alerts = Count(
+            "storepulse_worker_alerts",
+            "Steps of alerts; those of a replay are recorded, not fired",
+            ["kind", "state", "live"],
+            registry=self.registry,
+        )
+        self.drifts = Count(
+            "storepulse_worker_drifts", "Changes found in a watched number", ["name"], registry=self.registry
+        )
+        self.scored = self.skipped = 0
+        """Visitors scored and left unscored since the worker started."""
         self.lag = Gauge(
             "storepulse_worker_lag_records", "Records not yet applied", ["partition"], registry=self.registry
         )
@@ -72,6 +101,20 @@ class Meter:
             while self._window[0][0] <= second - WINDOW_S:
                 self._window.popleft()
         self._window[-1][1].update([now_ms - entry.broker_ms for entry in entries])
+
+    def count_scores(self, scored: int, *, skipped: int, took_s: float | None = None) -> None:
+        """Count visitors a model was asked about, or should have been."""
+        self.scored += scored
+        self.skipped += skipped
+        self._scores.labels("scored").inc(scored)
+        self._scores.labels("skipped").inc(skipped)
+        if took_s is not None:
+            self._score_time.observe(took_s)
+
+    def count_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Count steps of alerts that are now in Redis."""
+        for alert in alerts:
+            self._alerts.labels(alert.kind.value, alert.state.value, "yes" if alert.live else "no").inc()
 
     def count_verdict(self, verdict: Verdict) -> None:
         """Count one answer to a commit."""

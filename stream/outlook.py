@@ -29,6 +29,8 @@ class Foresight:
     """What a batch comes to beside counting: alerts to publish, and predictions judged."""
 
     alerts: list[Alert] = field(default_factory=list)
+    purchases: list[float] = field(default_factory=list)
+    """Purchase probabilities newly predicted."""
     tally: Tally = field(default_factory=Tally)
 
     def add(self, alerts: list[Alert]) -> None:
@@ -57,6 +59,7 @@ def take_score(
     _, book, unjudged = visitor.outlook
     book, alerts = on_score(book, user_id, visitor, score, rules)
     foresight.add(alerts)
+    foresight.purchases.append(score.purchase)
     return visitor._replace(outlook=Outlook(score, book, expect(unjudged, visitor, score)))
 
 

@@ -1,4 +1,4 @@
-"""The relay: publishes the outbox of each partition to Kafka, in order, at least once."""
+"""The relay: publishes the outbox of each partition in order: to Kafka, and alerts to readers in Redis too."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from contracts.settings import Settings
+from contracts.topics import Topics
 from stream.assignment import Assignment
 from stream.metrics import Meter
 from stream.store import Store
@@ -27,6 +28,7 @@ class Relay:
         self._store = store
         self._assignment = assignment
         self._meter = meter
+        self._alerts_topic = Topics(settings.topic_prefix).alerts
 
     async def run(self) -> None:
         """Publish until cancelled; while Kafka or Redis is away the outboxes wait."""
@@ -72,6 +74,9 @@ class Relay:
             for item in items
         ]
         await asyncio.gather(*acks)
+        alerts = [item for item in items if item.topic == self._alerts_topic]
+        if alerts:
+            await self._store.append_alerts(number, alerts)
         await self._store.clear_outbox(number, items)
         self._meter.published.inc(len(items))
         return True

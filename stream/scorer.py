@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
@@ -43,7 +43,7 @@ class Model(Protocol):
         """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
         ...
 
-    def explain(self, context: npt.NDArray[np.float32]) -> list[tuple[tuple[str, float], ...]]:
+    def reasons(self, context: npt.NDArray[np.float32]) -> Sequence[Sequence[tuple[str, float]]]:
         """Per row the strongest reasons: code and effect on the log odds of a purchase."""
         ...
 
@@ -61,13 +61,14 @@ class Scorer:
         self.model: Model | None = None
         self.trouble = ""
         """Why the last visitors were skipped, in a few words; empty if they were scored."""
+        self.refused = ""
+        """Why a newer model is not used, if it was refused."""
 
     @property
     def state(self) -> str:
-        """`ok`, `off` without a model, or what is wrong."""
-        if self.model is None:
-            return self.trouble or "off"
-        return self.trouble or "ok"
+        """`ok`, `off` without a model, or what is wrong, in a few words."""
+        refused = f"a new model was refused: {self.refused}" if self.refused else ""
+        return self.trouble or refused or ("off" if self.model is None else "ok")
 
     async def score(self, wanted: Mapping[Key, tuple[Visitor, PriceLevel]]) -> dict[Key, Score]:
         """A score for every visitor, or for none: the model is late, fails, or there is none."""
@@ -125,11 +126,14 @@ def _ask(model: Model, visitors: list[Visitor], encoded: list[Encoded]) -> list[
         probabilities, purchase = model.predict(*batch)
         if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
             raise ArithmeticError("the model gave a number that is none")
-        reasons = model.explain(batch[2])
+        reasons = model.reasons(batch[2])
         rows = zip(places, probabilities.tolist(), purchase.tolist(), reasons, strict=True)
         for i, row, p, why in rows:
             head = visitors[i].head
-            scores[i] = Score(model.version, head.last_ms, sum(head.counts), head.number, tuple(row), p, why)
+            scores[i] = Score(
+                model.version, head.last_ms, sum(head.counts), head.number, tuple(row), p,
+                tuple((code, effect) for code, effect in why),
+            )  # fmt: skip
     return [scores[i] for i in range(len(encoded))]
 
 

@@ -70,6 +70,10 @@ class Store(Protocol):
         """Forget things that were published."""
         ...
 
+    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> None:
+        """Append steps of alerts, oldest first, to the stream that readers follow; each is there once."""
+        ...
+
 
 class RedisStore:
     """`Store` in Redis: one script per commit, all partitions of a round in one pipeline."""
@@ -79,6 +83,9 @@ class RedisStore:
         self._keys = keys
         self._retention = retention
         self._commit = client.register_script(files("stream").joinpath("commit.lua").read_text())
+        self._append_alerts = client.register_script(
+            files("stream").joinpath("publish_alerts.lua").read_text()
+        )
         self._claim = client.register_script(_CLAIM)
         self._pack = msgpack.Packer(use_bin_type=False).pack  # Redis' cmsgpack has no bin type
 
@@ -162,6 +169,14 @@ class RedisStore:
     async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
         """See `Store.clear_outbox`."""
         await self._client.xdel(self._keys.outbox(partition), *[item.entry_id for item in items])
+
+    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> None:
+        """See `Store.append_alerts`."""
+        fields = [x for item in items for x in (item.entry_id, item.item_id, item.value)]
+        await self._append_alerts(
+            keys=[self._keys.alerts(), self._keys.alerts_published()],
+            args=[partition, self._retention.alerts, *fields],
+        )
 
 
 async def insist(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:

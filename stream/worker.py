@@ -7,6 +7,8 @@ import signal
 import socket
 import threading
 import uuid
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -19,13 +21,16 @@ from stream.applier import Applier
 from stream.assignment import Assignment
 from stream.collector import tune_collector
 from stream.commit import Retention
+from stream.drift_watch import DriftWatch
 from stream.heartbeat import beat, say_goodbye
 from stream.kafka_log import KafkaLog
 from stream.lane_app import LaneApp
 from stream.ledger import Fenced, Ledger
 from stream.metrics import Meter
+from stream.model_watch import ModelWatch
 from stream.probe import Probe
 from stream.relay import Relay
+from stream.scorer import Scorer
 from stream.store import RedisStore
 from stream.watchdog import Stalled, watch
 
@@ -63,11 +68,15 @@ async def _main(settings: Settings) -> int:
     app = make_app(settings)
     kafka = KafkaLog(app, settings.bootstrap)
     assignment = Assignment(topics.events, store, kafka, meter)
-    applier = Applier(settings, Ledger(settings, store, assignment, meter), assignment, meter)
+    drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
+    ledger = Ledger(settings, store, assignment, meter, drift)
+    applier = Applier(settings, ledger, scorer, assignment, meter)
     app.offsets = assignment
     add_agent(app, settings, applier)
     stopping = _stop_on_signals()
-    probe = Probe(settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set())
+    probe = Probe(
+        settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set()
+    )
     probe.start()
     log.info("worker %s, metrics on port %d, settings %s", worker_id, probe.port, settings.model_dump())
     jobs = {
@@ -76,7 +85,10 @@ async def _main(settings: Settings) -> int:
         "applier": applier.run(),
         "relay": Relay(settings, store, assignment, meter).run(),
         "watchdog": watch(assignment, settings),
-        "heartbeat": beat(client, keys, assignment, meter, worker_id=worker_id, port=probe.port),
+        "heartbeat": beat(
+            client, keys, assignment, meter, scorer, drift, worker_id=worker_id, port=probe.port
+        ),
+        "model": _watch_model(settings, scorer, meter),
     }
     try:
         return await _supervise(jobs, app, applier)
@@ -85,6 +97,7 @@ async def _main(settings: Settings) -> int:
         await client.aclose()
         await kafka.stop()
         probe.stop()
+        scorer.close()
 
 
 async def _supervise(jobs: dict[str, Any], app: LaneApp, applier: Applier) -> int:
@@ -106,6 +119,18 @@ async def _supervise(jobs: dict[str, Any], app: LaneApp, applier: Applier) -> in
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return code
+
+
+async def _watch_model(settings: Settings, scorer: Scorer, meter: Meter) -> None:
+    """Keep the scorer's model the one that lies in its folder; without scoring do nothing, for ever."""
+    if not settings.scoring:
+        await asyncio.Event().wait()
+    # Here: it brings onnxruntime, which a worker that does not score need not load.
+    from models.next_action.predictor import load
+
+    shipped = Path(str(files("models.next_action").joinpath("artefact")))
+    folder = Path(settings.model_dir) if settings.model_dir else shipped
+    await ModelWatch(folder, load, scorer, meter).run()
 
 
 def _exit_soon(code: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio as redis
 
+from contracts.alerts import Alert, AlertKind, AlertState, Severity, decode_alert, make_alert_id
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Keys
 from shoppers import MINUTE_MS, NOW_MS, RULES, SETTINGS, make_entries, make_event
@@ -121,3 +122,35 @@ async def test_the_outbox_keeps_order_until_it_is_cleared(store: Store) -> None:
     ]
     await store.clear_outbox(1, items)
     assert [item.item_id for item in await store.read_outbox(1, 10)] == ["view-1-2"]
+
+
+async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) -> None:
+    await store.claim({1: 0})
+    outcome = Outcome(Clock(0, 0))
+    outcome.foresight.alerts += [make_alert(episode=episode) for episode in (1, 2, 3)]
+    outcome.foresight.alerts.append(make_alert(episode=4, live=False))
+    await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
+    items = await store.read_outbox(1, 10)
+    assert [decode_alert(item.value).episode for item in items] == [1, 2, 3]
+    assert {(item.topic, item.key) for item in items} == {("alerts", b"u1")}
+    await store.append_alerts(1, items[:2])
+    await store.append_alerts(1, items)
+    await store.append_alerts(2, items[:1])
+    assert await appended(store) == [items[0].item_id, items[1].item_id, items[2].item_id, items[0].item_id]
+
+
+async def appended(store: Store) -> list[str]:
+    """Ids in the stream of alerts."""
+    if isinstance(store, MemoryStore):
+        return [item_id for item_id, _ in store.alerts]
+    assert isinstance(store, RedisStore)
+    rows = await store._client.xrange(store._keys.alerts())
+    return [fields[b"id"].decode() for _, fields in rows]
+
+
+def make_alert(*, episode: int, live: bool = True) -> Alert:
+    alert_id = make_alert_id("u1", AlertKind.CART_ABANDONED, 1, episode, NOW_MS)
+    return Alert(
+        alert_id, AlertKind.CART_ABANDONED, AlertState.FIRING, Severity.LOW, "u1", None, 1, NOW_MS, episode,
+        NOW_MS, NOW_MS, 1, 100, "EUR", None, None, None, live,
+    )  # fmt: skip

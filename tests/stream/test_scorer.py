@@ -1,0 +1,128 @@
+"""Scores come with the batch, or not at all: a model that is slow, broken or absent holds nothing up."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from contracts.visitor import Visitor
+from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
+from shoppers import NOW_MS, SETTINGS, Shop, make_entries, make_event
+from stream.metrics import Meter
+from stream.model_watch import ModelWatch
+from stream.scorer import Scorer
+
+
+class FixedModel:
+    """A model that says the same of everybody, once its gate is open."""
+
+    def __init__(self, version: str = "v1", *, purchase: float = 0.4) -> None:
+        self.version = version
+        self.gate = threading.Event()
+        self.gate.set()
+        self.widths: list[tuple[int, int]] = []
+        self._purchase = purchase
+
+    def predict(
+        self,
+        steps: npt.NDArray[np.float32],
+        lengths: npt.NDArray[np.int64],
+        context: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        assert len(lengths) == len(context) == len(steps)
+        self.gate.wait(10.0)
+        self.widths.append((len(steps), steps.shape[1]))
+        rows = np.tile(np.array([0.5, 0.2, 0.1, 0.1, 0.1], dtype=np.float32), (len(steps), 1))
+        return rows, np.full(len(steps), self._purchase, dtype=np.float32)
+
+    def reasons(self, context: npt.NDArray[np.float32]) -> Sequence[Sequence[tuple[str, float]]]:
+        return [[("cart", -0.5)] for _ in context]
+
+
+@pytest.fixture
+def scorer() -> Iterator[Scorer]:
+    scorer = Scorer(Meter(), idle_ms=SETTINGS.idle_ms, time_limit_s=0.2)
+    yield scorer
+    scorer.close()
+
+
+def make_visitors(*names: str, actions: int = 1) -> dict[str, tuple[Visitor, PriceLevel]]:
+    shop = Shop()
+    shop.apply(make_entries([make_event("view", i, user=name) for name in names for i in range(actions)]))
+    return {name: (shop.visitors[name], UNKNOWN_LEVEL) for name in names}
+
+
+async def test_every_visitor_is_scored_as_of_the_last_action(scorer: Scorer) -> None:
+    scorer.model = FixedModel()
+    scores = await scorer.score(make_visitors("u1", "u2", actions=3))
+    assert scores.keys() == {"u1", "u2"}
+    score = scores["u1"]
+    assert (score.version, score.at_ms, score.actions, score.session) == ("v1", NOW_MS + 2_000, 3, 1)
+    assert score.probabilities == pytest.approx((0.5, 0.2, 0.1, 0.1, 0.1))
+    assert score.reasons == (("cart", -0.5),)
+    assert scorer.state == "ok"
+
+
+async def test_visitors_of_like_length_are_asked_about_together(scorer: Scorer) -> None:
+    scorer.model = model = FixedModel()
+    few = make_visitors(*[f"a{i}" for i in range(200)])
+    await scorer.score(few | make_visitors("long", actions=20))
+    assert [width for _, width in model.widths] == [1, 20]
+
+
+async def test_without_a_model_visitors_are_counted_as_skipped(scorer: Scorer) -> None:
+    assert await scorer.score(make_visitors("u1")) == {}
+    assert scorer.state == "off"
+
+
+async def test_a_slow_model_is_not_waited_for_and_asked_again_once_it_has_answered(scorer: Scorer) -> None:
+    scorer.model = model = FixedModel()
+    model.gate.clear()
+    wanted = make_visitors("u1")
+    assert await scorer.score(wanted) == {}
+    assert "longer than 0.2 s" in scorer.state
+    assert await scorer.score(wanted) == {}, "the model is still busy"
+    late = scorer._late
+    assert late is not None
+    model.gate.set()
+    await late
+    assert (await scorer.score(wanted)).keys() == {"u1"}
+    assert scorer.state == "ok"
+
+
+async def test_a_model_that_fails_or_answers_nonsense_is_left_alone_for_a_while(scorer: Scorer) -> None:
+    scorer.model = FixedModel(purchase=float("nan"))
+    wanted = make_visitors("u1")
+    assert await scorer.score(wanted) == {}
+    assert scorer.state == "the model fails: ArithmeticError"
+    scorer.model = FixedModel()
+    assert await scorer.score(wanted) == {}
+    scorer._rest_until_s = 0.0
+    assert (await scorer.score(wanted)).keys() == {"u1"}
+
+
+async def test_a_new_version_is_taken_up_and_a_bad_one_refused(scorer: Scorer, tmp_path: Path) -> None:
+    def load(folder: Path) -> FixedModel:
+        version = (folder / "model").read_text()
+        if version == "bad":
+            raise ValueError("golden outputs differ")
+        return FixedModel(version)
+
+    def versions() -> str:
+        return "" if scorer.model is None else scorer.model.version
+
+    watch = ModelWatch(tmp_path, load, scorer, Meter())
+    (tmp_path / "model").write_text("one")
+    await watch.look()
+    assert versions() == "one"
+    (tmp_path / "model").write_text("bad")
+    await watch.look()
+    assert versions() == "one"
+    assert scorer.state == "a new model was refused: golden outputs differ"
+    (tmp_path / "model").write_text("second")
+    await watch.look()
+    assert versions() == "second"
+    assert scorer.state == "ok"
