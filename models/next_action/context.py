@@ -1,13 +1,11 @@
 """Aggregates of a session so far and of what came before it."""
 
-from math import cos, log1p, pi, sin
+from math import log1p
 from typing import TypeVar
 
 from models.next_action.features import STEP_FEATURES
 from models.next_action.fold import CART, LOG1P, MAX_STEPS, PURCHASE, REMOVE, Fold, Row, log1p_of
 
-_WEEKDAYS = tuple((sin(d * pi / 3.5), cos(d * pi / 3.5)) for d in range(7))
-_THURSDAY = 3  # 1 January 1970 was one
 _LAST_STEP_FEATURES = tuple(
     STEP_FEATURES.index(name)
     for name in (
@@ -43,9 +41,9 @@ def context_row(fold: Fold) -> Row:
     gaps = fold.gaps[low:]
     last_gap = log1p(gaps[-1] / 1e3)
     mean_gap = log1p((last_ms - fold.start_ms) / 1e3 / (n - 1)) if n > 1 else 0.0
-    cart_steps = size - 1 - fold.rank_at[CART]
     done = {r for p, r in zip(products, fold.ranks[low:], strict=True) if p == product} if n > 1 else ()
     earlier_views, earlier_favorites, earlier_carts, earlier_removes, earlier_purchases = fold.history
+    recent, previous = n <= MAX_STEPS, fold.previous
     has_mean, mean_price = _mean_price(fold, low)
     return (
         log1p_of(n),
@@ -74,12 +72,16 @@ def context_row(fold: Fold) -> Row:
         log1p_of(earlier_views + earlier_favorites + earlier_carts + earlier_removes + earlier_purchases),
         log1p_of(earlier_carts),
         log1p_of(earlier_purchases),
-        log1p(fold.session_gap_ms / 1e3) if n <= MAX_STEPS else 0.0,
+        log1p(fold.session_gap_ms / 1e3) if recent else 0.0,
+        log1p_of(sum(previous)) if recent else 0.0,
+        log1p_of(previous[CART]) if recent else 0.0,
+        log1p_of(previous[PURCHASE]) if recent else 0.0,
         log1p((last_ms - fold.first_ms) / 1e3),
-        LOG1P[min(cart_steps, MAX_STEPS)],
+        LOG1P[min(size - 1 - fold.rank_at[CART], MAX_STEPS)],
         LOG1P[min(size - 1 - fold.rank_at[REMOVE], MAX_STEPS)],
         LOG1P[min(size - 1 - fold.rank_at[PURCHASE], MAX_STEPS)],
-        log1p(sum(gaps[len(gaps) - cart_steps :]) / 1e3) if 0 < cart_steps < len(gaps) else 0.0,
+        _since_last(fold, CART),
+        _since_last(fold, PURCHASE),
         times,
         LOG1P[_run(products)],
         product in cart,
@@ -89,6 +91,7 @@ def context_row(fold: Fold) -> Row:
         seen_earlier,
         LOG1P[categories.count(category)] if has_category else 0.0,
         LOG1P[_run(categories)] if has_category else 0.0,
+        LOG1P[_times_earlier(fold, category)] if has_category else 0.0,
         LOG1P[brands.count(brand)] if has_brand else 0.0,
         has_category,
         has_brand,
@@ -99,8 +102,26 @@ def context_row(fold: Fold) -> Row:
         mean_price,
         hour_sin,
         hour_cos,
-        *_WEEKDAYS[(last_ms // 86_400_000 + _THURSDAY) % 7],
     )
+
+
+def _since_last(fold: Fold, rank: int) -> float:
+    """Log seconds since the last action of this kind, in whatever session; 0 if none is recent."""
+    recent = fold.ranks[-MAX_STEPS:]
+    if rank not in recent:
+        return 0.0
+    steps = 1
+    while recent[-steps] != rank:
+        steps += 1
+    return log1p((fold.last_ms - fold.times_ms[-steps]) / 1e3)
+
+
+def _times_earlier(fold: Fold, category: str | None) -> int:
+    """How many recent actions of earlier sessions were in this category."""
+    if not fold.first:
+        return 0
+    low = max(0, len(fold.categories) - MAX_STEPS)
+    return fold.categories[low : fold.first].count(category)
 
 
 def _distinct(names: list[str | None]) -> int:

@@ -60,11 +60,15 @@ CONTEXT_FEATURES: tuple[str, ...] = (
     "earlier_carts_log",
     "earlier_purchases_log",
     "since_last_session_log",
+    "previous_actions_log",
+    "previous_carts_log",
+    "previous_purchases_log",
     "visitor_age_log",
     "steps_since_cart_log",
     "steps_since_remove_log",
     "steps_since_purchase_log",
     "time_since_cart_log",
+    "time_since_purchase_log",
     "product_times_log",
     "product_run_log",
     "product_in_cart",
@@ -74,6 +78,7 @@ CONTEXT_FEATURES: tuple[str, ...] = (
     "product_seen_earlier",
     "category_times_log",
     "category_run_log",
+    "category_times_earlier_log",
     "brand_times_log",
     "has_category",
     "has_brand",
@@ -84,10 +89,11 @@ CONTEXT_FEATURES: tuple[str, ...] = (
     "mean_price_vs_shop",
     "hour_sin",
     "hour_cos",
-    "weekday_sin",
-    "weekday_cos",
 )
-"""Aggregates of the session up to now and of what came before it."""
+"""Aggregates of the session up to now and of what came before it; `previous_` is the session before.
+
+No day of the week: a shop's first weeks say nothing about the days that were not among them.
+"""
 
 STEP_LEVELS: dict[str, str] = {"price_vs_shop": "has_price", "cart_value_vs_shop": "has_cart_value"}
 CONTEXT_LEVELS: dict[str, str] = {

@@ -48,7 +48,7 @@ class Fold:
         self.number = 0
         self.first_ms = self.start_ms = self.last_ms = _NEVER_MS
         self.session_gap_ms = 0
-        self.counts = self.history = [0, 0, 0, 0, 0]
+        self.counts = self.previous = self.history = [0, 0, 0, 0, 0]
         self.cart: dict[str, tuple[int, int | None, int]] = {}
         self.cart_units = self.cart_value = 0
         self.rows: list[Row] = []
@@ -59,6 +59,7 @@ class Fold:
         self.brands: list[str | None] = []
         self.ranks: list[int] = []
         self.gaps: list[int] = []
+        self.times_ms: list[int] = []
         self.price_logs: list[float | None] = []
         self.priced = False
         # Index of the latest action of a kind or with a name, in this session and in earlier ones.
@@ -94,6 +95,7 @@ class Fold:
             gap_ms = 0
         self.last_ms = at_ms
         self.gaps.append(gap_ms)
+        self.times_ms.append(at_ms)
         self.counts[rank] += 1
         was_in_cart = product in self.cart
         if rank >= CART:
@@ -127,7 +129,7 @@ class Fold:
 
     def _begin_session(self, at_ms: int, gap_ms: int) -> None:
         self.history = [before + own for before, own in zip(self.history, self.counts, strict=True)]
-        self.counts = [0, 0, 0, 0, 0]
+        self.previous, self.counts = self.counts, [0, 0, 0, 0, 0]
         if self.number:
             self.session_gap_ms = gap_ms
         elif self.first_ms == _NEVER_MS:
