@@ -1,4 +1,4 @@
-"""The relay: publishes the outbox of each partition in order: to Kafka, and alerts to readers in Redis too."""
+"""The relay: publishes each outbox to Kafka, in order, and the alerts in it to readers in Redis too."""
 
 import asyncio
 import logging
