@@ -56,8 +56,8 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	@echo "installing, with what the tests need"
-	@$(PIP) -e '.[test]'
+	@echo "installing, with what the tests need; torch is large"
+	@$(PIP) -e '.[test,train]'
 	@touch $(VENV)/.run $@
 
 # An environment of its own, without constraints.txt: the engines compared with want older libraries.

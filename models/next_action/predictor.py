@@ -1,0 +1,126 @@
+"""A trained model at work: numpy in, calibrated probabilities and reasons out."""
+
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from models.next_action.card import ArtefactError, Card, Surrogate, read_artefact
+from models.next_action.reasons import REASON_CODES, REASON_OF_FEATURE
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+MOST_REASONS = 3
+
+
+class Prediction(NamedTuple):
+    """Of a batch: the next action (batch, 5) as in `TARGETS`, and a later purchase in the session (batch,)."""
+
+    probabilities: Floats
+    purchase: Floats
+
+
+class Reason(NamedTuple):
+    """A group of features and what it adds to the log odds of a purchase, compared with an average case."""
+
+    code: str
+    effect: float
+
+
+class Predictor:
+    """One model in one session of onnxruntime with one thread.
+
+    Raises `ArtefactError` if the model cannot be run or does not give its golden outputs.
+    """
+
+    def __init__(self, model: bytes, card: Card) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.card = card
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._check_golden()
+        except ArtefactError:
+            raise
+        except (
+            Exception
+        ) as exc:  # onnxruntime has no common base of its errors; the caller keeps its old model
+            raise ArtefactError(f"the model cannot be run: {exc}") from exc
+        self._reasons = _Curves(card.surrogate)
+
+    @property
+    def version(self) -> str:
+        """Digest of the model and its card."""
+        return self.card.version
+
+    def predict(self, steps: Floats, lengths: Ints, context: Floats) -> Prediction:
+        """Calibrated probabilities of a batch.
+
+        steps (batch, time, features), left-aligned, padding of any finite value; lengths (batch,), 1 to time;
+        context (batch, features). All finite. Time is at most `MAX_STEPS` of the encoding.
+        """
+        inputs = {"steps": steps, "lengths": lengths, "context": context}
+        return Prediction(*self._session.run(None, inputs))
+
+    def reasons(self, context: Floats, limit: int = MOST_REASONS) -> list[list[Reason]]:
+        """What speaks most for or against a purchase in each case, strongest first."""
+        return self._reasons.strongest(context, limit)
+
+    def _check_golden(self) -> None:
+        golden = self.card.golden
+        found = self.predict(
+            np.array(golden.steps, dtype=np.float32),
+            np.array(golden.lengths, dtype=np.int64),
+            np.array(golden.context, dtype=np.float32),
+        )
+        for name, values, expected in (
+            ("next action", found.probabilities, golden.probabilities),
+            ("purchase", found.purchase, golden.purchase),
+        ):
+            differences = np.abs(values - np.array(expected))
+            worst = float(differences.max(initial=0.0))
+            if not worst <= golden.tolerance:
+                raise ArtefactError(
+                    f"golden outputs differ: {name} by {worst:.2g}, allowed is {golden.tolerance:g}"
+                )
+
+
+class _Curves:
+    """The surrogate as arrays."""
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        self._feature = np.array(surrogate.feature, dtype=np.int64)
+        self._low = np.array(surrogate.low, dtype=np.float32)
+        self._inverse = np.array(surrogate.inverse, dtype=np.float32)
+        self._mean = np.array(surrogate.mean, dtype=np.float32)
+        groups = np.array(REASON_OF_FEATURE, dtype=np.int64)[self._feature]
+        self._by_group = np.zeros((len(self._feature), len(REASON_CODES)), dtype=np.float32)
+        self._by_group[np.arange(len(groups)), groups] = surrogate.weight
+
+    def strongest(self, context: Floats, limit: int) -> list[list[Reason]]:
+        """The groups with the largest effects, by size whatever the sign."""
+        bins = ((context[:, self._feature] - self._low) * self._inverse).clip(0.0, 1.0) - self._mean
+        effects = bins @ self._by_group  # (batch, groups)
+        order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :limit]
+        values = np.take_along_axis(effects, order, axis=1).tolist()
+        return [
+            [Reason(REASON_CODES[code], effect) for code, effect in zip(codes, row, strict=True)]
+            for codes, row in zip(order.tolist(), values, strict=True)
+        ]
+
+
+def load(folder: Path) -> Predictor:
+    """The model in a folder; raises `ArtefactError` if damaged, made for other inputs or wrong."""
+    model, card = read_artefact(folder)
+    return Predictor(model, card)
+
+
+def load_shipped() -> Predictor:
+    """The model that comes with this package, trained on the simulated shop."""
+    with as_file(files("models.next_action") / "artefact") as folder:
+        return load(folder)

@@ -1,0 +1,1 @@
+"""Training the next-action model: torch and onnx, from the extra [train]."""

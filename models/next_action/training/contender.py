@@ -1,0 +1,44 @@
+"""Networks in the comparison: one budget for all, run in onnxruntime as they are shipped."""
+
+import numpy as np
+import onnxruntime
+
+from models.next_action.cases import PrefixSet
+from models.next_action.evaluation.contender import Predictions
+from models.next_action.training.fit import FitConfig, fit_net, lengths_of
+from models.next_action.training.graph import build_model
+from models.next_action.training.nets import NetConfig, NetKind, count_parameters
+
+_BATCH = 512
+
+
+class NetContender:
+    """A network of one kind."""
+
+    seeded = True
+
+    def __init__(self, kind: NetKind, config: FitConfig | None = None) -> None:
+        self.name = kind.replace("_", "-")
+        self._kind = kind
+        self._config = config or FitConfig()
+        self.parameters = 0
+
+    def fit(self, train: PrefixSet, valid: PrefixSet, seed: int) -> None:
+        """Fit, calibrate and export."""
+        fitted = fit_net(NetConfig(kind=self._kind), self._config, train, valid, seed=seed)
+        self.parameters = count_parameters(fitted.net)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        model = build_model(fitted.net, fitted.calibration).SerializeToString()
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def predict(self, cases: PrefixSet) -> Predictions:
+        """Calibrated probabilities, short prefixes together."""
+        action, purchase = np.empty((len(cases), 5)), np.empty(len(cases))
+        order = np.argsort(lengths_of(cases), kind="stable")
+        for at in range(0, len(order), _BATCH):
+            indices = order[at : at + _BATCH]
+            steps, lengths, context = cases.batch(indices)
+            inputs = {"steps": steps, "lengths": lengths, "context": context}
+            action[indices], purchase[indices] = self._session.run(None, inputs)
+        return Predictions(action, purchase)

@@ -1,0 +1,88 @@
+"""Writing an artefact: the ONNX model and its card, checked against the network before they are in place."""
+
+import hashlib
+import platform
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.next_action.actions import TARGETS
+from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError, Card, Golden
+from models.next_action.cases import PrefixSet
+from models.next_action.encoding import Batch
+from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
+from models.next_action.predictor import Predictor
+from models.next_action.training.calibration import calibrated
+from models.next_action.training.fit import Fitted, lengths_of, logits_of, logits_of_batch
+from models.next_action.training.graph import build_model
+from models.next_action.training.surrogate import fit_surrogate
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability between machines, and between two trainings with the same seed."""
+N_GOLDEN = 8
+_LIBRARIES = ("numpy", "onnx", "onnxruntime", "torch")
+
+
+def make_artefact(
+    fitted: Fitted,
+    train: PrefixSet,
+    valid: PrefixSet,
+    *,
+    config: dict[str, Any],
+    training: dict[str, Any],
+    metrics: dict[str, Any],
+    licence: str,
+) -> tuple[bytes, Card]:
+    """Model and card; raises `ArtefactError` if onnxruntime and torch do not agree on the golden inputs."""
+    model = build_model(fitted.net, fitted.calibration).SerializeToString(deterministic=True)
+    scale, bias = float(fitted.calibration.scale[5]), float(fitted.calibration.bias[5])
+    pairs = [
+        (part.context, (logits_of(fitted.net, part)[:, 5] * scale + bias).astype(np.float32))
+        for part in (train, valid)
+    ]
+    card = Card(
+        model_sha256=hashlib.sha256(model).hexdigest(),
+        step_features=STEP_FEATURES,
+        context_features=CONTEXT_FEATURES,
+        targets=TARGETS,
+        config=config,
+        training=training,
+        metrics=metrics,
+        libraries={"python": platform.python_version(), **{name: installed(name) for name in _LIBRARIES}},
+        licence=licence,
+        golden=_golden(fitted, valid),
+        surrogate=fit_surrogate(fitted.net.normalisation, pairs[0], pairs[1]),
+    ).sealed()
+    Predictor(model, card)
+    return model, card
+
+
+def write_artefact(folder: Path, model: bytes, card: Card) -> None:
+    """Write both files so that a reader finds the old pair or the new one, or refuses the mixture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in ((MODEL_FILE, model), (CARD_FILE, card.encode())):
+        written = folder / f".{name}.new"
+        written.write_bytes(content)
+        written.replace(folder / name)
+
+
+def _golden(fitted: Fitted, cases: PrefixSet) -> Golden:
+    """Cases of all lengths, from the shortest to the longest."""
+    order = np.argsort(lengths_of(cases), kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, N_GOLDEN).astype(np.int64)]
+    steps, lengths, context = (_rounded(part) for part in cases.batch(chosen))
+    batch: Batch = steps.astype(np.float32), lengths.astype(np.int64), context.astype(np.float32)
+    probabilities, purchase = calibrated(logits_of_batch(fitted.net, batch), fitted.calibration)
+    if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
+        raise ArtefactError("the network gives no finite probabilities for its golden inputs")
+    return Golden(
+        steps.tolist(), lengths.astype(int).tolist(), context.tolist(),
+        _rounded(probabilities, 7).tolist(), _rounded(purchase, 7).tolist(), TOLERANCE,
+    )  # fmt: skip
+
+
+def _rounded(values: npt.NDArray[Any], digits: int = 5) -> npt.NDArray[np.float64]:
+    return np.asarray(np.round(values.astype(np.float64), digits), dtype=np.float64)
