@@ -6,6 +6,8 @@ from functools import partial
 from models.next_action.evaluation.chains import MarkovChain
 from models.next_action.evaluation.contender import MakeContender
 from models.next_action.evaluation.trees import BoostedTrees
+from models.next_action.training.contender import NetContender
+from models.next_action.training.nets import NET_KINDS
 
 TREES = "boosted-trees"
 BASELINES: dict[str, MakeContender] = {
@@ -15,8 +17,9 @@ BASELINES: dict[str, MakeContender] = {
     "markov-3": partial(MarkovChain, 3),
     TREES: BoostedTrees,
 }
-CONTENDERS: dict[str, MakeContender] = {**BASELINES}
-REFERENCES = (TREES,)
+NETS: dict[str, MakeContender] = {kind.replace("_", "-"): partial(NetContender, kind) for kind in NET_KINDS}
+CONTENDERS: dict[str, MakeContender] = {**BASELINES, **NETS}
+REFERENCES = ("cnn-bigru", TREES)
 """What the others are compared with if nothing else is said: the first of these that takes part."""
 
 
