@@ -7,6 +7,8 @@ from functools import lru_cache
 MAX_MAJOR = 1_000_000_000
 """Highest price, in major units of its currency."""
 MAX_QUANTITY = 1_000_000
+MAX_SUM_MINOR = 2**53
+"""Sums of money stay here: Lua and JSON are exact up to it, and absurd amounts must not end a worker."""
 
 _HUGE = 1e300  # so that scaling to minor units stays finite
 

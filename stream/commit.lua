@@ -6,7 +6,7 @@ local meta, prefix = KEYS[1], ARGV[1]
 local c = cmsgpack.unpack(ARGV[2])
 local call = redis.call
 local CHUNK = 2000 -- arguments of one call; Lua's stack has room for 8,000
-local LARGEST = 2 ^ 53 -- Lua's numbers are exact up to here; a counter stays there, an error would stop the stream
+local LARGEST = 2 ^ 53 -- contracts.numbers.MAX_SUM_MINOR
 
 -- Calls a variadic command with all items of a list, in parts.
 local function spread(command, key, items)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Grain, Metric
+from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import ACTION_TYPES, Action
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 
@@ -124,9 +125,9 @@ def _sum(parts: list[dict[str, int]]) -> dict[str, int]:
     total = dict(parts[0])
     for fields in parts[1:]:
         for name, change in fields.items():
-            total[name] = total.get(name, 0) + change
+            _grow(total, name, change)
     return total
 
 
 def _grow(fields: dict[str, int], name: str, change: int) -> None:
-    fields[name] = fields.get(name, 0) + change
+    fields[name] = min(fields.get(name, 0) + change, MAX_SUM_MINOR)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.events import EventType
+from contracts.numbers import MAX_SUM_MINOR
 from contracts.outlook import BLANK
 from contracts.visitor import (
     DIGEST_BYTES,
@@ -82,7 +83,7 @@ def advance(
             cart.pop(product, None)
             units += quantity
             if price is not None and currency is not None:
-                revenue[currency] = revenue.get(currency, 0) + price * quantity
+                revenue[currency] = min(revenue.get(currency, 0) + price * quantity, MAX_SUM_MINOR)
     return session_of((session_id, number, start_ms, last_ms, tuple(counts), units, revenue, cart)), ended
 
 
@@ -213,8 +214,8 @@ def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:
         if action.rank == PURCHASE:
             units += action.quantity
             if action.price_minor is not None and action.currency is not None:
-                amount = action.price_minor * action.quantity
-                revenue = revenue | {action.currency: revenue.get(action.currency, 0) + amount}
+                amount = revenue.get(action.currency, 0) + action.price_minor * action.quantity
+                revenue = revenue | {action.currency: min(amount, MAX_SUM_MINOR)}
     if actions[0].at_ms < first_ms:
         first_ms = actions[0].at_ms
     if actions[-1].at_ms > last_ms:

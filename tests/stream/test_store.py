@@ -8,6 +8,7 @@ import redis.asyncio as redis
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, decode_alert, make_alert_id
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Keys
+from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
 from shoppers import MINUTE_MS, NOW_MS, RULES, SETTINGS, make_entries, make_event
 from stream.batch import Clock, Entry, Outcome, apply_batch
 from stream.commit import NO_OFFSET, Commit, Retention, Verdict
@@ -154,3 +155,17 @@ def make_alert(*, episode: int, live: bool = True) -> Alert:
         alert_id, AlertKind.CART_ABANDONED, AlertState.FIRING, Severity.LOW, "u1", None, 1, NOW_MS, episode,
         NOW_MS, NOW_MS, 1, 100, "EUR", None, None, None, live,
     )  # fmt: skip
+
+
+async def test_sums_of_money_too_large_to_count_stop_nothing(store: Store) -> None:
+    await store.claim({1: 0})
+    dearest = make_event("purchase", 0, price_minor=MAX_MAJOR * 100, quantity=MAX_QUANTITY)
+    for offset in range(2):
+        events = [dearest._replace(event_id=f"{offset}-{i}") for i in range(200)]
+        known = {"u1": (await store.load({1: ["u1"]}))[1][0]}
+        outcome = apply_batch(Clock(0, 0), make_entries(events), known, RULES)
+        commit = commit_of(1, {"purchase": (offset or NO_OFFSET, offset + 1)}, outcome)
+        assert await store.commit([commit]) == [Verdict.APPLIED]
+    visitor = (await store.load({1: ["u1"]}))[1][0]
+    assert visitor is not None
+    assert visitor.totals.revenue_minor == {"EUR": MAX_SUM_MINOR}
