@@ -13,18 +13,23 @@ from api.errors import install_errors
 from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
+from api.model_host import ModelHost
+from api.model_source import ArtefactFolder, ModelSource
 from api.reader import Reader, open_redis
-from api.routes import alerts, events, health, live, page, products, users
+from api.routes import alerts, events, health, live, page, predict, products, users
 from api.snapshot import Snapshot
 from api.trending import read_trending
 from contracts.settings import Settings
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 _SNAPSHOT_AGE_S = 0.5
+_LEVEL_AGE_S = 30.0
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI:
     """The application for these settings; Redis and Kafka are opened when it starts, closed when it ends.
+
+    The model it answers with comes from `source`, by default the folder in the settings.
 
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
@@ -32,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Storepulse",
         description="Live sessions, carts and demand of a shop.",
         version="1",
-        lifespan=partial(_lifespan, settings),
+        lifespan=partial(_lifespan, settings, source or ArtefactFolder(settings.model_dir)),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -40,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = ApiMetrics()
     app.state.metrics = metrics
     install_errors(app)
-    for routes in (events, live, alerts, users, products, health, page):
+    for routes in (events, live, alerts, predict, users, products, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Boundary, metrics=metrics)
@@ -48,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> AsyncIterator[None]:
     redis = open_redis(settings)
     reader = Reader(redis, settings)
     collector = Collector(settings, app.state.metrics)
@@ -56,9 +61,14 @@ async def _lifespan(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     app.state.collector = collector
     app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
     app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
+    app.state.price_level = Snapshot(reader.price_level, max_age_s=_LEVEL_AGE_S)
+    host = ModelHost(source, app.state.metrics, idle_ms=settings.idle_ms)
+    app.state.model_host = host
     collector.start()
+    host.start()
     try:
         yield
     finally:
+        await host.close()
         await collector.close()
         await redis.aclose()

@@ -44,6 +44,19 @@ class ApiMetrics:
             registry=self._registry,
         )
 
+        self._predictions = Counter(
+            "storepulse_api_predictions",
+            "Predict requests with valid actions: answered, or the code of the reason",
+            ("result",),
+            registry=self._registry,
+        )
+        self._prediction = Histogram(
+            "storepulse_api_prediction_seconds",
+            "Time from valid actions to the prediction, waiting included",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
         """Counts one answered request."""
         known = method if method in _METHODS else "other"
@@ -57,6 +70,14 @@ class ApiMetrics:
     def observe_ack(self, duration_s: float) -> None:
         """Counts one request whose events were all acknowledged."""
         self._acks.observe(duration_s)
+
+    def count_prediction(self, result: str) -> None:
+        """Counts one predict request; `result` is `answered` or one of our codes."""
+        self._predictions.labels(result).inc()
+
+    def observe_prediction(self, duration_s: float) -> None:
+        """Counts the time of one answered prediction."""
+        self._prediction.observe(duration_s)
 
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""

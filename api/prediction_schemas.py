@@ -111,6 +111,25 @@ class PredictedAction(Prediction):
     actions: int = Field(description="Actions of the sequence's last session, which the prediction is about")
 
 
+class ActionRefusal(Answer):
+    """One action that breaks a rule."""
+
+    index: int = Field(description="Place in `actions`, from 0")
+    code: str = Field(description="Field and rule, such as price.negative; stable")
+    detail: str = Field(description="What is expected; never what came")
+
+
+class ActionsProblem(Answer):
+    """A problem document; `errors` is there if single actions were the reason."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[ActionRefusal] = Field(default_factory=list)
+
+
 def prediction_fields(score: Score) -> dict[str, Any]:
     """The fields of `Prediction`; of equally likely actions the first in the order of the classes."""
     best = max(range(len(TARGETS)), key=lambda i: score.probabilities[i])

@@ -15,6 +15,7 @@ from api.stream_time import PartitionMeta
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Grain, Keys, Metric
 from contracts.settings import Settings
+from models.next_action.prices import PriceLevel
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,16 @@ class Reader:
         for p in self.partitions:
             pipe.hmget(self.keys.meta(p), list(_META_FIELDS))
         return [_to_meta(values) for values in await pipe.execute()]
+
+    async def price_level(self) -> PriceLevel:
+        """The shop's level of prices: those of the partitions, by their weights; unknown before any price."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            pipe.hmget(self.keys.meta(p), ["price_mean_log", "price_weight"])
+        found = [(float(mean or 0), float(weight or 0)) for mean, weight in await pipe.execute()]
+        weight = sum(weight for _, weight in found)
+        mean_log = sum(mean * weight for mean, weight in found) / weight if weight else 0.0
+        return PriceLevel(mean_log, weight)
 
     async def currencies(self) -> list[str]:
         """Currencies seen in purchases, sorted."""

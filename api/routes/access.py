@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from api import schemas
 from api.collector import Collector
 from api.errors import Problem
+from api.model_host import ModelHost
 from api.reader import Reader
 from api.snapshot import Snapshot
 from contracts.fields import InvalidEvent, identifier
+from models.next_action.prices import PriceLevel
 
 
 class NoQuery(BaseModel):
@@ -40,6 +42,16 @@ def _trending(request: Request) -> Snapshot[schemas.Trending]:
     return snapshot
 
 
+def _model_host(request: Request) -> ModelHost:
+    host: ModelHost = request.app.state.model_host
+    return host
+
+
+def _price_level(request: Request) -> Snapshot[PriceLevel]:
+    snapshot: Snapshot[PriceLevel] = request.app.state.price_level
+    return snapshot
+
+
 def forbid_store(response: Response) -> None:
     """Answers are personal or stale within a second: no cache may keep them."""
     response.headers["Cache-Control"] = "no-store"
@@ -49,6 +61,8 @@ ReaderDep = Annotated[Reader, Depends(_reader)]
 CollectorDep = Annotated[Collector, Depends(_collector)]
 LiveDep = Annotated[Snapshot[schemas.Live], Depends(_live)]
 TrendingDep = Annotated[Snapshot[schemas.Trending], Depends(_trending)]
+ModelHostDep = Annotated[ModelHost, Depends(_model_host)]
+PriceLevelDep = Annotated[Snapshot[PriceLevel], Depends(_price_level)]
 
 
 def check_identifier(field: str, value: str) -> str:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from contracts.settings import Settings
+from rule_model import GivenModel
 from services import unique_settings
 from shop_state import ShopState
 
@@ -30,9 +31,15 @@ def state(settings: Settings) -> Iterator[ShopState]:
 
 
 @pytest.fixture
-async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+def source() -> GivenModel:
+    """The source of the application's model: one that needs no training."""
+    return GivenModel()
+
+
+@pytest.fixture
+async def app(settings: Settings, source: GivenModel) -> AsyncIterator[FastAPI]:
     """The started application."""
-    app = create_app(settings)
+    app = create_app(settings, source)
     async with app.router.lifespan_context(app):
         yield app
 
