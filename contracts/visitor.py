@@ -36,6 +36,9 @@ class Action(NamedTuple):
     session_id: str | None
 
 
+_new_action = partial(tuple.__new__, Action)  # half the time of calling Action
+
+
 class CartLine(NamedTuple):
     """One product in the cart; price of the last add, per unit, in minor units."""
 
@@ -83,7 +86,7 @@ class Tail(NamedTuple):
         """The actions, oldest first."""
         unpacker = msgpack.Unpacker(use_list=False)
         unpacker.feed(self.packed)
-        return [Action(*fields) for fields in unpacker]
+        return [_new_action(fields) for fields in unpacker]
 
 
 class Visitor(NamedTuple):

@@ -140,9 +140,7 @@ def _run(names: list[Name]) -> int:
 
 
 def _mean_price(fold: Fold, low: int) -> tuple[bool, float]:
-    if not fold.priced:
-        return False, 0.0
-    logs = [price_log for price_log in fold.price_logs[low:] if price_log is not None]
-    if not logs:
-        return False, 0.0
-    return True, 0.0 if fold.level is None else sum(logs) / len(logs) - fold.level
+    priced = sum(fold.has_price[low:])
+    if not priced or fold.level is None:
+        return priced > 0, 0.0
+    return True, sum(fold.price_logs[low:]) / priced - fold.level

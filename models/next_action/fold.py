@@ -60,8 +60,8 @@ class Fold:
         self.ranks: list[int] = []
         self.gaps: list[int] = []
         self.times_ms: list[int] = []
-        self.price_logs: list[float | None] = []
-        self.priced = False
+        self.price_logs: list[float] = []  # 0 where there is no price
+        self.has_price: list[bool] = []
         # Index of the latest action of a kind or with a name, in this session and in earlier ones.
         self.rank_at = [_NEVER] * 5
         self.product_at: dict[str, int] = {}
@@ -100,9 +100,9 @@ class Fold:
         was_in_cart = product in self.cart
         if rank >= CART:
             self._change_cart(rank, product, quantity, price_minor, at_ms)
-        price_log = log(price_minor) if price_minor else None
+        price_log = log(price_minor) if price_minor else 0.0
         if with_row:
-            self.rows.append(self._row(rank, product, category, brand, price_log, quantity, was_in_cart))
+            self.rows.append(self._row(action, price_log, was_in_cart))
         index = len(self.products)
         self.rank_at[rank] = self.product_at[product] = index
         self.category_at[category] = self.brand_at[brand] = index
@@ -111,8 +111,7 @@ class Fold:
         self.brands.append(brand)
         self.ranks.append(rank)
         self.price_logs.append(price_log)
-        if price_minor:
-            self.priced = True
+        self.has_price.append(bool(price_minor))
 
     def steps(self) -> list[Row]:
         """The last `MAX_STEPS` rows of the session, oldest first, each as long as `STEP_FEATURES`."""
@@ -142,7 +141,6 @@ class Fold:
         if self.product_at:
             self.earlier_at.update(self.product_at)
             self.product_at, self.category_at, self.brand_at = {}, {}, {}
-        self.priced = False
 
     def _change_cart(
         self, rank: int, product: str, quantity: int, price_minor: int | None, at_ms: int
@@ -176,56 +174,45 @@ class Fold:
         self.cart_units -= units
         self.cart_value -= units * (price_minor or 0)
 
-    def _row(
-        self,
-        rank: int,
-        product: str,
-        category: str | None,
-        brand: str | None,
-        price_log: float | None,
-        quantity: int,
-        was_in_cart: bool,
-    ) -> Row:
-        index, first = len(self.products), self.first
-        low = max(first, index - MAX_STEPS)
-        product_seen = self.product_at.get(product, _NEVER) >= low
-        category_seen = category is not None and self.category_at.get(category, _NEVER) >= low
-        brand_seen = brand is not None and self.brand_at.get(brand, _NEVER) >= low
-        has_price = price_log is not None
-        against_session = against_shop = 0.0
-        if price_log is not None:
+    def _row(self, action: Action, price_log: float, was_in_cart: bool) -> Row:
+        at_ms, rank, _, product, quantity, price_minor, _, category, brand, _ = action
+        index, low = len(self.products), self.first
+        if index - low > MAX_STEPS:
+            low = index - MAX_STEPS
+        product_at = self.product_at.get(product, _NEVER)
+        category_at = _NEVER if category is None else self.category_at.get(category, _NEVER)
+        brand_at = _NEVER if brand is None else self.brand_at.get(brand, _NEVER)
+        against_session = against_shop = against_value = 0.0
+        if price_minor:
             if self.level is not None:
                 against_shop = price_log - self.level
-            if self.priced:
-                against_session = self._against_mean(price_log, low)
+            if priced := sum(self.has_price[low:]):
+                against_session = price_log - sum(self.price_logs[low:]) / priced
         value = self.cart_value
+        if value and self.level is not None:
+            against_value = log(value) - self.level
         return (
             *_ONE_HOT[rank],
             log1p(self.gaps[-1] / 1e3),
-            log1p((self.last_ms - self.start_ms) / 1e3),
+            log1p((at_ms - self.start_ms) / 1e3),
             log1p_of(sum(self.counts)),
-            product_seen and self.product_at[product] == index - 1,
-            category_seen and self.category_at[category] == index - 1,
-            brand_seen and self.brand_at[brand] == index - 1,
-            product_seen,
-            category_seen,
-            brand_seen,
+            product_at == index - 1,
+            category_at == index - 1,
+            brand_at == index - 1,
+            product_at >= low,
+            category_at >= low,
+            brand_at >= low,
             self.earlier_at.get(product, _NEVER) >= index - MAX_STEPS,
-            LOG1P[self.products[low:].count(product) if product_seen else 0],
+            LOG1P[self.products[low:].count(product)] if product_at >= low else 0.0,
             category is not None,
             brand is not None,
-            has_price,
+            price_minor is not None and price_minor > 0,
             against_session,
             against_shop,
             was_in_cart,
             LOG1P[len(self.cart)],
             value > 0,
-            log(value) - self.level if value > 0 and self.level is not None else 0.0,
+            against_value,
             log1p_of(quantity),
-            *_DAY_MINUTES[self.last_ms // 60_000 % 1_440],
+            *_DAY_MINUTES[at_ms // 60_000 % 1_440],
         )
-
-    def _against_mean(self, price_log: float, low: int) -> float:
-        """Of the priced actions since `low`; 0 if there is none."""
-        logs = [known for known in self.price_logs[low:] if known is not None]
-        return price_log - sum(logs) / len(logs) if logs else 0.0
