@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,23 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
-from producers.simulator.profiles import PROFILES
-from producers.simulator.simulation import SimulationConfig, simulate
-from producers.sources import Refused, Source, UnknownFormat, fingerprint
+from ops.shop_events import make_progress, read_events, simulate_events
+from producers.sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_action.evaluation.contender import MakeContender
 
 EXIT_ERROR, EXIT_USAGE = 1, 2
-_SIMULATED_FROM_MS = 1_759_276_800_000  # 1 October 2025, 00:00 UTC
-_SIMULATED_RATE = 0.5
-_SIMULATED_VISITORS = 20_000
 _SIMULATED_SEED = 1
-_SHOWN_EVERY = 2_000
 _FILE_WIDTH = 200
 """Columns where the table goes to a file or a pipe: it is not folded there."""
 
@@ -88,7 +82,9 @@ def _shops(options: EvaluationOptions) -> list[Shop]:
     if options.simulated_days:
         origin = {"simulated": "demo", "seed": _SIMULATED_SEED, "days": options.simulated_days}
         title = f"simulated shop (demo, seed {_SIMULATED_SEED}, {options.simulated_days:g} days)"
-        shops.append(Shop(title, origin, partial(_simulate, options.simulated_days)))
+        shops.append(
+            Shop(title, origin, partial(simulate_events, options.simulated_days, seed=_SIMULATED_SEED))
+        )
     if not shops:
         raise ValueError("give files with --events FILE..., or --simulate-days")
     return shops
@@ -104,7 +100,7 @@ def _measure(
     from models.next_action.evaluation.comparison import Split, compare
     from models.next_action.evaluation.report import make_table, to_plain
 
-    with _progress(errors, shop.title) as progress:
+    with make_progress(errors, shop.title) as progress:
         cases = prefixes_of(shop.events(progress), idle_ms=options.idle_ms)
         try:
             split = Split.of(cases, options.train, options.valid)
@@ -126,50 +122,7 @@ def _measure(
 
 
 def _read(path: Path, options: EvaluationOptions, progress: Progress) -> Iterator[Event]:
-    """The events of a file; rows that are none are counted and left out."""
-    task = progress.add_task("sorting", total=None)
-    refused: Counter[str] = Counter()
-    with Source(path, currency=options.currency, format_name=options.format_name) as source:
-        progress.update(task, description="events", total=source.n_rows)
-        for done, event in enumerate(source.read(), start=1):
-            if isinstance(event, Refused):
-                refused[event.code] += 1
-                continue
-            yield event
-            if not done % _SHOWN_EVERY:
-                progress.update(task, completed=done)
-        progress.update(task, completed=source.n_rows)
-    if refused:
-        progress.console.print(
-            f"{path.name}: {refused.total():,} rows are no events "
-            f"({', '.join(f'{code}: {n:,}' for code, n in refused.most_common(5))})",
-            markup=False,
-        )
-
-
-def _simulate(days: float, progress: Progress) -> Iterator[Event]:
-    end_ms = _SIMULATED_FROM_MS + round(days * 86_400_000)
-    config = SimulationConfig(
-        _SIMULATED_FROM_MS, end_ms, _SIMULATED_RATE, _SIMULATED_VISITORS, PROFILES["demo"]
-    )
-    task = progress.add_task("events", total=end_ms - _SIMULATED_FROM_MS)
-    for done, event in enumerate(simulate(config, _SIMULATED_SEED), start=1):
-        yield event
-        if not done % _SHOWN_EVERY:
-            progress.update(task, completed=event.event_time_ms - _SIMULATED_FROM_MS)
-    progress.update(task, completed=end_ms - _SIMULATED_FROM_MS)
-
-
-def _progress(console: Console, title: str) -> Progress:
-    return Progress(
-        TextColumn(title, markup=False),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
+    return read_events(path, progress, currency=options.currency, format_name=options.format_name)
 
 
 def _machine() -> dict[str, Any]:

@@ -18,7 +18,7 @@ MOST_REASONS = 3
 
 
 class Prediction(NamedTuple):
-    """Of a batch: the next action (batch, 5) as in `TARGETS`, and a later purchase in the session (batch,)."""
+    """Of a batch: the next action (batch, 5) as in `TARGETS`, a purchase later in the session (batch,)."""
 
     probabilities: Floats
     purchase: Floats
