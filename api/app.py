@@ -15,8 +15,9 @@ from api.metrics import ApiMetrics
 from api.middleware import Boundary
 from api.model_host import ModelHost
 from api.model_source import ArtefactFolder, ModelSource
+from api.models_report import read_models
 from api.reader import Reader, open_redis
-from api.routes import alerts, events, health, live, page, predict, products, users
+from api.routes import alerts, events, health, live, models, page, predict, products, users
 from api.snapshot import Snapshot
 from api.trending import read_trending
 from contracts.settings import Settings
@@ -24,6 +25,7 @@ from contracts.settings import Settings
 PAGE_FOLDER = Path(__file__).parent / "page"
 _SNAPSHOT_AGE_S = 0.5
 _LEVEL_AGE_S = 30.0
+_MODELS_AGE_S = 2.0
 
 
 def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI:
@@ -45,7 +47,7 @@ def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI
     metrics = ApiMetrics()
     app.state.metrics = metrics
     install_errors(app)
-    for routes in (events, live, alerts, predict, users, products, health, page):
+    for routes in (events, live, alerts, predict, models, users, products, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Boundary, metrics=metrics)
@@ -64,6 +66,7 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
     app.state.price_level = Snapshot(reader.price_level, max_age_s=_LEVEL_AGE_S)
     host = ModelHost(source, app.state.metrics, idle_ms=settings.idle_ms)
     app.state.model_host = host
+    app.state.models = Snapshot(partial(read_models, reader, host), max_age_s=_MODELS_AGE_S)
     collector.start()
     host.start()
     try:

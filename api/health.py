@@ -7,6 +7,8 @@ from redis.exceptions import RedisError
 
 from api import schemas
 from api.collector import Collector
+from api.model_host import ModelHost
+from api.models_report import judge_scoring
 from api.reader import Reader, wall_clock_ms
 from contracts.heartbeat import Heartbeat
 
@@ -15,15 +17,16 @@ SLOW_PING_MS = 250.0
 _ORDER: tuple[schemas.PartStatus, ...] = ("ok", "degraded", "down")
 
 
-async def check_readiness(reader: Reader, collector: Collector) -> schemas.Readiness:
-    """The parts `redis`, `stream` and `kafka`; never raises because one of them is away."""
-    parts, kafka = await asyncio.gather(_check_reads(reader), collector.check())
+async def check_readiness(reader: Reader, collector: Collector, host: ModelHost) -> schemas.Readiness:
+    """The parts `redis`, `stream`, `model` and `kafka`; never raises because one of them is away."""
+    await host.find()
+    parts, kafka = await asyncio.gather(_check_reads(reader, host.trouble), collector.check())
     parts["kafka"] = kafka
     worst = max((part.status for part in parts.values()), key=_ORDER.index)
     return schemas.Readiness(status=worst, parts=parts)
 
 
-async def _check_reads(reader: Reader) -> dict[str, schemas.Part]:
+async def _check_reads(reader: Reader, model_trouble: str) -> dict[str, schemas.Part]:
     started = time.perf_counter()
     try:
         await reader.redis.ping()
@@ -33,8 +36,13 @@ async def _check_reads(reader: Reader) -> dict[str, schemas.Part]:
         return {
             "redis": schemas.Part(status="down", detail="does not answer"),
             "stream": schemas.Part(status="down", detail="unknown while Redis does not answer"),
+            "model": schemas.Part(status="degraded", detail="unknown while Redis does not answer"),
         }
-    return {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
+    return {
+        "redis": _judge_redis(ping_ms),
+        "stream": judge_stream(workers, reader.settings.partitions),
+        "model": judge_scoring(workers, model_trouble),
+    }
 
 
 def judge_stream(workers: list[Heartbeat], partitions: int) -> schemas.Part:

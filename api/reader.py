@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 _META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost")
 _FOLDER = Path(__file__).parent
 _SUM_BUCKETS = (_FOLDER / "sum_buckets.lua").read_text()
+_SUM_FIELDS = (_FOLDER / "sum_fields.lua").read_text()
 _READ_BUCKETS = (_FOLDER / "read_buckets.lua").read_text()
 
 Counts = dict[str, int]
@@ -122,6 +123,18 @@ class Reader:
         """Per bucket: the product's metrics summed over the partitions."""
         names = [[self.keys.product_bucket(p, grain, start) for start in starts] for p in self.partitions]
         return await self._read(names, [f"{metric}:{product_id}" for metric in metrics], metrics)
+
+    async def sum_quality(self, grain: Grain, starts: Sequence[int]) -> Counts:
+        """Counters of predictions and alerts (`models.quality`), summed over buckets and partitions."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            keys = [self.keys.quality_bucket(p, grain, start) for start in starts]
+            pipe.eval(_SUM_FIELDS, len(keys), *keys)
+        sums: Counts = {}
+        for flat in await pipe.execute():
+            for name, value in zip(flat[::2], flat[1::2], strict=True):
+                sums[name.decode()] = sums.get(name.decode(), 0) + value
+        return sums
 
     async def visitor_blob(self, user_id: str) -> bytes | None:
         """The visitor's state blob; None for a visitor Redis does not know."""

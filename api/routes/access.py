@@ -10,6 +10,7 @@ from api import schemas
 from api.collector import Collector
 from api.errors import Problem
 from api.model_host import ModelHost
+from api.model_schemas import Models
 from api.reader import Reader
 from api.snapshot import Snapshot
 from contracts.fields import InvalidEvent, identifier
@@ -52,6 +53,11 @@ def _price_level(request: Request) -> Snapshot[PriceLevel]:
     return snapshot
 
 
+def _models(request: Request) -> Snapshot[Models]:
+    snapshot: Snapshot[Models] = request.app.state.models
+    return snapshot
+
+
 def forbid_store(response: Response) -> None:
     """Answers are personal or stale within a second: no cache may keep them."""
     response.headers["Cache-Control"] = "no-store"
@@ -61,6 +67,7 @@ ReaderDep = Annotated[Reader, Depends(_reader)]
 CollectorDep = Annotated[Collector, Depends(_collector)]
 LiveDep = Annotated[Snapshot[schemas.Live], Depends(_live)]
 TrendingDep = Annotated[Snapshot[schemas.Trending], Depends(_trending)]
+ModelsDep = Annotated[Snapshot[Models], Depends(_models)]
 ModelHostDep = Annotated[ModelHost, Depends(_model_host)]
 PriceLevelDep = Annotated[Snapshot[PriceLevel], Depends(_price_level)]
 

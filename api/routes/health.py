@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from api import schemas
 from api.health import check_readiness
-from api.routes.access import CollectorDep, ReaderDep, forbid_store
+from api.routes.access import CollectorDep, ModelHostDep, ReaderDep, forbid_store
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
 
@@ -19,12 +19,15 @@ async def get_livez() -> schemas.Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": schemas.Readiness}})
-async def get_readyz(reader: ReaderDep, collector: CollectorDep, response: Response) -> schemas.Readiness:
+async def get_readyz(
+    reader: ReaderDep, collector: CollectorDep, host: ModelHostDep, response: Response
+) -> schemas.Readiness:
     """Whether answers are live, part by part; 503 if a part is down.
 
-    Kafka is at worst degraded: answers need only Redis and a worker, events are refused meanwhile.
+    Kafka is at worst degraded: answers need only Redis and a worker, events are refused meanwhile. So is the
+    model: what is counted does not need it.
     """
-    readiness = await check_readiness(reader, collector)
+    readiness = await check_readiness(reader, collector, host)
     if readiness.status == "down":
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return readiness

@@ -11,7 +11,7 @@ from ops.redis_server import RedisServer
 from services import unique_settings
 from shop_state import ShopState
 
-PATHS = ("/v1/live", "/v1/trending", "/v1/users/u1", "/v1/products/p1/demand")
+PATHS = ("/v1/live", "/v1/trending", "/v1/users/u1", "/v1/products/p1/demand", "/v1/alerts", "/v1/models")
 
 
 async def test_every_answer_carries_security_headers(client: httpx.AsyncClient) -> None:
@@ -108,11 +108,12 @@ async def test_a_dead_redis_is_a_503_problem_and_its_return_is_noticed(private_r
         assert {name: part["status"] for name, part in ready.json()["parts"].items()} == {
             "redis": "down",
             "stream": "down",
+            "model": "degraded",
             "kafka": "degraded",
         }
         assert (await client.get("/livez")).json() == {"status": "ok"}
         private_redis.restart()
-        for path in (PATHS[0], PATHS[1], PATHS[3]):
+        for path in (*PATHS[:2], *PATHS[3:]):
             assert (await client.get(path)).status_code == 200
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from redis import Redis
 
@@ -57,6 +58,13 @@ class ShopState:
                 if field.startswith(Metric.REVENUE):
                     self._pipe.sadd(self.keys.currencies(p), field.removeprefix(Metric.REVENUE))
 
+    def add_quality(self, p: int, at_ms: int, counts: Mapping[str, int]) -> None:
+        """Adds to the counters of predictions and alerts in every grain that hold `at_ms`."""
+        for grain in GRAIN_MS:
+            for field, count in counts.items():
+                bucket = self.keys.quality_bucket(p, grain, bucket_start(at_ms, grain))
+                self._pipe.hincrby(bucket, field, count)
+
     def set_meta(self, p: int, **fields: int) -> None:
         """Sets fields of a partition's meta hash."""
         self._pipe.hset(self.keys.meta(p), mapping={name: str(value) for name, value in fields.items()})
@@ -82,11 +90,14 @@ class ShopState:
         partitions: Iterable[int] | None = None,
         at_ms: int | None = None,
         events_per_s: float = 50.0,
+        **scoring: Any,
     ) -> None:
         """Writes one worker's heartbeat, by default just now and owning everything."""
         at_ms = now_ms() if at_ms is None else at_ms
         owned = tuple(range(self.settings.partitions) if partitions is None else partitions)
-        heartbeat = Heartbeat(worker_id, at_ms, 4242, events_per_s, 12.0, 48.5, 90_000_000, owned, 9000)
+        heartbeat = Heartbeat(
+            worker_id, at_ms, 4242, events_per_s, 12.0, 48.5, 90_000_000, owned, 9000, **scoring
+        )
         self._pipe.hset(self.keys.worker(worker_id), mapping=heartbeat.to_hash())
         self._pipe.zadd(self.keys.workers(), {worker_id: at_ms})
 

@@ -1,0 +1,153 @@
+"""`/v1/models`, and the model's part of readiness, against counters and heartbeats in a real Redis."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from api.models_report import judge_scoring, window_starts
+from contracts.heartbeat import Heartbeat
+from models.drift import DriftState
+from rule_model import GivenModel
+from shop_state import ShopState, now_ms
+
+HOUR_MS = 3_600_000
+COUNTS = {
+    "x00:m-1": 6, "x04:m-1": 2, "x44:m-1": 2, "l:m-1": 5_000_000,
+    "kn6:m-1": 10, "kp6:m-1": 65_000, "ky6:m-1": 8,
+    "bn1:m-1": 4, "bp1:m-1": 6_000, "by1:m-1": 1, "pl:m-1": 1_000_000, "pb:m-1": 400_000,
+    "f0:m-1": 3, "r0:m-1": 1, "e0:m-1": 2, "t0:m-1": 600_000, "w0:m-1": 90_000, "h0.3:m-1": 2,
+    "sl:m-1": 4, "sb:m-1": 1, "sa0:m-1": 2,
+    "f1:-": 5, "e1:-": 1,
+}  # fmt: skip
+
+
+async def read(client: httpx.AsyncClient) -> dict[str, Any]:
+    answer = await client.get("/v1/models")
+    assert answer.status_code == 200, answer.text
+    fields: dict[str, Any] = answer.json()
+    return fields
+
+
+async def test_each_version_has_figures_over_both_windows(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    now = now_ms()
+    state.add_quality(0, now, COUNTS)
+    state.add_quality(3, now, {"x00:m-1": 5})
+    state.add_quality(1, now - 2 * HOUR_MS, {"x00:m-1": 100, "x00:m-0": 7})
+    state.add_quality(1, now - 25 * HOUR_MS, {"x00:m-0": 1_000})
+    state.flush()
+    found = await read(client)
+    models = {model["version"]: model["windows"] for model in found["models"]}
+    assert list(models) == ["m-1", "m-0", None, "rules-1"]
+    hour, day = models["m-1"]["1h"], models["m-1"]["24h"]
+    assert (hour["next_action"]["n"], day["next_action"]["n"]) == (15, 115)
+    assert hour["next_action"]["accuracy"] == pytest.approx(13 / 15)
+    assert hour["next_action"]["predicted"]["view"] == 13
+    assert hour["next_action"]["reliability"] == [{"n": 10, "predicted": 0.65, "observed": 0.8}]
+    assert hour["purchase"] == {
+        "n": 4,
+        "rate": 0.25,
+        "log_loss": 0.25,
+        "brier": 0.1,
+        "ece": pytest.approx(0.1),
+        "reliability": [{"n": 4, "predicted": 0.15, "observed": 0.25}],
+    }
+    churn = hour["alerts"]["churn_risk"]
+    assert (churn["fired"], churn["precision"], churn["recall"]) == (3, pytest.approx(2 / 3), 0.5)
+    assert (churn["base_rate"], churn["lead_mean_s"], churn["wait_mean_s"]) == (0.8, 300, 90)
+    assert models["m-0"]["1h"]["next_action"]["accuracy"] is None
+    assert models["m-0"]["24h"]["next_action"]["n"] == 7
+    assert models[None]["1h"]["alerts"]["cart_abandoned"]["fired"] == 5
+    assert found["together"]["24h"]["next_action"]["n"] == 122
+    assert found["together"]["1h"]["alerts"]["cart_abandoned"]["precision"] == 1
+
+
+async def test_workers_tell_version_scoring_and_drift(
+    client: httpx.AsyncClient, state: ShopState, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = (
+        DriftState("score", 0.12, 900, 2, 1_760_000_000_000).to_text(),
+        DriftState("error", 0.4, 80, 0, 0).to_text(),
+        "another version's line",
+    )
+    state.beat("w1", model="m-1", scoring="ok", scored=70, skipped=3, drift=lines)
+    state.beat("w2")
+    state.flush()
+    found = await read(client)
+    first, second = found["workers"]
+    assert (first["worker_id"], first["model"], first["scored"], first["skipped"]) == ("w1", "m-1", 70, 3)
+    assert first["drift"] == [
+        {"name": "score", "mean": 0.12, "width": 900, "drifts": 2, "drifted_at": "2025-10-09T08:53:20Z"},
+        {"name": "error", "mean": 0.4, "width": 80, "drifts": 0, "drifted_at": None},
+    ]
+    assert "drift state is not understood" in caplog.text
+    assert (second["model"], second["scoring"]) == (None, "off")
+    assert found["scoring"] == {"status": "degraded", "detail": "w2: no model is loaded"}
+    assert "m-1" in [model["version"] for model in found["models"]]
+
+
+async def test_the_api_tells_its_own_model_and_card(client: httpx.AsyncClient) -> None:
+    own = (await read(client))["api"]
+    assert (own["version"], own["trouble"]) == ("rules-1", None)
+    assert own["card"]["training"] == {"events": 1_000}
+    assert own["card"]["metrics"] == {"log_loss": 0.5}
+
+
+async def test_readiness_says_whether_visitors_are_scored(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    state.beat("w1", model="m-1", scoring="ok")
+    state.flush()
+    part = (await client.get("/readyz")).json()["parts"]["model"]
+    assert part == {"status": "ok", "detail": "visitors are scored by m-1"}
+    state.beat("w1", model="m-1", scoring="the model takes longer than 0.5 s")
+    state.flush()
+    answer = await client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["parts"]["model"] == {
+        "status": "degraded",
+        "detail": "w1: the model takes longer than 0.5 s",
+    }
+
+
+class TestWithoutModel:
+    """No artefact can be loaded."""
+
+    @pytest.fixture
+    def source(self) -> GivenModel:
+        return GivenModel(error=ValueError("golden outputs differ"))
+
+    async def test_the_api_says_why_it_has_none(self, client: httpx.AsyncClient, state: ShopState) -> None:
+        state.beat("w1", model="m-1", scoring="ok")
+        state.flush()
+        found = await read(client)
+        assert found["api"] == {"version": None, "trouble": "golden outputs differ", "card": None}
+        assert found["scoring"] == {"status": "degraded", "detail": "API: golden outputs differ"}
+
+
+def beat(worker_id: str, scoring: str, model: str = "m-1") -> Heartbeat:
+    return Heartbeat(worker_id, 0, 1, 0.0, 0.0, 0.0, 0, (), 0, model, scoring)
+
+
+def test_two_versions_at_once_are_both_named() -> None:
+    part = judge_scoring([beat("a", "ok", "m-2"), beat("b", "ok")], "")
+    assert (part.status, part.detail) == ("ok", "visitors are scored by m-1 and m-2")
+
+
+def test_of_many_troubled_workers_only_some_are_named() -> None:
+    part = judge_scoring([beat(f"w{i}", "off") for i in range(9)], "")
+    assert part.detail.count("no model is loaded") == 3
+    assert part.detail.endswith("6 more workers")
+
+
+def test_without_workers_nobody_scores() -> None:
+    assert judge_scoring([], "").status == "degraded"
+
+
+def test_a_window_ends_with_the_running_bucket() -> None:
+    at_ms = 10 * HOUR_MS + 90_000
+    assert list(window_starts("24h", at_ms))[-1] == 10 * HOUR_MS
+    hour = window_starts("1h", at_ms)
+    assert (len(hour), hour[-1]) == (60, 10 * HOUR_MS + 60_000)
