@@ -75,11 +75,13 @@ def pr_auc(positive: Bools, score: Floats, weight: Floats | None = None) -> floa
 
 def ranked_pr_auc(positive: Bools, score: Floats, weight: Floats | None = None) -> float:
     """The same of cases that are sorted by score already, highest first."""
+    if not positive.any():
+        return float("nan")
     hits = positive.astype(np.float64) if weight is None else positive * weight
     ends = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
     found = np.cumsum(hits)[ends]
     taken = (ends + 1.0) if weight is None else np.cumsum(weight)[ends]
-    if not len(score) or not found[-1]:
+    if not found[-1]:  # none was drawn
         return float("nan")
     precision = found / np.maximum(taken, 1e-12)
     return float((np.diff(found, prepend=0.0) * precision).sum() / found[-1])
