@@ -11,6 +11,7 @@ def register(app: typer.Typer) -> None:
     evaluate = typer.Typer(help="Measure models on held-back events.", no_args_is_help=True)
     evaluate.callback()(_group)
     evaluate.command("next-action")(evaluate_next_action)
+    evaluate.command("alerts")(evaluate_alerts)
     app.add_typer(evaluate, name="evaluate")
 
 
@@ -56,3 +57,40 @@ def evaluate_next_action(
         json=json,
     )
     raise typer.Exit(run_evaluation(options))
+
+
+def evaluate_alerts(
+    events: Annotated[
+        list[Path] | None, typer.Option("--events", help="Files of events, each of one shop.")
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the model; the one that comes with Storepulse if not given."),
+    ] = None,
+    held_back_from: Annotated[
+        float, typer.Option(help="Share of the sessions before the part that is judged.", min=0, max=0.99)
+    ] = 0.7,
+    simulate_days: Annotated[
+        float, typer.Option(help="Judge so many days of the synthetic shop too.", min=0)
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 2,
+    currency: Annotated[str, typer.Option(help="Currency of prices that name none.")] = "EUR",
+    picture: Annotated[Path | None, typer.Option(help="Draw the trade-off here, as SVG.")] = None,
+) -> None:
+    """Judge alerts on held-back sessions at many thresholds: lost carts reached, precision, lead time.
+
+    Example: storepulse evaluate alerts --events shop.csv --model my-model --picture alerts.svg
+    """
+    from ops.alert_report import AlertOptions, run_alert_evaluation
+
+    options = AlertOptions(
+        files=(*(events or ()), *(more or ())),
+        model=model,
+        held_back_from=held_back_from,
+        simulated_days=simulate_days,
+        seed=seed,
+        currency=currency,
+        picture=picture,
+    )
+    raise typer.Exit(run_alert_evaluation(options))

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -27,7 +27,11 @@ def prefixes_of(events: Iterable[Event], *, idle_ms: int) -> PrefixSet:
 
     An event whose id the same visitor had before is a repeat and left out. Events may come in any order.
     """
-    by_visitor = _group(events)
+    return prefixes_of_visitors(actions_by_visitor(events).values(), idle_ms=idle_ms)
+
+
+def prefixes_of_visitors(by_visitor: Collection[Sequence[Action]], *, idle_ms: int) -> PrefixSet:
+    """The same for the sorted actions of each visitor, in the order of the visitors."""
     rows = _Rows()
     for own in by_visitor:
         rows.add(own, idle_ms)
@@ -90,8 +94,8 @@ class _Rows:
             number = encoding.number
 
 
-def _group(events: Iterable[Event]) -> list[list[Action]]:
-    """The actions of every visitor, sorted."""
+def actions_by_visitor(events: Iterable[Event]) -> dict[str, list[Action]]:
+    """The actions of every visitor, sorted, each event id once."""
     grouped: dict[str, dict[bytes, Action]] = defaultdict(dict)
     for event in events:
         digest = digest_of(event.event_id)
@@ -108,7 +112,7 @@ def _group(events: Iterable[Event]) -> list[list[Action]]:
             event.session_id,
         )
         grouped[event.user_id].setdefault(digest, action)
-    return [sorted(own.values()) for own in grouped.values()]
+    return {user_id: sorted(own.values()) for user_id, own in grouped.items()}
 
 
 def _levels(actions: Sequence[Action]) -> Floats:
