@@ -66,7 +66,7 @@ def evaluate_alerts(
     more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="Folder of the model; the one that comes with Storepulse if not given."),
+        typer.Option(help="Folder of the model; the shipped one if not given."),
     ] = None,
     held_back_from: Annotated[
         float, typer.Option(help="Share of the sessions before the part that is judged.", min=0, max=0.99)

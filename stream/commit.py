@@ -94,8 +94,10 @@ class Retention:
 def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
     """The commit as the plain map that `commit.lua` reads: flat lists, ready to be arguments of its calls."""
     outcome = commit.outcome
-    moved = {f"off:{topic}": end for topic, (start, end) in commit.offsets.items() if start != end}
-    meta: dict[str, int | str] = moved | {
+    moved: dict[str, int | str] = {
+        f"off:{topic}": end for topic, (start, end) in commit.offsets.items() if start != end
+    }
+    meta = moved | {
         "max_event_ms": outcome.clock.max_event_ms,
         "broker_ms": outcome.clock.broker_ms,
         "watermark_ms": commit.watermark_ms,
