@@ -98,7 +98,7 @@ def _measure(
     errors: Console,
 ) -> dict[str, Any]:
     from models.next_action.evaluation.comparison import Split, compare
-    from models.next_action.evaluation.report import make_table, to_plain
+    from models.next_action.evaluation.report import make_tables, to_plain
 
     with make_progress(errors, shop.title) as progress:
         cases = prefixes_of(shop.events(progress), idle_ms=options.idle_ms)
@@ -113,11 +113,11 @@ def _measure(
 
         scores = compare(split, contenders, seeds=range(options.seeds), progress=on_fit)
     reference = next(score for score in scores if score.name == reference_name)
-    table = make_table(shop.title, split, scores, reference)
     console = Console()
     if not console.is_terminal:
         console = Console(width=_FILE_WIDTH)
-    console.print(table)
+    for table in make_tables(shop.title, split, scores, reference, width=console.width):
+        console.print(table)
     return {**shop.origin, **to_plain(split, scores, reference)}
 
 

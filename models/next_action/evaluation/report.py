@@ -1,10 +1,11 @@
-"""The comparison as a table and as plain values."""
+"""The comparison as tables and as plain values."""
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from models.next_action.actions import TARGETS
@@ -12,38 +13,54 @@ from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.bootstrap import Interval
 from models.next_action.evaluation.comparison import Score, Split
 
-_COLUMNS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "log_loss": "log loss",
-    "action_ece": "ECE",
+_ACTION = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log loss", "action_ece": "ECE"}
+_PURCHASE = {
     "purchase_roc_auc": "ROC-AUC",
     "purchase_pr_auc": "PR-AUC",
     "purchase_brier": "Brier",
-    "purchase_ece": "purchase ECE",
+    "purchase_ece": "ECE",
 }
+_WIDE = 172
+"""Columns that one table of everything needs."""
 
 
-def make_table(title: str, split: Split, scores: Sequence[Score], reference: Score) -> Table:
-    """One row per model: mean over seeds, its standard deviation in brackets, and distances to `reference`.
+def make_tables(
+    title: str, split: Split, scores: Sequence[Score], reference: Score, *, width: int
+) -> list[Table]:
+    """One row per model: mean over seeds, with the standard deviation in thousandths in brackets.
 
-    A distance whose 95 % interval (sessions drawn again) leaves out 0 is marked with a star.
+    Distances to `reference` whose 95 % interval (sessions drawn again) leaves out 0 are marked with a star.
+    One table, or two where the terminal is not that wide.
     """
-    table = Table(title=f"{title}\n{describe(split)}", title_justify="left")
+    heading = f"{title}\n{describe(split)}"
+    if width >= _WIDE:
+        return [_table(heading, scores, reference, {"log_loss": _ACTION, "purchase_pr_auc": _PURCHASE}, " ")]
+    return [
+        _table(f"{heading}\nnext action", scores, reference, {"log_loss": _ACTION}, "\n"),
+        _table("purchase later in the session", scores, reference, {"purchase_pr_auc": _PURCHASE}, "\n"),
+    ]
+
+
+def _table(
+    heading: str, scores: Sequence[Score], reference: Score, groups: dict[str, dict[str, str]], gap: str
+) -> Table:
+    """`groups`: for each compared metric its columns; `gap` parts a difference from its bounds."""
+    table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD)
     table.add_column("model", no_wrap=True)
-    for header in (*_COLUMNS.values(), "parameters", "us"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column(f"log loss\nvs {reference.name}", justify="right", no_wrap=True)
-    table.add_column(f"PR-AUC\nvs {reference.name}", justify="right", no_wrap=True)
+    for compared, columns in groups.items():
+        for header in columns.values():
+            table.add_column(header, justify="right", no_wrap=True)
+        name = (_ACTION | _PURCHASE)[compared]
+        table.add_column(f"{name}\nvs {reference.name}", justify="right", no_wrap=True)
+    table.add_column("numbers", justify="right")
+    table.add_column("us", justify="right")
     for score in scores:
-        loss, area = score.versus(reference)
-        table.add_row(
-            score.name,
-            *(_figure(score, metric) for metric in _COLUMNS),
-            f"{score.parameters:,}",
-            f"{score.us_per_prediction:,.0f}",
-            *(("", "") if score is reference else (_interval(loss), _interval(area))),
-        )
+        cells = []
+        for compared, columns in groups.items():
+            interval = score.versus(reference)[compared != "log_loss"]
+            cells += [_figure(score, metric) for metric in columns]
+            cells.append("" if score is reference else _interval(interval, gap))
+        table.add_row(score.name, *cells, f"{score.parameters:,}", f"{score.us_per_prediction:,.0f}")
     return table
 
 
@@ -121,8 +138,8 @@ def _figure(score: Score, metric: str) -> str:
     return f"{text} ({1000 * sd:.0f})" if len(score.test[metric]) > 1 else text
 
 
-def _interval(interval: Interval) -> str:
+def _interval(interval: Interval, gap: str) -> str:
     if not math.isfinite(interval.value):
         return "-"
     star = "*" if interval.excludes_zero else ""
-    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]{star}"
+    return f"{interval.value:+.3f}{gap}[{interval.low:+.3f}, {interval.high:+.3f}]{star}"

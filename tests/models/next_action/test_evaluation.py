@@ -24,7 +24,7 @@ from models.next_action.evaluation.metrics import (
     reliability,
     roc_auc,
 )
-from models.next_action.evaluation.report import make_table, to_plain
+from models.next_action.evaluation.report import make_tables, to_plain
 from models.next_action.prefixes import PrefixSet, prefixes_of
 from shoppers import make_event
 
@@ -218,7 +218,9 @@ def test_every_seed_is_a_row_in_the_mean_and_chains_are_fitted_once() -> None:
     assert [model["seeds"] for model in plain["models"]] == [1, 3]
     assert plain["models"][0]["versus_reference"]["log_loss"]["low"] > 0
     assert plain["parts"]["test"]["targets"]["leave"] == int((split.test.target == LEAVE_TARGET).sum())
-    assert make_table("a shop", split, scores, scores[1]).row_count == 2
+    for width, tables in ((200, 1), (90, 2)):
+        made = make_tables("a shop", split, scores, scores[1], width=width)
+        assert [table.row_count for table in made] == [2] * tables
 
 
 @pytest.mark.parametrize(("train", "valid"), [(0.0, 0.1), (0.9, 0.1), (1.2, 0.1), (0.5, -0.1)])
