@@ -3,7 +3,16 @@
 from collections.abc import Iterable
 
 REASON_WORDS: dict[str, str] = {
+    "activity": "how much was done so far",
+    "pause": "the pauses between actions",
+    "favorites": "how many products were marked as favourites",
     "cart": "what is in the cart",
+    "cart_value": "the value of the cart",
+    "cart_age": "how long the cart has been waiting",
+    "removed": "what was taken out of the cart",
+    "bought": "purchases in this session",
+    "same_product": "interest in the same product",
+    "same_kind": "interest in the same category or brand",
     "gap": "the pauses between actions",
     "price": "the prices looked at",
     "session": "how far the session has come",

@@ -20,19 +20,34 @@ REASON_FEATURES: dict[str, tuple[str, ...]] = {
     "cart_value": ("has_cart_value", "cart_value_vs_shop"),
     "cart_age": ("cart_age_log", "cart_carried_log", "steps_since_cart_log", "time_since_cart_log"),
     "removed": ("n_removes_log", "steps_since_remove_log", "product_removed"),
-    "bought": ("n_purchases_log", "steps_since_purchase_log", "product_bought"),
+    "bought": (
+        "n_purchases_log",
+        "steps_since_purchase_log",
+        "time_since_purchase_log",
+        "product_bought",
+    ),
     "history": (
         "session_number_log",
         "earlier_actions_log",
         "earlier_carts_log",
         "earlier_purchases_log",
         "since_last_session_log",
+        "previous_actions_log",
+        "previous_carts_log",
+        "previous_purchases_log",
         "visitor_age_log",
     ),
     "same_product": ("repeat_share", "product_times_log", "product_run_log", "product_seen_earlier"),
-    "same_kind": ("category_times_log", "category_run_log", "brand_times_log", "has_category", "has_brand"),
+    "same_kind": (
+        "category_times_log",
+        "category_run_log",
+        "category_times_earlier_log",
+        "brand_times_log",
+        "has_category",
+        "has_brand",
+    ),
     "price": ("has_price", "price_vs_session", "price_vs_shop", "has_mean_price", "mean_price_vs_shop"),
-    "time": ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos"),
+    "time": ("hour_sin", "hour_cos"),
 }
 """Code of a reason and the context features behind it; every feature has exactly one."""
 
@@ -153,7 +168,7 @@ def _level(log_ratio: float) -> str:
 
 
 def _time(_: Sequence[float]) -> str:
-    return "the hour and the day of the week"
+    return "the time of day"
 
 
 _WORDS: dict[str, Callable[[Sequence[float]], str]] = {

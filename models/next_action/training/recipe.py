@@ -1,0 +1,110 @@
+"""From cases of shops to an artefact: the whole training as one function."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from models.next_action.card import Card
+from models.next_action.cases import PrefixSet, concatenate
+from models.next_action.evaluation.contender import Predictions
+from models.next_action.evaluation.metrics import measure
+from models.next_action.training.calibration import calibrated
+from models.next_action.training.export import make_artefact
+from models.next_action.training.fit import Epoch, FitConfig, Fitted, fit_net, logits_of
+from models.next_action.training.nets import NetConfig, count_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to train. Of the sessions of each shop the first `train` share is learnt from, the next `valid`
+    share stops and calibrates, the rest is the test."""
+
+    net: NetConfig
+    fit: FitConfig
+    seed: int = 1
+    train: float = 0.7
+    valid: float = 0.15
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.train < 1 and 0 < self.valid < 1 and self.train + self.valid <= 1):
+            raise ValueError(
+                f"train and valid must be shares of at most 1 together, got {self.train:g} and {self.valid:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An artefact ready to be written, and how the training went."""
+
+    model: bytes
+    card: Card
+    fitted: Fitted
+
+
+def train(
+    shops: Mapping[str, PrefixSet], recipe: Recipe, on_epoch: Callable[[Epoch], None] | None = None
+) -> Trained:
+    """Train on the cases of one or more shops, by name; raises `ValueError` where there are too few."""
+    parts = {name: _split(name, cases, recipe) for name, cases in shops.items()}
+    learnt, checked = (concatenate([part[i] for part in parts.values()]) for i in (0, 1))
+    fitted = fit_net(recipe.net, recipe.fit, learnt, checked, seed=recipe.seed, on_epoch=on_epoch)
+    metrics: dict[str, Any] = {
+        f"{which} {name}": _measure(fitted, part[i])
+        for name, part in parts.items()
+        for i, which in ((1, "valid"), (2, "test"))
+        if len(part[i])
+    }
+    model, card = make_artefact(
+        fitted,
+        learnt,
+        checked,
+        config={"net": asdict(fitted.net.config), "fit": asdict(recipe.fit)},
+        training={
+            "shops": {
+                name: _origin(cases, part[0])
+                for (name, cases), part in zip(shops.items(), parts.values(), strict=True)
+            },
+            "seed": recipe.seed,
+            "shares": [recipe.train, recipe.valid],
+            "epochs": fitted.best.number,
+            "parameters": count_parameters(fitted.net),
+        },
+        metrics=metrics,
+        licence=recipe.licence,
+    )
+    return Trained(model, card, fitted)
+
+
+def _split(name: str, cases: PrefixSet, recipe: Recipe) -> tuple[PrefixSet, PrefixSet, PrefixSet]:
+    if not len(cases):
+        raise ValueError(f"{name} has no events to learn from")
+    parts = cases.split(*cases.boundaries(recipe.train, recipe.train + recipe.valid))
+    for part, share in zip(parts, ("train", "valid"), strict=False):
+        if not len(part):
+            raise ValueError(f"{name}: no session lies within the {share} share, more events are needed")
+    return parts
+
+
+def _measure(fitted: Fitted, cases: PrefixSet) -> dict[str, float | None]:
+    action, purchase = calibrated(logits_of(fitted.net, cases), fitted.calibration)
+    figures = measure(cases, Predictions(action.astype(np.float64), purchase.astype(np.float64)))
+    return {name: round(value, 5) if np.isfinite(value) else None for name, value in figures.items()}
+
+
+def _origin(cases: PrefixSet, learnt: PrefixSet) -> dict[str, Any]:
+    """How many cases, from when to when, and a digest of their numbers."""
+    digest = hashlib.sha256()
+    for part in (cases.steps, cases.context, cases.target, cases.will_buy, cases.at_ms):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return {
+        "cases": len(cases),
+        "learnt_from": len(learnt),
+        "sessions": int((cases.length == 1).sum()),
+        "from_ms": int(cases.start_ms.min()),
+        "until_ms": int(cases.at_ms.max()),
+        "sha256": digest.hexdigest(),
+    }

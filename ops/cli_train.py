@@ -1,0 +1,88 @@
+"""Commands that train models and ask them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    train = typer.Typer(help="Train models on a shop's own events.", no_args_is_help=True)
+    train.callback()(_group)
+    train.command("next-action")(train_next_action)
+    app.add_typer(train, name="train")
+    app.command()(predict)
+
+
+def _group() -> None:
+    """Keep `next-action` a command of its own: a Typer with one command would swallow its name."""
+
+
+def train_next_action(
+    events: Annotated[
+        list[Path] | None, typer.Option("--events", help="Files of events, each of one shop.")
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = Path(
+        ".storepulse/models/next-action"
+    ),
+    simulate: Annotated[
+        float, typer.Option(help="Learn from so many days of each simulated profile.", min=0)
+    ] = 0.0,
+    profiles: Annotated[
+        str, typer.Option(help="Simulated shops, with commas between.")
+    ] = "demo,multi-category,cosmetics",
+    net: Annotated[str, typer.Option(help="lstm, gru, bigru, cnn or cnn_bigru.")] = "cnn_bigru",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
+    train: Annotated[float, typer.Option(help="Share of the sessions to learn from, the earliest.")] = 0.7,
+    valid: Annotated[
+        float, typer.Option(help="Share after them, to stop and calibrate on; the rest is the test.")
+    ] = 0.15,
+    epochs: Annotated[int, typer.Option(help="Most passes over the cases.", min=1)] = 30,
+    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    format_name: Annotated[str | None, typer.Option("--format", help="Else found from the columns.")] = None,
+    currency: Annotated[str, typer.Option(help="Currency of prices that name none.")] = "EUR",
+    runs: Annotated[Path, typer.Option(help="Folder for the log of the run.")] = Path(".storepulse/runs"),
+) -> None:
+    """Train a predictor of the next action and export it; split by time, every prefix of a session a case.
+
+    Runs are also logged to MLflow where MLFLOW_TRACKING_URI is set. Example: storepulse train next-action
+    --events shop.csv --out model
+    """
+    from ops.next_action_training import TrainingOptions, run_training
+
+    options = TrainingOptions(
+        files=(*(events or ()), *(more or ())),
+        out=out,
+        runs=runs,
+        kind=net,
+        seed=seed,
+        train=train,
+        valid=valid,
+        most_epochs=epochs,
+        idle_ms=round(idle_minutes * 60_000),
+        simulated_days=simulate,
+        profiles=tuple(name.strip() for name in profiles.split(",") if name.strip()),
+        format_name=format_name,
+        currency=currency,
+    )
+    raise typer.Exit(run_training(options))
+
+
+def predict(
+    actions: Annotated[
+        list[str], typer.Argument(help="ACTION, ACTION:PRODUCT or ACTION:PRODUCT:PRICE, oldest first.")
+    ],
+    model: Annotated[Path | None, typer.Option(help="Folder of a model; else the one shipped.")] = None,
+    pause: Annotated[float, typer.Option(help="Seconds between two actions.", min=0)] = 60.0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Predict what a visitor does next, from what they did so far.
+
+    A view without a product is of another product; anything else is of the last one. Examples: storepulse
+    predict view view cart, storepulse predict view:shoe:59.90 cart:shoe:59.90
+    """
+    from ops.prediction import run_prediction
+
+    raise typer.Exit(run_prediction(actions, model, pause_s=pause, as_json=json))

@@ -1,0 +1,165 @@
+"""`storepulse train next-action`: events in, an artefact and the log of its run out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from contracts.events import Event
+from models.next_action.prefixes import PrefixSet, prefixes_of
+from ops.shop_events import make_progress, read_events, simulate_events
+from producers.sources import UnknownFormat, fingerprint
+
+if TYPE_CHECKING:  # its modules need the extra [train]
+    from models.next_action.training.fit import Epoch
+    from models.next_action.training.recipe import Recipe, Trained
+
+EXIT_ERROR, EXIT_USAGE = 1, 2
+_FILE_WIDTH = 160
+"""Columns where the table goes to a file or a pipe."""
+SIMULATED_LICENCE = "Trained on simulated events only; under the licence of Storepulse."
+OWN_LICENCE = "Trained on the files named under training; their terms apply."
+_SHOWN = {
+    "log loss": "log_loss",
+    "accuracy": "accuracy",
+    "macro-F1": "macro_f1",
+    "ECE": "action_ece",
+    "PR-AUC": "purchase_pr_auc",
+    "ROC-AUC": "purchase_roc_auc",
+    "purchase ECE": "purchase_ece",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOptions:
+    """What was asked for. `profiles` are simulated for `simulated_days` each, beside the files."""
+
+    files: tuple[Path, ...]
+    out: Path
+    runs: Path
+    kind: str = "cnn_bigru"
+    seed: int = 1
+    train: float = 0.7
+    valid: float = 0.15
+    most_epochs: int = 30
+    idle_ms: int = 30 * 60_000
+    simulated_days: float = 0.0
+    profiles: tuple[str, ...] = ()
+    format_name: str | None = None
+    currency: str = "EUR"
+
+
+def run_training(options: TrainingOptions) -> int:
+    """Train, write the artefact, print what it is worth; returns the exit code."""
+    errors = Console(stderr=True)
+    try:
+        from models.next_action.training.export import write_artefact
+        from models.next_action.training.recipe import train
+        from models.next_action.training.runs import RunsError, log_run
+    except ModuleNotFoundError as exc:
+        errors.print(f"{exc.name} is missing: pip install 'storepulse[train]'", markup=False)
+        return EXIT_ERROR
+    try:
+        recipe = _recipe(options)
+        shops = _read_shops(options, errors)
+        with make_progress(errors, f"{options.kind} on {', '.join(shops)}") as progress:
+            trained = train(shops, recipe, _epoch_reporter(progress, options.most_epochs))
+        write_artefact(options.out, trained.model, trained.card)
+        logged = log_run(options.runs, f"next-action-{trained.card.version}", *_run(trained))
+    except (ValueError, OSError, RunsError) as exc:
+        errors.print(str(exc), markup=False, soft_wrap=True)
+        return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError, RunsError)) else EXIT_USAGE
+    console = Console()
+    console.print(_summary(trained, options.out, logged), width=None if console.is_terminal else _FILE_WIDTH)
+    return 0
+
+
+def _recipe(options: TrainingOptions) -> "Recipe":
+    from models.next_action.training.fit import FitConfig
+    from models.next_action.training.nets import NET_KINDS, NetConfig
+    from models.next_action.training.recipe import Recipe
+
+    kind = next((kind for kind in NET_KINDS if kind == options.kind), None)
+    if kind is None:
+        raise ValueError(f"--net must be one of {', '.join(NET_KINDS)}, got {options.kind!r}")
+    return Recipe(
+        NetConfig(kind=kind),
+        FitConfig(most_epochs=options.most_epochs),
+        options.seed,
+        options.train,
+        options.valid,
+        OWN_LICENCE if options.files else SIMULATED_LICENCE,
+    )
+
+
+def _read_shops(options: TrainingOptions, errors: Console) -> dict[str, PrefixSet]:
+    """Cases by the name of the shop; a file's name carries its fingerprint."""
+    sources: dict[str, Callable[[Progress], Iterable[Event]]] = {}
+    for path in options.files:
+        name = f"{path.name} ({fingerprint(path)})"
+        sources[name] = partial(_read, path, options)
+    for profile in options.profiles if options.simulated_days else ():
+        name = f"simulated {profile} ({options.simulated_days:g} days, seed {options.seed})"
+        sources[name] = partial(simulate_events, options.simulated_days, seed=options.seed, profile=profile)
+    if not sources:
+        raise ValueError("give files with --events FILE..., or --simulate DAYS")
+    shops = {}
+    for name, events in sources.items():
+        with make_progress(errors, name) as progress:
+            shops[name] = prefixes_of(events(progress), idle_ms=options.idle_ms)
+    return shops
+
+
+def _read(path: Path, options: TrainingOptions, progress: Progress) -> Iterable[Event]:
+    return read_events(path, progress, currency=options.currency, format_name=options.format_name)
+
+
+def _epoch_reporter(progress: Progress, most_epochs: int) -> Callable[["Epoch"], None]:
+    task = progress.add_task("epoch 1", total=most_epochs)
+
+    def on_epoch(epoch: "Epoch") -> None:
+        losses = f"valid {epoch.action_loss:.4f} + {epoch.purchase_loss:.4f}"
+        progress.update(task, description=f"epoch {epoch.number}: {losses}", completed=epoch.number)
+
+    return on_epoch
+
+
+def _run(trained: "Trained") -> tuple[dict[str, object], dict[str, float]]:
+    """Parameters and metrics as a tracking server takes them: flat."""
+    card = trained.card
+    parameters = {
+        **{f"{part}_{name}": value for part, own in card.config.items() for name, value in own.items()},
+        **{name: value for name, value in card.training.items() if name != "shops"},
+        **{f"data_{name}": shop["sha256"] for name, shop in card.training["shops"].items()},
+        "version": card.version,
+    }
+    metrics = {
+        f"{part}.{name}": value
+        for part, figures in card.metrics.items()
+        for name, value in figures.items()
+        if value is not None
+    }
+    return parameters, metrics
+
+
+def _summary(trained: "Trained", out: Path, logged: Path) -> Table:
+    card = trained.card
+    table = Table(
+        title=f"{card.config['net']['kind']} {card.version} in {out}",
+        caption=f"{card.training['parameters']:,} parameters, {len(trained.model) / 1e3:.0f} kB, "
+        f"{card.training['epochs']} epochs; reasons explain {card.surrogate.fidelity:.0%}; run in {logged}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("cases")
+    for title in _SHOWN:
+        table.add_column(title, justify="right")
+    for part, figures in card.metrics.items():
+        values = (figures[name] for name in _SHOWN.values())
+        table.add_row(part, *("-" if value is None else f"{value:.4f}" for value in values))
+    return table
