@@ -1,0 +1,158 @@
+"""`storepulse alerts tail`: the log of alerts in Redis as lines, and the new ones as they come."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.text import Text
+
+from api.alert_log import START, AlertFilter, decode_entry
+from api.intervals import to_datetime
+from api.query_times import parse_time
+from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
+from contracts.events import format_minor
+from contracts.keys import Keys
+from contracts.settings import Settings
+
+BACKLOG = 10
+"""Steps to begin with when following and no time is told."""
+_MAX_LOOKED_BACK = 5_000
+_PAGE = 500
+_WAIT_MS = 1_000
+_SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SEVERITY_STYLES = {Severity.LOW: "dim", Severity.MEDIUM: "yellow", Severity.HIGH: "bold red"}
+_KIND_WIDTH = max(len(kind) for kind in AlertKind)
+
+
+@dataclass(frozen=True, slots=True)
+class TailOptions:
+    """What to show, and whether to wait for more. Without following, everything kept is shown."""
+
+    wanted: AlertFilter
+    follow: bool
+    as_json: bool
+
+
+def run_tail(settings: Settings, options: TailOptions) -> int:
+    """Print steps until Ctrl-C, or until there are no more; the exit code is 1 if Redis is not there."""
+    console = Console(highlight=False, soft_wrap=True)
+    password = settings.redis_password.get_secret_value() if settings.redis_password else None
+    key = Keys(settings.namespace, settings.partitions).alerts()
+    with Redis.from_url(settings.redis_url, password=password, socket_timeout=5.0) as client:
+        try:
+            for alert in read_log(client, key, options):
+                if options.as_json:
+                    console.out(encode_alert(alert).decode())
+                else:
+                    console.print(render_alert(alert))
+        except KeyboardInterrupt:
+            return 0
+        except RedisError as exc:
+            console.print(f"no alerts: {exc}\n`storepulse up` starts a stack.", markup=False)
+            return 1
+    return 0
+
+
+def read_log(client: Redis, key: str, options: TailOptions) -> Iterator[Alert]:
+    """Wanted steps in the order of the log; raises `RedisError`, but not once it has begun to follow."""
+    wanted = options.wanted
+    cursor = str(START)
+    if options.follow and wanted.since_ms is None:
+        cursor = _go_back(client, key, wanted)
+    entries = _read(client, key, cursor)
+    while True:
+        for entry_id, fields in entries:
+            cursor = entry_id.decode()
+            alert = decode_entry(cursor, fields)
+            if alert is not None and wanted.takes(alert):
+                yield alert
+        if options.follow:
+            entries = _await_entries(client, key, cursor)
+        elif len(entries) == _PAGE:
+            entries = _read(client, key, cursor)
+        else:
+            return
+
+
+def render_alert(alert: Alert) -> Text:
+    """One line: time, kind, severity, visitor, cart, then why and what to offer, or how it ended."""
+    # Text, not markup: what visitors typed must not become styles.
+    line = Text(f"{to_datetime(alert.at_ms):%Y-%m-%d %H:%M:%SZ}  ", style="dim")
+    line = Text.assemble(line, f"{alert.kind:<{_KIND_WIDTH}}  ")
+    line.append(f"{alert.severity:<6}  ", _SEVERITY_STYLES[alert.severity])
+    line.append(f"{alert.user_id}  ", "bold")
+    line.append(f"{_say_cart(alert)}  ", "cyan")
+    if alert.purchase is not None:
+        line.append(f"{alert.purchase:.0%} to buy  ")
+    if alert.state is AlertState.RESOLVED:
+        line.append(f"bought {_say_span(alert)} later", "green")
+    elif alert.state is AlertState.EXPIRED:
+        line.append(f"expired {_say_span(alert)} later", "dim")
+    else:
+        line.append("; ".join(alert.reasons))
+        if alert.offer is not None:
+            line.append(f"  offer: {alert.offer.words}", "magenta")
+    if not alert.live:
+        line.append("  (recorded only)", "dim")
+    return line
+
+
+def parse_since(text: str, now_ms: int) -> int:
+    """Epoch ms of an RFC 3339 time, or of a span before now such as `30m`; raises `ValueError`."""
+    span = _SPAN.fullmatch(text)
+    if span is not None:
+        return now_ms - int(span[1]) * _UNIT_MS[span[2]]
+    return parse_time("since", text)
+
+
+def _go_back(client: Redis, key: str, wanted: AlertFilter) -> str:
+    """The cursor before the newest `BACKLOG` wanted steps, as far back as it is cheap to look."""
+    found = looked = 0
+    before = "+"
+    cursor: str = str(START)
+    while looked < _MAX_LOOKED_BACK:
+        entries: Any = client.xrevrange(key, max=before, count=_PAGE)
+        for entry_id, fields in entries:
+            cursor = entry_id.decode()
+            alert = decode_entry(cursor, fields)
+            if alert is not None and wanted.takes(alert):
+                found += 1
+                if found > BACKLOG:
+                    return cursor
+        looked += len(entries)
+        if len(entries) < _PAGE:
+            return str(START)
+        before = f"({cursor}"
+    return cursor
+
+
+def _read(client: Redis, key: str, cursor: str) -> list[Any]:
+    entries: Any = client.xrange(key, min=f"({cursor}", count=_PAGE)
+    return list(entries)
+
+
+def _await_entries(client: Redis, key: str, cursor: str) -> list[Any]:
+    """The next entries behind the cursor, however long they take."""
+    while True:
+        try:
+            if client.xread({key: cursor}, count=1, block=_WAIT_MS):
+                return _read(client, key, cursor)
+        except RedisError:  # it may come back, and what was published meanwhile is kept there
+            time.sleep(_WAIT_MS / 1_000)
+
+
+def _say_cart(alert: Alert) -> str:
+    if alert.cart_value_minor is not None and alert.currency is not None:
+        return f"{format_minor(alert.cart_value_minor, alert.currency)} {alert.currency}"
+    return f"{alert.cart_lines} product{'' if alert.cart_lines == 1 else 's'}"
+
+
+def _say_span(alert: Alert) -> str:
+    minutes = (alert.at_ms - alert.fired_ms) / 60_000
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
