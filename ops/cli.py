@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops import cli_alerts, cli_evaluate, cli_producers
+from ops import cli_alerts, cli_evaluate, cli_producers, cli_train
 
 app = typer.Typer(
     name="storepulse",
@@ -21,6 +21,7 @@ app.add_typer(health_app, name="health")
 cli_producers.register(app)
 cli_evaluate.register(app)
 cli_alerts.register(app)
+cli_train.register(app)
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
