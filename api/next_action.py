@@ -5,17 +5,20 @@ from api.prediction_schemas import Prediction, UserNextAction, prediction_fields
 from api.stream_time import StreamTime
 from contracts.scores import Score
 from contracts.visitor import Visitor
+from models.next_action.encoding import encode_visitor
+from models.next_action.prices import PriceLevel
 from models.silence import hear_silence
 
 
 def to_user_next_action(
-    user_id: str, visitor: Visitor, score: Score, time: StreamTime, *, idle_ms: int
+    user_id: str, visitor: Visitor, score: Score, level: PriceLevel, time: StreamTime, *, idle_ms: int
 ) -> UserNextAction:
-    """The answer of `/v1/users/{user_id}/next-action` for a visitor with a score."""
+    """The answer of `/v1/users/{user_id}/next-action` for a visitor with a score; `level` is the shop's."""
     last_ms = visitor.head.last_ms
     silence_ms = max(0, time.as_of_ms - last_ms)
-    now = None
-    if score.at_ms == last_ms:
+    now = context = None
+    if score.at_ms == last_ms:  # else the visitor is no more what was scored
+        _, context = encode_visitor(visitor, level, idle_ms)
         now = Prediction(**prediction_fields(hear_silence(score, silence_ms)))
     return UserNextAction(
         as_of=to_datetime(time.as_of_ms),
@@ -29,5 +32,5 @@ def to_user_next_action(
         at_last_action=Prediction(**prediction_fields(score)),
         silence_s=silence_ms / 1_000,
         now=now,
-        reasons=to_reasons(score),
+        reasons=to_reasons(score, context),
     )

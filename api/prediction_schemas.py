@@ -1,5 +1,6 @@
 """Answers about the next action."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from api.schemas import Answer, TimedAnswer
 from contracts.reasons import say_reason
 from contracts.scores import Score
 from models.next_action.actions import TARGETS
+from models.next_action.reasons import describe
 
 _DISTRIBUTION = {"view": 0.41, "cart": 0.08, "remove_from_cart": 0.02, "purchase": 0.06, "leave": 0.43}
 _PREDICTION = {
@@ -18,8 +20,8 @@ _PREDICTION = {
     "purchase_probability": 0.18,
 }
 _REASON = {
-    "code": "cart_lines_log",
-    "words": "how many products are in the cart: raises the chance of a purchase",
+    "code": "cart",
+    "words": "2 products in the cart: raises the chance of a purchase",
     "effect": 0.72,
 }
 _USER_EXAMPLE: dict[str, Any] = {
@@ -141,8 +143,18 @@ def prediction_fields(score: Score) -> dict[str, Any]:
     }
 
 
-def to_reasons(score: Score) -> list[Reason]:
-    """The reasons of a score in words."""
+def to_reasons(score: Score, context: Sequence[float] | None) -> list[Reason]:
+    """The reasons of a score, in words for the context it was made of; in general words if that is None."""
     return [
-        Reason(code=code, words=say_reason(code, effect), effect=effect) for code, effect in score.reasons
+        Reason(code=code, words=_say(code, effect, context), effect=effect) for code, effect in score.reasons
     ]
+
+
+def _say(code: str, effect: float, context: Sequence[float] | None) -> str:
+    if context is None:
+        return say_reason(code, effect)
+    try:
+        words = describe(code, context)
+    except KeyError:  # a code of another version
+        return say_reason(code, effect)
+    return f"{words}: {'raises' if effect > 0 else 'lowers'} the chance of a purchase"

@@ -39,7 +39,10 @@ async def predict_next_action(
     actions = parse_actions(body, Rules(wall_clock_ms(), reader.settings.currency))
     priced = any(action.price_minor for action in actions)
     level = await levels.get() if priced else UNKNOWN_LEVEL  # without prices it makes no difference
-    score, _context = await host.predict(actions, level)
+    score, context = await host.predict(actions, level)
     return PredictedAction(
-        **prediction_fields(score), reasons=to_reasons(score), model=score.version, actions=score.actions
+        **prediction_fields(score),
+        reasons=to_reasons(score, context),
+        model=score.version,
+        actions=score.actions,
     )

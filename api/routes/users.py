@@ -15,7 +15,7 @@ from api.live import read_stream_time
 from api.next_action import to_user_next_action
 from api.prediction_schemas import UserNextAction
 from api.reader import Reader
-from api.routes.access import NoQuery, ReaderDep, check_identifier, forbid_store
+from api.routes.access import NoQuery, PriceLevelDep, ReaderDep, check_identifier, forbid_store
 from api.stream_time import StreamTime
 from api.visitors import to_visitor_state
 from contracts.visitor import Visitor, unpack_visitor
@@ -42,7 +42,7 @@ _below = APIRouter(route_class=_LiteralEnd)
 
 @_below.get("/{user_id:path}/next-action")
 async def get_user_next_action(
-    user_id: str, reader: ReaderDep, _: Annotated[NoQuery, Query()]
+    user_id: str, reader: ReaderDep, levels: PriceLevelDep, _: Annotated[NoQuery, Query()]
 ) -> UserNextAction:
     """What a model expects of one visitor: as of the last action, and after the silence since.
 
@@ -52,7 +52,8 @@ async def get_user_next_action(
     score = visitor.outlook.score
     if score is None:
         raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
-    return to_user_next_action(user_id, visitor, score, time, idle_ms=reader.settings.idle_ms)
+    level = await levels.get()
+    return to_user_next_action(user_id, visitor, score, level, time, idle_ms=reader.settings.idle_ms)
 
 
 router.include_router(_below)  # before the next route, which matches every path

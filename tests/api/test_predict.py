@@ -42,8 +42,9 @@ async def test_a_sequence_gets_a_distribution_with_confidence_and_reasons(client
     assert found["confidence"] == max(found["distribution"].values())
     assert found["purchase_probability"] == 0.5
     assert (found["model"], found["actions"]) == ("rules-1", 3)
-    assert found["reasons"][0]["code"] == "cart"
-    assert found["reasons"][0]["words"].endswith("raises the chance of a purchase")
+    assert found["reasons"] == [
+        {"code": "cart", "words": "1 product in the cart: raises the chance of a purchase", "effect": 1.5}
+    ]
 
 
 async def test_a_long_pause_leaves_only_the_last_session(client: httpx.AsyncClient) -> None:

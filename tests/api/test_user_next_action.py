@@ -10,9 +10,7 @@ from models.silence import hear_silence
 from shop_state import ShopState, now_ms
 
 AT_MS = 1_570_000_000_000
-SCORE = Score(
-    "m-1", AT_MS, 3, 2, (0.5, 0.1, 0.05, 0.05, 0.3), 0.2, (("cart_lines_log", 0.7), ("gap_vs_mean", -0.4))
-)
+SCORE = Score("m-1", AT_MS, 3, 2, (0.5, 0.1, 0.05, 0.05, 0.3), 0.2, (("bought", 0.7), ("unheard_of", -0.4)))
 
 
 def make_visitor(score: Score | None = SCORE, *, last_ms: int = AT_MS, ended: bool = False) -> Visitor:
@@ -60,13 +58,13 @@ async def test_a_score_is_told_as_of_the_action_and_after_the_silence(
     assert found["now"]["purchase_probability"] == heard.purchase < 0.2
     assert found["reasons"] == [
         {
-            "code": "cart_lines_log",
-            "words": "how many products are in the cart: raises the chance of a purchase",
+            "code": "bought",
+            "words": "nothing bought in this session: raises the chance of a purchase",
             "effect": 0.7,
         },
         {
-            "code": "gap_vs_mean",
-            "words": "the last pause against the usual one: lowers the chance of a purchase",
+            "code": "unheard_of",
+            "words": "unheard of: lowers the chance of a purchase",
             "effect": -0.4,
         },
     ]
@@ -86,6 +84,7 @@ async def test_a_score_that_is_older_than_the_last_action_says_nothing_of_now(
     put(state, make_visitor(last_ms=AT_MS + 5_000), as_of_ms=AT_MS + 9_000)
     found = (await client.get("/v1/users/u1/next-action")).json()
     assert (found["now"], found["silence_s"]) == (None, 4)
+    assert found["reasons"][0]["words"] == "purchases in this session: raises the chance of a purchase"
     assert found["scored_at"] == "2019-10-02T07:06:40Z"
 
 
