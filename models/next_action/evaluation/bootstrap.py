@@ -7,7 +7,7 @@ import numpy as np
 
 from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.contender import Floats, Predictions
-from models.next_action.evaluation.metrics import action_losses, ranked_pr_auc
+from models.next_action.evaluation.metrics import action_losses, ranked_pr_auc, ranking
 
 ROUNDS = 1_000
 
@@ -49,17 +49,14 @@ def resample(
     size = np.bincount(session, minlength=n_sessions)
     loss = np.mean([action_losses(cases.target, one.action) for one in by_seed], axis=0)
     loss_of_session = np.bincount(session, weights=loss, minlength=n_sessions)
-    orders = [np.argsort(-one.purchase, kind="stable") for one in by_seed]
-    ranked = [
-        (cases.will_buy[order], one.purchase[order], session[order])
-        for order, one in zip(orders, by_seed, strict=True)
-    ]
+    rankings = [ranking(one.purchase) for one in by_seed]
+    ranked = [(cases.will_buy[order], ends, session[order]) for order, ends in rankings]
     log_losses, areas = np.empty(rounds + 1), np.empty(rounds + 1)
     for i in range(rounds + 1):
         drawn = np.bincount(random.integers(n_sessions, size=n_sessions), minlength=n_sessions) if i else None
         weight = np.ones(n_sessions) if drawn is None else drawn.astype(np.float64)
         log_losses[i] = weight @ loss_of_session / (weight @ size)
-        areas[i] = np.mean([ranked_pr_auc(bought, score, weight[own]) for bought, score, own in ranked])
+        areas[i] = np.mean([ranked_pr_auc(bought, ends, weight[own]) for bought, ends, own in ranked])
     return Resampled(log_losses, areas)
 
 

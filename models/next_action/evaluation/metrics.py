@@ -69,22 +69,25 @@ def roc_auc(positive: Bools, score: Floats) -> float:
 
 def pr_auc(positive: Bools, score: Floats, weight: Floats | None = None) -> float:
     """Average precision; equal scores are one step. NaN without positives."""
+    order, ends = ranking(score)
+    return ranked_pr_auc(positive[order], ends, np.ones(len(score)) if weight is None else weight[order])
+
+
+def ranking(score: Floats) -> tuple[Ints, Ints]:
+    """The order of the scores, highest first, and the last place of each run of equal ones."""
     order = np.argsort(-score, kind="stable")
-    return ranked_pr_auc(positive[order], score[order], None if weight is None else weight[order])
+    return order, np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
 
 
-def ranked_pr_auc(positive: Bools, score: Floats, weight: Floats | None = None) -> float:
-    """The same of cases that are sorted by score already, highest first."""
+def ranked_pr_auc(positive: Bools, ends: Ints, weight: Floats) -> float:
+    """The same of cases that are in the order of their `ranking` already."""
     if not positive.any():
         return float("nan")
-    hits = positive.astype(np.float64) if weight is None else positive * weight
-    ends = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
-    found = np.cumsum(hits)[ends]
-    taken = (ends + 1.0) if weight is None else np.cumsum(weight)[ends]
-    if not found[-1]:  # none was drawn
+    found = np.cumsum(positive * weight)[ends]
+    if not found[-1]:  # all of them weigh nothing
         return float("nan")
-    precision = found / np.maximum(taken, 1e-12)
-    return float((np.diff(found, prepend=0.0) * precision).sum() / found[-1])
+    precision = found / np.maximum(np.cumsum(weight)[ends], 1e-12)
+    return float(np.diff(found, prepend=0.0) @ precision / found[-1])
 
 
 def expected_calibration_error(probability: Floats, happened: Bools, bins: int = ECE_BINS) -> float:
