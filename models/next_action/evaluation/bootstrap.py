@@ -55,7 +55,7 @@ def resample(
     for i in range(rounds + 1):
         drawn = np.bincount(random.integers(n_sessions, size=n_sessions), minlength=n_sessions) if i else None
         weight = np.ones(n_sessions) if drawn is None else drawn.astype(np.float64)
-        log_losses[i] = weight @ loss_of_session / (weight @ size)
+        log_losses[i] = (weight * loss_of_session).sum() / (weight * size).sum()
         areas[i] = np.mean([ranked_pr_auc(bought, ends, weight[own]) for bought, ends, own in ranked])
     return Resampled(log_losses, areas)
 

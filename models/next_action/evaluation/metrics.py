@@ -87,7 +87,7 @@ def ranked_pr_auc(positive: Bools, ends: Ints, weight: Floats) -> float:
     if not found[-1]:  # all of them weigh nothing
         return float("nan")
     precision = found / np.maximum(np.cumsum(weight)[ends], 1e-12)
-    return float(np.diff(found, prepend=0.0) @ precision / found[-1])
+    return float((np.diff(found, prepend=0.0) * precision).sum() / found[-1])
 
 
 def expected_calibration_error(probability: Floats, happened: Bools, bins: int = ECE_BINS) -> float:
