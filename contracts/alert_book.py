@@ -11,8 +11,9 @@ class AlertBook(NamedTuple):
     Tuples of two are by `contracts.alerts.KINDS`. `session` is the session the first four fields speak of;
     it never goes back, so no id is ever made twice. `armed` is False from a churn alert until the purchase
     probability has been up again; `intent` says that it was high earlier in the session. `quiet_until_ms`
-    is the end of the cool-down, `looked_ms` the last time a silence was looked at, and `live` whether the
-    newest action arrived about when it happened. Open alerts have no reasons and no offer.
+    is the end of the cool-down or of the last alert, whichever is later, `looked_ms` the last time a silence
+    was looked at, and `live` whether the newest action arrived about when it happened. Open alerts have no
+    reasons and no offer.
     """
 
     session: int = 0

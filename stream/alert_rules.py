@@ -93,9 +93,17 @@ def fire(book: AlertBook, subject: Subject, cause: Cause, rules: AlertRules) -> 
 
 
 def close(book: AlertBook, alert: Alert, state: AlertState, at_ms: int) -> tuple[AlertBook, Alert]:
-    """The last step of an open alert, and the book without it."""
-    after = book._replace(open=tuple(other for other in book.open if other is not alert))
-    return after, alert._replace(state=state, at_ms=max(at_ms, alert.fired_ms))
+    """The last step of an open alert, and the book without it.
+
+    Moments that passed while it was open are over: nothing fires for them afterwards.
+    """
+    index = KINDS.index(alert.kind)
+    at_ms = max(at_ms, alert.fired_ms)
+    after = book._replace(
+        open=tuple(other for other in book.open if other is not alert),
+        quiet_until_ms=_set(book.quiet_until_ms, index, max(book.quiet_until_ms[index], at_ms)),
+    )
+    return after, alert._replace(state=state, at_ms=at_ms)
 
 
 def severity_of(cart: Mapping[str, CartLine], rules: AlertRules) -> Severity:

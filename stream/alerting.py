@@ -153,8 +153,7 @@ def _due(book: AlertBook, subject: Subject, rules: AlertRules) -> list[tuple[int
     churn, cart = book.open_of(AlertKind.CHURN_RISK), book.open_of(AlertKind.CART_ABANDONED)
     due: list[tuple[int, Due]] = []
     if churn is not None:
-        end_ms = max(session.last_ms, churn.fired_ms) + rules.idle_ms
-        due.append((min(end_ms, churn.fired_ms + rules.ttl_ms), Due.CHURN_EXPIRES))
+        due.append((min(session.last_ms + rules.idle_ms, churn.fired_ms + rules.ttl_ms), Due.CHURN_EXPIRES))
     if cart is not None:
         due.append((cart.fired_ms + rules.recovery_ms, Due.CART_EXPIRES))
     look_ms = session.last_ms + rules.look_again_ms

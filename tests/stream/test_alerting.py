@@ -91,6 +91,25 @@ def test_a_churn_risk_expires_with_the_session() -> None:
     assert ("churn_risk", "expired", 1_800) in steps(desk.alerts)
 
 
+def test_a_churn_risk_of_a_silent_visitor_ends_with_the_session_too() -> None:
+    desk = Desk(lambda _: 0.16)
+    desk.act(make_action("cart", 0, "a"))
+    desk.act(make_action("view", 1_801))
+    ends = [step for step in steps(desk.alerts) if step[0] == "churn_risk"]
+    assert ends[:2] == [("churn_risk", "firing", 180), ("churn_risk", "expired", 1_800)]
+
+
+def test_a_cart_left_while_an_alert_was_open_is_not_made_up_for_once_it_has_ended() -> None:
+    desk = Desk()
+    desk.act(make_action("cart", 0, "a"))
+    desk.act(make_action("cart", 2 * HOUR_S, "b"))  # left again while the first alert is open
+    desk.pass_time(at(3 * DAY_S))
+    assert steps(desk.alerts) == [
+        ("cart_abandoned", "firing", 900),
+        ("cart_abandoned", "expired", 900 + DAY_S),
+    ]
+
+
 def test_a_churn_risk_expires_in_a_session_that_does_not_end() -> None:
     desk = Desk(lambda _: 0.05)
     desk.act(make_action("cart", 0, "a"))
