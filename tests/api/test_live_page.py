@@ -1,41 +1,21 @@
 """The live page in a real browser shows what the API says, asks nobody else, and can be paused."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
-from api.app import create_app
 from chromium import Chromium
 from contracts.events import EventType
 from contracts.settings import Settings
 from ops.ports import pick_port
+from served_api import ServedApi
 from services import wait_until
 from shop_state import ShopState, make_event, now_ms
 
 HOSTILE_ID = '<img src=x onerror="document.title=1">'
 KEEPS_NOTHING = {"durable": False}
-
-
-class ServedApi:
-    """The API on a port, in a thread."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.url = f"http://127.0.0.1:{settings.api_port}"
-        config = uvicorn.Config(create_app(settings), port=settings.api_port, log_config=None)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
-
-    def start(self) -> None:
-        self._thread.start()
-        wait_until(lambda: self._server.started, 10, "the API")
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
 
 
 @pytest.fixture

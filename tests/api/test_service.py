@@ -154,4 +154,6 @@ def test_each_app_counts_for_itself(app: FastAPI) -> None:
 async def test_the_schema_describes_every_path(client: httpx.AsyncClient) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
     assert {"/v1/live", "/v1/trending", "/livez", "/readyz", "/metrics"} <= set(paths)
+    assert {"/v1/alerts", "/v1/models", "/v1/predict/next-action"} <= set(paths)
+    assert "/v1/users/{user_id}/next-action" in paths
     assert (await client.get("/docs")).status_code == 404

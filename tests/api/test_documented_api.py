@@ -1,0 +1,82 @@
+"""What docs/api.md shows is what the API does: commands, answers and codes."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alert_makers import make_alert
+from contracts.outlook import Outlook
+from contracts.scores import Score
+from contracts.settings import Settings
+from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
+from ops.ports import pick_port
+from rule_model import GivenModel
+from served_api import ServedApi
+from services import lack
+from shop_state import ShopState, now_ms
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text()
+EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", PAGE, re.DOTALL)
+CODE = re.compile(r"(body|actions?|after_s|event_time|score|user)\.[a-z_]+$")
+MODULES = ("sequences", "model_host", "routes/users", "routes/alerts")
+
+
+@pytest.fixture
+def served(settings: Settings, state: ShopState) -> Iterator[ServedApi]:
+    """The API with the visitor and the alert of the page."""
+    now = now_ms()
+    score = Score("m-1", now, 1, 1, (0.41, 0.08, 0.02, 0.06, 0.43), 0.18, (("cart", 0.7),))
+    session = Session(None, 1, now, now, (1, 0, 0, 0, 0), 0, {}, {})
+    tail = pack_actions([Action(now, 0, b"b" * 8, "p2", 1, None, None, None, None, None)])
+    totals = Totals(now, now, session.counts, 0, {})
+    visitor = Visitor(totals, None, session, tail, False, 0, b"", {}, Outlook(score))
+    state.put_visitor("visitor-17", visitor)
+    state.publish_alerts([make_alert(0)])
+    state.beat("w1", model="m-1", scoring="ok")
+    state.flush()
+    served = ServedApi(settings.model_copy(update={"api_port": pick_port()}), GivenModel())
+    served.start()
+    yield served
+    served.stop()
+
+
+def shape(value: Any) -> Any:
+    """Keys and kinds of a JSON value; of a list, the shape of its first element."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value[:1]]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+
+
+def test_every_command_of_the_page_answers_and_looks_as_shown(served: ServedApi) -> None:
+    if shutil.which("curl") is None:
+        lack("no curl on this machine")
+    assert len(EXAMPLES) == 6
+    for command, shown in EXAMPLES:
+        aimed = command.replace("localhost:8000", served.url).replace("curl -s", "curl -sS --fail-with-body")
+        result = subprocess.run(["sh", "-c", aimed], capture_output=True, text=True, check=False, timeout=30)
+        assert result.returncode == 0, f"{command}: {result.stdout} {result.stderr}"
+        if shown:
+            assert shape(json.loads(result.stdout)) == shape(json.loads(shown)), command
+
+
+def test_every_code_of_these_paths_is_on_the_page() -> None:
+    named = set()
+    for module in MODULES:
+        for node in ast.walk(ast.parse((ROOT / "api" / f"{module}.py").read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value):
+                named.add(node.value)
+    assert len(named) > 12
+    assert {code for code in named if f"`{code}`" not in PAGE} == set()
+    for code in ("model.unavailable", "model.busy", "model.slow", "model.failed"):
+        assert f'_unavailable("{code.partition(".")[2]}"' in (ROOT / "api" / "model_host.py").read_text()
+        assert f"`{code}`" in PAGE

@@ -1,0 +1,30 @@
+"""The API on a port, for clients that are programs of their own."""
+
+import threading
+
+import uvicorn
+
+from api.app import create_app
+from api.model_source import ModelSource
+from contracts.settings import Settings
+from services import wait_until
+
+
+class ServedApi:
+    """The API of the settings' port, in a thread."""
+
+    def __init__(self, settings: Settings, source: ModelSource | None = None) -> None:
+        self.url = f"http://127.0.0.1:{settings.api_port}"
+        config = uvicorn.Config(create_app(settings, source), port=settings.api_port, log_config=None)
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run)
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._thread.start()
+        wait_until(lambda: self._server.started, 10, "the API")
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._server.should_exit = True
+        self._thread.join(10)
