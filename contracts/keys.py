@@ -98,9 +98,9 @@ class Keys:
         """Stream: the newest steps of alerts of all partitions, in the order they were published; capped."""
         return f"{self.namespace}:{{alerts}}:log"
 
-    def alerts_published(self) -> str:
-        """Hash: partition to the id of its newest outbox entry that is in the stream of alerts."""
-        return f"{self.namespace}:{{alerts}}:published"
+    def alert_ids(self) -> str:
+        """Set: ids of the steps in the stream of alerts."""
+        return f"{self.namespace}:{{alerts}}:ids"
 
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""

@@ -32,8 +32,7 @@ class MemoryStore:
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
         self._entries = 0
-        self._alerts_published: dict[int, int] = {}
-        self.alerts: list[tuple[str, bytes]] = []
+        self.alerts: dict[str, bytes] = {}
         self.partitions: dict[int, MemoryPartition] = defaultdict(MemoryPartition)
 
     async def claim(self, floors: Mapping[int, int]) -> dict[int, Claim]:
@@ -116,13 +115,12 @@ class MemoryStore:
         """See `Store.read_outbox`."""
         return self.partitions[partition].outbox[:limit]
 
-    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> None:
+    async def append_alerts(self, items: Sequence[OutboxItem]) -> None:
         """See `Store.append_alerts`."""
         for item in items:
-            if int(item.entry_id) > self._alerts_published.get(partition, 0):
-                self._alerts_published[partition] = int(item.entry_id)
-                self.alerts.append((item.item_id, item.value))
-        del self.alerts[: -self._retention.alerts]
+            self.alerts.setdefault(item.item_id, item.value)
+        for item_id in list(self.alerts)[: -self._retention.alerts]:
+            del self.alerts[item_id]
 
     async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
         """See `Store.clear_outbox`."""

@@ -1,21 +1,25 @@
--- Appends published steps of alerts to the capped stream, each outbox entry of a partition once.
--- KEYS[1]: the stream. KEYS[2]: hash of partition to its newest outbox entry in it.
--- ARGV: partition, length to keep, then entry id, record id and value of each entry, oldest first.
-local function is_after(a, b)
-  local a_ms, a_seq = string.match(a, '(%d+)-(%d+)')
-  local b_ms, b_seq = string.match(b, '(%d+)-(%d+)')
-  if a_ms ~= b_ms then return tonumber(a_ms) > tonumber(b_ms) end
-  return tonumber(a_seq) > tonumber(b_seq)
-end
+-- Appends published steps of alerts to the capped stream, each id once.
+-- Entry ids of the outbox would not do to tell: after a loss of data the same step stands in it under another.
+-- KEYS[1]: the stream. KEYS[2]: set of the ids in it.
+-- ARGV: length to keep, then record id and value of each step, oldest first.
+local SWEPT = 1000 -- entries taken off the old end at most: more than one page adds
 
-local newest = redis.call('HGET', KEYS[2], ARGV[1]) or '0-0'
 local appended = 0
-for i = 3, #ARGV, 3 do
-  if is_after(ARGV[i], newest) then
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', 'id', ARGV[i + 1], 'value', ARGV[i + 2])
-    newest = ARGV[i]
+for i = 2, #ARGV, 2 do
+  if redis.call('SADD', KEYS[2], ARGV[i]) == 1 then
+    redis.call('XADD', KEYS[1], '*', 'id', ARGV[i], 'value', ARGV[i + 1])
     appended = appended + 1
   end
 end
-redis.call('HSET', KEYS[2], ARGV[1], newest)
+
+local length = redis.call('XLEN', KEYS[1])
+local swept = math.min(length - tonumber(ARGV[1]), SWEPT)
+if swept > 0 then
+  local ids = {}
+  for i, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', swept)) do
+    ids[i] = entry[2][2]
+  end
+  redis.call('XTRIM', KEYS[1], 'MAXLEN', length - swept)
+  redis.call('SREM', KEYS[2], unpack(ids))
+end
 return appended

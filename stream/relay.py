@@ -76,7 +76,7 @@ class Relay:
         await asyncio.gather(*acks)
         alerts = [item for item in items if item.topic == self._alerts_topic]
         if alerts:
-            await self._store.append_alerts(number, alerts)
+            await self._store.append_alerts(alerts)
         await self._store.clear_outbox(number, items)
         self._meter.published.inc(len(items))
         return True

@@ -70,8 +70,8 @@ class Store(Protocol):
         """Forget things that were published."""
         ...
 
-    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> None:
-        """Append steps of alerts, oldest first, to the stream that readers follow; each is there once."""
+    async def append_alerts(self, items: Sequence[OutboxItem]) -> None:
+        """Append steps of alerts, oldest first, to the stream that readers follow; each id is there once."""
         ...
 
 
@@ -170,12 +170,11 @@ class RedisStore:
         """See `Store.clear_outbox`."""
         await self._client.xdel(self._keys.outbox(partition), *[item.entry_id for item in items])
 
-    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> None:
+    async def append_alerts(self, items: Sequence[OutboxItem]) -> None:
         """See `Store.append_alerts`."""
-        fields = [x for item in items for x in (item.entry_id, item.item_id, item.value)]
+        fields = [x for item in items for x in (item.item_id, item.value)]
         await self._append_alerts(
-            keys=[self._keys.alerts(), self._keys.alerts_published()],
-            args=[partition, self._retention.alerts, *fields],
+            keys=[self._keys.alerts(), self._keys.alert_ids()], args=[self._retention.alerts, *fields]
         )
 
 

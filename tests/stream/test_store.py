@@ -1,6 +1,7 @@
 """One suite over both stores: claim, fence, commit, deadlines, outbox."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import redis.asyncio as redis
@@ -14,9 +15,9 @@ from stream.batch import Clock, Entry, Outcome, apply_batch
 from stream.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.memory_store import MemoryStore
 from stream.partition import TIMERS
-from stream.store import RedisStore, Store
+from stream.store import OutboxItem, RedisStore, Store
 
-RETENTION = Retention.of(SETTINGS)
+RETENTION = replace(Retention.of(SETTINGS), alerts=100)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -134,16 +135,26 @@ async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) ->
     items = await store.read_outbox(1, 10)
     assert [decode_alert(item.value).episode for item in items] == [1, 2, 3]
     assert {(item.topic, item.key) for item in items} == {("alerts", b"u1")}
-    await store.append_alerts(1, items[:2])
-    await store.append_alerts(1, items)
-    await store.append_alerts(2, items[:1])
-    assert await appended(store) == [items[0].item_id, items[1].item_id, items[2].item_id, items[0].item_id]
+    await store.append_alerts(items[:2])
+    await store.append_alerts(items)
+    await store.append_alerts(items[:1])
+    assert await appended(store) == [item.item_id for item in items]
+
+
+async def test_only_the_newest_steps_of_alerts_are_kept(store: Store) -> None:
+    items = [OutboxItem(f"{i}-0", "alerts", b"u1", f"a{i}-firing", b"{}") for i in range(260)]
+    for start in range(0, 260, 20):
+        await store.append_alerts(items[start : start + 20])
+    kept = [f"a{i}-firing" for i in range(160, 260)]
+    assert await appended(store) == kept
+    await store.append_alerts(items[-20:])
+    assert await appended(store) == kept
 
 
 async def appended(store: Store) -> list[str]:
     """Ids in the stream of alerts."""
     if isinstance(store, MemoryStore):
-        return [item_id for item_id, _ in store.alerts]
+        return list(store.alerts)
     assert isinstance(store, RedisStore)
     rows = await store._client.xrange(store._keys.alerts())
     return [fields[b"id"].decode() for _, fields in rows]
