@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.events import Event
+from contracts.visitor import Action
 from models.next_action.actions import TARGETS
-from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions
-from models.next_action.prefixes import PrefixSet, concatenate, prefixes_of
+from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions, encode_visitor
+from models.next_action.prefixes import PrefixSet, actions_by_visitor, concatenate, prefixes_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, make_action, make_event
+from stream.session import SessionRules, absorb
 
 IDLE_MS = 30 * 60_000
 
@@ -33,8 +35,9 @@ def prefixes(*events: Event) -> PrefixSet:
     return prefixes_of(events, idle_ms=IDLE_MS)
 
 
-def order_of(event: Event) -> tuple[int, int]:
-    return event.event_time_ms, event.event_type.rank
+def action_of(event: Event) -> Action:
+    (action,) = actions_by_visitor([event])[event.user_id]
+    return action
 
 
 def encoded_at(cases: PrefixSet, at_ms: int) -> dict[tuple[int, int, int], tuple[bytes, ...]]:
@@ -100,6 +103,27 @@ def test_a_case_is_encoded_as_its_actions_are() -> None:
         np.testing.assert_allclose(steps[i, : lengths[i]], rows, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(context[i], row, rtol=1e-4, atol=1e-5)
         assert not steps[i, lengths[i] :].any()
+
+
+def test_a_case_is_encoded_as_the_live_visitor_is_at_that_moment() -> None:
+    kinds = ["view", "cart", "view", "view", "remove_from_cart", "favorite", "purchase", "cart", "view"]
+    gaps_s = [15, 40, 600, 5_000] + [25] * 95  # some short sessions, then one longer than what is kept of it
+    events, at_s = [], 0
+    for i in range(300):
+        at_s += gaps_s[i % len(gaps_s)]
+        events.append(make_event(kinds[i % 9], at_s, f"p{i % 7}", price_minor=50 + i, category=f"c{i % 2}"))
+    cases = prefixes(*events)
+    level, visitor = UNKNOWN_LEVEL, None
+    for i, event in enumerate(events):
+        visitor, _ = absorb(visitor, [action_of(event)], SessionRules(IDLE_MS, 60_000))
+        rows, row = encode_visitor(visitor, level, IDLE_MS)
+        level = level.after(event.price_minor)
+        steps, _, context = cases.batch(np.array([i]))
+        np.testing.assert_allclose(steps[0], rows, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(context[0], row, rtol=1e-4, atol=1e-5)
+    assert visitor is not None
+    assert visitor.base is not None
+    assert visitor.head.number > 3
 
 
 def test_the_price_level_is_the_shops_and_of_before_the_case() -> None:
