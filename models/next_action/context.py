@@ -6,13 +6,12 @@ from typing import TypeVar
 from models.next_action.features import STEP_FEATURES
 from models.next_action.fold import CART, LOG1P, MAX_STEPS, PURCHASE, REMOVE, Fold, Row, log1p_of
 
-_LAST_STEP_FEATURES = tuple(
-    STEP_FEATURES.index(name)
-    for name in (
-        "product_seen_earlier", "has_category", "has_brand", "has_price", "price_vs_session", "price_vs_shop",
-        "hour_sin", "hour_cos", "cart_lines_log", "has_cart_value", "cart_value_vs_shop", "product_times_log",
-    )
-)  # fmt: skip
+_AT = {name: index for index, name in enumerate(STEP_FEATURES)}
+_CART_LINES, _HAS_VALUE, _VALUE = _AT["cart_lines_log"], _AT["has_cart_value"], _AT["cart_value_vs_shop"]
+_SEEN_EARLIER, _TIMES = _AT["product_seen_earlier"], _AT["product_times_log"]
+_HAS_CATEGORY, _HAS_BRAND = _AT["has_category"], _AT["has_brand"]
+_PRICES = slice(_AT["has_price"], _AT["price_vs_shop"] + 1)
+_HOURS = slice(_AT["hour_sin"], _AT["hour_cos"] + 1)
 
 Name = TypeVar("Name", str, str | None)
 
@@ -20,31 +19,26 @@ Name = TypeVar("Name", str, str | None)
 def context_row(fold: Fold) -> Row:
     """One number per name in `CONTEXT_FEATURES`, as of the last action, whose row must be there."""
     row = fold.rows[-1]
-    (
-        seen_earlier, has_category, has_brand, has_price, against_session, against_shop,
-        hour_sin, hour_cos, lines, has_value, value, times,
-    ) = [row[i] for i in _LAST_STEP_FEATURES]  # fmt: skip
+    low = max(fold.first, len(fold.products) - MAX_STEPS)
+    n = sum(fold.counts)
+    return (
+        *_counts(fold, n, low),
+        *_cart(fold, row),
+        *_pace(fold, n, low),
+        *_history(fold, n),
+        *_since(fold),
+        *_product(fold, row, low),
+        *_names(fold, row, low),
+        *row[_PRICES],
+        *_mean_price(fold, low),
+        *row[_HOURS],
+    )
+
+
+def _counts(fold: Fold, n: int, low: int) -> Row:
     views, favorites, carts, removes, purchases = fold.counts
-    n = views + favorites + carts + removes + purchases
-    size = len(fold.products)
-    low = max(fold.first, size - MAX_STEPS)
-    products, categories, brands = fold.products[low:], fold.categories[low:], fold.brands[low:]
-    product, category, brand = products[-1], categories[-1], brands[-1]
+    products = fold.products[low:]
     n_products = len(set(products))
-    last_ms = fold.last_ms
-    cart = fold.cart
-    newest_ms, carried = last_ms, 0
-    if cart:
-        added = [line[2] for line in cart.values()]
-        newest_ms = max(added)
-        carried = sum([added_ms < fold.start_ms for added_ms in added])
-    gaps = fold.gaps[low:]
-    last_gap = log1p(gaps[-1] / 1e3)
-    mean_gap = log1p((last_ms - fold.start_ms) / 1e3 / (n - 1)) if n > 1 else 0.0
-    done = {r for p, r in zip(products, fold.ranks[low:], strict=True) if p == product} if n > 1 else ()
-    earlier_views, earlier_favorites, earlier_carts, earlier_removes, earlier_purchases = fold.history
-    recent, previous = n <= MAX_STEPS, fold.previous
-    has_mean, mean_price = _mean_price(fold, low)
     return (
         log1p_of(n),
         log1p_of(views),
@@ -53,59 +47,72 @@ def context_row(fold: Fold) -> Row:
         log1p_of(removes),
         log1p_of(purchases),
         LOG1P[n_products],
-        LOG1P[_distinct(categories)],
-        LOG1P[_distinct(brands)],
+        LOG1P[_distinct(fold.categories[low:])],
+        LOG1P[_distinct(fold.brands[low:])],
         1.0 - n_products / len(products),
-        lines,
+    )
+
+
+def _cart(fold: Fold, row: Row) -> Row:
+    age_ms, carried = 0, 0
+    if fold.cart:
+        added = [line[2] for line in fold.cart.values()]
+        age_ms = fold.last_ms - max(added)
+        carried = sum([added_ms < fold.start_ms for added_ms in added])
+    return (
+        row[_CART_LINES],
         log1p_of(fold.cart_units),
-        has_value,
-        value,
-        log1p((last_ms - newest_ms) / 1e3),
+        row[_HAS_VALUE],
+        row[_VALUE],
+        log1p(age_ms / 1e3),
         LOG1P[carried],
-        log1p((last_ms - fold.start_ms) / 1e3),
+    )
+
+
+def _pace(fold: Fold, n: int, low: int) -> Row:
+    gaps = fold.gaps[low:]
+    duration_s = (fold.last_ms - fold.start_ms) / 1e3
+    last_gap = log1p(gaps[-1] / 1e3)
+    mean_gap = log1p(duration_s / (n - 1)) if n > 1 else 0.0
+    return (
+        log1p(duration_s),
         mean_gap,
         last_gap,
         log1p(gaps[-2] / 1e3) if len(gaps) > 1 else 0.0,
         log1p(max(gaps) / 1e3),
         last_gap - mean_gap,
+    )
+
+
+def _history(fold: Fold, n: int) -> Row:
+    earlier, previous = fold.history, fold.previous
+    # A live visitor's recent actions reach back to the session before only while this one is short.
+    recent = n <= MAX_STEPS
+    return (
         log1p_of(fold.number),
-        log1p_of(earlier_views + earlier_favorites + earlier_carts + earlier_removes + earlier_purchases),
-        log1p_of(earlier_carts),
-        log1p_of(earlier_purchases),
+        log1p_of(sum(earlier)),
+        log1p_of(earlier[CART]),
+        log1p_of(earlier[PURCHASE]),
         log1p(fold.session_gap_ms / 1e3) if recent else 0.0,
         log1p_of(sum(previous)) if recent else 0.0,
         log1p_of(previous[CART]) if recent else 0.0,
         log1p_of(previous[PURCHASE]) if recent else 0.0,
-        log1p((last_ms - fold.first_ms) / 1e3),
-        LOG1P[min(size - 1 - fold.rank_at[CART], MAX_STEPS)],
-        LOG1P[min(size - 1 - fold.rank_at[REMOVE], MAX_STEPS)],
-        LOG1P[min(size - 1 - fold.rank_at[PURCHASE], MAX_STEPS)],
-        _since_last(fold, CART),
-        _since_last(fold, PURCHASE),
-        times,
-        LOG1P[_run(products)],
-        product in cart,
-        CART in done,
-        REMOVE in done,
-        PURCHASE in done,
-        seen_earlier,
-        LOG1P[categories.count(category)] if has_category else 0.0,
-        LOG1P[_run(categories)] if has_category else 0.0,
-        LOG1P[_times_earlier(fold, category)] if has_category else 0.0,
-        LOG1P[brands.count(brand)] if has_brand else 0.0,
-        has_category,
-        has_brand,
-        has_price,
-        against_session,
-        against_shop,
-        has_mean,
-        mean_price,
-        hour_sin,
-        hour_cos,
+        log1p((fold.last_ms - fold.first_ms) / 1e3),
     )
 
 
-def _since_last(fold: Fold, rank: int) -> float:
+def _since(fold: Fold) -> Row:
+    last = len(fold.products) - 1
+    return (
+        LOG1P[min(last - fold.rank_at[CART], MAX_STEPS)],
+        LOG1P[min(last - fold.rank_at[REMOVE], MAX_STEPS)],
+        LOG1P[min(last - fold.rank_at[PURCHASE], MAX_STEPS)],
+        _time_since(fold, CART),
+        _time_since(fold, PURCHASE),
+    )
+
+
+def _time_since(fold: Fold, rank: int) -> float:
     """Log seconds since the last action of this kind, in whatever session; 0 if none is recent."""
     recent = fold.ranks[-MAX_STEPS:]
     if rank not in recent:
@@ -116,12 +123,40 @@ def _since_last(fold: Fold, rank: int) -> float:
     return log1p((fold.last_ms - fold.times_ms[-steps]) / 1e3)
 
 
-def _times_earlier(fold: Fold, category: str | None) -> int:
-    """How many recent actions of earlier sessions were in this category."""
-    if not fold.first:
-        return 0
-    low = max(0, len(fold.categories) - MAX_STEPS)
-    return fold.categories[low : fold.first].count(category)
+def _product(fold: Fold, row: Row, low: int) -> Row:
+    products = fold.products[low:]
+    product = products[-1]
+    done = {rank for name, rank in zip(products, fold.ranks[low:], strict=True) if name == product}
+    return (
+        row[_TIMES],
+        LOG1P[_run(products)],
+        product in fold.cart,
+        CART in done,
+        REMOVE in done,
+        PURCHASE in done,
+        row[_SEEN_EARLIER],
+    )
+
+
+def _names(fold: Fold, row: Row, low: int) -> Row:
+    category, brand = fold.categories[-1], fold.brands[-1]
+    times = run = earlier = brand_times = 0.0
+    if category is not None:
+        categories = fold.categories[low:]
+        times, run = LOG1P[categories.count(category)], LOG1P[_run(categories)]
+        if fold.first:
+            reach = max(0, len(fold.categories) - MAX_STEPS)
+            earlier = LOG1P[fold.categories[reach : fold.first].count(category)]
+    if brand is not None:
+        brand_times = LOG1P[fold.brands[low:].count(brand)]
+    return times, run, earlier, brand_times, row[_HAS_CATEGORY], row[_HAS_BRAND]
+
+
+def _mean_price(fold: Fold, low: int) -> Row:
+    priced = sum(fold.has_price[low:])
+    if not priced or fold.level is None:
+        return priced > 0, 0.0
+    return True, sum(fold.price_logs[low:]) / priced - fold.level
 
 
 def _distinct(names: list[str | None]) -> int:
@@ -137,10 +172,3 @@ def _run(names: list[Name]) -> int:
             break
         length += 1
     return length
-
-
-def _mean_price(fold: Fold, low: int) -> tuple[bool, float]:
-    priced = sum(fold.has_price[low:])
-    if not priced or fold.level is None:
-        return priced > 0, 0.0
-    return True, sum(fold.price_logs[low:]) / priced - fold.level
