@@ -11,6 +11,7 @@ from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.bootstrap import Interval, Resampled, resample
 from models.next_action.evaluation.contender import Contender, MakeContender, Predictions
 from models.next_action.evaluation.metrics import measure
+from models.next_action.evaluation.slices import measure_slices
 
 _TIMED_CASES = 100
 _WARM_UP_CASES = 5
@@ -49,7 +50,8 @@ class Split:
 class Score:
     """One model: every figure per seed, and what it costs.
 
-    `valid` are the same figures on the validation cases, which is where to choose between models.
+    `valid` are the same figures on the validation cases, which is where to choose between models; `slices`
+    are some on kinds of test cases.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Score:
     us_per_prediction: float
     fit_s: float
     resampled: Resampled
+    slices: dict[str, dict[str, float]]
 
     def mean(self, metric: str) -> float:
         """Mean over seeds on the test cases."""
@@ -116,6 +119,7 @@ def _score(
         time_prediction(contender, split.test),
         fit_s / len(seeds),
         resample(split.test, predictions),
+        measure_slices(split.test, predictions),
     )
 
 

@@ -93,6 +93,10 @@ def _model(score: Score, reference: Score) -> dict[str, Any]:
         "seeds": len(score.test["log_loss"]),
         "test": {metric: _spread(values) for metric, values in score.test.items()},
         "valid": {metric: _spread(values) for metric, values in score.valid.items()},
+        "slices": {
+            name: {metric: _number(value) for metric, value in figures.items()}
+            for name, figures in score.slices.items()
+        },
         "parameters": score.parameters,
         "us_per_prediction": round(score.us_per_prediction, 1),
         "fit_s": round(score.fit_s, 2),

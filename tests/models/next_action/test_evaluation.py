@@ -216,6 +216,9 @@ def test_every_seed_is_a_row_in_the_mean_and_chains_are_fitted_once() -> None:
     assert scores[1].sd("log_loss") == 0
     plain = to_plain(split, scores, scores[1])
     assert [model["seeds"] for model in plain["models"]] == [1, 3]
+    slices = plain["models"][1]["slices"]
+    assert slices["1 action"]["cases"] == plain["parts"]["test"]["sessions"]
+    assert slices["2 actions"]["log_loss"] == pytest.approx(-math.log(0.8), abs=1e-6)
     assert plain["models"][0]["versus_reference"]["log_loss"]["low"] > 0
     assert plain["parts"]["test"]["targets"]["leave"] == int((split.test.target == LEAVE_TARGET).sum())
     for width, tables in ((200, 1), (90, 2)):
