@@ -8,7 +8,7 @@ from stream.session import advance
 
 def split_arrivals(before: Visitor | None, actions: Sequence[Action]) -> tuple[list[Action], list[Action]]:
     """The actions that belong before the newest known one, and those after it, each in order."""
-    in_order = sorted(actions)
+    in_order = sorted(actions) if len(actions) > 1 else list(actions)
     if before is None or not in_order or in_order[0] > before.tail.last:
         return [], in_order
     late = [action for action in in_order if action < before.tail.last]

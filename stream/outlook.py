@@ -43,12 +43,13 @@ class Foresight:
 def judge_arrival(foresight: Foresight, user_id: str, arrival: Arrival, rules: AlertRules) -> Outlook:
     """The outlook of a visitor after new actions, before anything new is predicted."""
     before, actions, stale = arrival
-    score, book, unjudged = before.outlook if before is not None else BLANK
+    outlook = before.outlook if before is not None else BLANK
+    score, book, unjudged = outlook
     after, alerts = on_actions(book, user_id, before, actions, score, rules, stale=stale)
     fired = fired_in(book, alerts)
-    unjudged = judge_actions(unjudged, before, actions, fired, foresight.tally, idle_ms=rules.idle_ms)
+    judged = judge_actions(unjudged, before, actions, fired, foresight.tally, idle_ms=rules.idle_ms)
     foresight.add(alerts)
-    return Outlook(score, after, unjudged)
+    return outlook if after is book and judged is unjudged else Outlook(score, after, judged)
 
 
 def take_score(
