@@ -74,9 +74,7 @@ async def _main(settings: Settings) -> int:
     app.offsets = assignment
     add_agent(app, settings, applier)
     stopping = _stop_on_signals()
-    probe = Probe(
-        settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set()
-    )
+    probe = Probe(settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set())
     probe.start()
     log.info("worker %s, metrics on port %d, settings %s", worker_id, probe.port, settings.model_dump())
     jobs = {
