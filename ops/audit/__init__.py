@@ -1,5 +1,19 @@
-"""Auditing: an independent count of what was sent, what lies in Redis, and where they differ."""
+"""Auditing: an independent count of what was sent and of its alerts, what there is, and where they differ."""
 
+from ops.audit.abandoned import CartRules as CartRules
+from ops.audit.abandoned import CartStep as CartStep
+from ops.audit.abandoned import abandoned_carts as abandoned_carts
+from ops.audit.abandoned import deeds_of as deeds_of
+from ops.audit.abandoned import is_clear as is_clear
+from ops.audit.alert_check import AlertVerdict as AlertVerdict
+from ops.audit.alert_check import cart_step as cart_step
+from ops.audit.alert_check import judge_alerts as judge_alerts
+from ops.audit.alert_state import AlertsFound as AlertsFound
+from ops.audit.alert_state import read_alerts as read_alerts
+from ops.audit.alert_state import read_counts as read_counts
+from ops.audit.alert_state import read_log as read_log
+from ops.audit.churn import ChurnRules as ChurnRules
+from ops.audit.churn import churn_fault as churn_fault
 from ops.audit.compare import Totals as Totals
 from ops.audit.compare import VisitorView as VisitorView
 from ops.audit.compare import differences as differences
@@ -10,5 +24,6 @@ from ops.audit.kafka_log import LogCount as LogCount
 from ops.audit.kafka_log import count_log as count_log
 from ops.audit.kafka_log import distinct_letters as distinct_letters
 from ops.audit.kafka_log import log_ends as log_ends
+from ops.audit.kafka_log import published_alerts as published_alerts
 from ops.audit.state import has_settled as has_settled
 from ops.audit.state import read_state as read_state

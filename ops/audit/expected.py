@@ -26,7 +26,9 @@ COLUMNS: dict[str, Any] = {
 """Columns of the events to be counted; only the last four may hold nulls."""
 
 _LETTERS = {"view": "v", "favorite": "f", "cart": "c", "remove_from_cart": "x", "purchase": "p"}
-_TYPES = tuple(_LETTERS)
+TYPES = tuple(_LETTERS)
+"""Types of events; the place of one is its rank."""
+CART, PURCHASE = TYPES.index("cart"), TYPES.index("purchase")
 _WIDTHS_MS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 _WEIGHTS = {"view": 1.0, "favorite": 2.0, "cart": 4.0, "remove_from_cart": 0.0, "purchase": 8.0}
 _DAY_MS = 86_400_000
@@ -110,11 +112,11 @@ def _count_orders(totals: Totals, events: pl.DataFrame) -> None:
 def _count_visitors(totals: Totals, events: pl.DataFrame, rules: Rules) -> None:
     ends = _watermarks(events, rules)
     rows = events.select(
-        "user_id", "at_ms", pl.col("event_type").replace_strict(dict(zip(_TYPES, range(5), strict=True))),
+        "user_id", "at_ms", pl.col("event_type").replace_strict(dict(zip(TYPES, range(5), strict=True))),
         "event_id", "product_id", "quantity", "price_minor", "currency", "session_id",
     ).sort("user_id", "at_ms", "event_type")  # fmt: skip
     for user, group in groupby(rows.iter_rows(), key=lambda row: row[0]):
-        actions = sorted((row[1:] for row in group), key=lambda a: (a[0], a[1], _tie(a[2])))
+        actions = sorted((row[1:] for row in group), key=lambda a: (a[0], a[1], tie_of(a[2])))
         sessions = list(_sessions(actions, rules.idle_ms))
         last_ms = actions[-1][0]
         ended = rules.live or last_ms + rules.idle_ms < ends[partition_of(user, rules.partitions)]
@@ -148,20 +150,21 @@ def _sessions(
             yield session[0][0], dict(cart), session
             session = []
         session.append(action)
-        _fill_cart(cart, action)
+        fill_cart(cart, action)
     yield session[0][0], cart, session
 
 
-def _fill_cart(cart: dict[str, CartView], action: tuple[Any, ...]) -> None:
+def fill_cart(cart: dict[str, CartView], action: tuple[Any, ...]) -> None:
+    """Put an action (time, rank, any, product, quantity, price, currency, any) into the cart."""
     at_ms, rank, _, product, quantity, price, currency, _ = action
     held = cart.get(product)
-    if _TYPES[rank] == "cart":
+    if TYPES[rank] == "cart":
         if held is not None and price is None:
             price, currency = held.price_minor, held.currency
         cart[product] = CartView(quantity + (held.quantity if held else 0), price, currency, at_ms)
-    elif _TYPES[rank] == "purchase":
+    elif TYPES[rank] == "purchase":
         cart.pop(product, None)
-    elif _TYPES[rank] == "remove_from_cart" and held is not None:
+    elif TYPES[rank] == "remove_from_cart" and held is not None:
         if held.quantity > quantity:
             cart[product] = held._replace(quantity=held.quantity - quantity)
         else:
@@ -170,7 +173,7 @@ def _fill_cart(cart: dict[str, CartView], action: tuple[Any, ...]) -> None:
 
 def _count_sessions(totals: Totals, sessions: list[Any], last_ended: bool, idle_ms: int) -> None:
     for number, (start, cart, actions) in enumerate(sessions, 1):
-        kinds = {_TYPES[action[1]] for action in actions}
+        kinds = {TYPES[action[1]] for action in actions}
         _add(totals, start, "s", 1)
         _add(totals, start, "sv", bool(kinds & {"view", "favorite"}))
         _add(totals, start, "sc", "cart" in kinds)
@@ -185,7 +188,7 @@ def _sums(actions: list[tuple[Any, ...]]) -> tuple[tuple[int, ...], int, dict[st
     counts, units, revenue = [0] * 5, 0, dict[str, int]()
     for _, rank, _, _, quantity, price, currency, _ in actions:
         counts[rank] += 1
-        if _TYPES[rank] == "purchase":
+        if TYPES[rank] == "purchase":
             units += quantity
             if price is not None and currency is not None:
                 revenue[currency] = revenue.get(currency, 0) + price * quantity
@@ -198,6 +201,6 @@ def _add(totals: Totals, at_ms: int, field: str, change: int) -> None:
         totals.buckets[bucket] = totals.buckets.get(bucket, 0) + change
 
 
-def _tie(event_id: str) -> bytes:
+def tie_of(event_id: str) -> bytes:
     """Order of equal events of one millisecond, as the visitor contract has it."""
     return hashlib.blake2b(event_id.encode(), digest_size=8).digest()

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+import polars as pl
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from contracts.dead_letters import decode_dead_letter
@@ -15,6 +17,7 @@ BROKEN_HEADER = "broken"
 """Header of records that were sent to be refused."""
 _TIMEOUT_S = 30.0
 _PAGE_S = 0.1
+_CHUNK = 50_000
 
 
 @dataclass(slots=True)
@@ -23,6 +26,28 @@ class LogCount:
 
     records: int = 0
     broken: set[str] = field(default_factory=set)
+    _frames: list[pl.DataFrame] = field(default_factory=list)
+    _rows: list[tuple[str, int]] = field(default_factory=list)
+
+    def arrivals(self) -> pl.DataFrame:
+        """`event_id` and `arrived_ms`, when the broker got its first copy."""
+        self._fold()
+        return pl.concat(self._frames).group_by("event_id").agg(pl.min("arrived_ms"))
+
+    def add(self, message: Message) -> None:
+        """Count a record."""
+        self.records += 1
+        if any(name == BROKEN_HEADER for name, _ in message.headers() or ()):
+            self.broken.add(f"{message.topic()}-{message.partition()}-{message.offset()}")
+            return
+        self._rows.append((orjson.loads(message.value() or b"{}")["event_id"], message.timestamp()[1]))
+        if len(self._rows) >= _CHUNK:
+            self._fold()
+
+    def _fold(self) -> None:
+        schema = {"event_id": pl.String, "arrived_ms": pl.Int64}
+        self._frames.append(pl.DataFrame(self._rows, schema=schema, orient="row"))
+        self._rows = []
 
 
 def log_ends(settings: Settings) -> dict[tuple[str, int], int]:
@@ -39,9 +64,7 @@ def count_log(settings: Settings) -> LogCount:
     """Read the event topics from their start to their present end."""
     counted = LogCount()
     for message in _read(settings, Topics(settings.topic_prefix).events):
-        counted.records += 1
-        if any(name == BROKEN_HEADER for name, _ in message.headers() or ()):
-            counted.broken.add(f"{message.topic()}-{message.partition()}-{message.offset()}")
+        counted.add(message)
     return counted
 
 
@@ -49,6 +72,15 @@ def distinct_letters(settings: Settings) -> set[str]:
     """Ids of the dead letters in the `rejected` topic; a letter published twice is one."""
     topic = Topics(settings.topic_prefix).rejected
     return {decode_dead_letter(message.value() or b"").letter_id for message in _read(settings, (topic,))}
+
+
+def published_alerts(settings: Settings) -> list[tuple[str, bytes]]:
+    """Header `id` and value of every record in the `alerts` topic, those of one partition in their order."""
+    topic = Topics(settings.topic_prefix).alerts
+    return [
+        (dict(message.headers() or ())["id"].decode(), message.value() or b"")
+        for message in _read(settings, (topic,))
+    ]
 
 
 def _read(settings: Settings, topics: Sequence[str]) -> Iterator[Message]:

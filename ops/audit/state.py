@@ -30,7 +30,8 @@ def has_settled(
 ) -> bool:
     """Whether all records up to `ends` (next offsets) are applied and every deadline to come has fired.
 
-    In live traffic (`live`) the clock ends every session; in a replay the newest event does.
+    In live traffic (`live`) the clock ends every session and every alert, for which the settings must be such
+    that alerts do not stay open for long; in a replay the newest event does.
     """
     for p in range(keys.partitions):
         meta: dict[Any, Any] = redis.hgetall(keys.meta(p))

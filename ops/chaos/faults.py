@@ -50,6 +50,7 @@ def rewind_redis(site: Site, draw: random.Random) -> Harm:
     site.redis.copy_data(copy)
     time.sleep(draw.uniform(2.0, 5.0))
     harm = _now()
+    site.data_lost = True
     site.redis.kill()
     site.redis.restore_data(copy)
     site.redis.restart()
@@ -121,7 +122,7 @@ def lose_offsets(site: Site, _: random.Random) -> Harm:
 def empty_redis(site: Site, _: random.Random) -> Harm:
     """Redis loses everything; the state is built again from the log."""
     harm = _now()
-    site.counters_exact = True
+    site.counters_exact = site.data_lost = True
     site.client.flushdb()
     return harm
 

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ def summary(campaign: Campaign) -> dict[str, Any]:
         name: getattr(verdict, name) if verdict else None
         for name in ("sent", "in_log", "distinct", "applied", "broken", "rejected", "lost", "doubled")
     }
+    alerts = asdict(verdict.alerts) if verdict else None
+    if alerts is not None:
+        del alerts["differences"]  # they are among those of the verdict
     return {
         "passed": campaign.passed,
         "failure": campaign.failure or None,
@@ -62,6 +66,7 @@ def summary(campaign: Campaign) -> dict[str, Any]:
         "minutes": campaign.plan.minutes,
         "events_per_s": campaign.plan.events_per_s,
         **counts,
+        "alerts": alerts,
         "differences": verdict.differences if verdict else None,
         "recovery_s": {
             kind: {
@@ -85,6 +90,11 @@ def show(campaign: Campaign, console: Console) -> None:
         console.print(
             "sent {sent:,} records, {distinct:,} events and {broken:,} broken; "
             "applied {applied:,}, rejected {rejected:,}, lost {lost:,}, doubled {doubled:,}".format(**facts)
+        )
+        console.print(
+            "alerts: {sent:,} steps sent ({fired:,} fired, {resolved:,} resolved, {expired:,} expired), "
+            "{repeated:,} repeated in Kafka, {expected:,} abandoned-cart steps expected, "
+            "lost {lost:,}, doubled {doubled:,}".format(**facts["alerts"])
         )
         for line in campaign.verdict.differences[:_SHOWN_DIFFERENCES]:
             console.print(line, markup=False)

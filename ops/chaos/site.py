@@ -24,14 +24,23 @@ SETTINGS: dict[str, Any] = {
     "partitions": 6,
     "session_timeout_s": 6.0,
     "idle_ms": 2_000,
-    "disorder_ms": 500,
+    "disorder_ms": 2_000,
+    "cart_idle_ms": 1_500,
+    "look_again_ms": 1_000,
+    "alert_cooldown_ms": 3_000,
+    "alert_ttl_ms": 3_000,
+    "cart_recovery_ms": 4_000,
+    "alerts_kept": 10_000_000,
     # Nothing may expire before it is compared.
     "minute_ttl_s": 400 * 86_400,
     "product_minute_ttl_s": 400 * 86_400,
     "hour_ttl_s": 400 * 86_400,
     "day_ttl_s": 400 * 86_400,
 }
-"""Settings of a site: sessions are short, so that many of them start and end in a minute."""
+"""Settings of a site: sessions are short, so that many of them start and end in a minute, and so are alerts:
+all that is open must have ended before it is compared. The disorder is more than that of the traffic while
+the broker is there: of events that come too late for a decision no replay can tell what it was.
+"""
 
 
 class NotRecovered(RuntimeError):
@@ -49,6 +58,8 @@ class Site:
     broker: KafkaBroker | None = None
     counters_exact: bool = True
     """False once records were deliberately counted again, as after the loss of the stored offsets."""
+    data_lost: bool = False
+    """True once Redis lost what it had answered: alerts may have been published that it knows nothing of."""
     client: Redis = field(init=False)
     keys: Keys = field(init=False)
 
@@ -57,11 +68,14 @@ class Site:
         self.keys = Keys(self.settings.namespace, self.settings.partitions)
 
     def metas(self) -> list[dict[str, int]]:
-        """The meta hash of every partition; empty ones where there is nothing."""
+        """The whole numbers in the meta hash of every partition; empty where there is nothing."""
         pipe = self.client.pipeline(transaction=False)
         for p in range(self.keys.partitions):
             pipe.hgetall(self.keys.meta(p))
-        return [{name.decode(): int(value) for name, value in meta.items()} for meta in pipe.execute()]
+        return [
+            {name.decode(): int(value) for name, value in meta.items() if value.isdigit()}
+            for meta in pipe.execute()
+        ]
 
     def counter(self, name: str) -> int:
         """Sum of a counter over the partitions."""

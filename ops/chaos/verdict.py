@@ -2,15 +2,24 @@
 
 from dataclasses import dataclass
 
+import polars as pl
+
 from ops.audit import (
+    AlertVerdict,
+    CartRules,
+    ChurnRules,
+    LogCount,
     Rules,
     count_log,
+    deeds_of,
     differences,
     distinct_letters,
     expected_of,
     has_settled,
+    judge_alerts,
     log_ends,
     lost_and_doubled,
+    read_alerts,
     read_state,
 )
 from ops.chaos.site import Site
@@ -30,11 +39,13 @@ class Verdict:
     lost: int
     doubled: int
     differences: list[str]
+    alerts: AlertVerdict
 
     @property
     def exact(self) -> bool:
-        """Nothing lost, nothing twice, every total as expected."""
-        return not (self.lost or self.doubled or self.differences)
+        """Nothing lost, nothing twice, every total and every alert as expected."""
+        alerts = self.alerts
+        return not (self.lost or self.doubled or self.differences or alerts.lost or alerts.doubled)
 
 
 def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
@@ -57,7 +68,8 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
         settings.trend_half_life_s * 1_000,
         live=True,
     )
-    expected, found = expected_of(traffic.ledger.frame(), rules), read_state(site.client, site.keys)
+    sent = traffic.ledger.frame()
+    expected, found = expected_of(sent, rules), read_state(site.client, site.keys)
     expected.counters["rejected"] = traffic.broken
     if not site.counters_exact:
         del expected.counters["rejected"], expected.counters["duplicates"]
@@ -67,6 +79,7 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
     if letters != log.broken:
         unlike.append(f"letters: {len(log.broken - letters)} missing, {len(letters - log.broken)} unknown")
     lost, doubled = lost_and_doubled(expected, found)
+    alerts = _judge_alerts(site, sent, log)
     return Verdict(
         sent=traffic.sent,
         in_log=log.records,
@@ -76,5 +89,18 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
         applied=found.counters["applied"],
         lost=lost,
         doubled=doubled,
-        differences=unlike,
+        differences=unlike + alerts.differences,
+        alerts=alerts,
+    )
+
+
+def _judge_alerts(site: Site, sent: pl.DataFrame, log: LogCount) -> AlertVerdict:
+    arrived = sent.join(log.arrivals(), on="event_id", how="left")
+    arrived = arrived.with_columns(pl.col("arrived_ms").fill_null(pl.col("at_ms")))
+    return judge_alerts(
+        read_alerts(site.client, site.settings),
+        dict(deeds_of(arrived)),
+        CartRules.of(site.settings, live=True),
+        ChurnRules.of(site.settings),
+        data_lost=site.data_lost,
     )

@@ -1,4 +1,4 @@
-"""The relay between Kafka's answer and the end of its page: what it did is done again, and nothing is doubled."""
+"""The relay between Kafka's answer and the end of its page: done again, it doubles nothing."""
 
 from collections import Counter
 from contextlib import suppress

@@ -1,0 +1,221 @@
+"""The alerts of abandoned carts that must exist for what was sent: it shares no code with the stream."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import polars as pl
+
+from contracts.alerts import AlertKind, AlertState, make_alert_id
+from contracts.events import EventType
+from contracts.partitioning import partition_of
+from contracts.settings import Settings
+from contracts.topics import Topics
+from ops.audit.compare import CartView
+from ops.audit.expected import CART, PURCHASE, TYPES, fill_cart, tie_of
+
+FETCH_MS = 1_000
+"""Within so long after its arrival at the broker an event is surely applied by a worker that keeps up."""
+CROSSING_MS = 250
+"""Of events in different topics that arrive within so short a time either may be applied first."""
+STALE_MS = 600_000
+"""What arrives so long after it happened, or later, is recorded only."""
+FOREVER_MS = 2**62
+_TOPICS = tuple(Topics().of(kind) for kind in sorted(EventType, key=lambda kind: kind.rank))
+
+
+class Deed(NamedTuple):
+    """One event of one visitor; `arrived_ms` is when the broker got it. Sorts as visitors' actions do."""
+
+    at_ms: int
+    rank: int
+    tie: bytes
+    product_id: str
+    quantity: int
+    price_minor: int | None
+    currency: str | None
+    arrived_ms: int
+
+
+class CartStep(NamedTuple):
+    """One step in the life of a `cart_abandoned` alert, as far as it follows from the events alone."""
+
+    record_id: str
+    user_id: str
+    state: AlertState
+    at_ms: int
+    fired_ms: int
+    session_start_ms: int
+    episode: int
+    cart_lines: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CartRules:
+    """What the alerts depend on, in ms. If `live`, the clock goes on after the last event."""
+
+    partitions: int
+    idle_ms: int
+    disorder_ms: int
+    cart_idle_ms: int
+    recovery_ms: int
+    cooldown_ms: int
+    live: bool
+
+    @classmethod
+    def of(cls, settings: Settings, *, live: bool) -> "CartRules":
+        """The rules in the settings."""
+        return cls(
+            settings.partitions,
+            settings.idle_ms,
+            settings.disorder_ms,
+            min(settings.cart_idle_ms, settings.idle_ms),
+            settings.cart_recovery_ms,
+            settings.alert_cooldown_ms,
+            live,
+        )
+
+
+def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[Deed]]]:
+    """The distinct events of each visitor in order; `events` has `COLUMNS` and `arrived_ms`."""
+    distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
+    rank = pl.col("event_type").replace_strict(dict(zip(TYPES, range(len(TYPES)), strict=True)))
+    rows = distinct.select(
+        "user_id", "at_ms", rank, "event_id", "product_id", "quantity", "price_minor", "currency",
+        "arrived_ms",
+    ).sort("user_id")  # fmt: skip
+    for user, group in groupby(rows.iter_rows(), key=lambda row: row[0]):
+        yield user, sorted(Deed(at, rank, tie_of(name), *rest) for _, at, rank, name, *rest in group)
+
+
+def abandoned_carts(deeds: Mapping[str, Sequence[Deed]], rules: CartRules) -> dict[str, list[CartStep]]:
+    """The steps of each visitor that has any, in order."""
+    ends = _ends(deeds, rules)
+    found = {
+        user: _steps(user, mine, rules, ends[partition_of(user, rules.partitions)])
+        for user, mine in deeds.items()
+    }
+    return {user: steps for user, steps in found.items() if steps}
+
+
+def is_clear(deeds: Sequence[Deed], steps: Iterable[CartStep], rules: CartRules) -> bool:
+    """Whether what must happen follows from the events alone, and not from when and in which order they came.
+
+    It does not if an event came so late that something may have been decided without it.
+    """
+    ends_ms = [step.fired_ms + rules.recovery_ms for step in steps if step.state is AlertState.FIRING]
+    before_ms = None
+    for place, deed in enumerate(deeds):
+        until_ms = known_from_ms(deeds, place, rules.disorder_ms)
+        if until_ms > deed.at_ms:
+            moments = [deed.at_ms + rules.cart_idle_ms, deed.at_ms + rules.idle_ms]
+            if before_ms is not None:
+                moments += (before_ms + rules.cart_idle_ms, before_ms + rules.idle_ms)
+            if deed.rank == PURCHASE:
+                moments += ends_ms
+            if any(deed.at_ms <= moment_ms < until_ms for moment_ms in moments):
+                return False
+        before_ms = deed.at_ms
+    return True
+
+
+def known_from_ms(deeds: Sequence[Deed], place: int, disorder_ms: int) -> int:
+    """Event time before which something may have been decided without the deed at this place, in ms.
+
+    Decisions are made when the watermark passes, and when a later action of the visitor comes first.
+    """
+    deed = deeds[place]
+    until_ms = deed.arrived_ms + FETCH_MS - disorder_ms
+    for other in deeds[place + 1 :]:
+        if other.at_ms >= deed.arrived_ms + CROSSING_MS:
+            break
+        slack_ms = 0 if _TOPICS[other.rank] == _TOPICS[deed.rank] else CROSSING_MS
+        if other.arrived_ms <= deed.arrived_ms + slack_ms:
+            until_ms = max(until_ms, other.at_ms)
+    return until_ms
+
+
+def _ends(deeds: Mapping[str, Sequence[Deed]], rules: CartRules) -> dict[int, int]:
+    """Per partition the watermark at the end, in ms."""
+    ends: dict[int, int] = {}
+    for user, mine in deeds.items():
+        partition = partition_of(user, rules.partitions)
+        newest_ms = max(min(deed.at_ms, deed.arrived_ms) for deed in mine)
+        ends[partition] = max(ends.get(partition, 0), newest_ms - rules.disorder_ms)
+    return dict.fromkeys(ends, FOREVER_MS) if rules.live else ends
+
+
+def _steps(user: str, deeds: Sequence[Deed], rules: CartRules, end_ms: int) -> list[CartStep]:
+    if all(deed.rank != CART for deed in deeds):
+        return []
+    watch = _CartWatch(user, deeds[0].at_ms, rules)
+    for deed in deeds:
+        watch.wait(deed.at_ms)
+        watch.see(deed)
+    watch.wait(end_ms)
+    return watch.steps
+
+
+class _CartWatch:
+    """One visitor's cart, session and alert while time goes by."""
+
+    def __init__(self, user: str, first_ms: int, rules: CartRules) -> None:
+        self.steps: list[CartStep] = []
+        self._user = user
+        self._first_ms = first_ms
+        self._rules = rules
+        self._cart: dict[str, CartView] = {}
+        self._number = self._start_ms = self._last_ms = self._episode = 0
+        self._carted = self._bought = self._stale = False
+        self._decided = True
+        """Whether it was decided already what the present silence means."""
+        self._open: CartStep | None = None
+        self._quiet_ms = 0
+
+    def wait(self, until_ms: int) -> None:
+        """Everything that happens before this moment without an action."""
+        while True:
+            expires_ms = FOREVER_MS if self._open is None else self._open.fired_ms + self._rules.recovery_ms
+            silent_ms = FOREVER_MS if self._decided else self._last_ms + self._rules.cart_idle_ms
+            if min(expires_ms, silent_ms) >= until_ms:
+                return
+            if expires_ms <= silent_ms:
+                self._close(AlertState.EXPIRED, expires_ms)
+            else:
+                self._decided = True
+                left = self._carted and self._cart and not self._bought
+                if left and self._open is None and silent_ms >= self._quiet_ms:
+                    self._fire(silent_ms)
+
+    def see(self, deed: Deed) -> None:
+        """An action."""
+        if not self._number or deed.at_ms - self._last_ms > self._rules.idle_ms:
+            self._number += 1
+            self._start_ms, self._episode = deed.at_ms, 0
+            self._carted = self._bought = False
+        self._last_ms, self._decided = deed.at_ms, False
+        self._stale = deed.arrived_ms - deed.at_ms >= STALE_MS
+        fill_cart(self._cart, (*deed[:-1], None))
+        self._carted |= deed.rank == CART
+        if deed.rank == PURCHASE:
+            self._bought = True
+            self._close(AlertState.RESOLVED, deed.at_ms)
+
+    def _fire(self, at_ms: int) -> None:
+        self._episode += 1
+        kind = AlertKind.CART_ABANDONED
+        alert_id = make_alert_id(self._user, kind, self._number, self._episode, self._first_ms)
+        self._quiet_ms = at_ms + max(1, self._rules.cooldown_ms)
+        self._open = CartStep(
+            f"{alert_id}-firing", self._user, AlertState.FIRING, at_ms, at_ms, self._start_ms, self._episode,
+            len(self._cart), not self._stale,
+        )  # fmt: skip
+        self.steps.append(self._open)
+
+    def _close(self, state: AlertState, at_ms: int) -> None:
+        if self._open is not None:
+            record_id = self._open.record_id.removesuffix("firing") + state.value
+            self.steps.append(self._open._replace(record_id=record_id, state=state, at_ms=at_ms))
+            self._open = None

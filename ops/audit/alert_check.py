@@ -1,0 +1,187 @@
+"""Alerts as found against what must be: none lost, none twice, and every life in order."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, decode_alert
+from ops.audit.abandoned import CartRules, CartStep, Deed, abandoned_carts, is_clear
+from ops.audit.alert_state import AlertsFound
+from ops.audit.churn import ChurnRules, churn_faults
+
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class AlertVerdict:
+    """Counts of steps. `sent` are distinct ones in the log of alerts.
+
+    `expected` are the steps of abandoned carts that follow from the events alone, of visitors of whom nothing
+    came so late that it matters; `unclear` counts the other visitors. `lost` and `doubled` are over all
+    comparisons there are: expected, counted, in the log, in the topic, open.
+    """
+
+    sent: int = 0
+    expected: int = 0
+    fired: int = 0
+    resolved: int = 0
+    expired: int = 0
+    repeated: int = 0
+    """Records in the topic that are copies of an earlier one."""
+    unclear: int = 0
+    lost: int = 0
+    doubled: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def note(self, what: str, ids: Sequence[str] | set[str]) -> int:
+        """Put ids that should not be into words; returns how many there are."""
+        if ids:
+            shown = ", ".join(sorted(ids)[:_SHOWN])
+            self.differences.append(f"alerts: {len(ids)} {what}, as {shown}")
+        return len(ids)
+
+
+def judge_alerts(
+    found: AlertsFound,
+    deeds: Mapping[str, Sequence[Deed]],
+    rules: CartRules,
+    churn: ChurnRules,
+    *,
+    data_lost: bool = False,
+) -> AlertVerdict:
+    """The verdict over everything found, once nothing is on its way any more.
+
+    After Redis lost data (`data_lost`) what was decided before may have been decided otherwise afterwards:
+    the topic then has steps the log has not, and the log may have some that were not counted.
+    """
+    verdict = AlertVerdict()
+    log = _decoded(verdict, "log", found.log)
+    topic = _decoded(verdict, "topic", found.topic)
+    _compare_copies(verdict, found, log, topic, data_lost=data_lost)
+    _compare_counts(verdict, found, log, data_lost=data_lost)
+    _check_lives(verdict, log, found.open_ids, data_lost=data_lost)
+    steps = abandoned_carts(deeds, rules)
+    clear = {user for user, mine in deeds.items() if is_clear(mine, steps.get(user, ()), rules)}
+    verdict.unclear = len(deeds) - len(clear)
+    for where, records in (("log", log), ("topic", topic)):
+        _compare_carts(verdict, where, records, {u: s for u, s in steps.items() if u in clear}, clear)
+    verdict.differences += churn_faults(log.values(), deeds, clear, churn)
+    return verdict
+
+
+def _decoded(verdict: AlertVerdict, where: str, records: Sequence[tuple[str, bytes]]) -> dict[str, Alert]:
+    """The alerts by record id, of several with one id the first."""
+    alerts: dict[str, Alert] = {}
+    for record_id, value in records:
+        try:
+            alert = decode_alert(value)
+        except InvalidAlert as exc:
+            verdict.differences.append(f"alerts: {record_id} in the {where}: {exc}")
+            continue
+        if alert.record_id != record_id:
+            verdict.differences.append(f"alerts: {record_id} in the {where} is {alert.record_id}")
+        alerts.setdefault(record_id, alert)
+    return alerts
+
+
+def _compare_copies(
+    verdict: AlertVerdict,
+    found: AlertsFound,
+    log: Mapping[str, Alert],
+    topic: Mapping[str, Alert],
+    *,
+    data_lost: bool,
+) -> None:
+    states = Counter(alert.state for alert in log.values())
+    verdict.sent = len(log)
+    verdict.fired = states[AlertState.FIRING]
+    verdict.resolved, verdict.expired = states[AlertState.RESOLVED], states[AlertState.EXPIRED]
+    verdict.repeated = len(found.topic) - len(topic)
+    twice = {record_id for record_id, n in Counter(i for i, _ in found.log).items() if n > 1}
+    verdict.doubled += verdict.note("twice in the log", twice)
+    verdict.lost += verdict.note("in the log and not in the topic", log.keys() - topic.keys())
+    if data_lost:
+        return
+    verdict.lost += verdict.note("in the topic and not in the log", topic.keys() - log.keys())
+    values = {(record_id, value) for record_id, value in [*found.topic, *found.log]}
+    unlike = [record_id for record_id, n in Counter(i for i, _ in values).items() if n > 1]
+    verdict.note("with copies that differ", unlike)
+
+
+def _compare_counts(
+    verdict: AlertVerdict, found: AlertsFound, log: Mapping[str, Alert], *, data_lost: bool
+) -> None:
+    sent = Counter((alert.kind, alert.state) for alert in log.values())
+    for kind, state in sorted(sent.keys() | found.counted.keys()):
+        more = sent[kind, state] - found.counted[kind, state]
+        if more < 0 or (more > 0 and not data_lost):
+            counted = found.counted[kind, state]
+            verdict.differences.append(
+                f"alerts: {counted} {kind} counted as {state}, {sent[kind, state]} in the log"
+            )
+            verdict.lost += max(0, -more)
+            verdict.doubled += max(0, more)
+
+
+def _check_lives(
+    verdict: AlertVerdict, log: Mapping[str, Alert], open_ids: set[str], *, data_lost: bool
+) -> None:
+    """Each alert fires, then ends once unless it is open; all its steps are of one alert."""
+    firings: dict[str, Alert] = {}
+    ended: dict[str, Alert] = {}
+    wrong: set[str] = set()
+    for alert in log.values():
+        steps = firings if alert.state is AlertState.FIRING else ended
+        if alert.alert_id in steps:
+            wrong.add(alert.alert_id)
+        steps[alert.alert_id] = alert
+        if steps is ended and alert.alert_id not in firings:
+            wrong.add(alert.alert_id)
+    wrong |= {
+        alert_id
+        for alert_id, alert in ended.items()
+        if alert_id in firings and not _is_one_life(firings[alert_id], alert) and not data_lost
+    }
+    verdict.note("with a life that cannot be", wrong)
+    verdict.lost += verdict.note("open and not in the log", open_ids - firings.keys())
+    unended = firings.keys() - ended.keys() - open_ids
+    if not data_lost:
+        verdict.lost += verdict.note("fired and never ended", unended)
+        verdict.doubled += verdict.note("both open and ended", open_ids & ended.keys())
+
+
+def _is_one_life(firing: Alert, end: Alert) -> bool:
+    """Whether the end is that of the firing: only state, time, reasons and offer may differ."""
+    same = end._replace(state=firing.state, at_ms=firing.at_ms, reasons=firing.reasons, offer=firing.offer)
+    return same == firing and end.at_ms >= firing.at_ms
+
+
+def _compare_carts(
+    verdict: AlertVerdict,
+    where: str,
+    records: Mapping[str, Alert],
+    expected: Mapping[str, Sequence[CartStep]],
+    clear: set[str],
+) -> None:
+    """The abandoned carts of clear visitors, step by step."""
+    wanted = {step.record_id: step for steps in expected.values() for step in steps if step.live}
+    verdict.expected = len(wanted)
+    got = {
+        record_id: alert
+        for record_id, alert in records.items()
+        if alert.kind is AlertKind.CART_ABANDONED and alert.user_id in clear
+    }
+    verdict.lost += verdict.note(f"abandoned carts not in the {where}", wanted.keys() - got.keys())
+    verdict.doubled += verdict.note(
+        f"abandoned carts in the {where} that were not abandoned", got.keys() - wanted.keys()
+    )
+    unlike = {i for i in wanted.keys() & got.keys() if cart_step(got[i]) != wanted[i]}
+    verdict.note(f"abandoned carts in the {where} that say something else", unlike)
+
+
+def cart_step(alert: Alert) -> CartStep:
+    """What can be compared of an alert with what follows from the events alone."""
+    return CartStep(
+        alert.record_id, alert.user_id, alert.state, alert.at_ms, alert.fired_ms, alert.session_start_ms,
+        alert.episode, alert.cart_lines, alert.live,
+    )  # fmt: skip

@@ -1,0 +1,106 @@
+"""Whether each churn alert could fire and end as it did, by the events alone; scores are not known here."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from contracts.alerts import Alert, AlertKind, AlertState
+from contracts.settings import Settings
+from ops.audit.abandoned import Deed, known_from_ms
+from ops.audit.compare import CartView
+from ops.audit.expected import PURCHASE, fill_cart
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ChurnRules:
+    """What the alerts depend on, in ms."""
+
+    idle_ms: int
+    disorder_ms: int
+    look_again_ms: int
+    ttl_ms: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ChurnRules":
+        """The rules in the settings."""
+        return cls(settings.idle_ms, settings.disorder_ms, settings.look_again_ms, settings.alert_ttl_ms)
+
+
+def churn_faults(
+    alerts: Iterable[Alert], deeds: Mapping[str, Sequence[Deed]], clear: Collection[str], rules: ChurnRules
+) -> list[str]:
+    """In words, what cannot be in the churn alerts of visitors who are `clear`; empty if all can."""
+    faults = []
+    for alert in alerts:
+        if alert.kind is AlertKind.CHURN_RISK and alert.user_id in clear:
+            fault = churn_fault(alert, deeds[alert.user_id], rules)
+            if fault:
+                faults.append(f"alerts: {alert.record_id} of {alert.user_id}: {fault}")
+    more = [f"alerts: and {len(faults) - _SHOWN} more such"] if len(faults) > _SHOWN else []
+    return faults[:_SHOWN] + more
+
+
+def churn_fault(alert: Alert, deeds: Sequence[Deed], rules: ChurnRules) -> str:
+    """What cannot be in a step of a churn alert, in words; empty if it can.
+
+    Where events of the session came out of order, it may have fired before one of them was known.
+    """
+    first, last = _session_at(deeds, alert.fired_ms, rules.idle_ms)
+    if last < 0:
+        return "it fired before the visitor's first action"
+    if not _in_order(deeds, first, last, rules):
+        return ""
+    if alert.state is AlertState.FIRING:
+        return _firing_fault(alert, deeds, first, last, rules)
+    if alert.state is AlertState.RESOLVED:
+        bought = any(deed.rank == PURCHASE and deed.at_ms == alert.at_ms for deed in deeds)
+        return "" if bought else "it was resolved when nothing was bought"
+    end = last
+    while end + 1 < len(deeds) and deeds[end + 1].at_ms - deeds[end].at_ms <= rules.idle_ms:
+        if deeds[end].at_ms >= alert.fired_ms + rules.ttl_ms:
+            break
+        end += 1
+    expected_ms = min(deeds[end].at_ms + rules.idle_ms, alert.fired_ms + rules.ttl_ms)
+    if alert.at_ms != expected_ms:
+        return f"it expired {alert.at_ms - expected_ms} ms after the session's end"
+    return ""
+
+
+def _firing_fault(alert: Alert, deeds: Sequence[Deed], first: int, last: int, rules: ChurnRules) -> str:
+    session = deeds[first : last + 1]
+    cart: dict[str, CartView] = {}
+    for deed in deeds[: last + 1]:
+        fill_cart(cart, (*deed[:-1], None))
+    if alert.session_start_ms != session[0].at_ms:
+        return f"its session began at {session[0].at_ms}, not at {alert.session_start_ms}"
+    if any(deed.rank == PURCHASE for deed in session):
+        return "it fired after a purchase in the session"
+    if not cart and len(session) < 2:
+        return "it fired without anything in the cart, and nothing can have been intent"
+    if alert.fired_ms - session[-1].at_ms not in (0, rules.look_again_ms):
+        return f"it fired {alert.fired_ms - session[-1].at_ms} ms after the last action"
+    if alert.cart_lines != len(cart):
+        return f"it says {alert.cart_lines} products were in the cart, there were {len(cart)}"
+    if alert.purchase is None or alert.threshold is None or alert.purchase >= alert.threshold:
+        return f"it fired at a chance of {alert.purchase} over {alert.threshold}"
+    return ""
+
+
+def _session_at(deeds: Sequence[Deed], at_ms: int, idle_ms: int) -> tuple[int, int]:
+    """First and last place of the actions up to this moment in the session they are in; -1 for none."""
+    last = -1
+    while last + 1 < len(deeds) and deeds[last + 1].at_ms <= at_ms:
+        last += 1
+    first = last
+    while first > 0 and deeds[first].at_ms - deeds[first - 1].at_ms <= idle_ms:
+        first -= 1
+    return first, last
+
+
+def _in_order(deeds: Sequence[Deed], first: int, last: int, rules: ChurnRules) -> bool:
+    """Whether all actions up to `last`, and those of the session around it, were known in their order."""
+    if last > 0 and deeds[last].at_ms == deeds[last - 1].at_ms:
+        return False  # it may have fired between the two
+    places = range(max(0, first - 1), min(len(deeds), last + 2))
+    return all(known_from_ms(deeds, place, rules.disorder_ms) <= deeds[place].at_ms for place in places)
