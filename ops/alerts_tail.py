@@ -88,14 +88,13 @@ def render_alert(alert: Alert) -> Text:
     line.append(f"{alert.severity:<6}  ", _SEVERITY_STYLES[alert.severity])
     line.append(f"{alert.user_id}  ", "bold")
     line.append(f"{_say_cart(alert)}  ", "cyan")
-    if alert.purchase is not None:
-        line.append(f"{alert.purchase:.0%} to buy  ")
     if alert.state is AlertState.RESOLVED:
         line.append(f"bought {_say_span(alert)} later", "green")
     elif alert.state is AlertState.EXPIRED:
         line.append(f"expired {_say_span(alert)} later", "dim")
     else:
-        line.append("; ".join(alert.reasons))
+        chance = "" if alert.purchase is None else f"{alert.purchase:.0%} to buy  "
+        line.append(chance + "; ".join(alert.reasons))
         if alert.offer is not None:
             line.append(f"  offer: {alert.offer.words}", "magenta")
     if not alert.live:
@@ -154,5 +153,7 @@ def _say_cart(alert: Alert) -> str:
 
 
 def _say_span(alert: Alert) -> str:
-    minutes = (alert.at_ms - alert.fired_ms) / 60_000
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.0f} h"
+    seconds = (alert.at_ms - alert.fired_ms) / 1_000
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.0f} h"

@@ -60,7 +60,8 @@ def test_a_firing_alert_is_told_in_one_line() -> None:
 
 
 def test_ends_are_told_with_their_distance_from_the_firing() -> None:
-    assert render_alert(make_expired(CHURN)).plain.endswith("expired 30 min later")
+    assert render_alert(make_expired(CHURN)).plain.endswith("59.90 EUR  expired 30 min later")
+    assert render_alert(make_expired(CHURN, 9_000)).plain.endswith("expired 9 s later")
     bought = CHURN._replace(state=AlertState.RESOLVED, at_ms=AT_MS + 3 * 3_600_000, offer=None)
     assert render_alert(bought).plain.endswith("bought 3 h later")
 
