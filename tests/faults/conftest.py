@@ -10,6 +10,7 @@ from ops.broker import KafkaBroker
 from ops.chaos.site import SETTINGS, Site, open_site
 from ops.chaos.traffic import Load, Traffic
 from services import uninstall, unique_settings
+from stub_model import write_model
 
 OpenSite = Callable[..., Site]
 Send = Callable[..., Traffic]
@@ -17,12 +18,18 @@ Send = Callable[..., Traffic]
 
 @pytest.fixture
 def open_shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OpenSite]:
-    """`open_shop(workers=1, broker=None, **settings)`: a site, by default on the session's Kafka."""
+    """`open_shop(workers=1, broker=None, **settings)`: a site, by default on the session's Kafka.
+
+    Its visitors are scored by a stub of a model, so that alerts of both kinds come and go.
+    """
+    model = tmp_path / "model"
+    write_model(model)
     with ExitStack() as stack:
 
         def make(*, workers: int = 1, broker: KafkaBroker | None = None, **overrides: object) -> Site:
             bootstrap = broker.bootstrap if broker else request.getfixturevalue("kafka_bootstrap")
-            settings = unique_settings(bootstrap, "redis://set.by.site/0", **{**SETTINGS, **overrides})
+            fields = {**SETTINGS, "model_dir": str(model), **overrides}
+            settings = unique_settings(bootstrap, "redis://set.by.site/0", **fields)
             site = stack.enter_context(open_site(settings, tmp_path, workers=workers, broker=broker))
             if broker is None:
                 stack.callback(uninstall, site.settings)

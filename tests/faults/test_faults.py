@@ -43,6 +43,9 @@ def assert_exact(site: Site, traffic: Traffic) -> None:
     assert (verdict.lost, verdict.doubled) == (0, 0)
     assert verdict.applied == verdict.distinct > 5_000
     assert verdict.rejected == verdict.broken > 0
+    assert (verdict.alerts.lost, verdict.alerts.doubled) == (0, 0)
+    assert verdict.alerts.fired == verdict.alerts.resolved + verdict.alerts.expired
+    assert verdict.alerts.fired > verdict.alerts.expected / 2 > 100
 
 
 def test_killed_workers_lose_nothing_and_count_nothing_twice(open_shop: OpenSite, send: Send) -> None:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 Floats = npt.NDArray[np.float32]
-_PULL = 1e-4
-"""Weight of the squared distance from doing nothing; holds an action that validation never saw."""
+_PULL = 5.0
+"""How many cases pull towards doing nothing: what a few purchases seem to tell is not believed at once."""
 
 
 class Calibration(NamedTuple):
@@ -37,23 +37,24 @@ def fit_calibration(
     raw = torch.from_numpy(logits.astype(np.float64))
     target = torch.from_numpy(actions)
     bought = torch.from_numpy(purchases.astype(np.float64))
-    by_action = _minimise(lambda p: cross_entropy(raw[:, :5] * p[0].exp() + p[1:6], target), 6)
+    pull = _PULL / max(1, len(logits))
+    by_action = _minimise(lambda p: cross_entropy(raw[:, :5] * p[0].exp() + p[1:6], target), 6, pull)
     by_purchase = _minimise(
-        lambda p: binary_cross_entropy_with_logits(raw[:, 5] * p[0].exp() + p[1], bought), 2
+        lambda p: binary_cross_entropy_with_logits(raw[:, 5] * p[0].exp() + p[1], bought), 2, pull
     )
     scale = np.append(np.repeat(np.exp(by_action[0]), 5), np.exp(by_purchase[0]))
     bias = np.append(by_action[1:] - by_action[1:].mean(), by_purchase[1])
     return Calibration(scale.astype(np.float32), bias.astype(np.float32))
 
 
-def _minimise(loss: Callable[[Tensor], Tensor], size: int) -> npt.NDArray[np.float64]:
-    """Parameters at the minimum of a convex loss, started at doing nothing."""
+def _minimise(loss: Callable[[Tensor], Tensor], size: int, pull: float) -> npt.NDArray[np.float64]:
+    """Parameters at the minimum of a loss and of `pull` times their squares, started at doing nothing."""
     parameters = torch.zeros(size, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([parameters], max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        value = loss(parameters) + _PULL * parameters.square().sum()
+        value = loss(parameters) + pull * parameters.square().sum()
         value.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         return value
 

@@ -13,14 +13,14 @@ from models.next_action.evaluation.contender import Predictions
 from models.next_action.evaluation.metrics import measure
 from models.next_action.training.calibration import calibrated
 from models.next_action.training.export import make_artefact
-from models.next_action.training.fit import Epoch, FitConfig, Fitted, fit_net, logits_of
+from models.next_action.training.fit import BUDGET, Epoch, FitConfig, Fitted, fit_net, logits_of
 from models.next_action.training.nets import NetConfig, count_parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What to train. Of the sessions of each shop the first `train` share is learnt from, the next `valid`
-    share stops and calibrates, the rest is the test."""
+    share stops and calibrates, the rest is the test. `budget` None: the trunk is as wide as `net` says."""
 
     net: NetConfig
     fit: FitConfig
@@ -28,6 +28,7 @@ class Recipe:
     train: float = 0.7
     valid: float = 0.15
     licence: str = ""
+    budget: int | None = BUDGET
 
     def __post_init__(self) -> None:
         if not (0 < self.train < 1 and 0 < self.valid < 1 and self.train + self.valid <= 1):
@@ -51,7 +52,9 @@ def train(
     """Train on the cases of one or more shops, by name; raises `ValueError` where there are too few."""
     parts = {name: _split(name, cases, recipe) for name, cases in shops.items()}
     learnt, checked = (concatenate([part[i] for part in parts.values()]) for i in (0, 1))
-    fitted = fit_net(recipe.net, recipe.fit, learnt, checked, seed=recipe.seed, on_epoch=on_epoch)
+    fitted = fit_net(
+        recipe.net, recipe.fit, learnt, checked, seed=recipe.seed, budget=recipe.budget, on_epoch=on_epoch
+    )
     metrics: dict[str, Any] = {
         f"{which} {name}": _measure(fitted, part[i])
         for name, part in parts.items()
