@@ -198,7 +198,7 @@ def test_what_waits_to_be_judged_survives_the_state() -> None:
 
 
 def test_reasons_say_what_lowers_the_chance_strongest_first_and_each_once() -> None:
-    reasons = (("hour_sin", -0.5), ("hour_cos", -0.4), ("n_carts_log", 2.0), ("odd_code", -0.9))
+    reasons = (("time", -0.5), ("time", -0.4), ("cart", 2.0), ("odd_code", -0.9))
     assert say_reasons(reasons, limit=3) == (
         "odd code: lowers the chance of a purchase",
         "the time of day: lowers the chance of a purchase",

@@ -40,7 +40,7 @@ def test_a_visitor_with_a_cart_whose_chance_falls_is_a_churn_risk_once() -> None
     assert (alert.purchase, alert.threshold, alert.model) == (0.1, 0.15, "m-1")
     assert (alert.cart_lines, alert.cart_value_minor, alert.currency) == (1, 7_000, "EUR")
     assert alert.severity is Severity.MEDIUM
-    assert alert.reasons == ("the last pause between actions: lowers the chance of a purchase",)
+    assert alert.reasons == ("the pauses between actions: lowers the chance of a purchase",)
     assert alert.offer is not None
     assert (alert.offer.kind, alert.offer.names) == (OfferKind.CART, ("a",))
 

@@ -57,7 +57,7 @@ def make_score(session: Session, purchase: float, *, leave: float = 0.3, version
             session.number,
             (1 - leave, 0, 0, 0, leave),
             purchase,
-            (("n_carts_log", 0.4), ("last_gap_log", -0.2)),
+            (("cart", 0.4), ("pause", -0.2)),
         )
     )
 
