@@ -19,7 +19,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 class ModelWatch:
     """Looks at the folder of a model. A version that does not pass its checks is refused, the old one stays.
 
-    `load` reads a folder and raises `ValueError` for an artefact that must not be used; it runs in a thread.
+    `load` reads a folder and raises for an artefact that must not be used; it runs in a thread.
     """
 
     def __init__(self, folder: Path, load: Callable[[Path], Model], scorer: Scorer, meter: Meter) -> None:
@@ -47,13 +47,12 @@ class ModelWatch:
         self._seen = stamp
         try:
             model = await asyncio.to_thread(self._load, self._folder)
-        except ValueError as exc:
-            self._scorer.refused = str(exc)
+        except Exception as exc:  # whatever lies in the folder, events go on being counted
+            self._scorer.refused = str(exc) if isinstance(exc, ValueError) else repr(exc)
             self._meter.models_refused.inc()
             log.error("the model in %s is refused: %s", self._folder, exc)
             return
-        self._scorer.refused = ""
-        self._scorer.model = model
+        self._scorer.take_up(model)
         log.info("visitors are scored by model %s", model.version)
 
 

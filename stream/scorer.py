@@ -25,7 +25,7 @@ TIME_LIMIT_S = 0.5
 CALL_VISITORS = 128
 """Visitors in one call of the model: they are padded to the longest among them."""
 REST_S = 5.0
-"""After a call that failed the model is left alone for so long."""
+"""A model that failed, or was late twice running, is left alone for so long: late calls delay rounds."""
 
 
 class Model(Protocol):
@@ -55,7 +55,7 @@ class Scorer:
         self._meter = meter
         self._idle_ms = idle_ms
         self._time_limit_s = time_limit_s
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer")
+        self._thread = _new_thread()
         self._late: asyncio.Future[list[Score]] | None = None
         self._rest_until_s = 0.0
         self.model: Model | None = None
@@ -70,6 +70,15 @@ class Scorer:
         refused = f"a new model was refused: {self.refused}" if self.refused else ""
         return self.trouble or refused or ("off" if self.model is None else "ok")
 
+    def take_up(self, model: Model) -> None:
+        """Score with this model from now on; whatever was wrong with the one before is over."""
+        # Its thread may be in a call that never ends. Calls behind it are not cancelled: rounds await them.
+        self._thread.shutdown(wait=False)
+        self._thread, self._late = _new_thread(), None
+        self._rest_until_s = 0.0
+        self.model = model
+        self.trouble = self.refused = ""
+
     async def score(self, wanted: Mapping[Key, tuple[Visitor, PriceLevel]]) -> dict[Key, Score]:
         """A score for every visitor, or for none: the model is late, fails, or there is none."""
         if not wanted:
@@ -79,22 +88,23 @@ class Scorer:
             self._meter.count_scores(0, skipped=len(wanted))
             return {}
         began_s = time.monotonic()
+        is_retry = bool(self.trouble)
         visitors = [visitor for visitor, _ in wanted.values()]
         encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor, level in wanted.values()]
         call = asyncio.get_running_loop().run_in_executor(self._thread, _ask, model, visitors, encoded)
         try:
             scores = await asyncio.wait_for(asyncio.shield(call), self._time_limit_s)
         except TimeoutError:
-            self._late = call
             call.add_done_callback(_retrieve)
-            self._skip(len(wanted), f"the model takes longer than {self._time_limit_s:g} s")
+            trouble = f"the model takes longer than {self._time_limit_s:g} s"
+            self._skip(model, len(wanted), trouble, late=call, rest_s=REST_S if is_retry else 0.0)
             return {}
         except Exception as exc:  # whatever a model does wrong, events go on being counted
-            self._rest_until_s = time.monotonic() + REST_S
-            self._skip(len(wanted), f"the model fails: {type(exc).__name__}")
             log.warning("the model fails, resting for %s s: %r", REST_S, exc)
+            self._skip(model, len(wanted), f"the model fails: {type(exc).__name__}", rest_s=REST_S)
             return {}
-        self.trouble = ""
+        if model is self.model:
+            self.trouble = ""
         self._meter.count_scores(len(wanted), skipped=0, took_s=time.monotonic() - began_s)
         return dict(zip(wanted, scores, strict=True))
 
@@ -109,11 +119,28 @@ class Scorer:
             self._late = None
         return time.monotonic() >= self._rest_until_s
 
-    def _skip(self, number: int, trouble: str) -> None:
+    def _skip(
+        self,
+        model: Model,
+        number: int,
+        trouble: str,
+        *,
+        rest_s: float,
+        late: "asyncio.Future[list[Score]] | None" = None,
+    ) -> None:
+        """Count so many visitors as skipped, and leave the model alone unless another has taken its place."""
+        self._meter.count_scores(0, skipped=number)
+        if model is not self.model:
+            return
         if not self.trouble:
             log.warning("visitors are not scored: %s", trouble)
         self.trouble = trouble
-        self._meter.count_scores(0, skipped=number)
+        self._rest_until_s = max(self._rest_until_s, time.monotonic() + rest_s)
+        self._late = late or self._late
+
+
+def _new_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer")
 
 
 def _ask(model: Model, visitors: list[Visitor], encoded: list[Encoded]) -> list[Score]:

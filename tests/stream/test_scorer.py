@@ -1,5 +1,6 @@
 """Scores come with the batch, or not at all: a model that is slow, broken or absent holds nothing up."""
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,6 +94,35 @@ async def test_a_slow_model_is_not_waited_for_and_asked_again_once_it_has_answer
     assert scorer.state == "ok"
 
 
+async def test_a_model_that_is_late_again_is_left_alone_for_a_while(scorer: Scorer) -> None:
+    scorer.model = model = FixedModel()
+    wanted = make_visitors("u1")
+    for _ in range(2):
+        model.gate.clear()
+        assert await scorer.score(wanted) == {}
+        late = scorer._late
+        assert late is not None
+        model.gate.set()
+        await late
+    assert await scorer.score(wanted) == {}, "it would hold up this round too"
+    scorer._rest_until_s = 0.0
+    assert (await scorer.score(wanted)).keys() == {"u1"}
+
+
+async def test_a_model_that_never_answers_is_replaced_by_the_next(scorer: Scorer) -> None:
+    scorer.model = stuck = FixedModel()
+    stuck.gate.clear()
+    wanted = make_visitors("u1")
+    behind = asyncio.gather(scorer.score(wanted), scorer.score(wanted))
+    await asyncio.sleep(0)
+    scorer.take_up(FixedModel("v2"))
+    assert {score.version for score in (await scorer.score(wanted)).values()} == {"v2"}
+    assert await behind == [{}, {}]
+    assert scorer.state == "ok", "what is late of the old model says nothing about the new one"
+    assert (await scorer.score(wanted)).keys() == {"u1"}
+    stuck.gate.set()
+
+
 async def test_a_model_that_fails_or_answers_nonsense_is_left_alone_for_a_while(scorer: Scorer) -> None:
     scorer.model = FixedModel(purchase=float("nan"))
     wanted = make_visitors("u1")
@@ -109,6 +139,8 @@ async def test_a_new_version_is_taken_up_and_a_bad_one_refused(scorer: Scorer, t
         version = (folder / "model").read_text()
         if version == "bad":
             raise ValueError("golden outputs differ")
+        if version == "mad":
+            raise KeyError("bins")
         return FixedModel(version)
 
     def versions() -> str:
@@ -122,6 +154,10 @@ async def test_a_new_version_is_taken_up_and_a_bad_one_refused(scorer: Scorer, t
     await watch.look()
     assert versions() == "one"
     assert scorer.state == "a new model was refused: golden outputs differ"
+    (tmp_path / "model").write_text("mad")
+    await watch.look()
+    assert versions() == "one"
+    assert scorer.state == "a new model was refused: KeyError('bins')"
     (tmp_path / "model").write_text("second")
     await watch.look()
     assert versions() == "second"
