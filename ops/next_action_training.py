@@ -1,5 +1,6 @@
 """`storepulse train next-action`: events in, an artefact and the log of its run out."""
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -74,8 +75,8 @@ def run_training(options: TrainingOptions) -> int:
     except (ValueError, OSError, RunsError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
         return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError, RunsError)) else EXIT_USAGE
-    console = Console()
-    console.print(_summary(trained, options.out, logged), width=None if console.is_terminal else _FILE_WIDTH)
+    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    console.print(_summary(trained, options.out, logged))
     return 0
 
 
