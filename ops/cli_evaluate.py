@@ -41,7 +41,7 @@ def evaluate_next_action(
 
     Example: storepulse evaluate next-action --events first_shop.csv second_shop.parquet --seeds 3
     """
-    from ops.next_action_evaluation import EvaluationOptions, run_evaluation
+    from ops.learning.evaluation import EvaluationOptions, run_evaluation
 
     options = EvaluationOptions(
         files=(*(events or ()), *(more or ())),
@@ -82,7 +82,7 @@ def evaluate_alerts(
 
     Example: storepulse evaluate alerts --events shop.csv --model my-model --picture alerts.svg
     """
-    from ops.alert_report import AlertOptions, run_alert_evaluation
+    from ops.learning.alert_report import AlertOptions, run_alert_evaluation
 
     options = AlertOptions(
         files=(*(events or ()), *(more or ())),

@@ -50,7 +50,7 @@ def train_next_action(
     Runs are also logged to MLflow where MLFLOW_TRACKING_URI is set. Example: storepulse train next-action
     --events shop.csv --out model
     """
-    from ops.next_action_training import TrainingOptions, run_training
+    from ops.learning.training import TrainingOptions, run_training
 
     options = TrainingOptions(
         files=(*(events or ()), *(more or ())),
@@ -83,6 +83,6 @@ def predict(
     A view without a product is of another product; anything else is of the last one. Examples: storepulse
     predict view view cart, storepulse predict view:shoe:59.90 cart:shoe:59.90
     """
-    from ops.prediction import run_prediction
+    from ops.learning.prediction import run_prediction
 
     raise typer.Exit(run_prediction(actions, model, pause_s=pause, as_json=json))

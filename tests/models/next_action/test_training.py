@@ -20,7 +20,7 @@ from models.next_action.training.fit import Epoch, FitConfig, deterministic, fit
 from models.next_action.training.nets import NetConfig
 from models.next_action.training.recipe import Recipe, train
 from models.next_action.training.runs import RunsError, log_run
-from ops.next_action_training import TrainingOptions, run_training
+from ops.learning.training import TrainingOptions, run_training
 from small_training import IDLE_MS, NET, RECIPE, small_cases, small_events, small_training
 
 

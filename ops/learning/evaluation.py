@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
-from ops.shop_events import make_progress, read_events, simulate_events
+from ops.learning.shop_events import make_progress, read_events, simulate_events
 from producers.sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]

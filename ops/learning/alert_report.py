@@ -14,8 +14,8 @@ from contracts.events import Event
 from contracts.settings import Settings
 from models.next_action.predictor import load, load_shipped
 from models.next_action.prefixes import actions_by_visitor, prefixes_of_visitors
-from ops.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
-from ops.shop_events import make_progress, read_events, simulate_events
+from ops.learning.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
+from ops.learning.shop_events import make_progress, read_events, simulate_events
 from stream.alert_rules import AlertRules
 from stream.session import SessionRules
 

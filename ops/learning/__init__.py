@@ -1,0 +1,1 @@
+"""Training, evaluating and asking models from the command line."""
