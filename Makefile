@@ -57,7 +57,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing, with what the tests need; torch is large"
-	@$(PIP) -e '.[test,train]'
+	@$(PIP) -e '.[test,train,mlflow]'
 	@touch $(VENV)/.run $@
 
 # An environment of its own, without constraints.txt: the engines compared with want older libraries.
