@@ -102,6 +102,10 @@ class Keys:
         """Set: ids of the steps in the stream of alerts."""
         return f"{self.namespace}:{{alerts}}:ids"
 
+    def alert_pages(self) -> str:
+        """Hash: partition to a token of the page of its outbox that was read last."""
+        return f"{self.namespace}:{{alerts}}:pages"
+
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"

@@ -32,6 +32,7 @@ class MemoryStore:
     def __init__(self, retention: Retention) -> None:
         self._retention = retention
         self._entries = 0
+        self._read: set[int] = set()
         self.alerts: dict[str, bytes] = {}
         self.partitions: dict[int, MemoryPartition] = defaultdict(MemoryPartition)
 
@@ -113,14 +114,18 @@ class MemoryStore:
 
     async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
         """See `Store.read_outbox`."""
+        self._read.add(partition)
         return self.partitions[partition].outbox[:limit]
 
-    async def append_alerts(self, items: Sequence[OutboxItem]) -> None:
-        """See `Store.append_alerts`."""
+    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> bool:
+        """See `Store.append_alerts`; there is one reader, and nothing is ever lost."""
+        if partition not in self._read:
+            return False
         for item in items:
             self.alerts.setdefault(item.item_id, item.value)
         for item_id in list(self.alerts)[: -self._retention.alerts]:
             del self.alerts[item_id]
+        return True
 
     async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
         """See `Store.clear_outbox`."""

@@ -1,11 +1,16 @@
--- Appends published steps of alerts to the capped stream, each id once.
+-- Appends published steps of alerts to the capped stream, each id once; -1 if their page is void.
 -- Entry ids of the outbox would not do to tell: after a loss of data the same step stands in it under another.
--- KEYS[1]: the stream. KEYS[2]: set of the ids in it.
--- ARGV: length to keep, then record id and value of each step, oldest first.
+-- KEYS[1]: the stream. KEYS[2]: set of the ids in it. KEYS[3]: hash of the pages that were read last.
+-- ARGV: length to keep, partition and token of the page, then record id and value of each step, oldest first.
 local SWEPT = 1000 -- entries taken off the old end at most: more than one page adds
 
+-- What was read before Redis lost data may be decided otherwise when the log is read again.
+if redis.call('HGET', KEYS[3], ARGV[2]) ~= ARGV[3] then
+  return -1
+end
+
 local appended = 0
-for i = 2, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   if redis.call('SADD', KEYS[2], ARGV[i]) == 1 then
     redis.call('XADD', KEYS[1], '*', 'id', ARGV[i], 'value', ARGV[i + 1])
     appended = appended + 1

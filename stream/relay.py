@@ -75,8 +75,10 @@ class Relay:
         ]
         await asyncio.gather(*acks)
         alerts = [item for item in items if item.topic == self._alerts_topic]
-        if alerts:
-            await self._store.append_alerts(alerts)
+        if alerts and not await self._store.append_alerts(number, alerts):
+            if number in self._assignment.partitions:
+                self._meter.outbox_filled(number)  # with whatever is decided anew
+            return False
         await self._store.clear_outbox(number, items)
         self._meter.published.inc(len(items))
         return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from itertools import count
@@ -70,8 +71,12 @@ class Store(Protocol):
         """Forget things that were published."""
         ...
 
-    async def append_alerts(self, items: Sequence[OutboxItem]) -> None:
-        """Append steps of alerts, oldest first, to the stream that readers follow; each id is there once."""
+    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> bool:
+        """Append steps of alerts, oldest first, to the stream that readers follow; each id is there once.
+
+        They must be of the page of the outbox that was read last. False, and nothing is done, if another
+        worker has read that outbox since, or Redis lost data and may have it no more.
+        """
         ...
 
 
@@ -87,6 +92,8 @@ class RedisStore:
             files("stream").joinpath("publish_alerts.lua").read_text()
         )
         self._claim = client.register_script(_CLAIM)
+        self._pages: dict[int, str] = {}
+        """Tokens of the pages read last: Redis has them too, unless it lost data or another worker reads."""
         self._pack = msgpack.Packer(use_bin_type=False).pack  # Redis' cmsgpack has no bin type
 
     async def claim(self, floors: Mapping[int, int]) -> dict[int, Claim]:
@@ -154,6 +161,8 @@ class RedisStore:
 
     async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
         """See `Store.read_outbox`."""
+        self._pages[partition] = uuid.uuid4().hex
+        await self._client.hset(self._keys.alert_pages(), str(partition), self._pages[partition])
         rows: Any = await self._client.xrange(self._keys.outbox(partition), count=limit)
         return [
             OutboxItem(
@@ -170,12 +179,14 @@ class RedisStore:
         """See `Store.clear_outbox`."""
         await self._client.xdel(self._keys.outbox(partition), *[item.entry_id for item in items])
 
-    async def append_alerts(self, items: Sequence[OutboxItem]) -> None:
+    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> bool:
         """See `Store.append_alerts`."""
         fields = [x for item in items for x in (item.item_id, item.value)]
-        await self._append_alerts(
-            keys=[self._keys.alerts(), self._keys.alert_ids()], args=[self._retention.alerts, *fields]
+        appended: Any = await self._append_alerts(
+            keys=[self._keys.alerts(), self._keys.alert_ids(), self._keys.alert_pages()],
+            args=[self._retention.alerts, partition, self._pages.get(partition, ""), *fields],
         )
+        return int(appended) >= 0
 
 
 async def insist(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:

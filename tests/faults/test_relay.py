@@ -1,9 +1,10 @@
 """The relay between Kafka's answer and the end of its page: done again, it doubles nothing."""
 
-from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import redis.asyncio as aio
 from redis.exceptions import ConnectionError
 
@@ -15,6 +16,8 @@ from stream.batch import Outcome, apply_batch, fire_deadlines
 from stream.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.relay import READ_LIMIT
 from stream.store import RedisStore
+
+OpenStore = Callable[[], RedisStore]
 
 LATER_MS = 3_600_000
 
@@ -33,12 +36,30 @@ async def commit(store: RedisStore, outcome: Outcome) -> None:
     assert await store.commit([written]) == [Verdict.APPLIED]
 
 
-async def test_a_page_of_alerts_from_before_redis_went_back_is_not_appended_twice(
-    private_redis: RedisServer, tmp_path: Path
-) -> None:
+@pytest.fixture
+async def open_store(private_redis: RedisServer) -> AsyncIterator[OpenStore]:
+    """`open_store()`: another worker's store of the same installation; partition 0 is its only one."""
     settings = unique_settings("127.0.0.1:1", private_redis.url, partitions=1)
-    client = aio.Redis.from_url(private_redis.url)
-    store = RedisStore(client, Keys(settings.namespace, 1), Retention.of(settings))
+    clients = []
+
+    def make() -> RedisStore:
+        clients.append(aio.Redis.from_url(private_redis.url))
+        return RedisStore(clients[-1], Keys(settings.namespace, 1), Retention.of(settings))
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+async def ids_in_log(store: RedisStore) -> list[str]:
+    rows = await store._client.xrange(store._keys.alerts())
+    return [fields[b"id"].decode() for _, fields in rows]
+
+
+async def test_a_page_of_alerts_from_before_redis_went_back_is_not_appended(
+    private_redis: RedisServer, open_store: OpenStore, tmp_path: Path
+) -> None:
+    store = open_store()
     private_redis.copy_data(tmp_path / "copy")
     await commit(store, make_outcome())
     page = await store.read_outbox(0, READ_LIMIT)
@@ -46,12 +67,46 @@ async def test_a_page_of_alerts_from_before_redis_went_back_is_not_appended_twic
     private_redis.restore_data(tmp_path / "copy")
     private_redis.restart()
     with suppress(ConnectionError):  # another user of the connection has noticed already
-        await client.ping()
-    await store.append_alerts(page)
+        await store._client.ping()
+    assert not await store.append_alerts(0, page), "it may be decided otherwise now"
     await commit(store, make_outcome())  # read again from the log
     again = await store.read_outbox(0, READ_LIMIT)
     assert [item.item_id for item in again] == [item.item_id for item in page]
-    await store.append_alerts(again)
-    rows = await client.xrange(Keys(settings.namespace, 1).alerts())
-    assert Counter(fields[b"id"].decode() for _, fields in rows) == Counter(i.item_id for i in page)
-    await client.aclose()
+    assert await store.append_alerts(0, again)
+    assert await store.append_alerts(0, again)
+    assert await ids_in_log(store) == [item.item_id for item in page]
+
+
+async def test_a_page_of_alerts_from_before_redis_lost_everything_is_not_appended(
+    open_store: OpenStore,
+) -> None:
+    store = open_store()
+    await commit(store, make_outcome())
+    page = await store.read_outbox(0, READ_LIMIT)
+    await store._client.flushdb()
+    assert not await store.append_alerts(0, page)
+    assert await ids_in_log(store) == []
+
+
+async def test_a_page_is_appended_after_a_restart_of_redis_that_lost_nothing(
+    private_redis: RedisServer, open_store: OpenStore
+) -> None:
+    store = open_store()
+    await commit(store, make_outcome())
+    page = await store.read_outbox(0, READ_LIMIT)
+    private_redis.kill()
+    private_redis.restart()
+    with suppress(ConnectionError):
+        await store._client.ping()
+    assert await store.append_alerts(0, page)
+    assert await ids_in_log(store) == [item.item_id for item in page]
+
+
+async def test_a_page_that_another_worker_has_read_since_is_left_to_it(open_store: OpenStore) -> None:
+    earlier, later = open_store(), open_store()
+    await commit(earlier, make_outcome())
+    page = await earlier.read_outbox(0, READ_LIMIT)
+    same = await later.read_outbox(0, READ_LIMIT)
+    assert not await earlier.append_alerts(0, page)
+    assert await later.append_alerts(0, same)
+    assert await ids_in_log(later) == [item.item_id for item in page]

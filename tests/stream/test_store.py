@@ -135,19 +135,21 @@ async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) ->
     items = await store.read_outbox(1, 10)
     assert [decode_alert(item.value).episode for item in items] == [1, 2, 3]
     assert {(item.topic, item.key) for item in items} == {("alerts", b"u1")}
-    await store.append_alerts(items[:2])
-    await store.append_alerts(items)
-    await store.append_alerts(items[:1])
+    await store.append_alerts(1, items[:2])
+    await store.append_alerts(1, items)
+    await store.append_alerts(1, items[:1])
     assert await appended(store) == [item.item_id for item in items]
 
 
 async def test_only_the_newest_steps_of_alerts_are_kept(store: Store) -> None:
     items = [OutboxItem(f"{i}-0", "alerts", b"u1", f"a{i}-firing", b"{}") for i in range(260)]
+    assert not await store.append_alerts(1, items[:20]), "the outbox was not even read"
+    await store.read_outbox(1, 10)
     for start in range(0, 260, 20):
-        await store.append_alerts(items[start : start + 20])
+        await store.append_alerts(1, items[start : start + 20])
     kept = [f"a{i}-firing" for i in range(160, 260)]
     assert await appended(store) == kept
-    await store.append_alerts(items[-20:])
+    await store.append_alerts(1, items[-20:])
     assert await appended(store) == kept
 
 
