@@ -10,7 +10,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from contracts.heartbeat import from_hash
+from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.broker import KafkaBroker
@@ -86,16 +86,19 @@ class Site:
         sizes = {p: int(self.client.xlen(self.keys.outbox(p))) for p in range(self.keys.partitions)}
         return {p: size for p, size in sizes.items() if size}
 
-    def owners(self) -> dict[int, tuple[int, ...]]:
-        """Pid of each worker with a heartbeat to the partitions it says it owns."""
-        found = {}
+    def heartbeats(self) -> list[Heartbeat]:
+        """What each worker last said of itself, but those that left or were silent for long."""
+        found = []
         worker_ids: list[Any] = self.client.zrange(self.keys.workers(), 0, -1)
         for worker_id in worker_ids:
             fields: dict[Any, Any] = self.client.hgetall(self.keys.worker(worker_id.decode()))
             if fields:
-                beat = from_hash({name.decode(): value.decode() for name, value in fields.items()})
-                found[beat.pid] = beat.partitions
+                found.append(from_hash({name.decode(): value.decode() for name, value in fields.items()}))
         return found
+
+    def owners(self) -> dict[int, tuple[int, ...]]:
+        """Pid of each worker with a heartbeat to the partitions it says it owns."""
+        return {beat.pid: beat.partitions for beat in self.heartbeats()}
 
     def owns_something(self, worker: Child) -> bool:
         """Whether this worker owns partitions by its own account."""

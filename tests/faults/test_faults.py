@@ -18,7 +18,7 @@ from ops.chaos.faults import (
 )
 from ops.chaos.site import Site
 from ops.chaos.traffic import Traffic
-from ops.chaos.verdict import judge
+from verdicts import assert_exact, await_load
 
 OpenSite = Callable[..., Site]
 Send = Callable[..., Traffic]
@@ -30,22 +30,6 @@ def harm(site: Site, fault: Fault, *, times: int = 1) -> None:
     for _ in range(times):
         await_load(site)
         site.await_commits(fault(site, DRAW).well_after_ms)
-
-
-def await_load(site: Site) -> None:
-    before = site.counter("applied")
-    site.await_that(lambda: site.counter("applied") > before + 2_000, 60, "2,000 events to be applied")
-
-
-def assert_exact(site: Site, traffic: Traffic) -> None:
-    verdict = judge(site, traffic)
-    assert verdict.differences == []
-    assert (verdict.lost, verdict.doubled) == (0, 0)
-    assert verdict.applied == verdict.distinct > 5_000
-    assert verdict.rejected == verdict.broken > 0
-    assert (verdict.alerts.lost, verdict.alerts.doubled) == (0, 0)
-    assert verdict.alerts.fired == verdict.alerts.resolved + verdict.alerts.expired
-    assert verdict.alerts.fired > verdict.alerts.expected / 2 > 100
 
 
 def test_killed_workers_lose_nothing_and_count_nothing_twice(open_shop: OpenSite, send: Send) -> None:

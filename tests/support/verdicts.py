@@ -1,0 +1,23 @@
+"""What must hold of a site under load: it goes on counting, and in the end all of it is exact."""
+
+from ops.chaos.site import Site
+from ops.chaos.traffic import Traffic
+from ops.chaos.verdict import judge
+
+
+def await_load(site: Site) -> None:
+    """Wait until 2,000 more events are applied."""
+    before = site.counter("applied")
+    site.await_that(lambda: site.counter("applied") > before + 2_000, 60, "2,000 events to be applied")
+
+
+def assert_exact(site: Site, traffic: Traffic) -> None:
+    """End the traffic and compare all there is of counts and alerts with what was sent."""
+    verdict = judge(site, traffic)
+    assert verdict.differences == [], "\n".join(verdict.differences)
+    assert (verdict.lost, verdict.doubled) == (0, 0)
+    assert verdict.applied == verdict.distinct > 5_000
+    assert verdict.rejected == verdict.broken > 0
+    assert (verdict.alerts.lost, verdict.alerts.doubled) == (0, 0)
+    assert verdict.alerts.fired == verdict.alerts.resolved + verdict.alerts.expired
+    assert verdict.alerts.fired > verdict.alerts.expected / 2 > 100
