@@ -106,18 +106,16 @@ def is_clear(deeds: Sequence[Deed], steps: Iterable[CartStep], rules: CartRules)
     It does not if an event came so late that something may have been decided without it.
     """
     ends_ms = [step.fired_ms + rules.recovery_ms for step in steps if step.state is AlertState.FIRING]
-    before_ms = None
     for place, deed in enumerate(deeds):
         until_ms = known_from_ms(deeds, place, rules.disorder_ms)
         if until_ms > deed.at_ms:
-            moments = [deed.at_ms + rules.cart_idle_ms, deed.at_ms + rules.idle_ms]
-            if before_ms is not None:
-                moments += (before_ms + rules.cart_idle_ms, before_ms + rules.idle_ms)
+            silences = [other.at_ms for other in deeds[max(0, place - 1) :] if other.at_ms < until_ms]
+            moments = [at_ms + gap_ms for at_ms in silences for gap_ms in (rules.cart_idle_ms, rules.idle_ms)]
             if deed.rank == PURCHASE:
-                moments += ends_ms
+                # Another purchase may have resolved what this one would have.
+                moments += [other.at_ms for other in deeds[place + 1 :] if other.rank == PURCHASE] + ends_ms
             if any(deed.at_ms <= moment_ms < until_ms for moment_ms in moments):
                 return False
-        before_ms = deed.at_ms
     return True
 
 

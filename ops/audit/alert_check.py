@@ -52,14 +52,14 @@ def judge_alerts(
     """The verdict over everything found, once nothing is on its way any more.
 
     After Redis lost data (`data_lost`) what was decided before may have been decided otherwise afterwards:
-    the topic then has steps the log has not, and the log may have some that were not counted.
+    the topic then has steps the log has not, and copies that differ. Log, counters and state still agree.
     """
     verdict = AlertVerdict()
     log = _decoded(verdict, "log", found.log)
     topic = _decoded(verdict, "topic", found.topic)
     _compare_copies(verdict, found, log, topic, data_lost=data_lost)
-    _compare_counts(verdict, found, log, data_lost=data_lost)
-    _check_lives(verdict, log, found.open_ids, data_lost=data_lost)
+    _compare_counts(verdict, found, log)
+    _check_lives(verdict, log, found.open_ids)
     steps = abandoned_carts(deeds, rules)
     clear = {user for user, mine in deeds.items() if is_clear(mine, steps.get(user, ()), rules)}
     verdict.unclear = len(deeds) - len(clear)
@@ -108,13 +108,11 @@ def _compare_copies(
     verdict.note("with copies that differ", unlike)
 
 
-def _compare_counts(
-    verdict: AlertVerdict, found: AlertsFound, log: Mapping[str, Alert], *, data_lost: bool
-) -> None:
+def _compare_counts(verdict: AlertVerdict, found: AlertsFound, log: Mapping[str, Alert]) -> None:
     sent = Counter((alert.kind, alert.state) for alert in log.values())
     for kind, state in sorted(sent.keys() | found.counted.keys()):
         more = sent[kind, state] - found.counted[kind, state]
-        if more < 0 or (more > 0 and not data_lost):
+        if more:
             counted = found.counted[kind, state]
             verdict.differences.append(
                 f"alerts: {counted} {kind} counted as {state}, {sent[kind, state]} in the log"
@@ -123,9 +121,7 @@ def _compare_counts(
             verdict.doubled += max(0, more)
 
 
-def _check_lives(
-    verdict: AlertVerdict, log: Mapping[str, Alert], open_ids: set[str], *, data_lost: bool
-) -> None:
+def _check_lives(verdict: AlertVerdict, log: Mapping[str, Alert], open_ids: set[str]) -> None:
     """Each alert fires, then ends once unless it is open; all its steps are of one alert."""
     firings: dict[str, Alert] = {}
     ended: dict[str, Alert] = {}
@@ -140,14 +136,13 @@ def _check_lives(
     wrong |= {
         alert_id
         for alert_id, alert in ended.items()
-        if alert_id in firings and not _is_one_life(firings[alert_id], alert) and not data_lost
+        if alert_id in firings and not _is_one_life(firings[alert_id], alert)
     }
     verdict.note("with a life that cannot be", wrong)
     verdict.lost += verdict.note("open and not in the log", open_ids - firings.keys())
     unended = firings.keys() - ended.keys() - open_ids
-    if not data_lost:
-        verdict.lost += verdict.note("fired and never ended", unended)
-        verdict.doubled += verdict.note("both open and ended", open_ids & ended.keys())
+    verdict.lost += verdict.note("fired and never ended", unended)
+    verdict.doubled += verdict.note("both open and ended", open_ids & ended.keys())
 
 
 def _is_one_life(firing: Alert, end: Alert) -> bool:
