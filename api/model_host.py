@@ -16,7 +16,7 @@ from api.model_source import Model, ModelSource
 from api.sequences import count_last_session
 from contracts.scores import Score, round_score
 from contracts.visitor import Action
-from models.next_action.encoding import encode_actions, stack
+from models.next_action.encoding import encode_actions, stack, stack_ids
 from models.next_action.fold import Row
 from models.next_action.prices import PriceLevel
 
@@ -129,7 +129,8 @@ def ask(model: Model, actions: Sequence[Action], level: PriceLevel, idle_ms: int
     """The model's opinion of a visitor of whom only these actions are known; raises `ArithmeticError`."""
     steps, context = encode_actions(actions, level, idle_ms)
     batch = stack([(steps, context)])
-    probabilities, purchase = model.predict(*batch)
+    ids = stack_ids([actions], batch[1]) if model.reads_ids else None
+    probabilities, purchase = model.predict(*batch, ids)
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
         raise ArithmeticError("the model gave a number that is none")
     (reasons,) = model.reasons(batch[2])

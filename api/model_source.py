@@ -20,11 +20,17 @@ class Model(Protocol):
     @property
     def card(self) -> Card: ...
 
+    @property
+    def reads_ids(self) -> bool:
+        """Whether it makes use of `ids`, which cost time to make."""
+        ...
+
     def predict(
         self,
         steps: npt.NDArray[np.float32],
         lengths: npt.NDArray[np.int64],
         context: npt.NDArray[np.float32],
+        ids: npt.NDArray[np.int64] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
         ...

@@ -34,6 +34,13 @@ def train_next_action(
         str, typer.Option(help="Simulated shops, with commas between.")
     ] = "demo,multi-category,cosmetics",
     net: Annotated[str, typer.Option(help="lstm, gru, bigru, cnn or cnn_bigru.")] = "cnn_bigru",
+    embeddings: Annotated[
+        bool,
+        typer.Option(
+            "--embeddings",
+            help="Learn products, categories and brands too: for one's own shop, whose ids stay the same.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
     train: Annotated[float, typer.Option(help="Share of the sessions to learn from, the earliest.")] = 0.7,
     valid: Annotated[
@@ -66,6 +73,7 @@ def train_next_action(
         profiles=tuple(name.strip() for name in profiles.split(",") if name.strip()),
         format_name=format_name,
         currency=currency,
+        embeddings=embeddings,
     )
     raise typer.Exit(run_training(options))
 

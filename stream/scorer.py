@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from contracts.scores import Score
 from contracts.visitor import Visitor
-from models.next_action.encoding import Batch, Encoded, encode_visitor, stack
+from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids
 from models.next_action.prices import PriceLevel
 from stream.metrics import Meter
 
@@ -34,11 +34,17 @@ class Model(Protocol):
     @property
     def version(self) -> str: ...
 
+    @property
+    def reads_ids(self) -> bool:
+        """Whether it makes use of `ids`, which cost time to make."""
+        ...
+
     def predict(
         self,
         steps: npt.NDArray[np.float32],
         lengths: npt.NDArray[np.int64],
         context: npt.NDArray[np.float32],
+        ids: npt.NDArray[np.int64] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
         ...
@@ -150,7 +156,9 @@ def _ask(model: Model, visitors: list[Visitor], encoded: list[Encoded]) -> list[
     for at in range(0, len(order), CALL_VISITORS):
         places = order[at : at + CALL_VISITORS]
         batch: Batch = stack([encoded[i] for i in places])
-        probabilities, purchase = model.predict(*batch)
+        names = [visitors[i].tail.actions() for i in places] if model.reads_ids else None
+        ids = None if names is None else stack_ids(names, batch[1])
+        probabilities, purchase = model.predict(*batch, ids)
         if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
             raise ArithmeticError("the model gave a number that is none")
         reasons = model.reasons(batch[2])

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from models.next_action.actions import TARGETS
-from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
+from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
 
 MODEL_FILE, CARD_FILE = "model.onnx", "card.json"
 FORMAT = 1
@@ -21,7 +21,10 @@ class ArtefactError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Inputs and the outputs they gave when the model was made, as nested lists; `tolerance` is absolute."""
+    """Inputs and the outputs they gave when the model was made, as nested lists; `tolerance` is absolute.
+
+    `ids` None: the model reads no names.
+    """
 
     steps: list[list[list[float]]]
     lengths: list[int]
@@ -29,6 +32,7 @@ class Golden:
     probabilities: list[list[float]]
     purchase: list[float]
     tolerance: float
+    ids: list[list[list[int]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,11 @@ class Surrogate:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Everything about a model but its weights. `version` is a digest of all of it, the model's included."""
+    """Everything about a model but its weights. `version` is a digest of all of it, the model's included.
+
+    `id_features` are the names whose hashes the model reads beside each step; none unless it was trained on
+    one's own shop.
+    """
 
     model_sha256: str
     step_features: tuple[str, ...]
@@ -64,6 +72,7 @@ class Card:
     golden: Golden
     surrogate: Surrogate
     version: str = ""
+    id_features: tuple[str, ...] = ()
 
     def sealed(self) -> "Card":
         """The card with its version."""
@@ -78,13 +87,15 @@ class Card:
         _same("step features", self.step_features, STEP_FEATURES)
         _same("context features", self.context_features, CONTEXT_FEATURES)
         _same("targets", self.targets, TARGETS)
+        if self.id_features:
+            _same("names", self.id_features, ID_FEATURES)
 
     def encode(self) -> bytes:
         """JSON."""
-        return orjson.dumps({"format": FORMAT, **asdict(self)}) + b"\n"
+        return orjson.dumps({"format": FORMAT, **_plain(self)}) + b"\n"
 
     def _digest(self) -> str:
-        plain = asdict(replace(self, version=""))
+        plain = _plain(replace(self, version=""))
         text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest()[:VERSION_LENGTH]
 
@@ -95,7 +106,8 @@ def decode_card(text: bytes) -> Card:
         plain = orjson.loads(text)
         if plain.pop("format") != FORMAT:
             raise ArtefactError(f"{CARD_FILE} is of another format, this version reads {FORMAT}")
-        for name in ("step_features", "context_features", "targets"):
+        plain.setdefault("id_features", ())
+        for name in ("step_features", "context_features", "targets", "id_features"):
             plain[name] = tuple(plain[name])
         plain["golden"] = Golden(**plain["golden"])
         plain["surrogate"] = Surrogate(**plain["surrogate"])
@@ -113,6 +125,14 @@ def read_artefact(folder: Path) -> tuple[bytes, Card]:
     card = decode_card(text)
     card.check(model)
     return model, card
+
+
+def _plain(card: Card) -> dict[str, Any]:
+    """As JSON; of a model that reads no names, the card says nothing of names."""
+    plain = asdict(card)
+    if not card.id_features:
+        del plain["id_features"], plain["golden"]["ids"]
+    return plain
 
 
 def _same(what: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> None:

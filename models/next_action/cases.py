@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.next_action.encoding import Batch
+from models.next_action.encoding import Batch, Inputs
 from models.next_action.features import STEP_FEATURES, STEP_LEVELS
 
 Floats = npt.NDArray[np.float32]
@@ -94,6 +94,10 @@ class PrefixSet:
         rows = self.steps[self.last_row]
         take_off(rows, self.level, _STEP_COLUMNS)
         return rows
+
+    def inputs(self, cases: Ints | slice, *, with_ids: bool) -> Inputs:
+        """`batch`, and `batch_ids` for a model that reads them."""
+        return *self.batch(cases), self.batch_ids(cases) if with_ids else None
 
     def batch_ids(self, cases: Ints | slice) -> Ints:
         """Hashed product, category and brand of the steps of `batch`, (batch, time, 3); 0: none."""

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from contracts.visitor import Action, Visitor
 from models.next_action.context import context_row
 from models.next_action.features import CONTEXT_FEATURES as CONTEXT_FEATURES
+from models.next_action.features import ID_FEATURES
 from models.next_action.features import STEP_FEATURES as STEP_FEATURES
 from models.next_action.fold import MAX_STEPS as MAX_STEPS
-from models.next_action.fold import Fold, Row
+from models.next_action.fold import Fold, Row, hash_names
 from models.next_action.prices import PriceLevel
 
 Encoded = tuple[list[Row], Row]
@@ -18,6 +19,13 @@ Encoded = tuple[list[Row], Row]
 
 Batch = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """Steps (batch, time, features), left-aligned, zero padded; lengths (batch,); context (batch, features)."""
+
+
+Inputs = tuple[
+    npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64] | None
+]
+"""A batch and the hashed names of its steps (batch, time, kinds), 0 for none and in the padding; None: not
+read."""
 
 
 class Encoding(Fold):
@@ -62,3 +70,14 @@ def stack(encoded: Sequence[Encoded]) -> Batch:
     steps[np.arange(width) < lengths[:, None]] = flat.reshape(-1, len(STEP_FEATURES))
     context = np.array([context for _, context in encoded], dtype=np.float32)
     return steps, lengths, context.reshape(-1, len(CONTEXT_FEATURES))
+
+
+def stack_ids(actions: Sequence[Sequence[Action]], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Hashed names of the steps of a batch, (batch, time, kinds), 0 in the padding.
+
+    `actions` are what is known of each visitor, oldest first; of the last ones the steps were made.
+    """
+    ids = np.zeros((len(lengths), int(lengths.max(initial=1)), len(ID_FEATURES)), dtype=np.int64)
+    for own, known, length in zip(ids, actions, lengths.tolist(), strict=True):
+        own[:length] = [hash_names(action) for action in known[-length:]]
+    return ids

@@ -1,4 +1,4 @@
-"""Names and order of the numbers a model sees. None of them names a product, category, brand or currency."""
+"""Names and order of the numbers a model sees. No step and no context names a product, brand or currency."""
 
 STEP_FEATURES: tuple[str, ...] = (
     "is_view",
@@ -31,6 +31,9 @@ STEP_FEATURES: tuple[str, ...] = (
     "hour_cos",
 )
 """One action. `same_`: as the action before, `_seen`: within the session, `_earlier`: in an earlier one."""
+
+ID_FEATURES: tuple[str, ...] = ("product", "category", "brand")
+"""The names of an action whose hashes a model may read beside its step, if it was trained on one shop."""
 
 CONTEXT_FEATURES: tuple[str, ...] = (
     "n_actions_log",

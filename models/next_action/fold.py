@@ -31,8 +31,16 @@ def log1p_of(n: int) -> float:
 
 
 def hash_id(text: str | None) -> int:
-    """A number for the name of a product, category or brand, 1 to 2^32; 0 for none."""
-    return 0 if text is None else crc32(text.encode()) + 1
+    """A number for the name of a product, category or brand, 1 to 2^32; 0 for none.
+
+    One that begins with a null character stands for a name that was not told, and is none too.
+    """
+    return 0 if text is None or text[:1] == "\x00" else crc32(text.encode()) + 1
+
+
+def hash_names(action: Action) -> tuple[int, int, int]:
+    """`hash_id` of the product, the category and the brand."""
+    return hash_id(action.product_id), hash_id(action.category), hash_id(action.brand)
 
 
 class Fold:
@@ -116,15 +124,6 @@ class Fold:
     def steps(self) -> list[Row]:
         """The last `MAX_STEPS` rows of the session, oldest first, each as long as `STEP_FEATURES`."""
         return self.rows[-MAX_STEPS:]
-
-    def step_ids(self) -> list[tuple[int, int, int]]:
-        """`hash_id` of product, category and brand of the actions in `steps`."""
-        size = len(self.products)
-        return [self.ids_of(index) for index in range(max(self.first, size - MAX_STEPS), size)]
-
-    def ids_of(self, index: int) -> tuple[int, int, int]:
-        """`hash_id` of product, category and brand of one action."""
-        return hash_id(self.products[index]), hash_id(self.categories[index]), hash_id(self.brands[index])
 
     def _begin_session(self, at_ms: int, gap_ms: int) -> None:
         self.history = [before + own for before, own in zip(self.history, self.counts, strict=True)]

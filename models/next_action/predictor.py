@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from models.next_action.card import ArtefactError, Card, Surrogate, read_artefact
+from models.next_action.features import ID_FEATURES
 from models.next_action.reasons import REASON_CODES, REASON_OF_FEATURE
 
 Floats = npt.NDArray[np.float32]
@@ -58,13 +59,21 @@ class Predictor:
         """Digest of the model and its card."""
         return self.card.version
 
-    def predict(self, steps: Floats, lengths: Ints, context: Floats) -> Prediction:
+    @property
+    def reads_ids(self) -> bool:
+        """Whether it makes use of `ids`: it was trained on one's own shop, with embeddings."""
+        return bool(self.card.id_features)
+
+    def predict(self, steps: Floats, lengths: Ints, context: Floats, ids: Ints | None = None) -> Prediction:
         """Calibrated probabilities of a batch.
 
         steps (batch, time, features), left-aligned, padding of any finite value; lengths (batch,), 1 to time;
-        context (batch, features). All finite. Time is at most `MAX_STEPS` of the encoding.
+        context (batch, features). All finite. Time is at most `MAX_STEPS` of the encoding. ids (batch, time,
+        kinds) as of `stack_ids`; None: no name is known.
         """
         inputs = {"steps": steps, "lengths": lengths, "context": context}
+        if self.reads_ids:
+            inputs["ids"] = np.zeros((*steps.shape[:2], len(ID_FEATURES)), np.int64) if ids is None else ids
         return Prediction(*self._session.run(None, inputs))
 
     def reasons(self, context: Floats, limit: int = MOST_REASONS) -> list[list[Reason]]:
@@ -77,6 +86,7 @@ class Predictor:
             np.array(golden.steps, dtype=np.float32),
             np.array(golden.lengths, dtype=np.int64),
             np.array(golden.context, dtype=np.float32),
+            None if golden.ids is None else np.array(golden.ids, dtype=np.int64),
         )
         for name, values, expected in (
             ("next action", found.probabilities, golden.probabilities),

@@ -14,7 +14,7 @@ from models.next_action.cases import PrefixSet as PrefixSet
 from models.next_action.cases import concatenate as concatenate
 from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATURES, Encoding
 from models.next_action.features import CONTEXT_LEVELS
-from models.next_action.fold import PURCHASE
+from models.next_action.fold import PURCHASE, hash_names
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 
 _AS_IT_IS = PriceLevel(0.0, 1.0)
@@ -89,7 +89,7 @@ class _Rows:
             encoding.push(action)
             self.steps.extend(encoding.rows[-1])
             self.context.extend(encoding.context())
-            self.ids.extend(encoding.ids_of(-1))
+            self.ids.extend(hash_names(action))
             self.opens.append(encoding.number != number)
             number = encoding.number
 

@@ -72,7 +72,7 @@ def predict_all(predictor: Predictor, cases: PrefixSet) -> tuple[npt.NDArray[np.
     order = np.argsort(cases.length, kind="stable")
     for at in range(0, len(order), _CHUNK):
         places = order[at : at + _CHUNK]
-        found = predictor.predict(*cases.batch(places))
+        found = predictor.predict(*cases.inputs(places, with_ids=predictor.reads_ids))
         probabilities[places], purchase[places] = found.probabilities, found.purchase
     return probabilities, purchase
 

@@ -15,7 +15,7 @@ from api.sequences import Rules, parse_actions
 from contracts.settings import get_settings
 from models.next_action.actions import TARGETS
 from models.next_action.card import ArtefactError
-from models.next_action.encoding import encode_actions, stack
+from models.next_action.encoding import encode_actions, stack, stack_ids
 from models.next_action.predictor import Prediction, Predictor, Reason, load, load_shipped
 from models.next_action.prices import UNKNOWN_LEVEL
 from models.next_action.reasons import describe
@@ -37,7 +37,8 @@ def run_prediction(actions: Sequence[str], folder: Path | None, *, pause_s: floa
         typer.echo(str(exc), err=True)
         return EXIT_ERROR
     steps, lengths, context = stack([encode_actions(parsed, UNKNOWN_LEVEL, settings.idle_ms)])
-    prediction = predictor.predict(steps, lengths, context)
+    ids = stack_ids([parsed], lengths) if predictor.reads_ids else None
+    prediction = predictor.predict(steps, lengths, context, ids)
     reasons = [
         (reason, describe(reason.code, context[0].tolist())) for reason in predictor.reasons(context)[0]
     ]

@@ -38,7 +38,10 @@ _SHOWN = {
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """What was asked for. `profiles` are simulated for `simulated_days` each, beside the files."""
+    """What was asked for. `profiles` are simulated for `simulated_days` each, beside the files.
+
+    `embeddings`: the network reads the names of products, categories and brands, of one shop then.
+    """
 
     files: tuple[Path, ...]
     out: Path
@@ -53,6 +56,7 @@ class TrainingOptions:
     profiles: tuple[str, ...] = ()
     format_name: str | None = None
     currency: str = "EUR"
+    embeddings: bool = False
 
 
 def run_training(options: TrainingOptions) -> int:
@@ -82,14 +86,14 @@ def run_training(options: TrainingOptions) -> int:
 
 def _recipe(options: TrainingOptions) -> "Recipe":
     from models.next_action.training.fit import FitConfig
-    from models.next_action.training.nets import NET_KINDS, NetConfig
+    from models.next_action.training.nets import BUCKETS, NET_KINDS, NetConfig
     from models.next_action.training.recipe import Recipe
 
     kind = next((kind for kind in NET_KINDS if kind == options.kind), None)
     if kind is None:
         raise ValueError(f"--net must be one of {', '.join(NET_KINDS)}, got {options.kind!r}")
     return Recipe(
-        NetConfig(kind=kind),
+        NetConfig(kind=kind, buckets=BUCKETS if options.embeddings else 0),
         FitConfig(most_epochs=options.most_epochs),
         options.seed,
         options.train,

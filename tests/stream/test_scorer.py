@@ -20,8 +20,10 @@ from stream.scorer import Scorer
 class FixedModel:
     """A model that says the same of everybody, once its gate is open."""
 
-    def __init__(self, version: str = "v1", *, purchase: float = 0.4) -> None:
+    def __init__(self, version: str = "v1", *, purchase: float = 0.4, reads_ids: bool = False) -> None:
         self.version = version
+        self.reads_ids = reads_ids
+        self.ids: list[npt.NDArray[np.int64] | None] = []
         self.gate = threading.Event()
         self.gate.set()
         self.widths: list[tuple[int, int]] = []
@@ -32,10 +34,12 @@ class FixedModel:
         steps: npt.NDArray[np.float32],
         lengths: npt.NDArray[np.int64],
         context: npt.NDArray[np.float32],
+        ids: npt.NDArray[np.int64] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         assert len(lengths) == len(context) == len(steps)
         self.gate.wait(10.0)
         self.widths.append((len(steps), steps.shape[1]))
+        self.ids.append(ids)
         rows = np.tile(np.array([0.5, 0.2, 0.1, 0.1, 0.1], dtype=np.float32), (len(steps), 1))
         return rows, np.full(len(steps), self._purchase, dtype=np.float32)
 

@@ -51,13 +51,19 @@ class RuleModel:
     def card(self) -> Card:
         return make_card(self.version)
 
+    @property
+    def reads_ids(self) -> bool:
+        return False
+
     def predict(
         self,
         steps: npt.NDArray[np.float32],
         lengths: npt.NDArray[np.int64],
         context: npt.NDArray[np.float32],
+        ids: npt.NDArray[np.int64] | None = None,
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
+        assert ids is None
         assert steps.shape == (len(lengths), lengths.max(), len(STEP_FEATURES))
         assert self.may_answer.wait(10)
         leave = 1 - 0.9 ** np.expm1(context[:, ACTIONS])

@@ -18,6 +18,7 @@ BASELINES: dict[str, MakeContender] = {
     TREES: BoostedTrees,
 }
 NETS: dict[str, MakeContender] = {kind.replace("_", "-"): partial(NetContender, kind) for kind in NET_KINDS}
+NETS["cnn-bigru-ids"] = partial(NetContender, "cnn_bigru", embeddings=True)
 CONTENDERS: dict[str, MakeContender] = {**BASELINES, **NETS}
 REFERENCES = ("cnn-bigru", TREES)
 """What the others are compared with if nothing else is said: the first of these that takes part."""

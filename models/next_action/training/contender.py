@@ -6,26 +6,26 @@ import onnxruntime
 from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.contender import Predictions
 from models.next_action.training.fit import FitConfig, fit_net, lengths_of
-from models.next_action.training.graph import build_model
-from models.next_action.training.nets import NetConfig, NetKind, count_parameters
+from models.next_action.training.graph import INPUTS, build_model
+from models.next_action.training.nets import BUCKETS, NetConfig, NetKind, count_parameters
 
 _BATCH = 512
 
 
 class NetContender:
-    """A network of one kind."""
+    """A network of one kind; with embeddings it reads the names of products, categories and brands too."""
 
     seeded = True
 
-    def __init__(self, kind: NetKind, config: FitConfig | None = None) -> None:
-        self.name = kind.replace("_", "-")
-        self._kind = kind
+    def __init__(self, kind: NetKind, config: FitConfig | None = None, *, embeddings: bool = False) -> None:
+        self.name = kind.replace("_", "-") + ("-ids" if embeddings else "")
+        self._net = NetConfig(kind=kind, buckets=BUCKETS if embeddings else 0)
         self._config = config or FitConfig()
         self.parameters = 0
 
     def fit(self, train: PrefixSet, valid: PrefixSet, seed: int) -> None:
         """Fit, calibrate and export."""
-        fitted = fit_net(NetConfig(kind=self._kind), self._config, train, valid, seed=seed)
+        fitted = fit_net(self._net, self._config, train, valid, seed=seed)
         self.parameters = count_parameters(fitted.net)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -38,7 +38,7 @@ class NetContender:
         order = np.argsort(lengths_of(cases), kind="stable")
         for at in range(0, len(order), _BATCH):
             indices = order[at : at + _BATCH]
-            steps, lengths, context = cases.batch(indices)
-            inputs = {"steps": steps, "lengths": lengths, "context": context}
+            read = cases.inputs(indices, with_ids=bool(self._net.buckets))
+            inputs = {name: part for name, part in zip(INPUTS, read, strict=True) if part is not None}
             action[indices], purchase[indices] = self._session.run(None, inputs)
         return Predictions(action, purchase)

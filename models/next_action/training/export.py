@@ -12,11 +12,11 @@ import numpy.typing as npt
 from models.next_action.actions import TARGETS
 from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError, Card, Golden
 from models.next_action.cases import PrefixSet
-from models.next_action.encoding import Batch
-from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
+from models.next_action.encoding import Inputs
+from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
 from models.next_action.predictor import Predictor
 from models.next_action.training.calibration import calibrated
-from models.next_action.training.fit import Fitted, lengths_of, logits_of, logits_of_batch
+from models.next_action.training.fit import Fitted, inputs_of, lengths_of, logits_of, logits_of_batch
 from models.next_action.training.graph import build_model
 from models.next_action.training.surrogate import fit_surrogate
 
@@ -55,6 +55,7 @@ def make_artefact(
         licence=licence,
         golden=_golden(fitted, valid),
         surrogate=fit_surrogate(fitted.net.normalisation, pairs[0], pairs[1]),
+        id_features=() if fitted.net.names is None else ID_FEATURES,
     ).sealed()
     Predictor(model, card)
     return model, card
@@ -73,14 +74,16 @@ def _golden(fitted: Fitted, cases: PrefixSet) -> Golden:
     """Cases of all lengths, from the shortest to the longest."""
     order = np.argsort(lengths_of(cases), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, N_GOLDEN).astype(np.int64)]
-    steps, lengths, context = (_rounded(part) for part in cases.batch(chosen))
-    batch: Batch = steps.astype(np.float32), lengths.astype(np.int64), context.astype(np.float32)
-    probabilities, purchase = calibrated(logits_of_batch(fitted.net, batch), fitted.calibration)
+    steps, lengths, context, ids = inputs_of(fitted.net, cases, chosen)
+    rounded = _rounded(steps), _rounded(context)
+    inputs: Inputs = rounded[0].astype(np.float32), lengths, rounded[1].astype(np.float32), ids
+    probabilities, purchase = calibrated(logits_of_batch(fitted.net, inputs), fitted.calibration)
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
         raise ArtefactError("the network gives no finite probabilities for its golden inputs")
     return Golden(
-        steps.tolist(), lengths.astype(int).tolist(), context.tolist(),
+        rounded[0].tolist(), lengths.tolist(), rounded[1].tolist(),
         _rounded(probabilities, 7).tolist(), _rounded(purchase, 7).tolist(), TOLERANCE,
+        None if ids is None else ids.tolist(),
     )  # fmt: skip
 
 

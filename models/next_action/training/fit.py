@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from models.next_action.cases import PrefixSet
-from models.next_action.encoding import Batch
+from models.next_action.encoding import Batch, Inputs
 from models.next_action.training.calibration import Calibration, fit_calibration
-from models.next_action.training.nets import ActionNet, NetConfig, Normalisation, fit_normalisation, fit_width
+from models.next_action.training.names import measure_names
+from models.next_action.training.nets import ActionNet, NetConfig, fit_width
+from models.next_action.training.normalisation import measure_normalisation
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -25,13 +27,14 @@ BUDGET = 60_000
 """Parameters of every network that is compared: less than 250 kB."""
 _POOL = 64
 """Batches drawn together and sorted by length within: short prefixes are not computed at full length."""
-_SAMPLE = 60_000
-"""Cases that the normalisation looks at, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitConfig:
-    """How to fit. `average` is the weight that the averaged parameters keep at each step."""
+    """How to fit. `average` is the weight that the averaged parameters keep at each step.
+
+    `name_decay` is the weight decay of tables of names: rows that few cases speak for stay near zero.
+    """
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -41,6 +44,7 @@ class FitConfig:
     average: float = 0.998
     warm_up_steps: int = 100
     purchase_weight: float = 1.0
+    name_decay: float = 1.0
 
 
 class Epoch(NamedTuple):
@@ -82,16 +86,6 @@ def deterministic(seed: int) -> Iterator[np.random.Generator]:
             torch.set_num_threads(threads)
 
 
-def measure_normalisation(train: PrefixSet, bins: int, seed: int) -> Normalisation:
-    """Statistics of training cases, of a sample where there are very many."""
-    rng = np.random.default_rng(seed)
-    chosen = np.arange(len(train))
-    if len(train) > _SAMPLE:
-        chosen = np.sort(rng.choice(len(train), _SAMPLE, replace=False))
-    sample = train.select(chosen)
-    return fit_normalisation(sample.last_steps(), sample.context, bins)
-
-
 def fit_net(
     net_config: NetConfig,
     config: FitConfig,
@@ -110,7 +104,8 @@ def fit_net(
         normalisation = measure_normalisation(train, net_config.bins, seed)
         if budget is not None:
             net_config = fit_width(net_config, normalisation, budget)
-        return fit(ActionNet(net_config, normalisation), train, valid, config, seed, on_epoch)
+        net = ActionNet(net_config, normalisation, measure_names(train, net_config))
+        return fit(net, train, valid, config, seed, on_epoch)
 
 
 def fit(
@@ -138,7 +133,7 @@ def fit(
             step += 1
             _set_rate(optimizer, config, step, most_steps)
             labels = train.target[indices], bought[indices]
-            losses.append(_train_step(net, optimizer, train.batch(indices), labels, config))
+            losses.append(_train_step(net, optimizer, inputs_of(net, train, indices), labels, config))
             _average(averaged, net, min(config.average, (1.0 + step) / (10.0 + step)))
         epoch = _validate(averaged, valid, number, float(np.mean(losses)))
         history.append(epoch)
@@ -162,11 +157,16 @@ def logits_of(net: ActionNet, cases: PrefixSet, batch_size: int = 1_024) -> Floa
     order = np.argsort(lengths_of(cases), kind="stable")
     for at in range(0, len(order), batch_size):
         indices = order[at : at + batch_size]
-        logits[indices] = logits_of_batch(net, cases.batch(indices))
+        logits[indices] = logits_of_batch(net, inputs_of(net, cases, indices))
     return logits
 
 
-def logits_of_batch(net: ActionNet, batch: Batch) -> Floats:
+def inputs_of(net: ActionNet, cases: PrefixSet, indices: Ints) -> Inputs:
+    """What the network reads of these cases."""
+    return cases.inputs(indices, with_ids=net.names is not None)
+
+
+def logits_of_batch(net: ActionNet, batch: Batch | Inputs) -> Floats:
     """Logits (batch, 6)."""
     net.eval()
     with torch.inference_mode():
@@ -179,10 +179,9 @@ def lengths_of(cases: PrefixSet) -> Ints:
     return cases.last_row - cases.first_row + 1
 
 
-def tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Steps, lengths and context of a batch as the network takes them."""
-    steps, lengths, context = batch
-    return torch.from_numpy(steps), torch.from_numpy(lengths), torch.from_numpy(context)
+def tensors(batch: Batch | Inputs) -> tuple[Tensor | None, ...]:
+    """Steps, lengths, context and perhaps names of a batch as the network takes them."""
+    return tuple(None if part is None else torch.from_numpy(part) for part in batch)
 
 
 def shuffled_batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
@@ -198,13 +197,14 @@ def shuffled_batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iter
 
 def _optimizer(net: ActionNet, config: FitConfig) -> torch.optim.AdamW:
     """Weight decay on matrices only: a bias that shrinks moves the base rate."""
-    matrices = [parameter for parameter in net.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in net.parameters() if parameter.ndim <= 1]
+    tables = [] if net.names is None else list(net.names.parameters())
+    others = [parameter for name, parameter in net.named_parameters() if not name.startswith("names.")]
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": tables, "weight_decay": config.name_decay},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=config.learning_rate)
 
 
 def _set_rate(optimizer: torch.optim.AdamW, config: FitConfig, step: int, most_steps: int) -> None:
@@ -218,7 +218,7 @@ def _set_rate(optimizer: torch.optim.AdamW, config: FitConfig, step: int, most_s
 def _train_step(
     net: ActionNet,
     optimizer: torch.optim.AdamW,
-    batch: Batch,
+    batch: Inputs,
     labels: tuple[Ints, Bools],
     config: FitConfig,
 ) -> float:

@@ -15,11 +15,12 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from models.next_action.training.calibration import Calibration
+from models.next_action.training.names import NameTables
 from models.next_action.training.nets import CLIP, KERNEL, ActionNet, BiGru, Cnn, CnnBiGru
 
 OPSET = 18
 IR_VERSION = 9
-STEPS, LENGTHS, CONTEXT = "steps", "lengths", "context"
+INPUTS = STEPS, LENGTHS, CONTEXT, IDS = "steps", "lengths", "context", "ids"
 PROBABILITIES, PURCHASE = "probabilities", "purchase"
 
 Floats = npt.NDArray[np.float32]
@@ -29,7 +30,8 @@ def build_model(net: ActionNet, calibration: Calibration) -> onnx.ModelProto:
     """The network as a checked ONNX model with free batch and time.
 
     Inputs: `steps` float32 (batch, time, features), `lengths` int64 (batch,), `context` float32 (batch,
-    features). Outputs: `probabilities` (batch, 5) and `purchase` (batch,), calibrated.
+    features), and for a network with buckets `ids` int64 (batch, time, kinds). Outputs: `probabilities`
+    (batch, 5) and `purchase` (batch,), calibrated.
     """
     graph = _Graph()
     rows, mask = _prepare_steps(graph, net)
@@ -85,11 +87,15 @@ class _Graph:
 
 def _inputs(net: ActionNet) -> list[onnx.ValueInfoProto]:
     n_steps = len(net.normalisation.step_mean)
-    return [
+    inputs = [
         helper.make_tensor_value_info(STEPS, TensorProto.FLOAT, ["batch", "time", n_steps]),
         helper.make_tensor_value_info(LENGTHS, TensorProto.INT64, ["batch"]),
         helper.make_tensor_value_info(CONTEXT, TensorProto.FLOAT, ["batch", net.n_context]),
     ]
+    if net.names is not None:
+        n_kinds = len(net.names.tables)
+        inputs.append(helper.make_tensor_value_info(IDS, TensorProto.INT64, ["batch", "time", n_kinds]))
+    return inputs
 
 
 def _outputs() -> list[onnx.ValueInfoProto]:
@@ -109,8 +115,21 @@ def _prepare_steps(graph: _Graph, net: ActionNet) -> tuple[str, str]:
     rows = graph.add("Sub", STEPS, graph.floats(net.normalisation.step_mean))
     rows = graph.add("Div", rows, graph.floats(net.normalisation.step_scale))
     rows = _clip(graph, rows, -CLIP, CLIP)
+    if net.names is not None:
+        rows = graph.add("Concat", rows, *_look_up(graph, net.names), axis=2)
     rows = graph.add("Where", graph.add("Unsqueeze", inside, graph.ints(2)), rows, _scalar(graph, 0.0))
     return rows, graph.add("Cast", inside, to=TensorProto.FLOAT)
+
+
+def _look_up(graph: _Graph, names: NameTables) -> list[str]:
+    """The vectors of the names, (batch, time, embedding) each."""
+    buckets = graph.add("Mod", IDS, graph.constant(np.array(names.rows.shape[1], dtype=np.int64)))
+    found = []
+    for kind, (rows, table) in enumerate(zip(names.rows.numpy(), names.parameters(), strict=True)):
+        own = graph.add("Gather", buckets, graph.constant(np.array(kind, dtype=np.int64)), axis=2)
+        row = graph.add("Gather", graph.constant(rows.astype(np.int32)), own)
+        found.append(graph.add("Gather", graph.floats(table), row))
+    return found
 
 
 def _trunk(graph: _Graph, net: ActionNet, rows: str, mask: str) -> str:

@@ -7,12 +7,16 @@ does, and clips what lies outside of anything seen.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from models.next_action.training.names import NameTables
+from models.next_action.training.normalisation import Normalisation as Normalisation
+from models.next_action.training.normalisation import fit_normalisation as fit_normalisation
 
 NetKind = Literal["lstm", "gru", "bigru", "cnn", "cnn_bigru"]
 NET_KINDS: tuple[NetKind, ...] = get_args(NetKind)
@@ -21,13 +25,17 @@ N_OUTPUTS = N_ACTIONS + 1
 CLIP = 5.0
 """Standardised step features stay within this: a live value far from training must not run away."""
 KERNEL = 3
-
-Floats = npt.NDArray[np.float32]
+BUCKETS = 1 << 14
+"""Buckets of names, where names are read: with 1,000 common products a new one falls among them in 6 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetConfig:
-    """Shape and regularisation of a network. `width` is the size of its trunk, per direction for a BiGRU."""
+    """Shape and regularisation of a network. `width` is the size of its trunk, per direction for a BiGRU.
+
+    With `buckets` it reads hashed names too, as vectors of size `embedding` for those that at least
+    `least_sessions` sessions of the training met; `name_dropout` of them are kept from it in training.
+    """
 
     kind: NetKind = "cnn_bigru"
     width: int = 32
@@ -37,66 +45,19 @@ class NetConfig:
     dropout: float = 0.2
     feature_dropout: float = 0.1
     bins: int = 8
-
-
-class Normalisation(NamedTuple):
-    """Statistics of the training cases, frozen into the network.
-
-    Steps: `(value - mean) / scale`, clipped. Context: for each bin the index of its feature, its lower edge
-    and the inverse of its width.
-    """
-
-    step_mean: Floats
-    step_scale: Floats
-    bin_feature: npt.NDArray[np.int64]
-    bin_low: Floats
-    bin_inverse: Floats
-
-
-def fit_normalisation(rows: Floats, context: Floats, bins: int) -> Normalisation:
-    """Statistics of step rows (n, features) without padding, and of context rows (n, features)."""
-    mean = rows.mean(axis=0, dtype=np.float64)
-    scale = rows.std(axis=0, dtype=np.float64)
-    features: list[int] = []
-    lows: list[float] = []
-    widths: list[float] = []
-    for feature in range(context.shape[1]):
-        edges = _edges(context[:, feature], bins)
-        features += [feature] * (len(edges) - 1)
-        lows += edges[:-1].tolist()
-        widths += np.diff(edges).tolist()
-    return Normalisation(
-        mean.astype(np.float32),
-        np.where(scale > 1e-6, scale, 1.0).astype(np.float32),
-        np.array(features, dtype=np.int64),
-        np.array(lows, dtype=np.float32),
-        (1.0 / np.array(widths)).astype(np.float32),
-    )
-
-
-def _edges(values: Floats, bins: int) -> npt.NDArray[np.float64]:
-    """Edges of at most `bins` bins; a feature that never changes gets one, around its value.
-
-    Few different values get an edge each. Otherwise quantiles of all values and, because many features are
-    mostly zero, of those that are not the commonest value.
-    """
-    seen, counts = np.unique(values.astype(np.float64), return_counts=True)
-    if len(seen) == 1:
-        return np.array([seen[0], seen[0] + 1.0])
-    if len(seen) > bins + 1:
-        common = seen[np.argmax(counts)]
-        rest = values[values != common].astype(np.float64)
-        seen = np.unique(np.append(np.quantile(rest, np.linspace(0.0, 1.0, bins)), common))
-    gaps = np.append(True, np.diff(seen) > 1e-6 * max(1.0, float(np.abs(seen).max())))
-    seen = seen[gaps]
-    return seen if len(seen) > 1 else np.array([seen[0], seen[0] + 1.0])
+    buckets: int = 0
+    embedding: int = 4
+    least_sessions: int = 20
+    name_dropout: float = 0.3
 
 
 class ActionNet(nn.Module):
     """Logits of the next action (5) and of a purchase later in the session (1), before calibration.
 
     `forward` takes steps float32 (batch, time, features), left-aligned, lengths int64 (batch,) of at least 1
-    and context float32 (batch, features), and returns (batch, 6). Values in the padding never matter.
+    and context float32 (batch, features), and returns (batch, 6). Values in the padding never matter. A
+    network with buckets takes hashed names int64 (batch, time, kinds) as well; without them it knows none.
+    `name_rows` are those of `assign_rows`; without them all names are one.
     """
 
     step_mean: Tensor
@@ -105,7 +66,12 @@ class ActionNet(nn.Module):
     bin_low: Tensor
     bin_inverse: Tensor
 
-    def __init__(self, config: NetConfig, normalisation: Normalisation) -> None:
+    def __init__(
+        self,
+        config: NetConfig,
+        normalisation: Normalisation,
+        name_rows: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.normalisation = normalisation
@@ -113,7 +79,8 @@ class ActionNet(nn.Module):
             self.register_buffer(name, torch.from_numpy(values.copy()))
         n_steps, n_bins = len(normalisation.step_mean), len(normalisation.bin_low)
         self.n_context = int(normalisation.bin_feature.max()) + 1
-        self.trunk = _make_trunk(n_steps, config)
+        self.names = NameTables(config, name_rows) if config.buckets else None
+        self.trunk = _make_trunk(n_steps + (self.names.size if self.names else 0), config)
         self.context = nn.Linear(n_bins, config.context_width)
         self.head = nn.Linear(self.trunk.size + config.context_width, config.head_width)
         self.out = nn.Linear(config.head_width, N_OUTPUTS)
@@ -121,10 +88,12 @@ class ActionNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         nn.init.zeros_(self.wide.weight)
 
-    def forward(self, steps: Tensor, lengths: Tensor, context: Tensor) -> Tensor:
+    def forward(self, steps: Tensor, lengths: Tensor, context: Tensor, ids: Tensor | None = None) -> Tensor:
         """Logits, see the class."""
         mask = (torch.arange(steps.shape[1])[None, :] < lengths[:, None]).to(steps.dtype)  # (batch, time)
         rows = ((steps - self.step_mean) / self.step_scale).clamp(-CLIP, CLIP)
+        if self.names is not None:
+            rows = torch.cat([rows, self.names(steps, ids)], dim=2)
         rows = torch.where(mask[:, :, None] > 0, rows, 0.0)
         binned = (context[:, self.bin_feature] - self.bin_low) * self.bin_inverse
         binned = self._drop_features(binned.clamp(0.0, 1.0))
@@ -233,7 +202,8 @@ def count_parameters(net: nn.Module) -> int:
 def fit_width(config: NetConfig, normalisation: Normalisation, budget: int) -> NetConfig:
     """The configuration with the widest trunk of its kind that keeps to a budget of parameters.
 
-    Raises `ValueError` if not even a width of 8 does.
+    Tables of names are not counted: they grow with the shop. Raises `ValueError` if not even a width of 8
+    does.
     """
     for width in range(256, 7, -2):
         sized = replace(config, width=width)

@@ -49,7 +49,12 @@ class Trained:
 def train(
     shops: Mapping[str, PrefixSet], recipe: Recipe, on_epoch: Callable[[Epoch], None] | None = None
 ) -> Trained:
-    """Train on the cases of one or more shops, by name; raises `ValueError` where there are too few."""
+    """Train on the cases of one or more shops, by name; raises `ValueError` where there are too few.
+
+    A network that reads names learns from one shop only: elsewhere they mean something else.
+    """
+    if recipe.net.buckets and len(shops) != 1:
+        raise ValueError(f"embeddings are of the names of one shop, got {len(shops)}: {', '.join(shops)}")
     parts = {name: _split(name, cases, recipe) for name, cases in shops.items()}
     learnt, checked = (concatenate([part[i] for part in parts.values()]) for i in (0, 1))
     fitted = fit_net(
@@ -68,7 +73,7 @@ def train(
         config={"net": asdict(fitted.net.config), "fit": asdict(recipe.fit)},
         training={
             "shops": {
-                name: _origin(cases, part[0])
+                name: _origin(cases, part[0], with_ids=bool(recipe.net.buckets))
                 for (name, cases), part in zip(shops.items(), parts.values(), strict=True)
             },
             "seed": recipe.seed,
@@ -98,10 +103,11 @@ def _measure(fitted: Fitted, cases: PrefixSet) -> dict[str, float | None]:
     return {name: round(value, 5) if np.isfinite(value) else None for name, value in figures.items()}
 
 
-def _origin(cases: PrefixSet, learnt: PrefixSet) -> dict[str, Any]:
+def _origin(cases: PrefixSet, learnt: PrefixSet, *, with_ids: bool) -> dict[str, Any]:
     """How many cases, from when to when, and a digest of their numbers."""
     digest = hashlib.sha256()
-    for part in (cases.steps, cases.context, cases.target, cases.will_buy, cases.at_ms):
+    parts = (cases.steps, cases.context, cases.target, cases.will_buy, cases.at_ms)
+    for part in (*parts, cases.ids) if with_ids else parts:
         digest.update(np.ascontiguousarray(part).tobytes())
     return {
         "cases": len(cases),

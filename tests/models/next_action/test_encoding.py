@@ -14,8 +14,9 @@ from models.next_action.encoding import (
     encode_actions,
     encode_visitor,
     stack,
+    stack_ids,
 )
-from models.next_action.fold import hash_id
+from models.next_action.fold import hash_id, hash_names
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import make_action
 from stream.session import KEEP_ACTIONS, SessionRules, absorb
@@ -190,9 +191,19 @@ def test_an_empty_batch_has_its_shape() -> None:
 
 def test_ids_are_hashes_that_do_not_change_between_runs() -> None:
     assert (hash_id(None), hash_id("p1")) == (0, 1_060_662_068)
-    encoding = Encoding(idle_ms=IDLE_MS, level=LEVEL)
-    encoding.push(make_action("view", 0, "p1")._replace(brand="x"))
-    assert encoding.step_ids() == [(hash_id("p1"), 0, hash_id("x"))]
+    action = make_action("view", 0, "p1")._replace(brand="x")
+    assert hash_names(action) == (hash_id("p1"), 0, hash_id("x"))
+    assert hash_id("\x000") == 0, "a name that was not told is none"
+
+
+def test_ids_are_of_the_last_steps_and_zero_in_the_padding() -> None:
+    actions = [make_action("view", i, f"p{i}") for i in range(40)]
+    ids = stack_ids([actions[:2], actions], np.array([1, MAX_STEPS]))
+    assert ids.shape == (2, MAX_STEPS, 3)
+    assert ids[0, 0].tolist() == [hash_id("p1"), 0, 0]
+    assert not ids[0, 1:].any()
+    assert ids[1, :, 0].tolist() == [hash_id(f"p{i}") for i in range(8, 40)]
+    assert stack_ids([], np.array([], dtype=np.int64)).shape == (0, 1, 3)
 
 
 def test_the_price_level_follows_the_prices_of_the_shop() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.events import Event
 from contracts.visitor import Action
 from models.next_action.actions import TARGETS
-from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions, encode_visitor
+from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions, encode_visitor, stack_ids
 from models.next_action.prefixes import PrefixSet, actions_by_visitor, concatenate, prefixes_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, make_action, make_event
@@ -121,6 +121,8 @@ def test_a_case_is_encoded_as_the_live_visitor_is_at_that_moment() -> None:
         steps, _, context = cases.batch(np.array([i]))
         np.testing.assert_allclose(steps[0], rows, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(context[0], row, rtol=1e-4, atol=1e-5)
+        ids = stack_ids([visitor.tail.actions()], np.array([len(rows)]))
+        np.testing.assert_array_equal(ids, cases.batch_ids(np.array([i])))
     assert visitor is not None
     assert visitor.base is not None
     assert visitor.head.number > 3
