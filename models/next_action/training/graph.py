@@ -142,7 +142,8 @@ def _trunk(graph: _Graph, net: ActionNet, rows: str, mask: str) -> str:
     if isinstance(trunk, CnnBiGru):
         found = _convolve(graph, by_channel, mask, trunk.convolution)
         both = [trunk.recurrent.forwards, trunk.recurrent.backwards]
-        return graph.add("Concat", _recur(graph, found, mask, both), _most(graph, found), axis=1)
+        states = _recur(graph, by_channel, mask, both)
+        return graph.add("Concat", states, _last(graph, found), _mean(graph, found), axis=1)
     cells = [trunk.forwards, trunk.backwards] if isinstance(trunk, BiGru) else [trunk.forwards]
     return _recur(graph, by_channel, mask, cells)
 

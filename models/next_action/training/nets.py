@@ -159,17 +159,22 @@ class Cnn(nn.Module):
 
 
 class CnnBiGru(nn.Module):
-    """A convolution over neighbouring steps, and a BiGRU over what it found."""
+    """A BiGRU and a convolution side by side over the same steps: what one smooths away the other sees.
+
+    Measured on validation data: with the BiGRU reading the convolution instead, it is no better than alone.
+    """
 
     def __init__(self, n_features: int, config: NetConfig) -> None:
         super().__init__()
         self.convolution = nn.Conv1d(n_features, config.channels, KERNEL, padding=KERNEL // 2)
-        self.recurrent = BiGru(config.channels, config)
-        self.size = self.recurrent.size + config.channels
+        self.dropout = nn.Dropout(config.dropout)
+        self.recurrent = BiGru(n_features, config)
+        self.size = self.recurrent.size + 2 * config.channels
 
     def forward(self, rows: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        found = _convolve(self.convolution, rows, mask)
-        return torch.cat([self.recurrent(found, lengths, mask), found.amax(dim=1)], dim=1)
+        found = self.dropout(_convolve(self.convolution, rows, mask))
+        ends = [_at(found, lengths - 1), _mean(found, mask)]
+        return torch.cat([self.recurrent(rows, lengths, mask), *ends], dim=1)
 
 
 def _make_trunk(n_features: int, config: NetConfig) -> Recurrent | BiGru | Cnn | CnnBiGru:
