@@ -1,5 +1,6 @@
 """A little shop and a network trained on it, made once for all tests that need them."""
 
+from dataclasses import replace
 from functools import cache
 
 from contracts.events import Event
@@ -15,6 +16,7 @@ START_MS = 1_760_000_000_000
 NET = NetConfig(width=8, channels=8, context_width=16, head_width=16, bins=4)
 FIT = FitConfig(learning_rate=4e-3, batch_size=64, most_epochs=5, average=0.9, warm_up_steps=10)
 RECIPE = Recipe(NET, FIT, seed=3, budget=None)
+NAMES = replace(NET, buckets=1_024, embedding=2, least_sessions=2)
 
 
 @cache
@@ -34,3 +36,9 @@ def small_cases() -> PrefixSet:
 def small_training() -> Trained:
     """A few epochs on it."""
     return train({"small": small_cases()}, RECIPE)
+
+
+@cache
+def named_training() -> Trained:
+    """The same with a network that reads names."""
+    return train({"small": small_cases()}, replace(RECIPE, net=NAMES))

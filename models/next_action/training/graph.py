@@ -123,10 +123,10 @@ def _prepare_steps(graph: _Graph, net: ActionNet) -> tuple[str, str]:
 
 def _look_up(graph: _Graph, names: NameTables) -> list[str]:
     """The vectors of the names, (batch, time, embedding) each."""
-    buckets = graph.add("Mod", IDS, graph.constant(np.array(names.rows.shape[1], dtype=np.int64)))
+    buckets = graph.add("Mod", IDS, graph.ints(names.rows.shape[1]))
     found = []
     for kind, (rows, table) in enumerate(zip(names.rows.numpy(), names.parameters(), strict=True)):
-        own = graph.add("Gather", buckets, graph.constant(np.array(kind, dtype=np.int64)), axis=2)
+        own = graph.add("Squeeze", graph.add("Gather", buckets, graph.ints(kind), axis=2), graph.ints(2))
         row = graph.add("Gather", graph.constant(rows.astype(np.int32)), own)
         found.append(graph.add("Gather", graph.floats(table), row))
     return found

@@ -202,6 +202,8 @@ def test_the_shipped_model_loads_is_small_and_learnt_from_simulated_shops_only(s
     assert all(name.startswith("simulated ") for name in shipped.card.training["shops"])
     assert "simulated events only" in shipped.card.licence
     assert shipped.card.config["net"]["kind"] == "cnn_bigru"
+    assert not shipped.reads_ids
+    assert shipped.card.encode() == (SHIPPED / CARD_FILE).read_bytes()
 
 
 def test_the_shipped_model_expects_a_purchase_sooner_with_a_cart_than_without(shipped: Predictor) -> None:
