@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 BUDGET = 60_000
 """Parameters of every network that is compared: less than 250 kB."""
+LARGE = 100_000
+"""Cases to learn from, from which on training goes by larger batches."""
 _POOL = 64
 """Batches drawn together and sorted by length within: short prefixes are not computed at full length."""
 
@@ -45,6 +47,18 @@ class FitConfig:
     warm_up_steps: int = 100
     purchase_weight: float = 1.0
     name_decay: float = 1.0
+
+
+def scaled(config: FitConfig, n_cases: int) -> FitConfig:
+    """The configuration for so many cases: many go in larger batches, at a higher rate, in fewer epochs."""
+    if n_cases < LARGE:
+        return config
+    return replace(
+        config,
+        batch_size=4 * config.batch_size,
+        learning_rate=2 * config.learning_rate,
+        most_epochs=math.ceil(config.most_epochs / 2),
+    )
 
 
 class Epoch(NamedTuple):
@@ -98,8 +112,9 @@ def fit_net(
 ) -> Fitted:
     """A network made and fitted; the same arguments give the same weights on the same machine.
 
-    With a `budget` of parameters its trunk is made as wide as that allows.
+    With a `budget` of parameters its trunk is made as wide as that allows; `config` is `scaled`.
     """
+    config = scaled(config, len(train))
     with deterministic(seed):
         normalisation = measure_normalisation(train, net_config.bins, seed)
         if budget is not None:
