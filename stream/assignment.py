@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 TopicPartition = tuple[str, int]
 
+WATCH_S = 0.5
 PROBE_S = 0.02
 
 
@@ -126,6 +127,21 @@ class Assignment:
             while not await self._answered(wanted):
                 await asyncio.sleep(PROBE_S)
             self._probed_s = time.monotonic()
+
+    async def watch_ends(self) -> None:
+        """Note again and again when all there was to read was applied, until cancelled.
+
+        Event time goes on with the clock no further than that: a visitor whose events wait in a Kafka that
+        cannot be read seems silent, and is not.
+        """
+        while True:
+            asked_ms = now_ms()
+            resting = [part for part in self.partitions.values() if part.is_done]
+            if resting and await self._answered([(t, part.number) for part in resting for t in self._topics]):
+                for part in resting:
+                    if part.is_done:
+                        part.done_ms = asked_ms
+            await asyncio.sleep(WATCH_S)
 
     async def _answered(self, tps: Sequence[TopicPartition]) -> bool:
         try:

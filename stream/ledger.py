@@ -35,9 +35,10 @@ class Ledger:
         self._meter = meter
 
     def watermark(self, part: Partition) -> int:
-        """The partition's watermark in ms, with the wall clock's help once it has caught up."""
-        caught_up = not part.buffered and part.lag == 0
-        return watermark_of(*part.clock, self._settings.disorder_ms, now_ms=now_ms(), caught_up=caught_up)
+        """The partition's watermark in ms, with the wall clock's help while there is nothing left to read."""
+        return watermark_of(
+            *part.clock, self._settings.disorder_ms, now_ms=part.done_ms, caught_up=part.is_done
+        )
 
     def commit_of(self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: Outcome) -> Commit:
         """The commit of an outcome, as of now."""

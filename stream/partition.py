@@ -41,6 +41,8 @@ class Partition:
         """When something was last committed, or there was nothing to commit (monotonic clock)."""
         self.verified_s = now_s
         """When Redis last had the offsets and the epoch we expect."""
+        self.done_ms = 0
+        """When all that Kafka had for this partition was last known to be applied (wall clock)."""
         self.lost = 0
         self._cache: dict[str, Visitor] = {}
 
@@ -53,6 +55,11 @@ class Partition:
     def lag(self) -> int:
         """Records between what is stored and the newest known end of the log."""
         return sum(max(0, high - max(self.stored[topic], 0)) for topic, high in self.high.items() if high)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that is known to be in the logs is applied."""
+        return not self.buffered and self.lag == 0
 
     def awaited_topics(self, *, now_s: float, quiet_s: float, wait_s: float) -> tuple[set[str], bool]:
         """Topics whose log goes on after what was read of them: once they run empty, the others wait.

@@ -82,6 +82,7 @@ async def _main(settings: Settings) -> int:
         "faust": _run_app(app),
         "applier": applier.run(),
         "relay": Relay(settings, store, assignment, meter).run(),
+        "ends": assignment.watch_ends(),
         "watchdog": watch(assignment, settings),
         "heartbeat": beat(
             client, keys, assignment, meter, scorer, drift, worker_id=worker_id, port=probe.port

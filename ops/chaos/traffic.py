@@ -50,7 +50,7 @@ class Traffic(threading.Thread):
         self._repeats: deque[tuple[int, Event]] = deque()
         self._events = 0
         self._stopping = threading.Event()
-        self._producer = _producer(settings)
+        self._producer = make_producer(settings)
 
     def run(self) -> None:
         """Send what is due, a tick at a time; a tick that comes late catches up at most a second."""
@@ -115,7 +115,8 @@ class Traffic(threading.Thread):
             self.failed.append(str(error))
 
 
-def _producer(settings: Settings) -> Producer:
+def make_producer(settings: Settings) -> Producer:
+    """An idempotent producer that goes on trying for `DELIVERY_TIMEOUT_S`."""
     return Producer(
         {
             "bootstrap.servers": settings.bootstrap,
