@@ -1,6 +1,5 @@
 """The pure hot path alone: microseconds of CPU per event of each step, without Kafka and Redis."""
 
-import gc
 import itertools
 import time
 from collections import Counter
@@ -12,19 +11,22 @@ from typing import NamedTuple
 
 import msgpack
 
+from benchmarks.collector import tuned_collector
 from benchmarks.shop_log import make_events
 from contracts.events import encode
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, pack_visitor, unpack_visitor
-from stream.batch import Rules, apply_batch
-from stream.collector import tune_collector
+from models.next_action.encoding import encode_visitor
+from stream.batch import Outcome, Rules, apply_batch, take_scores
 from stream.commit import Claim, Commit, Retention, encode_commit
 from stream.partition import Partition
 from stream.records import read_records
+from stream.scorer import Model, _ask
 
 STEPS = ("read_records", "take", "find_states", "apply_batch", "encode_commit", "pack", "adopt")
+STEPS_WITH_SCORING = (*STEPS[:4], "encode", "ask", "take_scores", *STEPS[4:])
 ARRIVAL_MS = 3
 """From event time to the broker's timestamp."""
 
@@ -58,10 +60,15 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class CoreRow:
-    """Microseconds of CPU per event of each of `STEPS`, at one number of events per commit."""
+    """Microseconds of CPU per event of each step, at one number of events per commit.
+
+    The steps are `STEPS`, or `STEPS_WITH_SCORING`.
+    """
 
     batch: int
     events: int
+    scored: int
+    """Visitors scored, one that is in several commits as often."""
     us: dict[str, float]
     visitor_writes: float
     """Visitor states written per event."""
@@ -98,36 +105,34 @@ def make_shares(events: int, partitions: int, *, step_ms: float = 1.0, seed: int
     return shares
 
 
-def measure_core(settings: Settings, *, events: int, batch: int) -> CoreRow:
-    """Run the whole log through the steps, `batch` events of a partition at a time."""
+def measure_core(settings: Settings, *, events: int, batch: int, model: Model | None = None) -> CoreRow:
+    """Run the whole log through the steps, `batch` events of a partition at a time; scored with a model."""
     shares = make_shares(events, settings.partitions)
-    bench = _Core(settings)
-    thresholds = gc.get_threshold()
-    gc.collect()
-    tune_collector()  # the log itself is frozen too: it is not the worker's to look after
-    try:
+    bench = _Core(settings, model)
+    with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
         for share in itertools.cycle(list(shares)):
             if share in shares and not bench.step(share, batch):
                 shares.remove(share)
             if not shares:
                 break
-    finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
     us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
-    return CoreRow(batch, bench.events, us, bench.visitors / bench.events, bench.size / bench.events)
+    return CoreRow(
+        batch, bench.events, bench.scored, us, bench.visitors / bench.events, bench.size / bench.events
+    )
 
 
 class _Core:
     """One round of the applier after another, without its awaits, and the time each step took."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, model: Model | None = None) -> None:
         self._currency = settings.currency
+        self._idle_ms = settings.idle_ms
+        self._model = model
         self._rules = Rules.of(settings)
         self._retention = Retention.of(settings)
         self._pack = msgpack.Packer(use_bin_type=False).pack
-        self.spent_s = dict.fromkeys(STEPS, 0.0)
-        self.events = self.visitors = self.size = 0
+        self.spent_s = dict.fromkeys(STEPS if model is None else STEPS_WITH_SCORING, 0.0)
+        self.events = self.visitors = self.size = self.scored = 0
         self._reading_s = _reading_s()
 
     def step(self, share: Share, batch: int) -> bool:
@@ -147,7 +152,9 @@ class _Core:
             users = {entry.event.user_id for entry in entries if entry.event is not None}
             states: dict[str, Visitor | None] = dict(part.known(users))
         with self._timed("apply_batch"):
-            outcome = apply_batch(part.clock, entries, states, self._rules)
+            outcome = apply_batch(part.clock, entries, states, self._rules, level=part.level)
+        if self._model is not None:
+            self._score(self._model, outcome)
         commit = Commit(part.number, part.epoch, offsets, outcome, outcome.clock.max_event_ms, 0)
         with self._timed("encode_commit"):
             fields = encode_commit(commit, self._retention)
@@ -158,6 +165,18 @@ class _Core:
         self.visitors += len(outcome.visitors)
         self.events += len(entries)
         return True
+
+    def _score(self, model: Model, outcome: Outcome) -> None:
+        """As the applier does, with one partition in the round."""
+        wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
+        visitors = list(wanted.values())
+        with self._timed("encode"):
+            encoded = [encode_visitor(visitor, outcome.level, self._idle_ms) for visitor in visitors]
+        with self._timed("ask"):
+            scores = _ask(model, visitors, encoded)
+        with self._timed("take_scores"):
+            take_scores(outcome, dict(zip(wanted, scores, strict=True)), self._rules.alerts)
+        self.scored += len(visitors)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

@@ -1,28 +1,27 @@
 """Delay from broker timestamp to visible in Redis, under a paced stream of live events."""
 
+import math
 import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from redis import Redis
 
-from benchmarks.heartbeats import read_heartbeats
+from benchmarks.heartbeats import await_model, measure_scored, read_heartbeats
+from benchmarks.pace import SETTLE_S, quantile, send_paced
 from benchmarks.race import START_TIMEOUT_S, cpu_s, start_contender
 from benchmarks.services import Services, drop_state
-from benchmarks.shop_log import make_events, open_producer, send
+from benchmarks.throughput import Contender
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.child import Child
 
 PROBE_S = 0.005
-SETTLE_S = 5.0
-"""Start of the stream that is not measured: first fetches, cold caches."""
-BURST_S = 0.005
 PEER_COMMIT_S = 0.05
 """How often an engine that writes by the clock does so here; its throughput is measured with a second."""
 
@@ -41,6 +40,8 @@ class DelayRow:
     cpu_us: float
     """CPU of the contender per event at this pace; small batches cost more than a backlog."""
     redis_cpu_us: float
+    scored: float
+    """Share of the visitors that were scored; NaN where nothing is to be scored."""
 
 
 @dataclass(slots=True)
@@ -90,9 +91,10 @@ class OffsetProbe(threading.Thread):
             known.append((offset, now_ms))
 
     def end(self) -> None:
-        """Stop polling."""
+        """Stop polling; may be called before `start`."""
         self._ended.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
 
     def seen_ms(self, place: tuple[str, int], offset: int) -> int | None:
         """When the record at `offset` was first seen to be in Redis; None if it never was."""
@@ -104,8 +106,7 @@ class OffsetProbe(threading.Thread):
 def measure_delay(
     services: Services,
     settings: Settings,
-    module: str,
-    title: str,
+    contender: Contender,
     *,
     rate: int,
     seconds: float,
@@ -113,32 +114,38 @@ def measure_delay(
 ) -> DelayRow:
     """Send `rate` events/s for `seconds` to one running contender and date every event's way into Redis.
 
-    Raises `RuntimeError` if a record was not stored or never became visible.
+    Raises `RuntimeError` if a record was not stored or never became visible, or if visitors were to be scored
+    (`settings.scoring`) and none was.
     """
-    child = start_contender(services, settings, module, env={"BENCH_COMMIT_S": str(PEER_COMMIT_S)})
+    child = start_contender(services, settings, contender.module, env={"BENCH_COMMIT_S": str(PEER_COMMIT_S)})
     probe = OffsetProbe(settings)
     acks = Acks()
+    scored = math.nan
     try:
+        if settings.scoring:
+            await_model(services.client, settings, child)
         _warm_up(settings, child, acks, probe)
-        cpu_before_s = cpu_s(child.pid), cpu_s(services.redis_pid)
+        cpu_before_s, redis_before_s = cpu_s(child.pid), cpu_s(services.redis_pid)
         started_s = time.monotonic()
         measured_from_ms = time.time_ns() // 1_000_000 + int(SETTLE_S * 1_000)
-        sent = _send_paced(settings, acks, rate=rate, seconds=seconds + SETTLE_S, progress=progress)
+        sent = send_paced(
+            settings, lambda _: acks.take, rate=rate, seconds=seconds + SETTLE_S, progress=progress
+        )
         sent_per_s = sent / (time.monotonic() - started_s)
         own_p50_ms, own_p99_ms = _own_figures(services.client, settings)
         _await_visible(acks, probe, child)
-        spent_us = [
-            (after - before) / sent * 1e6
-            for after, before in zip((cpu_s(child.pid), cpu_s(services.redis_pid)), cpu_before_s, strict=True)
-        ]
+        cpu_us = (cpu_s(child.pid) - cpu_before_s) / sent * 1e6
+        redis_cpu_us = (cpu_s(services.redis_pid) - redis_before_s) / sent * 1e6
+        if settings.scoring:
+            scored = measure_scored(services.client, settings, child)
     finally:
         probe.end()
         child.kill()
     drop_state(services, settings)
     delays_ms = _delays_ms(acks, probe, measured_from_ms)
     return DelayRow(
-        title, sent_per_s, len(delays_ms), _quantile(delays_ms, 0.5), _quantile(delays_ms, 0.99),
-        own_p50_ms, own_p99_ms, *spent_us,
+        contender.title, sent_per_s, len(delays_ms), quantile(delays_ms, 0.5), quantile(delays_ms, 0.99),
+        own_p50_ms, own_p99_ms, cpu_us, redis_cpu_us, scored,
     )  # fmt: skip
 
 
@@ -152,41 +159,13 @@ def _own_figures(client: Redis, settings: Settings) -> tuple[float, float]:
 def _warm_up(settings: Settings, child: Child, acks: Acks, probe: OffsetProbe) -> None:
     """A few events into every partition, so that the group stands before the clock runs."""
     probe.start()
-    _send_paced(settings, acks, rate=500, seconds=1.0, progress=lambda _: None, seed=11)
+    send_paced(settings, lambda _: acks.take, rate=500, seconds=1.0, progress=lambda _: None, seed=11)
     _await_visible(acks, probe, child)
 
 
-def _send_paced(
-    settings: Settings,
-    acks: Acks,
-    *,
-    rate: int,
-    seconds: float,
-    progress: Callable[[int], None],
-    seed: int = 7,
-) -> int:
-    """Send at an even pace, in bursts of `BURST_S`; the number sent."""
-    producer = open_producer(settings, linger_ms=1)
-    topics = Topics(settings.topic_prefix)
-    count = int(rate * seconds)
-    first_ms = time.time_ns() // 1_000_000
-    events = make_events(count, first_ms=first_ms, step_ms=1_000 / rate, seed=seed)
-    start_s = time.monotonic()
-    for number, event in enumerate(events):
-        ahead_s = start_s + number / rate - time.monotonic()
-        if ahead_s > BURST_S:
-            producer.poll(0)
-            time.sleep(ahead_s)
-        send(producer, topics, event, acks.take)
-        if number % rate == 0:
-            progress(rate)
-    producer.flush(30)
+def _await_visible(acks: Acks, probe: OffsetProbe, child: Child) -> None:
     if acks.failed:
         raise RuntimeError(f"{acks.failed} records were not stored")
-    return count
-
-
-def _await_visible(acks: Acks, probe: OffsetProbe, child: Child) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while any(probe.seen_ms(place, max(stamps)) is None for place, stamps in list(acks.stamps.items())):
         if not child.alive or time.monotonic() > deadline:
@@ -202,7 +181,3 @@ def _delays_ms(acks: Acks, probe: OffsetProbe, from_ms: int) -> list[int]:
             if stamp_ms >= from_ms and seen_ms is not None:
                 delays.append(seen_ms - stamp_ms)
     return sorted(delays)
-
-
-def _quantile(ordered: Sequence[int], share: float) -> float:
-    return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))]) if ordered else float("nan")

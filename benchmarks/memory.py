@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.race import START_TIMEOUT_S, applied_counter, start_contender
+from benchmarks.heartbeats import measure_scored
+from benchmarks.race import applied_counter, await_applied, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
 from contracts.settings import Settings
@@ -50,19 +51,22 @@ class MemoryRow:
 
 
 def measure_kept(
-    services: Services, *, visitors: int, events_per_visitor: int, note: Callable[[str], None]
+    services: Services, *, visitors: int, events_per_visitor: int, scoring: bool, note: Callable[[str], None]
 ) -> MemoryRow:
     """Visitors who stay active: default lifetimes, and a cache that holds them all."""
-    settings = make_settings(services, cache_visitors=2 * visitors)
+    settings = make_settings(services, scoring=scoring, cache_visitors=2 * visitors)
     title = f"kept: {events_per_visitor} events each, all cached"
     waves = max(2, visitors // (WAVE_EVENTS // events_per_visitor))
     return _measure(services, settings, title, waves, events_per_visitor, note)
 
 
-def measure_passing(services: Services, *, visitors: int, note: Callable[[str], None]) -> MemoryRow:
+def measure_passing(
+    services: Services, *, visitors: int, scoring: bool, note: Callable[[str], None]
+) -> MemoryRow:
     """Ever-new visitors of one event each: short lifetime, small cache, so memory must stop growing."""
     settings = make_settings(
         services,
+        scoring=scoring,
         visitor_ttl_s=SHORT_TTL_S,
         cache_visitors=SMALL_CACHE,
         idle_ms=1_000 * SHORT_TTL_S,
@@ -92,23 +96,17 @@ def _measure(
             first_ms = time.time_ns() // 1_000_000 - 1_000
             events = make_events(WAVE_EVENTS, first_ms=first_ms, step_ms=1 / 30, seed=wave, visitors=new)
             preload(settings, events, progress=lambda _: None)
-            _await_applied(applied, wave * WAVE_EVENTS, child)
+            await_applied(applied, wave * WAVE_EVENTS, child)
             found.append(_read(services, child, visitors=wave * per_wave))
             note(f"{title}: {found[-1].visitors:,} visitors, worker {found[-1].worker_mb:.0f} MB, "
                  f"Redis {found[-1].redis_mb:.0f} MB")  # fmt: skip
+        if settings.scoring:
+            measure_scored(services.client, settings, child)
     finally:
         child.kill()
         drop_state(services, settings)
         drop_topics(settings)
     return MemoryRow(title, tuple(found))
-
-
-def _await_applied(applied: Callable[[], int], events: int, child: Child) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while applied() < events:
-        if not child.alive or time.monotonic() > deadline:
-            raise RuntimeError(f"the worker did not apply {events} events; {child.log_tail()}")
-        time.sleep(0.1)
 
 
 def _read(services: Services, child: Child, *, visitors: int) -> Wave:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.heartbeats import measure_scored
 from benchmarks.race import applied_counter, start_contender
 from benchmarks.services import Services, drop_state, with_fresh_state
 from contracts.settings import Settings
@@ -54,6 +55,8 @@ def measure_profile(services: Services, shop: Settings, *, seconds: int) -> Prof
         wall_s = time.monotonic() - started_s
         events = applied() - before
         redis = _command_us(services.client.info("commandstats"), events)
+        if settings.scoring:
+            measure_scored(services.client, settings, child)
     finally:
         child.kill()
         drop_state(services, settings)

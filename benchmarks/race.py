@@ -1,13 +1,15 @@
 """Measuring one contender: events visible in Redis against wall clock and CPU of its process."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 from redis import Redis
 
+from benchmarks.heartbeats import measure_scored
 from benchmarks.services import Services, drop_state, with_fresh_state
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -29,6 +31,8 @@ class Lap:
     redis_cpu_s: float
     kafka_cpu_s: float
     rss_bytes: int
+    scored: float = math.nan
+    """Share of the visitors that were scored; NaN where nothing is to be scored."""
 
     @property
     def events_per_s(self) -> float:
@@ -91,13 +95,16 @@ def run_lap(services: Services, shop: Settings, module: str, *, events: int) -> 
     """Let a fresh process of a contender read `events` from the log of `shop`, and measure.
 
     The clock runs from the moment it has its partitions, so start-up and the joining of the group are not
-    in it, but its first fetch is. Raises `RuntimeError` with the end of its log if the contender ends or
-    stops making progress.
+    in it, but its first fetch is. Raises `RuntimeError` with the end of its log if the contender ends, stops
+    making progress, or was to score visitors (`shop.scoring`) and scored none.
     """
     settings = with_fresh_state(shop)
     child = start_contender(services, settings, module)
     try:
-        return measure_lap(services, settings, [child], events)
+        lap = measure_lap(services, settings, [child], events)
+        if not shop.scoring:
+            return lap
+        return replace(lap, scored=measure_scored(services.client, settings, child))
     finally:
         child.kill()
         drop_state(services, settings)
@@ -140,6 +147,15 @@ def await_progress(applied: Callable[[], int], children: Sequence[Child], seen: 
                 f"{children[0].name}: no progress in {timeout_s:g} s; {children[0].log_tail()}"
             )
         time.sleep(POLL_S)
+
+
+def await_applied(applied: Callable[[], int], events: int, child: Child) -> None:
+    """Wait until so many events are in Redis; raises `RuntimeError` if they do not come."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while applied() < events:
+        if not child.alive or time.monotonic() > deadline:
+            raise RuntimeError(f"{child.name} did not apply {events} events; {child.log_tail()}")
+        time.sleep(0.1)
 
 
 def cpu_s(pid: int) -> float:

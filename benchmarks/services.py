@@ -51,9 +51,13 @@ def running_services() -> Iterator[Services]:
 
 
 def make_settings(services: Services, **overrides: object) -> Settings:
-    """Settings of an installation of its own; fields not given come from the environment and the defaults."""
+    """Settings of an installation of its own, without scoring unless it is asked for.
+
+    Fields not given come from the environment and the defaults.
+    """
     name = f"b{uuid.uuid4().hex[:8]}"
     fields: dict[str, object] = {
+        "scoring": False,
         "bootstrap": services.bootstrap,
         "redis_url": services.redis_url,
         "namespace": name,

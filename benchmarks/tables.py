@@ -7,12 +7,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from benchmarks.core import STEPS, BlobRow, CoreRow
+from benchmarks.aims import Aim
+from benchmarks.alerts import AlertsRow
+from benchmarks.core import STEPS, STEPS_WITH_SCORING, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
 from benchmarks.memory import MemoryRow
 from benchmarks.profile import Profile
 from benchmarks.scaling import ScalingRow
-from benchmarks.throughput import Ratio, Row
+from benchmarks.scoring import ENGINES, ScoringFigures
+from benchmarks.scoring import STEPS as STEPS_OF_SCORING
+from benchmarks.throughput import Row
 
 MIN_CORES_TO_SCALE = 4
 
@@ -23,47 +27,81 @@ def show_machine(console: Console, machine: Mapping[str, str]) -> None:
 
 
 def show_core(console: Console, rows: Sequence[CoreRow], blob: BlobRow) -> None:
-    """Steps of the hot path at several batch sizes."""
-    table = Table(title="Pure hot path, microseconds per event")
-    for name in ("events per commit", *STEPS, "together", "visitor writes/event", "bytes/event"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        cells = [f"{row.us[step]:.2f}" for step in STEPS]
-        table.add_row(
-            f"{row.batch:,}", *cells, f"{row.total_us:.2f}", f"{row.visitor_writes:.2f}",
-            f"{row.commit_bytes:.0f}",
-        )  # fmt: skip
-    console.print(table)
+    """Steps of the hot path at several batch sizes, with the steps of scoring where it was on."""
+    for scoring in (False, True):
+        shown = [row for row in rows if bool(row.scored) is scoring]
+        if shown:
+            _show_core(console, shown, STEPS_WITH_SCORING if scoring else STEPS)
     console.print(
         f"one visitor's state: {blob.size_bytes:.0f} bytes, pack {blob.pack_us:.1f} us, "
         f"unpack {blob.unpack_us:.1f} us"
     )
 
 
-def show_throughput(console: Console, rows: Sequence[Row], ratios: Sequence[Ratio]) -> None:
+def _show_core(console: Console, rows: Sequence[CoreRow], steps: Sequence[str]) -> None:
+    what = "with scoring" if rows[0].scored else "counting only"
+    table = Table(title=f"Pure hot path {what}, microseconds per event, by events per commit")
+    table.add_column("step")
+    for row in rows:
+        table.add_column(f"{row.batch:,}", justify="right")
+    for step in steps:
+        table.add_row(step, *[f"{row.us[step]:.2f}" for row in rows])
+    table.add_section()
+    table.add_row("together", *[f"{row.total_us:.2f}" for row in rows])
+    table.add_row("visitor writes/event", *[f"{row.visitor_writes:.2f}" for row in rows])
+    table.add_row("bytes/event", *[f"{row.commit_bytes:.0f}" for row in rows])
+    console.print(table)
+
+
+def show_scoring(console: Console, found: ScoringFigures) -> None:
+    """Steps of scoring by size of batch, and both engines where torch is there."""
+    table = Table(title=f"Scoring with model {found.version}, microseconds per visitor, medians")
+    for name in ("batch", *STEPS_OF_SCORING, "together"):
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        cells = [f"{row.us[step]:.1f}" for step in STEPS_OF_SCORING]
+        table.add_row(str(row.batch), *cells, f"{row.total_us:.1f}")
+    console.print(table)
+    console.print(f"{found.mean_actions:.1f} actions in the visitor's session on the average")
+    if found.parameters is None:
+        return
+    title = f"An untrained network of the shipped shape ({found.parameters:,} parameters), us per visitor"
+    table = Table(title=title)
+    for name in ("batch", *ENGINES, "torch/onnxruntime"):
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        cells = [f"{row.engines_us[engine]:.1f}" for engine in ENGINES]
+        table.add_row(str(row.batch), *cells, f"{row.ratio:.2f}")
+    console.print(table)
+
+
+def show_throughput(console: Console, rows: Sequence[Row], aims: Sequence[Aim]) -> None:
     """Contenders and the ratios between them."""
     table = Table(title="Throughput, medians")
     table.add_column("")
     table.add_column("contender")
-    for name in ("events/s", "slowest", "fastest", "CPU us/event", "Redis CPU us/event", "events"):
+    for name in ("events/s", "slowest", "fastest", "CPU us/event", "Redis CPU us/event", "events", "scored"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             row.key, row.title, f"{row.events_per_s:,.0f}", f"{row.slowest:,.0f}", f"{row.fastest:,.0f}",
-            f"{row.cpu_us:.1f}", f"{row.redis_cpu_us:.1f}", f"{row.events:,}",
+            f"{row.cpu_us:.1f}", f"{row.redis_cpu_us:.1f}", f"{row.events:,}", _share(row.scored),
         )  # fmt: skip
     console.print(table)
-    show_ratios(console, ratios)
+    for row in rows:
+        _warn_of_skipped(console, row.title, row.scored)
+    show_aims(console, aims)
 
 
-def show_ratios(console: Console, ratios: Sequence[Ratio]) -> None:
-    """Ratios beside their aims."""
-    for ratio in ratios:
-        colour = "green" if ratio.reached else "red"
-        console.print(f"{ratio.name} = [{colour}]{ratio.value:.2f}[/] (aim: at least {ratio.aim:g})")
+def show_aims(console: Console, aims: Sequence[Aim]) -> None:
+    """Figures beside their aims."""
+    for aim in aims:
+        value = f"{aim.value:,.0f}" if aim.value >= 100 else f"{aim.value:.2f}"
+        line = f"{aim.name} = [{'green' if aim.reached else 'red'}]{value}[/]{aim.unit}"
+        console.print(f"{line} ({aim.words})" if aim.words else f"{aim.name} = {value}{aim.unit}")
 
 
-def show_scaling(console: Console, rows: Sequence[ScalingRow], ratio: Ratio, cores: int) -> None:
+def show_scaling(console: Console, rows: Sequence[ScalingRow], ratio: Aim, cores: int) -> None:
     """One worker and two."""
     table = Table(title="Scaling, medians")
     for name in ("workers", "events/s", "CPU us/event", "Redis CPU us/event", "RSS MB, all"):
@@ -74,7 +112,7 @@ def show_scaling(console: Console, rows: Sequence[ScalingRow], ratio: Ratio, cor
             f"{row.rss_mb:.0f}",
         )  # fmt: skip
     console.print(table)
-    show_ratios(console, [ratio])
+    show_aims(console, [ratio])
     if cores < MIN_CORES_TO_SCALE:
         console.print(
             f"{cores} cores for two workers, Kafka and Redis: fewer than {MIN_CORES_TO_SCALE} show "
@@ -95,15 +133,32 @@ def show_delay(console: Console, rows: Sequence[DelayRow]) -> None:
         "own p99",
         "CPU us/event",
         "Redis CPU us/event",
+        "scored",
     ):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
             row.title, f"{row.sent_per_s:,.0f}", f"{row.events:,}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}",
             _or_dash(row.own_p50_ms), _or_dash(row.own_p99_ms), f"{row.cpu_us:.1f}",
-            f"{row.redis_cpu_us:.1f}",
+            f"{row.redis_cpu_us:.1f}", _share(row.scored),
         )  # fmt: skip
     console.print(table)
+    for row in rows:
+        _warn_of_skipped(console, row.title, row.scored)
+
+
+def show_alerts(console: Console, row: AlertsRow, aim: Aim) -> None:
+    """From the event to its alert."""
+    table = Table(title="Broker timestamp of the event to its churn_risk alert, ms")
+    for name in ("events/s", "alerts", "stored p50", "stored p99", "read p50", "read p99", "scored"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"{row.sent_per_s:,.0f}", f"{row.alerts:,}", f"{row.stored_p50_ms:.0f}", f"{row.stored_p99_ms:.0f}",
+        f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}", _share(row.scored),
+    )  # fmt: skip
+    console.print(table)
+    _warn_of_skipped(console, "the worker", row.scored)
+    show_aims(console, [aim])
 
 
 def show_memory(console: Console, rows: Sequence[MemoryRow]) -> None:
@@ -133,6 +188,19 @@ def show_profile(console: Console, profile: Profile, *, top: int) -> None:
     console.print(table)
     commands = [f"{name} {us:.2f}" for name, us in profile.redis.items() if us >= 0.05]
     console.print("Redis us/event by command (evalsha contains the rest): " + ", ".join(commands))
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{value:.1%}"
+
+
+def _warn_of_skipped(console: Console, title: str, scored: float) -> None:
+    if scored < 1:
+        console.print(
+            f"{title}: {1 - scored:.2%} of the visitors were left unscored, which takes less time: "
+            "no valid measurement of scoring",
+            style="red",
+        )
 
 
 def _or_dash(value: float) -> str:

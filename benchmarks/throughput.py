@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from statistics import median
 
+from benchmarks.aims import Aim
 from benchmarks.race import Lap, run_lap
 from benchmarks.services import Services
 from contracts.settings import Settings
@@ -12,22 +13,29 @@ from contracts.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One row of the table. `share` is the part of the log it reads, since the slow ones need less."""
+    """One row of a table. `share` is the part of the log it reads, since the slow ones need less.
+
+    `scoring`: the worker asks its model about every visitor.
+    """
 
     key: str
     title: str
     module: str
     share: float = 1.0
     needs: str | None = None
+    scoring: bool = False
 
 
 CONTENDERS = (
     Contender("a", "aiokafka getmany + orjson (floor)", "floor"),
     Contender("b", "stock Faust agent that does nothing", "stock_faust", share=0.1),
-    Contender("c", "Storepulse worker, committed", "storepulse_worker"),
+    Contender("c", "Storepulse worker, counting only", "storepulse_worker"),
+    Contender("s", "Storepulse worker, scoring every visitor", "storepulse_worker", scoring=True),
     Contender("d", "bytewax, same job, MULTI", "bytewax_job", needs="bytewax"),
     Contender("e", "quixstreams, same job, MULTI", "quixstreams_job", needs="quixstreams"),
 )
+SCORING_AIM = 10_000.0
+"""Events per second of one worker that scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,62 +50,68 @@ class Row:
     fastest: float
     cpu_us: float
     redis_cpu_us: float
+    scored: float
+    """The smallest share of visitors scored in a run; NaN where nothing is to be scored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """A ratio of two rows' events/s beside what is aimed at."""
-
-    name: str
-    value: float
-    aim: float
-
-    @property
-    def reached(self) -> bool:
-        """Whether the aim is met."""
-        return self.value >= self.aim
+def choose(keys: str, note: Callable[[str], None]) -> list[Contender]:
+    """The contenders named in `keys` whose library is installed."""
+    chosen = [c for c in CONTENDERS if c.key in keys]
+    for contender in [c for c in chosen if c.needs and find_spec(c.needs) is None]:
+        note(f"{contender.key} left out: {contender.needs} is not installed")
+        chosen.remove(contender)
+    return chosen
 
 
 def measure(
     services: Services, shop: Settings, *, events: int, runs: int, keys: str, note: Callable[[str], None]
 ) -> list[Row]:
     """Run the contenders named in `keys` in turns, so that a slow minute of the machine hits all of them."""
-    chosen = [c for c in CONTENDERS if c.key in keys]
-    for contender in [c for c in chosen if c.needs and find_spec(c.needs) is None]:
-        note(f"{contender.key} left out: {contender.needs} is not installed")
-        chosen.remove(contender)
+    chosen = choose(keys, note)
     laps: dict[str, list[Lap]] = {c.key: [] for c in chosen}
     for run in range(1, runs + 1):
         for contender in chosen:
-            lap = run_lap(services, shop, contender.module, events=int(events * contender.share))
+            settings = shop.model_copy(update={"scoring": contender.scoring})
+            lap = run_lap(services, settings, contender.module, events=int(events * contender.share))
             laps[contender.key].append(lap)
+            scored = f", {lap.scored:.1%} of visitors scored" if contender.scoring else ""
             note(
                 f"run {run}/{runs} {contender.key}: {lap.events_per_s:,.0f} events/s, "
-                f"CPU {lap.cpu_us:.1f} us, Redis {lap.redis_cpu_us:.1f} us"
+                f"CPU {lap.cpu_us:.1f} us, Redis {lap.redis_cpu_us:.1f} us{scored}"
             )
     return [_row(contender, laps[contender.key]) for contender in chosen]
 
 
-def ratios(rows: Sequence[Row]) -> list[Ratio]:
-    """What the figures are judged by, as far as both sides were run."""
+def ratios(rows: Sequence[Row]) -> list[Aim]:
+    """Contenders side by side, as far as both sides were run."""
     speed = {row.key: row.events_per_s for row in rows}
-    aims = (("c", "b", 8.0), ("c", "a", 0.25), ("c", "d", 1.0), ("c", "e", 1.0))
+    aims = (("c", "b", 8.0), ("c", "a", 0.25), ("c", "d", 1.0), ("c", "e", 1.0), ("s", "c", None))
     return [
-        Ratio(f"{left}/{right}", speed[left] / speed[right], aim)
+        Aim(f"{left}/{right}", speed[left] / speed[right], aim)
         for left, right, aim in aims
         if left in speed and right in speed
     ]
 
 
+def speeds(rows: Sequence[Row]) -> list[Aim]:
+    """What is judged by itself: a worker that scores, if it left nobody out."""
+    return [
+        Aim(row.key, row.events_per_s, SCORING_AIM, " events/s")
+        for row in rows
+        if row.key == "s" and row.scored == 1
+    ]
+
+
 def _row(contender: Contender, laps: Sequence[Lap]) -> Row:
-    speeds = [lap.events_per_s for lap in laps]
+    per_s = [lap.events_per_s for lap in laps]
     return Row(
         contender.key,
         contender.title,
         max(lap.events for lap in laps),
-        median(speeds),
-        min(speeds),
-        max(speeds),
+        median(per_s),
+        min(per_s),
+        max(per_s),
         median(lap.cpu_us for lap in laps),
         median(lap.redis_cpu_us for lap in laps),
+        min(lap.scored for lap in laps),
     )

@@ -1,0 +1,178 @@
+"""The benchmarks as the command line runs them: measure, show, and give the figures for the JSON file."""
+
+import os
+import sys
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import alerts as alerts_bench
+from benchmarks import core as core_bench
+from benchmarks import delay as delay_bench
+from benchmarks import memory as memory_bench
+from benchmarks import profile as profile_bench
+from benchmarks import scaling as scaling_bench
+from benchmarks import scoring as scoring_bench
+from benchmarks import tables
+from benchmarks import throughput as throughput_bench
+from benchmarks.aims import Aim
+from benchmarks.pace import SETTLE_S
+from benchmarks.services import Services, create_topics, drop_topics, make_settings
+from benchmarks.shop_log import make_events, preload
+from benchmarks.visitors import make_subjects
+from contracts.settings import Settings
+from models.next_action.card import ArtefactError
+from models.next_action.predictor import Predictor
+
+Figures = dict[str, Any]
+
+WIDTH = 120
+"""Columns where the output goes to a file: rich would take 80, too few for the tables."""
+console = Console(width=None if sys.stdout.isatty() else WIDTH)
+CORE_BATCHES = (4_000, 400, 40, 8)
+TWO_WORKERS_AIM = 1.7
+ALERTS_AIM_MS = 250.0
+DELAY_CONTENDERS = "csde"
+
+
+def run_core(events: int) -> Figures:
+    """Measure and show the pure steps, counting only and with scoring."""
+    settings = Settings()
+    rows: list[core_bench.CoreRow] = []
+    for model in (None, find_model(settings)):
+        if model is None and rows:
+            continue
+        what = "counting only" if model is None else "with scoring"
+        for batch in CORE_BATCHES:
+            with console.status(f"pure steps, {what}, {batch} events per commit"):
+                rows.append(core_bench.measure_core(settings, events=events, batch=batch, model=model))
+    blob = core_bench.measure_blobs(settings, events=events)
+    tables.show_core(console, rows, blob)
+    return {"core": [asdict(row) | {"total_us": row.total_us} for row in rows], "visitor": asdict(blob)}
+
+
+def run_scoring(runs: int) -> Figures:
+    """Measure and show what a visitor's score costs; without a model there is nothing to show."""
+    settings = Settings()
+    model = find_model(settings)
+    if model is None:
+        return {}
+    subjects = make_subjects(settings, scoring_bench.SUBJECTS)
+    engines: scoring_bench.Engines | None = None
+    if find_spec("torch") is None or find_spec("onnx") is None:
+        console.log("torch left out: torch and onnx are not both installed")
+    else:
+        from benchmarks.engines import BothEngines  # torch takes seconds to load, and may be absent
+
+        engines = BothEngines(subjects, settings.idle_ms)
+    total = (runs + 1) * len(scoring_bench.BATCHES)
+    with tables.progress_bar(console, "scoring visitors", total) as advance:
+        found = scoring_bench.measure_scoring(
+            settings, model, subjects, runs=runs, engines=engines, progress=advance
+        )
+    tables.show_scoring(console, found)
+    rows = [asdict(row) | {"total_us": row.total_us, "torch_to_onnx": row.ratio} for row in found.rows]
+    return {"scoring": asdict(found) | {"rows": rows}}
+
+
+def find_model(settings: Settings) -> Predictor | None:
+    """The model that workers score with, or None and a line that says why there is none."""
+    try:
+        return scoring_bench.load_model(settings)
+    except (ArtefactError, OSError) as exc:
+        console.log(f"scoring left out, there is no model: {exc}", style="red")
+        return None
+
+
+def run_throughput(services: Services, runs: int, events: int, contenders: str) -> Figures:
+    """Measure and show the contenders side by side."""
+    shop = prepare(services, events)
+    rows = throughput_bench.measure(
+        services, shop, events=events, runs=runs, keys=contenders, note=console.log
+    )
+    drop_topics(shop)
+    ratios = throughput_bench.ratios(rows)
+    tables.show_throughput(console, rows, [*ratios, *throughput_bench.speeds(rows)])
+    return {"throughput": [asdict(row) for row in rows], "ratios": {r.name: r.value for r in ratios}}
+
+
+def run_scaling(services: Services, runs: int, events: int) -> Figures:
+    """Measure and show one worker against two."""
+    rows = scaling_bench.measure_scaling(
+        services, lambda settings: fill(settings, events), events=events, runs=runs, note=console.log
+    )
+    ratio = Aim("two/one", rows[1].events_per_s / rows[0].events_per_s, TWO_WORKERS_AIM)
+    tables.show_scaling(console, rows, ratio, os.cpu_count() or 1)
+    return {"scaling": [asdict(row) for row in rows], "two_to_one": ratio.value}
+
+
+def run_delay(services: Services, rate: int, seconds: int, contenders: str) -> Figures:
+    """Measure and show delays."""
+    rows = []
+    total = rate * int(seconds + SETTLE_S)
+    wanted = "".join(key for key in contenders if key in DELAY_CONTENDERS)
+    for contender in throughput_bench.choose(wanted, console.log):
+        settings = make_settings(services, scoring=contender.scoring)
+        create_topics(settings)
+        with tables.progress_bar(console, f"delay of {contender.title}", total) as advance:
+            rows.append(
+                delay_bench.measure_delay(
+                    services, settings, contender, rate=rate, seconds=seconds, progress=advance
+                )
+            )
+        drop_topics(settings)
+    tables.show_delay(console, rows)
+    return {"delay": [asdict(row) for row in rows]}
+
+
+def run_alerts(services: Services, rate: int, seconds: int) -> Figures:
+    """Measure and show the way from an event to its alert."""
+    with tables.progress_bar(console, "alerts", rate * int(seconds + SETTLE_S)) as advance:
+        row = alerts_bench.measure_alerts(services, rate=rate, seconds=seconds, progress=advance)
+    aim = Aim("p99", row.p99_ms, ALERTS_AIM_MS, " ms", at_most=True)
+    tables.show_alerts(console, row, aim)
+    return {"alerts": asdict(row)}
+
+
+def run_memory(services: Services, visitors: int, scoring: bool) -> Figures:
+    """Measure and show memory."""
+    rows = [
+        memory_bench.measure_kept(
+            services, visitors=visitors // 6, events_per_visitor=6, scoring=scoring, note=console.log
+        ),
+        memory_bench.measure_passing(services, visitors=visitors, scoring=scoring, note=console.log),
+    ]
+    tables.show_memory(console, rows)
+    return {
+        "memory": [
+            asdict(row) | {"worker_bytes": row.worker_bytes, "redis_bytes": row.redis_bytes} for row in rows
+        ]
+    }
+
+
+def run_profile(services: Services, seconds: int, events: int, top: int, scoring: bool) -> Figures:
+    """Measure and show where the worker's time goes."""
+    shop = prepare(services, events, scoring=scoring)
+    with console.status(f"sampling the worker for {seconds} s"):
+        found = profile_bench.measure_profile(services, shop, seconds=seconds)
+    drop_topics(shop)
+    tables.show_profile(console, found, top=top)
+    return {"profile": asdict(found)}
+
+
+def prepare(services: Services, events: int, *, scoring: bool = False) -> Settings:
+    """An installation whose topics hold the shop's log, its last event about now."""
+    settings = make_settings(services, scoring=scoring)
+    create_topics(settings)
+    fill(settings, events)
+    return settings
+
+
+def fill(settings: Settings, events: int) -> None:
+    """Write the shop's log: one event a millisecond, the last about now."""
+    first_ms = time.time_ns() // 1_000_000 - events
+    with tables.progress_bar(console, f"writing {events:,} events to Kafka", events) as advance:
+        preload(settings, make_events(events, first_ms=first_ms, step_ms=1.0, seed=7), progress=advance)
