@@ -16,7 +16,7 @@ START_MS = 1_760_000_000_000
 NET = NetConfig(width=8, channels=8, context_width=16, head_width=16, bins=4)
 FIT = FitConfig(learning_rate=4e-3, batch_size=64, most_epochs=5, average=0.9, warm_up_steps=10)
 RECIPE = Recipe(NET, FIT, seed=3, budget=None)
-NAMES = replace(NET, buckets=1_024, embedding=2, least_sessions=2)
+NAMES = replace(NET, buckets=1_024, embedding=2, least_sessions=2, name_dropout=0.3)
 
 
 @cache
@@ -41,4 +41,4 @@ def small_training() -> Trained:
 @cache
 def named_training() -> Trained:
     """The same with a network that reads names."""
-    return train({"small": small_cases()}, replace(RECIPE, net=NAMES))
+    return train({"small": small_cases()}, replace(RECIPE, net=NAMES, fit=replace(FIT, name_decay=1.0)))

@@ -35,7 +35,8 @@ _POOL = 64
 class FitConfig:
     """How to fit. `average` is the weight that the averaged parameters keep at each step.
 
-    `name_decay` is the weight decay of tables of names: rows that few cases speak for stay near zero.
+    `name_decay` is the weight decay of tables of names: vectors that few cases speak for stay near zero. With
+    little of it a small shop's validation gets worse after few epochs.
     """
 
     learning_rate: float = 1e-3
@@ -46,7 +47,7 @@ class FitConfig:
     average: float = 0.998
     warm_up_steps: int = 100
     purchase_weight: float = 1.0
-    name_decay: float = 1.0
+    name_decay: float = 10.0
 
 
 def scaled(config: FitConfig, n_cases: int) -> FitConfig:

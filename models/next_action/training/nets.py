@@ -47,8 +47,8 @@ class NetConfig:
     bins: int = 8
     buckets: int = 0
     embedding: int = 4
-    least_sessions: int = 20
-    name_dropout: float = 0.3
+    least_sessions: int = 10
+    name_dropout: float = 0.5
 
 
 class ActionNet(nn.Module):
