@@ -112,8 +112,9 @@ def is_clear(deeds: Sequence[Deed], steps: Iterable[CartStep], rules: CartRules)
             silences = [other.at_ms for other in deeds[max(0, place - 1) :] if other.at_ms < until_ms]
             moments = [at_ms + gap_ms for at_ms in silences for gap_ms in (rules.cart_idle_ms, rules.idle_ms)]
             if deed.rank == PURCHASE:
-                # Another purchase may have resolved what this one would have.
-                moments += [other.at_ms for other in deeds[place + 1 :] if other.rank == PURCHASE] + ends_ms
+                moments += ends_ms
+                # A later purchase may have resolved, up to its own moment, what this one would have.
+                moments += [other.at_ms - 1 for other in deeds[place + 1 :] if other.rank == PURCHASE]
             if any(deed.at_ms <= moment_ms < until_ms for moment_ms in moments):
                 return False
     return True

@@ -170,8 +170,17 @@ def _compare_carts(
     verdict.doubled += verdict.note(
         f"abandoned carts in the {where} that were not abandoned", got.keys() - wanted.keys()
     )
-    unlike = {i for i in wanted.keys() & got.keys() if cart_step(got[i]) != wanted[i]}
-    verdict.note(f"abandoned carts in the {where} that say something else", unlike)
+    unlike = {i: cart_step(got[i]) for i in wanted.keys() & got.keys() if cart_step(got[i]) != wanted[i]}
+    said = [f"{i} ({_say_difference(step, wanted[i])})" for i, step in unlike.items()]
+    verdict.note(f"abandoned carts in the {where} that say something else", said)
+
+
+def _say_difference(found: CartStep, expected: CartStep) -> str:
+    """The fields that differ, in words."""
+    pairs = zip(CartStep._fields, found, expected, strict=True)
+    return ", ".join(
+        f"{name} {is_so} for {should_be}" for name, is_so, should_be in pairs if is_so != should_be
+    )
 
 
 def cart_step(alert: Alert) -> CartStep:

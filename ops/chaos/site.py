@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {
     "look_again_ms": 1_000,
     "alert_cooldown_ms": 3_000,
     "alert_ttl_ms": 3_000,
-    "cart_recovery_ms": 4_000,
+    "cart_recovery_ms": 2_500,
     "alerts_kept": 10_000_000,
     # Nothing may expire before it is compared.
     "minute_ttl_s": 400 * 86_400,

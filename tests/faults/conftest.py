@@ -40,11 +40,13 @@ def open_shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OpenSi
 
 @pytest.fixture
 def send(request: pytest.FixtureRequest) -> Iterator[Send]:
-    """`send(site, **load)`: traffic that has begun to be applied; stopped at the end of the test."""
+    """`send(site, **load)`: traffic that has begun to be applied, of 2,000 events/s; stopped after the test."""
     started: list[Traffic] = []
 
     def begin(site: Site, **load: float) -> Traffic:
-        traffic = Traffic(site.settings, Load(**load), seed=len(request.node.name))
+        traffic = Traffic(
+            site.settings, Load(**{"events_per_s": 2_000.0, **load}), seed=len(request.node.name)
+        )
         started.append(traffic)
         traffic.start()
         site.await_commits(0)
