@@ -63,6 +63,6 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 # An environment of its own, without constraints.txt: the engines compared with want older libraries.
 .venv-bench/.bench: pyproject.toml
 	@$(PYTHON) -m venv .venv-bench
-	@echo "installing, with the engines to compare with"
+	@echo "installing, with the engines to compare with; torch is large"
 	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet -e '.[bench]'
 	@touch $@

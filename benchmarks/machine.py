@@ -7,7 +7,16 @@ from pathlib import Path
 
 import psutil
 
-_PACKAGES = ("faust-streaming", "aiokafka", "redis", "orjson", "bytewax", "quixstreams")
+_PACKAGES = (
+    "faust-streaming",
+    "aiokafka",
+    "redis",
+    "orjson",
+    "onnxruntime",
+    "torch",
+    "bytewax",
+    "quixstreams",
+)
 
 
 def describe_machine(redis_version: str | None = None) -> dict[str, str]:
