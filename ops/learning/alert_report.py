@@ -15,7 +15,7 @@ from contracts.settings import Settings
 from models.next_action.predictor import load, load_shipped
 from models.next_action.prefixes import actions_by_visitor, prefixes_of_visitors
 from ops.learning.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
-from ops.learning.shop_events import make_progress, read_events, simulate_events
+from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from stream.alert_rules import AlertRules
 from stream.session import SessionRules
 
@@ -184,7 +184,7 @@ def run_alert_evaluation(options: AlertOptions) -> int:
 
 def _shops(options: AlertOptions, progress: Progress) -> Iterator[tuple[str, Iterable[Event]]]:
     for path in options.files:
-        yield path.name, read_events(path, progress, currency=options.currency)
+        yield title_of(path), read_events(path, progress, currency=options.currency)
     if options.simulated_days:
         title = f"simulated shop, {options.simulated_days:g} days"
         yield title, simulate_events(options.simulated_days, progress, seed=options.seed)

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
-from ops.learning.shop_events import make_progress, read_events, simulate_events
+from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from producers.sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
@@ -76,7 +76,11 @@ def run_evaluation(options: EvaluationOptions) -> int:
 
 def _shops(options: EvaluationOptions) -> list[Shop]:
     shops = [
-        Shop(path.name, {"file": path.name, "fingerprint": fingerprint(path)}, partial(_read, path, options))
+        Shop(
+            title_of(path),
+            {"file": title_of(path), "fingerprint": fingerprint(path)},
+            partial(_read, path, options),
+        )
         for path in options.files
     ]
     if options.simulated_days:

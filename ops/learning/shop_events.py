@@ -46,6 +46,11 @@ def read_events(
         )
 
 
+def title_of(path: Path) -> str:
+    """A file by its folder and name: data sets come as folders of files that are named alike."""
+    return f"{path.resolve().parent.name}/{path.name}"
+
+
 def simulate_events(days: float, progress: Progress, *, seed: int, profile: str = "demo") -> Iterator[Event]:
     """Days of a simulated shop; raises `ValueError` for an unknown profile."""
     if profile not in PROFILES:
