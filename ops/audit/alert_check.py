@@ -24,6 +24,8 @@ class AlertVerdict:
     sent: int = 0
     expected: int = 0
     fired: int = 0
+    churn: int = 0
+    """Alerts among `fired` that needed a model."""
     resolved: int = 0
     expired: int = 0
     repeated: int = 0
@@ -95,6 +97,8 @@ def _compare_copies(
     states = Counter(alert.state for alert in log.values())
     verdict.sent = len(log)
     verdict.fired = states[AlertState.FIRING]
+    fired = Counter(alert.kind for alert in log.values() if alert.state is AlertState.FIRING)
+    verdict.churn = fired[AlertKind.CHURN_RISK]
     verdict.resolved, verdict.expired = states[AlertState.RESOLVED], states[AlertState.EXPIRED]
     verdict.repeated = len(found.topic) - len(topic)
     twice = {record_id for record_id, n in Counter(i for i, _ in found.log).items() if n > 1}

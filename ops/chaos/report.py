@@ -8,11 +8,13 @@ from typing import Any
 
 import orjson
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
 from ops.chaos.campaign import RECOVERY_LIMIT_S, Campaign, Plan, quantile, run_campaign
+from ops.chaos.verdict import Verdict
 from ops.child import StartError
 from ops.kafka_jars import JarsError
 
@@ -83,47 +85,63 @@ def summary(campaign: Campaign) -> dict[str, Any]:
 
 
 def show(campaign: Campaign, console: Console) -> None:
-    """Print the counts, the recoveries, what differs, and the verdict."""
-    facts = summary(campaign)
-    console.print(_recovery_table(facts["recovery_s"]))
+    """Print the recoveries, the counts, what differs, and the verdict."""
+    console.print(_recovery_table(summary(campaign)["recovery_s"]))
     if campaign.verdict is not None:
-        console.print(
-            "sent {sent:,} records, {distinct:,} events and {broken:,} broken; "
-            "applied {applied:,}, rejected {rejected:,}, lost {lost:,}, doubled {doubled:,}".format(**facts)
-        )
-        console.print(
-            "alerts: {sent:,} steps sent ({fired:,} fired, {resolved:,} resolved, {expired:,} expired), "
-            "{repeated:,} repeated in Kafka, {expected:,} abandoned-cart steps expected, "
-            "lost {lost:,}, doubled {doubled:,}".format(**facts["alerts"])
-        )
-        for line in campaign.verdict.differences[:_SHOWN_DIFFERENCES]:
+        console.print(_counts(campaign.verdict))
+        differences = campaign.verdict.differences
+        for line in differences[:_SHOWN_DIFFERENCES]:
             console.print(line, markup=False)
+        if len(differences) > _SHOWN_DIFFERENCES:
+            console.print(f"and {len(differences) - _SHOWN_DIFFERENCES} more; --json has them all")
     if campaign.failure:
         console.print(campaign.failure, markup=False)
     console.print(_verdict_line(campaign))
 
 
 def _recovery_table(recoveries: dict[str, dict[str, float]]) -> Table:
-    table = Table(title="Recovery, in seconds from the harm until every partition commits again")
+    table = Table(title="Seconds until every partition commits again", box=SIMPLE_HEAD, title_justify="left")
     table.add_column("fault")
-    for name in ("faults", "p50", "p99", "max"):
+    for name in ("times", "median", "slowest"):
         table.add_column(name, justify="right")
     for kind, row in recoveries.items():
-        table.add_row(kind, str(row["faults"]), *(f"{row[name]:.1f}" for name in ("p50", "p99", "max")))
+        table.add_row(kind, str(row["faults"]), f"{row['p50']:.1f}", f"{row['max']:.1f}")
     return table
+
+
+def _counts(verdict: Verdict) -> Table:
+    alerts = verdict.alerts
+    repeats = verdict.sent - verdict.distinct - verdict.broken
+    grid = Table.grid(padding=(0, 2))
+    for name, text in (
+        ("events", f"{verdict.distinct:,} sent, {verdict.applied:,} applied; {repeats:,} were sent twice"),
+        ("broken records", f"{verdict.broken:,} sent, {verdict.rejected:,} refused"),
+        (
+            "alerts",
+            f"{alerts.fired:,} fired, {alerts.churn:,} of them churn_risk; "
+            f"{alerts.resolved:,} resolved, {alerts.expired:,} expired",
+        ),
+        ("", f"{alerts.expected:,} steps of abandoned carts expected by a replay of what came in time"),
+        ("", f"{alerts.repeated:,} repeats in Kafka, which readers drop by their id"),
+        ("lost", f"{verdict.lost:,} events, {alerts.lost:,} steps of alerts"),
+        ("doubled", f"{verdict.doubled:,} events, {alerts.doubled:,} steps of alerts"),
+    ):
+        grid.add_row(name, text)
+    return grid
 
 
 def _verdict_line(campaign: Campaign) -> str:
     if campaign.passed:
         return (
-            f"PASSED: every total is exact, the slowest recovery took {campaign.slowest_s:.1f} s "
-            f"(limit {RECOVERY_LIMIT_S:.0f} s)"
+            "PASSED: nothing lost, nothing twice, every total as expected; "
+            f"the slowest recovery took {campaign.slowest_s:.1f} s (limit {RECOVERY_LIMIT_S:.0f} s)"
         )
     reasons = []
     if campaign.failure or campaign.verdict is None:
         reasons.append("it could not be finished")
     elif not campaign.verdict.exact:
-        reasons.append(f"{len(campaign.verdict.differences)} totals differ")
+        number = len(campaign.verdict.differences)
+        reasons.append("1 difference" if number == 1 else f"{number} differences")
     if campaign.slowest_s > RECOVERY_LIMIT_S:
         reasons.append(f"a recovery took {campaign.slowest_s:.1f} s (limit {RECOVERY_LIMIT_S:.0f} s)")
     return f"FAILED: {', '.join(reasons)}"

@@ -40,7 +40,7 @@ def open_shop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OpenSi
 
 @pytest.fixture
 def send(request: pytest.FixtureRequest) -> Iterator[Send]:
-    """`send(site, **load)`: traffic that has begun to be applied, of 2,000 events/s; stopped after the test."""
+    """`send(site, **load)`: traffic of 2,000 events/s that has begun to be applied; ends with the test."""
     started: list[Traffic] = []
 
     def begin(site: Site, **load: float) -> Traffic:
