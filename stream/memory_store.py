@@ -1,13 +1,13 @@
 """`Store` in memory: the twin of `RedisStore` under the same tests, and the store of pure property tests."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.prices import PriceLevel
 from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
-from stream.store import OutboxItem
+from stream.store import OutboxItem, Pages
 
 
 class MemoryPartition:
@@ -112,26 +112,26 @@ class MemoryStore:
             for p in partitions
         }
 
-    async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
-        """See `Store.read_outbox`."""
-        self._read.add(partition)
-        return self.partitions[partition].outbox[:limit]
+    async def read_outboxes(self, partitions: Collection[int], limit: int) -> Pages:
+        """See `Store.read_outboxes`."""
+        self._read.update(partitions)
+        pages = {p: self.partitions[p].outbox[:limit] for p in partitions}
+        return {p: items for p, items in pages.items() if items}
 
-    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> bool:
+    async def append_alerts(self, pages: Pages) -> set[int]:
         """See `Store.append_alerts`; there is one reader, and nothing is ever lost."""
-        if partition not in self._read:
-            return False
-        for item in items:
-            self.alerts.setdefault(item.item_id, item.value)
+        for p in pages.keys() & self._read:
+            for item in pages[p]:
+                self.alerts.setdefault(item.item_id, item.value)
         for item_id in list(self.alerts)[: -self._retention.alerts]:
             del self.alerts[item_id]
-        return True
+        return pages.keys() - self._read
 
-    async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
-        """See `Store.clear_outbox`."""
-        done = {item.entry_id for item in items}
-        part = self.partitions[partition]
-        part.outbox = [item for item in part.outbox if item.entry_id not in done]
+    async def clear_outboxes(self, pages: Pages) -> None:
+        """See `Store.clear_outboxes`."""
+        for p, items in pages.items():
+            done = {item.entry_id for item in items}
+            self.partitions[p].outbox = [i for i in self.partitions[p].outbox if i.entry_id not in done]
 
 
 def _pairs(flat: Sequence[Any]) -> dict[Any, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -11,11 +12,11 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.assignment import Assignment
 from stream.metrics import Meter
-from stream.store import Store
+from stream.store import OutboxItem, Pages, Store
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.05
+POLL_S = 0.01
 SWEEP_S = 5.0
 READ_LIMIT = 500
 
@@ -56,29 +57,52 @@ class Relay:
                 next_sweep_s = loop.time() + SWEEP_S
                 partitions = set(self._assignment.partitions)
             self._meter.filled_outboxes = set()
-            for number in sorted(partitions):
-                try:
-                    while await self._publish(producer, number):
-                        pass
-                except (KafkaError, RedisError, OSError) as exc:
-                    log.warning("outbox of partition %d not published, trying again: %s", number, exc)
+            try:
+                while partitions:
+                    partitions = await self._drain(producer, partitions)
+            except (KafkaError, RedisError, OSError) as exc:
+                log.warning("outboxes not published, trying again: %s", exc)
             await asyncio.sleep(POLL_S)
 
-    async def _publish(self, producer: AIOKafkaProducer, number: int) -> bool:
-        """Publish one page of an outbox; False if it was empty."""
-        items = await self._store.read_outbox(number, READ_LIMIT)
-        if not items:
+    async def _drain(self, producer: AIOKafkaProducer, partitions: set[int]) -> set[int]:
+        """Publish a page of each of these outboxes, all at once; returns those that may hold more.
+
+        Together, because every await of the relay waits for a round of the applier.
+        """
+        pages = await self._store.read_outboxes(partitions, READ_LIMIT)
+        if not pages:
+            return set()
+        published = await asyncio.gather(*[self._send(producer, *page) for page in pages.items()])
+        pages = {p: items for (p, items), done in zip(pages.items(), published, strict=True) if done}
+        void = await self._append(pages)
+        for number in void & self._assignment.partitions.keys():
+            self._meter.outbox_filled(number)  # with whatever is decided anew
+        pages = {p: items for p, items in pages.items() if p not in void}
+        if not pages:
+            return set()
+        await self._store.clear_outboxes(pages)
+        self._meter.published.inc(sum(map(len, pages.values())))
+        return {p for p, items in pages.items() if len(items) == READ_LIMIT}
+
+    async def _send(self, producer: AIOKafkaProducer, number: int, items: Sequence[OutboxItem]) -> bool:
+        """Whether Kafka has taken this page of an outbox."""
+        try:
+            acks = [
+                await producer.send(
+                    item.topic, item.value, key=item.key, headers=[("id", item.item_id.encode())]
+                )
+                for item in items
+            ]
+            await asyncio.gather(*acks)
+        except KafkaError as exc:
+            log.warning("outbox of partition %d not published, trying again: %s", number, exc)
             return False
-        acks = [
-            await producer.send(item.topic, item.value, key=item.key, headers=[("id", item.item_id.encode())])
-            for item in items
-        ]
-        await asyncio.gather(*acks)
-        alerts = [item for item in items if item.topic == self._alerts_topic]
-        if alerts and not await self._store.append_alerts(number, alerts):
-            if number in self._assignment.partitions:
-                self._meter.outbox_filled(number)  # with whatever is decided anew
-            return False
-        await self._store.clear_outbox(number, items)
-        self._meter.published.inc(len(items))
         return True
+
+    async def _append(self, pages: Pages) -> set[int]:
+        """Append the alerts in these pages to the stream; returns the partitions whose page is void."""
+        alerts = {
+            p: [item for item in items if item.topic == self._alerts_topic] for p, items in pages.items()
+        }
+        alerts = {p: items for p, items in alerts.items() if items}
+        return await self._store.append_alerts(alerts) if alerts else set()

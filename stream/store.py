@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from importlib.resources import files
 from itertools import count
 from typing import Any, Protocol, TypeVar
@@ -44,6 +44,10 @@ class OutboxItem:
         self.value = value
 
 
+Pages = Mapping[int, Sequence[OutboxItem]]
+"""Part of each partition's outbox, in order."""
+
+
 class Store(Protocol):
     """Where the state of partitions lives. Any call may raise `ConnectionError` and may be made again."""
 
@@ -63,19 +67,19 @@ class Store(Protocol):
         """Per partition, the visitors with the earliest deadlines (ms), earliest first, at most `limit`."""
         ...
 
-    async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
-        """The oldest things to publish, in commit order."""
+    async def read_outboxes(self, partitions: Collection[int], limit: int) -> Pages:
+        """The oldest things to publish of each partition that has any, in commit order."""
         ...
 
-    async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
+    async def clear_outboxes(self, pages: Pages) -> None:
         """Forget things that were published."""
         ...
 
-    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> bool:
+    async def append_alerts(self, pages: Pages) -> set[int]:
         """Append steps of alerts, oldest first, to the stream that readers follow; each id is there once.
 
-        They must be of the page of the outbox that was read last. False, and nothing is done, if another
-        worker has read that outbox since, or Redis lost data and may have it no more.
+        They must be of the page of the outbox that was read last. Returns the partitions of which nothing was
+        appended: another worker has read that outbox since, or Redis lost data and may have it no more.
         """
         ...
 
@@ -159,34 +163,39 @@ class RedisStore:
             for p, row in zip(partitions, rows, strict=True)
         }
 
-    async def read_outbox(self, partition: int, limit: int) -> list[OutboxItem]:
-        """See `Store.read_outbox`."""
-        self._pages[partition] = uuid.uuid4().hex
-        await self._client.hset(self._keys.alert_pages(), str(partition), self._pages[partition])
-        rows: Any = await self._client.xrange(self._keys.outbox(partition), count=limit)
-        return [
-            OutboxItem(
-                entry_id.decode(),
-                fields[b"topic"].decode(),
-                fields[b"key"] or None,
-                fields[b"id"].decode(),
-                fields[b"value"],
-            )
-            for entry_id, fields in rows
-        ]
+    async def read_outboxes(self, partitions: Collection[int], limit: int) -> Pages:
+        """See `Store.read_outboxes`."""
+        token = uuid.uuid4().hex
+        self._pages.update(dict.fromkeys(partitions, token))
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys.alert_pages(), mapping={str(p): token for p in partitions})
+            for p in partitions:
+                pipe.xrange(self._keys.outbox(p), count=limit)
+            _, *pages = await pipe.execute()
+        return {p: [_item(*row) for row in rows] for p, rows in zip(partitions, pages, strict=True) if rows}
 
-    async def clear_outbox(self, partition: int, items: Sequence[OutboxItem]) -> None:
-        """See `Store.clear_outbox`."""
-        await self._client.xdel(self._keys.outbox(partition), *[item.entry_id for item in items])
+    async def clear_outboxes(self, pages: Pages) -> None:
+        """See `Store.clear_outboxes`."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p, items in pages.items():
+                pipe.xdel(self._keys.outbox(p), *[item.entry_id for item in items])
+            await pipe.execute()
 
-    async def append_alerts(self, partition: int, items: Sequence[OutboxItem]) -> bool:
+    async def append_alerts(self, pages: Pages) -> set[int]:
         """See `Store.append_alerts`."""
-        fields = [x for item in items for x in (item.item_id, item.value)]
-        appended: Any = await self._append_alerts(
-            keys=[self._keys.alerts(), self._keys.alert_ids(), self._keys.alert_pages()],
-            args=[self._retention.alerts, partition, self._pages.get(partition, ""), *fields],
-        )
-        return int(appended) >= 0
+        keys = [self._keys.alerts(), self._keys.alert_ids(), self._keys.alert_pages()]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p, items in pages.items():
+                fields = [x for item in items for x in (item.item_id, item.value)]
+                args = [self._retention.alerts, p, self._pages.get(p, ""), *fields]
+                await self._append_alerts(keys=keys, args=args, client=pipe)
+            appended = await pipe.execute()
+        return {p for p, number in zip(pages, appended, strict=True) if number < 0}
+
+
+def _item(entry_id: bytes, fields: dict[bytes, bytes]) -> OutboxItem:
+    topic, item_id = fields[b"topic"].decode(), fields[b"id"].decode()
+    return OutboxItem(entry_id.decode(), topic, fields[b"key"] or None, item_id, fields[b"value"])
 
 
 async def insist(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -62,18 +62,18 @@ async def test_a_page_of_alerts_from_before_redis_went_back_is_not_appended(
     store = open_store()
     private_redis.copy_data(tmp_path / "copy")
     await commit(store, make_outcome())
-    page = await store.read_outbox(0, READ_LIMIT)
+    page = (await store.read_outboxes([0], READ_LIMIT))[0]
     private_redis.kill()  # while the relay waits for Kafka's answer
     private_redis.restore_data(tmp_path / "copy")
     private_redis.restart()
     with suppress(ConnectionError):  # another user of the connection has noticed already
         await store._client.ping()
-    assert not await store.append_alerts(0, page), "it may be decided otherwise now"
+    assert await store.append_alerts({0: page}) == {0}, "it may be decided otherwise now"
     await commit(store, make_outcome())  # read again from the log
-    again = await store.read_outbox(0, READ_LIMIT)
+    again = (await store.read_outboxes([0], READ_LIMIT))[0]
     assert [item.item_id for item in again] == [item.item_id for item in page]
-    assert await store.append_alerts(0, again)
-    assert await store.append_alerts(0, again)
+    assert await store.append_alerts({0: again}) == set()
+    assert await store.append_alerts({0: again}) == set()
     assert await ids_in_log(store) == [item.item_id for item in page]
 
 
@@ -82,9 +82,9 @@ async def test_a_page_of_alerts_from_before_redis_lost_everything_is_not_appende
 ) -> None:
     store = open_store()
     await commit(store, make_outcome())
-    page = await store.read_outbox(0, READ_LIMIT)
+    page = (await store.read_outboxes([0], READ_LIMIT))[0]
     await store._client.flushdb()
-    assert not await store.append_alerts(0, page)
+    assert await store.append_alerts({0: page}) == {0}
     assert await ids_in_log(store) == []
 
 
@@ -93,20 +93,20 @@ async def test_a_page_is_appended_after_a_restart_of_redis_that_lost_nothing(
 ) -> None:
     store = open_store()
     await commit(store, make_outcome())
-    page = await store.read_outbox(0, READ_LIMIT)
+    page = (await store.read_outboxes([0], READ_LIMIT))[0]
     private_redis.kill()
     private_redis.restart()
     with suppress(ConnectionError):
         await store._client.ping()
-    assert await store.append_alerts(0, page)
+    assert await store.append_alerts({0: page}) == set()
     assert await ids_in_log(store) == [item.item_id for item in page]
 
 
 async def test_a_page_that_another_worker_has_read_since_is_left_to_it(open_store: OpenStore) -> None:
     earlier, later = open_store(), open_store()
     await commit(earlier, make_outcome())
-    page = await earlier.read_outbox(0, READ_LIMIT)
-    same = await later.read_outbox(0, READ_LIMIT)
-    assert not await earlier.append_alerts(0, page)
-    assert await later.append_alerts(0, same)
+    page = (await earlier.read_outboxes([0], READ_LIMIT))[0]
+    same = (await later.read_outboxes([0], READ_LIMIT))[0]
+    assert await earlier.append_alerts({0: page}) == {0}
+    assert await later.append_alerts({0: same}) == set()
     assert await ids_in_log(later) == [item.item_id for item in page]

@@ -117,13 +117,13 @@ async def test_the_outbox_keeps_order_until_it_is_cleared(store: Store) -> None:
         Clock(0, 0), [Entry(i, 0, NOW_MS, None, x) for i, x in enumerate(letters)], {}, RULES
     )
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
-    items = await store.read_outbox(1, 2)
+    items = (await store.read_outboxes([1], 2))[1]
     assert [(item.topic, item.key, item.item_id) for item in items] == [
         ("rejected", None, "view-1-0"),
         ("rejected", None, "view-1-1"),
     ]
-    await store.clear_outbox(1, items)
-    assert [item.item_id for item in await store.read_outbox(1, 10)] == ["view-1-2"]
+    await store.clear_outboxes({1: items})
+    assert [item.item_id for item in (await store.read_outboxes([1], 10))[1]] == ["view-1-2"]
 
 
 async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) -> None:
@@ -132,24 +132,23 @@ async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) ->
     outcome.foresight.alerts += [make_alert(episode=episode) for episode in (1, 2, 3)]
     outcome.foresight.alerts.append(make_alert(episode=4, live=False))
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
-    items = await store.read_outbox(1, 10)
+    items = (await store.read_outboxes([1], 10))[1]
     assert [decode_alert(item.value).episode for item in items] == [1, 2, 3]
     assert {(item.topic, item.key) for item in items} == {("alerts", b"u1")}
-    await store.append_alerts(1, items[:2])
-    await store.append_alerts(1, items)
-    await store.append_alerts(1, items[:1])
+    for part in (items[:2], items, items[:1]):
+        assert await store.append_alerts({1: part}) == set()
     assert await appended(store) == [item.item_id for item in items]
 
 
 async def test_only_the_newest_steps_of_alerts_are_kept(store: Store) -> None:
     items = [OutboxItem(f"{i}-0", "alerts", b"u1", f"a{i}-firing", b"{}") for i in range(260)]
-    assert not await store.append_alerts(1, items[:20]), "the outbox was not even read"
-    await store.read_outbox(1, 10)
+    assert await store.append_alerts({1: items[:20]}) == {1}, "the outbox was not even read"
+    assert await store.read_outboxes([1], 10) == {}
     for start in range(0, 260, 20):
-        await store.append_alerts(1, items[start : start + 20])
+        await store.append_alerts({1: items[start : start + 20]})
     kept = [f"a{i}-firing" for i in range(160, 260)]
     assert await appended(store) == kept
-    await store.append_alerts(1, items[-20:])
+    await store.append_alerts({1: items[-20:]})
     assert await appended(store) == kept
 
 
