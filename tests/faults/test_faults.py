@@ -59,7 +59,7 @@ def test_a_killed_broker_loses_nothing(private_kafka: KafkaBroker, open_shop: Op
     site = open_shop(broker=private_kafka)
     traffic = send(site)
     harm(site, kill_broker)
-    assert_exact(site, traffic)
+    assert_exact(site, traffic, replayed=1)
 
 
 def test_a_zombie_does_not_write_after_its_partitions_were_taken_over(

@@ -11,8 +11,12 @@ def await_load(site: Site) -> None:
     site.await_that(lambda: site.counter("applied") > before + 2_000, 60, "2,000 events to be applied")
 
 
-def assert_exact(site: Site, traffic: Traffic) -> None:
-    """End the traffic and compare all there is of counts and alerts with what was sent."""
+def assert_exact(site: Site, traffic: Traffic, *, replayed: int = 100) -> None:
+    """End the traffic and compare all there is of counts and alerts with what was sent.
+
+    `replayed` are the steps of alerts that a replay must know at least; of visitors whose events came late, as
+    after a broker was away, it knows nothing.
+    """
     verdict = judge(site, traffic)
     assert verdict.differences == [], "\n".join(verdict.differences)
     assert (verdict.lost, verdict.doubled) == (0, 0)
@@ -20,4 +24,5 @@ def assert_exact(site: Site, traffic: Traffic) -> None:
     assert verdict.rejected == verdict.broken > 0
     assert (verdict.alerts.lost, verdict.alerts.doubled) == (0, 0)
     assert verdict.alerts.fired == verdict.alerts.resolved + verdict.alerts.expired
-    assert verdict.alerts.fired > verdict.alerts.expected / 2 > 100
+    assert verdict.alerts.fired > 200, "or there is little to lose"
+    assert verdict.alerts.expected >= replayed
