@@ -31,8 +31,8 @@ def train_next_action(
         float, typer.Option(help="Learn from so many days of each simulated profile.", min=0)
     ] = 0.0,
     profiles: Annotated[
-        str, typer.Option(help="Simulated shops, with commas between.")
-    ] = "demo,multi-category,cosmetics",
+        str, typer.Option(help="Simulated shops: demo, multi-category, cosmetics, with commas between.")
+    ] = "demo",
     net: Annotated[str, typer.Option(help="lstm, gru, bigru, cnn or cnn_bigru.")] = "cnn_bigru",
     embeddings: Annotated[
         bool,
