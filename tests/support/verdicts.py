@@ -14,7 +14,7 @@ def await_load(site: Site) -> None:
 def assert_exact(site: Site, traffic: Traffic, *, replayed: int = 100) -> None:
     """End the traffic and compare all there is of counts and alerts with what was sent.
 
-    `replayed` are the steps of alerts that a replay must know at least; of visitors whose events came late, as
+    `replayed` are the steps of alerts a replay must know at least; of visitors whose events came late, as
     after a broker was away, it knows nothing.
     """
     verdict = judge(site, traffic)
