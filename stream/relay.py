@@ -34,7 +34,7 @@ class Relay:
     async def run(self) -> None:
         """Publish until cancelled; while Kafka or Redis is away the outboxes wait."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=5
+            bootstrap_servers=self._settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
         )
         while True:
             try:
