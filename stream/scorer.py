@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 Key = TypeVar("Key")
 
 TIME_LIMIT_S = 0.5
-"""A round goes on without scores after this long; a usual call takes some milliseconds."""
+"""A round goes on without scores after this long, and `VISITOR_LIMIT_S` for each visitor more. A usual call
+takes milliseconds; a backlog comes in rounds of thousands of visitors, and competes with the event loop."""
+VISITOR_LIMIT_S = 0.001
 CALL_VISITORS = 128
 """Visitors in one call of the model: they are padded to the longest among them."""
 REST_S = 5.0
@@ -97,9 +99,10 @@ class Scorer:
         is_retry = bool(self.trouble)
         visitors = [visitor for visitor, _ in wanted.values()]
         encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor, level in wanted.values()]
+        limit_s = self._time_limit_s + VISITOR_LIMIT_S * len(wanted)
         call = asyncio.get_running_loop().run_in_executor(self._thread, _ask, model, visitors, encoded)
         try:
-            scores = await asyncio.wait_for(asyncio.shield(call), self._time_limit_s)
+            scores = await asyncio.wait_for(asyncio.shield(call), limit_s)
         except TimeoutError:
             call.add_done_callback(_retrieve)
             trouble = f"the model takes longer than {self._time_limit_s:g} s"
