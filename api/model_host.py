@@ -12,12 +12,13 @@ import numpy as np
 
 from api.errors import Problem
 from api.metrics import ApiMetrics
-from api.model_source import Model, ModelSource
+from api.model_source import CardedModel, ModelSource
 from api.sequences import count_last_session
 from contracts.scores import Score, round_score
 from contracts.visitor import Action
 from models.next_action.encoding import encode_actions, stack, stack_ids
 from models.next_action.fold import Row
+from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class ModelHost:
         self._stamp: object = self  # unlike any
         self._looked_s = -LOOK_EVERY_S
         self._looking: asyncio.Task[None] | None = None
-        self.model: Model | None = None
+        self.model: CardedModel | None = None
         self.trouble = "not loaded yet"
 
     def start(self) -> None:
@@ -61,7 +62,7 @@ class ModelHost:
             await asyncio.wait([self._looking])
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
-    async def find(self) -> Model | None:
+    async def find(self) -> CardedModel | None:
         """The model to ask now, after a look for a newer one; None if none could ever be loaded."""
         self._look_again()
         if self.model is None and self._looking is not None:

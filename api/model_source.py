@@ -1,43 +1,18 @@
 """Where the API's next-action model comes from."""
 
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from models.next_action.card import CARD_FILE, MODEL_FILE, Card
+from models.next_action.model import Model
 
 
-class Model(Protocol):
-    """A loaded next-action model; calls come from one thread at a time."""
-
-    @property
-    def version(self) -> str: ...
+class CardedModel(Model, Protocol):
+    """A loaded model that says where it comes from."""
 
     @property
     def card(self) -> Card: ...
-
-    @property
-    def reads_ids(self) -> bool:
-        """Whether it makes use of `ids`, which cost time to make."""
-        ...
-
-    def predict(
-        self,
-        steps: npt.NDArray[np.float32],
-        lengths: npt.NDArray[np.int64],
-        context: npt.NDArray[np.float32],
-        ids: npt.NDArray[np.int64] | None = None,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
-        ...
-
-    def reasons(self, context: npt.NDArray[np.float32]) -> Sequence[Sequence[tuple[str, float]]]:
-        """Per row the strongest reasons: code and effect on the log odds of a purchase."""
-        ...
 
 
 class ModelSource(Protocol):
@@ -47,7 +22,7 @@ class ModelSource(Protocol):
         """Something quickly told that changes with the model; None if none is there."""
         ...
 
-    def load(self) -> Model:
+    def load(self) -> CardedModel:
         """The model; raises whatever is wrong with it."""
         ...
 
@@ -66,7 +41,7 @@ class ArtefactFolder:
             return None
         return [(each.st_size, each.st_mtime_ns) for each in found]
 
-    def load(self) -> Model:
+    def load(self) -> CardedModel:
         """The model, once it has given its golden outputs; raises `ArtefactError`."""
         from models.next_action.predictor import load  # takes onnxruntime along
 

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from models.next_action.model import Model
 from stream.metrics import Meter
-from stream.scorer import Model, Scorer
+from stream.scorer import Scorer
 
 log = logging.getLogger(__name__)
 

@@ -3,16 +3,16 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from contracts.scores import Score
 from contracts.visitor import Visitor
 from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids
+from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from stream.metrics import Meter
 
@@ -28,32 +28,6 @@ CALL_VISITORS = 128
 """Visitors in one call of the model: they are padded to the longest among them."""
 REST_S = 5.0
 """A model that failed, or was late twice running, is left alone for so long: late calls delay rounds."""
-
-
-class Model(Protocol):
-    """A loaded next-action model; calls come from one thread at a time."""
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def reads_ids(self) -> bool:
-        """Whether it makes use of `ids`, which cost time to make."""
-        ...
-
-    def predict(
-        self,
-        steps: npt.NDArray[np.float32],
-        lengths: npt.NDArray[np.int64],
-        context: npt.NDArray[np.float32],
-        ids: npt.NDArray[np.int64] | None = None,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
-        ...
-
-    def reasons(self, context: npt.NDArray[np.float32]) -> Sequence[Sequence[tuple[str, float]]]:
-        """Per row the strongest reasons: code and effect on the log odds of a purchase."""
-        ...
 
 
 class Scorer:
