@@ -21,8 +21,8 @@ NAMES = replace(NET, buckets=1_024, embedding=2, least_sessions=2, name_dropout=
 
 @cache
 def small_events() -> tuple[Event, ...]:
-    """Five hours of a simulated cosmetics shop, which has all kinds of actions."""
-    config = SimulationConfig(START_MS, START_MS + 5 * 3_600_000, 0.2, 200, PROFILES["cosmetics"])
+    """Half a day of a simulated cosmetics shop, which has all kinds of actions."""
+    config = SimulationConfig(START_MS, START_MS + 12 * 3_600_000, 0.2, 200, PROFILES["cosmetics"])
     return tuple(simulate(config, seed=5))
 
 
