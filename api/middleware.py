@@ -1,7 +1,8 @@
-"""The outermost layer: security headers, request metrics, and the last catch of our own mistakes."""
+"""The outermost layer: request ids, security headers, request metrics, the last catch of our own mistakes."""
 
 import logging
 import time
+import uuid
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,12 +39,15 @@ class Boundary:
             return
         status = 0
         started = time.perf_counter()
+        request_id = scope.setdefault("state", {})["request_id"] = uuid.uuid4().hex
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                headers["X-Request-Id"] = request_id
             await send(message)
 
         try:

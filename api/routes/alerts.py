@@ -9,13 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.alert_log import START, AlertFilter, Cursor, parse_cursor, read_alerts
 from api.alert_schemas import Alerts, to_alert
 from api.errors import InvalidQuery
+from api.identity.guard import require
+from api.identity.principal import Scope
 from api.intervals import to_datetime
 from api.live import read_stream_time
 from api.query_times import parse_time
-from api.routes.access import ReaderDep, forbid_store
+from api.routes.dependencies import ReaderDep, forbid_store
 from contracts.alerts import AlertKind, AlertState, Severity
 
-router = APIRouter(prefix="/v1/alerts", tags=["alerts"], dependencies=[Depends(forbid_store)])
+router = APIRouter(
+    prefix="/v1/alerts",
+    tags=["alerts"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.ALERTS_READ))],
+)
 
 
 class AlertQuery(BaseModel):

@@ -1,6 +1,5 @@
 """`/v1/events`."""
 
-import uuid
 from http import HTTPStatus
 from typing import Annotated
 
@@ -8,12 +7,18 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api.errors import Problem
 from api.events_document import REQUEST_BODY, RESPONSES
+from api.identity.guard import require
+from api.identity.principal import Scope
 from api.intake import check_headers, judge, read_body, split_body
 from api.reader import wall_clock_ms
 from api.receipts import Receipt
-from api.routes.access import CollectorDep, NoQuery, ReaderDep, forbid_store
+from api.routes.dependencies import CollectorDep, NoQuery, ReaderDep, forbid_store
 
-router = APIRouter(prefix="/v1/events", tags=["events"], dependencies=[Depends(forbid_store)])
+router = APIRouter(
+    prefix="/v1/events",
+    tags=["events"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.EVENTS_WRITE))],
+)
 
 
 @router.post(
@@ -46,7 +51,7 @@ async def post_events(
         )
     await collector.publish(verdict.records)
     return Receipt(
-        request_id=uuid.uuid4().hex,
+        request_id=request.state.request_id,
         accepted=len(verdict.records),
         rejected=len(verdict.refusals),
         errors=verdict.refusals,

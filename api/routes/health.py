@@ -7,7 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from api import schemas
 from api.health import check_readiness
-from api.routes.access import CollectorDep, ModelHostDep, ReaderDep, forbid_store
+from api.routes.dependencies import CollectorDep, ModelHostDep, ReaderDep, forbid_store
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
 

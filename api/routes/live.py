@@ -6,10 +6,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas
-from api.routes.access import LiveDep, NoQuery, TrendingDep, forbid_store
+from api.identity.guard import require
+from api.identity.principal import Scope
+from api.routes.dependencies import LiveDep, NoQuery, TrendingDep, forbid_store
 from api.trending import MAX_PRODUCTS
 
-router = APIRouter(prefix="/v1", tags=["live"], dependencies=[Depends(forbid_store)])
+router = APIRouter(
+    prefix="/v1", tags=["live"], dependencies=[Depends(forbid_store), Depends(require(Scope.INSIGHTS_READ))]
+)
 
 
 class TrendingQuery(BaseModel):

@@ -4,10 +4,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from api.identity.guard import require
+from api.identity.principal import Scope
 from api.model_schemas import Models
-from api.routes.access import ModelsDep, NoQuery, forbid_store
+from api.routes.dependencies import ModelsDep, NoQuery, forbid_store
 
-router = APIRouter(prefix="/v1/models", tags=["predictions"], dependencies=[Depends(forbid_store)])
+router = APIRouter(
+    prefix="/v1/models",
+    tags=["predictions"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.INSIGHTS_READ))],
+)
 
 
 @router.get("")

@@ -4,15 +4,21 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from api.identity.guard import require
+from api.identity.principal import Scope
 from api.intake import check_headers, read_body
 from api.predict_document import REQUEST_BODY, RESPONSES
 from api.prediction_schemas import PredictedAction, prediction_fields, to_reasons
 from api.reader import wall_clock_ms
-from api.routes.access import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
+from api.routes.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
 from api.sequences import Rules, parse_actions
 from models.next_action.prices import UNKNOWN_LEVEL
 
-router = APIRouter(prefix="/v1/predict", tags=["predictions"], dependencies=[Depends(forbid_store)])
+router = APIRouter(
+    prefix="/v1/predict",
+    tags=["predictions"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.VISITORS_READ))],
+)
 
 
 @router.post("/next-action", responses=RESPONSES, openapi_extra={"requestBody": REQUEST_BODY})

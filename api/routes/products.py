@@ -7,11 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas
 from api.demand import DemandQuery, choose_interval, read_demand
+from api.identity.guard import require
+from api.identity.principal import Scope
 from api.live import read_stream_time
-from api.routes.access import ReaderDep, check_identifier, forbid_store
+from api.routes.dependencies import ReaderDep, check_identifier, forbid_store
 from contracts.keys import Grain
 
-router = APIRouter(prefix="/v1/products", tags=["products"], dependencies=[Depends(forbid_store)])
+router = APIRouter(
+    prefix="/v1/products",
+    tags=["products"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.INSIGHTS_READ))],
+)
 
 
 class DemandParameters(BaseModel):

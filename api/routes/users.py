@@ -7,15 +7,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.routing import APIRoute
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import Scope as AsgiScope
 
 from api import schemas
 from api.errors import Problem
+from api.identity.guard import require
+from api.identity.principal import Scope
 from api.live import read_stream_time
 from api.next_action import to_user_next_action
 from api.prediction_schemas import UserNextAction
 from api.reader import Reader
-from api.routes.access import NoQuery, PriceLevelDep, ReaderDep, check_identifier, forbid_store
+from api.routes.dependencies import NoQuery, PriceLevelDep, ReaderDep, check_identifier, forbid_store
 from api.stream_time import StreamTime
 from api.visitors import to_visitor_state
 from contracts.visitor import Visitor, unpack_visitor
@@ -28,14 +30,14 @@ class _LiteralEnd(APIRoute):
     `a/next-action`, `/v1/users/a/next-action` the next action of the visitor `a`.
     """
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+    def matches(self, scope: AsgiScope) -> tuple[Match, Scope]:
         end = self.path[self.path.rindex("/") :].encode()
         if not scope.get("raw_path", end).endswith(end):  # servers need not give it
             return Match.NONE, {}
         return super().matches(scope)
 
 
-_DEPENDENCIES = [Depends(forbid_store)]
+_DEPENDENCIES = [Depends(forbid_store), Depends(require(Scope.VISITORS_READ))]
 router = APIRouter(prefix="/v1/users", tags=["visitors"], dependencies=_DEPENDENCIES)
 _below = APIRouter(route_class=_LiteralEnd)
 

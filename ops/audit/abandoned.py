@@ -22,6 +22,7 @@ CROSSING_MS = 250
 STALE_MS = 600_000
 """What arrives so long after it happened, or later, is recorded only."""
 FOREVER_MS = 2**62
+_NAMES = ("category", "brand")
 _TOPICS = tuple(Topics().of(kind) for kind in sorted(EventType, key=lambda kind: kind.rank))
 
 
@@ -36,6 +37,8 @@ class Deed(NamedTuple):
     price_minor: int | None
     currency: str | None
     arrived_ms: int
+    category: str | None = None
+    brand: str | None = None
 
 
 class CartStep(NamedTuple):
@@ -79,12 +82,16 @@ class CartRules:
 
 
 def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[Deed]]]:
-    """The distinct events of each visitor in order; `events` has `COLUMNS` and `arrived_ms`."""
+    """The distinct events of each visitor in order; `events` has `COLUMNS` and `arrived_ms`.
+
+    Category and brand are known where `events` has columns of that name.
+    """
     distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
     rank = pl.col("event_type").replace_strict(dict(zip(TYPES, range(len(TYPES)), strict=True)))
-    rows = distinct.select(
+    absent = [pl.lit(None, pl.String).alias(name) for name in _NAMES if name not in events.columns]
+    rows = distinct.with_columns(absent).select(
         "user_id", "at_ms", rank, "event_id", "product_id", "quantity", "price_minor", "currency",
-        "arrived_ms",
+        "arrived_ms", *_NAMES,
     ).sort("user_id")  # fmt: skip
     for user, group in groupby(rows.iter_rows(), key=lambda row: row[0]):
         yield user, sorted(Deed(at, rank, tie_of(name), *rest) for _, at, rank, name, *rest in group)
@@ -196,7 +203,7 @@ class _CartWatch:
             self._carted = self._bought = False
         self._last_ms, self._decided = deed.at_ms, False
         self._stale = deed.arrived_ms - deed.at_ms >= STALE_MS
-        fill_cart(self._cart, (*deed[:-1], None))
+        fill_cart(self._cart, (*deed[:7], None))
         self._carted |= deed.rank == CART
         if deed.rank == PURCHASE:
             self._bought = True

@@ -24,6 +24,8 @@ COLUMNS: dict[str, Any] = {
     "session_id": pl.String,
 }
 """Columns of the events to be counted; only the last four may hold nulls."""
+NAMED_COLUMNS: dict[str, Any] = {**COLUMNS, "category": pl.String, "brand": pl.String}
+"""With the names that only the replay of scores needs."""
 
 _LETTERS = {"view": "v", "favorite": "f", "cart": "c", "remove_from_cart": "x", "purchase": "p"}
 TYPES = tuple(_LETTERS)

@@ -5,7 +5,7 @@ import threading
 import polars as pl
 
 from contracts.events import Event
-from ops.audit.expected import COLUMNS
+from ops.audit.expected import NAMED_COLUMNS
 
 _CHUNK = 50_000
 
@@ -23,6 +23,7 @@ class Ledger:
         row = (
             event.event_id, event.event_type.value, event.event_time_ms, event.user_id, event.product_id,
             event.quantity, event.price_minor, event.currency, event.order_id, event.session_id,
+            event.category, event.brand,
         )  # fmt: skip
         with self._lock:
             self._rows.append(row)
@@ -30,12 +31,12 @@ class Ledger:
                 self._fold()
 
     def frame(self) -> pl.DataFrame:
-        """Everything so far, in the order of sending, with the columns `ops.audit.expected.COLUMNS`."""
+        """Everything so far, in the order of sending, with the columns `ops.audit.expected.NAMED_COLUMNS`."""
         with self._lock:
             self._fold()
             self._frames = [pl.concat(self._frames)]
             return self._frames[0]
 
     def _fold(self) -> None:
-        self._frames.append(pl.DataFrame(self._rows, schema=COLUMNS, orient="row"))
+        self._frames.append(pl.DataFrame(self._rows, schema=NAMED_COLUMNS, orient="row"))
         self._rows = []
