@@ -30,7 +30,7 @@ class _LiteralEnd(APIRoute):
     `a/next-action`, `/v1/users/a/next-action` the next action of the visitor `a`.
     """
 
-    def matches(self, scope: AsgiScope) -> tuple[Match, Scope]:
+    def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
         end = self.path[self.path.rindex("/") :].encode()
         if not scope.get("raw_path", end).endswith(end):  # servers need not give it
             return Match.NONE, {}
