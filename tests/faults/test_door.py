@@ -1,0 +1,80 @@
+"""Nothing lost at the door: what was answered with 202 is in Redis, exactly once, whatever was killed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from door_clients import Doors, Storefronts
+from ops.audit import (
+    Rules,
+    count_log,
+    differences,
+    expected_of,
+    has_settled,
+    log_ends,
+    lost_and_doubled,
+    read_state,
+)
+from ops.broker import KafkaBroker
+from ops.chaos.site import Site
+
+OpenSite = Callable[..., Site]
+
+EVENTS, CLIENTS = 100_000, 12
+
+
+def test_every_event_answered_with_202_is_counted_exactly_once(
+    private_kafka: KafkaBroker, open_shop: OpenSite, tmp_path: Path
+) -> None:
+    site = open_shop(broker=private_kafka, scoring=False)
+    (worker,) = site.crew.workers
+    site.await_that(lambda: site.owns_something(worker), 60, "the worker to own partitions")
+    doors = Doors(site.settings, tmp_path, 2)
+    storefronts = Storefronts(doors.urls, events=EVENTS, clients=CLIENTS, seed=5)
+    try:
+        doors.open()
+        storefronts.start()
+        for share, harm in (
+            (0.1, lambda: doors.kill_and_restart(0)),
+            (0.3, lambda: doors.kill_and_restart(1)),
+            (0.5, lambda: (private_kafka.kill(), private_kafka.restart())),
+            (0.7, lambda: doors.kill_and_restart(0)),
+            (0.8, lambda: doors.kill_and_restart(1)),
+        ):
+            site.await_that(lambda s=share: storefronts.n_acknowledged > s * EVENTS, 180, f"{share:.0%}")
+            assert storefronts.n_acknowledged < EVENTS, "there must be something left to lose"
+            harm()
+        storefronts.join(180)
+    finally:
+        storefronts.halt()
+        doors.close()
+    assert storefronts.answers["202"] >= EVENTS / 50
+    assert storefronts.answers.total() > storefronts.answers["202"], "nobody noticed the harm"
+
+    assert_counted_once(site, storefronts)
+
+
+def assert_counted_once(site: Site, storefronts: Storefronts) -> None:
+    settings = site.settings
+    ends = log_ends(settings)
+    site.await_that(
+        lambda: has_settled(site.client, site.keys, ends, disorder_ms=settings.disorder_ms, live=True),
+        120,
+        f"every record to be applied, logs end at {ends}",
+    )
+    sent = storefronts.acknowledged.frame()
+    assert len(sent) == sent["event_id"].n_unique() == EVENTS
+    rules = Rules(
+        settings.partitions,
+        settings.idle_ms,
+        settings.disorder_ms,
+        settings.trend_half_life_s * 1_000,
+        live=True,
+    )
+    expected, found = expected_of(sent, rules), read_state(site.client, site.keys)
+    repeats = count_log(settings).records - EVENTS
+    assert repeats >= storefronts.resent > 0
+    expected.counters["duplicates"] = repeats
+    unlike = differences(expected, found)
+    assert unlike == [], "\n".join(unlike)
+    assert lost_and_doubled(expected, found) == (0, 0)
+    assert found.counters["applied"] == EVENTS
