@@ -23,16 +23,35 @@ class Scope(StrEnum):
     """Metrics of the processes."""
 
 
+class Limits(NamedTuple):
+    """How much one key may do; 0 is no limit."""
+
+    requests_per_s: int = 0
+    events_per_minute: int = 0
+    events_per_day: int = 0
+    """Days of UTC."""
+
+
 class Principal(NamedTuple):
-    """The bearer of a key, as far as routes need to know. A login of people gives the same."""
+    """Who asks, as far as routes need to know: now the bearer of a key.
+
+    A login of people belongs here: it gives a principal of the same fields, whose scopes come from a role,
+    and neither routes nor limits have to know how somebody was recognised.
+    """
 
     key_id: str
-    """Empty for whoever asks an installation that needs no keys."""
+    """Empty for whoever asks an installation that needs no keys; `root` for the root key."""
     name: str
     scopes: frozenset[Scope]
     is_publishable: bool
     """Anybody can read the key in a page: what it sends is a claim."""
+    may_purchase: bool = True
+    """Whether its purchases count; `claims.check_claim` refuses them otherwise."""
+    limits: Limits = Limits()
 
 
 ANYONE = Principal("", "anyone", frozenset(Scope), is_publishable=False)
 """On loopback, where no key was ever made, everybody may do everything."""
+
+UNIDENTIFIED = Principal("", "unidentified", frozenset(), is_publishable=True, may_purchase=False)
+"""Before `guard.identify`, on routes whose key may come in the body: may do nothing."""

@@ -1,0 +1,17 @@
+"""What events of a publishable key may say."""
+
+from api.identity.principal import Principal
+from contracts.events import EventType
+from contracts.fields import InvalidEvent
+
+
+def check_claim(principal: Principal, event_type: EventType) -> None:
+    """Refuses a purchase of a key that may not send any, since a key in a page is a claim of whoever reads it.
+
+    Raises `InvalidEvent` with the code `purchase.not_allowed`, to be reported for that one event.
+    """
+    if event_type is EventType.PURCHASE and not principal.may_purchase:
+        raise InvalidEvent(
+            "purchase.not_allowed",
+            "this publishable key may not send purchases: send them from a server with a secret key",
+        )
