@@ -13,6 +13,7 @@ _log = logging.getLogger(__name__)
 MAX_SCANNED = 1_000
 """Most entries one request looks at; a filter that few of them pass needs several requests."""
 _PAGE = 250
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
 _MAX_PART = 2**64 - 1
 
@@ -32,12 +33,17 @@ START = Cursor(0, 0)
 
 
 class AlertFilter(NamedTuple):
-    """Which steps are wanted; None wants all. `since_ms` is compared with the event time of the step."""
+    """Which steps are wanted; None wants all. `since_ms` is compared with the event time of the step.
+
+    A cart without a known price passes no `min_value_minor`.
+    """
 
     kind: AlertKind | None = None
     severity: Severity | None = None
     state: AlertState | None = None
     since_ms: int | None = None
+    min_severity: Severity | None = None
+    min_value_minor: int | None = None
 
     def takes(self, alert: Alert) -> bool:
         """Whether this step is wanted."""
@@ -46,6 +52,8 @@ class AlertFilter(NamedTuple):
             and (self.severity is None or alert.severity is self.severity)
             and (self.state is None or alert.state is self.state)
             and (self.since_ms is None or alert.at_ms >= self.since_ms)
+            and (self.min_severity is None or _RANK[alert.severity] >= _RANK[self.min_severity])
+            and (self.min_value_minor is None or (alert.cart_value_minor or 0) >= self.min_value_minor)
         )
 
 

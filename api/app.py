@@ -1,5 +1,6 @@
 """The ASGI application of the API."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -46,6 +47,7 @@ def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI
     )
     metrics = ApiMetrics()
     app.state.metrics = metrics
+    app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
     install_errors(app)
     for routes in (events, live, alerts, predict, models, users, products, health, page):
         app.include_router(routes.router)

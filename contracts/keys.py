@@ -11,6 +11,9 @@ Grain = Literal["minute", "hour", "day"]
 GRAIN_MS: dict[Grain, int] = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 """Width of a bucket; buckets start at multiples of it since the epoch (UTC)."""
 
+HANDLING_TTL_S = 35 * 86_400
+"""What was said of an alert is kept this long after the last word."""
+
 TREND_LANDMARK_MS = 86_400_000
 """Trending scores are kept per day, each relative to its start (forward decay)."""
 
@@ -98,13 +101,29 @@ class Keys:
         """Stream: the newest steps of alerts of all partitions, in the order they were published; capped."""
         return f"{self.namespace}:{{alerts}}:log"
 
-    def alert_ids(self) -> str:
-        """Set: ids of the steps in the stream of alerts."""
-        return f"{self.namespace}:{{alerts}}:ids"
+    def alert_places(self) -> str:
+        """Hash: record id of each step in the stream of alerts to the id of its entry."""
+        return f"{self.namespace}:{{alerts}}:places"
 
     def alert_pages(self) -> str:
         """Hash: partition to a token of the page of its outbox that was read last."""
         return f"{self.namespace}:{{alerts}}:pages"
+
+    def alert_handling(self, alert_id: str) -> str:
+        """String: what people said of one alert, as JSON; expires `HANDLING_TTL_S` after the last word."""
+        return f"{self.namespace}:{{alerts}}:handling:{alert_id}"
+
+    def alert_mutes(self) -> str:
+        """Sorted set: `<kind>:<user_id>` to the time (epoch ms) until which subscribers are spared it."""
+        return f"{self.namespace}:{{alerts}}:mutes"
+
+    def feedback_bucket(self, grain: Grain, start_ms: int) -> str:
+        """Hash: `<name>:<model version>` to a count (`models.quality`) of verdicts given in this bucket."""
+        return f"{self.namespace}:{{alerts}}:q:{grain}:{start_ms}"
+
+    def stream_ticket(self, digest: str) -> str:
+        """String: whom a ticket speaks for, as JSON; `digest` is its SHA-256. Expires after a minute."""
+        return f"{self.namespace}:ticket:{digest}"
 
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""

@@ -183,7 +183,7 @@ class RedisStore:
 
     async def append_alerts(self, pages: Pages) -> set[int]:
         """See `Store.append_alerts`."""
-        keys = [self._keys.alerts(), self._keys.alert_ids(), self._keys.alert_pages()]
+        keys = [self._keys.alerts(), self._keys.alert_places(), self._keys.alert_pages()]
         async with self._client.pipeline(transaction=False) as pipe:
             for p, items in pages.items():
                 fields = [x for item in items for x in (item.item_id, item.value)]

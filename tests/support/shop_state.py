@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from importlib.resources import files
 from typing import Any
 
 from redis import Redis
@@ -14,6 +15,8 @@ from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor, pack_visitor
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
+
+_PUBLISH = files("stream").joinpath("publish_alerts.lua").read_text()
 
 METRIC_OF_TYPE = {
     EventType.VIEW: Metric.VIEWS,
@@ -75,13 +78,11 @@ class ShopState:
 
     def publish_alerts(self, alerts: Iterable[Alert]) -> None:
         """Appends steps to the log of alerts, as the relay does."""
-        for alert in alerts:
-            entry = {"id": alert.record_id, "value": encode_alert(alert)}
-            self._pipe.xadd(self.keys.alerts(), entry)
+        self._publish(self.settings.alerts_kept, alerts)
 
     def trim_alerts(self, kept: int) -> None:
         """Keeps only the newest steps, as the relay does when there are too many."""
-        self._pipe.xtrim(self.keys.alerts(), maxlen=kept, approximate=False)
+        self._publish(kept, ())
 
     def beat(
         self,
@@ -116,6 +117,12 @@ class ShopState:
         if keys:
             self._redis.unlink(*keys)
         self._redis.close()
+
+    def _publish(self, kept: int, alerts: Iterable[Alert]) -> None:
+        keys = (self.keys.alerts(), self.keys.alert_places(), self.keys.alert_pages())
+        fields = [field for alert in alerts for field in (alert.record_id, encode_alert(alert))]
+        self._pipe.hset(self.keys.alert_pages(), "0", "read")
+        self._pipe.eval(_PUBLISH, len(keys), *keys, kept, 0, "read", *fields)
 
     def _count(self, p: int, event: Event) -> None:
         counts = {METRIC_OF_TYPE[event.event_type]: 1}
