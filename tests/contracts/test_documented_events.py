@@ -8,6 +8,7 @@ import orjson
 
 from contracts.dead_letters import decode_dead_letter
 from contracts.events import decode, encode
+from contracts.orders import split_items
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "events.md").read_text()
@@ -16,11 +17,20 @@ NOW_MS = 1_770_000_000_000
 
 
 def test_every_example_event_is_read_and_survives_the_wire() -> None:
-    events = [example for example in EXAMPLES if "event_type" in example]
+    events = [example for example in EXAMPLES if "event_type" in example and "items" not in example]
     assert len(events) == 3
     for example in events:
         event = decode(orjson.dumps(example), received_ms=NOW_MS, default_currency="EUR")
         assert decode(encode(event), received_ms=NOW_MS, default_currency="EUR") == event
+
+
+def test_the_example_of_an_order_is_split_as_the_page_says() -> None:
+    (example,) = [example for example in EXAMPLES if "items" in example]
+    lines = split_items(example, default_currency="USD")
+    assert [(e["event_id"], e["quantity"], e["price"]) for e in lines] == [
+        ("c41#0", 2, "3.33"),
+        ("c41#0.2", 1, "3.34"),
+    ]
 
 
 def test_the_example_of_a_dead_letter_is_one() -> None:
@@ -49,3 +59,12 @@ def test_every_code_of_the_contract_is_documented() -> None:
     }
     assert len(rules) > 12
     assert {rule for rule in rules if f".{rule}`" not in PAGE} == set()
+
+
+def test_every_code_of_orders_is_documented() -> None:
+    source = (ROOT / "contracts" / "orders.py").read_text()
+    codes = set(re.findall(r'"((?:items|currency)\.[a-z_]+)"', source))
+    assert len(codes) == 6
+    assert {
+        code for code in codes | {"items.not_object", "items.reserved"} if f"`{code}`" not in PAGE
+    } == set()

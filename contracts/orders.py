@@ -1,0 +1,199 @@
+"""Events of several products: one event per line, and the sums of an order to the minor unit."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from contracts.currencies import MINOR_DIGITS
+from contracts.events import content_id, format_minor
+from contracts.fields import MAX_ID_CHARS, InvalidEvent, identifier, kind_of, text
+from contracts.numbers import Breach, parse_price_minor, parse_quantity
+
+MAX_ITEMS = 200
+
+_SHARED = ("schema", "event_type", "event_time", "user_id", "session_id", "order_id")
+"""What every line says alike. Fields the contract does not know stay on the first line, so that a tax or a
+coupon is there once, and a long one is not copied two hundred times."""
+_OF_ITEMS = ("product_id", "price", "quantity", "category", "brand")
+_RESERVED = frozenset((*_SHARED, "event_id", "items"))
+_ID_NAMES = ("product_id", "item_id", "id", "sku")
+_BRAND_NAMES = ("brand", "item_brand")
+_CATEGORY_NAMES = ("item_category", *(f"item_category{n}" for n in range(2, 6)))
+_RENAMED = {"item_name": "name", "item_variant": "variant"}
+_READ = frozenset(("price", "quantity", "currency", "category", *_BRAND_NAMES, *_CATEGORY_NAMES, *_RENAMED))
+
+
+class _Line(NamedTuple):
+    """One item as it was sent; `price_minor` is of one piece, None if it was not told."""
+
+    fields: dict[str, Any]
+    quantity: int
+    price_minor: int | None
+
+    @property
+    def amount_minor(self) -> int:
+        return self.quantity * (self.price_minor or 0)
+
+
+def split_items(fields: dict[str, Any], *, default_currency: str) -> list[dict[str, Any]]:
+    """One event per product of an event with `items`; an event without is given back as it is.
+
+    The lines of a purchase with a `total` (or, without one, a `value`) sum up to exactly that: what differs
+    is spread in proportion, and a line whose amount does not divide by its quantity becomes two. Ids are
+    `<event_id>#<index>`, for the second part of such a line `<event_id>#<index>.2`. Raises `InvalidEvent`;
+    codes of items begin with `items.`, and the detail names the place. What lines have in common, and texts
+    that are no item's, are left for `from_fields` to check.
+    """
+    items = fields.get("items")
+    if items is None:
+        return [fields] if "items" not in fields else [_without(fields, "items")]
+    _check_shape(fields, items)
+    currency = _currency_of(fields, items, default_currency)
+    lines = [_read_item(item, index, currency) for index, item in enumerate(items)]
+    amounts = _amounts_of(fields, lines, currency)
+    base_id = _base_id(fields)
+    shared = {name: fields[name] for name in _SHARED if fields.get(name) is not None}
+    events: list[dict[str, Any]] = []
+    for index, (line, amount) in enumerate(zip(lines, amounts, strict=True)):
+        for part, (quantity, price_minor) in enumerate(_pieces(line, amount), 1):
+            event = {**shared, **line.fields, "currency": currency, "quantity": quantity}
+            event["event_id"] = f"{base_id}#{index}" if part == 1 else f"{base_id}#{index}.{part}"
+            if price_minor is not None:
+                event["price"] = format_minor(price_minor, currency)
+            events.append(event)
+    events[0] = {**_unknown_of(fields), **events[0]}
+    return events
+
+
+def spread(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole parts of `total` in proportion to `weights`, by largest remainder; their sum is `total`.
+
+    Of equal remainders the earlier part gets the unit. `weights` are not negative and not all zero.
+    """
+    whole = sum(weights)
+    parts = [total * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda n: (-(total * weights[n] % whole), n))
+    for n in by_remainder[: total - sum(parts)]:
+        parts[n] += 1
+    return parts
+
+
+def _check_shape(fields: Mapping[str, Any], items: object) -> None:
+    if type(items) is not list:
+        raise InvalidEvent("items.not_list", f"items must be an array, got {kind_of(items)}")
+    if not items:
+        raise InvalidEvent("items.empty", "items must have at least one item")
+    if len(items) > MAX_ITEMS:
+        raise InvalidEvent("items.too_many", f"items must have at most {MAX_ITEMS} items, got {len(items)}")
+    for name in _OF_ITEMS:
+        if fields.get(name) is not None:
+            raise InvalidEvent("items.ambiguous", f"an event with items must not have a {name} of its own")
+
+
+def _currency_of(fields: Mapping[str, Any], items: Sequence[Any], default_currency: str) -> str:
+    named = [fields.get("currency"), *(item.get("currency") for item in items if type(item) is dict)]
+    told = [currency for currency in named if currency is not None]
+    for currency in told:
+        if type(currency) is not str or currency not in MINOR_DIGITS:
+            raise InvalidEvent(
+                "currency.unknown", f"currency must be an ISO 4217 code, got {kind_of(currency)}"
+            )
+    if len(set(told)) > 1:
+        raise InvalidEvent("currency.mixed", "currency must be the same for all items of an event")
+    return told[0] if told else default_currency
+
+
+def _read_item(item: Any, index: int, currency: str) -> _Line:
+    try:
+        if type(item) is not dict:
+            raise InvalidEvent("not_object", f"must be a JSON object, got {kind_of(item)}")
+        if not _RESERVED.isdisjoint(item):
+            name = min(_RESERVED.intersection(item))
+            raise InvalidEvent("reserved", f"{name} belongs to the event, not to an item")
+        return _to_line(item, currency)
+    except InvalidEvent as exc:
+        raise InvalidEvent(f"items.{exc.code}", f"items[{index}]: {exc.detail}") from None
+
+
+def _to_line(item: dict[str, Any], currency: str) -> _Line:
+    id_name = next((name for name in _ID_NAMES if item.get(name) is not None), "product_id")
+    fields = {name: item[name] for name in item if name not in _READ and name != id_name}
+    fields["product_id"] = identifier("product_id", item.get(id_name))
+    for name, ours in _RENAMED.items():
+        if name in item:
+            fields.setdefault(ours, item[name])
+    category, brand = (
+        _category_of(item),
+        next((item[n] for n in _BRAND_NAMES if item.get(n) is not None), None),
+    )
+    for name, value in (("category", category), ("brand", brand)):
+        if value is not None:
+            fields[name] = text(name, value)
+    price, quantity = item.get("price"), item.get("quantity")
+    field = "price"
+    try:
+        price_minor = None if price is None else parse_price_minor(price, MINOR_DIGITS[currency])
+        field = "quantity"
+        return _Line(fields, 1 if quantity is None else parse_quantity(quantity), price_minor)
+    except Breach as exc:
+        raise InvalidEvent(f"{field}.{exc.rule}", f"{field} {exc.detail}") from None
+
+
+def _category_of(item: Mapping[str, Any]) -> object:
+    """The category, or the levels of GA4's joined by points, as `apparel.shoes`."""
+    if item.get("category") is not None:
+        return item["category"]
+    levels = [item[name] for name in _CATEGORY_NAMES if item.get(name) not in (None, "")]
+    if len(levels) > 1 and all(type(level) is str for level in levels):
+        return ".".join(levels)
+    return levels[0] if levels else None
+
+
+def _amounts_of(fields: Mapping[str, Any], lines: Sequence[_Line], currency: str) -> list[int | None]:
+    """Per line the amount it must come to; None where the price stays as it was sent."""
+    name = "total" if fields.get("total") is not None else "value"
+    if fields.get("event_type") != "purchase" or fields.get(name) is None:
+        return [None] * len(lines)
+    try:
+        total = parse_price_minor(fields[name], MINOR_DIGITS[currency])
+    except Breach as exc:
+        raise InvalidEvent(f"{name}.{exc.rule}", f"{name} {exc.detail}") from None
+    priced = [line.amount_minor for line in lines]
+    rest = total - sum(priced)
+    unpriced = [line.quantity if line.price_minor is None else 0 for line in lines]
+    if rest >= 0 and any(unpriced):  # what the told prices leave belongs to the lines that told none
+        return [a + b for a, b in zip(priced, spread(rest, unpriced), strict=True)]
+    if rest == 0:
+        return [*priced]
+    return [*spread(total, priced if any(priced) else [line.quantity for line in lines])]
+
+
+def _pieces(line: _Line, amount_minor: int | None) -> list[tuple[int, int | None]]:
+    """Quantities and prices of one piece that come to the amount."""
+    if amount_minor is None:
+        return [(line.quantity, line.price_minor)]
+    price_minor, dearer = divmod(amount_minor, line.quantity)
+    if not dearer:
+        return [(line.quantity, price_minor)]
+    return [(line.quantity - dearer, price_minor), (dearer, price_minor + 1)]
+
+
+def _base_id(fields: Mapping[str, Any]) -> str:
+    if fields.get("event_id") is None:
+        try:
+            return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
+        except orjson.JSONEncodeError as exc:  # orjson reads 1,024 levels but writes only 254
+            raise InvalidEvent("event.too_deep", f"must be writable as JSON again: {exc}") from exc
+    event_id = identifier("event_id", fields["event_id"])
+    longest = len(f"#{MAX_ITEMS - 1}.2")
+    return event_id if len(event_id) + longest <= MAX_ID_CHARS else content_id(event_id)
+
+
+def _unknown_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    known = {*_SHARED, *_OF_ITEMS, "event_id", "items", "currency"}
+    return {name: value for name, value in fields.items() if name not in known}
+
+
+def _without(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
