@@ -125,6 +125,22 @@ class Keys:
         """String: whom a ticket speaks for, as JSON; `digest` is its SHA-256. Expires after a minute."""
         return f"{self.namespace}:ticket:{digest}"
 
+    def api_keys(self) -> str:
+        """Hash: id of an API key to its record (`api.identity.key_record`), which holds no secret."""
+        return f"{self.namespace}:{{access}}:keys"
+
+    def api_keys_version(self) -> str:
+        """Integer: raised by every change of `api_keys`."""
+        return f"{self.namespace}:{{access}}:version"
+
+    def api_key_uses(self) -> str:
+        """Hash: id of an API key to the epoch ms of its last use, about a minute exact."""
+        return f"{self.namespace}:{{access}}:uses"
+
+    def spent(self, key_id: str, limit: str, window: int) -> str:
+        """Integer: what a key has spent of a limit in one window; expires when nobody needs it any more."""
+        return f"{self.namespace}:{{access}}:spent:{key_id}:{limit}:{window}"
+
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"

@@ -1,7 +1,8 @@
 """Every setting of Storepulse, once, typed, with its unit in its name."""
 
+import re
 from functools import lru_cache
-from typing import Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -13,7 +14,10 @@ from contracts.currencies import MINOR_DIGITS
 class Settings(BaseSettings):
     """Effective settings; environment variables are the field names with the prefix `STOREPULSE_`."""
 
-    model_config = SettingsConfigDict(env_prefix="STOREPULSE_", frozen=True, extra="forbid")
+    # An error must not repeat a value: it may be a secret.
+    model_config = SettingsConfigDict(
+        env_prefix="STOREPULSE_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, HOST:PORT[,HOST:PORT]")
     kafka_api: str = Field(
@@ -93,6 +97,57 @@ class Settings(BaseSettings):
 
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
+    api_processes: int = Field(
+        1, ge=0, le=256, description="Processes of the API on one port; 0: one per core"
+    )
+    api_max_requests: int = Field(
+        512, ge=1, description="Requests under way in one API process, streams not counted; more get 503"
+    )
+    api_max_connections: int = Field(
+        8_192, ge=1, description="Open connections of one API process; more get 503"
+    )
+    api_max_connections_per_address: int = Field(
+        0, ge=0, description="Of them, from one address; 0: no limit, as behind a proxy all come from it"
+    )
+    api_keep_alive_s: int = Field(
+        65,
+        ge=1,
+        description="An idle connection is closed after this; longer than a load balancer's own limit",
+    )
+    api_trusted_proxies: str = Field(
+        "127.0.0.1", description="Addresses or networks, comma-separated, whose X-Forwarded-For is believed"
+    )
+    pre_stop_s: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description="At the end, time between readiness saying no and the last request taken",
+    )
+    log_format: Literal["text", "json"] = Field("text", description="text, or json: one object a line")
+    log_requests: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the requests answered well that are logged; failed ones all are",
+    )
+    root_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="A key with every scope, for containers: 32 random characters or more",
+    )
+    api_key: SecretStr | None = Field(None, description="Key that commands send to the API")
+    allowed_origins: str = Field(
+        "", description="Origins of pages that may send events while no keys are needed, comma-separated"
+    )
+    key_requests_per_s: int = Field(
+        200, ge=0, description="Requests per second of a key that has no limit of its own; 0: no limit"
+    )
+    key_events_per_minute: int = Field(
+        120_000, ge=0, description="Events per minute of a key that has no quota of its own; 0: no quota"
+    )
+    key_events_per_day: int = Field(
+        0, ge=0, description="Events per day (UTC) of a key that has no quota of its own; 0: no quota"
+    )
     durable: bool = Field(
         True, description="False where broker and Redis keep nothing; the live page says so"
     )
@@ -117,6 +172,13 @@ class Settings(BaseSettings):
                 f"severity_high_minor must be at least severity_medium_minor ({self.severity_medium_minor})"
             )
         return self
+
+    @field_validator("root_key", "api_key")
+    @classmethod
+    def _key_fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-9;-~]+", value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces and colons")
+        return value
 
     @field_validator("currency")
     @classmethod

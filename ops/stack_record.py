@@ -13,6 +13,7 @@ import psutil
 from contracts.settings import Settings
 
 DEFAULT_STATE = Path(".storepulse")
+_SECRETS = {"redis_password", "root_key", "api_key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def find_settings(state: Path = DEFAULT_STATE) -> Settings:
 
 def settings_fields(settings: Settings) -> dict[str, Any]:
     """The settings as JSON values, without secrets, which each process reads from its own environment."""
-    return settings.model_dump(mode="json", exclude={"redis_password"}, exclude_none=True)
+    return settings.model_dump(mode="json", exclude=_SECRETS, exclude_none=True)
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
