@@ -180,7 +180,10 @@ def _pieces(line: _Line, amount_minor: int | None) -> list[tuple[int, int | None
 
 
 def _base_id(fields: Mapping[str, Any]) -> str:
+    """What the ids of the lines begin with; an order without an id of the event is known by its own."""
     if fields.get("event_id") is None:
+        if fields.get("event_type") == "purchase" and fields.get("order_id") is not None:
+            return content_id("order", identifier("order_id", fields["order_id"]))
         try:
             return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
         except orjson.JSONEncodeError as exc:  # orjson reads 1,024 levels but writes only 254

@@ -189,12 +189,24 @@ def test_the_detail_of_a_refusal_names_the_place_and_not_what_came() -> None:
 
 def test_too_deep_a_field_is_refused_also_where_the_id_is_made_of_it() -> None:
     deep = orjson.loads(b"[" * 300 + b"]" * 300)
-    assert code_of(ORDER | {"event_id": None, "items": [{"id": "a"}], "deep": deep}) == "event.too_deep"
+    assert (
+        code_of(ORDER | {"event_id": None, "order_id": None, "items": [{"id": "a"}], "deep": deep})
+        == "event.too_deep"
+    )
 
 
-def test_the_same_order_has_the_same_ids_whenever_it_comes() -> None:
+def test_an_order_without_an_event_id_is_known_by_its_own() -> None:
+    order = ORDER | {"event_id": None, "items": [{"id": "a"}]}
+    [line] = split(order)
+    assert [e["event_id"] for e in split(order | {"event_time": NOW_MS + 1})] == [line["event_id"]]
+    assert [e["event_id"] for e in split(order | {"order_id": "o-2"})] != [line["event_id"]]
+    assert [e["event_id"] for e in split(order | {"event_type": "cart"})] != [line["event_id"]]
+    assert code_of(order | {"order_id": ""}) == "order_id.blank"
+
+
+def test_the_same_content_has_the_same_ids_whenever_it_comes() -> None:
     without_id = {name: value for name, value in ORDER.items() if name != "event_id"}
-    order = without_id | {"items": [{"id": "a"}, {"id": "b"}]}
+    order = without_id | {"items": [{"id": "a"}, {"id": "b"}], "order_id": None}
     ids = [event["event_id"] for event in split(order)]
     assert ids == [event["event_id"] for event in split(dict(reversed(order.items())))]
     assert len(set(ids)) == 2
