@@ -115,7 +115,7 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
         user_id = identifier("user_id", user_id)
         product_id = identifier("product_id", product_id)
         session_id = None if session_id is None else identifier("session_id", session_id)
-        event_id = _derive_id(fields) if event_id is None else identifier("event_id", event_id)
+        event_id = derive_id(fields) if event_id is None else identifier("event_id", event_id)
     if order_id is not None:
         order_id = identifier("order_id", order_id)
     category = get("category")
@@ -204,6 +204,11 @@ def content_id(*parts: object) -> str:
     return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=12).hexdigest()
 
 
+def derive_id(fields: dict[str, Any]) -> str:
+    """The id of an event that names none: objects that say the same are one event."""
+    return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
+
+
 def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields the contract does not know, kept as they are."""
     extra = {name: value for name, value in fields.items() if name not in _FIELDS}
@@ -214,10 +219,6 @@ def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
             except orjson.JSONEncodeError as exc:  # orjson reads 1,024 levels but writes only 254
                 raise InvalidEvent("event.too_deep", f"must be writable as JSON again: {exc}") from exc
     return extra
-
-
-def _derive_id(fields: dict[str, Any]) -> str:
-    return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
 
 
 def _upcast_v1(fields: dict[str, Any]) -> dict[str, Any]:

@@ -141,6 +141,18 @@ class Keys:
         """Integer: what a key has spent of a limit in one window; expires when nobody needs it any more."""
         return f"{self.namespace}:{{access}}:spent:{key_id}:{limit}:{window}"
 
+    def pseudonym_salt(self) -> str:
+        """String: 32 random bytes that pseudonyms of objecting visitors are made with; expires after a day."""
+        return f"{self.namespace}:pseudonym_salt"
+
+    def tail_watchers(self) -> str:
+        """Sorted set: API keys whose events are being watched, `*` for all, to the epoch ms they cease."""
+        return f"{self.namespace}:{{tail}}:watchers"
+
+    def tail(self, watched: str) -> str:
+        """Channel: what becomes of events of an API key while somebody watches; `*` is of all keys."""
+        return f"{self.namespace}:{{tail}}:of:{watched}"
+
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"

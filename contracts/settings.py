@@ -130,6 +130,17 @@ class Settings(BaseSettings):
         le=1,
         description="Share of the requests answered well that are logged; failed ones all are",
     )
+    api_max_waiting_events: int = Field(
+        50_000, ge=1_000, description="Events that wait for Kafka in one API process; more get 503"
+    )
+    api_max_waiting_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of events read and not yet acknowledged in one API process; more get 503",
+    )
+    privacy_signal_mode: Literal["anonymise", "drop", "ignore"] = Field(
+        "anonymise", description="What becomes of events whose sender objects: GPC, DNT, denied consent"
+    )
     root_key: SecretStr | None = Field(
         None,
         min_length=32,
