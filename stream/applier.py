@@ -178,6 +178,10 @@ class Applier:
         )
         for place, outcome in enumerate(outcomes):
             mine = {user_id: score for (at, user_id), score in scores.items() if at == place}
+            if self._settings.scoring:
+                asked = sum(not visitor.ended for visitor in outcome.visitors.values())
+                outcome.count("scored", len(mine))
+                outcome.count("skipped", asked - len(mine))
             take_scores(outcome, mine, self._rules.alerts)
 
     def _take(self, ready: Sequence[Partition]) -> list[tuple[Partition, list[Entry], Offsets]]:

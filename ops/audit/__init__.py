@@ -13,7 +13,7 @@ from ops.audit.alert_state import read_alerts as read_alerts
 from ops.audit.alert_state import read_counts as read_counts
 from ops.audit.alert_state import read_log as read_log
 from ops.audit.churn import ChurnRules as ChurnRules
-from ops.audit.churn import churn_fault as churn_fault
+from ops.audit.churn_replay import ChurnVerdict as ChurnVerdict
 from ops.audit.compare import Totals as Totals
 from ops.audit.compare import VisitorView as VisitorView
 from ops.audit.compare import differences as differences
@@ -25,5 +25,7 @@ from ops.audit.kafka_log import count_log as count_log
 from ops.audit.kafka_log import distinct_letters as distinct_letters
 from ops.audit.kafka_log import log_ends as log_ends
 from ops.audit.kafka_log import published_alerts as published_alerts
+from ops.audit.replays import open_replay as open_replay
+from ops.audit.scores import ScoreReplay as ScoreReplay
 from ops.audit.state import has_settled as has_settled
 from ops.audit.state import read_state as read_state

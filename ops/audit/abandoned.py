@@ -23,7 +23,8 @@ STALE_MS = 600_000
 """What arrives so long after it happened, or later, is recorded only."""
 FOREVER_MS = 2**62
 _NAMES = ("category", "brand")
-_TOPICS = tuple(Topics().of(kind) for kind in sorted(EventType, key=lambda kind: kind.rank))
+TOPICS = tuple(Topics().of(kind) for kind in sorted(EventType, key=lambda kind: kind.rank))
+"""Topic of the deeds of each rank."""
 
 
 class Deed(NamedTuple):
@@ -137,7 +138,7 @@ def known_from_ms(deeds: Sequence[Deed], place: int, disorder_ms: int) -> int:
     for other in deeds[place + 1 :]:
         if other.at_ms >= deed.arrived_ms + CROSSING_MS:
             break
-        slack_ms = 0 if _TOPICS[other.rank] == _TOPICS[deed.rank] else CROSSING_MS
+        slack_ms = 0 if TOPICS[other.rank] == TOPICS[deed.rank] else CROSSING_MS
         if other.arrived_ms <= deed.arrived_ms + slack_ms:
             until_ms = max(until_ms, other.at_ms)
     return until_ms

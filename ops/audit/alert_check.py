@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, decode_alert
 from ops.audit.abandoned import CartRules, CartStep, Deed, abandoned_carts, is_clear
 from ops.audit.alert_state import AlertsFound
-from ops.audit.churn import ChurnRules, churn_faults
+from ops.audit.churn import ChurnRules, end_faults
+from ops.audit.churn_replay import ChurnVerdict, Heard, judge_churn
+from ops.audit.scores import ScoreReplay
 
 _SHOWN = 5
 
@@ -24,8 +26,6 @@ class AlertVerdict:
     sent: int = 0
     expected: int = 0
     fired: int = 0
-    churn: int = 0
-    """Alerts among `fired` that needed a model."""
     resolved: int = 0
     expired: int = 0
     repeated: int = 0
@@ -34,6 +34,8 @@ class AlertVerdict:
     lost: int = 0
     doubled: int = 0
     differences: list[str] = field(default_factory=list)
+    churn: ChurnVerdict = field(default_factory=ChurnVerdict)
+    """Of the alerts among `fired` that needed a model."""
 
     def note(self, what: str, ids: Sequence[str] | set[str]) -> int:
         """Put ids that should not be into words; returns how many there are."""
@@ -48,6 +50,7 @@ def judge_alerts(
     deeds: Mapping[str, Sequence[Deed]],
     rules: CartRules,
     churn: ChurnRules,
+    replay: ScoreReplay | None,
     *,
     data_lost: bool = False,
 ) -> AlertVerdict:
@@ -55,6 +58,7 @@ def judge_alerts(
 
     After Redis lost data (`data_lost`) what was decided before may have been decided otherwise afterwards:
     the topic then has steps the log has not, and copies that differ. Log, counters and state still agree.
+    Without a `replay` no score is checked.
     """
     verdict = AlertVerdict()
     log = _decoded(verdict, "log", found.log)
@@ -67,7 +71,13 @@ def judge_alerts(
     verdict.unclear = len(deeds) - len(clear)
     for where, records in (("log", log), ("topic", topic)):
         _compare_carts(verdict, where, records, {u: s for u, s in steps.items() if u in clear}, clear)
-    verdict.differences += churn_faults(log.values(), deeds, clear, churn)
+    verdict.differences += end_faults(log.values(), deeds, clear, churn)
+    heard = Heard(tuple(log.values()), tuple(topic.values()), found.outlooks, found.counters)
+    verdict.churn = judge_churn(heard, deeds, replay, churn)
+    for what, names in verdict.churn.wrong.items():
+        verdict.note(what, names)
+    verdict.lost += verdict.churn.lost
+    verdict.doubled += verdict.churn.invented
     return verdict
 
 
@@ -97,8 +107,6 @@ def _compare_copies(
     states = Counter(alert.state for alert in log.values())
     verdict.sent = len(log)
     verdict.fired = states[AlertState.FIRING]
-    fired = Counter(alert.kind for alert in log.values() if alert.state is AlertState.FIRING)
-    verdict.churn = fired[AlertKind.CHURN_RISK]
     verdict.resolved, verdict.expired = states[AlertState.RESOLVED], states[AlertState.EXPIRED]
     verdict.repeated = len(found.topic) - len(topic)
     twice = {record_id for record_id, n in Counter(i for i, _ in found.log).items() if n > 1}

@@ -1,6 +1,7 @@
 """What the stream keeps of alerts in Redis: the log that readers follow, open alerts, counters."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ from redis import Redis
 
 from contracts.alerts import KINDS, AlertKind, AlertState
 from contracts.keys import Keys
+from contracts.outlook import Outlook
 from contracts.settings import Settings
 from contracts.visitor import unpack_visitor
 from models.quality import Quality
@@ -26,20 +28,29 @@ class AlertsFound:
     """Everything there is of alerts. Lists have record id and bytes of each, in order, repeats included.
 
     `counted` are the stream's own counters, those of alerts that were recorded only among them; `open_ids`
-    are of the alerts that are open in a visitor's state and were to be published.
+    are of the alerts that are open in a visitor's state and were to be published. `outlooks` are of every
+    visitor, `counters` sums over the partitions.
     """
 
     log: list[tuple[str, bytes]] = field(default_factory=list)
     topic: list[tuple[str, bytes]] = field(default_factory=list)
     counted: Counter[tuple[AlertKind, AlertState]] = field(default_factory=Counter)
     open_ids: set[str] = field(default_factory=set)
+    outlooks: dict[str, Outlook] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
 
 
 def read_alerts(redis: Redis, settings: Settings) -> AlertsFound:
     """What there is of alerts in Redis and in Kafka; `redis` must not decode answers."""
     keys = Keys(settings.namespace, settings.partitions)
+    outlooks = read_outlooks(redis, keys)
     return AlertsFound(
-        read_log(redis, keys), published_alerts(settings), read_counts(redis, keys), read_open(redis, keys)
+        read_log(redis, keys),
+        published_alerts(settings),
+        read_counts(redis, keys),
+        open_in(outlooks.values()),
+        outlooks,
+        read_counters(redis, keys),
     )
 
 
@@ -69,15 +80,30 @@ def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[AlertKind, AlertState
     return counts
 
 
-def read_open(redis: Redis, keys: Keys) -> set[str]:
-    """Ids of the alerts that are open in a visitor's state and were published when they fired."""
-    found: set[str] = set()
+def read_outlooks(redis: Redis, keys: Keys) -> dict[str, Outlook]:
+    """What is expected of every visitor."""
+    found: dict[str, Outlook] = {}
     for p in range(keys.partitions):
-        names = list(redis.scan_iter(match=f"{keys.visitor_in(p, '*')}", count=PAGE))
+        prefix = keys.visitor_in(p, "")
+        names = list(redis.scan_iter(match=f"{prefix}*", count=PAGE))
         for start in range(0, len(names), PAGE):
-            blobs: Any = redis.mget(names[start : start + PAGE])
-            for blob in blobs:
+            page = names[start : start + PAGE]
+            blobs: Any = redis.mget(page)
+            for name, blob in zip(page, blobs, strict=True):
                 if blob is not None:
-                    book = unpack_visitor(blob).outlook.book
-                    found |= {alert.alert_id for alert in book.open if alert.live}
+                    found[name.decode().removeprefix(prefix)] = unpack_visitor(blob).outlook
     return found
+
+
+def open_in(outlooks: Iterable[Outlook]) -> set[str]:
+    """Ids of the alerts that are open and were published when they fired."""
+    return {alert.alert_id for outlook in outlooks for alert in outlook.book.open if alert.live}
+
+
+def read_counters(redis: Redis, keys: Keys) -> Counter[str]:
+    """Visitors the model was asked about (`scored`) and should have been (`skipped`)."""
+    counters: Counter[str] = Counter(scored=0, skipped=0)
+    for p in range(keys.partitions):
+        values: Any = redis.hmget(keys.meta(p), "scored", "skipped")
+        counters.update(scored=int(values[0] or 0), skipped=int(values[1] or 0))
+    return counters

@@ -1,4 +1,4 @@
-"""Whether each churn alert could fire and end as it did, by the events alone; scores are not known here."""
+"""Whether each churn alert could end as it did, by the events alone; see `churn_replay` for their firing."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,43 +6,52 @@ from dataclasses import dataclass
 from contracts.alerts import Alert, AlertKind, AlertState
 from contracts.settings import Settings
 from ops.audit.abandoned import Deed, known_from_ms
-from ops.audit.compare import CartView
-from ops.audit.expected import PURCHASE, fill_cart
+from ops.audit.expected import PURCHASE
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ChurnRules:
-    """What the alerts depend on, in ms."""
+    """What the alerts depend on: probabilities, and times in ms."""
 
+    fire: float
+    rearm: float
+    intent: float
     idle_ms: int
     disorder_ms: int
     look_again_ms: int
+    cart_idle_ms: int
+    cooldown_ms: int
     ttl_ms: int
 
     @classmethod
     def of(cls, settings: Settings) -> "ChurnRules":
         """The rules in the settings."""
-        return cls(settings.idle_ms, settings.disorder_ms, settings.look_again_ms, settings.alert_ttl_ms)
+        return cls(
+            settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.idle_ms,
+            settings.disorder_ms, settings.look_again_ms, min(settings.cart_idle_ms, settings.idle_ms),
+            settings.alert_cooldown_ms, settings.alert_ttl_ms,
+        )  # fmt: skip
 
 
-def churn_faults(
+def end_faults(
     alerts: Iterable[Alert], deeds: Mapping[str, Sequence[Deed]], clear: Collection[str], rules: ChurnRules
 ) -> list[str]:
-    """In words, what cannot be in the churn alerts of visitors who are `clear`; empty if all can."""
+    """In words, what cannot be in the ends of churn alerts of visitors who are `clear`; empty if all can."""
     faults = []
     for alert in alerts:
-        if alert.kind is AlertKind.CHURN_RISK and alert.user_id in clear:
-            fault = churn_fault(alert, deeds[alert.user_id], rules)
+        ended = alert.state is not AlertState.FIRING
+        if ended and alert.kind is AlertKind.CHURN_RISK and alert.user_id in clear:
+            fault = end_fault(alert, deeds[alert.user_id], rules)
             if fault:
                 faults.append(f"alerts: {alert.record_id} of {alert.user_id}: {fault}")
     more = [f"alerts: and {len(faults) - _SHOWN} more such"] if len(faults) > _SHOWN else []
     return faults[:_SHOWN] + more
 
 
-def churn_fault(alert: Alert, deeds: Sequence[Deed], rules: ChurnRules) -> str:
-    """What cannot be in a step of a churn alert, in words; empty if it can.
+def end_fault(alert: Alert, deeds: Sequence[Deed], rules: ChurnRules) -> str:
+    """What cannot be in the last step of a churn alert, in words; empty if it can.
 
     Where events of the session came out of order, it may have fired before one of them was known.
     """
@@ -51,8 +60,6 @@ def churn_fault(alert: Alert, deeds: Sequence[Deed], rules: ChurnRules) -> str:
         return "it fired before the visitor's first action"
     if not _in_order(deeds, first, last, rules):
         return ""
-    if alert.state is AlertState.FIRING:
-        return _firing_fault(alert, deeds, first, last, rules)
     if alert.state is AlertState.RESOLVED:
         bought = any(deed.rank == PURCHASE and deed.at_ms == alert.at_ms for deed in deeds)
         return "" if bought else "it was resolved when nothing was bought"
@@ -64,26 +71,6 @@ def churn_fault(alert: Alert, deeds: Sequence[Deed], rules: ChurnRules) -> str:
     expected_ms = min(deeds[end].at_ms + rules.idle_ms, alert.fired_ms + rules.ttl_ms)
     if alert.at_ms != expected_ms:
         return f"it expired {alert.at_ms - expected_ms} ms after the session's end"
-    return ""
-
-
-def _firing_fault(alert: Alert, deeds: Sequence[Deed], first: int, last: int, rules: ChurnRules) -> str:
-    session = deeds[first : last + 1]
-    cart: dict[str, CartView] = {}
-    for deed in deeds[: last + 1]:
-        fill_cart(cart, (*deed[:-1], None))
-    if alert.session_start_ms != session[0].at_ms:
-        return f"its session began at {session[0].at_ms}, not at {alert.session_start_ms}"
-    if any(deed.rank == PURCHASE for deed in session):
-        return "it fired after a purchase in the session"
-    if not cart and len(session) < 2:
-        return "it fired without anything in the cart, and nothing can have been intent"
-    if alert.fired_ms - session[-1].at_ms not in (0, rules.look_again_ms):
-        return f"it fired {alert.fired_ms - session[-1].at_ms} ms after the last action"
-    if alert.cart_lines != len(cart):
-        return f"it says {alert.cart_lines} products were in the cart, there were {len(cart)}"
-    if alert.purchase is None or alert.threshold is None or alert.purchase >= alert.threshold:
-        return f"it fired at a chance of {alert.purchase} over {alert.threshold}"
     return ""
 
 

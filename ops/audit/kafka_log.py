@@ -27,12 +27,17 @@ class LogCount:
     records: int = 0
     broken: set[str] = field(default_factory=set)
     _frames: list[pl.DataFrame] = field(default_factory=list)
-    _rows: list[tuple[str, int]] = field(default_factory=list)
+    _rows: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def copies(self) -> pl.DataFrame:
+        """`event_id`, `partition` and `arrived_ms`, when the broker got it, of every copy of every event."""
+        self._fold()
+        self._frames = [pl.concat(self._frames)]
+        return self._frames[0]
 
     def arrivals(self) -> pl.DataFrame:
-        """`event_id` and `arrived_ms`, when the broker got its first copy."""
-        self._fold()
-        return pl.concat(self._frames).group_by("event_id").agg(pl.min("arrived_ms"))
+        """`event_id` and `arrived_ms` of its first copy."""
+        return self.copies().group_by("event_id").agg(pl.min("arrived_ms"))
 
     def add(self, message: Message) -> None:
         """Count a record."""
@@ -40,12 +45,13 @@ class LogCount:
         if any(name == BROKEN_HEADER for name, _ in message.headers() or ()):
             self.broken.add(f"{message.topic()}-{message.partition()}-{message.offset()}")
             return
-        self._rows.append((orjson.loads(message.value() or b"{}")["event_id"], message.timestamp()[1]))
+        event_id = orjson.loads(message.value() or b"{}")["event_id"]
+        self._rows.append((event_id, message.partition() or 0, message.timestamp()[1]))
         if len(self._rows) >= _CHUNK:
             self._fold()
 
     def _fold(self) -> None:
-        schema = {"event_id": pl.String, "arrived_ms": pl.Int64}
+        schema = {"event_id": pl.String, "partition": pl.Int64, "arrived_ms": pl.Int64}
         self._frames.append(pl.DataFrame(self._rows, schema=schema, orient="row"))
         self._rows = []
 

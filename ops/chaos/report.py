@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from ops.audit import ChurnVerdict
 from ops.chaos.campaign import RECOVERY_LIMIT_S, Campaign, Plan, quantile, run_campaign
 from ops.chaos.verdict import Verdict
 from ops.child import StartError
@@ -118,9 +120,9 @@ def _counts(verdict: Verdict) -> Table:
         ("broken records", f"{verdict.broken:,} sent, {verdict.rejected:,} refused"),
         (
             "alerts",
-            f"{alerts.fired:,} fired, {alerts.churn:,} of them churn_risk; "
-            f"{alerts.resolved:,} resolved, {alerts.expired:,} expired",
+            f"{alerts.fired:,} fired, {alerts.resolved:,} resolved, {alerts.expired:,} expired",
         ),
+        *_churn_rows(alerts.churn),
         ("", f"{alerts.expected:,} steps of abandoned carts expected by a replay of what came in time"),
         ("", f"{alerts.repeated:,} repeats in Kafka, which readers drop by their id"),
         ("lost", f"{verdict.lost:,} events, {alerts.lost:,} steps of alerts"),
@@ -128,6 +130,22 @@ def _counts(verdict: Verdict) -> Table:
     ):
         grid.add_row(name, text)
     return grid
+
+
+def _churn_rows(churn: ChurnVerdict) -> Iterator[tuple[str, str]]:
+    yield (
+        "churn_risk",
+        f"{churn.fired:,} fired, {churn.replayed:,} found by scoring again, {churn.invented:,} invented; "
+        f"{churn.required:,} had to be there, {churn.lost:,} lost",
+    )
+    yield (
+        "scores",
+        f"{churn.scored:,} visitors scored, {churn.skipped:,} skipped; "
+        f"{churn.scores:,} kept and told chances equal to the replay's, {churn.unlike:,} not",
+    )
+    if churn.exempt:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in churn.exempt.most_common())
+        yield "not checked", reasons
 
 
 def _verdict_line(campaign: Campaign) -> str:

@@ -27,6 +27,10 @@ SETTINGS: dict[str, Any] = {
     "disorder_ms": 2_000,
     "cart_idle_ms": 1_500,
     "look_again_ms": 1_000,
+    # Made-up shoppers buy often: at the usual thresholds hardly one of them is about to leave.
+    "churn_fire": 0.4,
+    "churn_rearm": 0.45,
+    "churn_intent": 0.45,
     "alert_cooldown_ms": 3_000,
     "alert_ttl_ms": 3_000,
     "cart_recovery_ms": 2_500,

@@ -19,6 +19,7 @@ from ops.audit import (
     judge_alerts,
     log_ends,
     lost_and_doubled,
+    open_replay,
     read_alerts,
     read_state,
 )
@@ -102,5 +103,6 @@ def _judge_alerts(site: Site, sent: pl.DataFrame, log: LogCount) -> AlertVerdict
         dict(deeds_of(arrived)),
         CartRules.of(site.settings, live=True),
         ChurnRules.of(site.settings),
+        open_replay(site.settings, sent, log.copies(), read_again=not site.counters_exact),
         data_lost=site.data_lost,
     )

@@ -13,7 +13,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from models.next_action.actions import TARGETS
 from models.next_action.card import CARD_FILE, MODEL_FILE, Golden
-from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
+from models.next_action.features import CONTEXT_FEATURES, CONTEXT_LEVELS, STEP_FEATURES
 from rule_model import make_card
 
 Floats = npt.NDArray[np.float32]
@@ -53,7 +53,10 @@ def write_model(folder: Path, *, phase: float = 0.0, off_by: float = 0.0, trap: 
 
 
 def _weights() -> Floats:
-    return np.linspace(0.3, 3.0, _CONTEXT, dtype=np.float32)[:, None]
+    weights = np.linspace(0.3, 3.0, _CONTEXT, dtype=np.float32)
+    # The level of prices depends on the batches; without it a score follows from the visitor's actions alone.
+    weights[[CONTEXT_FEATURES.index(name) for name in CONTEXT_LEVELS]] = 0.0
+    return weights[:, None]
 
 
 def _distribution() -> list[float]:

@@ -1,0 +1,92 @@
+"""The churn alerts that must be there, whatever the batches were: visitors with intent whose score is known.
+
+Which actions were scored depends on the batches, but the silence after an action is looked at again with the
+score of that action, and where such a score was told of (in the visitor's state, or by the abandoned cart
+that followed) it was there to look with.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from contracts.alerts import Alert
+from contracts.scores import Score
+from models.silence import hear_silence
+from ops.audit.abandoned import CROSSING_MS, FETCH_MS, FOREVER_MS, Deed
+from ops.audit.churn import ChurnRules
+from ops.audit.known import cart_of, count_sessions, has_bought, session_of
+from ops.audit.price_track import Span
+from ops.audit.scores import TOLERANCE
+
+
+class Evidence(NamedTuple):
+    """A score that was there in the silence after the action at `at_ms`, with the chance it named.
+
+    `score` is the whole of it where it is known, else `leave` bounds the chance of leaving. `has_intent` says
+    that the visitor's state had it, in the session of this number.
+    """
+
+    user_id: str
+    at_ms: int
+    purchase: float
+    leave: Span = (0.0, 1.0)
+    score: Score | None = None
+    intent_session: int = 0
+
+
+class Life(NamedTuple):
+    """A churn alert: its firing and when it ended (ms)."""
+
+    firing: Alert
+    end_ms: int
+
+
+class Need(StrEnum):
+    """What must be of an alert in a silence."""
+
+    NONE = "none must be"
+    THERE = "one must be, and is"
+    LOST = "one must be, and is not"
+    UNKNOWN = "came out of order"
+
+
+def need_at(evidence: Evidence, deeds: Sequence[Deed], lives: Sequence[Life], rules: ChurnRules) -> Need:
+    """Whether a churn alert must have fired by the look into this silence; `lives` are the visitor's."""
+    end = bisect_right(deeds, evidence.at_ms, key=lambda deed: deed.at_ms)
+    known = deeds[:end]
+    next_ms = deeds[end].at_ms if end < len(deeds) else FOREVER_MS
+    look_ms = evidence.at_ms + rules.look_again_ms
+    if not known or known[-1].at_ms != evidence.at_ms or rules.look_again_ms >= rules.idle_ms:
+        return Need.NONE
+    if not _is_low(evidence, rules):
+        return Need.NONE
+    arrived_ms = max(deed.arrived_ms for deed in known)
+    if arrived_ms + FETCH_MS > look_ms + rules.disorder_ms or arrived_ms + CROSSING_MS >= next_ms:
+        return Need.UNKNOWN
+    session = session_of(known, rules.idle_ms)
+    number = count_sessions(known, rules.idle_ms)
+    has_intent = cart_of(known) or evidence.intent_session == number or evidence.purchase >= rules.intent
+    if next_ms <= look_ms or has_bought(session) or not has_intent:
+        return Need.NONE
+    return _look(lives, session[0].at_ms, number, look_ms, rules)
+
+
+def _look(lives: Sequence[Life], start_ms: int, number: int, look_ms: int, rules: ChurnRules) -> Need:
+    """What the alerts that did fire leave for this look: one in the session, or one that keeps it quiet."""
+    earlier = [life for life in lives if life.firing.fired_ms <= look_ms]
+    # Late events may renumber sessions; the number alerts count by never goes back.
+    if any(life.firing.fired_ms >= start_ms or life.firing.session >= number for life in earlier):
+        return Need.THERE
+    quiet_ms = max((life.firing.fired_ms + max(1, rules.cooldown_ms) for life in earlier), default=0)
+    still_open = any(life.end_ms > look_ms for life in earlier)
+    return Need.NONE if still_open or quiet_ms > look_ms else Need.LOST
+
+
+def _is_low(evidence: Evidence, rules: ChurnRules) -> bool:
+    """Whether the chance after the silence is surely under the threshold."""
+    if evidence.score is not None:
+        return hear_silence(evidence.score, rules.look_again_ms).purchase < rules.fire
+    leave = max(0.0, evidence.leave[0])
+    score = Score("", evidence.at_ms, 0, 0, (1 - leave, 0.0, 0.0, 0.0, leave), evidence.purchase)
+    return hear_silence(score, rules.look_again_ms).purchase + TOLERANCE < rules.fire

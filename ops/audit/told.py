@@ -1,0 +1,148 @@
+"""Chances of a purchase the stream told of - in alerts, in visitors' states - against the replay's own."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from contracts.alerts import Alert, AlertKind
+from contracts.outlook import Outlook
+from ops.audit.abandoned import Deed, known_from_ms
+from ops.audit.churn import ChurnRules
+from ops.audit.known import State, cart_of, has_bought, session_of, states_at
+from ops.audit.price_track import Span
+from ops.audit.scores import Case, Chances, ScoreReplay
+
+
+class Told(NamedTuple):
+    """A chance of a purchase in an alert or in a visitor's state.
+
+    `moments` are the times (ms) the score's last action may have, and whether the chance is that after the
+    silence. `alert` is a churn alert, whose own facts must be those of the state; `outlook` is that of the
+    visitor whose state told of the chance.
+    """
+
+    name: str
+    user_id: str
+    version: str
+    purchase: float
+    moments: tuple[tuple[int, bool], ...]
+    alert: Alert | None = None
+    outlook: Outlook | None = None
+
+
+class Finding(StrEnum):
+    """What the replay says of a chance: that it holds, that it cannot be, or why it cannot tell."""
+
+    HOLDS = "as replayed"
+    CANNOT_BE = "not as replayed"
+    OTHER_MODEL = "made by another model"
+    NO_ORDER = "came after too many events at once"
+    NO_LEVEL = "made before the price level settled"
+
+
+class Verified(NamedTuple):
+    """What was found of a chance, and the range of the chance of leaving where it holds."""
+
+    finding: Finding
+    leave: Span = (0.0, 1.0)
+    states: tuple[State, ...] = ()
+
+
+Plan = list[tuple[State, bool]]
+"""States to score, each with whether the chance would be that after the silence."""
+
+
+def told_by_alert(alert: Alert, rules: ChurnRules) -> Told | None:
+    """The chance in a firing alert; None if no score was there."""
+    if alert.purchase is None or alert.model is None:
+        return None
+    name, user, version, purchase = alert.record_id, alert.user_id, alert.model, alert.purchase
+    if alert.kind is AlertKind.CART_ABANDONED:
+        return Told(name, user, version, purchase, ((alert.fired_ms - rules.cart_idle_ms, False),))
+    moments = ((alert.fired_ms, False), (alert.fired_ms - rules.look_again_ms, True))
+    return Told(name, user, version, purchase, moments, alert)
+
+
+def told_by_state(user_id: str, outlook: Outlook, last_ms: int) -> Told | None:
+    """The chance in a visitor's state; None if there is no score of the last action."""
+    score = outlook.score
+    if score is None or score.at_ms != last_ms:
+        return None
+    moments = ((score.at_ms, False),)
+    return Told(user_id, user_id, score.version, score.purchase, moments, outlook=outlook)
+
+
+def verify(
+    chances: Sequence[Told],
+    deeds: Mapping[str, Sequence[Deed]],
+    replay: ScoreReplay | None,
+    rules: ChurnRules,
+) -> list[Verified]:
+    """What the replay says of each; without one they are all of another model."""
+    if replay is None:
+        return [Verified(Finding.OTHER_MODEL)] * len(chances)
+    cases: list[Case] = []
+    plans: list[tuple[int, Plan | Finding]] = []
+    for told in chances:
+        plan = _plan(told, deeds.get(told.user_id, ()), replay.version, rules)
+        plans.append((len(cases), plan))
+        if not isinstance(plan, Finding):
+            cases += [Case(told.user_id, state) for state, _ in plan]
+    scored = replay.score(cases)
+    return [
+        Verified(plan) if isinstance(plan, Finding) else _compare(told, plan, scored[at : at + len(plan)])
+        for told, (at, plan) in zip(chances, plans, strict=True)
+    ]
+
+
+def _plan(told: Told, deeds: Sequence[Deed], version: str, rules: ChurnRules) -> Plan | Finding:
+    """The states at which the chance may have been told."""
+    if told.version != version:
+        return Finding.OTHER_MODEL
+    plan: Plan = []
+    for at_ms, is_silent in told.moments:
+        states = states_at(deeds, at_ms)
+        if states is None:
+            return Finding.NO_ORDER
+        if is_silent and not _may_be_silent(deeds, at_ms, rules):
+            continue
+        fitting = [state for state in states if _fits(told, state, rules)]
+        # A late action that was never scored changes what the alert says, and leaves the older score to it.
+        plan += [(state, is_silent) for state in (states if is_silent and fitting else fitting)]
+    return plan or Finding.CANNOT_BE
+
+
+def _may_be_silent(deeds: Sequence[Deed], at_ms: int, rules: ChurnRules) -> bool:
+    """Whether nothing that came in time happened until the look after this moment."""
+    return not any(
+        at_ms < deed.at_ms <= at_ms + rules.look_again_ms
+        and known_from_ms(deeds, place, rules.disorder_ms) <= deed.at_ms
+        for place, deed in enumerate(deeds)
+    )
+
+
+def _fits(told: Told, state: State, rules: ChurnRules) -> bool:
+    """Whether what else was told is so in this state."""
+    session = session_of(state, rules.idle_ms)
+    score = told.outlook and told.outlook.score
+    if score and score.actions != len(session):
+        return False
+    alert = told.alert
+    return alert is None or (
+        alert.session_start_ms == session[0].at_ms
+        and alert.cart_lines == len(cart_of(state))
+        and not has_bought(session)
+    )
+
+
+def _compare(told: Told, plan: Plan, scored: Sequence[Chances | None]) -> Verified:
+    holding = []
+    for (state, is_silent), chances in zip(plan, scored, strict=True):
+        if chances is not None:
+            low, high = chances.silent if is_silent else chances.purchase
+            if low <= told.purchase <= high:
+                holding.append((state, chances))
+    if holding:
+        lows, highs = zip(*[chances.leave for _, chances in holding], strict=True)
+        return Verified(Finding.HOLDS, (min(lows), max(highs)), tuple(state for state, _ in holding))
+    return Verified(Finding.NO_LEVEL if None in scored else Finding.CANNOT_BE)

@@ -1,0 +1,205 @@
+"""The replay of churn alerts: silent about a right log whatever the batches were, loud about a wrong one."""
+
+import random
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import pytest
+
+from contracts.alerts import Alert, AlertKind, AlertState
+from models.next_action.model import Model
+from models.next_action.predictor import load_shipped
+from ops.audit import ScoreReplay
+from scored_shop import SETTINGS, ScoredShop, Sent, audit, make_traffic, open_replay_of
+from shoppers import NOW_MS
+
+SETTLED_MS = NOW_MS + 20_000
+"""By then the price level is known well enough to score by it."""
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Model:
+    return load_shipped()
+
+
+@lru_cache(maxsize=1)
+def a_day() -> tuple[ScoredShop, list[Sent], ScoreReplay]:
+    """A shop after some traffic, the traffic, and the replay of its scores."""
+    return run(seed=7)
+
+
+def run(seed: int, *, skip: float = 0.0) -> tuple[ScoredShop, list[Sent], ScoreReplay]:
+    sent = make_traffic(seed)
+    shop = ScoredShop(shipped(), skip=skip)
+    shop.run(sent, random.Random(seed + 2))
+    return shop, sent, open_replay_of(sent, shipped())
+
+
+def firings_of(alerts: Sequence[Alert]) -> list[Alert]:
+    return [a for a in alerts if a.kind is AlertKind.CHURN_RISK and a.state is AlertState.FIRING]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_right_log_is_right_whatever_the_batches_were(seed: int) -> None:
+    shop, sent, replay = run(seed)
+    verdict = audit(shop, sent, shop.alerts, replay)
+    churn = verdict.churn
+    assert churn.wrong == {}
+    assert verdict.differences == []
+    assert (verdict.lost, verdict.doubled) == (0, 0)
+    assert churn.fired == len(firings_of(shop.alerts)) > 40
+    assert churn.replayed > 0.8 * churn.fired
+    assert churn.required > 1
+    assert churn.scores > 100
+    assert (churn.scored, churn.skipped) == (shop.counters["scored"], 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_visitors_who_were_skipped_are_counted_and_nothing_is_asked_of_them(seed: int) -> None:
+    shop, sent, replay = run(seed, skip=0.5)
+    churn = audit(shop, sent, shop.alerts, replay).churn
+    assert churn.wrong == {}
+    assert churn.skipped == shop.counters["skipped"] > 0
+    assert churn.exempt["visitors left unscored"] > 5
+    assert churn.exempt["carts left unscored"] > 5
+
+
+def test_a_visitor_without_a_score_is_missed_where_nobody_was_skipped() -> None:
+    shop, sent, replay = run(0, skip=0.5)
+    shop.counters["skipped"] = 0
+    (what,) = audit(shop, sent, shop.alerts, replay).churn.wrong
+    assert what == "visitors without a score, while 0 were skipped"
+
+
+def test_alerts_are_missed_one_by_one_when_they_are_gone() -> None:
+    shop, sent, _ = a_day()
+    firings = firings_of(shop.alerts)
+    noticed = 0
+    for gone in firings:
+        left = [alert for alert in shop.alerts if alert.alert_id != gone.alert_id]
+        lost = audit(shop, sent, left, None).churn.lost
+        assert lost <= 1
+        noticed += lost
+    assert noticed > 0.15 * len(firings), "of the others nobody can say that a score was made there"
+
+
+def test_a_required_alert_that_is_gone_is_lost() -> None:
+    shop, sent, replay = a_day()
+    gone = next(
+        alert
+        for alert in firings_of(shop.alerts)
+        if audit(shop, sent, [a for a in shop.alerts if a.alert_id != alert.alert_id], None).churn.lost
+    )
+    verdict = audit(shop, sent, [a for a in shop.alerts if a.alert_id != gone.alert_id], replay)
+    assert verdict.churn.lost == 1
+    assert verdict.churn.invented == 0
+    assert any(
+        gone.user_id in name for name in verdict.churn.wrong["churn alerts that must be there are not"]
+    )
+    assert any("churn alerts that must be there are not" in line for line in verdict.differences)
+    assert verdict.lost >= 1
+
+
+def test_every_required_alert_is_lost_when_all_are_gone() -> None:
+    shop, sent, _ = a_day()
+    there = audit(shop, sent, shop.alerts, None).churn
+    left = [alert for alert in shop.alerts if alert.kind is not AlertKind.CHURN_RISK]
+    gone = audit(shop, sent, left, None).churn
+    assert there.lost == 0
+    assert gone.lost == gone.required >= there.required > 10
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda alert: alert._replace(purchase=alert.purchase + 0.03),
+        lambda alert: alert._replace(purchase=SETTINGS.churn_fire + 0.1),
+        lambda alert: alert._replace(purchase=SETTINGS.churn_fire + 0.1, threshold=0.9),
+        lambda alert: alert._replace(cart_lines=alert.cart_lines + 1),
+        lambda alert: alert._replace(at_ms=alert.at_ms + 1, fired_ms=alert.fired_ms + 1),
+        lambda alert: alert._replace(session_start_ms=alert.session_start_ms + 1),
+    ],
+    ids=[
+        "another chance",
+        "a high chance",
+        "another threshold",
+        "another cart",
+        "no action",
+        "another session",
+    ],
+)
+def test_an_alert_that_the_visitor_gave_no_cause_for_is_invented(spoil: Callable[[Alert], Alert]) -> None:
+    shop, sent, replay = a_day()
+    right = audit(shop, sent, shop.alerts, replay).churn
+    firings = [a for a in firings_of(shop.alerts) if a.fired_ms > SETTLED_MS]
+    chosen = next(a for a in firings if a.purchase and a.purchase < SETTINGS.churn_fire - 0.1)
+    alerts = [spoil(alert) if alert is chosen else alert for alert in shop.alerts]
+    verdict = audit(shop, sent, alerts, replay)
+    assert verdict.churn.invented == 1
+    assert verdict.churn.replayed == right.replayed - 1
+    (name,) = verdict.churn.wrong["churn alerts that the replay does not know"]
+    assert chosen.alert_id in name
+    assert verdict.doubled >= 1
+
+
+def test_an_alert_at_an_action_that_had_another_chance_is_invented() -> None:
+    shop, sent, replay = a_day()
+    chosen = next(
+        alert
+        for alert in shop.alerts
+        if alert.kind is AlertKind.CART_ABANDONED
+        and alert.state is AlertState.FIRING
+        and alert.purchase is not None
+        and alert.purchase > SETTINGS.churn_fire + 0.05
+        and alert.fired_ms > SETTLED_MS
+    )
+    added = chosen._replace(
+        alert_id="0" * 24,
+        kind=AlertKind.CHURN_RISK,
+        at_ms=chosen.fired_ms - SETTINGS.cart_idle_ms,
+        fired_ms=chosen.fired_ms - SETTINGS.cart_idle_ms,
+        purchase=SETTINGS.churn_fire - 0.05,
+        threshold=SETTINGS.churn_fire,
+    )
+    verdict = audit(shop, sent, [*shop.alerts, added], replay)
+    assert verdict.churn.invented == 1
+
+
+def test_a_second_alert_right_after_the_first_is_invented() -> None:
+    shop, sent, replay = a_day()
+    firings = firings_of(shop.alerts)
+    users = [alert.user_id for alert in firings]
+    first = next(a for a in firings if users.count(a.user_id) == 1 and a.fired_ms > SETTLED_MS)
+    second = first._replace(alert_id="0" * 24, episode=first.episode + 1)
+    verdict = audit(shop, sent, [*shop.alerts, second], replay)
+    assert verdict.churn.wrong["churn alerts that the replay does not know"] == [
+        f"{second.record_id}: too soon after another"
+    ]
+
+
+def test_alerts_of_another_model_are_not_checked_and_counted() -> None:
+    shop, sent, replay = a_day()
+    alerts = [
+        alert._replace(model="another") if alert.kind is AlertKind.CHURN_RISK else alert
+        for alert in shop.alerts
+    ]
+    churn = audit(shop, sent, alerts, replay).churn
+    assert (churn.replayed, churn.invented) == (0, 0)
+    assert churn.exempt["firings made by another model"] == churn.fired
+
+
+def test_a_state_with_another_score_is_found() -> None:
+    shop, sent, replay = run(2)
+    user, visitor = next(
+        (user, visitor)
+        for user, visitor in shop.visitors.items()
+        if visitor.outlook.score is not None
+        and visitor.outlook.score.at_ms == visitor.head.last_ms > SETTLED_MS
+    )
+    score = visitor.outlook.score
+    assert score is not None
+    spoiled = visitor.outlook._replace(score=score._replace(purchase=abs(score.purchase - 0.2)))
+    shop.visitors[user] = visitor._replace(outlook=spoiled)
+    churn = audit(shop, sent, shop.alerts, replay).churn
+    assert churn.unlike == 1
+    assert churn.wrong["chances that the replay does not know"] == [f"{user} at {abs(score.purchase - 0.2)}"]
