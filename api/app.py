@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 
 from api.collector import Collector
 from api.errors import install_errors
+from api.gate import Gate
 from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
@@ -47,11 +48,13 @@ def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI
     )
     metrics = ApiMetrics()
     app.state.metrics = metrics
+    app.state.stopping = False  # whoever runs the server sets it when an end was asked for: readiness says so
     app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
     install_errors(app)
     for routes in (events, live, alerts, predict, models, users, products, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
+    app.add_middleware(Gate, max_requests=settings.api_max_requests)
     app.add_middleware(Boundary, metrics=metrics)
     return app
 
@@ -74,6 +77,7 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
     try:
         yield
     finally:
+        app.state.closing.set()
         await host.close()
         await collector.close()
         await redis.aclose()

@@ -13,7 +13,12 @@ from starlette.exceptions import HTTPException
 
 _log = logging.getLogger(__name__)
 
-_CODES = {404: "path.unknown", 405: "method.not_allowed"}
+_CODES = {
+    404: "path.unknown",
+    405: "method.not_allowed",
+    408: "body.timeout",
+    413: "body.too_large",
+}
 _RULES = {
     "missing": "missing",
     "extra_forbidden": "unknown",

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     day_ttl_s: int = Field(400 * 86_400, ge=86_400, description="Retention of day buckets")
     trend_half_life_s: int = Field(30 * 60, ge=120, description="Half-life of a product's trending score")
 
+    deletion_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the digests that stand for deleted visitors; set before the first deletion, keep",
+    )
+
     cache_visitors: int = Field(50_000, ge=1, description="Visitor states a worker keeps in memory")
     batch_events: int = Field(4_000, ge=1, description="Most events of one partition in one commit")
     stall_s: float = Field(30.0, gt=0, description="Lag without progress for longer ends the worker")
