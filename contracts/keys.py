@@ -97,6 +97,30 @@ class Keys:
         """Set: currencies seen in purchases."""
         return self.prefix(p) + "currencies"
 
+    def forgotten(self, p: int) -> str:
+        """Hash: digest of a deleted visitor to the ms up to which their events are kept out. Never expires."""
+        return self.prefix(p) + "forgotten"
+
+    def forgetting(self, p: int) -> str:
+        """Hash: digest of a visitor to their id, from the request of a deletion until it is applied."""
+        return self.prefix(p) + "forgetting"
+
+    def deletion(self, deletion_id: str) -> str:
+        """Hash: how far one deletion is; has the visitor's id until it is done, expires 30 days later."""
+        return f"{self.namespace}:{{privacy}}:deletion:{deletion_id}"
+
+    def deletions_open(self) -> str:
+        """Sorted set: deletions that are not done to when (epoch ms) somebody may go on with each."""
+        return f"{self.namespace}:{{privacy}}:open"
+
+    def deletions_by_digest(self) -> str:
+        """Hash: digest of a visitor to the deletion of them that is not done."""
+        return f"{self.namespace}:{{privacy}}:digests"
+
+    def deletion_request(self, digest: str) -> str:
+        """String: deletion and visitor's digest for one idempotency key, whose SHA-256 is `digest`; a day."""
+        return f"{self.namespace}:{{privacy}}:request:{digest}"
+
     def alerts(self) -> str:
         """Stream: the newest steps of alerts of all partitions, in the order they were published; capped."""
         return f"{self.namespace}:{{alerts}}:log"
@@ -142,7 +166,7 @@ class Keys:
         return f"{self.namespace}:{{access}}:spent:{key_id}:{limit}:{window}"
 
     def pseudonym_salt(self) -> str:
-        """String: 32 random bytes that pseudonyms of objecting visitors are made with; expires after a day."""
+        """String: 32 random bytes, the key of pseudonyms of objecting visitors; expires after a day."""
         return f"{self.namespace}:pseudonym_salt"
 
     def tail_watchers(self) -> str:
