@@ -177,6 +177,45 @@ class Keys:
         """Channel: what becomes of events of an API key while somebody watches; `*` is of all keys."""
         return f"{self.namespace}:{{tail}}:of:{watched}"
 
+    def webhook_endpoints(self) -> str:
+        """Hash: id of an endpoint to its JSON, secrets included (`api.webhooks.endpoints`)."""
+        return self._webhooks("endpoints")
+
+    def webhook_lease(self, endpoint_id: str) -> str:
+        """String: which process delivers to the endpoint; expires soon after its last sign of life."""
+        return self._webhooks(f"{endpoint_id}:lease")
+
+    def webhook_lane(self, endpoint_id: str) -> str:
+        """Hash: `fence`, `cursor` in the log of alerts, `replay`, `replay_until`, `seq`, `missed`, `health`."""
+        return self._webhooks(f"{endpoint_id}:lane")
+
+    def webhook_pending(self, endpoint_id: str) -> str:
+        """Sorted set: deliveries that wait to the time of their next attempt in ms."""
+        return self._webhooks(f"{endpoint_id}:pending")
+
+    def webhook_waiting(self, endpoint_id: str) -> str:
+        """Sorted set: the same deliveries to the time they began to wait in ms."""
+        return self._webhooks(f"{endpoint_id}:waiting")
+
+    def webhook_deliveries(self, endpoint_id: str) -> str:
+        """Hash: id of a delivery to its JSON (`api.webhooks.outcomes`)."""
+        return self._webhooks(f"{endpoint_id}:deliveries")
+
+    def webhook_bodies(self, endpoint_id: str) -> str:
+        """Hash: id of a delivery to the body that is sent."""
+        return self._webhooks(f"{endpoint_id}:bodies")
+
+    def webhook_log(self, endpoint_id: str) -> str:
+        """Sorted set: deliveries to their number, in the order they were made."""
+        return self._webhooks(f"{endpoint_id}:log")
+
+    def webhook_finished(self, endpoint_id: str) -> str:
+        """Sorted set: deliveries that wait no more to their number; capped."""
+        return self._webhooks(f"{endpoint_id}:finished")
+
+    def _webhooks(self, name: str) -> str:
+        return f"{self.namespace}:{{webhooks}}:{name}"
+
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"

@@ -164,6 +164,28 @@ class Settings(BaseSettings):
     key_events_per_day: int = Field(
         0, ge=0, description="Events per day (UTC) of a key that has no quota of its own; 0: no quota"
     )
+    deliver_host: str = Field("127.0.0.1", description="Address the webhook deliverer's /metrics listens on")
+    deliver_port: int = Field(
+        0, ge=0, le=65_535, description="Webhook deliverer's /metrics port; 0 picks a free one"
+    )
+    webhook_endpoints_max: int = Field(50, ge=1, le=500, description="Most webhook endpoints")
+    webhook_pending_max: int = Field(
+        1_000, ge=10, le=10_000, description="Most deliveries that wait for one webhook endpoint"
+    )
+    webhook_log_kept: int = Field(
+        500, ge=10, le=10_000, description="Newest finished deliveries kept for each webhook endpoint"
+    )
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Time for one attempt at a webhook")
+    webhook_concurrency: int = Field(4, ge=1, le=64, description="Attempts under way at one webhook endpoint")
+    webhook_ports: str = Field(
+        "443,8443", description="Ports webhooks may be sent to", pattern=r"^\d{1,5}(,\d{1,5})*$"
+    )
+    webhook_blocked_hosts: str = Field(
+        "", description="Host names webhooks must not be sent to, HOST[,HOST]: the API's public name"
+    )
+    webhook_allow_private: bool = Field(
+        False, description="For development: webhooks to private addresses, and http to this machine"
+    )
     durable: bool = Field(
         True, description="False where broker and Redis keep nothing; the live page says so"
     )
