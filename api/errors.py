@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 _log = logging.getLogger(__name__)
 
 _CODES = {
+    400: "body.not_json",  # the framework's own answer to a body it cannot read
     404: "path.unknown",
     405: "method.not_allowed",
     408: "body.timeout",
@@ -23,6 +24,13 @@ _RULES = {
     "missing": "missing",
     "extra_forbidden": "unknown",
     "int_parsing": "not_integer",
+    "int_parsing_size": "not_integer",
+    "int_type": "not_integer",
+    "int_from_float": "not_integer",
+    "string_type": "not_text",
+    "model_type": "not_object",
+    "model_attributes_type": "not_object",
+    "dict_type": "not_object",
     "greater_than_equal": "too_small",
     "less_than_equal": "too_large",
     "literal_error": "not_allowed",
@@ -109,7 +117,10 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _on_validation(_: Request, exc: RequestValidationError) -> JSONResponse:
-        return _invalid([_to_error(error) for error in exc.errors()])
+        errors = exc.errors()
+        if errors[0]["type"] == "json_invalid":
+            return problem_response(HTTPStatus.BAD_REQUEST, "body.not_json", "the body must be JSON")
+        return _invalid([_to_error(error) for error in errors])
 
     @app.exception_handler(HTTPException)
     async def _on_http(_: Request, exc: HTTPException) -> JSONResponse:
@@ -138,6 +149,12 @@ def _invalid(errors: list[dict[str, str]]) -> JSONResponse:
 def _to_error(error: dict[str, Any]) -> dict[str, str]:
     kind = error["type"]
     if kind == "extra_forbidden":  # the parameter's name is the sender's text
+        if error["loc"][0] == "body":
+            return {
+                "field": "body",
+                "rule": "unknown_field",
+                "detail": "body has a field this path does not know",
+            }
         return {
             "field": "query",
             "rule": "unknown",
