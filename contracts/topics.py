@@ -38,9 +38,19 @@ class Topics:
         return f"{self.prefix}alerts"
 
     @property
+    def deletions(self) -> str:
+        """Deletions of visitors (`contracts.deletions`), each in the partition of the visitor's events."""
+        return f"{self.prefix}deletions"
+
+    @property
+    def partitioned(self) -> tuple[str, ...]:
+        """What a worker reads: topics whose partition `p` is about the visitors of partition `p`."""
+        return (*self.events, self.deletions)
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every topic we create."""
-        return (*self.events, self.rejected, self.alerts)
+        return (*self.partitioned, self.rejected, self.alerts)
 
     def of(self, event_type: EventType) -> str:
         """The topic events of this type are sent to."""

@@ -76,10 +76,10 @@ def check_topics(counts: dict[str, int], topics: Topics) -> Check:
             "topics", Level.FAIL, f"missing: {', '.join(missing)}", "`storepulse topics` creates them"
         )
     try:
-        count = check_counts({name: counts[name] for name in topics.events})
+        count = check_counts({name: counts[name] for name in topics.partitioned})
     except TopicsError as exc:
         return Check("topics", Level.FAIL, str(exc), "create them again with one partition count")
-    return Check("topics", Level.OK, f"{', '.join(topics.events)} with {count} partitions each")
+    return Check("topics", Level.OK, f"{', '.join(topics.partitioned)} with {count} partitions each")
 
 
 def _check_redis(settings: Settings) -> Iterator[Check]:

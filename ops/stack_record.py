@@ -13,7 +13,7 @@ import psutil
 from contracts.settings import Settings
 
 DEFAULT_STATE = Path(".storepulse")
-_SECRETS = {"redis_password", "root_key", "api_key"}
+_SECRETS = {"redis_password", "root_key", "api_key", "deletion_secret"}
 
 
 @dataclass(frozen=True, slots=True)

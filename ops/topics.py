@@ -12,7 +12,7 @@ from contracts.topics import Topics
 from ops.ports import is_open
 
 RETENTION_MS = 7 * 86_400_000
-"""As long as visitor state lives: whatever Redis may have to replay is still there."""
+"""As long as visitor state lives: whatever Redis may have to replay is still there. Deletions stay for ever."""
 
 REJECTED_RETENTION_MS = 30 * 86_400_000
 
@@ -24,10 +24,10 @@ class TopicsError(RuntimeError):
 
 
 def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: float = 30.0) -> int:
-    """Create the topics that are missing and return the partition count of the event topics.
+    """Create the topics that are missing and return the partition count of those workers read.
 
     An existing count wins over `settings.partitions`. The embedded broker has no admin part: it makes topics
-    when a producer asks about them. Raises `TopicsError` when the event topics differ in their counts, a
+    when a producer asks about them. Raises `TopicsError` when those topics differ in their counts, a
     topic cannot be made, or no broker answers.
     """
     topics = Topics(settings.topic_prefix)
@@ -65,7 +65,7 @@ def partition_counts(admin: KafkaAdminClient, names: tuple[str, ...]) -> dict[st
 
 
 def check_counts(counts: dict[str, int]) -> int:
-    """The one partition count of the event topics; raises `TopicsError` when they differ."""
+    """The one partition count of the topics workers read; raises `TopicsError` when they differ."""
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
         raise TopicsError(f"the event topics must have equal partition counts, found {listed}")
@@ -82,7 +82,7 @@ def delete_topics(settings: Settings) -> None:
 
 def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings) -> None:
     existing = set(admin.list_topics())
-    counts = partition_counts(admin, tuple(existing & set(topics.events)))
+    counts = partition_counts(admin, tuple(existing & set(topics.partitioned)))
     partitions = check_counts(counts) if counts else settings.partitions
     for name in topics.all:
         if name in existing:
@@ -92,7 +92,7 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
             "num_partitions": 1 if rejected else partitions,
             "replication_factor": settings.replication,
             "configs": {
-                "retention.ms": str(REJECTED_RETENTION_MS if rejected else RETENTION_MS),
+                **_keeping(name, topics),
                 # The broker says when a record came: delays and impossible times are judged by one clock.
                 "message.timestamp.type": "LogAppendTime",
             },
@@ -101,6 +101,13 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
             admin.create_topics({name: spec})
         except TopicAlreadyExistsError:
             _log.info("topic %s was created by another process", name)
+
+
+def _keeping(name: str, topics: Topics) -> dict[str, str]:
+    """What of a topic the broker keeps: of deletions the newest of each visitor, of the rest what is young."""
+    if name == topics.deletions:
+        return {"cleanup.policy": "compact"}
+    return {"retention.ms": str(REJECTED_RETENTION_MS if name == topics.rejected else RETENTION_MS)}
 
 
 def _listens(address: str) -> bool:
@@ -114,7 +121,7 @@ def _touch(settings: Settings, topics: Topics) -> dict[str, int]:
         counts = {name: len(producer.partitions_for(name)) for name in topics.all}
     finally:
         producer.close()
-    return {name: counts[name] for name in topics.events}
+    return {name: counts[name] for name in topics.partitioned}
 
 
 def _await_counts(admin: KafkaAdminClient, topics: Topics, timeout_s: float) -> int:
@@ -123,7 +130,7 @@ def _await_counts(admin: KafkaAdminClient, topics: Topics, timeout_s: float) -> 
         counts = partition_counts(admin, topics.all)
         missing = sorted(set(topics.all) - counts.keys())
         if not missing:
-            return check_counts({name: counts[name] for name in topics.events})
+            return check_counts({name: counts[name] for name in topics.partitioned})
         if time.monotonic() > deadline:
             raise TopicsError(f"topics without a leader after {timeout_s:.0f} s: {', '.join(missing)}")
         time.sleep(0.1)

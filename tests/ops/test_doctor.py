@@ -28,7 +28,7 @@ from ops.doctor_services import (
 )
 
 TOPICS = Topics("x.")
-EQUAL = dict.fromkeys((*TOPICS.events, TOPICS.alerts), 12) | {TOPICS.rejected: 1}
+EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.rejected: 1}
 
 
 @pytest.mark.parametrize(
