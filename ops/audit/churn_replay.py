@@ -13,22 +13,25 @@ from ops.audit.churn_required import Evidence, Life, Need, need_at
 from ops.audit.scores import ScoreReplay
 from ops.audit.told import Finding, Told, Verified, told_by_alert, told_by_state, verify
 
-NOT_SCORED = "left unscored"
+NOT_SCORED = "with no score of the last action"
+"""Skipped, or the next action was in the same batch."""
 
 
 @dataclass(slots=True)
 class ChurnVerdict:
     """What became of `churn_risk`. `fired` are distinct firings in the log of alerts.
 
-    `replayed` of them were found at a state of the visitor that the replay scores alike; `invented` at none.
-    `required` must be there whatever the batches were, and `lost` of these are not. `scores` are chances in
-    visitors' states and abandoned carts that the replay finds alike, `unlike` those it does not. `exempt`
-    counts, by reason, firings and chances that cannot be checked. `scored` and `skipped` are the visitors of
-    all batches by whether the model was asked about them.
+    `replayed` of them were found at a state of the visitor that the replay scores alike; `forgotten` are such
+    that are in the topic only, from before Redis lost them; `invented` were found at no state. `required`
+    must be there whatever the batches were, and `lost` of these are not. `scores` are chances in visitors'
+    states and abandoned carts that the replay finds alike, `unlike` those it does not. `scored` and `skipped`
+    are the visitors of all batches by whether the model answered. `exempt` counts, by reason, firings and
+    chances that cannot be checked.
     """
 
     fired: int = 0
     replayed: int = 0
+    forgotten: int = 0
     invented: int = 0
     required: int = 0
     lost: int = 0
@@ -36,9 +39,14 @@ class ChurnVerdict:
     unlike: int = 0
     scored: int = 0
     skipped: int = 0
-    exempt: Counter[str] = field(default_factory=Counter)
+    exempt: dict[str, int] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)
     """Names of what is wrong, by what it is."""
+
+    def excuse(self, reason: str, number: int = 1) -> None:
+        """Count what cannot be checked."""
+        if number:
+            self.exempt[reason] = self.exempt.get(reason, 0) + number
 
     def note(self, what: str, names: Sequence[str]) -> int:
         """Keep what is wrong; returns how many there are."""
@@ -112,7 +120,10 @@ def _check_firings(
     wrong += [f"{alert.record_id}: {why}" for alert, why in groundless]
     wrong += _names(told, found)
     verdict.invented = verdict.note("churn alerts that the replay does not know", wrong)
-    verdict.replayed = sum(v.finding is Finding.HOLDS for v in found) - len(groundless)
+    bad = {alert for alert, _ in groundless}
+    good = {t.alert for t, v in zip(told, found, strict=True) if v.finding is Finding.HOLDS} - bad
+    verdict.replayed = len(good & {life.firing for mine in lives.values() for life in mine})
+    verdict.forgotten = len(good) - verdict.replayed
     _exempt(verdict, "firings", found)
 
 
@@ -146,7 +157,7 @@ def _told_of_carts(verdict: ChurnVerdict, log: Iterable[Alert], rules: ChurnRule
             if chance is not None:
                 told.append(chance)
             else:
-                verdict.exempt[f"carts {NOT_SCORED}"] += 1
+                verdict.excuse(f"carts {NOT_SCORED}")
     return told
 
 
@@ -160,7 +171,7 @@ def _told_of_states(
         if chance is not None:
             told.append(chance)
             continue
-        verdict.exempt[f"visitors {NOT_SCORED}"] += 1
+        verdict.excuse(f"visitors {NOT_SCORED}")
         if max(deed.arrived_ms for deed in mine) + FETCH_MS <= last_ms + rules.idle_ms + rules.disorder_ms:
             missing.append(user)  # nothing came after the session's end, when nobody is scored
     if heard.counters is not None and len(missing) > heard.counters["skipped"]:
@@ -185,8 +196,7 @@ def _check_required(
     counts = Counter(needs.values())
     verdict.required = counts[Need.THERE] + counts[Need.LOST]
     verdict.lost = verdict.note("churn alerts that must be there are not", lost)
-    if counts[Need.UNKNOWN]:
-        verdict.exempt[f"silences that {Need.UNKNOWN}"] = counts[Need.UNKNOWN]
+    verdict.excuse(f"silences that {Need.UNKNOWN}", counts[Need.UNKNOWN])
 
 
 def _names(told: Sequence[Told], found: Sequence[Verified]) -> list[str]:
@@ -197,7 +207,7 @@ def _names(told: Sequence[Told], found: Sequence[Verified]) -> list[str]:
 def _exempt(verdict: ChurnVerdict, what: str, found: Iterable[Verified]) -> None:
     for one in found:
         if one.finding not in (Finding.HOLDS, Finding.CANNOT_BE):
-            verdict.exempt[f"{what} {one.finding}"] += 1
+            verdict.excuse(f"{what} {one.finding}")
 
 
 def _is_churn(alert: Alert) -> bool:

@@ -122,9 +122,9 @@ def _counts(verdict: Verdict) -> Table:
             "alerts",
             f"{alerts.fired:,} fired, {alerts.resolved:,} resolved, {alerts.expired:,} expired",
         ),
-        *_churn_rows(alerts.churn),
-        ("", f"{alerts.expected:,} steps of abandoned carts expected by a replay of what came in time"),
         ("", f"{alerts.repeated:,} repeats in Kafka, which readers drop by their id"),
+        ("cart_abandoned", f"{alerts.expected:,} steps expected by a replay of what came in time"),
+        *_churn_rows(alerts.churn),
         ("lost", f"{verdict.lost:,} events, {alerts.lost:,} steps of alerts"),
         ("doubled", f"{verdict.doubled:,} events, {alerts.doubled:,} steps of alerts"),
     ):
@@ -135,16 +135,18 @@ def _counts(verdict: Verdict) -> Table:
 def _churn_rows(churn: ChurnVerdict) -> Iterator[tuple[str, str]]:
     yield (
         "churn_risk",
-        f"{churn.fired:,} fired, {churn.replayed:,} found by scoring again, {churn.invented:,} invented; "
-        f"{churn.required:,} had to be there, {churn.lost:,} lost",
+        f"{churn.fired:,} fired; scored again {churn.replayed:,} are right, {churn.invented:,} invented",
     )
+    if churn.forgotten:
+        yield "", f"{churn.forgotten:,} more found in Kafka, from before Redis lost data"
+    yield "", f"{churn.required:,} had to be there whatever the batches were, {churn.lost:,} lost"
     yield (
         "scores",
-        f"{churn.scored:,} visitors scored, {churn.skipped:,} skipped; "
-        f"{churn.scores:,} kept and told chances equal to the replay's, {churn.unlike:,} not",
+        f"{churn.scored:,} made, {churn.skipped:,} skipped; "
+        f"of those in states and abandoned carts {churn.scores:,} as replayed, {churn.unlike:,} not",
     )
     if churn.exempt:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in churn.exempt.most_common())
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(churn.exempt.items()))
         yield "not checked", reasons
 
 
