@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import content_id, format_minor
 from contracts.fields import MAX_ID_CHARS, InvalidEvent, identifier, kind_of, text
@@ -16,7 +14,8 @@ _SHARED = ("schema", "event_type", "event_time", "user_id", "session_id", "order
 """What every line says alike. Fields the contract does not know stay on the first line, so that a tax or a
 coupon is there once, and a long one is not copied two hundred times."""
 _OF_ITEMS = ("product_id", "price", "quantity", "category", "brand")
-_RESERVED = frozenset((*_SHARED, "event_id", "items"))
+_RESERVED = frozenset((*_SHARED, "event_id", "items", "line"))
+_SUFFIX_CHARS = len(f"#{MAX_ITEMS - 1}.2")
 _ID_NAMES = ("product_id", "item_id", "id", "sku")
 _BRAND_NAMES = ("brand", "item_brand")
 _CATEGORY_NAMES = ("item_category", *(f"item_category{n}" for n in range(2, 6)))
@@ -41,9 +40,10 @@ def split_items(fields: dict[str, Any], *, default_currency: str) -> list[dict[s
 
     The lines of a purchase with a `total` (or, without one, a `value`) sum up to exactly that: what differs
     is spread in proportion, and a line whose amount does not divide by its quantity becomes two. Ids are
-    `<event_id>#<index>`, for the second part of such a line `<event_id>#<index>.2`. Raises `InvalidEvent`;
-    codes of items begin with `items.`, and the detail names the place. What lines have in common, and texts
-    that are no item's, are left for `from_fields` to check.
+    `<event_id>#<index>`, for the second part of such a line `<event_id>#<index>.2`; where they would have to
+    be made of the content, lines get `line` in place of an id, so that two alike are two. Raises
+    `InvalidEvent`; codes of items begin with `items.`, and the detail names the place. What lines have in
+    common is left for `from_fields` to check.
     """
     items = fields.get("items")
     if items is None:
@@ -58,7 +58,8 @@ def split_items(fields: dict[str, Any], *, default_currency: str) -> list[dict[s
     for index, (line, amount) in enumerate(zip(lines, amounts, strict=True)):
         for part, (quantity, price_minor) in enumerate(_pieces(line, amount), 1):
             event = {**shared, **line.fields, "currency": currency, "quantity": quantity}
-            event["event_id"] = f"{base_id}#{index}" if part == 1 else f"{base_id}#{index}.{part}"
+            place = f"{index}" if part == 1 else f"{index}.{part}"
+            event |= {"line": place} if base_id is None else {"event_id": f"{base_id}#{place}"}
             if price_minor is not None:
                 event["price"] = format_minor(price_minor, currency)
             events.append(event)
@@ -179,18 +180,15 @@ def _pieces(line: _Line, amount_minor: int | None) -> list[tuple[int, int | None
     return [(line.quantity - dearer, price_minor), (dearer, price_minor + 1)]
 
 
-def _base_id(fields: Mapping[str, Any]) -> str:
+def _base_id(fields: Mapping[str, Any]) -> str | None:
     """What the ids of the lines begin with; an order without an id of the event is known by its own."""
-    if fields.get("event_id") is None:
-        if fields.get("event_type") == "purchase" and fields.get("order_id") is not None:
-            return content_id("order", identifier("order_id", fields["order_id"]))
-        try:
-            return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
-        except orjson.JSONEncodeError as exc:  # orjson reads 1,024 levels but writes only 254
-            raise InvalidEvent("event.too_deep", f"must be writable as JSON again: {exc}") from exc
-    event_id = identifier("event_id", fields["event_id"])
-    longest = len(f"#{MAX_ITEMS - 1}.2")
-    return event_id if len(event_id) + longest <= MAX_ID_CHARS else content_id(event_id)
+    event_id = fields.get("event_id")
+    if event_id is not None:
+        event_id = identifier("event_id", event_id)
+        return event_id if len(event_id) + _SUFFIX_CHARS <= MAX_ID_CHARS else content_id(event_id)
+    if fields.get("event_type") == "purchase" and fields.get("order_id") is not None:
+        return content_id("order", identifier("order_id", fields["order_id"]))
+    return None
 
 
 def _unknown_of(fields: Mapping[str, Any]) -> dict[str, Any]:
