@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from api.collector import Collector
+from api.cross_origin import CrossOrigin
 from api.errors import install_errors
 from api.gate import Gate
+from api.identity.access import Access
 from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
@@ -20,6 +22,7 @@ from api.model_source import ArtefactFolder, ModelSource
 from api.models_report import read_models
 from api.reader import Reader, open_redis
 from api.routes import alerts, events, health, live, models, page, predict, products, users
+from api.shared_metrics import SharedMetrics
 from api.snapshot import Snapshot
 from api.trending import read_trending
 from contracts.settings import Settings
@@ -30,10 +33,13 @@ _LEVEL_AGE_S = 30.0
 _MODELS_AGE_S = 2.0
 
 
-def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, source: ModelSource | None = None, shared: SharedMetrics | None = None
+) -> FastAPI:
     """The application for these settings; Redis and Kafka are opened when it starts, closed when it ends.
 
-    The model it answers with comes from `source`, by default the folder in the settings.
+    The model it answers with comes from `source`, by default the folder in the settings. `shared` has the
+    metrics of other processes that serve the same.
 
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
@@ -46,7 +52,7 @@ def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = ApiMetrics()
+    metrics = ApiMetrics(shared)
     app.state.metrics = metrics
     app.state.stopping = False  # whoever runs the server sets it when an end was asked for: readiness says so
     app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
@@ -55,6 +61,7 @@ def create_app(settings: Settings, source: ModelSource | None = None) -> FastAPI
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Gate, max_requests=settings.api_max_requests)
+    app.add_middleware(CrossOrigin)
     app.add_middleware(Boundary, metrics=metrics)
     return app
 
@@ -64,6 +71,8 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
     redis = open_redis(settings)
     reader = Reader(redis, settings)
     collector = Collector(settings, app.state.metrics)
+    access = Access(settings, redis)
+    app.state.access = access
     app.state.reader = reader
     app.state.collector = collector
     app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
@@ -80,4 +89,5 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
         app.state.closing.set()
         await host.close()
         await collector.close()
+        await access.book.close()
         await redis.aclose()

@@ -3,11 +3,14 @@
 import logging
 import time
 import uuid
+from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.cross_origin import SNIPPET_PATH
 from api.errors import internal_problem
+from api.identity.guard import settle
+from api.identity.quotas import Balance
 from api.metrics import ApiMetrics
 
 _log = logging.getLogger(__name__)
@@ -21,8 +24,10 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
 }
+
+
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
 class Boundary:
@@ -39,15 +44,15 @@ class Boundary:
             return
         status = 0
         started = time.perf_counter()
-        request_id = scope.setdefault("state", {})["request_id"] = uuid.uuid4().hex
+        state = scope.setdefault("state", {})
+        request_id = state["request_id"] = uuid.uuid4().hex
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers.update(SECURITY_HEADERS)
-                headers["X-Request-Id"] = request_id
+                own = [*_RAW_HEADERS, _resource_policy(scope), (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], *own, *_balance_headers(state)]
             await send(message)
 
         try:
@@ -59,6 +64,21 @@ class Boundary:
             await internal_problem()(scope, receive, send_with_headers)
         finally:
             self._metrics.observe(_template(scope), scope["method"], status, time.perf_counter() - started)
+            if state.get("owes_request") is not None:
+                await settle(scope["app"].state.access, state)
+
+
+def _resource_policy(scope: Scope) -> tuple[bytes, bytes]:
+    """Only the snippet is there to be loaded by pages of other origins."""
+    policy = b"cross-origin" if scope["path"] == SNIPPET_PATH else b"same-origin"
+    return b"cross-origin-resource-policy", policy
+
+
+def _balance_headers(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
+    balance: Balance | None = state.get("balance")
+    if balance is None:
+        return []
+    return [(name.lower().encode(), value.encode()) for name, value in balance.headers().items()]
 
 
 def _template(scope: Scope) -> str:

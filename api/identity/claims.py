@@ -6,7 +6,7 @@ from contracts.fields import InvalidEvent
 
 
 def check_claim(principal: Principal, event_type: EventType) -> None:
-    """Refuses a purchase of a key that may not send any, since a key in a page is a claim of whoever reads it.
+    """Refuses a purchase of a key that may not send any: what a key in a page sends is a claim.
 
     Raises `InvalidEvent` with the code `purchase.not_allowed`, to be reported for that one event.
     """

@@ -1,10 +1,21 @@
 """The dependencies by which a route says what its caller must be allowed to do, and finds out who it is."""
 
+import contextlib
 from functools import cache
+from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
+from redis.exceptions import RedisError
 
-from api.identity.principal import ANYONE, Principal, Scope
+from api.errors import Problem
+from api.identity.access import Access
+from api.identity.credentials import read_authorization, several, unauthorized
+from api.identity.key_text import holds_key, parse_key
+from api.identity.principal import ANYONE, UNIDENTIFIED, Principal, Scope
+
+_UNLIMITED = Scope.OPERATIONS_READ
+"""Whoever watches must see it however much is going on, and while Redis is away."""
 
 
 class Guard:
@@ -16,9 +27,43 @@ class Guard:
         self.key_in_query = key_in_query
 
     async def __call__(self, request: Request) -> Principal:
-        """The caller; raises `Problem` 401, 403, 429 or 503."""
-        del request
-        return ANYONE
+        """The caller; raises `Problem` 401, 403, 429 or 503, or `redis.RedisError`."""
+        request.state.presented = None
+        in_query = self._read_query(request)
+        access, headers = access_of(request), request.headers
+        if not await access.needs_key():
+            access.check_local(request.method, headers.get("host", ""), headers.get("origin"))
+            return ANYONE
+        in_header = read_authorization(headers.getlist("authorization"))
+        if in_header is not None and in_query not in (None, in_header):
+            raise several()
+        presented = request.state.presented = in_header or in_query
+        if presented is None:
+            if self.key_in_body and _is_plain_text(request):
+                return UNIDENTIFIED
+            raise _missing()
+        if in_header is None:
+            _check_exposed(presented)
+        principal = await _admit(request, presented, self.scope)
+        if self.scope is Scope.EVENTS_WRITE:  # `spend_events` takes the request with its events
+            request.state.owes_request = principal
+        elif self.scope is not _UNLIMITED:
+            request.state.balance = await access.quotas.spend_request(principal)
+        return principal
+
+    def _read_query(self, request: Request) -> str | None:
+        """The key in the parameter that may have one; raises `Problem` 401 for a key elsewhere in the URL."""
+        if self.key_in_query is not None:
+            values = set(request.query_params.getlist(self.key_in_query))
+            if len(values) > 1:
+                raise several()
+            if values:
+                return values.pop()
+        if holds_key(request.scope["query_string"].decode("latin-1")) or holds_key(request.scope["path"]):
+            raise unauthorized(
+                "key.in_url", "keys in URLs end up in logs: replace it, and send Authorization"
+            )
+        return None
 
 
 @cache
@@ -36,18 +81,80 @@ def require(scope: Scope, *, key_in_body: bool = False, key_in_query: str | None
 
 
 async def identify(request: Request, presented: str | None) -> Principal:
-    """Who sends this body: `presented` is the key in it, None if it has none. After `require(key_in_body=True)`.
+    """Who sends this body; after `require(key_in_body=True)`. `presented` is the key in it, None if none is.
 
-    Raises `Problem`: 401 for no key at all, an unknown one, or another one than in the header; 403 for a
-    secret key in a body, a wrong origin or a missing scope.
+    Raises `Problem`: 401 for no key at all, an unknown one, another one than in the header, or a secret key
+    in a body; 403 for a wrong origin or a missing scope.
     """
-    del request, presented
-    return ANYONE
+    if not await access_of(request).needs_key():
+        return ANYONE
+    in_header: str | None = request.state.presented
+    if presented is None or presented == in_header:
+        principal: Principal | None = getattr(request.state, "owes_request", None)
+        if principal is None:
+            raise _missing()
+        return principal
+    if in_header is not None:
+        raise several()
+    _check_exposed(presented)
+    principal = await _admit(request, presented, Scope.EVENTS_WRITE)
+    request.state.owes_request = principal
+    return principal
 
 
 async def spend_events(request: Request, principal: Principal, n_events: int) -> None:
-    """Takes `n_events` off the key's quotas, once per request and before Kafka; raises `Problem` 429 or 503.
+    """Takes the request and `n_events` off the key's limits, once per request and before Kafka.
 
-    The answer's `RateLimit` headers follow by themselves.
+    Raises `Problem` 429, or `redis.RedisError`. The answer's `RateLimit` headers follow by themselves.
     """
-    del request, principal, n_events
+    if principal is UNIDENTIFIED:
+        raise RuntimeError("a route that takes keys in bodies must call identify before it spends")
+    request.state.owes_request = None
+    request.state.balance = await access_of(request).quotas.spend_events(principal, n_events)
+
+
+async def is_allowed(request: Request, scope: Scope) -> bool:
+    """Whether whoever asks may do this; for paths that are open, but have less to say to strangers."""
+    try:
+        await require(scope)(request)
+    except (Problem, RedisError):
+        return False
+    return True
+
+
+async def settle(access: Access, state: dict[str, Any]) -> None:
+    """Takes a request off its key's limits that was refused before its events could be counted."""
+    principal: Principal | None = state.get("owes_request")
+    if principal is not None:
+        with contextlib.suppress(Problem, RedisError):
+            await access.quotas.spend_request(principal)
+
+
+def access_of(request: Request) -> Access:
+    """The access rules of the application."""
+    access: Access = request.app.state.access
+    return access
+
+
+async def _admit(request: Request, presented: str, scope: Scope) -> Principal:
+    principal = await access_of(request).recognise(presented, request.headers.get("origin"))
+    if scope not in principal.scopes:
+        raise Problem(HTTPStatus.FORBIDDEN, "key.scope", f"this key lacks the scope {scope}")
+    return principal
+
+
+def _check_exposed(presented: str) -> None:
+    """Refuses what must not be sent where others read it: all but publishable keys. Raises `Problem` 401."""
+    key = parse_key(presented)
+    if key is None:
+        raise unauthorized("key.unknown", "only a publishable key, pk_live_..., can be sent so")
+    if not key.is_publishable:
+        raise unauthorized("key.exposed", "a secret key must only be sent as Authorization: replace this one")
+
+
+def _is_plain_text(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/plain"
+
+
+def _missing() -> Problem:
+    return unauthorized("key.missing", "a key is needed: Authorization: Bearer <key>")

@@ -44,7 +44,7 @@ async def test_the_api_starts_with_a_damaged_model_and_says_so(tmp_path: Path) -
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         answer = await client.post("/v1/predict/next-action", json={"actions": ["view"]})
         assert (answer.status_code, answer.json()["code"]) == (503, "model.unavailable")

@@ -97,7 +97,7 @@ async def test_a_sequence_without_prices_needs_no_redis() -> None:
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         assert (await predict(client, "view")).status_code == 200
         answer = await predict(client, {"event_type": "view", "price": 5})

@@ -92,7 +92,7 @@ async def test_a_dead_redis_is_a_503_problem_and_its_return_is_noticed(private_r
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         assert (await client.get("/v1/live")).status_code == 200
         private_redis.kill()
@@ -122,7 +122,7 @@ async def test_the_api_starts_without_redis() -> None:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         for path in PATHS:
             assert (await client.get(path)).status_code == 503

@@ -1,0 +1,95 @@
+"""Which answers pages of other origins may read: those to events, and only pages that were let in."""
+
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.identity.access import Access
+
+COLLECTING_PATHS = frozenset(
+    (
+        "/v1/events",
+        "/v1/track",
+        "/v1/batch",
+        "/v1/t",
+        "/v1/b",
+        "/v1/identify",
+        "/v1/page",
+        "/v1/screen",
+        "/v1/group",
+        "/v1/alias",
+        "/v1/import",
+        "/mp/collect",
+        "/debug/mp/collect",
+    )
+)
+"""Where storefronts send events from their visitors' browsers."""
+
+SNIPPET_PATH = "/static/storepulse.js"
+"""The one file that is made to be loaded into pages of other origins."""
+
+_MAX_AGE_S = 3_600
+_METHODS = "POST"
+_HEADERS = "Authorization, Content-Type, Content-Encoding"
+_EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
+_RawHeaders = list[tuple[bytes, bytes]]
+
+
+class CrossOrigin:
+    """Answers preflights, and marks answers to events as readable, for origins that a publishable key lists.
+
+    Any other origin gets no CORS headers at all, whatever it asks for. Never with credentials: there are no
+    cookies, and a key is sent by whoever has it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection; only requests that send events, and the snippet, are touched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+        elif scope["path"] in COLLECTING_PATHS:
+            await self._collect(scope, receive, send)
+        elif scope["path"] == SNIPPET_PATH:
+            await self._app(scope, receive, _adding(send, [(b"access-control-allow-origin", b"*")]))
+        else:
+            await self._app(scope, receive, send)
+
+    async def _collect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        added: _RawHeaders = [(b"vary", b"Origin")]
+        if origin is not None and await _access(scope).welcomes(origin):
+            added.append((b"access-control-allow-origin", origin.encode("latin-1")))
+            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                await _answer_preflight(send, added)
+                return
+            added.append((b"access-control-expose-headers", _EXPOSED.encode()))
+        await self._app(scope, receive, _adding(send, added))
+
+
+async def _answer_preflight(send: Send, headers: _RawHeaders) -> None:
+    headers += [
+        (b"access-control-allow-methods", _METHODS.encode()),
+        (b"access-control-allow-headers", _HEADERS.encode()),
+        (b"access-control-max-age", str(_MAX_AGE_S).encode()),
+    ]
+    status = HTTPStatus.NO_CONTENT.value
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _adding(send: Send, headers: _RawHeaders) -> Send:
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *headers]
+        await send(message)
+
+    return send_on
+
+
+def _access(scope: Scope) -> Access:
+    access: Access = scope["app"].state.access
+    return access

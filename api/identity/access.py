@@ -1,0 +1,102 @@
+"""Whether keys are needed, and whose a key is."""
+
+import hashlib
+import hmac
+from http import HTTPStatus
+
+from redis.asyncio import Redis
+
+from api.errors import Problem
+from api.identity.credentials import unauthorized
+from api.identity.key_book import KeyBook
+from api.identity.key_record import KeyRecord, takes_secret, to_principal
+from api.identity.key_store import KeyStore
+from api.identity.key_text import KeyText, parse_key
+from api.identity.origins import is_local_host, is_loopback, is_own_origin, normalise_origins
+from api.identity.principal import Limits, Principal, Scope
+from api.identity.quotas import Quotas
+from api.reader import wall_clock_ms
+from contracts.keys import Keys
+from contracts.settings import Settings
+
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+class Access:
+    """Who may do what in one process. Raises `Problem` 503 where Redis is away and what is known too old."""
+
+    def __init__(self, settings: Settings, redis: Redis) -> None:
+        keys = Keys(settings.namespace, settings.partitions)
+        self.book = KeyBook(KeyStore(redis, keys))
+        self.quotas = Quotas(redis, keys)
+        self._defaults = Limits(
+            settings.key_requests_per_s, settings.key_events_per_minute, settings.key_events_per_day
+        )
+        root = settings.root_key
+        self._root_digest = None if root is None else _fingerprint(root.get_secret_value())
+        self._always_closed = root is not None or not is_loopback(settings.api_host)
+        self._open_to = frozenset(normalise_origins(settings.allowed_origins.split(",")))
+
+    async def needs_key(self) -> bool:
+        """False only on loopback, without a root key, and where no key was ever made."""
+        return self._always_closed or bool(await self.book.read())
+
+    async def recognise(self, presented: str, origin: str | None) -> Principal:
+        """Whose key this is, sent by a page of this origin, if by a page.
+
+        Raises `Problem` 401, the same for an unknown id and a wrong secret, or 403 for a publishable key in a
+        page that it is not bound to.
+        """
+        if self._root_digest is not None and hmac.compare_digest(_fingerprint(presented), self._root_digest):
+            return Principal("root", "root", frozenset(Scope), is_publishable=False)
+        now_ms = wall_clock_ms()
+        record = await self._find(presented, now_ms)
+        state = record.state(now_ms)
+        if state != "active":
+            raise unauthorized(f"key.{state}", f"this key is {state}; make another one")
+        if record.is_publishable and (origin is None or origin.lower() not in record.origins):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "key.origin",
+                "this publishable key is bound to pages of other origins than the one that sent this",
+            )
+        self.book.note_use(record.key_id, now_ms)
+        return to_principal(record, self._defaults)
+
+    def check_local(self, method: str, host: str, origin: str | None) -> None:
+        """Raises `Problem` 403 for what a page of elsewhere has its reader's browser send to an open API."""
+        if not is_local_host(host):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "host.not_local",
+                "without keys the API only answers as localhost, 127.0.0.1 or [::1]; "
+                "to be reached under another name it needs keys: storepulse keys create",
+            )
+        if method in _SAFE_METHODS or origin is None or is_own_origin(origin, host):
+            return
+        if origin.lower() not in self._open_to:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "origin.not_allowed",
+                "a page of another origin sent this; STOREPULSE_ALLOWED_ORIGINS names those that may",
+            )
+
+    async def welcomes(self, origin: str) -> bool:
+        """Whether pages of this origin may send events and read the answers."""
+        is_open = not (self._always_closed or self.book.has_keys)
+        if is_open and origin.lower() in self._open_to:
+            return True
+        return await self.book.welcomes(origin.lower(), wall_clock_ms())
+
+    async def _find(self, presented: str, now_ms: int) -> KeyRecord:
+        key = parse_key(presented) or KeyText(is_publishable=False, key_id="", secret=presented)
+        for read in (self.book.read, self.book.read_again):  # it may be newer than what we know
+            record = (await read()).get(key.key_id)
+            fits = takes_secret(record, key.secret, now_ms)
+            if record is not None and fits and record.is_publishable == key.is_publishable:
+                return record
+        raise unauthorized("key.unknown", "no key is like this one; `storepulse keys list` shows all")
+
+
+def _fingerprint(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()

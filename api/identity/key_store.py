@@ -1,0 +1,137 @@
+"""API keys in Redis: made, listed, rotated, revoked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import WatchError
+
+from api.identity.key_record import KeyRecord, decode_record, encode_record
+from api.identity.key_text import KeyText, digest, make_key, make_secret
+from api.identity.principal import Scope
+from contracts.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """A key to be made; a limit of None is the one of the settings. `origins` are normalised."""
+
+    name: str
+    is_publishable: bool = False
+    scopes: tuple[Scope, ...] = (Scope.EVENTS_WRITE,)
+    origins: tuple[str, ...] = ()
+    may_purchase: bool = True
+    expires_ms: int | None = None
+    requests_per_s: int | None = None
+    events_per_minute: int | None = None
+    events_per_day: int | None = None
+
+    def check(self) -> None:
+        """Raises `ValueError` for a key that could do nothing, or more than its kind may."""
+        if not self.scopes:
+            raise ValueError("a key needs at least one scope")
+        if not self.is_publishable:
+            if self.origins:
+                raise ValueError("only publishable keys are bound to origins")
+            return
+        if self.scopes != (Scope.EVENTS_WRITE,):
+            raise ValueError(f"a publishable key can only have the scope {Scope.EVENTS_WRITE}")
+        if not self.origins:
+            raise ValueError("a publishable key needs the origins of the pages it is used in")
+
+
+class UnknownKey(LookupError):  # names what is wrong with the id
+    """No key has this id."""
+
+
+class KeyStore:
+    """The keys of one installation. Every method raises `redis.RedisError` if Redis is away."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    async def create(self, plan: KeyPlan, now_ms: int) -> tuple[KeyText, KeyRecord]:
+        """The new key, which nobody can tell again, and what is kept; raises `ValueError` for a bad plan."""
+        plan.check()
+        key = make_key(is_publishable=plan.is_publishable)
+        record = KeyRecord(
+            key_id=key.key_id,
+            name=plan.name,
+            is_publishable=plan.is_publishable,
+            scopes=plan.scopes,
+            origins=plan.origins,
+            may_purchase=plan.may_purchase,
+            digest=digest(key.secret),
+            created_ms=now_ms,
+            expires_ms=plan.expires_ms,
+            requests_per_s=plan.requests_per_s,
+            events_per_minute=plan.events_per_minute,
+            events_per_day=plan.events_per_day,
+        )
+        pipe = self._redis.pipeline(transaction=True)
+        self._write(pipe, record)
+        await pipe.execute()
+        return key, record
+
+    async def rotate(self, key_id: str, now_ms: int, overlap_ms: int) -> tuple[KeyText, KeyRecord]:
+        """The key with a new secret; raises `UnknownKey`, or `ValueError` if it is not active."""
+        secret = make_secret()
+
+        def change(record: KeyRecord) -> KeyRecord:
+            if record.state(now_ms) != "active":
+                raise ValueError(f"the key is {record.state(now_ms)}: make another one")
+            return record.rotated(digest(secret), now_ms=now_ms, overlap_ms=overlap_ms)
+
+        record = await self._change(key_id, change)
+        return KeyText(record.is_publishable, key_id, secret), record
+
+    async def revoke(self, key_id: str, now_ms: int) -> KeyRecord:
+        """The key, which lets nobody in from now on; raises `UnknownKey`. Doing it twice changes nothing."""
+
+        def change(record: KeyRecord) -> KeyRecord:
+            return record if record.revoked_ms is not None else replace(record, revoked_ms=now_ms)
+
+        return await self._change(key_id, change)
+
+    async def load(self) -> dict[str, KeyRecord]:
+        """Every key ever made, by its id."""
+        blobs: Any = await self._redis.hgetall(self._keys.api_keys())
+        return {key_id.decode(): decode_record(blob) for key_id, blob in blobs.items()}
+
+    async def version(self) -> int:
+        """Raised by every change, so that a reader need not load what it has."""
+        version: Any = await self._redis.get(self._keys.api_keys_version())
+        return int(version or 0)
+
+    async def note_use(self, key_id: str, now_ms: int) -> None:
+        """Remembers when a key was used last."""
+        await self._redis.hset(self._keys.api_key_uses(), key_id, now_ms)
+
+    async def load_uses(self) -> dict[str, int]:
+        """Epoch ms of the last use, by id of the key; keys never used are not in it."""
+        uses: Any = await self._redis.hgetall(self._keys.api_key_uses())
+        return {key_id.decode(): int(at_ms) for key_id, at_ms in uses.items()}
+
+    async def _change(self, key_id: str, change: Callable[[KeyRecord], KeyRecord]) -> KeyRecord:
+        table = self._keys.api_keys()
+        while True:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(table)
+                blob: Any = await pipe.hget(table, key_id)
+                if blob is None:
+                    raise UnknownKey(f"no key has the id {key_id!r}; `storepulse keys list` shows them")
+                record = change(decode_record(blob))
+                pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
+                self._write(pipe, record)
+                try:
+                    await pipe.execute()
+                except WatchError:  # another change came between: look again
+                    continue
+                return record
+
+    def _write(self, pipe: Pipeline, record: KeyRecord) -> None:
+        pipe.hset(self._keys.api_keys(), record.key_id, encode_record(record))
+        pipe.incr(self._keys.api_keys_version())
