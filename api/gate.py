@@ -15,17 +15,17 @@ UNLIMITED = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
 REFUSED = "connection_refused"
 """The key in the scope's state by which a server says that it has too many connections."""
 
+_MOMENT_S = 0.05
 _LINGER_S = 1.0
 _LINGER_BYTES = 8 * MAX_BODY_BYTES
-_CLOSE = {"Connection": "close"}
 
 
 class Gate:
     """Answers 503 `server.busy` beyond `max_requests` under way; event streams are not counted.
 
-    Bodies are limited whatever route reads them. After an early answer that closes the connection, what the
-    client still sends is taken and dropped for a moment: a closed socket with unread data is a reset, and the
-    client would never see the answer.
+    Bodies are limited whatever route reads them. An answer that comes before the whole body closes the
+    connection, which could be kept busy for ever otherwise; what the client still sends is taken and dropped
+    for a moment, since a closed socket with unread data is a reset: the client would never see the answer.
     """
 
     def __init__(self, app: ASGIApp, max_requests: int) -> None:
@@ -41,7 +41,7 @@ class Gate:
         if scope.get("state", {}).get(REFUSED) or self._under_way >= self._max_requests:
             await _busy(scope, receive, send)
             return
-        body = _Body(receive)
+        body = _Body(receive, scope)
         is_counted = True
         self._under_way += 1
 
@@ -51,10 +51,11 @@ class Gate:
                 if is_counted and _is_stream(message):
                     is_counted = False
                     self._under_way -= 1
-                body.is_last = _closes(message)
-            elif not message.get("more_body") and body.is_last and not body.is_complete:
+                if not body.is_complete and not await body.drop_rest(_MOMENT_S):
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            elif not message.get("more_body") and not body.is_complete:
                 await send({**message, "more_body": True})
-                await body.drop_rest()
+                await body.drop_rest(_LINGER_S)
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
@@ -66,34 +67,37 @@ class Gate:
 
 
 class _Body:
-    """The body of one request on its way in. `is_last` says that the connection ends with the answer."""
+    """The body of one request on its way in."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, scope: Scope) -> None:
+        names = {name.lower() for name, _ in scope["headers"]}
+        self._is_waiting = b"expect" in names  # the client sends its body once somebody asks for it
         self._receive = receive
         self._deadline_s = asyncio.get_running_loop().time() + READ_TIMEOUT_S
         self._n_bytes = 0
-        self.is_complete = False
-        self.is_last = False
+        self.is_complete = not names & {b"content-length", b"transfer-encoding"}
 
     async def receive(self) -> Message:
         """The next message; raises 408 or 413 as `HTTPException`, which the framework lets through."""
         if self.is_complete:
             return await self._receive()
+        self._is_waiting = False
         try:
             async with asyncio.timeout_at(self._deadline_s):
                 message = await self._take()
         except TimeoutError:
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, headers=_CLOSE) from None
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
         if self._n_bytes > MAX_BODY_BYTES:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers=_CLOSE)
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return message
 
-    async def drop_rest(self) -> None:
-        """Takes what still comes, for about a second."""
+    async def drop_rest(self, patience_s: float) -> bool:
+        """Takes what still comes; True if that was all of it."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LINGER_S):
-                while not self.is_complete and self._n_bytes < _LINGER_BYTES:
+            async with asyncio.timeout(patience_s):
+                while not (self.is_complete or self._is_waiting) and self._n_bytes < _LINGER_BYTES:
                     await self._take()
+        return self.is_complete
 
     async def _take(self) -> Message:
         message = await self._receive()
@@ -109,17 +113,11 @@ def _is_stream(message: Message) -> bool:
     )
 
 
-def _closes(message: Message) -> bool:
-    return any(
-        name.lower() == b"connection" and value.lower() == b"close" for name, value in message["headers"]
-    )
-
-
 async def _busy(scope: Scope, receive: Receive, send: Send) -> None:
     answer = problem_response(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "server.busy",
         "too many requests at once; try again",
-        headers={"Retry-After": "1", **_CLOSE},
+        headers={"Retry-After": "1", "Connection": "close"},
     )
     await answer(scope, receive, send)

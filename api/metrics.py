@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from api.shared_metrics import SharedMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ACK_SECONDS = (*_SECONDS, 5.0)
@@ -13,9 +15,14 @@ EventResult = Literal["accepted", "rejected", "unacknowledged"]
 
 
 class ApiMetrics:
-    """Counters of one app in a registry of its own; labels are route templates, never ids."""
+    """Counters of one app in a registry of its own; labels are route templates, never ids.
 
-    def __init__(self) -> None:
+    With `shared` it shows the sums over all processes that share. A gauge must then say how it is added up:
+    `multiprocess_mode`.
+    """
+
+    def __init__(self, shared: SharedMetrics | None = None) -> None:
+        self._shared = shared
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
@@ -57,6 +64,18 @@ class ApiMetrics:
             registry=self._registry,
         )
 
+        self._streams = Gauge(
+            "storepulse_api_sse_clients",
+            "Open streams of alerts",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._dropped_streams = Counter(
+            "storepulse_api_sse_dropped",
+            "Streams ended because the client did not read",
+            registry=self._registry,
+        )
+
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
         """Counts one answered request."""
         known = method if method in _METHODS else "other"
@@ -79,6 +98,14 @@ class ApiMetrics:
         """Counts the time of one answered prediction."""
         self._prediction.observe(duration_s)
 
+    def set_streams(self, n_open: int) -> None:
+        """Sets how many streams of alerts are open."""
+        self._streams.set(n_open)
+
+    def count_dropped_stream(self) -> None:
+        """Counts one stream whose client did not read."""
+        self._dropped_streams.inc()
+
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""
-        return generate_latest(self._registry)
+        return self._shared.render() if self._shared else generate_latest(self._registry)

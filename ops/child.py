@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 LOG_TAIL_BYTES = 2_000
 LARGEST_LOG_BYTES = 10 * 2**20
@@ -31,6 +32,8 @@ class Child:
         self.argv = [str(part) for part in argv]
         self.log_path = log_path
         self.env = dict(env or {})
+        self.pass_fds: tuple[int, ...] = ()
+        """Open files of ours that the next process started gets too."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,11 +60,8 @@ class Child:
         """Start the process; raises `StartError` if its program is absent or it runs already."""
         if self.alive:
             raise StartError(f"{self.name} runs already, pid {self.pid}")
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        if self.log_path.exists() and self.log_path.stat().st_size > LARGEST_LOG_BYTES:
-            self.log_path.rename(f"{self.log_path}.1")
         try:
-            with self.log_path.open("ab") as log:
+            with self._open_log() as log:
                 self._process = subprocess.Popen(
                     self.argv,
                     stdin=subprocess.DEVNULL,
@@ -69,6 +69,7 @@ class Child:
                     stderr=log,
                     env={**os.environ, **self.env},
                     start_new_session=True,
+                    pass_fds=self.pass_fds,
                 )
         except OSError as exc:
             raise StartError(f"{self.name}: cannot run {self.argv[0]!r}: {exc}") from exc
@@ -122,6 +123,12 @@ class Child:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signum)
+
+    def _open_log(self) -> BinaryIO:
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > LARGEST_LOG_BYTES:
+            self.log_path.rename(f"{self.log_path}.1")
+        return self.log_path.open("ab")
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:

@@ -91,24 +91,21 @@ def worker() -> None:
 
 
 @app.command()
-def api() -> None:
+def api(
+    processes: Annotated[
+        int | None, typer.Option(help="Processes on the one port; 0: one per core.", min=0, max=256)
+    ] = None,
+) -> None:
     """Run the API in the foreground; settings come from STOREPULSE_* variables."""
-    import uvicorn
-
-    from api.app import create_app
     from contracts.settings import get_settings
     from ops.logs import configure_logging
+    from ops.serving.run import run_api
 
     configure_logging()
     settings = get_settings()
-    uvicorn.run(
-        create_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
-        loop="uvloop",
-        access_log=False,
-        log_config=None,
-    )
+    if processes is not None:
+        settings = settings.model_copy(update={"api_processes": processes})
+    raise typer.Exit(run_api(settings))
 
 
 @app.command()

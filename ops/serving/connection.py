@@ -1,0 +1,187 @@
+"""HTTP connections with limits that uvicorn does not have: size and time of the head, and their number."""
+
+import asyncio
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from api.errors import problem_response
+from api.gate import REFUSED
+
+MAX_URL_BYTES = 8 * 1024
+MAX_HEAD_BYTES = 32 * 1024
+MAX_HEADERS = 100
+HEAD_TIMEOUT_S = 10.0
+LINGER_S = 1.0
+"""What a refused client still sends is dropped for this long: a reset would take our answer from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections one process has at once; `per_address` of 0 is no limit of its own."""
+
+    total: int
+    per_address: int = 0
+
+
+class HeadRefused(Exception):
+    """The head of a request breaks a limit."""
+
+    def __init__(self, status: HTTPStatus, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+
+
+class Connection(HttpToolsProtocol):
+    """One client. Of connections over the number, every request is answered with 503 and is the last."""
+
+    limits: ClassVar[ConnectionLimits]
+    addresses: ClassVar[Counter[str]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._address = ""
+        self._head_bytes = 0
+        self._field_bytes = 0
+        self._in_head = True
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._refusal: HeadRefused | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Counts the client and starts the time of its first head."""
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self.addresses[self._address] += 1
+        per_address = self.limits.per_address
+        is_one_too_many = len(self.connections) > self.limits.total or (
+            per_address and self.addresses[self._address] > per_address
+        )
+        if is_one_too_many:
+            self.app_state = {**self.app_state, REFUSED: True}
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the client."""
+        self._stop_timer()
+        self.addresses[self._address] -= 1
+        if not self.addresses[self._address]:
+            del self.addresses[self._address]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feeds the parser, unless the client was refused."""
+        if self._refusal is not None:
+            return
+        if self._in_head:
+            if self._head_timer is None:
+                self._await_head()
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
+            self._refuse(_too_large())
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head = True
+        self._field_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        super().on_url(url)
+        if len(self.url) > MAX_URL_BYTES:
+            self._abort(
+                HeadRefused(
+                    HTTPStatus.REQUEST_URI_TOO_LONG,
+                    "url.too_long",
+                    f"the path with its query must be at most {MAX_URL_BYTES} bytes",
+                )
+            )
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One whole header."""
+        super().on_header(name, value)
+        self._field_bytes += len(name) + len(value)
+        if len(self.headers) > MAX_HEADERS or self._field_bytes > MAX_HEAD_BYTES:
+            self._abort(_too_large())
+
+    def on_headers_complete(self) -> None:
+        """The head is there in time."""
+        self._stop_timer()
+        self._in_head = False
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """From here on the next head may come; its time starts with its first byte."""
+        super().on_message_complete()
+        self._in_head = True
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what the parser did not take; called by uvicorn."""
+        del msg
+        self._refuse(
+            self._refusal
+            or HeadRefused(HTTPStatus.BAD_REQUEST, "request.not_http", "the request is not valid HTTP/1.1")
+        )
+
+    def _abort(self, refusal: HeadRefused) -> None:
+        self._refusal = refusal
+        raise refusal  # the parser stops, and uvicorn calls `send_400_response`
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._head_bytes == 0:
+            self.transport.close()  # it never began, so there is nothing to answer
+            return
+        detail = f"the head of the request must be sent within {HEAD_TIMEOUT_S:g} s"
+        self._refuse(HeadRefused(HTTPStatus.REQUEST_TIMEOUT, "head.timeout", detail))
+
+    def _refuse(self, refusal: HeadRefused) -> None:
+        self._refusal = refusal
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:  # else an answer is under way: no second one
+            self.transport.write(_to_bytes(refusal, self.server_state.default_headers))
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def limited_connection(limits: ConnectionLimits) -> type[Connection]:
+    """The protocol class of one server, with its own count."""
+    return type("LimitedConnection", (Connection,), {"limits": limits, "addresses": Counter()})
+
+
+def _too_large() -> HeadRefused:
+    detail = f"the head must be at most {MAX_HEAD_BYTES} bytes in at most {MAX_HEADERS} headers"
+    return HeadRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head.too_large", detail)
+
+
+def _to_bytes(refusal: HeadRefused, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    answer = problem_response(
+        refusal.status,
+        refusal.code,
+        refusal.detail,
+        headers={
+            "Connection": "close",
+            "X-Content-Type-Options": "nosniff",
+            "X-Request-Id": uuid.uuid4().hex,
+        },
+    )
+    lines = [b"%b: %b\r\n" % header for header in (*default_headers, *answer.raw_headers)]
+    return b"".join((STATUS_LINE[refusal.status], *lines, b"\r\n", bytes(answer.body)))
