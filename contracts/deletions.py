@@ -1,4 +1,4 @@
-"""The deletion of a visitor: its record in Kafka, the digest that stands for the visitor, and what it keeps out."""
+"""The deletion of a visitor: its record in Kafka, and the digest that stands for the visitor."""
 
 import hmac
 from typing import Any, NamedTuple
@@ -70,8 +70,7 @@ def decode_deletion(raw: bytes | None) -> Deletion:
     if fields.get("schema") != DELETION_SCHEMA:
         raise InvalidDeletion("schema.unknown", f"schema must be {DELETION_SCHEMA}")
     deletion_id, digest, secret_id = (
-        _text(fields, name, size)
-        for name, size in (("deletion_id", None), ("digest", 64), ("secret_id", 8))
+        _text(fields, name, size) for name, size in (("deletion_id", None), ("digest", 64), ("secret_id", 8))
     )
     at_ms = fields.get("at_ms")
     if type(at_ms) is not int or not 0 <= at_ms < 2**53:

@@ -12,7 +12,7 @@ from contracts.topics import Topics
 from ops.ports import is_open
 
 RETENTION_MS = 7 * 86_400_000
-"""As long as visitor state lives: whatever Redis may have to replay is still there. Deletions stay for ever."""
+"""As long as visitor state lives: whatever Redis may have to replay is still there."""
 
 REJECTED_RETENTION_MS = 30 * 86_400_000
 
@@ -104,7 +104,7 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
 
 
 def _keeping(name: str, topics: Topics) -> dict[str, str]:
-    """What of a topic the broker keeps: of deletions the newest of each visitor, of the rest what is young."""
+    """What of a topic the broker keeps: the newest deletion of each visitor for ever, else what is young."""
     if name == topics.deletions:
         return {"cleanup.policy": "compact"}
     return {"retention.ms": str(REJECTED_RETENTION_MS if name == topics.rejected else RETENTION_MS)}

@@ -42,9 +42,9 @@ def make_app(settings: Settings) -> LaneApp:
 
 
 def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
-    """Subscribe the app to the event topics; returns Faust's agent."""
+    """Subscribe the app to the topics of events and deletions; returns Faust's agent."""
     topics = Topics(settings.topic_prefix)
-    channel = app.topic(*topics.events, key_serializer="raw", value_serializer="raw")
+    channel = app.topic(*topics.partitioned, key_serializer="raw", value_serializer="raw")
 
     async def collect(stream: faust.Stream[Delivery]) -> None:
         """Hand every run of records to the applier; waits while the applier has too much."""

@@ -6,9 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from contracts.settings import Settings
+from contracts.visitor import Visitor
 from stream.assignment import Assignment, now_ms
 from stream.batch import Entry, Outcome, Rules, apply_batch, fire_deadlines, take_scores
+from stream.forgetting import Forgetter
 from stream.ledger import Ledger
+from stream.markers import read_markers
 from stream.metrics import Meter
 from stream.partition import TIMERS, Partition
 from stream.records import Record, read_records
@@ -50,10 +53,17 @@ class Applier:
     """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, scorer: Scorer, assignment: Assignment, meter: Meter
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        scorer: Scorer,
+        assignment: Assignment,
+        forgetter: Forgetter,
+        meter: Meter,
     ) -> None:
         self._settings = settings
         self._scorer = scorer
+        self._forgetter = forgetter
         self._rules = Rules.of(settings)
         self._ledger = ledger
         self._assignment = assignment
@@ -89,15 +99,18 @@ class Applier:
         ):
             return
         self._delivered_s = time.monotonic()
-        part.buffers[topic].extend(
-            read_records(
-                records,
-                topic=topic,
-                partition=number,
-                default_currency=self._settings.currency,
-                now_ms=now_ms(),
+        if topic == part.deletions:
+            part.markers.extend(read_markers(records, topic=topic, partition=number, now_ms=now_ms()))
+        else:
+            part.buffers[topic].extend(
+                read_records(
+                    records,
+                    topic=topic,
+                    partition=number,
+                    default_currency=self._settings.currency,
+                    now_ms=now_ms(),
+                )
             )
-        )
         part.fetched[topic] = records[-1].offset + 1
         part.high[topic] = max(high, part.fetched[topic])
         self._shares[part.place % SHARES].wake.set()
@@ -142,6 +155,8 @@ class Applier:
 
     async def _apply_round(self, share: Share) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
+        while marked := [part for part in share.of(self._partitions) if part.markers]:
+            await self._forgetter.forget(marked)
         ready = [part for part in share.of(self._partitions) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)
@@ -152,7 +167,7 @@ class Applier:
         )
         outcomes = []
         for (part, entries, _), visitors in zip(taken, states, strict=True):
-            outcomes.append(apply_batch(part.clock, entries, visitors, self._rules, level=part.level))
+            outcomes.append(self._apply(part, entries, visitors))
         await self._score(outcomes)
         commits = [
             self._ledger.commit_of(part, offsets, outcome)
@@ -165,6 +180,13 @@ class Applier:
                 self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
         self._assignment.space.set()
         return True
+
+    def _apply(
+        self, part: Partition, entries: Sequence[Entry], visitors: Mapping[str, Visitor | None]
+    ) -> Outcome:
+        return apply_batch(
+            part.clock, entries, visitors, self._rules, level=part.level, forgotten=part.forgotten
+        )
 
     async def _score(self, outcomes: Sequence[Outcome]) -> None:
         """Ask the model about all visitors of the round at once."""

@@ -8,9 +8,12 @@ from typing import Protocol
 
 from aiokafka.errors import KafkaError
 
+from contracts.topics import Topics
 from stream.commit import NO_OFFSET
+from stream.markers import read_to
 from stream.metrics import Meter
 from stream.partition import Partition
+from stream.records import Record
 from stream.store import Store, insist
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,12 @@ class Log(Protocol):
         """Next offset to be written, per topic partition."""
         ...
 
+    async def read(
+        self, spans: Mapping[TopicPartition, tuple[int, int]]
+    ) -> dict[TopicPartition, list[Record]]:
+        """All records from one offset up to, not including, another; raises `KafkaError` if it cannot."""
+        ...
+
     async def move(self, tp: TopicPartition, offset: int) -> None:
         """Go on reading at `offset`; what was read before from elsewhere is not delivered any more."""
         ...
@@ -44,8 +53,10 @@ class Log(Protocol):
 class Assignment:
     """Partitions of one worker. Every claim raises the partition's epoch, which fences its former owner."""
 
-    def __init__(self, topics: Sequence[str], store: Store, kafka: Log, meter: Meter) -> None:
-        self._topics = tuple(topics)
+    def __init__(self, topics: Topics, store: Store, kafka: Log, meter: Meter) -> None:
+        self._topics = topics.partitioned
+        self._events = topics.events
+        self._deletions = topics.deletions
         self._store = store
         self.kafka = kafka
         self._meter = meter
@@ -80,15 +91,48 @@ class Assignment:
         floors = {number: self._epochs.get(number, 0) for number in numbers}
         claims = await insist(self._meter, lambda: self._store.claim(floors))
         positions: dict[TopicPartition, int] = {}
+        parts: list[Partition] = []
         for number, claim in claims.items():
             self._epochs[number] = claim.epoch
-            part = Partition(number, self._topics, claim, place=self._places[number], now_s=time.monotonic())
+            part = Partition(
+                number,
+                self._events,
+                claim,
+                place=self._places[number],
+                now_s=time.monotonic(),
+                deletions=self._deletions,
+            )
             for topic in self._topics:
                 start, end = bounds[topic, number]
                 positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
                 part.high[topic] = end
-            self.partitions[number] = part
+            parts.append(part)
+        await self._read_deletions(parts)
+        for part in parts:
+            positions[self._deletions, part.number] = part.fetched[self._deletions]
+            self.partitions[part.number] = part
         return positions
+
+    async def _read_deletions(self, parts: Sequence[Partition]) -> None:
+        """Read all deletions these partitions have not applied, before the first of their events.
+
+        So a deleted visitor never appears, not even for a moment, when the log is read again.
+        """
+        topic = self._deletions
+        spans = {
+            (topic, part.number): (part.fetched[topic], part.high[topic])
+            for part in parts
+            if part.fetched[topic] < part.high[topic]
+        }
+        found = await self.kafka.read(spans) if spans else {}
+        for part in parts:
+            span = spans.get((topic, part.number))
+            if span is not None:
+                records = found[topic, part.number]
+                part.markers.extend(
+                    read_to(span[1], records, topic=topic, partition=part.number, now_ms=now_ms())
+                )
+                part.fetched[topic] = span[1]
 
     def _position(self, part: Partition, topic: str, start: int, end: int) -> int:
         """Where to read on: at the stored offset, or at the start of the log if that is not in it."""

@@ -2,21 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.clock import LIVE_SKEW_MS
 from contracts.dead_letters import DeadLetter
+from contracts.deletions import digest_user
 from contracts.events import Event
-from contracts.keys import Metric, bucket_start
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.alert_rules import AlertRules
 from stream.demand import DemandCounter, DemandDeltas
+from stream.orders import count_order
 from stream.outlook import Arrival, Foresight, judge_arrival, pass_silence, take_score, timer_of
-from stream.session import MAX_ORDERS, MAX_SEEN_BYTES, PURCHASE, SessionRules, absorb, end_session
+from stream.session import MAX_SEEN_BYTES, PURCHASE, SessionRules, absorb, end_session
 from stream.session_counts import SessionDeltas
+
+NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Rules:
     alerts: AlertRules
     lateness_ms: int
     half_life_ms: int
+    secret: str = ""
+    """Key of the digests of deleted visitors."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Rules":
@@ -36,6 +42,7 @@ class Rules:
             AlertRules.of(settings),
             settings.lateness_ms,
             settings.trend_half_life_s * 1_000,
+            settings.deletion_secret.get_secret_value(),
         )
 
 
@@ -72,6 +79,10 @@ class Outcome:
     counters: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     """Visitor to a deadline to set (ms), or 0 to clear."""
+    forgotten: dict[str, int] = field(default_factory=dict)
+    """Digests of visitors deleted in this batch to the ms up to which their events are kept out."""
+    removed: dict[str, str] = field(default_factory=dict)
+    """Those of them whose state is removed: digest to visitor."""
 
     def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:
         """Take the visitor's new state, and set the deadline if it is earlier than the one that stands.
@@ -102,18 +113,22 @@ def apply_batch(
     rules: Rules,
     *,
     level: PriceLevel = UNKNOWN_LEVEL,
+    forgotten: Mapping[str, int] = NOBODY,
 ) -> Outcome:
     """The outcome of `entries` for a partition at `clock` whose prices were at `level`.
 
     `visitors` holds the state of every visitor in the entries (None: unknown). An event whose id the
     visitor's state has seen is a duplicate and changes nothing; one more than `lateness_ms` behind the
-    watermark is counted as late and changes nothing else.
+    watermark is counted as late and changes nothing else. `forgotten` has the digests of deleted visitors
+    and up to which ms their events are counted as forgotten, which adds nothing to anything of theirs.
     """
     prices = [entry.event.price_minor for entry in entries if entry.event and entry.event.price_minor]
     outcome = Outcome(clock, level.after_all(prices))
     demand = DemandCounter(outcome.demand, rules.half_life_ms)
     applied = on_time = 0
     grouped, stale = _group(outcome, entries, rules.session.disorder_ms + rules.lateness_ms)
+    if forgotten:
+        _keep_out(outcome, grouped, entries, forgotten, rules.secret)
     for user_id, events in grouped.items():
         on_time += len(events)
         applied += _apply_events(outcome, demand, user_id, visitors.get(user_id), events, stale, rules)
@@ -160,6 +175,29 @@ def _group(
     return grouped, stale
 
 
+def _keep_out(
+    outcome: Outcome,
+    grouped: dict[str, list[Event]],
+    entries: Sequence[Entry],
+    forgotten: Mapping[str, int],
+    secret: str,
+) -> None:
+    """Take the events of deleted visitors from before their deletion out of `grouped`.
+
+    One that happened or arrived before it is one of them: what is sent again does not bring anybody back.
+    """
+    for user_id in list(grouped):
+        cut_ms = forgotten.get(digest_user(user_id, secret))
+        if cut_ms is None:
+            continue
+        arrived_ms = {id(entry.event): entry.broker_ms for entry in entries}
+        events = grouped.pop(user_id)
+        newer = [event for event in events if min(event.event_time_ms, arrived_ms[id(event)]) > cut_ms]
+        outcome.count("forgotten", len(events) - len(newer))
+        if newer:
+            grouped[user_id] = newer
+
+
 def _apply_events(
     outcome: Outcome,
     demand: DemandCounter,
@@ -186,7 +224,7 @@ def _apply_events(
             action_of((at_ms, rank, digest, product, quantity, price, currency, category, brand, session))
         )
         if rank == PURCHASE:
-            orders = _count_order(outcome, orders, event)
+            orders = count_order(outcome.demand, orders, event)
     if not actions:
         return 0
     demand.count(actions)
@@ -236,26 +274,3 @@ def take_scores(outcome: Outcome, scores: Mapping[str, Score], rules: AlertRules
     for user_id, score in scores.items():
         visitor = take_score(outcome.foresight, user_id, outcome.visitors[user_id], score, rules)
         outcome.put(user_id, visitor, rules)
-
-
-def _count_order(outcome: Outcome, orders: dict[bytes, int], event: Event) -> dict[bytes, int]:
-    """Count the order of this line once, in the minute of its earliest line; returns all known orders.
-
-    Lines without an `order_id` are one order if the same visitor bought them in the same millisecond.
-    """
-    at_ms = event.event_time_ms
-    order = digest_of(event.order_id if event.order_id is not None else f"@{at_ms}")
-    known_ms = orders.get(order)
-    if known_ms is not None and known_ms <= at_ms:
-        return orders
-    if known_ms is not None:
-        outcome.demand.add_shop(bucket_start(known_ms, "minute"), Metric.ORDERS, -1)
-    outcome.demand.add_shop(bucket_start(at_ms, "minute"), Metric.ORDERS, 1)
-    return _newest(orders | {order: at_ms}, MAX_ORDERS)
-
-
-def _newest(entries: dict[bytes, int], limit: int) -> dict[bytes, int]:
-    """The last `limit` entries in order of insertion."""
-    if len(entries) <= limit:
-        return entries
-    return dict(list(entries.items())[-limit:])

@@ -47,6 +47,11 @@ end
 call('HSET', meta, unpack(c.meta))
 for i = 1, #c.counters, 2 do call('HINCRBY', meta, c.counters[i], c.counters[i + 1]) end
 
+for i = 1, #c.removed do call('DEL', prefix .. 'v:' .. c.removed[i]) end
+spread('ZREM', prefix .. 'active', c.removed)
+spread('ZREM', prefix .. 'due', c.removed)
+spread('HSET', prefix .. 'forgotten', c.forgotten)
+spread('HDEL', prefix .. 'forgetting', c.found)
 for i = 1, #c.users do
   call('SET', prefix .. 'v:' .. c.users[i], c.states[i], 'EX', c.visitor_ttl_s)
 end

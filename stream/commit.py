@@ -1,7 +1,7 @@
 """The atomic commit: what one partition's batch writes, and what Redis says to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -43,6 +43,8 @@ class Claim:
     broker_ms: int
     next_due_ms: int | None
     level: PriceLevel = UNKNOWN_LEVEL
+    forgotten: Mapping[str, int] = field(default_factory=dict)
+    """Digests of deleted visitors to the ms up to which their events are kept out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,9 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
         "active_from_ms": max(0, outcome.clock.max_event_ms - retention.active_ms),
         "due": [x for user, due_ms in timers if due_ms for x in (due_ms, user)],
         "not_due": [user for user, due_ms in timers if not due_ms],
+        "removed": list(outcome.removed.values()),
+        "forgotten": _flat(outcome.forgotten),
+        "found": list(outcome.forgotten),
         "currencies": list(outcome.demand.currencies),
         "outbox": [
             *(x for letter in outcome.letters for x in _encode_letter(letter, retention.topics.rejected)),

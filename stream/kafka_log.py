@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioTopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from stream.assignment import TopicPartition
 from stream.lane_app import LaneApp
+from stream.records import Record
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.2
+READ_S = 60.0
+READ_POLL_MS = 100
 
 
 class KafkaLog:
@@ -41,6 +44,32 @@ class KafkaLog:
         asker = await self._started()
         ends = await asker.end_offsets([AioTopicPartition(*tp) for tp in tps])
         return {(tp.topic, tp.partition): end for tp, end in ends.items()}
+
+    async def read(
+        self, spans: Mapping[TopicPartition, tuple[int, int]]
+    ) -> dict[TopicPartition, list[Record]]:
+        """See `Log.read`."""
+        reader = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False)
+        found: dict[TopicPartition, list[Record]] = {tp: [] for tp in spans}
+        try:
+            async with asyncio.timeout(READ_S):
+                await reader.start()
+                reader.assign([AioTopicPartition(*tp) for tp in spans])
+                for tp, (start, _) in spans.items():
+                    reader.seek(AioTopicPartition(*tp), start)
+                left = dict(spans)
+                while left:
+                    for tp, records in (await reader.getmany(timeout_ms=READ_POLL_MS)).items():
+                        place = (tp.topic, tp.partition)
+                        found[place] += [record for record in records if record.offset < spans[place][1]]
+                    for place in list(left):
+                        if await reader.position(AioTopicPartition(*place)) >= spans[place][1]:
+                            del left[place]
+        except TimeoutError as exc:
+            raise KafkaTimeoutError(f"{len(spans)} logs were not read to their end in {READ_S} s") from exc
+        finally:
+            await reader.stop()
+        return found
 
     async def move(self, tp: TopicPartition, offset: int) -> None:
         """See `Log.move`."""

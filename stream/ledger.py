@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from contracts.clock import watermark_of
 from contracts.settings import Settings
@@ -66,6 +66,14 @@ class Ledger:
     async def due(self, parts: Sequence[Partition], limit: int) -> dict[int, list[tuple[str, int]]]:
         """See `stream.store.Store.due`."""
         return await insist(self._meter, lambda: self._store.due([part.number for part in parts], limit))
+
+    async def names(self, wanted: Mapping[int, Collection[str]]) -> dict[int, dict[str, str]]:
+        """See `stream.store.Store.names`."""
+        return await insist(self._meter, lambda: self._store.names(wanted))
+
+    async def visitor_ids(self, p: int) -> list[str]:
+        """See `stream.store.Store.visitor_ids`."""
+        return await insist(self._meter, lambda: self._store.visitor_ids(p))
 
     async def commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> list[bool]:
         """Write the commits and draw the consequences; says which of them are in the store now.

@@ -24,6 +24,8 @@ class MemoryPartition:
         self.due: dict[str, int] = {}
         self.currencies: set[str] = set()
         self.outbox: list[OutboxItem] = []
+        self.forgotten: dict[str, int] = {}
+        self.forgetting: dict[str, str] = {}
 
 
 class MemoryStore:
@@ -51,6 +53,7 @@ class MemoryStore:
                 PriceLevel(
                     float(part.meta.get("price_mean_log", 0)), float(part.meta.get("price_weight", 0))
                 ),
+                dict(part.forgotten),
             )
         return claims
 
@@ -63,6 +66,17 @@ class MemoryStore:
             ]
             for p, users in wanted.items()
         }
+
+    async def names(self, wanted: Mapping[int, Collection[str]]) -> dict[int, dict[str, str]]:
+        """See `Store.names`."""
+        return {
+            p: {digest: user for digest, user in self.partitions[p].forgetting.items() if digest in digests}
+            for p, digests in wanted.items()
+        }
+
+    async def visitor_ids(self, p: int) -> list[str]:
+        """See `Store.visitor_ids`."""
+        return list(self.partitions[p].visitors)
 
     async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
         """See `Store.commit`."""
@@ -87,6 +101,12 @@ class MemoryStore:
             (part.meta if topic == name else part.offsets)[topic] = value
         for name, change in _pairs(fields["counters"]).items():
             part.meta[name] = part.meta.get(name, 0) + change
+        for user in fields["removed"]:
+            for kept in (part.visitors, part.active, part.due):
+                kept.pop(user, None)
+        part.forgotten.update(_pairs(fields["forgotten"]))
+        for digest in fields["found"]:
+            part.forgetting.pop(digest, None)
         part.visitors.update(zip(fields["users"], fields["states"], strict=True))
         for keys, names, changes in zip(*[iter(fields["buckets"])] * 3, strict=True):
             for key in keys[::2]:

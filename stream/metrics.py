@@ -48,6 +48,9 @@ class Meter:
         self.published = Count(
             "storepulse_worker_published", "Outbox items published to Kafka", registry=self.registry
         )
+        self.deletions = Count(
+            "storepulse_worker_deletions", "Deletions of visitors applied", registry=self.registry
+        )
         self._scores = Count(
             "storepulse_worker_scores",
             "Visitors a model was asked about, by what became of it",

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.visitor import Visitor
 from stream.batch import Clock, Entry
-from stream.commit import Claim, Commit
+from stream.commit import NO_OFFSET, Claim, Commit
+from stream.markers import Marker
 from stream.merge import merge_heads
 from stream.store import stored_offset
 
@@ -19,16 +20,31 @@ MAX_WAITS = 10
 class Partition:
     """Mutable state of one partition between its claim and the loss of it."""
 
-    def __init__(self, number: int, topics: Sequence[str], claim: Claim, *, place: int, now_s: float) -> None:
+    def __init__(
+        self,
+        number: int,
+        topics: Sequence[str],
+        claim: Claim,
+        *,
+        place: int,
+        now_s: float,
+        deletions: str = "deletions",
+    ) -> None:
         self.number = number
         self.place = place
         """Among the partitions of this worker, counted from 0: their numbers may all be even."""
         self.topics = tuple(topics)
+        """Topics of events, which are merged; that of deletions is not among them."""
+        self.deletions = deletions
         self.epoch = claim.epoch
-        self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, TIMERS)}
+        self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, deletions, TIMERS)}
         self.clock = Clock(claim.max_event_ms, claim.broker_ms)
         self.level = claim.level
         self.next_due_ms = claim.next_due_ms
+        self.forgotten = dict(claim.forgotten)
+        """Digests of deleted visitors to the ms up to which their events are kept out."""
+        self.markers: deque[Marker] = deque()
+        """Deletions read and not yet applied; no event is taken before them."""
         self.buffers: dict[str, deque[Entry]] = {topic: deque() for topic in topics}
         self.fetched: dict[str, int] = {}
         """Next offset to be buffered, per topic."""
@@ -50,6 +66,11 @@ class Partition:
     def buffered(self) -> int:
         """Entries read and not yet committed."""
         return sum(len(buffer) for buffer in self.buffers.values())
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no event of this partition was ever applied."""
+        return all(self.stored[topic] == NO_OFFSET for topic in self.topics)
 
     @property
     def lag(self) -> int:
@@ -95,6 +116,10 @@ class Partition:
         entries, last = merge_heads(self.buffers, self.topics, awaited=awaited, limit=limit)
         return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
 
+    def take_markers(self, limit: int) -> list[Marker]:
+        """Deletions in their order, off the buffer."""
+        return [self.markers.popleft() for _ in range(min(limit, len(self.markers)))]
+
     def offsets_to(self, ends: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Per topic the stored offset and the one after a commit that reaches `ends`.
 
@@ -113,6 +138,9 @@ class Partition:
         self.verified_s = now_s
         if any(start != end for start, end in commit.offsets.values()):
             self.progress_s = now_s
+        self.forgotten.update(commit.outcome.forgotten)
+        for user_id in commit.outcome.removed.values():
+            self._cache.pop(user_id, None)
         self.remember(commit.outcome.visitors, cache_limit)
         armed = [due for due in commit.outcome.timers.values() if due]
         if armed:

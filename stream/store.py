@@ -21,13 +21,15 @@ from stream.metrics import Meter
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+SCAN_PAGE = 2_000
 RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _CLAIM = """
 local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 local epoch = math.max(stored, tonumber(ARGV[1])) + 1
 redis.call('HSET', KEYS[1], 'epoch', epoch)
-return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')}
+return {redis.call('HGETALL', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES'),
+  redis.call('HGETALL', KEYS[3])}
 """
 
 
@@ -57,6 +59,14 @@ class Store(Protocol):
 
     async def load(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[Visitor | None]]:
         """States of visitors per partition, in the order asked; None for one that is not known."""
+        ...
+
+    async def names(self, wanted: Mapping[int, Collection[str]]) -> dict[int, dict[str, str]]:
+        """Ids of the visitors with these digests who are about to be deleted, as far as they are known."""
+        ...
+
+    async def visitor_ids(self, p: int) -> list[str]:
+        """All visitors a partition has a state of."""
         ...
 
     async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
@@ -104,7 +114,8 @@ class RedisStore:
         """See `Store.claim`."""
         claims = {}
         for p, floor in floors.items():
-            meta, next_due = await self._claim(keys=[self._keys.meta(p), self._keys.due(p)], args=[floor])
+            keys = [self._keys.meta(p), self._keys.due(p), self._keys.forgotten(p)]
+            meta, next_due, forgotten = await self._claim(keys=keys, args=[floor])
             fields = dict(zip(meta[::2], meta[1::2], strict=True))
             claims[p] = Claim(
                 epoch=int(fields[b"epoch"]),
@@ -119,6 +130,10 @@ class RedisStore:
                 level=PriceLevel(
                     float(fields.get(b"price_mean_log", 0)), float(fields.get(b"price_weight", 0))
                 ),
+                forgotten={
+                    digest.decode(): int(cut_ms)
+                    for digest, cut_ms in zip(forgotten[::2], forgotten[1::2], strict=True)
+                },
             )
         return claims
 
@@ -133,6 +148,25 @@ class RedisStore:
             p: [None if blob is None else unpack_visitor(blob) for blob in blobs]
             for p, blobs in zip(wanted, rows, strict=True)
         }
+
+    async def names(self, wanted: Mapping[int, Collection[str]]) -> dict[int, dict[str, str]]:
+        """See `Store.names`."""
+        asked = {p: list(digests) for p, digests in wanted.items() if digests}
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p, digests in asked.items():
+                pipe.hmget(self._keys.forgetting(p), digests)
+            rows = await pipe.execute() if asked else []
+        found: dict[int, dict[str, str]] = {p: {} for p in wanted}
+        for (p, digests), users in zip(asked.items(), rows, strict=True):
+            pairs = zip(digests, users, strict=True)
+            found[p] = {digest: user.decode() for digest, user in pairs if user is not None}
+        return found
+
+    async def visitor_ids(self, p: int) -> list[str]:
+        """See `Store.visitor_ids`."""
+        start = self._keys.visitor_in(p, "")
+        pages = self._client.scan_iter(match=f"{start}*", count=SCAN_PAGE)
+        return [key.decode().removeprefix(start) async for key in pages]
 
     async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
         """See `Store.commit`."""

@@ -22,6 +22,7 @@ from stream.assignment import Assignment
 from stream.collector import tune_collector
 from stream.commit import Retention
 from stream.drift_watch import DriftWatch
+from stream.forgetting import Forgetter
 from stream.heartbeat import beat, say_goodbye
 from stream.kafka_log import KafkaLog
 from stream.lane_app import LaneApp
@@ -67,10 +68,11 @@ async def _main(settings: Settings) -> int:
     store = RedisStore(client, keys, Retention.of(settings))
     app = make_app(settings)
     kafka = KafkaLog(app, settings.bootstrap)
-    assignment = Assignment(topics.events, store, kafka, meter)
+    assignment = Assignment(topics, store, kafka, meter)
     drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
     ledger = Ledger(settings, store, assignment, meter, drift)
-    applier = Applier(settings, ledger, scorer, assignment, meter)
+    forgetter = Forgetter(settings, ledger, meter)
+    applier = Applier(settings, ledger, scorer, assignment, forgetter, meter)
     app.offsets = assignment
     add_agent(app, settings, applier)
     stopping = _stop_on_signals()
