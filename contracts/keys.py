@@ -98,7 +98,7 @@ class Keys:
         return self.prefix(p) + "currencies"
 
     def forgotten(self, p: int) -> str:
-        """Hash: digest of a deleted visitor to the ms up to which their events are kept out. Never expires."""
+        """Hash: digest of a deleted visitor to the ms up to which events are kept out. Never expires."""
         return self.prefix(p) + "forgotten"
 
     def forgetting(self, p: int) -> str:
