@@ -31,7 +31,7 @@ SNIPPET_PATH = "/static/storepulse.js"
 
 _MAX_AGE_S = 3_600
 _METHODS = "POST"
-_HEADERS = "Authorization, Content-Type, Content-Encoding"
+_HEADERS = "Authorization, Content-Type, Content-Encoding, X-Sent-At"
 _EXPOSED = "RateLimit, RateLimit-Policy, Retry-After, X-Request-Id"
 _RawHeaders = list[tuple[bytes, bytes]]
 

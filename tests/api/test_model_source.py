@@ -7,6 +7,7 @@ import pytest
 
 from api.app import create_app
 from api.model_source import ArtefactFolder
+from key_ring import AS_ROOT, ROOT_KEY
 from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError
 from rule_model import make_card
 from services import unique_settings
@@ -39,12 +40,14 @@ def test_a_model_that_is_not_that_of_its_card_is_refused(tmp_path: Path) -> None
 async def test_the_api_starts_with_a_damaged_model_and_says_so(tmp_path: Path) -> None:
     (tmp_path / MODEL_FILE).write_bytes(b"no model")
     (tmp_path / CARD_FILE).write_bytes(b"{")
-    settings = unique_settings("127.0.0.1:1", "redis://127.0.0.1:1/0", model_dir=str(tmp_path))
+    settings = unique_settings(
+        "127.0.0.1:1", "redis://127.0.0.1:1/0", model_dir=str(tmp_path), root_key=ROOT_KEY
+    )
     app = create_app(settings)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=AS_ROOT) as client,
     ):
         answer = await client.post("/v1/predict/next-action", json={"actions": ["view"]})
         assert (answer.status_code, answer.json()["code"]) == (503, "model.unavailable")

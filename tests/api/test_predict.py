@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.model_host import MAX_AT_ONCE, ModelHost
+from key_ring import AS_ROOT, ROOT_KEY
 from rule_model import GivenModel, RuleModel
 from services import unique_settings
 from shop_state import ShopState
@@ -93,11 +94,12 @@ async def test_prices_are_compared_with_the_level_of_the_shop(
 
 
 async def test_a_sequence_without_prices_needs_no_redis() -> None:
-    app = create_app(unique_settings("127.0.0.1:1", "redis://127.0.0.1:1/0"), GivenModel())
+    settings = unique_settings("127.0.0.1:1", "redis://127.0.0.1:1/0", root_key=ROOT_KEY)
+    app = create_app(settings, GivenModel())
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=AS_ROOT) as client,
     ):
         assert (await predict(client, "view")).status_code == 200
         answer = await predict(client, {"event_type": "view", "price": 5})

@@ -1,0 +1,41 @@
+"""Keys for tests: the root key of an installation, and keys made in its Redis."""
+
+from typing import Any
+
+from redis.asyncio import Redis
+
+from api.identity.key_store import KeyPlan, KeyStore
+from api.identity.key_text import KeyText
+from api.identity.principal import Scope
+from api.reader import wall_clock_ms
+from contracts.keys import Keys
+from contracts.settings import Settings
+
+ROOT_KEY = "root-key-of-a-test-" + "0123456789abcdef"
+SHOP = "https://shop.example"
+
+
+def bearer(key: object) -> dict[str, str]:
+    """The header that presents a key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+AS_ROOT = bearer(ROOT_KEY)
+
+
+async def make_secret_key(redis: Redis, settings: Settings, *scopes: Scope, **fields: Any) -> KeyText:
+    """A secret key with these scopes; `fields` are further ones of `KeyPlan`."""
+    return await make_key(redis, settings, KeyPlan("a server", scopes=scopes, **fields))
+
+
+async def make_page_key(redis: Redis, settings: Settings, **fields: Any) -> KeyText:
+    """A publishable key bound to `SHOP`, without purchases; `fields` are further ones of `KeyPlan`."""
+    plan = {"is_publishable": True, "origins": (SHOP,), "may_purchase": False} | fields
+    return await make_key(redis, settings, KeyPlan("a page", **plan))
+
+
+async def make_key(redis: Redis, settings: Settings, plan: KeyPlan) -> KeyText:
+    """A key made as `storepulse keys create` makes it."""
+    store = KeyStore(redis, Keys(settings.namespace, settings.partitions))
+    key, _ = await store.create(plan, wall_clock_ms())
+    return key
