@@ -1,0 +1,1 @@
+"""Bodies that other systems send, as native events: pure functions, one module per system."""
