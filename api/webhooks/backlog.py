@@ -1,0 +1,96 @@
+"""The part of the log of alerts that an endpoint has not got yet: pages of it, and what is trimmed unread."""
+
+from collections import deque
+from typing import NamedTuple
+
+from api.alert_handling import find_muted, read_handled
+from api.alert_log import START, Cursor, Step, is_lost, read_ends, read_steps
+from api.alert_schemas import to_handling
+from api.reader import Reader, wall_clock_ms
+from api.webhooks.endpoints import Filters
+from api.webhooks.messages import Message, to_message
+from contracts.alerts import Alert
+
+PAGE = 250
+_LOOK_PAGES = 4
+
+
+class Page(NamedTuple):
+    """What an endpoint wants of a page, where the page ends, and the step before the first left out."""
+
+    messages: list[Message]
+    end: Cursor
+    read: int
+
+
+class Position(NamedTuple):
+    """Where to read on. `missed` steps that were wanted, at least, are gone from before it."""
+
+    cursor: Cursor
+    missed: int
+
+
+async def read_page(reader: Reader, filters: Filters, after: Cursor, room: int, until: Cursor | None) -> Page:
+    """The next wanted steps behind the cursor, at most `room` of them, none behind `until`.
+
+    Snoozed visitors and kinds are left out. `end` is behind everything that was decided upon.
+    """
+    steps = await read_steps(reader, after, PAGE)
+    if until is not None:
+        steps = [step for step in steps if step.cursor <= until]
+    wanted = [step for step in steps if step.alert is not None and filters.takes(step.alert)]
+    if len(wanted) > room:
+        steps = steps[: steps.index(wanted[room])]
+        wanted = wanted[:room]
+    end = steps[-1].cursor if steps else after
+    return Page(await _to_messages(reader, wanted), end, len(steps))
+
+
+class Lookout:
+    """Watches the log in front of an endpoint that takes nothing, so that what it loses can be counted."""
+
+    def __init__(self) -> None:
+        self._seen: deque[Cursor] = deque()
+        self._to = START
+
+    async def locate(self, reader: Reader, after: Cursor) -> Position:
+        """Where to read on if `after` was read last: the oldest kept entry, if that is newer."""
+        oldest, newest = await read_ends(reader)
+        if not is_lost(after, oldest, newest):
+            return Position(after, 0)
+        if after > newest:  # another log: nothing of it has been read
+            self.forget()
+            return Position(START, 0)
+        gone = sum(1 for cursor in self._seen if after < cursor < oldest)
+        # One less than the id of the oldest, in the order of ids.
+        before = Cursor(oldest.ms, oldest.number - 1) if oldest.number else Cursor(oldest.ms - 1, 2**64 - 1)
+        unseen = self._to < before and not gone
+        return Position(before, gone + unseen)
+
+    async def look(self, reader: Reader, filters: Filters, after: Cursor) -> None:
+        """Notes what is wanted behind the cursor, a few pages at a time."""
+        while self._seen and self._seen[0] <= after:
+            self._seen.popleft()
+        self._to = max(self._to, after)
+        for _ in range(_LOOK_PAGES):
+            steps = await read_steps(reader, self._to, PAGE)
+            self._seen += (s.cursor for s in steps if s.alert is not None and filters.takes(s.alert))
+            if steps:
+                self._to = steps[-1].cursor
+            if len(steps) < PAGE:
+                return
+
+    def forget(self) -> None:
+        """Begin anew: the endpoint takes again, or wants something else."""
+        self._seen.clear()
+        self._to = START
+
+
+async def _to_messages(reader: Reader, steps: list[Step]) -> list[Message]:
+    alerts: list[Alert] = [step.alert for step in steps if step.alert is not None]
+    now_ms = wall_clock_ms()
+    muted = await find_muted(reader, alerts, now_ms)
+    alerts = [alert for alert, is_muted in zip(alerts, muted, strict=True) if not is_muted]
+    handled = await read_handled(reader, alerts)
+    found = [to_message(a, to_handling(said, now_ms)) for a, said in zip(alerts, handled, strict=True)]
+    return [message for message in found if message is not None]

@@ -1,0 +1,127 @@
+"""The deliverer: a lane for every endpoint, and an ear at the log of alerts that wakes them."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+import uuid
+from collections import Counter
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from api.alert_log import START, parse_cursor, read_ends
+from api.errors import Problem
+from api.reader import Reader, wall_clock_ms
+from api.webhooks.endpoints import Endpoint, EndpointState, Reason
+from api.webhooks.lane import Lane, LaneTools
+from api.webhooks.metrics import WebhookMetrics
+from api.webhooks.policy import Policy
+from api.webhooks.registry import Registry
+from api.webhooks.sender import Sender
+
+_log = logging.getLogger(__name__)
+
+_LISTEN_MS = 1_000
+_ALIVE_S = 15.0
+
+
+class Deliverer:
+    """Delivers for every endpoint whose lease it gets; any number of them may run on one Redis."""
+
+    def __init__(self, reader: Reader, sender: Sender, policy: Policy, metrics: WebhookMetrics) -> None:
+        self.holder = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._reader = reader
+        self._registry = Registry(reader)
+        self._policy = policy
+        self._metrics = metrics
+        self._tools = LaneTools(reader, sender.send, self._disable, policy, metrics, self.holder)
+        self._lanes: dict[str, Lane] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._seen_s = time.monotonic()
+
+    def is_alive(self) -> bool:
+        """Whether its rounds still come; they do while Redis is away."""
+        return time.monotonic() - self._seen_s < _ALIVE_S
+
+    async def run(self) -> None:
+        """Delivers until cancelled, then lets what is under way end and gives its leases back."""
+        ear = asyncio.create_task(self._listen())
+        try:
+            while True:
+                self._seen_s = time.monotonic()
+                try:
+                    self._keep_lanes(await self._registry.read_all())
+                except RedisError as exc:
+                    _log.warning("the registry of webhooks cannot be read, trying again: %s", exc)
+                self._show()
+                await asyncio.sleep(self._policy.renew_s / 2)
+        finally:
+            ear.cancel()
+            await self._stop()
+
+    def _keep_lanes(self, endpoints: dict[str, Endpoint]) -> None:
+        """A lane for every endpoint that there is, none for those that are gone."""
+        for endpoint_id, endpoint in endpoints.items():
+            lane = self._lanes.get(endpoint_id)
+            if lane is None:
+                lane = self._lanes[endpoint_id] = Lane(endpoint, self._tools)
+                self._tasks[endpoint_id] = asyncio.create_task(lane.run(), name=f"lane {endpoint_id}")
+            elif lane.endpoint != endpoint:
+                lane.replace(endpoint)
+            if self._tasks[endpoint_id].done():  # a mistake of ours must be seen, and ends the process
+                self._tasks[endpoint_id].result()
+        for endpoint_id in self._lanes.keys() - endpoints.keys():
+            self._lanes.pop(endpoint_id).abandon()
+            self._tasks.pop(endpoint_id).cancel()
+        self._metrics.show_endpoints(Counter(endpoint.state for endpoint in endpoints.values()))
+
+    def _show(self) -> None:
+        claims = [lane.claim for lane in self._lanes.values() if lane.claim is not None]
+        since = [claim.oldest_ms for claim in claims if claim.oldest_ms is not None]
+        oldest_s = (wall_clock_ms() - min(since)) / 1_000 if since else 0.0
+        self._metrics.show_lanes(len(claims), max(oldest_s, 0.0))
+
+    async def _listen(self) -> None:
+        """Wakes every lane when there is something new in the log."""
+        key = self._reader.keys.alerts()
+        last = START
+        while True:
+            try:
+                if last == START:
+                    last = (await read_ends(self._reader))[1]
+                found: Any = await self._reader.redis.xread({key: str(last)}, count=1_000, block=_LISTEN_MS)
+            except RedisError:
+                await asyncio.sleep(_LISTEN_MS / 1_000)
+                last = START
+                continue
+            if found:
+                last = parse_cursor(found[0][1][-1][0].decode())
+                for lane in self._lanes.values():
+                    lane.wake()
+
+    async def _disable(self, endpoint: Endpoint, reason: Reason) -> None:
+        """Disables the endpoint, unless it was given another receiver meanwhile."""
+
+        def turn(current: Endpoint) -> Endpoint:
+            if current.url != endpoint.url or current.state is EndpointState.DISABLED:
+                return current
+            return current.turn(EndpointState.DISABLED, now_ms=wall_clock_ms(), reason=reason)
+
+        _log.warning("webhook endpoint %s is disabled: %s", endpoint.endpoint_id, reason.value)
+        try:
+            changed = await self._registry.change(endpoint.endpoint_id, turn)
+        except (Problem, RedisError) as exc:  # removed meanwhile, or the next failure disables it
+            _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, exc)
+            return
+        if endpoint.endpoint_id in self._lanes:
+            self._lanes[endpoint.endpoint_id].replace(changed)
+
+    async def _stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        with contextlib.suppress(RedisError):
+            await asyncio.gather(*(lane.stop() for lane in self._lanes.values()))

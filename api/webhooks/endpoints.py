@@ -1,0 +1,123 @@
+"""An endpoint: whose URL is told of which alerts, with which secrets, and whether it is at work."""
+
+import re
+import secrets
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+import orjson
+
+from contracts.alerts import Alert, AlertKind, AlertState, Severity
+
+_ENDPOINT_ID = re.compile(r"ep_[0-9a-f]{16}", re.ASCII)
+_SEVERITIES = tuple(Severity)
+
+
+class EndpointState(StrEnum):
+    """active; paused keeps what comes meanwhile; disabled skips it."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class Reason(StrEnum):
+    """Why we disabled an endpoint."""
+
+    GONE = "receiver_gone"
+    """It answered 410."""
+    FAILING = "receiver_failing"
+    """Nothing but failures for days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One signing secret. `until_ms` is the end of its overlap; None for the current one."""
+
+    text: str = field(repr=False)
+    created_ms: int
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which steps of alerts are wanted; an empty tuple wants all."""
+
+    kinds: tuple[AlertKind, ...] = ()
+    states: tuple[AlertState, ...] = ()
+    min_severity: Severity = Severity.LOW
+
+    def takes(self, alert: Alert) -> bool:
+        """Whether this step is wanted. What is recorded only (`live` false) never is."""
+        return (
+            alert.live
+            and (not self.kinds or alert.kind in self.kinds)
+            and (not self.states or alert.state in self.states)
+            and _SEVERITIES.index(alert.severity) >= _SEVERITIES.index(self.min_severity)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One registered receiver. `reason`: why it is disabled. `owner`: id of the key that made it."""
+
+    endpoint_id: str
+    url: str
+    description: str
+    filters: Filters
+    secrets: tuple[Secret, ...]
+    created_ms: int
+    owner: str
+    state: EndpointState = EndpointState.ACTIVE
+    reason: Reason | None = None
+    changed_ms: int = 0
+
+    def signing_secrets(self, now_ms: int) -> tuple[str, ...]:
+        """The secrets to sign with now, the newest first."""
+        return tuple(s.text for s in self.secrets if s.until_ms is None or s.until_ms > now_ms)
+
+    def rotate(self, text: str, *, now_ms: int, overlap_ms: int) -> Self:
+        """With a new secret; the one before signs beside it until the overlap is over, older ones no more."""
+        old = replace(self.secrets[0], until_ms=now_ms + overlap_ms)
+        kept = (old,) if overlap_ms else ()
+        return replace(self, secrets=(Secret(text, now_ms), *kept), changed_ms=now_ms)
+
+    def turn(self, state: EndpointState, *, now_ms: int, reason: Reason | None = None) -> Self:
+        """In another state."""
+        return replace(self, state=state, reason=reason, changed_ms=now_ms)
+
+
+def make_endpoint_id() -> str:
+    """An id nobody can guess."""
+    return f"ep_{secrets.token_hex(8)}"
+
+
+def is_endpoint_id(text: str) -> bool:
+    """Whether an endpoint may have this id."""
+    return _ENDPOINT_ID.fullmatch(text) is not None
+
+
+def encode_endpoint(endpoint: Endpoint) -> bytes:
+    """The endpoint with its secrets as JSON; `decode_endpoint` gives it back."""
+    return orjson.dumps(endpoint)
+
+
+def decode_endpoint(raw: bytes) -> Endpoint:
+    """The endpoint in `raw`; raises `KeyError`, `TypeError` or `ValueError` for what we never wrote."""
+    fields: dict[str, Any] = orjson.loads(raw)
+    filters = fields["filters"]
+    reason = fields["reason"]
+    return Endpoint(
+        **fields
+        | {
+            "filters": Filters(
+                tuple(AlertKind(kind) for kind in filters["kinds"]),
+                tuple(AlertState(state) for state in filters["states"]),
+                Severity(filters["min_severity"]),
+            ),
+            "secrets": tuple(Secret(**secret) for secret in fields["secrets"]),
+            "state": EndpointState(fields["state"]),
+            "reason": None if reason is None else Reason(reason),
+        }
+    )

@@ -1,0 +1,236 @@
+"""The lane: the one task that delivers to one endpoint, so that no endpoint waits for another."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from api.alert_log import Cursor
+from api.reader import Reader, wall_clock_ms
+from api.webhooks.backlog import Lookout, read_page
+from api.webhooks.endpoints import Endpoint, EndpointState, Reason
+from api.webhooks.messages import Message
+from api.webhooks.metrics import WebhookMetrics
+from api.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow
+from api.webhooks.policy import Policy
+from api.webhooks.queue import Claim, Fenced, Move, Moved, Queue
+
+_log = logging.getLogger(__name__)
+
+_PAGES = 8
+"""Most pages of the log in one round: attempts that are due must not wait for a long backlog."""
+
+Send = Callable[[Endpoint, Message], Awaitable[Attempt]]
+Disable = Callable[[Endpoint, Reason], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTools:
+    """What every lane of a process shares."""
+
+    reader: Reader
+    send: Send
+    disable: Disable
+    policy: Policy
+    metrics: WebhookMetrics
+    holder: str
+    random: random.Random = field(default_factory=random.Random)
+
+
+class Lane:
+    """Delivers to one endpoint while it holds its lease."""
+
+    def __init__(self, endpoint: Endpoint, tools: LaneTools) -> None:
+        self.endpoint = endpoint
+        self.claim: Claim | None = None
+        """What we hold; None while another process delivers."""
+        self._tools = tools
+        self._queue = Queue(tools.reader, endpoint.endpoint_id, tools.holder)
+        self._health = Health()
+        self._lookout = Lookout()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._woken = asyncio.Event()
+        self._held_until_s = 0.0
+        self._claim_at_s = 0.0
+        self._stopping = False
+
+    def replace(self, endpoint: Endpoint) -> None:
+        """The endpoint was changed: by now, what it wants and how it answered must be read anew."""
+        self.endpoint = endpoint
+        self._lookout.forget()
+        self._claim_at_s = 0.0
+        self.wake()
+
+    def abandon(self) -> None:
+        """The endpoint is gone: nothing of it may be finished."""
+        self._stopping = True
+        for task in self._under_way.values():
+            task.cancel()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Works until cancelled; while Redis is away it waits."""
+        while True:
+            self._woken.clear()
+            try:
+                wait_s = await self._step()
+            except RedisError as exc:
+                _log.warning("webhooks of %s wait for Redis: %s", self.endpoint.endpoint_id, exc)
+                wait_s = self._tools.policy.renew_s
+            except Fenced:
+                self._lose()
+                wait_s = self._tools.policy.renew_s
+            except Moved:
+                self._claim_at_s = wait_s = 0.0
+            try:
+                async with asyncio.timeout(max(wait_s, 0.0)):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def stop(self) -> None:
+        """Starts nothing more, waits for what is under way, and gives the lease back."""
+        self._stopping = True
+        if self._under_way:
+            await asyncio.wait(self._under_way.values(), timeout=self._tools.policy.drain_s)
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+        if self.claim is not None:
+            await self._queue.release()
+
+    async def _step(self) -> float:
+        """One round; seconds until there is something to do by the clock."""
+        now_s = time.monotonic()
+        if now_s >= self._claim_at_s:
+            await self._renew(now_s)
+        if self.claim is None or self._stopping:
+            return self._claim_at_s - time.monotonic()
+        if self.endpoint.state is EndpointState.ACTIVE:
+            full = await self._refill(self.claim)
+            wait_s = await self._dispatch(self.claim)
+        else:
+            full, wait_s = self.endpoint.state is EndpointState.PAUSED, self._tools.policy.renew_s
+        if full:
+            await self._lookout.look(self._tools.reader, self.endpoint.filters, self.claim.cursor)
+        return min(wait_s, self._claim_at_s - time.monotonic())
+
+    async def _renew(self, now_s: float) -> None:
+        policy = self._tools.policy
+        self._claim_at_s = now_s + policy.renew_s
+        claim = await self._queue.claim(policy.lease_ms)
+        if claim is None:
+            self._lose()
+            return
+        if self.claim is None or claim.token != self.claim.token:
+            _log.info("delivering to webhook endpoint %s", self.endpoint.endpoint_id)
+        self.claim = claim
+        self._held_until_s = now_s + policy.lease_ms / 1_000
+        if not self._under_way:  # otherwise ours is newer
+            self._health = claim.health
+
+    def _lose(self) -> None:
+        self.claim = None
+        self._lookout.forget()
+
+    async def _refill(self, claim: Claim) -> bool:
+        """Enqueues what is new and a little of what is to be sent again; True if there is no more room."""
+        policy = self._tools.policy
+        _, waiting = await self._queue.next_due(1)
+        room = policy.pending_max - waiting
+        for _ in range(_PAGES):
+            more, enqueued = await self._advance(claim, room) if room > 0 else (False, 0)
+            room -= enqueued
+            claim = self.claim or claim
+            if not more:
+                break
+        else:
+            self.wake()
+        if claim.replay is not None and claim.replay_until is not None and waiting < policy.replay_ahead:
+            await self._repeat(claim, claim.replay, claim.replay_until)
+        return room <= 0
+
+    async def _advance(self, claim: Claim, room: int) -> tuple[bool, int]:
+        """One page of the log; whether there was one, and how much of it was enqueued."""
+        tools, old = self._tools, claim.cursor
+        start, missed = await self._lookout.locate(tools.reader, old)
+        page = await read_page(tools.reader, self.endpoint.filters, start, room, None)
+        if page.end == old and not missed:
+            return False, 0
+        move = Move(False, old, page.end, missed)
+        enqueued = await self._queue.enqueue(claim.token, move, page.messages, wall_clock_ms())
+        self._lookout.forget()
+        self.claim = claim._replace(cursor=page.end)
+        return page.read > 0, enqueued
+
+    async def _repeat(self, claim: Claim, replay: Cursor, until: Cursor) -> None:
+        ahead = self._tools.policy.replay_ahead
+        page = await read_page(self._tools.reader, self.endpoint.filters, replay, ahead, until)
+        end = None if page.end >= until or not page.read else page.end
+        ids = self._under_way.keys()
+        messages = [message for message in page.messages if message.message_id not in ids]
+        await self._queue.enqueue(claim.token, Move(True, replay, end), messages, wall_clock_ms())
+        self.claim = claim._replace(replay=end, replay_until=None if end is None else until)
+        self.wake()
+
+    async def _dispatch(self, claim: Claim) -> float:
+        """Starts what is due; seconds until the next is."""
+        policy, now_ms = self._tools.policy, wall_clock_ms()
+        most = 1 if self._health.throttled else policy.concurrency
+        candidates, _ = await self._queue.next_due(most + len(self._under_way))
+        rest_ms = self._health.rest_until_ms
+        dues = [(one, max(due, rest_ms)) for one, due in candidates if one not in self._under_way]
+        ready = [one for one, due in dues if due <= now_ms][: max(most - len(self._under_way), 0)]
+        for delivery, body in (await self._queue.load(ready)).values():
+            self._start(claim, delivery, body)
+        ahead = [due for _, due in dues if due > now_ms]
+        return (min(ahead) - now_ms) / 1_000 if ahead else policy.renew_s
+
+    def _start(self, claim: Claim, delivery: Delivery, body: bytes) -> None:
+        if self._stopping or time.monotonic() >= self._held_until_s:
+            return
+        task = asyncio.create_task(self._deliver(claim, self.endpoint, delivery, body))
+        self._under_way[delivery.delivery_id] = task
+        task.add_done_callback(lambda _: self._end(delivery.delivery_id))
+
+    def _end(self, delivery_id: str) -> None:
+        del self._under_way[delivery_id]
+        self.wake()
+
+    async def _deliver(self, claim: Claim, endpoint: Endpoint, delivery: Delivery, body: bytes) -> None:
+        tools = self._tools
+        message = Message(delivery.delivery_id, delivery.message_type, body, delivery.user_id)
+        attempt = await self._attempt(endpoint, message)
+        tools.metrics.count_attempt(attempt.result)
+        outcome = follow(delivery, self._health, attempt, tools.policy, tools.random.random())
+        self._health = outcome.health
+        try:
+            await self._store(claim, outcome)
+            if outcome.disable is not None:
+                await tools.disable(endpoint, outcome.disable)
+        except Fenced:
+            self._lose()
+
+    async def _attempt(self, endpoint: Endpoint, message: Message) -> Attempt:
+        try:
+            return await self._tools.send(endpoint, message)
+        except Exception:  # the boundary: one message we cannot send must not stop the others
+            _log.exception("message %s cannot be sent for a reason of ours", message.message_id)
+            return Attempt(wall_clock_ms(), 0, Result.INTERNAL, detail="a mistake of the sender")
+
+    async def _store(self, claim: Claim, outcome: Outcome) -> None:
+        """Stores it however long Redis is away: what was delivered must not be sent again for that."""
+        while True:
+            try:
+                await self._queue.finish(claim.token, outcome, self._tools.policy.log_kept)
+                return
+            except RedisError as exc:
+                _log.warning("an attempt at %s waits for Redis: %s", self.endpoint.endpoint_id, exc)
+                await asyncio.sleep(self._tools.policy.renew_s)

@@ -1,0 +1,96 @@
+"""The registry of endpoints in Redis. Every change is made only to what was read."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Literal
+
+from api.alert_log import Cursor, read_ends
+from api.errors import Problem
+from api.reader import Reader
+from api.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
+from api.webhooks.scripts import lane_keys, run_script
+
+_RETRIES = 5
+_Queue = Literal["keep", "skip", "begin"]
+
+
+class Registry:
+    """The endpoints of one installation. Every method raises `redis.RedisError` if Redis is away."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._redis = reader.redis
+        self._key = reader.keys.webhook_endpoints()
+
+    async def read_all(self) -> dict[str, Endpoint]:
+        """Every endpoint by its id, the oldest first."""
+        rows: Any = await self._redis.hgetall(self._key)
+        found = [decode_endpoint(raw) for raw in rows.values()]
+        return {e.endpoint_id: e for e in sorted(found, key=lambda e: (e.created_ms, e.endpoint_id))}
+
+    async def read(self, endpoint_id: str) -> Endpoint:
+        """The endpoint; raises `Problem` 404."""
+        raw: Any = await self._redis.hget(self._key, endpoint_id)
+        if raw is None:
+            raise unknown_endpoint()
+        return decode_endpoint(raw)
+
+    async def add(self, endpoint: Endpoint) -> None:
+        """A new endpoint, told of what is published from now on; raises `Problem` 409 beyond the limit."""
+        if await self._swap(endpoint.endpoint_id, b"", endpoint, "begin", await self._newest()) < 0:
+            most = self._reader.settings.webhook_endpoints_max
+            raise Problem(
+                HTTPStatus.CONFLICT, "webhook.too_many", f"there may be at most {most} webhook endpoints"
+            )
+
+    async def change(self, endpoint_id: str, make: Callable[[Endpoint], Endpoint]) -> Endpoint:
+        """The endpoint after `make`, which gets what is stored; raises `Problem` 404.
+
+        Disabling skips what waits. A disabled one that goes on begins with what is published from then on.
+        Another URL is another receiver: the failures of the old one are forgotten.
+        """
+        newest = await self._newest()
+        for _ in range(_RETRIES):
+            raw: Any = await self._redis.hget(self._key, endpoint_id)
+            if raw is None:
+                raise unknown_endpoint()
+            old = decode_endpoint(raw)
+            new = make(old)
+            if new == old:
+                return old
+            if await self._swap(endpoint_id, raw, new, _queue_of(old, new), newest) == 1:
+                if new.url != old.url:
+                    await self._redis.hdel(self._reader.keys.webhook_lane(endpoint_id), "health")
+                return new
+        raise Problem(HTTPStatus.CONFLICT, "webhook.changed", "it was changed by others at the same time")
+
+    async def remove(self, endpoint_id: str) -> None:
+        """No more endpoint, and nothing left of its deliveries; raises `Problem` 404."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hdel(self._key, endpoint_id)
+        pipe.delete(*lane_keys(self._reader.keys, endpoint_id))
+        if not (await pipe.execute())[0]:
+            raise unknown_endpoint()
+
+    async def _newest(self) -> Cursor:
+        return (await read_ends(self._reader))[1]
+
+    async def _swap(self, endpoint_id: str, raw: bytes, new: Endpoint, queue: _Queue, newest: Cursor) -> int:
+        lane = lane_keys(self._reader.keys, endpoint_id)
+        keys = [self._key, lane.lane, lane.pending, lane.waiting, lane.log, lane.finished]
+        most = self._reader.settings.webhook_endpoints_max
+        args = [endpoint_id, raw, encode_endpoint(new), most, queue, str(newest)]
+        return int(await run_script(self._redis, "change", keys, args))
+
+
+def unknown_endpoint() -> Problem:
+    """There is no endpoint of this id."""
+    return Problem(HTTPStatus.NOT_FOUND, "webhook.unknown", "no webhook endpoint has this id")
+
+
+def _queue_of(old: Endpoint, new: Endpoint) -> _Queue:
+    if new.state is EndpointState.DISABLED and old.state is not EndpointState.DISABLED:
+        return "skip"
+    if old.state is EndpointState.DISABLED and new.state is not EndpointState.DISABLED:
+        return "begin"
+    return "keep"

@@ -1,0 +1,72 @@
+"""What may be asked about webhooks."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from api.webhooks.endpoints import Filters
+from api.webhooks.targets import MAX_URL_LENGTH
+from contracts.alerts import AlertKind, AlertState, Severity
+
+MAX_OVERLAP_H = 7 * 24
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH, description="https://HOST[:PORT]/PATH")]
+Description = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="For people")]
+Kinds = Annotated[list[AlertKind], Field(max_length=len(AlertKind), description="Empty: all kinds")]
+States = Annotated[list[AlertState], Field(max_length=len(AlertState), description="Empty: all states")]
+
+
+class NewWebhook(BaseModel):
+    """A receiver to be told of alerts."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"url": "https://crm.example.com/storepulse", "kinds": ["cart_abandoned"]}]
+        },
+    )
+
+    url: Url
+    description: Description = ""
+    kinds: Kinds = []
+    states: States = []
+    min_severity: Severity = Severity.LOW
+
+    def to_filters(self) -> Filters:
+        """What it wants."""
+        return Filters(tuple(sorted(set(self.kinds))), tuple(sorted(set(self.states))), self.min_severity)
+
+
+class WebhookChange(BaseModel):
+    """What shall be different; what is absent stays. `active` also takes a disabled endpoint up again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "paused"}]})
+
+    url: Url | SkipJsonSchema[None] = None
+    description: Description | SkipJsonSchema[None] = None
+    kinds: Kinds | SkipJsonSchema[None] = None
+    states: States | SkipJsonSchema[None] = None
+    min_severity: Severity | SkipJsonSchema[None] = None
+    state: Literal["active", "paused"] | SkipJsonSchema[None] = None
+
+
+class Rotation(BaseModel):
+    """How long the secret of before signs beside the new one."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_h": 24}]})
+
+    overlap_h: float = Field(24, strict=True, ge=0, le=MAX_OVERLAP_H, description="0: not at all")
+
+
+class Replay(BaseModel):
+    """From when on to send again."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"since": "2025-10-09T08:00:00Z"}]}
+    )
+
+    since: str = Field(
+        max_length=40, description="Steps published at this time or later: RFC 3339 or epoch ms"
+    )

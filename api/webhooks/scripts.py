@@ -1,0 +1,47 @@
+"""The steps in Redis that must be one, and the keys of an endpoint that they work on."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+
+from contracts.keys import Keys
+
+_TEXTS = {
+    name: files("api.webhooks").joinpath(f"{name}.lua").read_text()
+    for name in ("claim", "release", "enqueue", "finish", "record", "resend", "change", "replay", "forget")
+}
+
+
+class LaneKeys(NamedTuple):
+    """The keys of one endpoint's deliveries."""
+
+    lease: str
+    lane: str
+    pending: str
+    waiting: str
+    deliveries: str
+    bodies: str
+    log: str
+    finished: str
+
+
+def lane_keys(keys: Keys, endpoint_id: str) -> LaneKeys:
+    """The keys of this endpoint."""
+    return LaneKeys(
+        keys.webhook_lease(endpoint_id),
+        keys.webhook_lane(endpoint_id),
+        keys.webhook_pending(endpoint_id),
+        keys.webhook_waiting(endpoint_id),
+        keys.webhook_deliveries(endpoint_id),
+        keys.webhook_bodies(endpoint_id),
+        keys.webhook_log(endpoint_id),
+        keys.webhook_finished(endpoint_id),
+    )
+
+
+async def run_script(redis: Redis, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """The reply of the script of this name."""
+    reply: Any = await redis.eval(_TEXTS[name], len(keys), *keys, *args)
+    return reply
