@@ -6,6 +6,8 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
 from redis.exceptions import RedisError
 
 from api.errors import Problem
@@ -18,13 +20,23 @@ _UNLIMITED = Scope.OPERATIONS_READ
 """Whoever watches must see it however much is going on, and while Redis is away."""
 
 
-class Guard:
+MARK = "guard "
+"""Begins the name under which FastAPI puts a guard into its document (`api.identity.documentation`)."""
+
+
+class Guard(SecurityBase):
     """A dependency that gives the caller, if they have the scope."""
 
     def __init__(self, scope: Scope, *, key_in_body: bool, key_in_query: str | None) -> None:
         self.scope = scope
         self.key_in_body = key_in_body
         self.key_in_query = key_in_query
+        self.model = HTTPBearer()
+        self.scheme_name = f"{MARK}{scope}?{key_in_query or ''}"
+
+    def describe(self) -> dict[str, Any]:
+        """What a route that asks the guard itself, not as a dependency, gives as `openapi_extra`."""
+        return {"security": [{self.scheme_name: []}]}
 
     async def __call__(self, request: Request) -> Principal:
         """The caller; raises `Problem` 401, 403, 429 or 503, or `redis.RedisError`."""
