@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops import cli_alerts, cli_evaluate, cli_producers, cli_train
+from ops import cli_alerts, cli_evaluate, cli_keys, cli_producers, cli_train
 
 app = typer.Typer(
     name="storepulse",
@@ -22,6 +22,7 @@ cli_producers.register(app)
 cli_evaluate.register(app)
 cli_alerts.register(app)
 cli_train.register(app)
+cli_keys.register(app)
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -98,6 +99,7 @@ def api(
 ) -> None:
     """Run the API in the foreground; settings come from STOREPULSE_* variables."""
     from contracts.settings import get_settings
+    from ops.exposure import explain_exposure
     from ops.logs import configure_logging
     from ops.serving.run import run_api
 
@@ -105,6 +107,9 @@ def api(
     settings = get_settings()
     if processes is not None:
         settings = settings.model_copy(update={"api_processes": processes})
+    if (exposure := explain_exposure(settings)) is not None:
+        typer.echo(exposure, err=True)
+        raise typer.Exit(1)
     raise typer.Exit(run_api(settings))
 
 

@@ -13,6 +13,8 @@ from api.identity.key_text import KeyText, digest, make_key, make_secret
 from api.identity.principal import Scope
 from contracts.keys import Keys
 
+MAX_NAME_CHARS = 128
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
@@ -30,6 +32,8 @@ class KeyPlan:
 
     def check(self) -> None:
         """Raises `ValueError` for a key that could do nothing, or more than its kind may."""
+        if not (self.name.strip() and self.name.isprintable() and len(self.name) <= MAX_NAME_CHARS):
+            raise ValueError(f"a name has 1 to {MAX_NAME_CHARS} characters, all of them printable")
         if not self.scopes:
             raise ValueError("a key needs at least one scope")
         if not self.is_publishable:

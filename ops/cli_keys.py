@@ -1,0 +1,113 @@
+"""Commands about API keys. They work on Redis, so they need no key themselves."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.identity.principal import Scope
+from ops.stack_record import DEFAULT_STATE
+
+StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the key, or pk_live_ID, sk_live_ID.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    keys = typer.Typer(help="Keys of the API: make, list, rotate, revoke.", no_args_is_help=True)
+    keys.command("create")(create)
+    keys.command("list")(show)
+    keys.command("rotate")(rotate)
+    keys.command("revoke")(revoke)
+    app.add_typer(keys, name="keys")
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="Who will use it; for you to tell keys apart.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="What a secret key may do; repeatable.")] = None,
+    publishable: Annotated[
+        bool, typer.Option("--publishable", help="For pages: may only send events, from --origin.")
+    ] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Where a publishable key is used: https://shop.example; repeatable."),
+    ] = None,
+    allow_purchases: Annotated[
+        bool,
+        typer.Option("--allow-purchases", help="Let a publishable key send purchases, unproven as they are."),
+    ] = False,
+    expires: Annotated[
+        str | None, typer.Option(help="Until when: 90d, 12h, or 2030-01-01T00:00:00Z.")
+    ] = None,
+    requests_per_s: Annotated[
+        int | None, typer.Option(help="0: no limit; else as the settings.", min=0)
+    ] = None,
+    events_per_minute: Annotated[
+        int | None, typer.Option(help="0: no quota; else as the settings.", min=0)
+    ] = None,
+    events_per_day: Annotated[
+        int | None, typer.Option(help="0: no quota; else as the settings.", min=0)
+    ] = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Make a key and print it, this once: only a hash of it is kept.
+
+    Example: storepulse keys create "web shop" --publishable --origin https://shop.example
+    """
+    from api.identity.key_store import KeyPlan
+    from api.identity.origins import normalise_origins
+    from ops.key_commands import create_key, parse_expiry
+    from ops.stack_record import find_settings
+
+    try:
+        plan = KeyPlan(
+            name=name,
+            is_publishable=publishable,
+            scopes=tuple(dict.fromkeys(scope or ((Scope.EVENTS_WRITE,) if publishable else ()))),
+            origins=normalise_origins(origin or ()),
+            may_purchase=allow_purchases or not publishable,
+            expires_ms=None if expires is None else parse_expiry(expires),
+            requests_per_s=requests_per_s,
+            events_per_minute=events_per_minute,
+            events_per_day=events_per_day,
+        )
+        plan.check()
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc)) from exc
+    raise typer.Exit(create_key(find_settings(state), plan, as_json=json))
+
+
+def show(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
+    """Show every key ever made, without what only its bearer knows."""
+    from ops.key_commands import list_keys
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(list_keys(find_settings(state), as_json=json))
+
+
+def rotate(
+    key: KeyArgument,
+    overlap: Annotated[
+        float, typer.Option(help="Hours for which the secret of before is valid too.", min=0, max=8760)
+    ] = 24.0,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Give a key another secret and print it, this once; the one before goes on for a while.
+
+    Example: storepulse keys rotate k3jw0c81n2ab --overlap 2
+    """
+    from ops.key_commands import rotate_key
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(rotate_key(find_settings(state), key, overlap_h=overlap, as_json=json))
+
+
+def revoke(key: KeyArgument, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
+    """Let nobody in with this key any more, within two seconds and for good."""
+    from ops.key_commands import revoke_key
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(revoke_key(find_settings(state), key, as_json=json))

@@ -1,0 +1,192 @@
+"""What `storepulse keys` does: keys in Redis, and how they are shown."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import typer
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from api.identity.key_record import KeyRecord
+from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
+from api.identity.key_text import KeyText, key_name
+from api.intervals import to_datetime
+from api.query_times import parse_time
+from api.reader import open_redis, wall_clock_ms
+from contracts.keys import Keys
+from contracts.settings import Settings
+
+_HOUR_MS = 3_600_000
+_SPAN = re.compile(r"([0-9]{1,5})([hd])", re.ASCII)
+_SPAN_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS}
+_KEY_NAME = re.compile(r"(?:[ps]k_live_)?([a-z0-9]{12})", re.ASCII)
+_STATE_STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}
+
+
+class _Failed(Exception):
+    """The command cannot do it; the message is for whoever typed it."""
+
+
+def create_key(settings: Settings, plan: KeyPlan, *, as_json: bool) -> int:
+    """Makes a key and prints it; the exit code."""
+
+    async def act(store: KeyStore) -> None:
+        key, record = await store.create(plan, wall_clock_ms())
+        _print_secret(
+            key, record, as_json=as_json, said="Only a hash of it is kept: nobody can show it again."
+        )
+
+    return _run(settings, act)
+
+
+def rotate_key(settings: Settings, key: str, *, overlap_h: float, as_json: bool) -> int:
+    """Gives a key another secret and prints it; the exit code."""
+
+    async def act(store: KeyStore) -> None:
+        overlap_ms = round(overlap_h * _HOUR_MS)
+        new, record = await store.rotate(_to_id(key), wall_clock_ms(), overlap_ms)
+        until = f"{to_datetime(record.previous_until_ms):%Y-%m-%d %H:%M:%SZ}"
+        said = (
+            f"The secret of before is valid until {until}." if overlap_ms else "The secret of before is void."
+        )
+        _print_secret(new, record, as_json=as_json, said=said)
+
+    return _run(settings, act)
+
+
+def revoke_key(settings: Settings, key: str, *, as_json: bool) -> int:
+    """Lets nobody in with a key any more; the exit code."""
+
+    async def act(store: KeyStore) -> None:
+        record = await store.revoke(_to_id(key), wall_clock_ms())
+        if as_json:
+            typer.echo(orjson.dumps(describe(record, None)))
+        else:
+            typer.echo(f"{_name_of(record)} ({record.name}) is revoked; within 2 s it lets nobody in.")
+
+    return _run(settings, act)
+
+
+def list_keys(settings: Settings, *, as_json: bool) -> int:
+    """Prints every key ever made, newest first; the exit code."""
+
+    async def act(store: KeyStore) -> None:
+        records, uses = await store.load(), await store.load_uses()
+        newest = sorted(records.values(), key=lambda record: record.created_ms, reverse=True)
+        if as_json:
+            typer.echo(orjson.dumps([describe(record, uses.get(record.key_id)) for record in newest]))
+        elif newest:
+            Console(highlight=False).print(_table(newest, uses))
+        else:
+            typer.echo("No key was ever made. On loopback the API then lets everybody in.")
+
+    return _run(settings, act)
+
+
+def describe(record: KeyRecord, used_ms: int | None) -> dict[str, Any]:
+    """A key as JSON shows it, without hashes; times are RFC 3339. null: never, or no limit of its own."""
+    times = {
+        "created_at": record.created_ms,
+        "expires_at": record.expires_ms,
+        "revoked_at": record.revoked_ms,
+    }
+    shown = {name: None if at_ms is None else to_datetime(at_ms) for name, at_ms in times.items()}
+    return {
+        "id": record.key_id,
+        "key": _name_of(record),
+        "name": record.name,
+        "state": record.state(wall_clock_ms()),
+        "publishable": record.is_publishable,
+        "scopes": list(record.scopes),
+        "origins": list(record.origins),
+        "may_purchase": record.may_purchase,
+        **shown,
+        "last_used_at": None if used_ms is None else to_datetime(used_ms),
+        "requests_per_s": record.requests_per_s,
+        "events_per_minute": record.events_per_minute,
+        "events_per_day": record.events_per_day,
+    }
+
+
+def parse_expiry(text: str) -> int:
+    """Epoch ms of an RFC 3339 time, or of a span from now such as `90d`; raises `ValueError`."""
+    span = _SPAN.fullmatch(text)
+    now_ms = wall_clock_ms()
+    expires_ms = parse_time("expires", text) if span is None else now_ms + int(span[1]) * _SPAN_MS[span[2]]
+    if expires_ms <= now_ms:
+        raise ValueError("expires must be in the future")
+    return expires_ms
+
+
+def _run(settings: Settings, act: Callable[[KeyStore], Awaitable[None]]) -> int:
+    async def run() -> None:
+        redis = open_redis(settings)
+        try:
+            await act(KeyStore(redis, Keys(settings.namespace, settings.partitions)))
+        finally:
+            await redis.aclose()
+
+    try:
+        asyncio.run(run())
+    except RedisError as exc:
+        typer.echo(f"no keys: Redis does not answer ({exc})\n`storepulse up` starts a stack.", err=True)
+        return 1
+    except (UnknownKey, ValueError, _Failed) as exc:
+        typer.echo(str(exc.args[0]), err=True)
+        return 1
+    return 0
+
+
+def _print_secret(key: KeyText, record: KeyRecord, *, as_json: bool, said: str) -> None:
+    """The key alone goes to stdout, so that it can be piped where it belongs."""
+    if as_json:
+        typer.echo(orjson.dumps({**describe(record, None), "api_key": str(key)}))
+        return
+    typer.echo(str(key))
+    typer.echo(said, err=True)
+
+
+def _table(records: list[KeyRecord], uses: dict[str, int]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("key", "name", "state", "may", "created", "expires", "last used"):
+        table.add_column(column, overflow="fold")
+    now_ms = wall_clock_ms()
+    for record in records:
+        state = record.state(now_ms)
+        table.add_row(
+            _name_of(record),
+            Text(record.name),  # not markup: somebody typed it
+            Text(state, _STATE_STYLES[state]),
+            Text(_powers(record)),
+            _day(record.created_ms),
+            _day(record.expires_ms),
+            _day(uses.get(record.key_id)),
+        )
+    return table
+
+
+def _powers(record: KeyRecord) -> str:
+    if not record.is_publishable:
+        return " ".join(record.scopes)
+    purchases = "" if record.may_purchase else ", no purchases"
+    return f"{' '.join(record.scopes)} from {' '.join(record.origins)}{purchases}"
+
+
+def _day(at_ms: int | None) -> str:
+    return "-" if at_ms is None else f"{to_datetime(at_ms):%Y-%m-%d %H:%MZ}"
+
+
+def _name_of(record: KeyRecord) -> str:
+    return key_name(record.key_id, is_publishable=record.is_publishable)
+
+
+def _to_id(text: str) -> str:
+    match = _KEY_NAME.fullmatch(text)
+    if match is None:
+        raise _Failed("give the id of the key, as `storepulse keys list` shows it; never its secret part")
+    return match[1]
