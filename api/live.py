@@ -61,8 +61,8 @@ def chart_minutes(as_of_ms: int) -> Sequence[int]:
 
 
 async def read_stream_time(reader: Reader) -> StreamTime:
-    """The time answers are about."""
-    return stream_time(await reader.metas(), now_ms=wall_clock_ms())
+    """The time answers are about; in a replay the newest event as of `RECENT_S` ago at most."""
+    return stream_time(await reader.recent_metas.get(), now_ms=wall_clock_ms())
 
 
 def _funnel(counts: Counts) -> schemas.Funnel:

@@ -11,6 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from api.intervals import Cover
+from api.snapshot import Snapshot
 from api.stream_time import PartitionMeta
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Grain, Keys, Metric
@@ -24,6 +25,9 @@ _FOLDER = Path(__file__).parent
 _SUM_BUCKETS = (_FOLDER / "sum_buckets.lua").read_text()
 _SUM_FIELDS = (_FOLDER / "sum_fields.lua").read_text()
 _READ_BUCKETS = (_FOLDER / "read_buckets.lua").read_text()
+
+RECENT_S = 0.1
+"""Oldest that what tells the stream's time may be: to read it costs a command of every partition."""
 
 Counts = dict[str, int]
 """Field name of a bucket to its value."""
@@ -58,6 +62,7 @@ class Reader:
         self.settings = settings
         self.keys = Keys(settings.namespace, settings.partitions)
         self.partitions = range(settings.partitions)
+        self.recent_metas = Snapshot(self.metas, max_age_s=RECENT_S)
 
     async def metas(self) -> list[PartitionMeta]:
         """What each partition says of itself, in the order of the partitions."""
@@ -125,11 +130,13 @@ class Reader:
         return await self._read(names, [f"{metric}:{product_id}" for metric in metrics], metrics)
 
     async def sum_quality(self, grain: Grain, starts: Sequence[int]) -> Counts:
-        """Counters of predictions and alerts (`models.quality`), summed over buckets and partitions."""
+        """Counters of predictions, alerts and verdicts (`models.quality`), all partitions together."""
         pipe = self.redis.pipeline(transaction=False)
         for p in self.partitions:
             keys = [self.keys.quality_bucket(p, grain, start) for start in starts]
             pipe.eval(_SUM_FIELDS, len(keys), *keys)
+        keys = [self.keys.feedback_bucket(grain, start) for start in starts]
+        pipe.eval(_SUM_FIELDS, len(keys), *keys)
         sums: Counts = {}
         for flat in await pipe.execute():
             for name, value in zip(flat[::2], flat[1::2], strict=True):

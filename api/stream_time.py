@@ -36,3 +36,8 @@ def stream_time(metas: Iterable[PartitionMeta], *, now_ms: int) -> StreamTime:
     if event_ms and not is_live(event_ms, broker_ms):
         return StreamTime(event_ms, "replay")
     return StreamTime(now_ms, "live")
+
+
+def not_before(time: StreamTime, event_ms: int) -> StreamTime:
+    """The time for an answer that has an event of `event_ms`: in a replay the newest known may be older."""
+    return StreamTime(event_ms, time.mode) if time.mode == "replay" and event_ms > time.as_of_ms else time

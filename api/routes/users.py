@@ -1,6 +1,5 @@
 """`/v1/users/{user_id}` and what is below it."""
 
-import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from api.next_action import to_user_next_action
 from api.prediction_schemas import UserNextAction
 from api.reader import Reader
 from api.routes.dependencies import NoQuery, PriceLevelDep, ReaderDep, check_identifier, forbid_store
-from api.stream_time import StreamTime
+from api.stream_time import StreamTime, not_before
 from api.visitors import to_visitor_state
 from contracts.visitor import Visitor, unpack_visitor
 
@@ -70,11 +69,13 @@ async def get_user(user_id: str, reader: ReaderDep, _: Annotated[NoQuery, Query(
 
 async def _read_visitor(reader: Reader, user_id: str) -> tuple[Visitor, StreamTime]:
     check_identifier("user_id", user_id)
-    blob, time = await asyncio.gather(reader.visitor_blob(user_id), read_stream_time(reader))
+    time = await read_stream_time(reader)
+    blob = await reader.visitor_blob(user_id)
     if blob is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "user.unknown",
             "no event of this visitor, or none for longer than state is kept",
         )
-    return unpack_visitor(blob), time
+    visitor = unpack_visitor(blob)
+    return visitor, not_before(time, visitor.totals.last_ms)
