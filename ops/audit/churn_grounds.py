@@ -6,7 +6,7 @@ from contracts.alerts import Alert
 from ops.audit.abandoned import Deed
 from ops.audit.churn import ChurnRules
 from ops.audit.churn_required import Life
-from ops.audit.known import State, cart_of, count_sessions, states_at
+from ops.audit.known import State, count_sessions, states_at
 from ops.audit.scores import Case, ScoreReplay
 
 Doubt = tuple[Alert, str, float, int]
@@ -31,7 +31,7 @@ def lacks_grounds(
         if before is not None and before.firing.session == alert.session:
             since_ms = before.firing.fired_ms - rules.look_again_ms
             doubts.append((alert, "another fired and no chance was high again", rules.rearm, since_ms))
-        if not any(cart_of(state) for state in states) and _is_counted_alike(alert, states, rules):
+        if not alert.cart_lines and _is_counted_alike(alert, states, rules):
             doubts.append(
                 (alert, "nothing in the cart and no chance was intent", rules.intent, alert.session_start_ms)
             )

@@ -18,7 +18,7 @@ from ops.chaos.faults import (
 )
 from ops.chaos.site import Site
 from ops.chaos.traffic import Traffic
-from verdicts import assert_exact, await_load
+from verdicts import assert_exact, assert_replayed, await_load
 
 OpenSite = Callable[..., Site]
 Send = Callable[..., Traffic]
@@ -36,7 +36,7 @@ def test_killed_workers_lose_nothing_and_count_nothing_twice(open_shop: OpenSite
     site = open_shop(workers=1)
     traffic = send(site)
     harm(site, kill_worker, times=2)
-    assert_exact(site, traffic)
+    assert_replayed(assert_exact(site, traffic))
     assert [code for _, code in site.crew.exits] == [-9, -9]
 
 
@@ -44,7 +44,7 @@ def test_a_killed_redis_loses_nothing_it_answered(open_shop: OpenSite, send: Sen
     site = open_shop()
     traffic = send(site)
     harm(site, kill_redis, times=2)
-    assert_exact(site, traffic)
+    assert_replayed(assert_exact(site, traffic))
 
 
 def test_a_redis_restored_from_an_older_copy_is_brought_up_to_date(open_shop: OpenSite, send: Send) -> None:
@@ -68,14 +68,14 @@ def test_a_zombie_does_not_write_after_its_partitions_were_taken_over(
     site = open_shop(workers=2)
     traffic = send(site)
     harm(site, pause_worker)
-    assert_exact(site, traffic)
+    assert_replayed(assert_exact(site, traffic))
 
 
 def test_workers_join_and_leave(open_shop: OpenSite, send: Send) -> None:
     site = open_shop()
     traffic = send(site)
     harm(site, join_and_leave)
-    assert_exact(site, traffic)
+    assert_replayed(assert_exact(site, traffic))
     assert site.crew.exits == []
 
 
@@ -108,4 +108,4 @@ def test_an_emptied_redis_is_filled_again_from_the_log(open_shop: OpenSite, send
     site = open_shop()
     traffic = send(site)
     harm(site, empty_redis)
-    assert_exact(site, traffic)
+    assert_replayed(assert_exact(site, traffic))

@@ -2,7 +2,7 @@
 
 from ops.chaos.site import Site
 from ops.chaos.traffic import Traffic
-from ops.chaos.verdict import judge
+from ops.chaos.verdict import Verdict, judge
 
 
 def await_load(site: Site) -> None:
@@ -11,8 +11,8 @@ def await_load(site: Site) -> None:
     site.await_that(lambda: site.counter("applied") > before + 2_000, 60, "2,000 events to be applied")
 
 
-def assert_exact(site: Site, traffic: Traffic, *, replayed: int = 100) -> None:
-    """End the traffic and compare all there is of counts and alerts with what was sent.
+def assert_exact(site: Site, traffic: Traffic, *, replayed: int = 100) -> Verdict:
+    """End the traffic and compare all there is of counts and alerts with what was sent; returns the verdict.
 
     `replayed` are the steps of alerts a replay must know at least; of visitors whose events came late, as
     after a broker was away, it knows nothing.
@@ -26,3 +26,14 @@ def assert_exact(site: Site, traffic: Traffic, *, replayed: int = 100) -> None:
     assert verdict.alerts.fired == verdict.alerts.resolved + verdict.alerts.expired
     assert verdict.alerts.fired > 200, "or there is little to lose"
     assert verdict.alerts.expected >= replayed
+    churn = verdict.alerts.churn
+    assert (churn.lost, churn.invented, churn.unlike) == (0, 0, 0)
+    return verdict
+
+
+def assert_replayed(verdict: Verdict, *, share: float = 0.5) -> None:
+    """So much of the churn alerts must have been scored again, and some of them must be such as have to be."""
+    churn = verdict.alerts.churn
+    assert churn.fired > 100, "or there is little to lose"
+    assert churn.replayed >= share * churn.fired, churn.exempt
+    assert churn.required > 10, churn.exempt
