@@ -1,6 +1,7 @@
 // Asks the API every second and draws its answers; can be paused, and says when figures stand still.
 
 import { MinuteChart, TYPES, element } from "./chart.js";
+import { Door, Locked, authorization, checkAdmission } from "./door.js";
 import * as format from "./format.js";
 
 const POLL_MS = 1_000;
@@ -10,14 +11,23 @@ const STALE_MS = 4_000;
 
 const at = (id) => document.getElementById(id);
 const chart = new MinuteChart(at("chart"));
+const door = new Door(at("door"), at("leave"), at("main"), () => {
+  locked = false;
+  clearTimeout(timer);
+  timer = null;
+  schedule(0);
+});
 let paused = false;
+let locked = false;
 let updatedAt = null;
 let failures = 0;
 let timer = null;
 let asking = false;
 
 async function ask(path) {
-  const answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const answer = await fetch(path, { cache: "no-store", credentials: "omit", headers: authorization(), signal });
+  await checkAdmission(answer);
   if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
   return answer.json();
 }
@@ -27,10 +37,14 @@ async function poll() {
   asking = true;
   try {
     const [live, trending] = await Promise.all([ask("/v1/live"), ask("/v1/trending?limit=10")]);
+    door.open();
+    locked = false;
     if (!paused) drawAnswers(live, trending);
     failures = 0;
-  } catch {
-    failures += 1;
+  } catch (error) {
+    locked = error instanceof Locked;
+    if (locked) door.shut(error.message);
+    else failures += 1;
   }
   asking = false;
   drawFreshness();
@@ -44,7 +58,7 @@ function drawAnswers(live, trending) {
 }
 
 function schedule(delayMs) {
-  if (timer === null && !asking && !paused && !document.hidden) timer = setTimeout(poll, delayMs);
+  if (timer === null && !asking && !paused && !locked && !document.hidden) timer = setTimeout(poll, delayMs);
 }
 
 function draw(live) {
@@ -173,9 +187,10 @@ function drawFreshness() {
   const ageS = Math.round((ageMs ?? 0) / 1000);
   const stale = !paused && failures > 0 && (ageMs === null || ageMs > STALE_MS);
   at("main").classList.toggle("stale", stale && updatedAt !== null);
-  let text = updatedAt === null ? "Connecting…" : ageS < 1 ? "Updated just now" : `Updated ${ageS} s ago`;
+  let text = locked ? "Locked" : updatedAt === null ? "Connecting…" : ageS < 1 ? "Updated just now" : `Updated ${ageS} s ago`;
   if (paused) text = `Paused, ${ageS} s behind`;
   if (at("updated").textContent !== text) at("updated").textContent = text;
+  at("pause").hidden = locked;
   const trouble = at("trouble");
   let problem = "";
   if (stale) problem = "The API does not answer. These figures stand still until it does.";
