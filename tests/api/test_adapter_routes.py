@@ -1,0 +1,225 @@
+"""The paths of Segment's libraries and of GA4's senders, on real Kafka: answers, keys, and what arrives."""
+
+import base64
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.identity.principal import Scope
+from api.intake import MAX_BODY_BYTES
+from contracts.settings import Settings
+from event_log import read_event_log
+from key_ring import SHOP, bearer, make_page_key, make_secret_key
+
+GOLDEN = Path(__file__).parent / "golden"
+NOTHING = {"accepted": 0, "duplicates": 0, "rejected": 0, "dropped": 0}
+WORDS = "visitors-words"
+GOOGLES = "a-secret-of-somebody-else"
+
+
+def golden(name: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((GOLDEN / f"{name}.json").read_text())["body"]
+    return body
+
+
+def timeless(body: dict[str, Any]) -> bytes:
+    """The body without its times, which are not of today: it happened now."""
+    text = orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    for name in ("timestamp", "originalTimestamp", "sentAt", "timestamp_micros"):
+        text = text.replace(f'"{name}"', f'"was_{name}"')
+    return text.encode()
+
+
+@asynccontextmanager
+async def open_client(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
+    """A client of a started application."""
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client, app
+
+
+async def test_calls_of_segment_arrive_and_are_answered_as_segment_answers(installation: Settings) -> None:
+    async with open_client(installation) as (client, _):
+        view = await client.post(
+            "/v1/t", content=timeless(golden("segment_track_view")), headers={"content-type": "text/plain"}
+        )
+        batch = await client.post(
+            "/v1/batch",
+            content=gzip.compress(timeless(golden("segment_batch_python"))),
+            headers={"content-type": "application/json", "content-encoding": "gzip"},
+        )
+        metrics = (await client.get("/metrics")).text
+    assert (view.status_code, batch.status_code) == (200, 200)
+    assert view.headers["cache-control"] == "no-store"
+    assert view.json()["success"] is batch.json()["success"] is True
+    assert (view.json()["accepted"], view.json()["ignored"]) == (1, 0)
+    assert (batch.json()["accepted"], batch.json()["ignored"], batch.json()["errors"]) == (2, 2, [])
+    found = [(e.event_type.value, e.user_id, e.product_id) for e in read_event_log(installation)]
+    assert found[0] == ("view", "b10c2494-d978-4960-86e9-296910346465", "507f1f77bcf86cd799439011")
+    assert sorted(found[1:]) == [("cart", "anon-1", "46493-32"), ("remove_from_cart", "user-97", "p1")]
+    assert 'storepulse_api_events_total{code="segment.no_counterpart",result="ignored"} 2.0' in metrics
+
+
+async def test_an_order_arrives_as_lines_however_often_it_is_sent(installation: Settings) -> None:
+    order = timeless(golden("segment_track_order"))
+    purchase = timeless(golden("ga4_purchase"))
+    async with open_client(installation) as (client, _):
+        for _ in range(2):
+            assert (await client.post("/v1/track", content=order)).json()["accepted"] == 1
+            answer = await client.post("/mp/collect", content=purchase)
+            assert (answer.status_code, answer.content) == (204, b"")
+    events = read_event_log(installation)
+    assert len(events) == 8
+    assert len({event.event_id for event in events}) == 4
+    of_segment = {e.event_id: e for e in events if e.order_id == "50314b8e9bcf000000000000"}
+    of_ga4 = {e.event_id: e for e in events if e.order_id == "T_12345"}
+    assert sum((e.price_minor or 0) * e.quantity for e in of_segment.values()) == 2_250
+    assert sum((e.price_minor or 0) * e.quantity for e in of_ga4.values()) == 2_542
+
+
+async def test_refused_calls_are_named_by_their_place_and_fail_no_other(installation: Settings) -> None:
+    body = golden("segment_batch_refused")
+    body["batch"].append(
+        {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"id": "p"}}
+    )
+    async with open_client(installation) as (client, _):
+        answer = (await client.post("/v1/batch", json=body)).json()
+        only_bad = await client.post("/v1/batch", json=golden("segment_batch_refused"))
+    assert (answer["accepted"], answer["rejected"], answer["ignored"]) == (1, 7, 1)
+    assert [(e["index"], e["event_id"]) for e in answer["errors"]] == [
+        (0, None), (1, "m-1"), (2, "m-2"), (3, "m-3"), (4, "m-4"), (6, "m-5"), (7, "m-6"),
+    ]  # fmt: skip
+    assert (only_bad.status_code, only_bad.json()["accepted"]) == (200, 0)
+
+
+async def test_the_validation_server_says_what_is_wrong_and_keeps_nothing(installation: Settings) -> None:
+    query = {"measurement_id": "G-1", "api_secret": GOOGLES}
+    async with open_client(installation) as (client, _):
+        bad = await client.post("/debug/mp/collect", params=query, json=golden("ga4_refused"))
+        good = await client.post("/debug/mp/collect", content=timeless(golden("ga4_purchase")))
+        collected = await client.post("/mp/collect", params=query, json=golden("ga4_refused"))
+        odd = await client.post("/mp/collect", json={"client_id": "c"})
+        metrics = (await client.get("/metrics")).text
+    assert good.json() == {"validationMessages": []}
+    assert len(bad.json()["validationMessages"]) == 7
+    assert set(bad.json()["validationMessages"][0]) == {"fieldPath", "description", "validationCode"}
+    assert (collected.status_code, odd.status_code) == (204, 204)
+    assert read_event_log(installation) == []
+    assert 'storepulse_api_events_total{code="currency.unknown",result="rejected"}' in metrics
+    assert 'storepulse_api_events_total{code="events.not_list",result="rejected"} 1.0' in metrics
+
+
+@pytest.mark.parametrize("path", ["identify", "i", "page", "p", "screen", "s", "group", "g", "alias", "a"])
+async def test_calls_without_a_counterpart_are_accepted_and_ignored(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    answer = await client.post(f"/v1/{path}", json={"userId": "u", "traits": {"email": "x@example.com"}})
+    assert answer.status_code == 200
+    assert {name: answer.json()[name] for name in NOTHING} == NOTHING
+    assert (answer.json()["success"], answer.json()["ignored"]) == (True, 1)
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch", "/v1/page", "/mp/collect", "/debug/mp/collect"])
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "code"),
+    [
+        (b"", {}, 400, "body.not_json"),
+        (b"{", {}, 400, "body.not_json"),
+        (b"\xff", {}, 400, "body.not_json"),
+        (b'["visitors-words"]', {}, 400, "body.not_object"),
+        (b"x" * (MAX_BODY_BYTES + 1), {}, 413, "body.too_large"),
+        (b"{}", {"content-encoding": "br"}, 415, "content_encoding.unsupported"),
+        (gzip.compress(b" " * (MAX_BODY_BYTES + 1)), {"content-encoding": "gzip"}, 413, "body.too_large"),
+    ],
+)
+async def test_only_what_is_no_body_at_all_is_an_error(
+    client: httpx.AsyncClient, path: str, content: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    answer = await client.post(path, content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert WORDS not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({}, "batch.not_list"),
+        ({"batch": {}}, "batch.not_list"),
+        ({"batch": [{}] * 1_001}, "body.too_many_events"),
+    ],
+)
+async def test_a_batch_must_be_a_list_of_calls(client: httpx.AsyncClient, body: Any, code: str) -> None:
+    answer = await client.post("/v1/batch", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+async def test_parameters_nobody_knows_are_refused(client: httpx.AsyncClient) -> None:
+    for path in ("/v1/track", "/mp/collect"):
+        answer = await client.post(path, params={WORDS: "1"}, json={})
+        assert (answer.status_code, answer.json()["code"]) == (422, "query.unknown")
+
+
+async def test_without_kafka_senders_are_told_to_try_again(client: httpx.AsyncClient) -> None:
+    for path, name in (("/v1/track", "segment_track_view"), ("/mp/collect", "ga4_app")):
+        answer = await client.post(path, content=timeless(golden(name)))
+        assert (answer.status_code, answer.json()["code"]) == (503, "kafka.unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_keys_come_as_each_sender_sends_them(
+    app: FastAPI, client: httpx.AsyncClient, settings: Settings
+) -> None:
+    redis = app.state.reader.redis
+    page = await make_page_key(redis, settings)
+    server = await make_secret_key(redis, settings, Scope.EVENTS_WRITE)
+    reader = await make_secret_key(redis, settings, Scope.INSIGHTS_READ)
+    basic = {"Authorization": "Basic " + base64.b64encode(f"{server}:".encode()).decode()}
+    text = {"content-type": "text/plain"}
+
+    async def status(path: str, body: dict[str, Any], headers: dict[str, str], **query: str) -> int:
+        return (await client.post(path, json=body, headers=headers, params=query)).status_code
+
+    ignored: dict[str, Any] = {"event": "Signed Up"}
+    keyed = ignored | {"writeKey": str(page)}
+    assert await status("/v1/track", ignored, {}) == 401
+    assert await status("/v1/track", ignored, text) == 401
+    assert await status("/v1/track", ignored, basic) == 200
+    assert await status("/v1/track", ignored | {"writeKey": str(server)}, basic) == 200
+    assert await status("/v1/track", keyed, basic) == 401
+    assert await status("/v1/track", keyed, {**text, "origin": SHOP}) == 200
+    assert await status("/v1/page", keyed, {**text, "origin": SHOP}) == 200
+    assert await status("/v1/track", keyed, {**text, "origin": "https://other.example"}) == 403
+    assert await status("/v1/track", ignored | {"writeKey": str(server)}, text) == 401
+    assert await status("/v1/track", ignored, bearer(reader)) == 403
+
+    empty: dict[str, Any] = {"client_id": "c", "events": []}
+    assert await status("/mp/collect", empty, {}) == 401
+    assert await status("/mp/collect", empty, {}, api_secret=GOOGLES) == 401
+    assert await status("/mp/collect", empty, {}, api_secret=str(server)) == 401
+    assert await status("/mp/collect", empty, {"origin": SHOP}, api_secret=str(page)) == 204
+    assert await status("/mp/collect", empty, bearer(server), api_secret=GOOGLES) == 204
+    assert await status("/debug/mp/collect", empty, {}) == 401
+
+
+async def test_pages_may_not_buy_in_the_name_of_their_visitors(
+    app: FastAPI, client: httpx.AsyncClient, settings: Settings
+) -> None:
+    page = await make_page_key(app.state.reader.redis, settings)
+    body = golden("segment_track_order") | {"writeKey": str(page)}
+    answer = await client.post(
+        "/v1/track", content=timeless(body), headers={"content-type": "text/plain", "origin": SHOP}
+    )
+    assert [error["code"] for error in answer.json()["errors"]] == ["purchase.not_allowed"]
