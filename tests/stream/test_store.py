@@ -10,7 +10,7 @@ from contracts.alerts import Alert, AlertKind, AlertState, Severity, decode_aler
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Keys
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
-from shoppers import MINUTE_MS, NOW_MS, RULES, SETTINGS, make_entries, make_event
+from shoppers import MINUTE_MS, NEW, NOW_MS, RULES, SETTINGS, make_entries, make_event
 from stream.batch import Clock, Entry, Outcome, apply_batch
 from stream.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.memory_store import MemoryStore
@@ -181,3 +181,38 @@ async def test_sums_of_money_too_large_to_count_stop_nothing(store: Store) -> No
     visitor = (await store.load({1: ["u1"]}))[1][0]
     assert visitor is not None
     assert visitor.totals.revenue_minor == {"EUR": MAX_SUM_MINOR}
+
+
+async def test_a_deletion_takes_a_visitor_out_of_everything_and_is_known_to_the_next_owner(
+    store: Store,
+) -> None:
+    await store.claim({1: 0})
+    events = [make_event("cart", 0), make_event("view", 0, user="u2")]
+    await store.commit(
+        [commit_of(1, {"view": (NO_OFFSET, 1)}, apply_batch(NEW, make_entries(events), {}, RULES))]
+    )
+    removal = Outcome(NEW, forgotten={"d" * 64: NOW_MS}, removed={"d" * 64: "u1"})
+    removal.count("deletions", 1)
+    offsets = {"deletions": (NO_OFFSET, 1), "view": (1, 1)}
+    assert await store.commit([commit_of(1, offsets, removal)]) == [Verdict.APPLIED]
+    assert [visitor is None for visitor in (await store.load({1: ["u1", "u2"]}))[1]] == [True, False]
+    assert [user for user, _ in (await store.due([1], 10))[1]] == ["u2"]
+    assert await store.visitor_ids(1) == ["u2"]
+    assert await store.commit([commit_of(1, offsets, removal)]) == [Verdict.REPEATED]
+    claim = (await store.claim({1: 0}))[1]
+    assert (claim.forgotten, claim.offsets["deletions"]) == ({"d" * 64: NOW_MS}, 1)
+
+
+async def test_whom_a_digest_means_is_known_until_the_deletion_is_applied(
+    redis_url: str, request: pytest.FixtureRequest
+) -> None:
+    keys = Keys(f"t{id(request)}", 4)
+    async with redis.Redis.from_url(redis_url) as client:
+        store = RedisStore(client, keys, RETENTION)
+        await store.claim({1: 0})
+        await client.hset(keys.forgetting(1), mapping={"a": "ünï", "b": "u2"})
+        assert await store.names({1: ["a", "c"], 2: ["a"], 3: []}) == {1: {"a": "ünï"}, 2: {}, 3: {}}
+        removal = Outcome(NEW, forgotten={"a": NOW_MS}, removed={"a": "ünï"})
+        await store.commit([commit_of(1, {"deletions": (NO_OFFSET, 1)}, removal)])
+        assert await client.hgetall(keys.forgetting(1)) == {b"b": b"u2"}
+        await client.unlink(keys.meta(1), keys.forgetting(1), keys.forgotten(1))

@@ -4,10 +4,14 @@ import hashlib
 from collections import Counter
 
 from contracts.alerts import Alert
+from contracts.deletions import Deletion, digest_user
 from contracts.events import Event, EventType
 from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
+from models.next_action.prices import UNKNOWN_LEVEL
 from stream.batch import Clock, Entry, Outcome, Rules, apply_batch, fire_deadlines
+from stream.forgetting import Removal, forget
+from stream.markers import Marker
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000
@@ -60,10 +64,25 @@ class Shop:
         self.counters: Counter[str] = Counter()
         self.timers: dict[str, int] = {}
         self.alerts: list[Alert] = []
+        self.forgotten: dict[str, int] = {}
 
     def apply(self, entries: list[Entry]) -> Outcome:
         """Apply one batch."""
-        return self._adopt(apply_batch(self.clock, entries, self.visitors, self.rules))
+        return self._adopt(
+            apply_batch(self.clock, entries, self.visitors, self.rules, forgotten=self.forgotten)
+        )
+
+    def forget(self, user: str, record_ms: int) -> Outcome:
+        """Apply a deletion of a visitor that was recorded then."""
+        digest = digest_user(user, self.rules.secret)
+        marker = Marker(0, record_ms, Deletion("d1", digest, record_ms, ""), None)
+        users = {digest: user} if user in self.visitors else {}
+        outcome = forget(self.clock, UNKNOWN_LEVEL, self.forgotten, Removal([marker], users))
+        for removed in outcome.removed.values():
+            del self.visitors[removed]
+            self.timers.pop(removed, None)
+        self.forgotten.update(outcome.forgotten)
+        return self._adopt(outcome)
 
     def fire(self, watermark_ms: int) -> None:
         """Fire deadlines until none before the watermark is left."""

@@ -1,0 +1,204 @@
+"""Deletions in the stream: who is forgotten, who is not, and that the order of things does not matter."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.deletions import SETTLE_MS, digest_user, encode_deletion
+from contracts.deletions import Deletion as Record
+from contracts.events import Event
+from shoppers import NOW_MS, RULES, Shop, make_entries, make_event
+from stream.batch import Entry
+from stream.markers import Marker, read_markers, read_to
+
+DIGEST = digest_user("u1", "")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A record as the lane delivers it."""
+
+    offset: int
+    value: bytes | None
+    timestamp: int = NOW_MS
+    key: bytes | None = None
+
+
+def at(second: float) -> int:
+    return NOW_MS + int(second * 1_000)
+
+
+def test_a_deletion_removes_the_visitor_and_nobody_else() -> None:
+    shop = Shop()
+    shop.apply(make_entries([make_event("cart", 0), make_event("cart", 1, user="u2")]))
+    outcome = shop.forget("u1", at(5))
+    assert outcome.removed == {DIGEST: "u1"}
+    assert outcome.forgotten == {DIGEST: at(5) + SETTLE_MS}
+    assert (set(shop.visitors), set(shop.timers)) == ({"u2"}, {"u2"})
+    assert shop.total("c") == 2, "counts tell nothing about anybody and stay"
+
+
+@pytest.mark.parametrize(
+    ("happened_s", "arrived_s", "kept_out"),
+    [(0, 0, True), (7, 7, True), (7.001, 7.001, False), (0, 100, True), (60, 7, True), (8, 100, False)],
+)
+def test_what_happened_or_arrived_before_the_deletion_is_kept_out(
+    happened_s: float, arrived_s: float, kept_out: bool
+) -> None:
+    shop = Shop()
+    shop.forget("u1", at(5))
+    shop.apply(make_entries([make_event("cart", happened_s)], arrived_ms=at(arrived_s)))
+    assert ("u1" not in shop.visitors) is kept_out
+    assert shop.counters == {"deletions": 1, "forgotten" if kept_out else "applied": 1}
+    assert shop.total("c") == 1 - kept_out
+
+
+def test_who_comes_back_is_somebody_new() -> None:
+    shop = Shop()
+    shop.apply(make_entries([make_event("cart", second) for second in range(5)]))
+    shop.forget("u1", at(5))
+    shop.apply(make_entries([make_event("view", 20)]))
+    totals = shop.visitors["u1"].totals
+    assert (totals.first_ms, totals.counts) == (at(20), (1, 0, 0, 0, 0))
+    assert not shop.visitors["u1"].head.cart
+
+
+def test_events_of_before_and_after_in_one_batch_are_told_apart() -> None:
+    shop = Shop()
+    shop.forget("u1", at(5))
+    shop.apply(make_entries([make_event(kind, i * 4) for i, kind in enumerate(("view", "cart", "view"))]))
+    assert shop.visitors["u1"].totals.counts == (1, 0, 0, 0, 0)
+    assert shop.counters["forgotten"] == 2
+
+
+def test_a_deletion_read_again_leaves_the_visitor_of_today_alone() -> None:
+    shop = Shop()
+    shop.forget("u1", at(5))
+    shop.apply(make_entries([make_event("view", 20)]))
+    outcome = shop.forget("u1", at(5))
+    assert (outcome.removed, outcome.forgotten, outcome.counters) == ({}, {}, {})
+    assert "u1" in shop.visitors
+
+
+def test_a_second_deletion_removes_who_came_back() -> None:
+    shop = Shop()
+    shop.forget("u1", at(5))
+    shop.apply(make_entries([make_event("view", 20)]))
+    shop.forget("u1", at(30))
+    assert shop.visitors == {}
+    assert shop.forgotten == {DIGEST: at(30) + SETTLE_MS}
+
+
+def test_kept_out_events_move_the_clock_and_late_ones_stay_late() -> None:
+    shop = Shop()
+    shop.forget("u1", at(5))
+    shop.apply(make_entries([make_event("view", 4)]))
+    assert shop.clock.max_event_ms == at(4)
+    long_ago = -(RULES.lateness_ms + RULES.session.disorder_ms) / 1_000
+    shop.apply(make_entries([make_event("view", long_ago)], arrived_ms=at(4)))
+    assert (shop.counters["forgotten"], shop.counters["late"]) == (1, 1)
+
+
+def test_another_secret_forgets_nobody() -> None:
+    shop = Shop()
+    shop.forget("u1", at(5))
+    shop.rules = replace(RULES, secret="another")  # noqa: S106 - it keeps nothing
+    shop.apply(make_entries([make_event("view", 0)]))
+    assert "u1" in shop.visitors
+
+
+def test_a_record_that_is_no_deletion_becomes_a_dead_letter() -> None:
+    good = encode_deletion(Record("d1", DIGEST, NOW_MS, "00000000"))
+    records = [Raw(3, good), Raw(4, b"?", key=b"k")]
+    markers = read_markers(records, topic="deletions", partition=1, now_ms=NOW_MS)
+    assert markers[0] == Marker(3, NOW_MS, Record("d1", DIGEST, NOW_MS, "00000000"), None)
+    assert markers[1].letter is not None
+    assert (markers[1].letter.code, markers[1].letter.value) == ("deletion.not_json", b"?")
+
+
+@pytest.mark.parametrize(("offsets", "ends"), [([], [9]), ([3], [3, 9]), ([3, 9], [3, 9])])
+def test_deletions_are_read_to_the_end_though_the_newest_are_gone(
+    offsets: list[int], ends: list[int]
+) -> None:
+    good = encode_deletion(Record("d1", DIGEST, NOW_MS, "00000000"))
+    markers = read_to(10, [Raw(o, good) for o in offsets], topic="deletions", partition=1, now_ms=NOW_MS)
+    assert [marker.offset for marker in markers] == ends
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An event and when it arrives, in seconds."""
+
+    event: Event
+    arrives_s: float
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[Arrival]:
+    """Events of two visitors around second 100, some late, some ahead of the clock, in order of arrival."""
+    found = []
+    for number in range(draw(st.integers(1, 25))):
+        happened_s = draw(st.integers(0, 200))
+        kind = draw(st.sampled_from(("view", "cart", "purchase")))
+        user = draw(st.sampled_from(("u1", "u2")))
+        event = make_event(kind, happened_s, user=user, event_id=f"e{number}")
+        found.append(Arrival(event, happened_s + draw(st.sampled_from((0, 0, 0, 1, 50, 150, -40)))))
+    return sorted(found, key=lambda arrival: arrival.arrives_s)
+
+
+def entries_of(found: list[Arrival]) -> list[Entry]:
+    return [Entry(i, a.event.event_time_ms, at(a.arrives_s), a.event, None) for i, a in enumerate(found)]
+
+
+def in_batches(shop: Shop, found: list[Arrival], size: int) -> None:
+    entries = entries_of(found)
+    for start in range(0, len(entries), size):
+        shop.apply(entries[start : start + size])
+
+
+def seen_from_outside(shop: Shop) -> dict[str, object]:
+    """All of the states but where a tail begins and when a deadline was set: neither changes an answer."""
+    return {user: (v.totals, v.head, v.ended, v.orders) for user, v in shop.visitors.items()}
+
+
+CUT_S = 100 + SETTLE_MS / 1_000
+
+
+@settings(max_examples=400, deadline=None)
+@given(arrivals(), st.integers(0, 25), st.integers(1, 7))
+def test_wherever_a_deletion_is_read_the_end_is_the_same(found: list[Arrival], place: int, size: int) -> None:
+    newer = [a for a in found if a.arrives_s > CUT_S]
+    place = min(place, len(found) - len(newer))  # a worker has read it before anything that arrives after it
+    live, replayed, without = Shop(), Shop(), Shop()
+    in_batches(live, found[:place], size)
+    live.forget("u1", at(100))
+    in_batches(live, found[place:], size)
+    replayed.forget("u1", at(100))
+    in_batches(replayed, found, size)
+    assert seen_from_outside(live) == seen_from_outside(replayed)
+    assert live.forgotten == replayed.forgotten
+    is_theirs = [
+        a.event.user_id == "u1" and min(a.event.event_time_ms, at(a.arrives_s)) <= at(CUT_S) for a in found
+    ]
+    in_batches(without, [a for a, theirs in zip(found, is_theirs, strict=True) if not theirs], size)
+    assert {u: v.totals for u, v in live.visitors.items()} == {
+        u: v.totals for u, v in without.visitors.items()
+    }
+    for shop in (live, replayed):
+        counted = ("applied", "duplicates", "late", "forgotten")
+        assert sum(shop.counters[name] for name in counted) == len(found)
+    assert +replayed.products == +without.products
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrivals(), st.integers(0, 25))
+def test_nothing_of_before_is_left_however_late_a_deletion_is_read(found: list[Arrival], place: int) -> None:
+    shop = Shop()
+    in_batches(shop, found[:place], 3)
+    shop.forget("u1", at(100))
+    assert "u1" not in shop.visitors
+    in_batches(shop, found[place:], 3)
+    if "u1" in shop.visitors:
+        assert shop.visitors["u1"].totals.first_ms > at(CUT_S)
