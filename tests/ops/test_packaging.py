@@ -81,6 +81,13 @@ def test_compose_variables_are_settings(name: str) -> None:
     assert named <= Settings.model_fields.keys()
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_what_compose_makes_listen_for_others_needs_the_root_key(name: str) -> None:
+    environment = SERVICES[name]["environment"]
+    listens_wide = environment.get("STOREPULSE_API_HOST", "127.0.0.1") != "127.0.0.1"
+    assert listens_wide == environment.get("STOREPULSE_ROOT_KEY", "").startswith("${STOREPULSE_ROOT_KEY:?")
+
+
 def test_compose_redis_refuses_when_full_and_keeps_its_writes() -> None:
     command = SERVICES["redis"]["command"]
     assert command[command.index("--maxmemory-policy") + 1] == "noeviction"
