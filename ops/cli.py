@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops import cli_alerts, cli_evaluate, cli_keys, cli_producers, cli_train
+from ops import cli_alerts, cli_evaluate, cli_keys, cli_privacy, cli_producers, cli_train
 
 app = typer.Typer(
     name="storepulse",
@@ -23,6 +23,7 @@ cli_evaluate.register(app)
 cli_alerts.register(app)
 cli_train.register(app)
 cli_keys.register(app)
+cli_privacy.register(app)
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

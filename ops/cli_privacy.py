@@ -1,0 +1,59 @@
+"""Commands about deleting visitors."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.stack_record import DEFAULT_STATE
+
+StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    privacy = typer.Typer(
+        help="Delete visitors, and prove that nothing of them is left.", no_args_is_help=True
+    )
+    privacy.command("delete")(delete)
+    privacy.command("status")(status)
+    privacy.command("check")(check)
+    app.add_typer(privacy, name="privacy")
+
+
+def delete(
+    user_id: Annotated[str, typer.Argument(help="As in the events.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Go on until it is done.")] = True,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=1)] = 60.0,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Remove all that is kept of a visitor, and keep their events up to now out for ever.
+
+    A worker must run; an API need not. The exit code is 1 if it is not done in time.
+    """
+    from ops.privacy import run_delete
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(run_delete(find_settings(state), user_id, timeout_s=timeout if wait else 0.0))
+
+
+def status(
+    deletion_id: Annotated[str, typer.Argument(help="As `delete` or the API answered.")],
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Show how far a deletion is; the exit code is 1 if there is none with this id."""
+    from ops.privacy import run_status
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(run_status(find_settings(state), deletion_id))
+
+
+def check(
+    user_id: Annotated[str, typer.Argument(help="As in the events.")],
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Look for a visitor in every key and every value in Redis; the exit code is 1 if they are anywhere."""
+    from ops.privacy import run_check
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(run_check(find_settings(state), user_id))
