@@ -15,6 +15,7 @@ import psutil
 from rich.console import Console
 from rich.live import Live
 
+from ops.api_key import authorization
 from ops.child import Child, StartError
 from ops.demo_view import FORGETS, DemoView, Frame, plain_line
 from ops.stack import Stack, StackError, StackOptions
@@ -86,8 +87,9 @@ def make_traffic(stack: Stack, options: DemoOptions) -> Child:
 def read_frame(stack: Stack) -> Frame:
     """What the API says now, and the memory of this process and all it started; raises `OSError`."""
     url = stack.api_url
-    live = _ask(f"{url}/v1/live")
-    trending = _ask(f"{url}/v1/trending?limit={TRENDING_SHOWN}")
+    headers = authorization(stack.settings)
+    live = _ask(f"{url}/v1/live", headers)
+    trending = _ask(f"{url}/v1/trending?limit={TRENDING_SHOWN}", headers)
     restarted = [
         f"{part.name} ended and was started again; see {part.log_path}"
         for part in stack.parts
@@ -137,9 +139,10 @@ def _show(
     return frame
 
 
-def _ask(url: str) -> dict[str, Any]:
+def _ask(url: str, headers: dict[str, str]) -> dict[str, Any]:
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own http URL
     try:
-        with urllib.request.urlopen(url, timeout=ASK_TIMEOUT_S) as answer:  # noqa: S310 - our own http URL
+        with urllib.request.urlopen(request, timeout=ASK_TIMEOUT_S) as answer:  # noqa: S310 - the same
             return dict(orjson.loads(answer.read()))
     except urllib.error.HTTPError as exc:
         exc.close()

@@ -47,15 +47,15 @@ class Guard(SecurityBase):
             access.check_local(request.method, headers.get("host", ""), headers.get("origin"))
             return ANYONE
         in_header = read_authorization(headers.getlist("authorization"))
-        if in_header is not None and in_query not in (None, in_header) and parse_key(in_query) is not None:
-            raise several()  # a secret of Google's in that place is no key
+        if in_query is not None and (in_header is None or parse_key(in_query) is not None):
+            _check_exposed(in_query)  # beside a header, a secret of Google's in that place is no key
+            if in_header not in (None, in_query):
+                raise several()
         presented = request.state.presented = in_header or in_query
         if presented is None:
             if self.key_in_body and _is_plain_text(request):
                 return UNIDENTIFIED
             raise _missing()
-        if in_header is None:
-            _check_exposed(presented)
         principal = await _admit(request, presented, self.scope)
         if self.scope is Scope.EVENTS_WRITE:  # `spend_events` takes the request with its events
             request.state.owes_request = principal
