@@ -12,7 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from api.collector import Collector
 from api.cross_origin import CrossOrigin
 from api.errors import install_errors
-from api.gate import Gate
+from api.gate import Gate, Load
 from api.identity.access import Access
 from api.live import read_live
 from api.metrics import ApiMetrics
@@ -54,13 +54,14 @@ def create_app(
     )
     metrics = ApiMetrics(shared)
     app.state.metrics = metrics
+    app.state.load = Load(settings.api_max_requests)
     app.state.stopping = False  # whoever runs the server sets it when an end was asked for: readiness says so
     app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
     install_errors(app)
     for routes in (events, live, alerts, predict, models, users, products, health, page):
         app.include_router(routes.router)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
-    app.add_middleware(Gate, max_requests=settings.api_max_requests)
+    app.add_middleware(Gate, load=app.state.load)
     app.add_middleware(CrossOrigin)
     app.add_middleware(Boundary, metrics=metrics)
     return app

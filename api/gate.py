@@ -20,37 +20,50 @@ _LINGER_S = 1.0
 _LINGER_BYTES = 8 * MAX_BODY_BYTES
 
 
+class Load:
+    """Requests that one process has under way, and the most it takes. Event streams are not counted."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.under_way = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next request is one too many."""
+        return self.under_way >= self.limit
+
+
 class Gate:
-    """Answers 503 `server.busy` beyond `max_requests` under way; event streams are not counted.
+    """Answers 503 `server.busy` to what is one too many.
 
     Bodies are limited whatever route reads them. An answer that comes before the whole body closes the
     connection, which could be kept busy for ever otherwise; what the client still sends is taken and dropped
     for a moment, since a closed socket with unread data is a reset: the client would never see the answer.
     """
 
-    def __init__(self, app: ASGIApp, max_requests: int) -> None:
+    def __init__(self, app: ASGIApp, load: Load) -> None:
         self._app = app
-        self._max_requests = max_requests
-        self._under_way = 0
+        self._load = load
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection; only HTTP requests are touched."""
         if scope["type"] != "http" or scope["path"] in UNLIMITED:
             await self._app(scope, receive, send)
             return
-        if scope.get("state", {}).get(REFUSED) or self._under_way >= self._max_requests:
+        load = self._load
+        if scope.get("state", {}).get(REFUSED) or load.is_full:
             await _busy(scope, receive, send)
             return
         body = _Body(receive, scope)
         is_counted = True
-        self._under_way += 1
+        load.under_way += 1
 
         async def send_on(message: Message) -> None:
             nonlocal is_counted
             if message["type"] == "http.response.start":
                 if is_counted and _is_stream(message):
                     is_counted = False
-                    self._under_way -= 1
+                    load.under_way -= 1
                 if not body.is_complete and not await body.drop_rest(_MOMENT_S):
                     message["headers"] = [*message["headers"], (b"connection", b"close")]
             elif not message.get("more_body") and not body.is_complete:
@@ -63,7 +76,7 @@ class Gate:
             await self._app(scope, body.receive, send_on)
         finally:
             if is_counted:
-                self._under_way -= 1
+                load.under_way -= 1
 
 
 class _Body:

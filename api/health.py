@@ -7,6 +7,7 @@ from redis.exceptions import RedisError
 
 from api import schemas
 from api.collector import Collector
+from api.gate import Load
 from api.model_host import ModelHost
 from api.models_report import judge_scoring
 from api.reader import Reader, wall_clock_ms
@@ -17,13 +18,21 @@ SLOW_PING_MS = 250.0
 _ORDER: tuple[schemas.PartStatus, ...] = ("ok", "degraded", "down")
 
 
-async def check_readiness(reader: Reader, collector: Collector, host: ModelHost) -> schemas.Readiness:
-    """The parts `redis`, `stream`, `model` and `kafka`; never raises because one of them is away."""
+async def check_readiness(
+    reader: Reader, collector: Collector, host: ModelHost, load: Load, *, stopping: bool
+) -> schemas.Readiness:
+    """The parts `redis`, `stream`, `model`, `kafka` and `load`; never raises because one of them is away."""
     await host.find()
     parts, kafka = await asyncio.gather(_check_reads(reader, host.trouble), collector.check())
-    parts["kafka"] = kafka
+    parts |= {"kafka": kafka, "load": judge_load(load)}
     worst = max((part.status for part in parts.values()), key=_ORDER.index)
-    return schemas.Readiness(status=worst, parts=parts)
+    return schemas.Readiness(status="stopping" if stopping else worst, parts=parts)
+
+
+def judge_load(load: Load) -> schemas.Part:
+    """Degraded while the next request would be refused."""
+    status: schemas.PartStatus = "degraded" if load.is_full else "ok"
+    return schemas.Part(status=status, detail=f"{load.under_way} of {load.limit} requests under way")
 
 
 async def _check_reads(reader: Reader, model_trouble: str) -> dict[str, schemas.Part]:

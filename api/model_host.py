@@ -51,6 +51,8 @@ class ModelHost:
         self._looking: asyncio.Task[None] | None = None
         self.model: CardedModel | None = None
         self.trouble = "not loaded yet"
+        self.has_looked = False
+        """Whether a first model was loaded, or refused."""
 
     def start(self) -> None:
         """Begins to load, so that the first question need not wait for it."""
@@ -124,6 +126,8 @@ class ModelHost:
             _log.warning("the next-action model is refused: %r", exc)
         else:
             _log.info("answers with the next-action model %s", self.model.version if self.model else None)
+        finally:
+            self.has_looked = True
 
 
 def ask(model: Model, actions: Sequence[Action], level: PriceLevel, idle_ms: int) -> Opinion:

@@ -237,10 +237,16 @@ class Part(Answer):
 
 
 class Readiness(Answer):
-    """The worst status of the parts, and each part."""
+    """The worst status of the parts, or `stopping`; and each part."""
 
-    status: PartStatus
+    status: PartStatus | Literal["stopping"]
     parts: dict[str, Part]
+
+
+class Startup(Answer):
+    """Whether the process has done what it does once, before its first answer is as fast as the others."""
+
+    status: Literal["ok", "starting"]
 
 
 class Liveness(Answer):
