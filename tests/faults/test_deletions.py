@@ -1,0 +1,266 @@
+"""Deleted visitors: gone from Redis, and kept out when the log is read again, whatever is harmed."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from api.privacy.job import Job, JobStatus
+from api.privacy.jobs import Jobs
+from api.privacy.recorder import record
+from api.privacy.remover import Remover
+from api.privacy.search import Needle, search
+from api.reader import Reader, open_redis
+from api.webhooks.outcomes import Delivery, encode_delivery
+from contracts.alerts import decode_alert
+from contracts.deletions import SETTLE_MS
+from contracts.events import Event, EventType, encode
+from contracts.keys import Keys
+from contracts.topics import Topics
+from ops.audit import VisitorView, read_log, read_state
+from ops.chaos.crew import Crew
+from ops.chaos.site import Site
+from ops.chaos.traffic import make_producer
+from ops.stack_record import settings_environment
+
+OpenSite = Callable[..., Site]
+T = TypeVar("T")
+
+GONE, STAYING = "visitor-who-leaves", ("visitor-who-stays", "visitor-beside")
+DONE_S = 60.0
+
+
+def send(site: Site, *users: str, visit: int = 0) -> int:
+    """Each visitor looks at two things and puts one into the cart, now; returns the number of events."""
+    producer = make_producer(site.settings)
+    topics, at_ms = Topics(site.settings.topic_prefix), time.time_ns() // 1_000_000
+    kinds = (EventType.VIEW, EventType.CART, EventType.VIEW)
+    for user in users:
+        for number, kind in enumerate(kinds):
+            event = Event(
+                f"{user}-{visit}-{number}",
+                kind,
+                at_ms + number,
+                user,
+                f"p{number}",
+                price_minor=100,
+                currency="EUR",
+            )
+            producer.produce(topics.of(kind), encode(event), user.encode())
+    assert producer.flush(30) == 0
+    return len(users) * len(kinds)
+
+
+def ask(site: Site, question: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
+    """The answer to a question of a process of the API."""
+
+    async def main() -> T:
+        redis = open_redis(site.settings)
+        try:
+            return await question(Reader(redis, site.settings))
+        finally:
+            await redis.aclose()
+
+    return asyncio.run(main())
+
+
+def begin(site: Site, user: str) -> Job:
+    async def question(reader: Reader) -> Job:
+        jobs = Jobs(reader)
+        return await record(reader, jobs, await jobs.open(user))
+
+    return ask(site, question)
+
+
+def finish(site: Site, job: Job) -> Job:
+    """Go on with the deletion as a process of the API does, until it is done."""
+
+    async def question(reader: Reader) -> Job:
+        remover, deadline = Remover(reader), time.monotonic() + DONE_S
+        remover.start()
+        while True:
+            found = await remover.jobs.get(job.deletion_id)
+            assert found is not None
+            if found.status is JobStatus.DONE:
+                await remover.close()
+                return found
+            assert time.monotonic() < deadline, found
+            await asyncio.sleep(0.05)
+
+    return ask(site, question)
+
+
+def places_of(site: Site, user: str) -> set[str]:
+    async def question(reader: Reader) -> set[str]:
+        (places,) = await search(reader.redis, reader.keys, [Needle(user)])
+        return {place.key for place in places}
+
+    return ask(site, question)
+
+
+def leave_traces(site: Site, user: str) -> str:
+    """What people and webhooks leave of an alert; returns its id."""
+    (alert_id,) = {
+        alert.alert_id for alert in map(decode_alert, dict(read_log(site.client, site.keys)).values())
+        if alert.user_id == user
+    }  # fmt: skip
+    site.client.set(
+        site.keys.alert_handling(alert_id), '{"feedback":{"by":"k1","at_ms":1,"verdict":"useful"}}'
+    )
+    site.client.zadd(site.keys.alert_mutes(), {f"cart_abandoned:{user}": 2**45})
+    site.client.hset(site.keys.webhook_endpoints(), "e1", "{}")
+    delivery = Delivery("d1", "alert.firing", user, 1)
+    site.client.hset(site.keys.webhook_deliveries("e1"), "d1", encode_delivery(delivery))
+    site.client.hset(site.keys.webhook_bodies("e1"), "d1", f'{{"user_id":"{user}"}}')
+    site.client.zadd(site.keys.webhook_pending("e1"), {"d1": 2**45})
+    return alert_id
+
+
+def others(site: Site, keys: Keys) -> dict[str, VisitorView]:
+    found = read_state(site.client, keys).visitors
+    return {user: view for user, view in found.items() if user in STAYING}
+
+
+def await_alerts(site: Site) -> None:
+    """Until every cart was given up, and all sessions have ended."""
+    told = lambda: {decode_alert(value).user_id for _, value in read_log(site.client, site.keys)}  # noqa: E731
+    site.await_that(lambda: told() == {GONE, *STAYING}, 60, "an alert of each visitor")
+    ended = lambda: all(view.ended for view in read_state(site.client, site.keys).visitors.values())  # noqa: E731
+    site.await_that(ended, 60, "the end of the sessions")
+
+
+def replay(site: Site, number: int) -> Site:
+    """The same log read from its start into an empty namespace by a worker of another group."""
+    changes = {"namespace": f"{site.settings.namespace}{number}", "group": f"{site.settings.group}{number}"}
+    settings = site.settings.model_copy(update=changes)
+    return Site(settings, site.redis, Crew(settings, site.folder / f"replay{number}"), site.folder)
+
+
+def await_new(site: Site, user: str, cut_ms: int) -> None:
+    """Until there is somebody of this id who has done what `send` sends, and nothing before the cut."""
+
+    def is_new() -> bool:
+        view = read_state(site.client, site.keys).visitors.get(user)
+        return view is not None and view.counts == (2, 0, 1, 0, 0) and view.first_ms > cut_ms
+
+    site.await_that(is_new, 60, "somebody new")
+
+
+def test_a_deleted_visitor_is_nowhere_and_stays_away_when_the_log_is_read_again(open_shop: OpenSite) -> None:
+    site = open_shop(workers=1, alert_ttl_ms=1_000, cart_recovery_ms=1_000)
+    sent = send(site, GONE, *STAYING)
+    site.await_that(lambda: site.counter("applied") == sent, 60, "the events to be applied")
+    await_alerts(site)
+    alert_id = leave_traces(site, GONE)
+    before = others(site, site.keys)
+    assert len(places_of(site, GONE)) >= 4
+
+    job = finish(site, begin(site, GONE))
+    assert places_of(site, GONE) == set()
+    assert (job.user_id, job.returned, job.remaining) == (None, False, None)
+    assert job.removed["state"] == job.removed["snoozes"] == job.removed["alert_notes"] == 1
+    assert job.removed["webhook_deliveries"] == 1
+    assert job.removed["alert_steps"] >= 1
+    assert not site.client.exists(site.keys.alert_handling(alert_id))
+    assert others(site, site.keys) == before
+
+    again = replay(site, 1)
+    again.crew.add()
+    try:
+
+        def all_read() -> bool:
+            assert not again.client.exists(again.keys.visitor(GONE)), "not even for a moment"
+            return again.counter("applied") + again.counter("forgotten") == sent
+
+        again.await_that(all_read, 60, "the whole log to be read")
+        assert (again.counter("applied"), again.counter("forgotten")) == (sent - 3, 3)
+        again.await_that(lambda: others(again, again.keys) == before, 60, "the others to be as before")
+        assert places_of(again, GONE) == set()
+        site.await_that(lambda: time.time_ns() // 1_000_000 > (job.cut_ms or 0), 10, "the deletion to settle")
+        send(site, GONE, visit=2)
+        for shop in (site, again):
+            await_new(shop, GONE, job.cut_ms or 0)
+    finally:
+        again.crew.close()
+        again.client.close()
+
+
+def test_a_worker_killed_in_between_forgets_nobody_less(open_shop: OpenSite) -> None:
+    site = open_shop(workers=1, scoring=False)
+    sent = send(site, GONE, *STAYING)
+    site.await_that(lambda: site.counter("applied") == sent, 60, "the events to be applied")
+    (worker,) = site.crew.workers
+    worker.suspend()
+    job = begin(site, GONE)
+    sent += send(site, GONE, *STAYING, visit=1)  # under way when the deletion was asked for
+    worker.kill()
+    finish(site, job)
+    counted = lambda: sum(map(site.counter, ("applied", "forgotten", "duplicates", "late")))  # noqa: E731
+    site.await_that(lambda: counted() == sent, 60, "all events to be counted")
+    assert site.counter("forgotten") == 3
+    assert places_of(site, GONE) == set()
+    assert {user: sum(view.counts) for user, view in others(site, site.keys).items()} == dict.fromkeys(
+        STAYING, 6
+    )
+
+
+def test_a_redis_from_before_the_deletion_is_cleaned_again(open_shop: OpenSite) -> None:
+    """Its copy knows the visitor, but not whom the digest in the log means."""
+    site = open_shop(workers=1, scoring=False)
+    sent = send(site, GONE, *STAYING)
+    site.await_that(lambda: site.counter("applied") == sent, 60, "the events to be applied")
+    blob, p = site.client.get(site.keys.visitor(GONE)), begin(site, GONE).partition
+    deletions = f"off:{Topics(site.settings.topic_prefix).deletions}"
+    site.await_that(lambda: bool(site.client.exists(site.keys.forgotten(p))), 60, "the deletion")
+    # As a copy of Redis from before the request has it.
+    pipe = site.client.pipeline(transaction=True)
+    pipe.set(site.keys.visitor(GONE), blob or b"")
+    pipe.hdel(site.keys.meta(p), deletions)
+    pipe.delete(site.keys.forgotten(p), site.keys.forgetting(p))
+    pipe.execute()
+    site.await_that(lambda: bool(site.client.exists(site.keys.forgotten(p))), 60, "the deletion, again")
+    assert not site.client.exists(site.keys.visitor(GONE))
+    assert all(site.client.exists(site.keys.visitor(user)) for user in STAYING)
+
+
+def test_who_goes_on_takes_over_from_a_process_that_was_killed(open_shop: OpenSite) -> None:
+    site = open_shop(workers=1, scoring=False)
+    send(site, GONE)
+    site.await_that(lambda: bool(site.client.exists(site.keys.visitor(GONE))), 60, "the visitor")
+    (worker,) = site.crew.workers
+    worker.suspend()
+    env = settings_environment(site.settings)
+    argv = [sys.executable, "-P", "-m", "ops.cli", "privacy", "delete", GONE]
+    child = subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
+    recorded = lambda: bool(_jobs(site)) and b"offset" in _jobs(site)[0]  # noqa: E731
+    site.await_that(recorded, 30, "the record")
+    child.kill()
+    child.wait()
+    worker.resume()
+    (fields,) = _jobs(site)
+    assert fields[b"user_id"] == GONE.encode()
+    job = ask(site, lambda reader: Jobs(reader).get(fields[b"deletion_id"].decode()))
+    assert job is not None
+    done = finish(site, job)
+    assert done.user_id is None
+    assert places_of(site, GONE) == set()
+
+
+def test_a_request_that_never_reached_kafka_is_recorded_by_whoever_goes_on(open_shop: OpenSite) -> None:
+    site = open_shop(workers=1, scoring=False)
+    send(site, GONE)
+    site.await_that(lambda: bool(site.client.exists(site.keys.visitor(GONE))), 60, "the visitor")
+    job = ask(site, lambda reader: Jobs(reader).open(GONE))
+    assert job.status is JobStatus.PENDING
+    done = finish(site, job)
+    assert done.cut_ms is not None
+    assert done.cut_ms >= job.requested_ms + SETTLE_MS
+    assert places_of(site, GONE) == set()
+
+
+def _jobs(site: Site) -> list[dict[bytes, bytes]]:
+    names = site.client.scan_iter(match=site.keys.deletion("*"))
+    return [site.client.hgetall(name) for name in names]  # type: ignore[misc]
