@@ -14,7 +14,7 @@ import orjson
 from benchmarks.alerts import FIRE, REARM
 from benchmarks.heartbeats import await_model
 from benchmarks.http_driver import Tally, drive, make_request
-from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, start_contender
+from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, cpu_s, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
 from contracts.events import encode
@@ -46,6 +46,9 @@ class Laps:
     """Events in a request; 0 for a read."""
     ours_per_s: float
     bare_per_s: float
+    ours_cpu_us: float
+    bare_cpu_us: float
+    """CPU of the server per request: what is left of the ratio on a machine that others use too."""
     ours_p99_ms: float = float("nan")
     """At half of what was the most ours answered; NaN where it was not measured."""
     bare_p99_ms: float = float("nan")
@@ -58,18 +61,15 @@ class Laps:
 
 @dataclass(frozen=True, slots=True)
 class _Servers:
-    ours: str
-    bare: str
+    urls: dict[str, str]
+    pids: dict[str, int]
     settings: Settings
-
-    def url(self, who: str) -> str:
-        return self.ours if who == _OURS else self.bare
 
 
 def measure_api(services: Services, *, runs: int, note: Callable[[str], None]) -> list[Laps]:
     """All rows. Raises `RuntimeError` if an answer is not the one expected."""
     settings = make_settings(
-        services, scoring=True, churn_fire=FIRE, churn_rearm=REARM, api_port=pick_port()
+        services, scoring=True, churn_fire=FIRE, churn_rearm=REARM, root_key=ROOT_KEY, api_port=pick_port()
     )
     create_topics(settings)
     try:
@@ -108,7 +108,7 @@ def _running(services: Services, settings: Settings) -> Iterator[_Servers]:
         "api",
         [sys.executable, "-P", "-m", "ops.cli", "api"],
         services.folder / "api.log",
-        env=settings_environment(settings),
+        env=settings_environment(settings) | {"STOREPULSE_ROOT_KEY": ROOT_KEY},
     )
     ours.start()
     bare = start_contender(services, settings, "bare_api", env={"STOREPULSE_API_PORT": str(bare_port)})
@@ -116,7 +116,7 @@ def _running(services: Services, settings: Settings) -> Iterator[_Servers]:
     try:
         for child, url in urls.items():
             child.await_ready(lambda url=url: answers(f"{url}/livez"), START_TIMEOUT_S)
-        yield _Servers(urls[ours], urls[bare], settings)
+        yield _Servers({_OURS: urls[ours], _BARE: urls[bare]}, {_OURS: ours.pid, _BARE: bare.pid}, settings)
     finally:
         for child in urls:
             child.kill()
@@ -167,21 +167,30 @@ def _race(
 ) -> Laps:
     """Both in turns, so that a slow moment of the machine hits both; reads also at half of the most."""
     per_s: dict[str, list[float]] = {_OURS: [], _BARE: []}
+    cpu_us: dict[str, list[float]] = {_OURS: [], _BARE: []}
     for run in range(runs):
         for who in (_OURS, _BARE) if run % 2 == 0 else (_BARE, _OURS):
-            tally = _drive(servers.url(who), requests[who], status, connections=connections)
+            before_s = cpu_s(servers.pids[who])
+            tally = _drive(servers.urls[who], requests[who], status, connections=connections)
+            cpu_us[who].append((cpu_s(servers.pids[who]) - before_s) / len(tally.took_s) * 1e6)
             per_s[who].append(tally.per_s)
     most = {who: median(found) for who, found in per_s.items()}
-    note(f"{title}: ours {most[_OURS]:,.0f}, bare {most[_BARE]:,.0f} requests/s")
+    spent = {who: median(found) for who, found in cpu_us.items()}
+    note(
+        f"{title}: ours {most[_OURS]:,.0f}, bare {most[_BARE]:,.0f} requests/s; "
+        f"CPU {spent[_OURS]:,.0f} and {spent[_BARE]:,.0f} us"
+    )
+    times = max(1, events)
+    speeds = most[_OURS] * times, most[_BARE] * times, spent[_OURS], spent[_BARE]
     if events:
-        return Laps(title, events, most[_OURS] * events, most[_BARE] * events)
+        return Laps(title, events, *speeds)
     half = most[_OURS] / 2
     p99_ms: dict[str, list[float]] = {_OURS: [], _BARE: []}
     for _ in range(runs):
         for who in (_OURS, _BARE):
-            tally = _drive(servers.url(who), requests[who], status, connections=connections, per_s=half)
+            tally = _drive(servers.urls[who], requests[who], status, connections=connections, per_s=half)
             p99_ms[who].append(tally.quantile_ms(0.99))
-    return Laps(title, 0, most[_OURS], most[_BARE], median(p99_ms[_OURS]), median(p99_ms[_BARE]))
+    return Laps(title, 0, *speeds, median(p99_ms[_OURS]), median(p99_ms[_BARE]))
 
 
 def _drive(

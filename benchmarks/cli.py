@@ -14,6 +14,7 @@ from benchmarks.runs import (
     Figures,
     console,
     run_alerts,
+    run_api,
     run_core,
     run_delay,
     run_memory,
@@ -82,6 +83,12 @@ def alerts(rate: Rate = ALERTS_RATE, seconds: Seconds = DELAY_SECONDS, json: Jso
 
 
 @app.command()
+def api(runs: Runs = RUNS, json: JsonFile = None) -> None:
+    """Requests per second and p99 of the API against bare FastAPI routes."""
+    _run_on_services(json, lambda services: run_api(services, runs))
+
+
+@app.command()
 def memory(visitors: Visitors = VISITORS, scoring: Scoring = False, json: JsonFile = None) -> None:
     """Memory per 100,000 visitors who stay, and its bound while ever-new ones pass by."""
     _run_on_services(json, lambda services: run_memory(services, visitors, scoring))
@@ -124,6 +131,7 @@ def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None
         figures |= run_scaling(services, runs, events)
         figures |= run_delay(services, DELAY_RATE, DELAY_SECONDS, DELAY_CONTENDERS)
         figures |= run_alerts(services, ALERTS_RATE, DELAY_SECONDS)
+        figures |= run_api(services, runs)
         figures |= run_memory(services, VISITORS, False)
         return figures | run_profile(services, 8, events, 20, False)
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import alerts as alerts_bench
+from benchmarks import api as api_bench
 from benchmarks import core as core_bench
 from benchmarks import delay as delay_bench
 from benchmarks import memory as memory_bench
@@ -135,6 +136,13 @@ def run_alerts(services: Services, rate: int, seconds: int) -> Figures:
     aim = Aim("p99", row.p99_ms, ALERTS_AIM_MS, " ms", at_most=True)
     tables.show_alerts(console, row, aim)
     return {"alerts": asdict(row)}
+
+
+def run_api(services: Services, runs: int) -> Figures:
+    """Measure and show the API beside bare routes."""
+    rows = api_bench.measure_api(services, runs=runs, note=console.log)
+    tables.show_api(console, rows)
+    return {"api": [asdict(row) | {"ratio": row.ratio} for row in rows]}
 
 
 def run_memory(services: Services, visitors: int, scoring: bool) -> Figures:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from benchmarks.aims import Aim
 from benchmarks.alerts import AlertsRow
+from benchmarks.api import COLLECT_AIM, READ_AIM, READ_P99_AIM_MS, Laps
 from benchmarks.core import STEPS, STEPS_WITH_SCORING, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
 from benchmarks.memory import MemoryRow
@@ -159,6 +160,44 @@ def show_alerts(console: Console, row: AlertsRow, aim: Aim) -> None:
     console.print(table)
     _warn_of_skipped(console, "the worker", row.scored)
     show_aims(console, [aim])
+
+
+def show_api(console: Console, rows: Sequence[Laps]) -> None:
+    """Ours beside the bare route, with the aims of each."""
+    table = Table(title="The API beside bare FastAPI routes, one process each, medians")
+    table.add_column("requests")
+    columns = (
+        "ours/s",
+        "bare/s",
+        "unit",
+        "ours/bare",
+        "ours CPU us",
+        "bare CPU us",
+        "ours p99 ms",
+        "bare p99 ms",
+    )
+    for name in columns:
+        table.add_column(name, justify="right")
+    aims: list[Aim] = []
+    for row in rows:
+        unit = "events" if row.events else "requests"
+        p99 = [f"{ms:.1f}" if ms == ms else "-" for ms in (row.ours_p99_ms, row.bare_p99_ms)]
+        table.add_row(
+            row.title,
+            f"{row.ours_per_s:,.0f}",
+            f"{row.bare_per_s:,.0f}",
+            unit,
+            f"{row.ratio:.2f}",
+            f"{row.ours_cpu_us:,.0f}",
+            f"{row.bare_cpu_us:,.0f}",
+            *p99,
+        )
+        aims.append(Aim(row.title, row.ratio, COLLECT_AIM if row.events else READ_AIM))
+        if not row.events:
+            aims.append(Aim(f"{row.title}, p99", row.ours_p99_ms, READ_P99_AIM_MS, " ms", at_most=True))
+    console.print(table)
+    console.print("p99 at half of the most requests ours answered, for both, counted from when each was due")
+    show_aims(console, aims)
 
 
 def show_memory(console: Console, rows: Sequence[MemoryRow]) -> None:
