@@ -2,11 +2,19 @@
 
 import logging
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from api.reader import Reader
-from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, Severity, decode_alert
+from api.alert_handling import HandlingState, read_handled
+from api.reader import Reader, wall_clock_ms
+from contracts.alerts import (
+    Alert,
+    AlertKind,
+    AlertState,
+    InvalidAlert,
+    Severity,
+    decode_alert,
+    make_record_id,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +65,13 @@ class AlertFilter(NamedTuple):
         )
 
 
+class Step(NamedTuple):
+    """One entry of the log; None in place of a step that this version does not understand."""
+
+    cursor: Cursor
+    alert: Alert | None
+
+
 class AlertPage(NamedTuple):
     """Steps in the order of the log. `more`: entries behind `cursor` were there when it was read.
 
@@ -89,41 +104,63 @@ def decode_entry(cursor: object, fields: dict[bytes, bytes]) -> Alert | None:
         return None
 
 
-async def read_alerts(reader: Reader, wanted: AlertFilter, after: Cursor, limit: int) -> AlertPage:
-    """At most `limit` wanted steps behind the cursor, oldest first, among the next `MAX_SCANNED` entries."""
-    key = reader.keys.alerts()
-    oldest, newest = await _ends(reader, key)
-    # A cursor ahead of the log is of a log that was lost; the first call has no cursor to be lost.
-    reset = after != START and not oldest <= after <= newest
+async def read_alerts(
+    reader: Reader, wanted: AlertFilter, after: Cursor, limit: int, handling: HandlingState | None = None
+) -> AlertPage:
+    """At most `limit` wanted steps behind the cursor, oldest first, among the next `MAX_SCANNED` entries.
+
+    With `handling`, only steps of alerts that are handled so now.
+    """
+    oldest, newest = await read_ends(reader)
+    reset = is_lost(after, oldest, newest)
     cursor = START if reset else after
-    alerts: list[Alert] = []
+    found: list[Step] = []
     scanned = 0
-    while scanned < MAX_SCANNED and len(alerts) < limit:
-        count = min(_PAGE, limit - len(alerts)) if wanted == AlertFilter() else _PAGE
-        entries: Any = await reader.redis.xrange(key, min=f"({cursor}", count=count)
-        scanned += len(entries)
-        cursor = _take(entries, wanted, cursor, limit, alerts)
-        if len(entries) < count:
+    while scanned < MAX_SCANNED and len(found) < limit:
+        count = min(_PAGE, limit - len(found)) if wanted == AlertFilter() and handling is None else _PAGE
+        steps = await read_steps(reader, cursor, count)
+        scanned += len(steps)
+        passing = [step for step in steps if step.alert is not None and wanted.takes(step.alert)]
+        passing = await _handled_so(reader, passing, handling)
+        free = limit - len(found)
+        found += passing[:free]
+        if len(passing) > free:
+            cursor = found[-1].cursor
+        elif steps:
+            cursor = steps[-1].cursor
+        if len(steps) < count:
             break
-    return AlertPage(alerts, cursor, cursor < newest, reset)
+    return AlertPage([step.alert for step in found if step.alert], cursor, cursor < newest, reset)
 
 
-def _take(
-    entries: Iterable[Any], wanted: AlertFilter, cursor: Cursor, limit: int, alerts: list[Alert]
-) -> Cursor:
-    """Adds the wanted ones up to the limit; the cursor of the last entry that was looked at."""
-    for entry_id, fields in entries:
-        if len(alerts) == limit:
-            break
-        cursor = parse_cursor(entry_id.decode())
-        alert = decode_entry(cursor, fields)
-        if alert is not None and wanted.takes(alert):
-            alerts.append(alert)
-    return cursor
+async def read_steps(reader: Reader, after: Cursor, count: int) -> list[Step]:
+    """At most `count` entries behind the cursor, oldest first."""
+    entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=f"({after}", count=count)
+    return [_to_step(*entry) for entry in entries]
 
 
-async def _ends(reader: Reader, key: str) -> tuple[Cursor, Cursor]:
+async def find_alert(reader: Reader, alert_id: str) -> list[Alert]:
+    """The kept steps of one alert, oldest first; empty for an alert that is unknown or no longer kept."""
+    ids = [make_record_id(alert_id, state) for state in AlertState]
+    places: Any = await reader.redis.hmget(reader.keys.alert_places(), ids)
+    pipe = reader.redis.pipeline(transaction=False)
+    for place in filter(None, places):
+        pipe.xrange(reader.keys.alerts(), min=place, max=place)
+    steps = [_to_step(*entry) for entries in await pipe.execute() for entry in entries]
+    return [step.alert for step in sorted(steps) if step.alert is not None]
+
+
+def is_lost(after: Cursor, oldest: Cursor, newest: Cursor) -> bool:
+    """Whether entries behind this cursor may be gone from a log with these ends.
+
+    A cursor ahead of the log is of a log that was lost; the first call has no cursor to be lost.
+    """
+    return after != START and not oldest <= after <= newest
+
+
+async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:
     """Cursors of the oldest and newest entry; both `START` if there is none."""
+    key = reader.keys.alerts()
     pipe = reader.redis.pipeline(transaction=True)
     pipe.xrange(key, count=1)
     pipe.xrevrange(key, count=1)
@@ -131,3 +168,16 @@ async def _ends(reader: Reader, key: str) -> tuple[Cursor, Cursor]:
     if not first:
         return START, START
     return parse_cursor(first[0][0].decode()), parse_cursor(last[0][0].decode())
+
+
+async def _handled_so(reader: Reader, steps: list[Step], handling: HandlingState | None) -> list[Step]:
+    if handling is None:
+        return steps
+    handled = await read_handled(reader, [step.alert for step in steps if step.alert is not None])
+    now_ms = wall_clock_ms()
+    return [step for step, said in zip(steps, handled, strict=True) if said.state(now_ms) is handling]
+
+
+def _to_step(entry_id: bytes, fields: dict[bytes, bytes]) -> Step:
+    cursor = parse_cursor(entry_id.decode())
+    return Step(cursor, decode_entry(cursor, fields))

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from api.alert_handling import NOTHING_SAID, Handled, HandlingState, Verdict
 from api.intervals import to_datetime
 from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts
@@ -35,7 +36,33 @@ _EXAMPLE: dict[str, Any] = {
         "names": ["p00054", "p00427"],
         "words": "2 products worth 59.90 EUR in the cart: p00054, p00427",
     },
+    "handling": {
+        "state": "acknowledged",
+        "by": "k7f3a9",
+        "at": "2025-10-09T08:54:02.118Z",
+        "until": None,
+        "feedback": None,
+    },
 }
+
+
+class Feedback(Answer):
+    """The last verdict on an alert."""
+
+    verdict: Verdict
+    note: str | None
+    by: str = Field(description="Id of the key; empty where none is needed")
+    at: datetime
+
+
+class Handling(Answer):
+    """What is being done about an alert. `by` and `at` are of the state; null while it is open."""
+
+    state: HandlingState
+    by: str | None = Field(description="Id of the key; empty where none is needed; null while it is open")
+    at: datetime | None
+    until: datetime | None = Field(description="End of the snooze; null unless it is snoozed")
+    feedback: Feedback | None = Field(description="null: nobody has judged it")
 
 
 class Offer(Answer):
@@ -71,6 +98,7 @@ class Alert(Answer):
     model: str | None = Field(description="Version of the model; null: no model was asked")
     reasons: list[str] = Field(description="In words, strongest first; only of the firing step")
     offer: Offer | None = Field(description="What to suggest to the visitor; only of the firing step")
+    handling: Handling = Field(description="Of the alert, now: the same in all its steps")
 
 
 class Alerts(TimedAnswer):
@@ -84,7 +112,47 @@ class Alerts(TimedAnswer):
     )
 
 
-def to_alert(alert: alerts.Alert) -> Alert:
+class AlertLife(Answer):
+    """One alert: its steps as far as they are kept, oldest first, and what is being done about it."""
+
+    alert_id: str
+    state: AlertState = Field(description="The state it is in now")
+    steps: list[Alert]
+    handling: Handling
+
+
+class AlertHandling(Answer):
+    """What is being done about an alert after the request."""
+
+    alert_id: str
+    handling: Handling
+
+
+def to_handling(handled: Handled, now_ms: int) -> Handling:
+    """What was said of an alert as the API shows it at this moment (wall clock)."""
+    state = handled.state(now_ms)
+    word = handled.snoozed if state is HandlingState.SNOOZED else handled.acknowledged
+    feedback = None
+    if handled.judged is not None and handled.verdict is not None:
+        feedback = Feedback(
+            verdict=handled.verdict,
+            note=handled.note,
+            by=handled.judged.by,
+            at=to_datetime(handled.judged.at_ms),
+        )
+    return Handling(
+        state=state,
+        by=None if word is None else word.by,
+        at=None if word is None else to_datetime(word.at_ms),
+        until=to_datetime(handled.until_ms) if state is HandlingState.SNOOZED else None,
+        feedback=feedback,
+    )
+
+
+_OPEN = to_handling(NOTHING_SAID, 0)
+
+
+def to_alert(alert: alerts.Alert, handling: Handling = _OPEN) -> Alert:
     """The step as the API shows it."""
     value = None
     if alert.cart_value_minor is not None and alert.currency is not None:
@@ -111,4 +179,5 @@ def to_alert(alert: alerts.Alert) -> Alert:
         model=alert.model,
         reasons=list(alert.reasons),
         offer=None if offer is None else Offer(kind=offer.kind, names=list(offer.names), words=offer.words),
+        handling=handling,
     )

@@ -9,22 +9,44 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from api.admission import Door
+from api.alert_feed import AlertFeed
 from api.collector import Collector
 from api.cross_origin import CrossOrigin
 from api.errors import install_errors
 from api.gate import Gate, Load
 from api.identity.access import Access
+from api.identity.documentation import document_access
 from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
 from api.model_host import ModelHost
 from api.model_source import ArtefactFolder, ModelSource
 from api.models_report import read_models
+from api.privacy.remover import Remover
 from api.reader import Reader, open_redis
-from api.routes import alerts, events, health, live, models, page, predict, products, users
+from api.routes import (
+    adapters,
+    alert_handling,
+    alert_stream,
+    alerts,
+    events,
+    health,
+    live,
+    models,
+    page,
+    predict,
+    privacy,
+    products,
+    users,
+    webhook_deliveries,
+    webhooks,
+)
 from api.shared_metrics import SharedMetrics
 from api.snapshot import Snapshot
+from api.stream_seats import Seats
 from api.trending import read_trending
+from api.webhooks.desk import Desk
 from contracts.settings import Settings
 
 PAGE_FOLDER = Path(__file__).parent / "page"
@@ -58,8 +80,24 @@ def create_app(
     app.state.stopping = False  # whoever runs the server sets it when an end was asked for: readiness says so
     app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
     install_errors(app)
-    for routes in (events, live, alerts, predict, models, users, products, health, page):
+    alerting = (alert_stream, alerts, alert_handling)
+    for routes in (  # what is asked most comes first: every router before the right one takes its time
+        events,
+        users,
+        *alerting,
+        predict,
+        live,
+        products,
+        adapters,
+        models,
+        webhooks,
+        webhook_deliveries,
+        privacy,
+        health,
+        page,
+    ):
         app.include_router(routes.router)
+    document_access(app)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Gate, load=app.state.load)
     app.add_middleware(CrossOrigin)
@@ -76,19 +114,30 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
     app.state.access = access
     app.state.reader = reader
     app.state.collector = collector
+    door = app.state.door = Door(reader, collector, app.state.metrics)
+    app.state.webhooks = Desk(reader)
+    remover = app.state.remover = Remover(reader)
     app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
     app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
     app.state.price_level = Snapshot(reader.price_level, max_age_s=_LEVEL_AGE_S)
     host = ModelHost(source, app.state.metrics, idle_ms=settings.idle_ms)
     app.state.model_host = host
     app.state.models = Snapshot(partial(read_models, reader, host), max_age_s=_MODELS_AGE_S)
+    feed = AlertFeed(reader, app.state.closing)
+    app.state.alert_feed = feed
+    app.state.stream_seats = Seats(settings.stream_clients, settings.stream_clients_per_key)
     collector.start()
     host.start()
+    feed.start()
+    remover.start()
     try:
         yield
     finally:
         app.state.closing.set()
+        await feed.close()
+        await remover.close()
         await host.close()
+        await door.close()
         await collector.close()
         await access.book.close()
         await redis.aclose()

@@ -65,6 +65,9 @@ class AlertFigures(Answer):
     lead_p50_s: float | None
     lead_p90_s: float | None
     wait_mean_s: float | None = Field(description="From firing to the purchase")
+    useful: int = Field(description="Alerts that people called useful in this window")
+    wrong: int = Field(description="Alerts that people called wrong in this window")
+    judged_precision: float | None = Field(description="Share of useful among these verdicts")
 
 
 class Figures(Answer):

@@ -93,7 +93,7 @@ class Alert(NamedTuple):
     @property
     def record_id(self) -> str:
         """The same for every copy of this step, so that readers can drop repeats."""
-        return f"{self.alert_id}-{self.state.value}"
+        return make_record_id(self.alert_id, self.state)
 
 
 class InvalidAlert(ValueError):  # named as InvalidEvent is
@@ -111,6 +111,11 @@ def make_alert_id(user_id: str, kind: AlertKind, session: int, episode: int, fir
     """
     parts = orjson.dumps([user_id, kind.value, session, episode, first_ms])
     return hashlib.blake2b(parts, digest_size=12).hexdigest()
+
+
+def make_record_id(alert_id: str, state: AlertState) -> str:
+    """The id of the step that brings the alert into this state: every alert comes into a state once."""
+    return f"{alert_id}-{state.value}"
 
 
 def encode_alert(alert: Alert) -> bytes:

@@ -186,6 +186,20 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = Field(
         False, description="For development: webhooks to private addresses, and http to this machine"
     )
+    stream_clients: int = Field(
+        1_000, ge=1, description="Open alert streams of one API process; more get 503"
+    )
+    stream_clients_per_key: int = Field(
+        200, ge=1, description="Of them, of one API key (without keys: of everybody); more get 429"
+    )
+    stream_send_timeout_s: float = Field(
+        5.0, gt=0, description="A stream whose client reads nothing for so long is dropped"
+    )
+    stream_max_s: float = Field(
+        900.0,
+        gt=0,
+        description="A stream ends after about this long; the client comes again with its last id",
+    )
     durable: bool = Field(
         True, description="False where broker and Redis keep nothing; the live page says so"
     )

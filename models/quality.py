@@ -46,6 +46,10 @@ class Quality:
     LEAD = "h"
     """The same as a histogram over `LEAD_EDGES_S`: `h0.4`."""
 
+    # Verdicts of people about alerts, in buckets of their own; followed by the index of the kind.
+    USEFUL = "u"
+    WRONG = "n"
+
     # Sessions that put something into the cart, at their end.
     LOST = "sl"
     BOUGHT = "sb"
@@ -94,7 +98,8 @@ class AlertFigures:
 
     `recall` is the share of the sessions lost with a cart that had an alert, `base_rate` the share of lost
     ones among the sessions with a cart: the precision of alerting on all of them. The lead is the time from
-    firing to the end of an alert that was right, `wait_mean_s` from firing to the purchase.
+    firing to the end of an alert that was right, `wait_mean_s` from firing to the purchase. `useful` and
+    `wrong` are what people said of alerts, `judged_precision` is the share of `useful` among them.
     """
 
     fired: int
@@ -108,6 +113,9 @@ class AlertFigures:
     lead_p50_s: float | None
     lead_p90_s: float | None
     wait_mean_s: float | None
+    useful: int
+    wrong: int
+    judged_precision: float | None
 
 
 def add_up(buckets: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -171,6 +179,7 @@ def alert_figures(counts: Mapping[str, int], kind: AlertKind) -> AlertFigures:
         counts.get(f"{name}{i}", 0) for name in (Quality.FIRED, Quality.RESOLVED, Quality.EXPIRED)
     )
     lost, bought = counts.get(Quality.LOST, 0), counts.get(Quality.BOUGHT, 0)
+    useful, wrong = counts.get(f"{Quality.USEFUL}{i}", 0), counts.get(f"{Quality.WRONG}{i}", 0)
     leads = [counts.get(f"{Quality.LEAD}{i}.{b}", 0) for b in range(len(LEAD_EDGES_S) + 1)]
     return AlertFigures(
         fired,
@@ -184,6 +193,9 @@ def alert_figures(counts: Mapping[str, int], kind: AlertKind) -> AlertFigures:
         lead_percentile_s(leads, 0.5),
         lead_percentile_s(leads, 0.9),
         _ratio(counts.get(f"{Quality.WAIT_MS}{i}", 0) / 1_000, resolved),
+        useful,
+        wrong,
+        _ratio(useful, useful + wrong),
     )
 
 

@@ -1,72 +1,96 @@
-"""`/v1/alerts`."""
+"""`/v1/alerts`: the log behind a cursor, as JSON and as a table, and one alert."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import StreamingResponse
 
-from api.alert_log import START, AlertFilter, Cursor, parse_cursor, read_alerts
-from api.alert_schemas import Alerts, to_alert
-from api.errors import InvalidQuery
+from api.alert_export import EXPORT_HEADERS, Export, stream_export
+from api.alert_handling import read_handled, unknown_alert
+from api.alert_log import find_alert, read_alerts
+from api.alert_queries import AlertExportQuery, AlertQuery, to_cursor
+from api.alert_schemas import AlertLife, Alerts, to_alert, to_handling
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.intervals import to_datetime
 from api.live import read_stream_time
-from api.query_times import parse_time
-from api.routes.dependencies import ReaderDep, forbid_store
-from contracts.alerts import AlertKind, AlertState, Severity
+from api.problem_document import describe_problems
+from api.reader import wall_clock_ms
+from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 
 router = APIRouter(
-    prefix="/v1/alerts",
+    prefix="/v1",
     tags=["alerts"],
     dependencies=[Depends(forbid_store), Depends(require(Scope.ALERTS_READ))],
 )
 
-
-class AlertQuery(BaseModel):
-    """Parameters of `/v1/alerts`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: AlertKind | None = None
-    severity: Severity | None = None
-    state: AlertState | None = None
-    since: str | None = Field(
-        None, max_length=40, description="Steps of this event time or later; RFC 3339 or epoch ms"
-    )
-    after: str | None = Field(
-        None, max_length=41, description="`next` of the answer before; absent: from the oldest kept"
-    )
-    limit: int = Field(100, ge=1, le=500, description="Most steps to return")
+AlertId = Annotated[str, Path(max_length=100, description="`alert_id` of any step")]
+_UNKNOWN = describe_problems({404: "No step of this alert is kept"})
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": 'One row per step; `Link` with `rel="next"` goes on behind the last row',
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+        "headers": {"Link": {"description": "Where to go on", "schema": {"type": "string"}}},
+    }
+}
 
 
-@router.get("")
+@router.get("/alerts")
 async def get_alerts(reader: ReaderDep, query: Annotated[AlertQuery, Query()]) -> Alerts:
     """Steps of alerts, oldest first, to be followed with the cursor.
 
     Each request looks at a bounded number of steps, so an answer may be empty though `more` is true. A step
     may come twice after a crash of ours: `record_id` tells.
     """
-    since_ms = None if query.since is None else parse_time("since", query.since)
-    wanted = AlertFilter(query.kind, query.severity, query.state, since_ms)
+    wanted = query.to_filter(query.parse_since())
     page, time = await asyncio.gather(
-        read_alerts(reader, wanted, _cursor(query.after), query.limit), read_stream_time(reader)
+        read_alerts(reader, wanted, to_cursor(query.after), query.limit, query.handling),
+        read_stream_time(reader),
     )
+    handled, now_ms = await read_handled(reader, page.alerts), wall_clock_ms()
     return Alerts(
         as_of=to_datetime(time.as_of_ms),
         mode=time.mode,
-        alerts=[to_alert(alert) for alert in page.alerts],
+        alerts=[
+            to_alert(alert, to_handling(said, now_ms))
+            for alert, said in zip(page.alerts, handled, strict=True)
+        ],
         next=str(page.cursor),
         more=page.more,
         reset=page.reset,
     )
 
 
-def _cursor(text: str | None) -> Cursor:
-    if text is None:
-        return START
-    try:
-        return parse_cursor(text)
-    except ValueError:
-        raise InvalidQuery("after", "not_cursor", "must be `next` of an earlier answer") from None
+@router.get("/alerts.csv", response_class=StreamingResponse, responses=_TABLE)
+async def export_alerts(
+    request: Request, reader: ReaderDep, query: Annotated[AlertExportQuery, Query()]
+) -> StreamingResponse:
+    """The same steps as a table (RFC 4180), up to the newest there is now.
+
+    Without `limit` everything behind `after` comes, row by row. The header `Link` has the address of what
+    follows; the last column of a row is a cursor, so that a transfer that broke off can go on behind it.
+    """
+    wanted = query.to_filter(query.parse_since())
+    export = await Export.open(reader, wanted, to_cursor(query.after), query.handling, query.limit)
+    rows = await stream_export(export)
+    following = request.url.include_query_params(after=str(export.following)).replace(scheme="", netloc="")
+    return StreamingResponse(
+        rows, headers={**EXPORT_HEADERS, "Link": f'<{following}>; rel="next"'}, media_type="text/csv"
+    )
+
+
+@router.get("/alerts/{alert_id}", responses=_UNKNOWN)
+async def get_alert(reader: ReaderDep, alert_id: AlertId, _: Annotated[NoQuery, Query()]) -> AlertLife:
+    """The steps of one alert and what is being done about it, as far as the log goes back."""
+    steps = await find_alert(reader, alert_id)
+    if not steps:
+        raise unknown_alert()
+    (said,) = await read_handled(reader, steps[:1])
+    handling = to_handling(said, wall_clock_ms())
+    return AlertLife(
+        alert_id=alert_id,
+        state=steps[-1].state,
+        steps=[to_alert(step, handling) for step in steps],
+        handling=handling,
+    )

@@ -58,6 +58,7 @@ async def test_an_alert_has_times_money_reasons_and_offer(
             "names": ["p1", "p2"],
             "words": "2 products worth 59.90 EUR in the cart: p1, p2",
         },
+        "handling": {"state": "open", "by": None, "at": None, "until": None, "feedback": None},
     }
     assert answer.json()["mode"] == "live"
 

@@ -1,0 +1,191 @@
+"""What people said of alerts: taken on, put off, useful or wrong; and whom to spare further steps.
+
+A snooze mutes a visitor and a kind: until it ends, streams and webhooks leave out steps of alerts of this
+kind about this visitor. Whoever pulls gets them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from api.errors import Problem
+from api.reader import Reader, wall_clock_ms
+from contracts.alerts import KINDS, Alert, AlertState, make_record_id
+from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
+from models.quality import NO_MODEL, Quality
+
+Part = Literal["acknowledged", "snoozed", "feedback"]
+_SCRIPT = files("api").joinpath("handle_alert.lua").read_text()
+_ENDED = "the alert is over: only feedback may still be given"
+
+
+class HandlingState(StrEnum):
+    """What is being done about an alert."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+
+
+class Verdict(StrEnum):
+    """Whether an alert was worth having."""
+
+    USEFUL = "useful"
+    WRONG = "wrong"
+
+
+_COUNTER_OF = {Verdict.USEFUL: Quality.USEFUL, Verdict.WRONG: Quality.WRONG}
+
+
+class Word(NamedTuple):
+    """Who said something, by the id of their key, and when (epoch ms)."""
+
+    by: str
+    at_ms: int
+
+
+class Handled(NamedTuple):
+    """All that was said of one alert. `until_ms` goes with `snoozed`, verdict and note with `judged`."""
+
+    acknowledged: Word | None = None
+    snoozed: Word | None = None
+    until_ms: int = 0
+    judged: Word | None = None
+    verdict: Verdict | None = None
+    note: str | None = None
+
+    def state(self, now_ms: int) -> HandlingState:
+        """A snooze hides that the alert was acknowledged until the snooze is over."""
+        if self.snoozed is not None and now_ms < self.until_ms:
+            return HandlingState.SNOOZED
+        return HandlingState.OPEN if self.acknowledged is None else HandlingState.ACKNOWLEDGED
+
+
+NOTHING_SAID = Handled()
+
+
+async def read_handled(reader: Reader, alerts: Iterable[Alert]) -> list[Handled]:
+    """What was said of each of these alerts, in their order."""
+    keys = [reader.keys.alert_handling(alert.alert_id) for alert in alerts]
+    return [_decode(text) for text in await reader.redis.mget(keys)] if keys else []
+
+
+async def find_muted(reader: Reader, alerts: Sequence[Alert], now_ms: int) -> list[bool]:
+    """Whether subscribers are to be spared each of these steps if it is sent at `now_ms` (wall clock)."""
+    if not alerts:
+        return []
+    members = [_mute_member(alert) for alert in alerts]
+    ends: list[Any] = await reader.redis.zmscore(reader.keys.alert_mutes(), members)
+    return [end is not None and now_ms < end for end in ends]
+
+
+async def is_muted(reader: Reader, alert: Alert, now_ms: int) -> bool:
+    """Whether subscribers are to be spared this step if it is sent at `now_ms` (wall clock)."""
+    return (await find_muted(reader, [alert], now_ms))[0]
+
+
+async def acknowledge(reader: Reader, alert: Alert, by: str) -> Handled:
+    """Somebody takes care of it; who said so first stays. Raises `Problem` 404 or, once it has ended, 409."""
+    return await _say(reader, alert, "acknowledged", {"by": by, "at_ms": wall_clock_ms()})
+
+
+async def snooze(reader: Reader, alert: Alert, by: str, until_ms: int) -> Handled:
+    """Spares subscribers this visitor and kind until then. Raises `Problem` 404 or, after its end, 409."""
+    word = {"by": by, "at_ms": wall_clock_ms(), "until_ms": until_ms}
+    return await _say(reader, alert, "snoozed", word)
+
+
+async def judge(
+    reader: Reader, alert: Alert, by: str, verdict: Verdict, note: str | None, as_of_ms: int
+) -> Handled:
+    """The last verdict counts, in the buckets of `as_of_ms` (stream time); raises `Problem` 404."""
+    word: dict[str, Any] = {"by": by, "at_ms": wall_clock_ms(), "verdict": verdict}
+    if note is not None:  # cjson has no null that a reader could tell from a missing field
+        word["note"] = note
+    return await _say(reader, alert, "feedback", word, as_of_ms)
+
+
+async def take_back(reader: Reader, alert: Alert, part: Part) -> Handled:
+    """As if it had not been said; nothing changes if it was not. Raises `Problem` 404."""
+    return await _say(reader, alert, part, None)
+
+
+def unknown_alert() -> Problem:
+    """No step of the alert is kept."""
+    return Problem(HTTPStatus.NOT_FOUND, "alert.unknown", "no step of an alert with this id is kept")
+
+
+async def _say(
+    reader: Reader, alert: Alert, part: Part, word: Mapping[str, Any] | None, as_of_ms: int = 0
+) -> Handled:
+    buckets = _feedback_buckets(reader, as_of_ms) if word is not None and part == "feedback" else {}
+    keys = [
+        reader.keys.alert_places(),
+        reader.keys.alert_handling(alert.alert_id),
+        reader.keys.alert_mutes(),
+        *buckets,
+    ]
+    args = [
+        *[make_record_id(alert.alert_id, state) for state in AlertState],
+        part,
+        b"" if word is None else orjson.dumps(word),
+        wall_clock_ms(),
+        HANDLING_TTL_S,
+        _mute_member(alert),
+        0 if word is None else word.get("until_ms", 0),
+        _counter(alert, word),
+        *buckets.values(),
+    ]
+    reply: Any = await reader.redis.eval(_SCRIPT, len(keys), *keys, *args)
+    if reply[0] == b"unknown":
+        raise unknown_alert()
+    if reply[0] == b"ended":
+        raise Problem(HTTPStatus.CONFLICT, "alert.ended", _ENDED)
+    return _decode(reply[1])
+
+
+def _feedback_buckets(reader: Reader, as_of_ms: int) -> dict[str, int]:
+    """The buckets a verdict counts in, and the seconds each is kept."""
+    settings = reader.settings
+    ttls: dict[Grain, int] = {
+        "minute": settings.minute_ttl_s,
+        "hour": settings.hour_ttl_s,
+        "day": settings.day_ttl_s,
+    }
+    return {
+        reader.keys.feedback_bucket(grain, bucket_start(as_of_ms, grain)): ttl_s
+        for grain, ttl_s in ttls.items()
+    }
+
+
+def _counter(alert: Alert, word: Mapping[str, Any] | None) -> str:
+    if word is None or "verdict" not in word:
+        return ""
+    return f"{_COUNTER_OF[word['verdict']]}{KINDS.index(alert.kind)}:{alert.model or NO_MODEL}"
+
+
+def _mute_member(alert: Alert) -> str:
+    return f"{alert.kind}:{alert.user_id}"
+
+
+def _decode(text: bytes | None) -> Handled:
+    if text is None:
+        return NOTHING_SAID
+    said: dict[str, dict[str, Any]] = orjson.loads(text)
+    snoozed, judged = said.get("snoozed"), said.get("feedback")
+    return Handled(
+        acknowledged=_word(said.get("acknowledged")),
+        snoozed=_word(snoozed),
+        until_ms=0 if snoozed is None else int(snoozed["until_ms"]),
+        judged=_word(judged),
+        verdict=None if judged is None else Verdict(judged["verdict"]),
+        note=None if judged is None else judged.get("note"),
+    )
+
+
+def _word(fields: Mapping[str, Any] | None) -> Word | None:
+    return None if fields is None else Word(fields["by"], int(fields["at_ms"]))

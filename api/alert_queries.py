@@ -1,0 +1,80 @@
+"""Parameters of the paths about alerts, and what they mean."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.alert_handling import HandlingState
+from api.alert_log import START, AlertFilter, Cursor, parse_cursor
+from api.errors import InvalidQuery
+from api.query_times import parse_time
+from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Severity
+
+MAX_PAGE = 500
+_AFTER = Field(None, max_length=41, description="`next` of the answer before; absent: from the oldest kept")
+
+
+class AlertSelection(BaseModel):
+    """Which steps are wanted, by what stands in them; none given wants all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: AlertKind | None = None
+    severity: Severity | None = Field(None, description="Exactly this severity")
+    min_severity: Severity | None = Field(None, description="This severity or a higher one")
+    min_value_minor: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_VALUE_MINOR,
+        description="Carts worth this or more, in minor units, by known prices",
+    )
+    state: AlertState | None = None
+
+    def to_filter(self, since_ms: int | None = None) -> AlertFilter:
+        """The same as a filter."""
+        return AlertFilter(
+            self.kind, self.severity, self.state, since_ms, self.min_severity, self.min_value_minor
+        )
+
+
+class AlertPull(AlertSelection):
+    """Selection, and where to begin."""
+
+    handling: HandlingState | None = Field(None, description="Alerts that are handled so now")
+    since: str | None = Field(
+        None, max_length=40, description="Steps of this event time or later; RFC 3339 or epoch ms"
+    )
+    after: str | None = _AFTER
+
+    def parse_since(self) -> int | None:
+        """Epoch ms; raises `InvalidQuery`."""
+        return None if self.since is None else parse_time("since", self.since)
+
+
+class AlertQuery(AlertPull):
+    """Parameters of `/v1/alerts`."""
+
+    limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most steps to return")
+
+
+class AlertExportQuery(AlertPull):
+    """Parameters of `/v1/alerts.csv`."""
+
+    limit: int | None = Field(None, ge=1, le=5_000, description="Most rows; absent: everything there is now")
+
+
+class AlertStreamQuery(AlertSelection):
+    """Parameters of `/v1/alerts/stream`."""
+
+    after: str | None = Field(
+        None, max_length=41, description="Begin behind this id; `0-0`: at the oldest kept; absent: now"
+    )
+    ticket: str | None = Field(None, max_length=100, description="Of `/v1/stream-tickets`, in place of a key")
+
+
+def to_cursor(text: str | None) -> Cursor:
+    """The cursor in `after`, the beginning for None; raises `InvalidQuery`."""
+    if text is None:
+        return START
+    try:
+        return parse_cursor(text)
+    except ValueError:
+        raise InvalidQuery("after", "not_cursor", "must be `next` of an earlier answer") from None

@@ -1,0 +1,47 @@
+"""How many streams one process keeps open, together and per key."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from api.errors import Problem
+
+
+class Seats:
+    """Places for open streams; whoever finds none is told when to try again."""
+
+    def __init__(self, total: int, per_key: int) -> None:
+        self._total = total
+        self._per_key = per_key
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def n_taken(self) -> int:
+        """Streams that are open now."""
+        return self._taken.total()
+
+    @contextmanager
+    def take(self, key_id: str) -> Iterator[None]:
+        """A place for as long as the block runs; raises `Problem` 429 for the key, 503 for the process."""
+        if self._taken[key_id] >= self._per_key:
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "streams.too_many",
+                "this key has as many streams open as it may",
+                headers={"Retry-After": "10"},
+            )
+        if self.n_taken >= self._total:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "streams.full",
+                "as many streams are open as this process serves",
+                headers={"Retry-After": "10"},
+            )
+        self._taken[key_id] += 1
+        try:
+            yield
+        finally:
+            self._taken[key_id] -= 1
+            if not self._taken[key_id]:
+                del self._taken[key_id]
