@@ -103,10 +103,8 @@ def places_of(site: Site, user: str) -> set[str]:
 
 def leave_traces(site: Site, user: str) -> str:
     """What people and webhooks leave of an alert; returns its id."""
-    (alert_id,) = {
-        alert.alert_id for alert in map(decode_alert, dict(read_log(site.client, site.keys)).values())
-        if alert.user_id == user
-    }  # fmt: skip
+    alerts = [decode_alert(value) for _, value in read_log(site.client, site.keys)]
+    alert_id = next(alert.alert_id for alert in alerts if alert.user_id == user)
     site.client.set(
         site.keys.alert_handling(alert_id), '{"feedback":{"by":"k1","at_ms":1,"verdict":"useful"}}'
     )
@@ -126,10 +124,13 @@ def others(site: Site, keys: Keys) -> dict[str, VisitorView]:
 
 def await_alerts(site: Site) -> None:
     """Until every cart was given up, and all sessions have ended."""
-    told = lambda: {decode_alert(value).user_id for _, value in read_log(site.client, site.keys)}  # noqa: E731
-    site.await_that(lambda: told() == {GONE, *STAYING}, 60, "an alert of each visitor")
-    ended = lambda: all(view.ended for view in read_state(site.client, site.keys).visitors.values())  # noqa: E731
-    site.await_that(ended, 60, "the end of the sessions")
+
+    def all_over() -> bool:
+        told = {decode_alert(value).user_id for _, value in read_log(site.client, site.keys)}
+        views = read_state(site.client, site.keys).visitors.values()
+        return told == {GONE, *STAYING} and all(view.ended for view in views)
+
+    site.await_that(all_over, 60, "an alert of each visitor, and the end of the sessions")
 
 
 def replay(site: Site, number: int) -> Site:
@@ -198,8 +199,8 @@ def test_a_worker_killed_in_between_forgets_nobody_less(open_shop: OpenSite) -> 
     sent += send(site, GONE, *STAYING, visit=1)  # under way when the deletion was asked for
     worker.kill()
     finish(site, job)
-    counted = lambda: sum(map(site.counter, ("applied", "forgotten", "duplicates", "late")))  # noqa: E731
-    site.await_that(lambda: counted() == sent, 60, "all events to be counted")
+    names = ("applied", "forgotten", "duplicates", "late")
+    site.await_that(lambda: sum(site.counter(n) for n in names) == sent, 60, "all events to be counted")
     assert site.counter("forgotten") == 3
     assert places_of(site, GONE) == set()
     assert {user: sum(view.counts) for user, view in others(site, site.keys).items()} == dict.fromkeys(
