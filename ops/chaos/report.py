@@ -142,7 +142,7 @@ def _churn_rows(churn: ChurnVerdict) -> Iterator[tuple[str, str]]:
     yield "", f"{churn.required:,} had to be there whatever the batches were, {churn.lost:,} lost"
     yield (
         "scores",
-        f"{churn.scored:,} made, {churn.skipped:,} skipped; "
+        f"{churn.scored:,} made, {churn.skipped:,} skipped in the batches Redis has; "
         f"of those in states and abandoned carts {churn.scores:,} as replayed, {churn.unlike:,} not",
     )
     if churn.exempt:

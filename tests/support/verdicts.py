@@ -32,7 +32,7 @@ def assert_exact(site: Site, traffic: Traffic, *, replayed: int = 100) -> Verdic
 
 
 def assert_replayed(verdict: Verdict, *, share: float = 0.5) -> None:
-    """So much of the churn alerts must have been scored again, and some of them must be such as have to be."""
+    """So much of the churn alerts must have been scored again, and some must be such as have to be there."""
     churn = verdict.alerts.churn
     assert churn.fired > 100, "or there is little to lose"
     assert churn.replayed >= share * churn.fired, churn.exempt
