@@ -25,8 +25,8 @@ class ChurnVerdict:
     that are in the topic only, from before Redis lost them; `invented` were found at no state. `required`
     must be there whatever the batches were, and `lost` of these are not. `scores` are chances in visitors'
     states and abandoned carts that the replay finds alike, `unlike` those it does not. `scored` and `skipped`
-    are the visitors of all batches in Redis by whether the model answered. `exempt` counts, by reason, firings and
-    chances that cannot be checked.
+    are the visitors of all batches in Redis by whether the model answered. `exempt` counts, by reason,
+    firings and chances that cannot be checked.
     """
 
     fired: int = 0

@@ -57,7 +57,7 @@ def expected_of(events: pl.DataFrame, rules: Rules) -> Totals:
     totals = Totals()
     totals.counters["applied"] = len(distinct)
     totals.counters["duplicates"] = len(events) - len(distinct)
-    totals.counters["late"] = totals.counters["lost"] = 0
+    totals.counters["late"] = totals.counters["lost"] = totals.counters["forgotten"] = 0
     _count_products(totals, distinct)
     _count_trend(totals, distinct, rules.half_life_ms)
     _count_orders(totals, distinct)

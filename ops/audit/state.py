@@ -10,7 +10,7 @@ from contracts.visitor import unpack_visitor
 from ops.audit.compare import CartView, Totals, VisitorView
 
 PAGE = 1_000
-COUNTERS = ("applied", "duplicates", "late", "rejected", "lost", "scored", "skipped")
+COUNTERS = ("applied", "duplicates", "late", "rejected", "lost", "scored", "skipped", "forgotten")
 
 
 def read_state(redis: Redis, keys: Keys) -> Totals:

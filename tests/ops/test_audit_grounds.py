@@ -1,0 +1,78 @@
+"""A churn alert needs intent: something in the cart, even if it came too late to be scored."""
+
+from dataclasses import replace
+
+import pytest
+
+from contracts.alerts import Alert, AlertKind, AlertState, Severity
+from contracts.scores import Score
+from models.silence import hear_silence
+from ops.audit import ChurnRules, ChurnVerdict, ScoreReplay
+from ops.audit.abandoned import Deed
+from ops.audit.churn_replay import Heard, judge_churn
+from ops.audit.price_track import PriceTrack
+from rule_model import RuleModel
+from scored_shop import SETTINGS
+from shoppers import NOW_MS
+
+VIEW, CART, PURCHASE = 0, 2, 4
+RULES = replace(ChurnRules.of(SETTINGS), intent=0.6, rearm=0.6)
+
+
+def deed(rank: int, at_ms: int, *, arrived_ms: int) -> Deed:
+    return Deed(NOW_MS + at_ms, rank, f"{at_ms}".encode(), "p1", 1, 100, "EUR", NOW_MS + arrived_ms)
+
+
+LATE_CART = [
+    deed(VIEW, -1_700, arrived_ms=-1_690),
+    deed(CART, -1_150, arrived_ms=40),
+    deed(VIEW, -1_000, arrived_ms=-900),
+    deed(PURCHASE, 250, arrived_ms=580),
+]
+"""The views are scored; the cart comes with the purchase, and the silence between them is looked at then."""
+
+
+def replay() -> ScoreReplay:
+    track = PriceTrack([(NOW_MS - 60_000 + i, 100) for i in range(5_000)], batch_events=100)
+    return ScoreReplay(
+        RuleModel(), {0: track}, partitions=1, idle_ms=RULES.idle_ms, look_again_ms=RULES.look_again_ms
+    )
+
+
+def alert(purchase: float, *, cart_lines: int) -> Alert:
+    return Alert(
+        "0" * 24, AlertKind.CHURN_RISK, AlertState.FIRING, Severity.LOW, "u1", None, 1, NOW_MS - 1_700, 1,
+        NOW_MS, NOW_MS, cart_lines, None, None, purchase, RULES.fire, "rules-1", True,
+    )  # fmt: skip
+
+
+def judge(alert: Alert, deeds: list[Deed]) -> ChurnVerdict:
+    return judge_churn(Heard([alert], [alert], {}), {"u1": deeds}, replay(), RULES)
+
+
+def chance_without_the_cart() -> float:
+    """What the model says of two views, heard again after the silence."""
+    leave = 1 - 0.9**2
+    rest = 1 - leave
+    leave += rest * 0.1
+    score = Score("rules-1", 0, 2, 1, (1 - leave, 0.0, 0.0, 0.0, leave), 0.05)
+    return hear_silence(score, RULES.look_again_ms).purchase
+
+
+def test_a_cart_that_came_after_the_score_was_intent_all_the_same() -> None:
+    verdict = judge(alert(chance_without_the_cart(), cart_lines=1), LATE_CART)
+    assert (verdict.wrong, verdict.replayed) == ({}, 1)
+
+
+@pytest.mark.parametrize("deeds", [LATE_CART, [LATE_CART[0], *LATE_CART[2:]]], ids=["late cart", "no cart"])
+def test_without_a_cart_some_chance_must_have_been_intent(deeds: list[Deed]) -> None:
+    verdict = judge(alert(chance_without_the_cart(), cart_lines=0), deeds)
+    (name,) = verdict.wrong["churn alerts that the replay does not know"]
+    assert name.endswith("nothing in the cart and no chance was intent")
+    assert (verdict.replayed, verdict.invented) == (0, 1)
+
+
+def test_a_silence_in_which_something_came_in_time_was_none() -> None:
+    deeds = sorted([*LATE_CART, deed(VIEW, -500, arrived_ms=-490)])
+    verdict = judge(alert(chance_without_the_cart(), cart_lines=1), deeds)
+    assert verdict.invented == 1
