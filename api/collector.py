@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from api import schemas
+from api.backlog import retry_header
 from api.errors import Problem
-from api.intake import Record
 from api.metrics import ApiMetrics
+from api.verdicts import Record
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -23,6 +24,9 @@ _REQUEST_TIMEOUT_MS = 4_000  # so that the client says what is wrong before our 
 _BATCH_BYTES = 256 * 1024  # the largest request of one visitor in a few round trips, not 64
 _CHECK_TIMEOUT_S = 1.0
 _AWAY = (KafkaError, OSError)  # TimeoutError is an OSError
+
+Headers = list[tuple[str, bytes]]
+"""Of Kafka records."""
 
 
 class _Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
@@ -66,27 +70,33 @@ class Collector:
         if self._stopping:
             await asyncio.wait(self._stopping)
 
-    async def publish(self, records: Sequence[Record]) -> None:
+    async def publish(self, records: Sequence[Record], headers: Headers, anonymous_headers: Headers) -> None:
         """Returns when Kafka has acknowledged all records; raises a 503 `Problem` if it does not in time.
 
-        After a 503 some or all of the records may be in Kafka nevertheless.
+        The second headers are those of anonymous records. After a 503 some or all of the records may be in
+        Kafka nevertheless. 413 says that the topics are set up for smaller records than the contract allows.
         """
         started = time.perf_counter()
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
                 producer = await self._connect()
-                await self._send(producer, records)
+                await self._send(producer, records, headers, anonymous_headers)
+        except MessageSizeTooLargeError as exc:
+            _log.error("Kafka takes no record this large; raise max.message.bytes of the event topics")
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "kafka.record_too_large",
+                "an event is larger than the event log is set up for; send smaller ones",
+            ) from exc
         except _AWAY as exc:
-            _log.warning("%d events not acknowledged by Kafka: %r", len(records), exc)
-            self._metrics.count_events("unacknowledged", "kafka.unavailable", len(records))
+            _log.warning("%d records not acknowledged by Kafka: %r", len(records), exc)
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "kafka.unavailable",
                 "the event log did not acknowledge; send the same again, with the same event_id",
-                headers={"Retry-After": "1"},
+                headers=retry_header(),
             ) from exc
         self._metrics.observe_ack(time.perf_counter() - started)
-        self._metrics.count_events("accepted", n_events=len(records))
 
     async def check(self) -> schemas.Part:
         """Whether Kafka answers and has our topics. At worst degraded: what is read does not need it."""
@@ -126,12 +136,15 @@ class Collector:
                         await producer.abandon()
             return self._producer
 
-    async def _send(self, producer: _Producer, records: Sequence[Record]) -> None:
+    async def _send(
+        self, producer: _Producer, records: Sequence[Record], headers: Headers, anonymous_headers: Headers
+    ) -> None:
         acks: list[asyncio.Future[object]] = []
         try:
-            for event, value in ((record.event, record.value) for record in records):
+            for event, value, is_anonymous in records:
                 topic = self._topics.of(event.event_type)
-                acks.append(await producer.send(topic, value, key=event.user_id.encode()))
+                told = anonymous_headers if is_anonymous else headers
+                acks.append(await producer.send(topic, value, key=event.user_id.encode(), headers=told))
             await asyncio.gather(*acks)
         except (KafkaError, asyncio.CancelledError):
             for ack in acks:  # nobody waits for the others any more

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.intake import MAX_EVENTS
-from api.receipts import EventsProblem
+from api.parcels import MAX_EVENTS
+from api.receipts import EventsProblem, Receipt
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import SCHEMA_VERSION, EventType
 from contracts.fields import MAX_ID_CHARS, MAX_TEXT_CHARS
@@ -56,29 +56,81 @@ _PURCHASE = {
     "order_id": "o-1042",
 }
 
+_EVENTS = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": EVENT_SCHEMA}
+_BATCH_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": _EVENTS,
+        "sent_at": {
+            "type": ["integer", "string", "null"],
+            "description": "When this is sent, by the clock that `event_time` is of: a wrong clock is set right",
+        },
+        "key": {"type": ["string", "null"], "description": "A publishable key, where no header can be set"},
+        "consent": {"description": "`denied` or false: of all events"},
+    },
+    "additionalProperties": False,
+}
+
 REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {
-                "oneOf": [
-                    EVENT_SCHEMA,
-                    {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": EVENT_SCHEMA},
-                ]
-            },
+            "schema": {"anyOf": [EVENT_SCHEMA, _EVENTS, _BATCH_SCHEMA]},
             "examples": {
                 "one": {"summary": "One event", "value": _CART},
                 "array": {"summary": "Two events", "value": [_CART, _PURCHASE]},
+                "batch": {
+                    "summary": "With the sender's clock",
+                    "value": {"batch": [_CART, _PURCHASE], "sent_at": "2025-10-09T10:53:21.000+02:00"},
+                },
             },
         },
-        "text/plain": {"schema": {"type": "string", "description": "The same JSON, as sendBeacon sends it"}},
+        "application/x-ndjson": {
+            "schema": {"type": "string", "description": "One event a line; a bad line fails no other"},
+            "example": '{"event_type":"view","user_id":"you","product_id":"p00054"}\n',
+        },
+        "text/plain": {
+            "schema": {"type": "string", "description": "JSON or lines of it, as sendBeacon sends it"},
+            "example": '{"event_type":"view","user_id":"you","product_id":"p00054"}',
+        },
     },
 }
+
+PARAMETERS: list[dict[str, Any]] = [
+    {
+        "name": "validate",
+        "in": "query",
+        "required": False,
+        "schema": {"enum": ["0", "1"], "default": "0"},
+        "description": "1: a dry run. The same verdicts, and nothing is sent, stored or taken off a quota",
+    },
+    {
+        "name": "X-Sent-At",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "When this is sent, as `sent_at` of a batch, which wins over it",
+    },
+    {
+        "name": "Content-Encoding",
+        "in": "header",
+        "required": False,
+        "schema": {"enum": ["identity", "gzip"]},
+        "description": "gzip: the limit of 1 MiB is of the decompressed body too",
+    },
+]
 
 _RECEIPT: dict[str, Any] = {
     "request_id": "5f0c1a52f4a44d6b9b1f6f4c6a8c3e0d",
     "accepted": 1,
+    "duplicates": 0,
     "rejected": 1,
+    "dropped": 0,
+    "dedupe": "event_id",
+    "redacted": 0,
+    "clock_offset_ms": 0,
+    "dry_run": False,
     "errors": [
         {
             "index": 1,
@@ -90,13 +142,26 @@ _RECEIPT: dict[str, Any] = {
 }
 
 _STATUSES = {
-    400: "The body is no event and no array of 1 to 1,000, or none of them was accepted (`errors`)",
+    400: "The body holds no 1 to 1,000 events, or each of them was refused (`errors`)",
+    401: "No key, one that is not known, or several",
+    403: "The key lacks the scope `events:write`, or is bound to other origins",
     408: "The body did not come within 10 s",
-    413: "The body is larger than 1 MiB",
-    415: "Another Content-Type, or a compressed body",
-    503: "Kafka did not acknowledge within 5 s: send the same again",
+    413: "The body is larger than 1 MiB, decompressed too",
+    415: "No JSON and of another type, or compressed with anything but gzip",
+    422: "A parameter is not known",
+    429: "A quota of the key is spent: try again after `Retry-After` seconds",
+    503: "Kafka did not acknowledge within 5 s, or too much waits for it: send the same again after "
+    "`Retry-After` seconds",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"content": {"application/json": {"example": _RECEIPT}}},
+    200: {
+        "model": Receipt,
+        "description": "The dry run's verdicts: nothing was stored",
+        "content": {"application/json": {"example": {**_RECEIPT, "dry_run": True}}},
+    },
+    202: {
+        "description": "Kafka has the accepted events",
+        "content": {"application/json": {"example": _RECEIPT}},
+    },
     **{status: {"model": EventsProblem, "description": text} for status, text in _STATUSES.items()},
 }

@@ -11,7 +11,7 @@ _ACK_SECONDS = (*_SECONDS, 5.0)
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-EventResult = Literal["accepted", "rejected", "unacknowledged"]
+EventResult = Literal["accepted", "duplicate", "rejected", "dropped", "ignored", "valid", "unacknowledged"]
 
 
 class ApiMetrics:
@@ -40,7 +40,7 @@ class ApiMetrics:
         )
         self._events = Counter(
             "storepulse_api_events",
-            "Events received, by result and, unless accepted, the code of the reason",
+            "Events received, by result (valid: a dry run) and the code of the reason, where there is one",
             ("result", "code"),
             registry=self._registry,
         )
@@ -51,6 +51,23 @@ class ApiMetrics:
             registry=self._registry,
         )
 
+        self._bytes = Counter(
+            "storepulse_api_event_bytes",
+            "Bytes of bodies with events, decompressed",
+            registry=self._registry,
+        )
+        self._waiting_events = Gauge(
+            "storepulse_api_waiting_events",
+            "Events that wait for Kafka to acknowledge",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
+        self._waiting_bytes = Gauge(
+            "storepulse_api_waiting_bytes",
+            "Bytes of events read and not yet acknowledged",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
         self._predictions = Counter(
             "storepulse_api_predictions",
             "Predict requests with valid actions: answered, or the code of the reason",
@@ -85,6 +102,15 @@ class ApiMetrics:
     def count_events(self, result: EventResult, code: str = "", n_events: int = 1) -> None:
         """Counts events; `code` is one of the contract's or ours, never a sender's text."""
         self._events.labels(result, code).inc(n_events)
+
+    def count_body(self, n_bytes: int) -> None:
+        """Counts the bytes of one body with events, as they are when decompressed."""
+        self._bytes.inc(n_bytes)
+
+    def set_backlog(self, n_events: int, n_bytes: int) -> None:
+        """Sets what is read and not yet acknowledged."""
+        self._waiting_events.set(n_events)
+        self._waiting_bytes.set(n_bytes)
 
     def observe_ack(self, duration_s: float) -> None:
         """Counts one request whose events were all acknowledged."""

@@ -16,7 +16,8 @@ from starlette.requests import ClientDisconnect
 from api.app import create_app
 from api.errors import Problem
 from api.events_document import EVENT_SCHEMA, REQUEST_BODY
-from api.intake import MAX_BODY_BYTES, judge, read_body
+from api.intake import MAX_BODY_BYTES, read_body
+from api.verdicts import Rules, judge
 from contracts import events
 from contracts.events import MAX_EVENT_BYTES, Event, EventType, decode
 from contracts.partitioning import partition_of
@@ -312,7 +313,7 @@ def test_the_document_shows_every_field_of_the_contract() -> None:
         value = examples[example]["value"]
         elements = value if isinstance(value, list) else [value]
         now_ms = time.time_ns() // 1_000_000
-        assert not judge(elements, received_ms=now_ms, default_currency="EUR").refusals
+        assert not judge(elements, Rules(now_ms, "EUR")).refusals
 
 
 async def test_openapi_describes_the_path(app: FastAPI, client: httpx.AsyncClient) -> None:

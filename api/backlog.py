@@ -1,0 +1,45 @@
+"""Events on their way to Kafka: how many there may be at once."""
+
+import random
+from http import HTTPStatus
+
+from api.errors import Problem
+from api.metrics import ApiMetrics
+
+
+def retry_header() -> dict[str, str]:
+    """`Retry-After` of 1 to 5 s, by chance, so that those who were refused together do not return together."""
+    return {"Retry-After": str(random.randint(1, 5))}
+
+
+class Backlog:
+    """Counts events and bytes from when they are read until they are acknowledged.
+
+    Beyond the limits more is refused at once: what piles up here, while Kafka is slow, is memory.
+    """
+
+    def __init__(self, max_events: int, max_bytes: int, metrics: ApiMetrics) -> None:
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._metrics = metrics
+        self.n_events = 0
+        self.n_bytes = 0
+
+    def add(self, n_events: int, n_bytes: int) -> None:
+        """Makes room for so many; raises `Problem` 503 `collector.busy` if there is none."""
+        if self.n_events + n_events > self._max_events or self.n_bytes + n_bytes > self._max_bytes:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "collector.busy",
+                "too many events wait for the event log; send the same again, with the same event_id",
+                headers=retry_header(),
+            )
+        self.n_events += n_events
+        self.n_bytes += n_bytes
+        self._metrics.set_backlog(self.n_events, self.n_bytes)
+
+    def remove(self, n_events: int, n_bytes: int) -> None:
+        """Gives back what was added."""
+        self.n_events -= n_events
+        self.n_bytes -= n_bytes
+        self._metrics.set_backlog(self.n_events, self.n_bytes)
