@@ -117,4 +117,5 @@ def _totals(metas: Sequence[PartitionMeta]) -> schemas.Totals:
         late=sum(m.late for m in metas),
         rejected=sum(m.rejected for m in metas),
         lost=sum(m.lost for m in metas),
+        forgotten=sum(m.forgotten for m in metas),
     )

@@ -20,7 +20,7 @@ from models.next_action.prices import PriceLevel
 
 _log = logging.getLogger(__name__)
 
-_META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost")
+_META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost", "forgotten")
 _FOLDER = Path(__file__).parent
 _SUM_BUCKETS = (_FOLDER / "sum_buckets.lua").read_text()
 _SUM_FIELDS = (_FOLDER / "sum_fields.lua").read_text()

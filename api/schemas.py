@@ -94,6 +94,7 @@ class Totals(Answer):
     late: int
     rejected: int
     lost: int
+    forgotten: int = Field(description="Events of deleted visitors, from before the deletion")
 
 
 class Live(TimedAnswer):

@@ -18,6 +18,8 @@ class PartitionMeta(NamedTuple):
     late: int
     rejected: int
     lost: int
+    forgotten: int
+    """Events of deleted visitors that were kept out."""
 
 
 class StreamTime(NamedTuple):

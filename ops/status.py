@@ -21,7 +21,7 @@ from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from ops.topics import open_admin
 
-COUNTERS = ("applied", "duplicates", "late", "rejected", "lost")
+COUNTERS = ("applied", "duplicates", "late", "rejected", "forgotten", "lost")
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,7 @@ function drawStream({ workers, totals }) {
     ["Repeats recognised and dropped", totals.duplicates, false],
     ["Too late to count", totals.late, false],
     ["Refused as no event", totals.rejected, false],
+    ["Of deleted visitors", totals.forgotten, false],
     ["Lost before we read them", totals.lost, totals.lost > 0],
     ["Partitions with a worker", partitions, !partitions],
   ];

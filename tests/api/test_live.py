@@ -155,11 +155,18 @@ async def test_a_heartbeat_of_another_version_is_left_out(
 
 
 async def test_counters_of_all_partitions_are_totals(client: httpx.AsyncClient, state: ShopState) -> None:
-    state.set_meta(0, applied=5, duplicates=1, lost=2)
+    state.set_meta(0, applied=5, duplicates=1, lost=2, forgotten=6)
     state.set_meta(3, applied=7, late=3, rejected=4)
     state.flush()
     totals = (await get(client, "/v1/live"))["totals"]
-    assert totals == {"applied": 12, "duplicates": 1, "late": 3, "rejected": 4, "lost": 2}
+    assert totals == {
+        "applied": 12,
+        "duplicates": 1,
+        "late": 3,
+        "rejected": 4,
+        "lost": 2,
+        "forgotten": 6,
+    }
 
 
 @pytest.mark.parametrize("settings", [{"durable": False}], indirect=True)

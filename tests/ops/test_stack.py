@@ -66,7 +66,14 @@ def test_embedded_stack_applies_events_and_status_finds_it(embedded_stack: Stack
     wait_until(lambda: applied(embedded_stack.settings) == 40, 30, "40 events applied")
     status = status_json(embedded_stack)
     assert status["lag"] == 0
-    assert status["counters"] == {"applied": 40, "duplicates": 0, "late": 0, "rejected": 0, "lost": 0}
+    assert status["counters"] == {
+        "applied": 40,
+        "duplicates": 0,
+        "late": 0,
+        "rejected": 0,
+        "forgotten": 0,
+        "lost": 0,
+    }
     assert len(status["workers"]) == 1  # type: ignore[arg-type]
 
 
@@ -201,4 +208,11 @@ def test_lag_counts_from_the_stored_offset_or_from_the_start() -> None:
     ends = {("x.view", 2): 10, ("x.cart", 2): 4, ("x.purchase", 2): 0}
     found = partition_status(2, {"off:x.view": "7", "applied": "6", "late": "1"}, Topics("x.").events, ends)
     assert found.lag == {"view": 3, "cart": 4, "purchase": 0}
-    assert found.counters == {"applied": 6, "duplicates": 0, "late": 1, "rejected": 0, "lost": 0}
+    assert found.counters == {
+        "applied": 6,
+        "duplicates": 0,
+        "late": 1,
+        "rejected": 0,
+        "forgotten": 0,
+        "lost": 0,
+    }
