@@ -25,6 +25,7 @@ from api.model_source import ArtefactFolder, ModelSource
 from api.models_report import read_models
 from api.privacy.remover import Remover
 from api.reader import Reader, open_redis
+from api.request_log import RequestLog
 from api.routes import (
     adapters,
     alert_handling,
@@ -101,7 +102,7 @@ def create_app(
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Gate, load=app.state.load)
     app.add_middleware(CrossOrigin)
-    app.add_middleware(Boundary, metrics=metrics)
+    app.add_middleware(Boundary, metrics=metrics, log=RequestLog(settings.log_requests))
     return app
 
 

@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
+from api.request_log import REQUEST_ID
+
 _log = logging.getLogger(__name__)
 
 _CODES = {
@@ -87,6 +89,8 @@ def problem_response(
         "code": code,
         "detail": detail,
     }
+    if request_id := REQUEST_ID.get():
+        document["request_id"] = request_id
     if errors:
         document["errors"] = list(errors)
     return JSONResponse(

@@ -1,6 +1,7 @@
 """The outermost layer: request ids, security headers, request metrics, the last catch of our own mistakes."""
 
 import logging
+import re
 import time
 import uuid
 from typing import Any
@@ -10,10 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.cross_origin import SNIPPET_PATH
 from api.errors import internal_problem
 from api.identity.guard import settle
+from api.identity.key_text import holds_key
 from api.identity.quotas import Balance
 from api.metrics import ApiMetrics
+from api.request_log import REQUEST_ID, RequestLog
 
 _log = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -33,9 +38,10 @@ _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECUR
 class Boundary:
     """Wraps the whole app, so that even an answer to a crash carries headers and is counted."""
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, log: RequestLog) -> None:
         self._app = app
         self._metrics = metrics
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection; only HTTP requests are touched."""
@@ -45,7 +51,8 @@ class Boundary:
         status = 0
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        request_id = state["request_id"] = uuid.uuid4().hex
+        request_id = state["request_id"] = _find_id(scope) or uuid.uuid4().hex
+        token = REQUEST_ID.set(request_id)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -63,7 +70,10 @@ class Boundary:
                 raise
             await internal_problem()(scope, receive, send_with_headers)
         finally:
-            self._metrics.observe(_template(scope), scope["method"], status, time.perf_counter() - started)
+            route, method, duration_s = _template(scope), scope["method"], time.perf_counter() - started
+            self._metrics.observe(route, method, status, duration_s)
+            self._log.write(route, method, status, duration_s, state)
+            REQUEST_ID.reset(token)
             if state.get("owes_request") is not None:
                 await settle(scope["app"].state.access, state)
 
@@ -79,6 +89,15 @@ def _balance_headers(state: dict[str, Any]) -> list[tuple[bytes, bytes]]:
     if balance is None:
         return []
     return [(name.lower().encode(), value.encode()) for name, value in balance.headers().items()]
+
+
+def _find_id(scope: Scope) -> str:
+    """The caller's id of the request, if it is one that can go anywhere; else empty."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            return text if _REQUEST_ID.fullmatch(text) and not holds_key(text) else ""
+    return ""
 
 
 def _template(scope: Scope) -> str:

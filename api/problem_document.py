@@ -24,6 +24,7 @@ class ProblemDocument(Answer):
     status: int
     code: str
     detail: str
+    request_id: str = Field(description="Also in the header X-Request-Id, and in our log")
     errors: list[BrokenRule] = Field(default_factory=list)
 
 

@@ -88,8 +88,9 @@ def worker() -> None:
     from ops.logs import configure_logging
     from stream.worker import run
 
-    configure_logging()
-    raise typer.Exit(run(get_settings()))
+    settings = get_settings()
+    configure_logging(settings)
+    raise typer.Exit(run(settings))
 
 
 @app.command()
@@ -104,8 +105,8 @@ def api(
     from ops.logs import configure_logging
     from ops.serving.run import run_api
 
-    configure_logging()
     settings = get_settings()
+    configure_logging(settings)
     if processes is not None:
         settings = settings.model_copy(update={"api_processes": processes})
     if (exposure := explain_exposure(settings)) is not None:

@@ -25,11 +25,11 @@ _log = logging.getLogger(__name__)
 def main(argv: list[str]) -> None:
     """Entry point of the child process; arguments are events/s, minutes of history and the seed."""
     rate_per_s, history_min, seed = float(argv[0]), int(argv[1]), int(argv[2])
-    configure_logging()
+    settings = get_settings()
+    configure_logging(settings)
     stopping = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopping.set())
-    settings = get_settings()
     config = SimulationConfig(
         start_ms=_now_ms() - history_min * 60_000,
         rate=rate_per_s,

@@ -152,6 +152,7 @@ async def _admit(request: Request, presented: str, scope: Scope) -> Principal:
     principal = await access_of(request).recognise(presented, request.headers.get("origin"))
     if scope not in principal.scopes:
         raise Problem(HTTPStatus.FORBIDDEN, "key.scope", f"this key lacks the scope {scope}")
+    request.state.key_id = principal.key_id
     return principal
 
 

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     """Serve until a signal; the exit code."""
     arguments = Arguments.from_argv(argv)
     settings = get_settings()
-    configure_logging()
+    configure_logging(settings)
     raise_file_limit(settings.api_max_connections)
     shared = SharedMetrics(arguments.metrics_folder, arguments.slot)
     app = create_app(settings, shared=shared)

@@ -110,6 +110,7 @@ async def test_a_dead_redis_is_a_503_problem_and_its_return_is_noticed(private_r
             "stream": "down",
             "model": "degraded",
             "kafka": "degraded",
+            "load": "ok",
         }
         assert (await client.get("/livez")).json() == {"status": "ok"}
         private_redis.restart()
