@@ -43,9 +43,9 @@ class Remover:
 
     async def close(self) -> None:
         """Ends; what is open is gone on with by another process, or after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again and again: the Redis client loses one that meets a broken connection
+            await asyncio.wait([self._task], timeout=0.5)
 
     async def run(self) -> None:
         """Goes on with whatever is open, until cancelled."""
