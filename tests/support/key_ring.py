@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from api.identity.key_store import KeyPlan, KeyStore
@@ -39,3 +40,16 @@ async def make_key(redis: Redis, settings: Settings, plan: KeyPlan) -> KeyText:
     store = KeyStore(redis, Keys(settings.namespace, settings.partitions))
     key, _ = await store.create(plan, wall_clock_ms())
     return key
+
+
+def look_again(app: FastAPI) -> None:
+    """Has the application read the keys anew with the next request, as it does after a second."""
+    book = app.state.access.book
+    book._loaded_s = book._tried_s = float("-inf")
+
+
+def let_age(app: FastAPI, age_s: float) -> None:
+    """Makes what the application knows of the keys so much older."""
+    book = app.state.access.book
+    book._loaded_s -= age_s
+    book._tried_s -= age_s
