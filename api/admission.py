@@ -20,8 +20,12 @@ from api.parcels import Parcel
 from api.privacy_signals import Objection, denies_consent, objects_by_header
 from api.reader import Reader, wall_clock_ms
 from api.salts import Salts
+from api.stream_seats import Seats
 from api.verdicts import Rules, Verdict, any_consent, judge
 from contracts.fields import InvalidEvent
+
+_MAX_TAILS = 16
+_MAX_TAILS_PER_KEY = 4
 
 
 class Door:
@@ -35,6 +39,7 @@ class Door:
         self.backlog = Backlog(settings.api_max_waiting_events, settings.api_max_waiting_bytes, metrics)
         self.salts = Salts(reader.redis, reader.keys)
         self.feed = EventFeed(reader.redis, reader.keys)
+        self.tail_seats = Seats(_MAX_TAILS, _MAX_TAILS_PER_KEY)
 
     async def close(self) -> None:
         """Ends what still runs."""

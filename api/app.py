@@ -31,6 +31,7 @@ from api.routes import (
     alert_handling,
     alert_stream,
     alerts,
+    event_tail,
     events,
     health,
     live,
@@ -94,6 +95,7 @@ def create_app(
         webhooks,
         webhook_deliveries,
         privacy,
+        event_tail,
         health,
         page,
     ):

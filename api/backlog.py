@@ -8,7 +8,7 @@ from api.metrics import ApiMetrics
 
 
 def retry_header() -> dict[str, str]:
-    """`Retry-After` of 1 to 5 s, by chance, so that those who were refused together do not return together."""
+    """`Retry-After` of 1 to 5 s, by chance, lest those refused together return together."""
     return {"Retry-After": str(random.randint(1, 5))}
 
 

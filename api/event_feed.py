@@ -115,7 +115,7 @@ class EventFeed:
 
 
 def show(notice: Notice) -> dict[str, Any]:
-    """The members of `api.tail_schemas.TailedRequest`."""
+    """One request as a watcher is told of it, in the members of its receipt."""
     verdict, problem = notice.verdict or Verdict(), notice.problem
     values = [record.value for record in verdict.records[:MAX_SHOWN]]
     return {

@@ -64,7 +64,7 @@ _BATCH_SCHEMA: dict[str, Any] = {
         "batch": _EVENTS,
         "sent_at": {
             "type": ["integer", "string", "null"],
-            "description": "When this is sent, by the clock that `event_time` is of: a wrong clock is set right",
+            "description": "When this is sent, by the clock of `event_time`: a wrong clock is set right",
         },
         "key": {"type": ["string", "null"], "description": "A publishable key, where no header can be set"},
         "consent": {"description": "`denied` or false: of all events"},

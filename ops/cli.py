@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops import cli_alerts, cli_evaluate, cli_keys, cli_privacy, cli_producers, cli_train
+from ops import cli_alerts, cli_evaluate, cli_events, cli_keys, cli_privacy, cli_producers, cli_train
 
 app = typer.Typer(
     name="storepulse",
@@ -20,6 +20,7 @@ health_app = typer.Typer(
 app.add_typer(health_app, name="health")
 cli_producers.register(app)
 cli_evaluate.register(app)
+cli_events.register(app)
 cli_alerts.register(app)
 cli_train.register(app)
 cli_keys.register(app)

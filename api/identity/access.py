@@ -88,6 +88,15 @@ class Access:
             return True
         return await self.book.welcomes(origin.lower(), wall_clock_ms())
 
+    async def still_counts(self, key_id: str) -> bool:
+        """Whether whoever opened a stream may go on: keys are revoked, and made where there were none."""
+        if not key_id:
+            return not await self.needs_key()
+        if key_id == "root":
+            return True
+        record = (await self.book.read()).get(key_id)
+        return record is not None and record.state(wall_clock_ms()) == "active"
+
     async def _find(self, presented: str, now_ms: int) -> KeyRecord:
         key = parse_key(presented) or KeyText(is_publishable=False, key_id="", secret=presented)
         for read in (self.book.read, self.book.read_again):  # it may be newer than what we know

@@ -1,0 +1,40 @@
+"""Commands about events on their way in."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.stack_record import DEFAULT_STATE
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    events = typer.Typer(help="Events as they are sent to the API.", no_args_is_help=True)
+    events.callback()(_group)
+    events.command("tail")(tail)
+    app.add_typer(events, name="events")
+
+
+def _group() -> None:
+    """Keep `tail` a command of its own: a Typer with one command would swallow its name."""
+
+
+def tail(
+    key_id: Annotated[str | None, typer.Option(help="Only events sent with this API key.")] = None,
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="Seconds until it ends; else at Ctrl-C.", min=1)
+    ] = None,
+    state: Annotated[Path, typer.Option("--state", help="Folder of the running stack.")] = DEFAULT_STATE,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per request.")] = False,
+) -> None:
+    """Show what becomes of events as they are sent: taken, or refused and why.
+
+    It reads what the processes of the API tell each other in Redis, so it needs no key.
+
+    Example: storepulse events tail --key-id k7f3
+    """
+    from ops.events_tail import EventTailOptions, run_events_tail
+    from ops.stack_record import find_settings
+
+    raise typer.Exit(run_events_tail(find_settings(state), EventTailOptions(key_id, for_s, json)))
