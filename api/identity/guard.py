@@ -58,6 +58,7 @@ class Guard(SecurityBase):
             raise _missing()
         principal = await _admit(request, presented, self.scope)
         if self.scope is Scope.EVENTS_WRITE:  # `spend_events` takes the request with its events
+            access.quotas.check_pause(principal)
             request.state.owes_request = principal
         elif self.scope is not _UNLIMITED:
             request.state.balance = await access.quotas.spend_request(principal)

@@ -91,13 +91,20 @@ class Quotas:
         """
         return await self._take(principal, applicable(principal.limits, n_events))
 
+    def check_pause(self, principal: Principal) -> None:
+        """Raises `Problem` 429 for a key that sent too much a moment ago, before its body is read."""
+        limit = principal.limits.requests_per_s
+        if limit and self._is_paused(principal.key_id, REQUESTS):
+            reset_s = -(-_remaining_ms(REQUESTS, self._clock_ms()) // 1_000)
+            raise _refusal(Balance([Spending(REQUESTS, limit, 1)], [0], [reset_s]), 0)
+
     async def _take(self, principal: Principal, spendings: Sequence[Spending]) -> Balance:
         if not spendings:
             return _NOTHING
         now_ms = self._clock_ms()
         resets_s = [-(-_remaining_ms(spending.policy, now_ms) // 1_000) for spending in spendings]
         for i, spending in enumerate(spendings):
-            if self._paused.get((principal.key_id, spending.policy.name), 0.0) > time.monotonic():
+            if self._is_paused(principal.key_id, spending.policy):
                 raise _refusal(Balance(spendings, [0] * len(spendings), resets_s), i)
         try:
             async with asyncio.timeout(_TIMEOUT_S):
@@ -120,6 +127,9 @@ class Quotas:
             args += [limit, cost, share, 2 * policy.window_ms]
         reply: Any = await self._spend(keys=names, args=args)
         return [int(number) for number in reply]
+
+    def _is_paused(self, key_id: str, policy: Policy) -> bool:
+        return self._paused.get((key_id, policy.name), 0.0) > time.monotonic()
 
     def _pause(self, key_id: str, balance: Balance, i: int) -> None:
         """Whoever has nothing left need not be looked up until something may have come back."""
