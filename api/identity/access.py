@@ -83,10 +83,9 @@ class Access:
 
     async def welcomes(self, origin: str) -> bool:
         """Whether pages of this origin may send events and read the answers."""
-        is_open = not (self._always_closed or self.book.has_keys)
-        if is_open and origin.lower() in self._open_to:
+        if await self.book.welcomes(origin.lower(), wall_clock_ms()):
             return True
-        return await self.book.welcomes(origin.lower(), wall_clock_ms())
+        return origin.lower() in self._open_to and not (self._always_closed or self.book.has_keys)
 
     async def still_counts(self, key_id: str) -> bool:
         """Whether whoever opened a stream may go on: keys are revoked, and made where there were none."""
