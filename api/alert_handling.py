@@ -172,7 +172,7 @@ def _mute_member(alert: Alert) -> str:
     return f"{alert.kind}:{alert.user_id}"
 
 
-def _decode(text: bytes | None) -> Handled:
+def _decode(text: bytes | str | None) -> Handled:
     if text is None:
         return NOTHING_SAID
     said: dict[str, dict[str, Any]] = orjson.loads(text)

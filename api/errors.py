@@ -30,6 +30,7 @@ _RULES = {
     "int_type": "not_integer",
     "int_from_float": "not_integer",
     "string_type": "not_text",
+    "string_unicode": "not_text",
     "model_type": "not_object",
     "model_attributes_type": "not_object",
     "dict_type": "not_object",

@@ -1,11 +1,10 @@
 """What people say of an alert: taken on, put off until later, useful or wrong."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from api import alert_handling
 from api.alert_handling import Handled, Verdict, unknown_alert
@@ -40,6 +39,11 @@ _OPEN_ONLY = describe_problems(
 _JUDGED = describe_problems({400: "The body is no JSON", 404: "No step of this alert is kept"})
 
 
+def _hide_default(schema: dict[str, Any]) -> None:
+    """The defaults of what may be left out are not values that may be sent."""
+    del schema["default"]
+
+
 class Snooze(BaseModel):
     """How long subscribers are spared further steps of this kind about this visitor; one of the two."""
 
@@ -51,11 +55,19 @@ class Snooze(BaseModel):
         },
     )
 
-    for_s: Annotated[int, Field(strict=True, ge=MIN_SNOOZE_S, le=MAX_SNOOZE_S)] | SkipJsonSchema[None] = (
-        Field(None, description="Seconds from now")
+    for_s: int = Field(
+        0,
+        ge=MIN_SNOOZE_S,
+        le=MAX_SNOOZE_S,
+        strict=True,
+        description="Seconds from now",
+        json_schema_extra=_hide_default,
     )
-    until: Annotated[str, Field(max_length=40)] | SkipJsonSchema[None] = Field(
-        None, description="RFC 3339, from a minute to 7 days from now"
+    until: str = Field(
+        "",
+        max_length=40,
+        description="RFC 3339, from a minute to 7 days from now",
+        json_schema_extra=_hide_default,
     )
 
 
@@ -135,17 +147,16 @@ async def _find(reader: Reader, alert_id: str) -> Alert:
 def _parse_end(body: Snooze) -> int:
     """Epoch ms; raises `InvalidQuery`."""
     now_ms = wall_clock_ms()
-    if len(body.model_fields_set) == 1:
-        if body.for_s is not None:
-            return now_ms + body.for_s * 1_000
-        if body.until is not None:
-            until_ms = parse_time("until", body.until)
-            if until_ms < now_ms + MIN_SNOOZE_S * 1_000:
-                raise InvalidQuery("until", "too_early", "must be a minute from now or later")
-            if until_ms > now_ms + MAX_SNOOZE_S * 1_000:
-                raise InvalidQuery("until", "too_late", "must be at most 7 days from now")
-            return until_ms
-    raise InvalidQuery("snooze", "not_one_end", "must have exactly one of for_s and until")
+    if len(body.model_fields_set) != 1:
+        raise InvalidQuery("snooze", "not_one_end", "must have exactly one of for_s and until")
+    if "for_s" in body.model_fields_set:
+        return now_ms + body.for_s * 1_000
+    until_ms = parse_time("until", body.until)
+    if until_ms < now_ms + MIN_SNOOZE_S * 1_000:
+        raise InvalidQuery("until", "too_early", "must be a minute from now or later")
+    if until_ms > now_ms + MAX_SNOOZE_S * 1_000:
+        raise InvalidQuery("until", "too_late", "must be at most 7 days from now")
+    return until_ms
 
 
 def _answer(alert: Alert, said: Handled) -> AlertHandling:

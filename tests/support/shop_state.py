@@ -84,6 +84,10 @@ class ShopState:
         """Keeps only the newest steps, as the relay does when there are too many."""
         self._publish(kept, ())
 
+    def forget_alerts(self) -> None:
+        """Removes the log, as a Redis that lost its data does."""
+        self._pipe.delete(self.keys.alerts(), self.keys.alert_places(), self.keys.alert_pages())
+
     def beat(
         self,
         worker_id: str = "w1",
