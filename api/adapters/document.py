@@ -61,9 +61,10 @@ _OBJECT: dict[str, Any] = {
 
 
 def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    text = {"type": "string", "description": "The same JSON, as browsers send it without a preflight"}
-    content = {"application/json": {"schema": schema, "example": example}, "text/plain": {"schema": text}}
-    return {"requestBody": {"required": True, "content": content}}
+    """The body as JSON; as plain text no schema could say what is taken."""
+    text = "The same JSON may come as `text/plain`, as browsers send it without a preflight, and as gzip."
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "description": text, "content": content}}
 
 
 CALL_BODY = _body(_OBJECT, _CALL)
