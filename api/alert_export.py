@@ -18,7 +18,7 @@ COLUMNS = (
     "model", "reasons", "offer", "handling", "handled_by", "handled_at", "snoozed_until", "verdict", "note",
     "cursor",
 )  # fmt: skip
-EXPORT_HEADERS = {"Content-Disposition": 'attachment; filename="alerts.csv"'}
+EXPORT_HEADERS = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="alerts.csv"'}
 _PAGE = 250
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
