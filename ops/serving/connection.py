@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.errors import problem_response
 from api.gate import REFUSED
+from api.request_log import REQUEST_ID
 
 MAX_URL_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 32 * 1024
@@ -173,15 +174,10 @@ def _too_large() -> HeadRefused:
 
 
 def _to_bytes(refusal: HeadRefused, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    answer = problem_response(
-        refusal.status,
-        refusal.code,
-        refusal.detail,
-        headers={
-            "Connection": "close",
-            "X-Content-Type-Options": "nosniff",
-            "X-Request-Id": uuid.uuid4().hex,
-        },
-    )
+    request_id = uuid.uuid4().hex
+    token = REQUEST_ID.set(request_id)
+    headers = {"Connection": "close", "X-Content-Type-Options": "nosniff", "X-Request-Id": request_id}
+    answer = problem_response(refusal.status, refusal.code, refusal.detail, headers=headers)
+    REQUEST_ID.reset(token)
     lines = [b"%b: %b\r\n" % header for header in (*default_headers, *answer.raw_headers)]
     return b"".join((STATUS_LINE[refusal.status], *lines, b"\r\n", bytes(answer.body)))

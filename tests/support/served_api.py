@@ -2,11 +2,10 @@
 
 import threading
 
-import uvicorn
-
 from api.app import create_app
 from api.model_source import ModelSource
 from contracts.settings import Settings
+from ops.serving.server import make_server
 from services import wait_until
 
 
@@ -15,8 +14,7 @@ class ServedApi:
 
     def __init__(self, settings: Settings, source: ModelSource | None = None) -> None:
         self.url = f"http://127.0.0.1:{settings.api_port}"
-        config = uvicorn.Config(create_app(settings, source), port=settings.api_port, log_config=None)
-        self._server = uvicorn.Server(config)
+        self._server = make_server(create_app(settings, source), settings)
         self._thread = threading.Thread(target=self._server.run)
 
     def start(self) -> None:
