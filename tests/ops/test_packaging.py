@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from contracts.settings import Settings
 from ops.cli import app
+from ops.serving import GRACE_S
+from ops.serving.supervisor import SPARE_S
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
@@ -42,6 +44,10 @@ def test_every_lasting_service_has_a_health_check_a_memory_limit_and_restarts(na
     assert service["healthcheck"]["test"]
     assert service["mem_limit"]
     assert service["restart"] == "unless-stopped"
+
+
+def test_compose_gives_the_api_the_time_its_end_takes() -> None:
+    assert int(SERVICES["api"]["stop_grace_period"].rstrip("s")) > Settings().pre_stop_s + GRACE_S + SPARE_S
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
