@@ -14,7 +14,7 @@ import orjson
 
 from api.errors import Problem
 from api.reader import Reader, wall_clock_ms
-from contracts.alerts import KINDS, Alert, AlertState, make_record_id
+from contracts.alerts import KINDS, Alert, AlertState, Verdict, make_record_id
 from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
 from models.quality import NO_MODEL, Quality
 
@@ -29,13 +29,6 @@ class HandlingState(StrEnum):
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
-
-
-class Verdict(StrEnum):
-    """Whether an alert was worth having."""
-
-    USEFUL = "useful"
-    WRONG = "wrong"
 
 
 _COUNTER_OF = {Verdict.USEFUL: Quality.USEFUL, Verdict.WRONG: Quality.WRONG}

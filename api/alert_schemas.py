@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.alert_handling import NOTHING_SAID, Handled, HandlingState, Verdict
+from api.alert_handling import NOTHING_SAID, Handled, HandlingState
 from api.intervals import to_datetime
 from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts
-from contracts.alerts import AlertKind, AlertState, OfferKind, Severity
+from contracts.alerts import AlertKind, AlertState, OfferKind, Severity, Verdict
 
 _EXAMPLE: dict[str, Any] = {
     "record_id": "b7c4d1a0e59f4c22a1f0b3d4-firing",

@@ -43,6 +43,13 @@ class Severity(StrEnum):
     HIGH = "high"
 
 
+class Verdict(StrEnum):
+    """Whether people found an alert worth having."""
+
+    USEFUL = "useful"
+    WRONG = "wrong"
+
+
 class OfferKind(StrEnum):
     """What a suggested offer is about."""
 

@@ -104,10 +104,17 @@ def render_alert(alert: Alert) -> Text:
 
 def parse_since(text: str, now_ms: int) -> int:
     """Epoch ms of an RFC 3339 time, or of a span before now such as `30m`; raises `ValueError`."""
-    span = _SPAN.fullmatch(text)
-    if span is not None:
-        return now_ms - int(span[1]) * _UNIT_MS[span[2]]
+    if _SPAN.fullmatch(text):
+        return now_ms - parse_span(text)
     return parse_time("since", text)
+
+
+def parse_span(text: str) -> int:
+    """Milliseconds of a span such as `30m`; raises `ValueError`."""
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise ValueError("must be a number with s, m, h or d, such as 30m")
+    return int(span[1]) * _UNIT_MS[span[2]]
 
 
 def _go_back(client: Redis, key: str, wanted: AlertFilter) -> str:

@@ -1,52 +1,171 @@
 """Commands about alerts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from contracts.alerts import AlertKind, Severity
+from contracts.alerts import AlertKind, Severity, Verdict
 from ops.stack_record import DEFAULT_STATE
+
+KindOption = Annotated[AlertKind | None, typer.Option(help="Only of this kind.")]
+SeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity.")]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(help="Event time to begin at: 2025-10-01T08:00:00Z, or a span before now such as 30m."),
+]
+IdArgument = Annotated[str, typer.Argument(metavar="ALERT_ID", help="As the alerts have it.")]
+UndoOption = Annotated[bool, typer.Option("--undo", help="Take it back.")]
+UrlOption = Annotated[
+    str | None, typer.Option(help="Address of the API; else that of the stack. Key: STOREPULSE_API_KEY.")
+]
+StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     alerts = typer.Typer(help="Visitors about to leave, and carts left behind.", no_args_is_help=True)
-    alerts.callback()(_group)
     alerts.command("tail")(tail)
+    alerts.command("ack")(acknowledge)
+    alerts.command("snooze")(snooze)
+    alerts.command("feedback")(judge)
+    alerts.command("export")(export)
     app.add_typer(alerts, name="alerts")
 
 
-def _group() -> None:
-    """Keep `tail` a command of its own: a Typer with one command would swallow its name."""
-
-
 def tail(
-    kind: Annotated[AlertKind | None, typer.Option(help="Only of this kind.")] = None,
-    severity: Annotated[Severity | None, typer.Option(help="Only of this severity.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option(help="Event time to begin at: 2025-10-01T08:00:00Z, or a span before now such as 30m."),
-    ] = None,
+    kind: KindOption = None,
+    severity: SeverityOption = None,
+    since: SinceOption = None,
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", help="Wait for new ones until Ctrl-C.")
     ] = True,
-    state: Annotated[Path, typer.Option("--state", help="Folder of the running stack.")] = DEFAULT_STATE,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Follow the stream of this API from now on, not Redis. Key: STOREPULSE_API_KEY."),
+    ] = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
 ) -> None:
     """Show alerts as they fire and end: the newest ten, then each new one.
 
     Example: storepulse alerts tail --kind churn_risk --severity high
     """
-    import time
-
     from api.alert_log import AlertFilter
-    from ops.alerts_tail import TailOptions, parse_since, run_tail
+    from ops.alert_commands import run_stream
+    from ops.alerts_tail import TailOptions, run_tail
     from ops.stack_record import find_settings
 
+    since_ms = _parse_since(since)
+    settings = find_settings(state)
+    if url is not None:
+        if since is not None or not follow:
+            raise typer.BadParameter(
+                "the stream begins now: no --since and no --no-follow", param_hint="--url"
+            )
+        raise typer.Exit(run_stream(_calls(state, url), _query(kind, severity), as_json=json))
+    wanted = AlertFilter(kind=kind, severity=severity, since_ms=since_ms)
+    raise typer.Exit(run_tail(settings, TailOptions(wanted, follow, json)))
+
+
+def acknowledge(
+    alert_id: IdArgument,
+    undo: UndoOption = False,
+    url: UrlOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Say that somebody takes care of an alert."""
+    _say(alert_id, "acknowledge", None, undo=undo, url=url, state=state, as_json=json)
+
+
+def snooze(
+    alert_id: IdArgument,
+    for_: Annotated[str, typer.Option("--for", help="How long: 30m, 2h, 1d; 7 days at most.")] = "1h",
+    undo: UndoOption = False,
+    url: UrlOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Spare streams and webhooks further steps of this visitor and kind for a while."""
+    from ops.alerts_tail import parse_span
+
     try:
-        since_ms = None if since is None else parse_since(since, time.time_ns() // 1_000_000)
+        body = {"for_s": parse_span(for_) // 1_000}
+    except ValueError as exc:
+        raise typer.BadParameter(str(exc), param_hint="--for") from exc
+    _say(alert_id, "snooze", body, undo=undo, url=url, state=state, as_json=json)
+
+
+def judge(
+    alert_id: IdArgument,
+    verdict: Annotated[Verdict | None, typer.Argument(help="Not with --undo.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why, for people.")] = None,
+    undo: UndoOption = False,
+    url: UrlOption = None,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Say whether an alert was useful or wrong; it counts in the figures of /v1/models."""
+    if (verdict is None) is not undo:
+        raise typer.BadParameter("useful or wrong, or --undo", param_hint="VERDICT")
+    body = {"verdict": verdict} if note is None else {"verdict": verdict, "note": note}
+    _say(alert_id, "feedback", body, undo=undo, url=url, state=state, as_json=json)
+
+
+def export(
+    out: Annotated[Path | None, typer.Option(help="File to write; else the standard output.")] = None,
+    kind: KindOption = None,
+    severity: SeverityOption = None,
+    since: SinceOption = None,
+    url: UrlOption = None,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Write every kept step of alerts as CSV.
+
+    Example: storepulse alerts export --since 1d --out alerts.csv
+    """
+    from ops.alert_commands import run_export
+
+    since_ms = _parse_since(since)
+    query = _query(kind, severity) | ({} if since_ms is None else {"since": str(since_ms)})
+    raise typer.Exit(run_export(_calls(state, url), query, out))
+
+
+def _say(
+    alert_id: str,
+    part: str,
+    body: dict[str, Any] | None,
+    *,
+    undo: bool,
+    url: str | None,
+    state: Path,
+    as_json: bool,
+) -> None:
+    from ops.alert_commands import run_say
+
+    body = None if undo else body
+    raise typer.Exit(run_say(_calls(state, url), alert_id, part, body, undo=undo, as_json=as_json))
+
+
+def _calls(state: Path, url: str | None) -> Any:
+    from ops.alert_calls import ApiCalls
+    from ops.stack_record import find_settings
+
+    return ApiCalls.of(find_settings(state), url)
+
+
+def _query(kind: AlertKind | None, severity: Severity | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (("kind", kind), ("severity", severity)) if value}
+
+
+def _parse_since(text: str | None) -> int | None:
+    import time
+
+    from ops.alerts_tail import parse_since
+
+    try:
+        return None if text is None else parse_since(text, time.time_ns() // 1_000_000)
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--since") from exc
-    wanted = AlertFilter(kind=kind, severity=severity, since_ms=since_ms)
-    raise typer.Exit(run_tail(find_settings(state), TailOptions(wanted, follow, json)))

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import alert_handling
-from api.alert_handling import Handled, Verdict, unknown_alert
+from api.alert_handling import Handled, unknown_alert
 from api.alert_log import find_alert
 from api.alert_schemas import AlertHandling, to_handling
 from api.errors import InvalidQuery
@@ -19,7 +19,7 @@ from api.query_times import parse_time
 from api.reader import Reader, wall_clock_ms
 from api.routes.alerts import AlertId
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
-from contracts.alerts import Alert
+from contracts.alerts import Alert, Verdict
 
 MIN_SNOOZE_S = 60
 MAX_SNOOZE_S = timedelta(days=7) // timedelta(seconds=1)
