@@ -39,6 +39,7 @@ _REFUSED_V6 = tuple(
     for text in (
         "2001::/23",  # protocol assignments; Teredo is in it, and nobody serves there
         "2001:db8::/32",
+        "2002::/16",  # 6to4, given up long ago
         "2620:4f:8000::/48",
         "3fff::/20",
     )

@@ -52,9 +52,13 @@ class Lookout:
     def __init__(self) -> None:
         self._seen: deque[Cursor] = deque()
         self._to = START
+        self._has_gap = False
 
     async def locate(self, reader: Reader, after: Cursor) -> Position:
-        """Where to read on if `after` was read last: the oldest kept entry, if that is newer."""
+        """Where to read on if `after` was read last: the oldest kept entry, if that is newer.
+
+        What was dropped before anybody looked counts as one.
+        """
         oldest, newest = await read_ends(reader)
         if not is_lost(after, oldest, newest):
             return Position(after, 0)
@@ -64,14 +68,14 @@ class Lookout:
         gone = sum(1 for cursor in self._seen if after < cursor < oldest)
         # One less than the id of the oldest, in the order of ids.
         before = Cursor(oldest.ms, oldest.number - 1) if oldest.number else Cursor(oldest.ms - 1, 2**64 - 1)
-        unseen = self._to < before and not gone
-        return Position(before, gone + unseen)
+        return Position(before, gone + (self._has_gap or self._to < before))
 
     async def look(self, reader: Reader, filters: Filters, after: Cursor) -> None:
         """Notes what is wanted behind the cursor, a few pages at a time."""
         while self._seen and self._seen[0] <= after:
             self._seen.popleft()
         self._to = max(self._to, after)
+        self._has_gap |= is_lost(self._to, *await read_ends(reader))
         for _ in range(_LOOK_PAGES):
             steps = await read_steps(reader, self._to, PAGE)
             self._seen += (s.cursor for s in steps if s.alert is not None and filters.takes(s.alert))
@@ -84,6 +88,7 @@ class Lookout:
         """Begin anew: the endpoint takes again, or wants something else."""
         self._seen.clear()
         self._to = START
+        self._has_gap = False
 
 
 async def _to_messages(reader: Reader, steps: list[Step]) -> list[Message]:

@@ -46,21 +46,29 @@ class Deliverer:
         """Whether its rounds still come; they do while Redis is away."""
         return time.monotonic() - self._seen_s < _ALIVE_S
 
-    async def run(self) -> None:
-        """Delivers until cancelled, then lets what is under way end and gives its leases back."""
-        ear = asyncio.create_task(self._listen())
+    @property
+    def known(self) -> dict[str, Endpoint]:
+        """The endpoints as this process knows them; a change arrives within half a second."""
+        return {endpoint_id: lane.endpoint for endpoint_id, lane in self._lanes.items()}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Delivers until told to stop, then lets what is under way end and gives its leases back."""
+        ear = asyncio.create_task(self._listen(stopping))
         try:
-            while True:
+            while not stopping.is_set():
                 self._seen_s = time.monotonic()
                 try:
                     self._keep_lanes(await self._registry.read_all())
                 except RedisError as exc:
                     _log.warning("the registry of webhooks cannot be read, trying again: %s", exc)
                 self._show()
-                await asyncio.sleep(self._policy.renew_s / 2)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._policy.renew_s / 2):
+                        await stopping.wait()
         finally:
-            ear.cancel()
+            stopping.set()
             await self._stop()
+            await ear
 
     def _keep_lanes(self, endpoints: dict[str, Endpoint]) -> None:
         """A lane for every endpoint that there is, none for those that are gone."""
@@ -75,7 +83,7 @@ class Deliverer:
                 self._tasks[endpoint_id].result()
         for endpoint_id in self._lanes.keys() - endpoints.keys():
             self._lanes.pop(endpoint_id).abandon()
-            self._tasks.pop(endpoint_id).cancel()
+            del self._tasks[endpoint_id]
         self._metrics.show_endpoints(Counter(endpoint.state for endpoint in endpoints.values()))
 
     def _show(self) -> None:
@@ -84,11 +92,11 @@ class Deliverer:
         oldest_s = (wall_clock_ms() - min(since)) / 1_000 if since else 0.0
         self._metrics.show_lanes(len(claims), max(oldest_s, 0.0))
 
-    async def _listen(self) -> None:
+    async def _listen(self, stopping: asyncio.Event) -> None:
         """Wakes every lane when there is something new in the log."""
         key = self._reader.keys.alerts()
         last = START
-        while True:
+        while not stopping.is_set():
             try:
                 if last == START:
                     last = (await read_ends(self._reader))[1]
@@ -110,18 +118,17 @@ class Deliverer:
                 return current
             return current.turn(EndpointState.DISABLED, now_ms=wall_clock_ms(), reason=reason)
 
-        _log.warning("webhook endpoint %s is disabled: %s", endpoint.endpoint_id, reason.value)
         try:
             changed = await self._registry.change(endpoint.endpoint_id, turn)
         except (Problem, RedisError) as exc:  # removed meanwhile, or the next failure disables it
             _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, exc)
             return
-        if endpoint.endpoint_id in self._lanes:
-            self._lanes[endpoint.endpoint_id].replace(changed)
+        lane = self._lanes.get(endpoint.endpoint_id)
+        if lane is not None and lane.endpoint != changed:
+            _log.warning("webhook endpoint %s is disabled: %s", endpoint.endpoint_id, reason.value)
+            lane.replace(changed)
 
     async def _stop(self) -> None:
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         with contextlib.suppress(RedisError):
             await asyncio.gather(*(lane.stop() for lane in self._lanes.values()))
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from random import Random
 
 from redis.exceptions import RedisError
 
@@ -38,7 +38,7 @@ class LaneTools:
     policy: Policy
     metrics: WebhookMetrics
     holder: str
-    random: random.Random = field(default_factory=random.Random)
+    random: Random = field(default_factory=Random)
 
 
 class Lane:
@@ -53,6 +53,7 @@ class Lane:
         self._health = Health()
         self._lookout = Lookout()
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[str] = set()
         self._woken = asyncio.Event()
         self._held_until_s = 0.0
         self._claim_at_s = 0.0
@@ -68,6 +69,7 @@ class Lane:
     def abandon(self) -> None:
         """The endpoint is gone: nothing of it may be finished."""
         self._stopping = True
+        self.wake()
         for task in self._under_way.values():
             task.cancel()
 
@@ -76,8 +78,12 @@ class Lane:
         self._woken.set()
 
     async def run(self) -> None:
-        """Works until cancelled; while Redis is away it waits."""
-        while True:
+        """Works until `stop` or `abandon`; while Redis is away it waits.
+
+        It ends by a flag: up to Python 3.11, `asyncio.wait_for`, which the Redis client uses, may swallow a
+        cancellation.
+        """
+        while not self._stopping:
             self._woken.clear()
             try:
                 wait_s = await self._step()
@@ -98,6 +104,7 @@ class Lane:
     async def stop(self) -> None:
         """Starts nothing more, waits for what is under way, and gives the lease back."""
         self._stopping = True
+        self.wake()
         if self._under_way:
             await asyncio.wait(self._under_way.values(), timeout=self._tools.policy.drain_s)
         for task in self._under_way.values():
@@ -184,9 +191,12 @@ class Lane:
         """Starts what is due; seconds until the next is."""
         policy, now_ms = self._tools.policy, wall_clock_ms()
         most = 1 if self._health.throttled else policy.concurrency
+        self._ended.clear()
         candidates, _ = await self._queue.next_due(most + len(self._under_way))
+        # What ended since we asked may be among what we were told.
+        busy = self._under_way.keys() | self._ended
         rest_ms = self._health.rest_until_ms
-        dues = [(one, max(due, rest_ms)) for one, due in candidates if one not in self._under_way]
+        dues = [(one, max(due, rest_ms)) for one, due in candidates if one not in busy]
         ready = [one for one, due in dues if due <= now_ms][: max(most - len(self._under_way), 0)]
         for delivery, body in (await self._queue.load(ready)).values():
             self._start(claim, delivery, body)
@@ -202,6 +212,7 @@ class Lane:
 
     def _end(self, delivery_id: str) -> None:
         del self._under_way[delivery_id]
+        self._ended.add(delivery_id)
         self.wake()
 
     async def _deliver(self, claim: Claim, endpoint: Endpoint, delivery: Delivery, body: bytes) -> None:
@@ -233,4 +244,6 @@ class Lane:
                 return
             except RedisError as exc:
                 _log.warning("an attempt at %s waits for Redis: %s", self.endpoint.endpoint_id, exc)
+                if self._stopping:
+                    return
                 await asyncio.sleep(self._tools.policy.renew_s)

@@ -159,7 +159,8 @@ def decode_delivery(raw: bytes) -> Delivery:
 
 def encode_health(health: Health) -> bytes:
     """The health as JSON; `decode_health` gives it back."""
-    return orjson.dumps(health)
+    streak, *rest = health
+    return orjson.dumps([list(streak), *rest])
 
 
 def decode_health(raw: bytes | None) -> Health:

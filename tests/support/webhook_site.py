@@ -1,0 +1,123 @@
+"""Endpoints, alerts and deliverers on a real Redis, with waits short enough for tests in real time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from alert_makers import make_alert
+from api.reader import Reader, open_redis, wall_clock_ms
+from api.webhooks.deliverer import Deliverer
+from api.webhooks.delivery_log import DeliveryLog, LaneStatus, Logged
+from api.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
+from api.webhooks.metrics import WebhookMetrics
+from api.webhooks.outcomes import DeliveryStatus
+from api.webhooks.policy import Policy
+from api.webhooks.registry import Registry
+from api.webhooks.sender import Sender
+from api.webhooks.signing import make_secret
+from api.webhooks.targets import Border
+from contracts.alerts import Alert
+from contracts.settings import Settings
+from shop_state import ShopState
+
+QUICK = Policy(timeout_s=1.5, scale=0.01, lease_ms=1_500, renew_s=0.2, drain_s=2.0)
+"""A hundredth of the waits between attempts."""
+
+
+class Site:
+    """One installation's webhooks."""
+
+    def __init__(self, settings: Settings, state: ShopState, policy: Policy = QUICK) -> None:
+        self.settings = settings
+        self.state = state
+        self.policy = policy
+        self.metrics = WebhookMetrics()
+        self.reader = Reader(open_redis(settings), settings)
+        self.registry = Registry(self.reader)
+        self._n_alerts = 0
+
+    async def add(self, url: str, filters: Filters | None = None, secret: str = "") -> Endpoint:
+        """A registered endpoint."""
+        now_ms = wall_clock_ms()
+        endpoint = Endpoint(
+            make_endpoint_id(), url, "", filters or Filters(), (Secret(secret or make_secret(), now_ms),),
+            now_ms, "", changed_ms=now_ms,
+        )  # fmt: skip
+        await self.registry.add(endpoint)
+        return endpoint
+
+    def publish(self, count: int = 1, **fields: object) -> list[str]:
+        """So many new alerts in the log; the ids of their messages."""
+        alerts = [make_alert(self._n_alerts + i, **fields) for i in range(count)]
+        self._n_alerts += count
+        return self.put(alerts)
+
+    def put(self, alerts: Iterable[Alert]) -> list[str]:
+        """These steps in the log; the ids of their messages."""
+        alerts = list(alerts)
+        self.state.publish_alerts(alerts)
+        self.state.flush()
+        return [alert.record_id for alert in alerts]
+
+    def log(self, endpoint: Endpoint) -> DeliveryLog:
+        """The endpoint's deliveries."""
+        return DeliveryLog(self.reader, endpoint.endpoint_id)
+
+    async def status(self, endpoint: Endpoint) -> LaneStatus:
+        """How it stands with the endpoint."""
+        return await self.log(endpoint).status()
+
+    async def deliveries(self, endpoint: Endpoint) -> dict[str, Logged]:
+        """Its newest deliveries by their ids."""
+        logged, _ = await self.log(endpoint).read(None, 1_000)
+        return {one.delivery.delivery_id: one for one in logged}
+
+    async def wait_until_status(
+        self, endpoint: Endpoint, message_id: str, status: DeliveryStatus, n_attempts: int = 0
+    ) -> Logged:
+        """The delivery, once it has this status and so many attempts."""
+
+        async def holds() -> bool:
+            one = (await self.deliveries(endpoint)).get(message_id)
+            return one is not None and one.delivery.status is status and one.delivery.n_attempts >= n_attempts
+
+        await until(holds, f"{message_id} to be {status} after {n_attempts} attempts")
+        return (await self.deliveries(endpoint))[message_id]
+
+    def make_deliverer(self, policy: Policy | None = None) -> Deliverer:
+        """A deliverer that does not run yet."""
+        policy = policy or self.policy
+        sender = Sender(Border(allow_private=True), timeout_s=policy.timeout_s)
+        return Deliverer(self.reader, sender, policy, self.metrics)
+
+    @asynccontextmanager
+    async def delivering(self, **changes: object) -> AsyncIterator[Deliverer]:
+        """A deliverer at work until the block ends; `changes` are of the policy."""
+        deliverer = self.make_deliverer(replace(self.policy, **changes))  # type: ignore[arg-type]
+        stopping = asyncio.Event()
+        task = asyncio.create_task(deliverer.run(stopping))
+        try:
+            yield deliverer
+        finally:
+            stopping.set()
+            await task
+
+    async def close(self) -> None:
+        """The connections; the keys are the state's to remove."""
+        await self.reader.redis.aclose()
+
+
+async def until(holds: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
+    """Polls a function, async or not, until it gives something true; fails with what was awaited."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                found = holds()
+                if asyncio.iscoroutine(found):
+                    found = await found
+                if found:
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"waited {timeout_s:g} s for {what}") from None
