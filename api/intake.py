@@ -1,6 +1,5 @@
 """The body of a request on its way in: how much of it, how long, and which encodings are taken."""
 
-import asyncio
 import zlib
 from collections.abc import AsyncIterable, Callable
 from http import HTTPStatus
@@ -15,9 +14,6 @@ _MEDIA_TYPES = ("application/json", "text/plain")
 """`navigator.sendBeacon` sends strings as text/plain."""
 _GZIP_NAMES = ("gzip", "x-gzip")
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-
-_CLOSE = {"Connection": "close"}
-"""What is left of the body is not worth reading, so the connection cannot serve another request."""
 
 
 def media_type_of(content_type: str) -> str:
@@ -61,36 +57,28 @@ def bad_body(code: str, detail: str) -> Problem:
 
 
 async def read_body(
-    chunks: AsyncIterable[bytes],
-    *,
-    gzip: bool = False,
-    take: Callable[[int], None] | None = None,
-    timeout_s: float = READ_TIMEOUT_S,
+    chunks: AsyncIterable[bytes], *, gzip: bool = False, take: Callable[[int], None] | None = None
 ) -> bytes:
     """All chunks together, decompressed if they are gzip.
 
-    `take` is told how many bytes came, as they come, and may raise. Raises `Problem` when they are too many
-    bytes (as they came, or decompressed), late, not gzip though they should, or when they break off.
+    `take` is told how many bytes there are more, as they come, and may raise. Raises `Problem` when they are
+    too many, not gzip though they should, or when they break off. `api.gate` limits what comes, and its time.
     """
     body = bytearray()
-    n_read = 0
     inflater = _Inflater() if gzip else None
+    has_any = False
     try:
-        async with asyncio.timeout(timeout_s):
-            async for chunk in chunks:
-                n_read += len(chunk)
-                part = chunk if inflater is None else inflater.inflate(chunk, MAX_BODY_BYTES + 1 - len(body))
-                body += part
-                if n_read > MAX_BODY_BYTES or len(body) > MAX_BODY_BYTES:
-                    raise _too_large()
-                if take is not None:
-                    take(len(part))
-    except TimeoutError as exc:
-        detail = f"the body must be sent within {timeout_s:g} s"
-        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "body.timeout", detail, headers=_CLOSE) from exc
+        async for chunk in chunks:
+            has_any = has_any or bool(chunk)
+            part = chunk if inflater is None else inflater.inflate(chunk, MAX_BODY_BYTES + 1 - len(body))
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                raise _too_large()
+            if take is not None:
+                take(len(part))
     except ClientDisconnect as exc:
         raise bad_body("body.incomplete", "the connection was closed within the body") from exc
-    if inflater is not None and n_read:
+    if inflater is not None and has_any:
         inflater.check_end()
     return bytes(body)
 
@@ -117,7 +105,7 @@ class _Inflater:
 
 
 def _not_gzip(detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, "body.not_gzip", detail, headers=_CLOSE)
+    return bad_body("body.not_gzip", detail)
 
 
 def _unsupported_encoding(detail: str) -> Problem:
@@ -129,5 +117,4 @@ def _too_large() -> Problem:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body.too_large",
         f"the body must be at most {MAX_BODY_BYTES} bytes, decompressed too",
-        headers=_CLOSE,
     )

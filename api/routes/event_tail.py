@@ -28,8 +28,8 @@ _EXAMPLE = (
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
-            "Events: `ready` (from now on nothing is missed), `request` (data: the receipt of one request, up "
-            "to 20 of its events as Kafka has them, and the `problem` it ended with), and `skipped` (data: "
+            "Events: `ready` (from now on nothing is missed), `request` (data: the receipt of one request, "
+            "up to 20 of its events as in Kafka, and the `problem` it ended with), and `skipped` (data: "
             "how many `requests` were too many to show)"
         ),
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
