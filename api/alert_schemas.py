@@ -11,7 +11,7 @@ from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts
 from contracts.alerts import AlertKind, AlertState, OfferKind, Severity, Verdict
 
-_EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "record_id": "b7c4d1a0e59f4c22a1f0b3d4-firing",
     "alert_id": "b7c4d1a0e59f4c22a1f0b3d4",
     "kind": "churn_risk",
@@ -76,7 +76,7 @@ class Offer(Answer):
 class Alert(Answer):
     """One step in the life of an alert: firing, then resolved (the visitor bought) or expired."""
 
-    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
     record_id: str = Field(description="The same for every copy of this step: drop repeats by it")
     alert_id: str = Field(description="The same for all steps of one alert")

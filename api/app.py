@@ -13,6 +13,7 @@ from api.admission import Door
 from api.alert_feed import AlertFeed
 from api.collector import Collector
 from api.cross_origin import CrossOrigin
+from api.document import DESCRIPTION, TITLE, VERSION, install_document
 from api.errors import install_errors
 from api.gate import Gate, Load
 from api.identity.access import Access
@@ -31,6 +32,7 @@ from api.routes import (
     alert_handling,
     alert_stream,
     alerts,
+    document,
     event_tail,
     events,
     health,
@@ -68,9 +70,11 @@ def create_app(
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
     app = FastAPI(
-        title="Storepulse",
-        description="Live sessions, carts and demand of a shop.",
-        version="1",
+        title=TITLE,
+        description=DESCRIPTION,
+        version=VERSION,
+        openapi_url=None,  # `api.routes.document` serves it, with an ETag
+        generate_unique_id_function=lambda route: route.name,
         lifespan=partial(_lifespan, settings, source or ArtefactFolder(settings.model_dir)),
         docs_url=None,
         redoc_url=None,
@@ -97,10 +101,12 @@ def create_app(
         privacy,
         event_tail,
         health,
+        document,
         page,
     ):
         app.include_router(routes.router)
     document_access(app)
+    install_document(app)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
     app.add_middleware(Gate, load=app.state.load)
     app.add_middleware(CrossOrigin)

@@ -34,7 +34,7 @@ class WebhookStatus(Answer):
     delivering: bool = Field(description="False: no process delivers to it now")
 
 
-_WEBHOOK: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "id": "ep_3f1c7a90b2d4e865",
     "url": "https://crm.example.com/storepulse",
     "description": "",
@@ -64,7 +64,7 @@ _WEBHOOK: dict[str, Any] = {
 class Webhook(Answer):
     """One endpoint."""
 
-    model_config = ConfigDict(json_schema_extra={"example": _WEBHOOK})
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
     id: str
     url: str
@@ -86,7 +86,7 @@ class WebhookWithSecret(Webhook):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": _WEBHOOK | {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDxkqgMfSNfyg="}
+            "example": EXAMPLE | {"secret": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDxkqgMfSNfyg="}
         }
     )
 

@@ -1,0 +1,152 @@
+"""The OpenAPI document as a whole: what it says of the API, and what all operations have in common."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+from api.document_examples import ANSWERS
+from api.document_links import add_links
+from api.document_problems import PARAMETERS, PROBLEMS
+
+Document = dict[str, Any]
+
+TITLE = "Storepulse"
+DESCRIPTION = """What shoppers do right now, and what to do about it.
+
+Storefronts send events, marketing systems and dashboards read and subscribe. Times are RFC 3339 in UTC, money
+is minor units and a decimal. Every error is a problem document (RFC 9457) with a stable `code`; `type` leads
+to its meaning. Every answer has the id of its request in `X-Request-Id`; one that is sent (8 to 64 of
+`A-Z a-z 0-9 _ -`) is kept."""
+VERSION = "1"
+TAGS = {
+    "events": "Sending events: single, in batches, as lines; and watching one's own arrive.",
+    "adapters": "Sending events as Segment and Google Analytics 4 have them.",
+    "live": "The shop as a whole, right now.",
+    "products": "Demand of single products.",
+    "visitors": "State of single visitors, and what they are expected to do.",
+    "predictions": "Asking the models, and how good they are.",
+    "alerts": "Visitors about to leave and carts left behind: read, stream, export, handle.",
+    "webhooks": "Endpoints that are told of alerts, by the Standard Webhooks specification.",
+    "privacy": "Deletion of visitors.",
+    "operations": "Health and metrics, for whoever runs this.",
+}
+_METHODS = frozenset(("get", "put", "post", "delete", "patch"))
+_LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+_PROBLEM_REF = "#/components/schemas/Problem"
+_REPLACED = ("HTTPValidationError", "ValidationError", "ProblemDocument")
+_REQUEST_ID = {
+    "description": "The id of this request, also in our log",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{8,64}$"},
+}
+_OF_PARAMETERS = {"422": "A parameter breaks a rule, or is unknown"}
+_OF_BODIES = {"408": "The body did not come within 10 s", "413": "The body is larger than 1 MiB"}
+_PROBLEM: Document = {
+    "type": "object",
+    "title": "Problem",
+    "description": "An error as RFC 9457 has it; `code` is stable, `type` leads to its meaning",
+    "required": ["type", "title", "status", "code", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "code": {"type": "string", "pattern": "^[a-z0-9_]+(\\.[a-z0-9_]+)*$"},
+        "detail": {"type": "string", "description": "What is expected; never what came"},
+        "request_id": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "Each broken rule of the request",
+            "items": {
+                "type": "object",
+                "required": ["field", "rule", "detail"],
+                "properties": {name: {"type": "string"} for name in ("field", "rule", "detail")},
+            },
+        },
+    },
+}
+
+
+def install_document(app: FastAPI) -> None:
+    """Completes the app's document; to be called after every other change of it."""
+    make = app.openapi
+
+    def openapi() -> Document:
+        document = make()
+        if "servers" not in document:
+            complete(document)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI would have it extended
+
+
+def complete(document: Document) -> None:
+    """Adds to FastAPI's document what it cannot know."""
+    document["info"] |= {"license": _LICENSE, "summary": "Live sessions, carts, demand and alerts of a shop"}
+    document["servers"] = [{"url": "/", "description": "Where this document comes from"}]
+    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    schemas = document["components"]["schemas"]
+    for name in _REPLACED:
+        schemas.pop(name, None)
+    schemas["Problem"] = _PROBLEM
+    for name in (name for name in schemas if name.endswith("Problem")):
+        schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
+    document["components"]["headers"] = {"X-Request-Id": _REQUEST_ID}
+    document["components"]["examples"] = {f"problem-{s}": {"value": value} for s, value in PROBLEMS.items()}
+    for path, operation in list_operations(document):
+        _add_statuses(path, operation)
+        for parameter in operation.get("parameters", []):
+            _show_parameter(parameter)
+        for status, answer in operation["responses"].items():
+            _describe_answer(operation["operationId"], status, answer, schemas)
+    add_links(document)
+
+
+def list_operations(document: Document) -> Iterator[tuple[str, Document]]:
+    """Path and operation, all of them."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in _METHODS:
+                yield path, operation
+
+
+def _add_statuses(path: str, operation: Document) -> None:
+    texts = {} if operation["tags"] == ["operations"] else dict(_OF_PARAMETERS)
+    if "requestBody" in operation:
+        texts |= _OF_BODIES
+    if path.startswith("/v1/users/"):
+        texts["404"] = "Nobody of this id was seen, or not for longer than state is kept"
+    for status, text in texts.items():
+        operation["responses"].setdefault(status, {"description": text})
+    if operation["responses"].get("422", {}).get("description") == "Validation Error":
+        operation["responses"]["422"]["description"] = _OF_PARAMETERS["422"]
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _show_parameter(parameter: Document) -> None:
+    example = PARAMETERS.get(parameter["name"])
+    if example is not None and not {"example", "examples"} & parameter.keys():
+        parameter["example"] = example
+
+
+def _describe_answer(operation_id: str, status: str, answer: Document, schemas: Document) -> None:
+    answer.setdefault("headers", {})["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
+    if status >= "400" and not _is_state(answer):
+        content = answer.pop("content", {})
+        kinds = [*content.values(), {}]
+        schema = kinds[0].get("schema", {})
+        name = schema.get("$ref", "").rpartition("/")[2]
+        kept = schema if name in schemas else {"$ref": _PROBLEM_REF}
+        answer["content"] = {"application/problem+json": {**kinds[0], "schema": kept}}
+        if status in PROBLEMS and not {"example", "examples"} & kinds[0].keys():
+            example = {"$ref": f"#/components/examples/problem-{status}"}
+            answer["content"]["application/problem+json"]["examples"] = {"problem": example}
+        return
+    for kind in answer.get("content", {}).values():
+        if operation_id in ANSWERS and not {"example", "examples"} & kind.keys():
+            kind["example"] = ANSWERS[operation_id]
+
+
+def _is_state(answer: Document) -> bool:
+    """Whether the answer is a state that is not well, rather than an error: readiness and the like."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    return str(schema.get("$ref", "")).rpartition("/")[2] in ("Readiness", "Startup")

@@ -1,0 +1,46 @@
+"""Examples of the OpenAPI document: parameters by name, problems by status."""
+
+from typing import Any
+
+from api.alert_schemas import EXAMPLE as ALERT
+
+_REQUEST_ID = "2e7234a5aa284421a95ec4855aa78760"
+
+PARAMETERS: dict[str, Any] = {
+    "user_id": "visitor-17",
+    "product_id": "p00054",
+    "alert_id": ALERT["alert_id"],
+    "webhook_id": "ep_92a7570a1c1d1a50",
+    "delivery_id": "test-a22020dd11d35682",
+    "deletion_id": "del_5d1f0c9e7a3b4c21",
+    "limit": 10,
+    "grain": "hour",
+    "measurement_id": "G-1A2B3C4D5E",
+}
+
+
+def _problem(status: int, title: str, code: str, detail: str) -> dict[str, Any]:
+    return {
+        "type": f"urn:storepulse:problem:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": _REQUEST_ID,
+    }
+
+
+PROBLEMS: dict[str, Any] = {
+    str(status): _problem(status, title, code, detail)
+    for status, title, code, detail in (
+        (400, "Bad Request", "body.not_json", "the body must be UTF-8 JSON; it is not at line 1, column 2"),
+        (401, "Unauthorized", "key.missing", "a key is needed: Authorization: Bearer <key>"),
+        (403, "Forbidden", "key.scope", "this key lacks the scope alerts:read"),
+        (408, "Request Timeout", "body.timeout", "the body must be sent within 10 s"),
+        (413, "Request Entity Too Large", "body.too_large", "the body must be at most 1048576 bytes"),
+        (415, "Unsupported Media Type", "content_type.unsupported", "Content-Type must be application/json"),
+        (422, "Unprocessable Entity", "limit.too_large", "limit should be less than or equal to 100"),
+        (429, "Too Many Requests", "rate.exceeded", "this key sends too fast; try again"),
+        (503, "Service Unavailable", "redis.unavailable", "the state store does not answer; try again"),
+    )
+}
