@@ -51,7 +51,7 @@ async def make_events(
     wanted, cursor, max_age_s, is_welcome = subscription
     loop = asyncio.get_running_loop()
     end_s = loop.time() + max_age_s * random.uniform(0.9, 1.1)  # not all at once
-    yield f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()
+    yield f"retry: {RETRY_MS}\n{_write_cursor(cursor)}".encode()
     while not closing.is_set() and loop.time() < end_s:
         bell = feed.bell
         try:
@@ -75,8 +75,13 @@ def write_page(page: FeedPage, wanted: AlertFilter) -> bytes:
     entries = page.wanted(wanted)
     blocks += [_write_entry(entry) for entry in entries]
     if not entries or entries[-1].cursor != page.end:
-        blocks.append(f"id: {page.end}\n\n")
+        blocks.append(_write_cursor(page.end))
     return "".join(blocks).encode()
+
+
+def _write_cursor(cursor: Cursor) -> str:
+    """An event of its own: a script in a page sees ids only with events."""
+    return f'id: {cursor}\nevent: cursor\ndata: {{"id":"{cursor}"}}\n\n'
 
 
 def _write_entry(entry: Entry) -> str:

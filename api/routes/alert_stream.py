@@ -30,8 +30,9 @@ _ROOT = "root"
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
-            "Events: `alert` (data: a step as `/v1/alerts` shows it; id: its cursor), and `reset` "
-            "(steps behind the given id are lost; the stream goes on with the oldest kept)"
+            "Events: `alert` (data: a step as `/v1/alerts` shows it; id: its cursor), `cursor` (only an id: "
+            "of the begin, or of steps that were filtered out), and `reset` (steps behind the given id are "
+            "lost; the stream goes on with the oldest kept)"
         ),
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }

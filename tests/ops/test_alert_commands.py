@@ -20,7 +20,7 @@ from key_ring import make_secret_key
 from ops.alert_calls import to_contract
 from ops.ports import pick_port
 from ops.stack_record import settings_environment
-from services import unique_settings
+from services import unique_settings, wait_until
 from shop_state import ShopState
 
 
@@ -130,7 +130,7 @@ def test_the_stream_is_followed_over_a_restart_of_the_api(
     ) as process:
         try:
             assert process.stdout is not None
-            _await_client(nursery)
+            wait_until(lambda: nursery.n_streams() == 1, 20, "the command's stream")
             state.publish_alerts([CHURN])
             state.flush()
             assert "u1  59.90 EUR  8% to buy" in process.stdout.readline()
@@ -145,17 +145,6 @@ def test_the_stream_is_followed_over_a_restart_of_the_api(
             process.kill()
     assert process.returncode == 0
     assert "Traceback" not in errors
-
-
-def _await_client(nursery: ApiNursery) -> None:
-    import httpx
-
-    from services import wait_until
-
-    def is_there() -> bool:
-        return "storepulse_api_sse_clients 1.0" in httpx.get(f"{nursery.url}/metrics").text
-
-    wait_until(is_there, 20, "the command's stream")
 
 
 def test_what_the_api_shows_of_a_step_is_that_step_again() -> None:

@@ -62,6 +62,11 @@ class ApiNursery:
         fields: dict[str, Any] = httpx.get(f"{self.url}/debug", timeout=10).json()
         return fields
 
+    def n_streams(self) -> int:
+        """Open streams of alerts, by the API's own count."""
+        metrics = httpx.get(f"{self.url}/metrics", timeout=10).text
+        return int(float(metrics.partition("\nstorepulse_api_sse_clients ")[2].split("\n")[0]))
+
     def _ask(self, order: str) -> str:
         assert self._nurse.stdin is not None
         assert self._nurse.stdout is not None

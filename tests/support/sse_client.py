@@ -10,7 +10,7 @@ import aiohttp
 
 
 class Message(NamedTuple):
-    """One event of a stream. `data` is None for a block that only moves the id."""
+    """One event of a stream."""
 
     event: str
     event_id: str | None
