@@ -153,7 +153,8 @@ def _print_secret(key: KeyText, record: KeyRecord, *, as_json: bool, said: str) 
 
 def _table(records: list[KeyRecord], uses: dict[str, int]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("key", "name", "state", "may", "created", "expires", "last used"):
+    table.add_column("key", no_wrap=True)  # it is there to be copied
+    for column in ("name", "state", "may", "created", "expires", "last used"):
         table.add_column(column, overflow="fold")
     now_ms = wall_clock_ms()
     for record in records:
