@@ -88,11 +88,25 @@ class ApiCalls:
                 note("the stream broke off; going on behind the last step")
             time.sleep(2.0)
 
+    def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = _TIMEOUT_S
+    ) -> Any:
+        """The JSON of the answer, None where it has no body; raises `CallFailed`."""
+        raw = None if body is None else orjson.dumps(body)
+        with self._open(method, path, raw, timeout_s=timeout_s) as answer:
+            text = answer.read()
+        return orjson.loads(text) if text else None
+
     def _open(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> http.client.HTTPResponse:
         all_headers = {**self.headers, **(headers or {}), "Content-Type": "application/json"}
-        timeout_s = _SILENCE_S if path.startswith("/v1/alerts/stream") else _TIMEOUT_S
+        timeout_s = _SILENCE_S if path.startswith("/v1/alerts/stream") else timeout_s
         try:
             request = urllib.request.Request(self.url + path, body, all_headers, method=method)  # noqa: S310
             answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=timeout_s)  # noqa: S310

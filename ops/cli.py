@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from ops import cli_alerts, cli_evaluate, cli_events, cli_keys, cli_privacy, cli_producers, cli_train
+from ops import (
+    cli_alerts,
+    cli_evaluate,
+    cli_events,
+    cli_keys,
+    cli_privacy,
+    cli_producers,
+    cli_train,
+    cli_webhooks,
+)
 
 app = typer.Typer(
     name="storepulse",
@@ -25,6 +34,7 @@ cli_alerts.register(app)
 cli_train.register(app)
 cli_keys.register(app)
 cli_privacy.register(app)
+cli_webhooks.register(app)
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -44,7 +54,7 @@ def up(
     kafka_port: Annotated[int | None, typer.Option(help="Port of Kafka; a free one if not given.")] = None,
     redis_port: Annotated[int | None, typer.Option(help="Port of Redis; a free one if not given.")] = None,
 ) -> None:
-    """Run broker, Redis, workers and API here until Ctrl-C."""
+    """Run broker, Redis, workers, API and the delivery of webhooks here until Ctrl-C."""
     from rich.console import Console
 
     from ops.stack import StackOptions
@@ -58,6 +68,7 @@ def up(
         api_port=api_port,
         kafka_port=kafka_port,
         redis_port=redis_port,
+        deliver=True,
     )
     raise typer.Exit(run_stack(options, Console()))
 
@@ -114,6 +125,18 @@ def api(
         typer.echo(exposure, err=True)
         raise typer.Exit(1)
     raise typer.Exit(run_api(settings))
+
+
+@app.command()
+def deliver() -> None:
+    """Send webhooks, in the foreground; settings come from STOREPULSE_* variables. Several may run."""
+    from contracts.settings import get_settings
+    from ops.deliver import run
+    from ops.logs import configure_logging
+
+    settings = get_settings()
+    configure_logging(settings)
+    raise typer.Exit(run(settings))
 
 
 @app.command()
@@ -183,6 +206,14 @@ def health_worker() -> None:
     from contracts.settings import get_settings
 
     _exit_with_health(f"http://127.0.0.1:{get_settings().worker_port}/livez")
+
+
+@health_app.command("deliver")
+def health_deliver() -> None:
+    """Whether the deliverer of webhooks of this machine (STOREPULSE_DELIVER_PORT) is alive."""
+    from contracts.settings import get_settings
+
+    _exit_with_health(f"http://127.0.0.1:{get_settings().deliver_port}/livez")
 
 
 @health_app.command("api")

@@ -51,6 +51,7 @@ class StackOptions:
     workers: int = 1
     state: Path = DEFAULT_STATE
     api: bool = True
+    deliver: bool = False
     api_port: int | None = None
     kafka_port: int | None = None
     redis_port: int | None = None
@@ -128,6 +129,8 @@ class Stack:
                 self.add_worker(wait=False)
             if self.options.api:
                 self._start_api()
+            if self.options.deliver:
+                self._start_deliverer()
             self.record()
             for part in self.parts:
                 if part.where.startswith("http"):
@@ -237,6 +240,11 @@ class Stack:
         port = self.options.api_port or pick_port(PREFERRED_API_PORT)
         self._update(api_port=port)
         self._add_command("api", "api", f"http://{LOOPBACK}:{port}/livez", {})
+
+    def _start_deliverer(self) -> None:
+        port = self.settings.deliver_port or pick_port()
+        where = f"http://{LOOPBACK}:{port}/livez"
+        self._add_command("deliver", "deliver", where, {"STOREPULSE_DELIVER_PORT": str(port)})
 
     def _add_command(self, command: str, name: str, where: str, env: dict[str, str]) -> Part:
         child = Child(

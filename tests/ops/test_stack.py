@@ -119,7 +119,7 @@ def test_up_prints_where_everything_is_and_ends_cleanly_on_sigterm(tmp_path: Pat
         record = read_record(state)
         assert record is not None
         assert record.owner.runs()
-        assert [part.name for part in record.parts] == ["broker", "redis", "api"]
+        assert [part.name for part in record.parts] == ["broker", "redis", "api", "deliver"]
         assert all(part.runs() for part in record.parts)
         up.send_signal(signal.SIGTERM)
         assert up.wait(60) == 0

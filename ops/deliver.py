@@ -1,0 +1,50 @@
+"""`storepulse deliver`: the process that sends webhooks, with its own metrics and health."""
+
+import asyncio
+import logging
+import signal
+
+from api.reader import Reader, open_redis
+from api.webhooks.deliverer import Deliverer
+from api.webhooks.metrics import WebhookMetrics
+from api.webhooks.policy import policy_of
+from api.webhooks.sender import Sender
+from api.webhooks.targets import border_of
+from contracts.settings import Settings
+from stream.probe import Probe
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Deliver until SIGTERM or SIGINT: what is under way may end, then the exit code is 0."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(settings))
+    return 0
+
+
+async def _main(settings: Settings) -> None:
+    stopping = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
+    redis = open_redis(settings)
+    metrics = WebhookMetrics()
+    sender = Sender(border_of(settings), timeout_s=settings.webhook_timeout_s)
+    deliverer = Deliverer(Reader(redis, settings), sender, policy_of(settings), metrics)
+    probe = Probe(
+        settings.deliver_host,
+        settings.deliver_port,
+        metrics.registry,
+        lambda: deliverer.is_alive() and not stopping.is_set(),
+    )
+    probe.start()
+    _log.info("webhooks are delivered by %s, metrics on port %d", deliverer.holder, probe.port)
+    if settings.webhook_allow_private:
+        _log.warning("webhooks may go to private addresses: this is for development only")
+    try:
+        await deliverer.run(stopping)
+    finally:
+        await redis.aclose()
+        probe.stop()

@@ -1,0 +1,97 @@
+"""What `storepulse webhooks` does with the API's answers: JSON, or lines and tables for people."""
+
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.alert_calls import ApiCalls, CallFailed
+
+_TIMEOUT_S = 90.0
+"""A test message may take the receiver's whole timeout."""
+_STYLES = {"active": "green", "delivered": "green", "pending": "yellow", "paused": "yellow"}
+
+
+def run_call(calls: ApiCalls, method: str, path: str, body: dict[str, Any] | None, *, as_json: bool) -> int:
+    """Ask the API and print its answer; the exit code is 1 if it refused, or a test was not received."""
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        answer = calls.ask(method, path, body, timeout_s=_TIMEOUT_S)
+    except CallFailed as exc:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(str(exc), markup=False)
+        return 1
+    if as_json:
+        console.out(orjson.dumps(answer).decode())
+    else:
+        _print(console, answer)
+    return 1 if path.endswith("/test") and answer["status"] != "delivered" else 0
+
+
+def _print(console: Console, answer: Any) -> None:
+    if answer is None:
+        console.print("done")
+    elif "webhooks" in answer:
+        console.print(_endpoints(answer["webhooks"]))
+    elif "deliveries" in answer:
+        console.print(_deliveries(answer["deliveries"]))
+    elif "attempts" in answer:
+        console.print(_deliveries([answer]))
+    elif "replaying" in answer:
+        console.print("sending again" if answer["replaying"] else "nothing was published since then")
+    else:
+        _print_endpoint(console, answer)
+
+
+def _print_endpoint(console: Console, endpoint: dict[str, Any]) -> None:
+    for name in ("id", "url", "description", "state", "reason", "created_at"):
+        if endpoint[name]:
+            console.print(Text.assemble((f"{name:<12}", "dim"), str(endpoint[name])))
+    wanted = [*endpoint["kinds"], *endpoint["states"]] or ["everything"]
+    console.print(
+        Text.assemble(("wants       ", "dim"), f"{', '.join(wanted)}, {endpoint['min_severity']} and up")
+    )
+    for name, value in endpoint["status"].items():
+        if value:
+            console.print(Text.assemble((f"{name:<18}", "dim"), str(value)))
+    if "secret" in endpoint:
+        console.print(Text.assemble(("secret      ", "dim"), (endpoint["secret"], "bold")))
+        console.print("keep the secret: it is not shown again", style="dim")
+
+
+def _endpoints(endpoints: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("id", "state", "pending", "missed", "last success", "url"):
+        table.add_column(column, overflow="fold")
+    for one in endpoints:
+        state = one["state"] if one["reason"] is None else f"{one['state']}: {one['reason']}"
+        status = one["status"]
+        table.add_row(
+            one["id"],
+            Text(state, _STYLES.get(one["state"], "red")),
+            str(status["pending"]),
+            str(status["missed"]),
+            status["succeeded_at"] or "-",
+            Text(one["url"]),
+        )
+    return table
+
+
+def _deliveries(deliveries: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("created", "id", "type", "status", "attempts", "last attempt", "answer"):
+        table.add_column(column, overflow="fold")
+    for one in deliveries:
+        last = one["attempts"][-1] if one["attempts"] else None
+        answer = "" if last is None else last["answer"] or last["detail"]
+        table.add_row(
+            one["created_at"],
+            one["id"],
+            one["type"],
+            Text(one["status"], _STYLES.get(one["status"], "red")),
+            str(one["n_attempts"]),
+            "-" if last is None else f"{last['status'] or last['result']} in {last['took_ms']} ms",
+            Text(" ".join(answer.split())[:80]),
+        )
+    return table
