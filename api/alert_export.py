@@ -51,10 +51,9 @@ class Export:
         limit: int | None,
     ) -> "Export":
         """An export up to the newest step there is now; a lost cursor begins at the oldest kept."""
-        oldest, newest = await read_ends(reader)
-        return cls(
-            reader, wanted, handling, limit, START if is_lost(after, oldest, newest) else after, newest
-        )
+        oldest, last = await read_ends(reader)
+        cursor = START if is_lost(after, oldest, last) else after
+        return cls(reader, wanted, handling, limit, cursor, last)
 
     async def read(self) -> AsyncIterator[str]:
         """The table in parts, its header first; raises `RedisError`."""

@@ -77,7 +77,7 @@ class AlertFeed:
         return self._bell
 
     async def find_end(self) -> Cursor:
-        """The cursor of the newest entry; raises `RedisError`."""
+        """The cursor behind everything there is; raises `RedisError`."""
         return (await read_ends(self._reader))[1]
 
     async def read(self, cursor: Cursor) -> FeedPage:
@@ -92,11 +92,11 @@ class AlertFeed:
         return await asyncio.shield(kept[1])  # one reader that goes away must not end the others' read
 
     async def _read(self, cursor: Cursor) -> FeedPage:
-        oldest, newest = await read_ends(self._reader)
-        reset = is_lost(cursor, oldest, newest)
+        oldest, last = await read_ends(self._reader)
+        reset = is_lost(cursor, oldest, last)
         if reset:
             cursor = START
-        elif cursor >= newest:
+        elif cursor >= last:
             return FeedPage((), cursor, oldest, reset=False)
         steps = await read_steps(self._reader, cursor, PAGE)
         end = steps[-1].cursor if steps else cursor

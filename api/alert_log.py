@@ -4,6 +4,8 @@ import logging
 import re
 from typing import Any, NamedTuple
 
+from redis.exceptions import ResponseError
+
 from api.alert_handling import HandlingState, read_handled
 from api.reader import Reader, wall_clock_ms
 from contracts.alerts import (
@@ -111,12 +113,13 @@ async def read_alerts(
 
     With `handling`, only steps of alerts that are handled so now.
     """
-    oldest, newest = await read_ends(reader)
-    reset = is_lost(after, oldest, newest)
+    oldest, last = await read_ends(reader)
+    reset = is_lost(after, oldest, last)
     cursor = START if reset else after
     found: list[Step] = []
     scanned = 0
-    while scanned < MAX_SCANNED and len(found) < limit:
+    more = cursor < last
+    while more and scanned < MAX_SCANNED and len(found) < limit:
         count = min(_PAGE, limit - len(found)) if wanted == AlertFilter() and handling is None else _PAGE
         steps = await read_steps(reader, cursor, count)
         scanned += len(steps)
@@ -126,11 +129,10 @@ async def read_alerts(
         found += passing[:free]
         if len(passing) > free:
             cursor = found[-1].cursor
-        elif steps:
-            cursor = steps[-1].cursor
-        if len(steps) < count:
-            break
-    return AlertPage([step.alert for step in found if step.alert], cursor, cursor < newest, reset)
+        else:
+            cursor = steps[-1].cursor if steps else cursor
+            more = len(steps) == count and cursor < last
+    return AlertPage([step.alert for step in found if step.alert], cursor, more, reset)
 
 
 async def read_steps(reader: Reader, after: Cursor, count: int) -> list[Step]:
@@ -150,24 +152,30 @@ async def find_alert(reader: Reader, alert_id: str) -> list[Alert]:
     return [step.alert for step in sorted(steps) if step.alert is not None]
 
 
-def is_lost(after: Cursor, oldest: Cursor, newest: Cursor) -> bool:
+def is_lost(after: Cursor, oldest: Cursor, last: Cursor) -> bool:
     """Whether entries behind this cursor may be gone from a log with these ends.
 
     A cursor ahead of the log is of a log that was lost; the first call has no cursor to be lost.
     """
-    return after != START and not oldest <= after <= newest
+    return after != START and not oldest <= after <= last
 
 
 async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:
-    """Cursors of the oldest and newest entry; both `START` if there is none."""
-    key = reader.keys.alerts()
-    pipe = reader.redis.pipeline(transaction=True)
-    pipe.xrange(key, count=1)
-    pipe.xrevrange(key, count=1)
-    first, last = await pipe.execute()
-    if not first:
+    """The cursor of the oldest entry, and the last that was given to any; both `START` without a log.
+
+    The last entry may be gone, if its visitor was deleted; ids are not given twice. Without entries the last
+    cursor stands for the oldest too.
+    """
+    pipe = reader.redis.pipeline(transaction=False)
+    pipe.xinfo_stream(reader.keys.alerts())
+    (found,) = await pipe.execute(raise_on_error=False)
+    if isinstance(found, ResponseError):  # there is no log yet
         return START, START
-    return parse_cursor(first[0][0].decode()), parse_cursor(last[0][0].decode())
+    if isinstance(found, Exception):
+        raise found
+    last = parse_cursor(found["last-generated-id"].decode())
+    first = found["first-entry"]
+    return last if first is None else parse_cursor(first[0].decode()), last
 
 
 async def _handled_so(reader: Reader, steps: list[Step], handling: HandlingState | None) -> list[Step]:

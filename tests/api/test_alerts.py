@@ -147,6 +147,21 @@ async def test_a_cursor_of_steps_that_are_gone_starts_at_the_oldest_and_says_so(
     assert (users(page), page["reset"]) == (["u5"], False)
 
 
+async def test_a_cursor_of_an_entry_that_was_removed_since_is_not_lost(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    state.publish_alerts(make_alert(i) for i in range(3))
+    state.flush()
+    newest = (await pull(client))["next"]
+    with Redis.from_url(state.settings.redis_url) as redis:
+        redis.xdel(state.keys.alerts(), newest)  # as the deletion of a visitor does
+    page = await pull(client, f"?after={newest}")
+    assert (page["alerts"], page["reset"], page["more"]) == ([], False, False)
+    state.publish_alerts([make_alert(3)])
+    state.flush()
+    assert users(await pull(client, f"?after={newest}")) == ["u3"]
+
+
 @pytest.mark.parametrize("entries", [0, 2])
 async def test_a_cursor_ahead_of_the_log_is_of_a_log_that_was_lost(
     client: httpx.AsyncClient, state: ShopState, entries: int
