@@ -135,6 +135,18 @@ async def read_alerts(
     return AlertPage([step.alert for step in found if step.alert], cursor, more, reset)
 
 
+async def read_newest(
+    reader: Reader, wanted: AlertFilter, number: int, handling: HandlingState | None = None
+) -> AlertPage:
+    """The newest wanted steps among the newest `MAX_SCANNED` entries, oldest first; the cursor is the end."""
+    _, last = await read_ends(reader)
+    entries: Any = await reader.redis.xrevrange(reader.keys.alerts(), max=str(last), count=MAX_SCANNED)
+    steps = [_to_step(*entry) for entry in entries]
+    passing = [step for step in steps if step.alert is not None and wanted.takes(step.alert)]
+    newest = (await _handled_so(reader, passing, handling))[:number]
+    return AlertPage([step.alert for step in reversed(newest) if step.alert], last, False, False)
+
+
 async def read_steps(reader: Reader, after: Cursor, count: int) -> list[Step]:
     """At most `count` entries behind the cursor, oldest first."""
     entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=f"({after}", count=count)

@@ -9,7 +9,13 @@ from api.query_times import parse_time
 from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Severity
 
 MAX_PAGE = 500
-_AFTER = Field(None, max_length=41, description="`next` of the answer before; absent: from the oldest kept")
+_CURSOR = {"pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
+_AFTER = Field(
+    None,
+    max_length=41,
+    description="`next` of the answer before; absent: from the oldest kept",
+    json_schema_extra={**_CURSOR},
+)
 
 
 class AlertSelection(BaseModel):
@@ -53,6 +59,12 @@ class AlertQuery(AlertPull):
     """Parameters of `/v1/alerts`."""
 
     limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most steps to return")
+    newest: bool = Field(False, description="The newest steps instead of the oldest; not with `after`")
+
+    def check(self) -> None:
+        """Raises `InvalidQuery` for parameters that contradict each other."""
+        if self.newest and self.after is not None:
+            raise InvalidQuery("newest", "with_after", "cannot be combined with after")
 
 
 class AlertExportQuery(AlertPull):
@@ -65,7 +77,10 @@ class AlertStreamQuery(AlertSelection):
     """Parameters of `/v1/alerts/stream`."""
 
     after: str | None = Field(
-        None, max_length=41, description="Begin behind this id; `0-0`: at the oldest kept; absent: now"
+        None,
+        max_length=41,
+        description="Begin behind this id; `0-0`: at the oldest kept; absent: now",
+        json_schema_extra={**_CURSOR},
     )
     ticket: str | None = Field(None, max_length=100, description="Of `/v1/stream-tickets`, in place of a key")
 

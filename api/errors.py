@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from api.request_log import REQUEST_ID
 
@@ -22,6 +23,7 @@ _CODES = {
     408: "body.timeout",
     413: "body.too_large",
 }
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _RULES = {
     "missing": "missing",
     "extra_forbidden": "unknown",
@@ -29,6 +31,7 @@ _RULES = {
     "int_parsing_size": "not_integer",
     "int_type": "not_integer",
     "int_from_float": "not_integer",
+    "bool_parsing": "not_boolean",
     "string_type": "not_text",
     "string_unicode": "not_text",
     "model_type": "not_object",
@@ -125,13 +128,16 @@ def install_errors(app: FastAPI) -> None:
         errors = exc.errors()
         if errors[0]["type"] == "json_invalid":
             return problem_response(HTTPStatus.BAD_REQUEST, "body.not_json", "the body must be JSON")
-        return _invalid([_to_error(error) for error in errors])
+        return _invalid(_first_of_each([_to_error(error) for error in errors]))
 
     @app.exception_handler(HTTPException)
-    async def _on_http(_: Request, exc: HTTPException) -> JSONResponse:
+    async def _on_http(request: Request, exc: HTTPException) -> JSONResponse:
         status = HTTPStatus(exc.status_code)
+        headers = dict(exc.headers or {})
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_list_allowed(request))
         code = _CODES.get(exc.status_code, f"http.{exc.status_code}")
-        return problem_response(status, code, status.description, headers=dict(exc.headers or {}))
+        return problem_response(status, code, status.description, headers=headers)
 
     @app.exception_handler(RedisError)
     async def _on_redis(_: Request, exc: RedisError) -> JSONResponse:
@@ -151,6 +157,30 @@ def _invalid(errors: list[dict[str, str]]) -> JSONResponse:
     )
 
 
+def _list_allowed(request: Request) -> list[str]:
+    """The methods of this path; the framework names those of one route, though others may share the path."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
+
+
+def _first_of_each(errors: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One error per field: a union of types has one for each of its members."""
+    firsts: dict[str, dict[str, str]] = {}
+    for error in errors:
+        firsts.setdefault(error["field"], error)
+    return list(firsts.values())
+
+
+def _name_field(place: Sequence[str | int]) -> str:
+    """The parameter or member of the body that is meant; what follows it are places and types within."""
+    return str(place[1] if len(place) > 1 else place[0]).lower().replace("-", "_")
+
+
 def _to_error(error: dict[str, Any]) -> dict[str, str]:
     kind = error["type"]
     if kind == "extra_forbidden":  # the parameter's name is the sender's text
@@ -165,6 +195,6 @@ def _to_error(error: dict[str, Any]) -> dict[str, str]:
             "rule": "unknown",
             "detail": "query has a parameter this path does not know",
         }
-    field = str(error["loc"][-1])
+    field = _name_field(error["loc"])
     detail = str(error["msg"]).removeprefix("Input ").removeprefix("String ")
     return {"field": field, "rule": _RULES.get(kind, kind), "detail": f"{field} {detail}"}

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from api.alert_export import EXPORT_HEADERS, Export, stream_export
 from api.alert_handling import read_handled, unknown_alert
-from api.alert_log import find_alert, read_alerts
+from api.alert_log import find_alert, read_alerts, read_newest
 from api.alert_queries import AlertExportQuery, AlertQuery, to_cursor
 from api.alert_schemas import AlertLife, Alerts, to_alert, to_handling
 from api.identity.guard import require
@@ -43,11 +43,14 @@ async def get_alerts(reader: ReaderDep, query: Annotated[AlertQuery, Query()]) -
     Each request looks at a bounded number of steps, so an answer may be empty though `more` is true. A step
     may come twice after a crash of ours: `record_id` tells.
     """
+    query.check()
     wanted = query.to_filter(query.parse_since())
-    page, time = await asyncio.gather(
-        read_alerts(reader, wanted, to_cursor(query.after), query.limit, query.handling),
-        read_stream_time(reader),
+    reading = (
+        read_newest(reader, wanted, query.limit, query.handling)
+        if query.newest
+        else read_alerts(reader, wanted, to_cursor(query.after), query.limit, query.handling)
     )
+    page, time = await asyncio.gather(reading, read_stream_time(reader))
     handled, now_ms = await read_handled(reader, page.alerts), wall_clock_ms()
     return Alerts(
         as_of=to_datetime(time.as_of_ms),

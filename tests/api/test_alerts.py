@@ -120,6 +120,21 @@ async def test_filters_leave_only_what_was_asked_for(client: httpx.AsyncClient, 
     assert users(await pull(client, "?limit=1&kind=cart_abandoned")) == ["u1"]
 
 
+async def test_the_newest_come_oldest_first_and_can_be_followed(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    state.publish_alerts(make_alert(i, severity=Severity.LOW if i % 2 else Severity.HIGH) for i in range(20))
+    state.flush()
+    page = await pull(client, "?newest=true&limit=3&severity=high")
+    assert (users(page), page["more"], page["reset"]) == (["u14", "u16", "u18"], False, False)
+    state.publish_alerts([make_alert(20)])
+    state.flush()
+    assert users(await pull(client, f"?after={page['next']}")) == ["u20"]
+    assert users(await pull(client, "?newest=true&limit=1&min_severity=medium&min_value_minor=5990")) == [
+        "u20"
+    ]
+
+
 async def test_a_rare_step_is_found_over_several_bounded_requests(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
@@ -199,6 +214,11 @@ async def test_an_entry_of_another_version_is_left_out(
         ("after=-", "after.not_cursor"),
         ("limit=0", "limit.too_small"),
         ("limit=501", "limit.too_large"),
+        ("newest=secret-name", "newest.not_boolean"),
+        ("newest=true&after=0-0", "newest.with_after"),
+        ("handling=secret-name", "handling.not_allowed"),
+        ("min_severity=secret-name", "min_severity.not_allowed"),
+        ("min_value_minor=-1", "min_value_minor.too_small"),
         ("secret-name=1", "query.unknown"),
     ],
 )
