@@ -3,10 +3,11 @@
 Each removes what it finds, may be run again, and says how much it removed, by kind.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from api.alert_log import decode_entry
+from api.privacy.search import Needle
 from api.reader import Reader
 from api.webhooks.delivery_log import DeliveryLog
 from contracts.alerts import KINDS, Alert
@@ -29,19 +30,20 @@ Scrubber = Callable[[Reader, Trace], Awaitable[dict[str, int]]]
 
 async def scrub_alerts(reader: Reader, trace: Trace) -> dict[str, int]:
     """Steps in the log of alerts, and what people said of these alerts."""
-    keys = reader.keys
+    keys, needle = reader.keys, Needle(trace.user_id)
     steps = notes = 0
-    async for entry_id, record_id, alert in _alerts(reader):
-        is_new = trace.returned and alert.at_ms > trace.cut_ms
-        if alert.user_id != trace.user_id or is_new:
+    async for entry_id, fields in _entries(reader):
+        alert = decode_entry(entry_id, fields)
+        if not _is_theirs(alert, fields, trace, needle):
             continue
         pipe = reader.redis.pipeline(transaction=True)
         pipe.xdel(keys.alerts(), entry_id)
-        pipe.hdel(keys.alert_places(), record_id)
-        pipe.delete(keys.alert_handling(alert.alert_id))
-        gone, _, unsaid = await pipe.execute()
+        pipe.hdel(keys.alert_places(), fields.get(b"id", b""))
+        if alert is not None:
+            pipe.delete(keys.alert_handling(alert.alert_id))
+        gone, _, *unsaid = await pipe.execute()
         steps += gone
-        notes += unsaid
+        notes += sum(unsaid)
     return {"alert_steps": steps, "alert_notes": notes}
 
 
@@ -68,15 +70,21 @@ SCRUBBERS: tuple[Scrubber, ...] = (scrub_alerts, scrub_mutes, scrub_webhooks, sc
 """In this order: webhooks are made from the log of alerts."""
 
 
-async def _alerts(reader: Reader) -> AsyncIterator[tuple[bytes, bytes, Alert]]:
-    """Entry id, record id and step of every entry in the log that this version understands."""
+def _is_theirs(alert: Alert | None, fields: Mapping[bytes, bytes], trace: Trace, needle: Needle) -> bool:
+    """Whether to remove this step; one that we do not understand must not even name the visitor."""
+    if alert is None:
+        return any(map(needle.is_in, fields.values()))
+    is_new = trace.returned and alert.at_ms > trace.cut_ms
+    return alert.user_id == trace.user_id and not is_new
+
+
+async def _entries(reader: Reader) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:
+    """Id and fields of every entry in the log of alerts."""
     start = "-"
     while True:
         page: Any = await reader.redis.xrange(reader.keys.alerts(), min=start, count=_PAGE)
-        for entry_id, fields in page:
-            alert = decode_entry(entry_id, fields)
-            if alert is not None:
-                yield entry_id, fields[b"id"], alert
+        for entry in page:
+            yield entry
         if len(page) < _PAGE:
             return
         start = f"({page[-1][0].decode()}"
