@@ -1,7 +1,7 @@
 # Every target that needs the environment makes it first; the stamp files say what is installed already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint fix bench chaos doctor clean
+.PHONY: help demo up test lint fix audit bench chaos doctor clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,9 @@ fix: $(VENV)/.test ## Format, and mend what can be mended mechanically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+audit: ## Look for known vulnerabilities of what is installed, and for secrets in the repository
+	@PYTHON="$(PYTHON)" .ci/audit
+
 bench: .venv-bench/.bench ## Measure speed, delay and memory beside other engines
 	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
@@ -43,7 +46,7 @@ chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
 	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 clean: ## Remove the environment, caches and the stack's state
-	rm -rf $(VENV) .venv-bench .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }

@@ -309,8 +309,8 @@ def test_one_address_can_be_kept_from_taking_all_connections(serve: Serve) -> No
 
 
 SECRETS = {
-    "bearer": "sk_live_abcdefghijkl_0123456789012345678901234567890123456789abc",
-    "page key": "pk_live_mnopqrstuvwx_0123456789012345678901234567890123456789abc",
+    "bearer": "sk_live_abcdefghijkl_0123456789012345678901234567890123456789abc",  # pragma: allowlist secret
+    "page": "pk_live_mnopqrstuvwx_0123456789012345678901234567890123456789abc",  # pragma: allowlist secret
     "webhook secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "email": "planted.person@shop.example",
     "card": "4111111111111111",
