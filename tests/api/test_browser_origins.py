@@ -1,4 +1,4 @@
-"""Pages of other origins in a real browser: a listed one may send events and read the answer, no other may."""
+"""Pages of other origins in a real browser: a listed one may send events and read answers, no other may."""
 
 import asyncio
 import json
