@@ -61,10 +61,8 @@ def run_check(settings: Settings, user_id: str) -> int:
         (places,) = await search(reader.redis, reader.keys, [needle])
         for key, inside in sorted(places):
             console.out(f"{'in ' if inside else 'key'}  {key}", highlight=False)
-        console.print(
-            f"found in {len(places)} places" if places else "not found in any key or value",
-            "" if needle.is_distinctive else "(a short id: looked for only where ids stand)",
-        )
+        told = f"found in {len(places)} places" if places else "not found in any key or value"
+        console.print(told if needle.is_distinctive else f"{told} (a short id: looked for where ids stand)")
         return 1 if places else 0
 
     return _run(settings, work)
