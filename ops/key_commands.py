@@ -9,7 +9,6 @@ import orjson
 import typer
 from redis.exceptions import RedisError
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from api.identity.key_record import KeyRecord
@@ -81,7 +80,9 @@ def list_keys(settings: Settings, *, as_json: bool) -> int:
         if as_json:
             typer.echo(orjson.dumps([describe(record, uses.get(record.key_id)) for record in newest]))
         elif newest:
-            Console(highlight=False).print(_table(newest, uses))
+            console = Console(highlight=False, soft_wrap=True)
+            for record in newest:
+                console.print(_lines(record, uses.get(record.key_id)))
         else:
             typer.echo("No key was ever made. On loopback the API then lets everybody in.")
 
@@ -151,24 +152,16 @@ def _print_secret(key: KeyText, record: KeyRecord, *, as_json: bool, said: str) 
     typer.echo(said, err=True)
 
 
-def _table(records: list[KeyRecord], uses: dict[str, int]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("key", no_wrap=True)  # it is there to be copied
-    for column in ("name", "state", "may", "created", "expires", "last used"):
-        table.add_column(column, overflow="fold")
-    now_ms = wall_clock_ms()
-    for record in records:
-        state = record.state(now_ms)
-        table.add_row(
-            _name_of(record),
-            Text(record.name),  # not markup: somebody typed it
-            Text(state, _STATE_STYLES[state]),
-            Text(_powers(record)),
-            _day(record.created_ms),
-            _day(record.expires_ms),
-            _day(uses.get(record.key_id)),
-        )
-    return table
+def _lines(record: KeyRecord, used_ms: int | None) -> Text:
+    """Three lines: which key, what it may, and its times."""
+    state = record.state(wall_clock_ms())
+    # Text, not markup: somebody typed the name.
+    lines = Text.assemble(_name_of(record), "  ", (record.name, "bold"), "  ", (state, _STATE_STYLES[state]))
+    expires = "never expires" if record.expires_ms is None else f"expires {_minute(record.expires_ms)}"
+    used = "not used yet" if used_ms is None else f"last used {_minute(used_ms)}"
+    lines.append(f"\n    {_powers(record)}\n")
+    lines.append(f"    made {_minute(record.created_ms)}, {expires}, {used}", "dim")
+    return lines
 
 
 def _powers(record: KeyRecord) -> str:
@@ -178,8 +171,8 @@ def _powers(record: KeyRecord) -> str:
     return f"{' '.join(record.scopes)} from {' '.join(record.origins)}{purchases}"
 
 
-def _day(at_ms: int | None) -> str:
-    return "-" if at_ms is None else f"{to_datetime(at_ms):%Y-%m-%d %H:%MZ}"
+def _minute(at_ms: int) -> str:
+    return f"{to_datetime(at_ms):%Y-%m-%d %H:%MZ}"
 
 
 def _name_of(record: KeyRecord) -> str:
