@@ -66,6 +66,20 @@ _PROBLEM: Document = {
 }
 
 
+_EVENT: Document = {
+    "type": "object",
+    "title": "ServerSentEvent",
+    "description": "One event of a stream; `data` is JSON",
+    "required": ["data"],
+    "properties": {
+        "event": {"type": "string"},
+        "id": {"type": "string", "description": "To go on behind it: the header Last-Event-ID"},
+        "retry": {"type": "integer", "minimum": 0, "description": "Milliseconds to wait before a reconnect"},
+        "data": {"type": "string"},
+    },
+}
+
+
 def install_document(app: FastAPI) -> None:
     """Completes the app's document; to be called after every other change of it."""
     make = app.openapi
@@ -87,7 +101,7 @@ def complete(document: Document) -> None:
     schemas = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM
+    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT}
     for name in (name for name in schemas if name.endswith("Problem")):
         schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
     document["components"]["headers"] = {"X-Request-Id": _REQUEST_ID}
@@ -141,7 +155,10 @@ def _describe_answer(operation_id: str, status: str, answer: Document, schemas: 
             example = {"$ref": f"#/components/examples/problem-{status}"}
             answer["content"]["application/problem+json"]["examples"] = {"problem": example}
         return
-    for kind in answer.get("content", {}).values():
+    for media_type, kind in answer.get("content", {}).items():
+        if media_type == "text/event-stream":
+            kind.pop("example", None)
+            kind["schema"] = {"$ref": "#/components/schemas/ServerSentEvent"}
         if operation_id in ANSWERS and not {"example", "examples"} & kind.keys():
             kind["example"] = ANSWERS[operation_id]
 

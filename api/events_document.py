@@ -3,35 +3,75 @@
 from typing import Any
 
 from api.parcels import MAX_EVENTS
+from api.problem_document import describe_problems
 from api.receipts import EventsProblem, Receipt
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import SCHEMA_VERSION, EventType
-from contracts.fields import MAX_ID_CHARS, MAX_TEXT_CHARS
+from contracts.fields import EARLIEST_MS, MAX_ID_CHARS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
 
-_ID = {"type": ["string", "integer"], "minLength": 1, "maxLength": MAX_ID_CHARS}
-_TEXT = {"type": ["string", "null"], "maxLength": MAX_TEXT_CHARS}
+_NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+_ID = {
+    "type": ["string", "integer"],
+    "minLength": 1,
+    "maxLength": MAX_ID_CHARS,
+    "pattern": f"^{_NO_CONTROL}*{_VISIBLE}{_NO_CONTROL}*$",
+    "minimum": -(2**63),
+    "maximum": 2**64 - 1,
+}
+MAYBE_ID = {**_ID, "type": ["string", "integer", "null"]}
+_TEXT = {
+    "type": ["string", "integer", "null"],
+    "maxLength": MAX_TEXT_CHARS,
+    "pattern": f"^{_NO_CONTROL}*$",
+    "minimum": -(2**63),
+    "maximum": 2**64 - 1,
+}
+TIME: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": EARLIEST_MS},
+        {"type": "string", "format": "date-time"},
+        {"type": "null"},
+    ]
+}
 
 EVENT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["event_type", "user_id", "product_id"],
     "properties": {
         "schema": {"type": "integer", "default": SCHEMA_VERSION},
-        "event_id": {**_ID, "description": "Events with one id count once; absent: a digest of the content"},
+        "event_id": {
+            **MAYBE_ID,
+            "description": "Events with one id count once; absent: a digest of the content",
+        },
         "event_type": {"enum": [kind.value for kind in EventType]},
         "event_time": {
-            "type": ["integer", "string", "null"],
+            **TIME,
             "description": "Epoch ms, or RFC 3339 with an offset; absent: the time of receipt",
         },
         "user_id": _ID,
-        "session_id": _ID,
+        "session_id": MAYBE_ID,
         "product_id": _ID,
-        "price": {"type": ["number", "string"], "description": f"Of one unit, 0 to {MAX_MAJOR}"},
-        "currency": {"enum": sorted(MINOR_DIGITS)},
-        "quantity": {"type": ["integer", "string"], "default": 1, "description": f"1 to {MAX_QUANTITY}"},
+        "price": {
+            "type": ["number", "string", "null"],
+            "minimum": 0,
+            "maximum": MAX_MAJOR,
+            "pattern": r"^[0-9]{1,9}(\.[0-9]{1,12})?$",
+            "description": f"Of one unit, 0 to {MAX_MAJOR}",
+        },
+        "currency": {"enum": [*sorted(MINOR_DIGITS), None]},
+        "quantity": {
+            "type": ["integer", "string", "null"],
+            "minimum": 1,
+            "maximum": MAX_QUANTITY,
+            "pattern": r"^[1-9][0-9]{0,5}(\.0{1,6})?$",
+            "default": 1,
+            "description": f"1 to {MAX_QUANTITY}",
+        },
         "category": _TEXT,
         "brand": _TEXT,
-        "order_id": _ID,
+        "order_id": MAYBE_ID,
     },
     "additionalProperties": True,
 }
@@ -63,7 +103,7 @@ _BATCH_SCHEMA: dict[str, Any] = {
     "properties": {
         "batch": _EVENTS,
         "sent_at": {
-            "type": ["integer", "string", "null"],
+            **TIME,
             "description": "When this is sent, by the clock of `event_time`: a wrong clock is set right",
         },
         "key": {"type": ["string", "null"], "description": "A publishable key, where no header can be set"},
@@ -109,7 +149,7 @@ PARAMETERS: list[dict[str, Any]] = [
         "name": "X-Sent-At",
         "in": "header",
         "required": False,
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "anyOf": [{"format": "date-time"}, {"pattern": "^([0-9]{12,15})?$"}]},
         "description": "When this is sent, as `sent_at` of a batch, which wins over it",
     },
     {
@@ -163,5 +203,6 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "Kafka has the accepted events",
         "content": {"application/json": {"example": _RECEIPT}},
     },
-    **{status: {"model": EventsProblem, "description": text} for status, text in _STATUSES.items()},
+    **describe_problems(_STATUSES),
+    400: {"model": EventsProblem, "description": _STATUSES[400]},
 }

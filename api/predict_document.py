@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.events_document import EVENT_SCHEMA
+from api.events_document import EVENT_SCHEMA, MAYBE_ID
 from api.prediction_schemas import ActionsProblem
 from api.sequences import MAX_ACTIONS, MAX_AFTER_S
 from contracts.events import EventType
@@ -14,8 +14,9 @@ _ACTION: dict[str, Any] = {
     "required": ["event_type"],
     "properties": {
         **{name: EVENT_SCHEMA["properties"][name] for name in _FIELDS},
+        "product_id": MAYBE_ID,
         "after_s": {
-            "type": "number",
+            "type": ["number", "null"],
             "minimum": 0,
             "maximum": MAX_AFTER_S,
             "default": 60,

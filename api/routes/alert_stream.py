@@ -80,7 +80,14 @@ async def stream_alerts(
     request: Request,
     query: Annotated[AlertStreamQuery, Query()],
     principal: Annotated[Principal, Depends(_find_listener)],
-    last_event_id: Annotated[str | None, Header(max_length=41, description="Wins over `after`")] = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            max_length=41,
+            description="Wins over `after`",
+            json_schema_extra={"pattern": "^([0-9]{1,19}-[0-9]{1,19})?$"},
+        ),
+    ] = None,
 ) -> AlertStreamResponse:
     """Steps of alerts as server-sent events, each once and in order, from now on or behind an id.
 

@@ -12,7 +12,15 @@ from contracts.alerts import AlertKind, AlertState, Severity
 MAX_OVERLAP_H = 7 * 24
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
-Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH, description="https://HOST[:PORT]/PATH")]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_URL_LENGTH,
+        description="https://HOST[:PORT]/PATH",
+        json_schema_extra={"format": "uri"},
+    ),
+]
 Description = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="For people")]
 Kinds = Annotated[list[AlertKind], Field(max_length=len(AlertKind), description="Empty: all kinds")]
 States = Annotated[list[AlertState], Field(max_length=len(AlertState), description="Empty: all states")]
