@@ -123,12 +123,6 @@ class Desk:
             ) from exc
 
 
-async def forget_visitor(reader: Reader, user_id: str) -> int:
-    """Removes every delivery that speaks of this visitor, to whatever endpoint; how many there were."""
-    endpoints = await Registry(reader).read_all()
-    return sum([await DeliveryLog(reader, one).forget(user_id) for one in endpoints])
-
-
 def _apply(old: Endpoint, change: WebhookChange) -> Endpoint:
     filters = Filters(
         old.filters.kinds if change.kinds is None else tuple(sorted(set(change.kinds))),

@@ -21,6 +21,7 @@ from api.webhooks.queue import Claim, Fenced, Move, Moved, Queue
 
 _log = logging.getLogger(__name__)
 
+_TROUBLE_S = 10.0
 _PAGES = 8
 """Most pages of the log in one round: attempts that are due must not wait for a long backlog."""
 
@@ -78,11 +79,8 @@ class Lane:
         self._woken.set()
 
     async def run(self) -> None:
-        """Works until `stop` or `abandon`; while Redis is away it waits.
-
-        It ends by a flag: up to Python 3.11, `asyncio.wait_for`, which the Redis client uses, may swallow a
-        cancellation.
-        """
+        """Works until `stop` or `abandon`; while Redis is away it waits."""
+        # Not by being cancelled: `wait_for` of Python 3.11, which the Redis client uses, may swallow that.
         while not self._stopping:
             self._woken.clear()
             try:
@@ -95,6 +93,9 @@ class Lane:
                 wait_s = self._tools.policy.renew_s
             except Moved:
                 self._claim_at_s = wait_s = 0.0
+            except Exception:  # the boundary: what is wrong with one endpoint must not stop the others
+                _log.exception("webhooks of %s stand still for a reason of ours", self.endpoint.endpoint_id)
+                wait_s = _TROUBLE_S
             try:
                 async with asyncio.timeout(max(wait_s, 0.0)):
                     await self._woken.wait()

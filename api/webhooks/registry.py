@@ -1,5 +1,6 @@
 """The registry of endpoints in Redis. Every change is made only to what was read."""
 
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from api.errors import Problem
 from api.reader import Reader
 from api.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
 from api.webhooks.scripts import lane_keys, run_script
+
+_log = logging.getLogger(__name__)
 
 _RETRIES = 5
 _Queue = Literal["keep", "skip", "begin"]
@@ -23,9 +26,9 @@ class Registry:
         self._key = reader.keys.webhook_endpoints()
 
     async def read_all(self) -> dict[str, Endpoint]:
-        """Every endpoint by its id, the oldest first."""
+        """Every endpoint that we understand by its id, the oldest first."""
         rows: Any = await self._redis.hgetall(self._key)
-        found = [decode_endpoint(raw) for raw in rows.values()]
+        found = filter(None, (_decode(endpoint_id, raw) for endpoint_id, raw in rows.items()))
         return {e.endpoint_id: e for e in sorted(found, key=lambda e: (e.created_ms, e.endpoint_id))}
 
     async def read(self, endpoint_id: str) -> Endpoint:
@@ -86,6 +89,14 @@ class Registry:
 def unknown_endpoint() -> Problem:
     """There is no endpoint of this id."""
     return Problem(HTTPStatus.NOT_FOUND, "webhook.unknown", "no webhook endpoint has this id")
+
+
+def _decode(endpoint_id: bytes, raw: bytes) -> Endpoint | None:
+    try:
+        return decode_endpoint(raw)
+    except (KeyError, TypeError, ValueError) as exc:  # of another version: it must not stop the others
+        _log.warning("webhook endpoint %s is not understood: %r", endpoint_id.decode(), exc)
+        return None
 
 
 def _queue_of(old: Endpoint, new: Endpoint) -> _Queue:

@@ -411,3 +411,15 @@ async def test_metrics_count_attempts_and_endpoints(site: Site, receiver: Receiv
         assert registry.get_sample_value("storepulse_webhook_endpoints", {"state": "active"}) == 1
         until_idle = "storepulse_webhook_oldest_pending_seconds"
         await until(lambda: registry.get_sample_value(until_idle) == 0, "nothing to wait")
+
+
+async def test_an_endpoint_nobody_understands_stops_no_other(site: Site, receiver: Receiver) -> None:
+    broken, torn = await site.add(receiver.url + "/broken"), await site.add(receiver.url + "/torn")
+    await site.add(receiver.url)
+    redis, keys = site.reader.redis, site.reader.keys
+    await redis.hset(keys.webhook_endpoints(), broken.endpoint_id, b'{"from": "the future"}')
+    await redis.hset(keys.webhook_lane(torn.endpoint_id), "cursor", b"nowhere")
+    async with site.delivering():
+        (message_id,) = site.publish()
+        await receiver.wait_for(1)
+    assert receiver.ids == [message_id]
