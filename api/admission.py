@@ -9,12 +9,13 @@ from fastapi import Request
 from api.addresses import truncate_address
 from api.backlog import Backlog
 from api.clock_skew import clock_offset_ms
-from api.collector import Collector, Headers
+from api.collector import Collector
 from api.errors import Problem
 from api.event_feed import EventFeed, Notice
 from api.identity.guard import spend_events
 from api.identity.principal import Principal
 from api.intake import bad_body, check_length, is_gzip, read_body
+from api.kafka_producer import Headers
 from api.metrics import ApiMetrics
 from api.parcels import Parcel
 from api.privacy_signals import Objection, denies_consent, objects_by_header
@@ -60,15 +61,31 @@ class Admission:
     First `read` the body, then `admit` what is in it; `admit` may do without `read`.
     """
 
-    __slots__ = ("_door", "_n_bytes", "_n_events", "_principal", "_request", "received_ms")
+    __slots__ = (
+        "_door",
+        "_headers",
+        "_n_bytes",
+        "_n_events",
+        "_principal",
+        "_request",
+        "received_ms",
+        "request_id",
+    )
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self._door: Door = request.app.state.door
+        self._headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        self.request_id: str = request.scope["state"]["request_id"]
         self._principal: Principal | None = None
         self._n_events = 0
         self._n_bytes = 0
         self.received_ms = wall_clock_ms()
+
+    @property
+    def content_type(self) -> str:
+        """What the body says it is; empty if nothing."""
+        return self._header(b"content-type")
 
     def __enter__(self) -> "Admission":
         return self
@@ -83,10 +100,9 @@ class Admission:
 
     async def read(self) -> bytes:
         """The body, decompressed; raises `Problem` if it cannot be had or is too much."""
-        headers = self._request.headers
-        check_length(headers.get("content-length", ""))
-        gzip = is_gzip(headers.get("content-encoding", ""))
-        body = await read_body(self._request.stream(), gzip=gzip, take=self._add_bytes)
+        check_length(self._header(b"content-length"))
+        gzip = is_gzip(self._header(b"content-encoding"))
+        body = await read_body(self._request.receive, gzip=gzip, take=self._add_bytes)
         self._door.metrics.count_body(len(body))
         return body
 
@@ -129,8 +145,8 @@ class Admission:
             count("rejected", refusal.code)
 
     async def _rules(self, principal: Principal, parcel: Parcel) -> Rules:
-        door, headers = self._door, self._request.headers
-        sent_at = parcel.sent_at if parcel.sent_at is not None else _sent_at_of(headers.get("x-sent-at"))
+        door = self._door
+        sent_at = parcel.sent_at if parcel.sent_at is not None else _sent_at_of(self._header(b"x-sent-at"))
         try:
             offset_ms = clock_offset_ms(sent_at, self.received_ms)
         except InvalidEvent as exc:
@@ -138,7 +154,7 @@ class Admission:
         mode = door.settings.privacy_signal_mode
         objection = Objection("ignore")
         if mode != "ignore":
-            is_general = objects_by_header(headers) or denies_consent({"consent": parcel.consent})
+            is_general = objects_by_header(self._headers) or denies_consent({"consent": parcel.consent})
             if is_general or any_consent(parcel.elements):
                 objection = Objection(
                     mode, await door.salts.get() if mode == "anonymise" else b"", is_general
@@ -149,7 +165,7 @@ class Admission:
         """What Kafka is told beside an event: by whom, when and from which network; without that of some."""
         request = self._request
         headers = [
-            ("request_id", request.state.request_id.encode()),
+            ("request_id", self.request_id.encode()),
             ("received_ms", b"%d" % self.received_ms),
         ]
         if principal.key_id:
@@ -167,7 +183,11 @@ class Admission:
 
     def _notice(self, verdict: Verdict | None, *, dry_run: bool, problem: Problem | None = None) -> Notice:
         key_id = "" if self._principal is None else self._principal.key_id
-        return Notice(self.received_ms, self._request.state.request_id, key_id, dry_run, verdict, problem)
+        return Notice(self.received_ms, self.request_id, key_id, dry_run, verdict, problem)
+
+    def _header(self, name: bytes) -> str:
+        """The header as text; empty if it is not there."""
+        return self._headers.get(name, b"").decode("latin-1")
 
 
 def receipt_of(request_id: str, outcome: Outcome) -> dict[str, Any]:
@@ -192,9 +212,9 @@ def refusals_of(verdict: Verdict) -> Sequence[dict[str, Any]]:
     return [refusal.model_dump() for refusal in verdict.refusals]
 
 
-def _sent_at_of(header: str | None) -> object:
-    """The time in `X-Sent-At`, as a batch would have it: an integer or a text."""
-    if header is None:
-        return None
+def _sent_at_of(header: str) -> object:
+    """The time in `X-Sent-At`, as a batch would have it: an integer or a text; None if it is empty."""
     text = header.strip()
+    if not text:
+        return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text

@@ -1,10 +1,13 @@
 """Events on their way to Kafka: how many there may be at once."""
 
+import asyncio
 import random
 from http import HTTPStatus
 
 from api.errors import Problem
 from api.metrics import ApiMetrics
+
+_REPORT_AFTER_S = 0.1
 
 
 def retry_header() -> dict[str, str]:
@@ -22,6 +25,7 @@ class Backlog:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._metrics = metrics
+        self._report: asyncio.TimerHandle | None = None
         self.n_events = 0
         self.n_bytes = 0
 
@@ -36,10 +40,19 @@ class Backlog:
             )
         self.n_events += n_events
         self.n_bytes += n_bytes
-        self._metrics.set_backlog(self.n_events, self.n_bytes)
+        self._report_soon()
 
     def remove(self, n_events: int, n_bytes: int) -> None:
         """Gives back what was added."""
         self.n_events -= n_events
         self.n_bytes -= n_bytes
+        self._report_soon()
+
+    def _report_soon(self) -> None:
+        """Tells the metrics a moment later, once for all changes until then."""
+        if self._report is None:
+            self._report = asyncio.get_running_loop().call_later(_REPORT_AFTER_S, self._report_now)
+
+    def _report_now(self) -> None:
+        self._report = None
         self._metrics.set_backlog(self.n_events, self.n_bytes)

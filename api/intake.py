@@ -1,10 +1,10 @@
 """The body of a request on its way in: how much of it, how long, and which encodings are taken."""
 
 import zlib
-from collections.abc import AsyncIterable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from api.errors import Problem
 
@@ -57,27 +57,28 @@ def bad_body(code: str, detail: str) -> Problem:
 
 
 async def read_body(
-    chunks: AsyncIterable[bytes], *, gzip: bool = False, take: Callable[[int], None] | None = None
+    receive: Receive, *, gzip: bool = False, take: Callable[[int], None] | None = None
 ) -> bytes:
-    """All chunks together, decompressed if they are gzip.
+    """The whole body, decompressed if it is gzip.
 
     `take` is told how many bytes there are more, as they come, and may raise. Raises `Problem` when they are
     too many, not gzip though they should, or when they break off. `api.gate` limits what comes, and its time.
     """
     body = bytearray()
     inflater = _Inflater() if gzip else None
-    has_any = False
-    try:
-        async for chunk in chunks:
-            has_any = has_any or bool(chunk)
-            part = chunk if inflater is None else inflater.inflate(chunk, MAX_BODY_BYTES + 1 - len(body))
-            body += part
-            if len(body) > MAX_BODY_BYTES:
-                raise _too_large()
-            if take is not None:
-                take(len(part))
-    except ClientDisconnect as exc:
-        raise bad_body("body.incomplete", "the connection was closed within the body") from exc
+    has_any, more = False, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise bad_body("body.incomplete", "the connection was closed within the body")
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        has_any = has_any or bool(chunk)
+        part = chunk if inflater is None else inflater.inflate(chunk, MAX_BODY_BYTES + 1 - len(body))
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        if take is not None:
+            take(len(part))
     if inflater is not None and has_any:
         inflater.check_end()
     return bytes(body)

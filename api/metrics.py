@@ -24,6 +24,9 @@ class ApiMetrics:
     def __init__(self, shared: SharedMetrics | None = None) -> None:
         self._shared = shared
         self._registry = CollectorRegistry()
+        # To find a child by its labels takes longer than to count with it.
+        self._request_children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._event_children: dict[tuple[str, str], Counter] = {}
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "storepulse_api_requests",
@@ -95,13 +98,22 @@ class ApiMetrics:
 
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
         """Counts one answered request."""
-        known = method if method in _METHODS else "other"
-        self._requests.labels(route, known, str(status)).inc()
-        self._duration.labels(route).observe(duration_s)
+        key = (route, method, status)
+        children = self._request_children.get(key)
+        if children is None:
+            known = method if method in _METHODS else "other"
+            children = (self._requests.labels(route, known, str(status)), self._duration.labels(route))
+            if known == method:  # others could be without end
+                self._request_children[key] = children
+        children[0].inc()
+        children[1].observe(duration_s)
 
     def count_events(self, result: EventResult, code: str = "", n_events: int = 1) -> None:
         """Counts events; `code` is one of the contract's or ours, never a sender's text."""
-        self._events.labels(result, code).inc(n_events)
+        child = self._event_children.get((result, code))
+        if child is None:
+            child = self._event_children[result, code] = self._events.labels(result, code)
+        child.inc(n_events)
 
     def count_body(self, n_bytes: int) -> None:
         """Counts the bytes of one body with events, as they are when decompressed."""

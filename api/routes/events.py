@@ -1,21 +1,21 @@
 """`/v1/events`."""
 
 from http import HTTPStatus
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from api.admission import Admission, Outcome, receipt_of, refusals_of
 from api.errors import InvalidQuery, Problem
 from api.events_document import PARAMETERS, REQUEST_BODY, RESPONSES
 from api.identity.guard import identify, require
-from api.identity.principal import Principal, Scope
+from api.identity.principal import Scope
 from api.parcels import open_parcel
 from api.receipts import Receipt
+from api.routes.direct import DirectRoute
 
 _sender = require(Scope.EVENTS_WRITE, key_in_body=True)
-router = APIRouter(prefix="/v1/events", tags=["events"])
+router = APIRouter(prefix="/v1/events", tags=["events"], route_class=DirectRoute)
 
 _DRY_RUN = {b"": False, b"validate=0": False, b"validate=1": True}
 _HEADERS = {"Cache-Control": "no-store"}
@@ -26,9 +26,9 @@ _HEADERS = {"Cache-Control": "no-store"}
     status_code=HTTPStatus.ACCEPTED,
     response_model=Receipt,
     responses=RESPONSES,
-    openapi_extra={"requestBody": REQUEST_BODY, "parameters": PARAMETERS},
+    openapi_extra={"requestBody": REQUEST_BODY, "parameters": PARAMETERS, **_sender.describe()},
 )
-async def post_events(request: Request, _: Annotated[Principal, Depends(_sender)]) -> Response:
+async def post_events(request: Request) -> Response:
     """Takes up to 1,000 events: one, an array, a batch, or a line of JSON each.
 
     Each event is held against the event contract on its own, and one that breaks a rule fails no other. 202
@@ -39,15 +39,16 @@ async def post_events(request: Request, _: Annotated[Principal, Depends(_sender)
     the same `event_id` is counted once, so give one if you repeat requests after a 503 or a lost answer;
     with neither id nor time, every repetition is another event.
     """
+    await _sender(request)
     dry_run = _is_dry_run(request)
     with Admission(request) as admission:
         body = await admission.read()
-        parcel = open_parcel(body, request.headers.get("content-type", ""))
+        parcel = open_parcel(body, admission.content_type)
         sender = await identify(request, parcel.key)
         outcome = await admission.admit(sender, parcel, dry_run=dry_run)
     _require_something(outcome)
     return Response(
-        orjson.dumps(receipt_of(request.state.request_id, outcome)),
+        orjson.dumps(receipt_of(admission.request_id, outcome)),
         HTTPStatus.OK if dry_run else HTTPStatus.ACCEPTED,
         _HEADERS,
         "application/json",

@@ -41,7 +41,7 @@ async def predict_next_action(
     """
     headers = request.headers
     check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))
-    body = await read_body(request.stream())
+    body = await read_body(request.receive)
     actions = parse_actions(body, Rules(wall_clock_ms(), reader.settings.currency))
     priced = any(action.price_minor for action in actions)
     level = await levels.get() if priced else UNKNOWN_LEVEL  # without prices it makes no difference

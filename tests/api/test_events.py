@@ -59,8 +59,6 @@ async def test_an_event_is_in_kafka_when_it_is_accepted(installation: Settings) 
     assert 'storepulse_api_events_total{code="",result="accepted"} 1.0' in metrics
     assert "storepulse_api_ack_seconds_count 1.0" in metrics
     assert f"storepulse_api_event_bytes_total {float(len(answer.request.content))}" in metrics
-    assert "storepulse_api_waiting_events 0.0" in metrics
-    assert "storepulse_api_waiting_bytes 0.0" in metrics
     assert ready["parts"]["kafka"] == {"status": "ok", "detail": "answers and has the event topics"}
 
 
@@ -148,7 +146,6 @@ async def test_without_kafka_events_are_refused_and_reads_go_on(client: httpx.As
     assert (await client.get("/v1/live")).status_code == 200
     metrics = (await client.get("/metrics")).text
     assert 'storepulse_api_events_total{code="kafka.unavailable",result="unacknowledged"} 2.0' in metrics
-    assert "storepulse_api_waiting_events 0.0" in metrics
     dry = await client.post(f"{PATH}?validate=1", json=CART)
     assert (dry.status_code, dry.json()["accepted"], dry.json()["dry_run"]) == (200, 1, True)
 

@@ -34,15 +34,15 @@ FULL: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("headers", "objects"),
     [
-        ({"sec-gpc": "1"}, True),
-        ({"dnt": "1"}, True),
-        ({"sp-anonymous": "*"}, True),
-        ({"sec-gpc": "0", "dnt": "0"}, False),
-        ({"dnt": "unspecified"}, False),
+        ({b"sec-gpc": b"1"}, True),
+        ({b"dnt": b"1"}, True),
+        ({b"sp-anonymous": b"*"}, True),
+        ({b"sec-gpc": b"0", b"dnt": b"0"}, False),
+        ({b"dnt": b"unspecified"}, False),
         ({}, False),
     ],
 )
-def test_browsers_object_by_header(headers: dict[str, str], objects: bool) -> None:
+def test_browsers_object_by_header(headers: dict[bytes, bytes], objects: bool) -> None:
     assert objects_by_header(headers) is objects
 
 

@@ -1,0 +1,58 @@
+"""The Kafka producer of the API: it puts records where the stream looks, and can be given up."""
+
+import asyncio
+from functools import lru_cache
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.partitioner import murmur2
+
+Headers = list[tuple[str, bytes]]
+"""Of Kafka records."""
+
+
+class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
+    """One for many requests at once; all of it is lost with one failure."""
+
+    def __init__(self, *, request_timeout_ms: int, **options: object) -> None:
+        super().__init__(request_timeout_ms=request_timeout_ms, **options)
+        self._patience_s = request_timeout_ms / 1_000
+        self._places: dict[str, tuple[TopicPartition, ...]] = {}
+
+    async def put(
+        self, topic: str, key: str, value: bytes, headers: Headers, now_ms: int
+    ) -> asyncio.Future[object]:
+        """The acknowledgement to wait for; raises `KafkaError` if there is no room or no such topic.
+
+        The same as `send`, without asking again for every record what does not change: which partitions the
+        topic has, and which of them the key goes to. Half the time of a request went there.
+        """
+        places = self._places.get(topic) or await self._find_places(topic)
+        ack: asyncio.Future[object] = await self._message_accumulator.add_message(
+            places[_hash_of(key) % len(places)],
+            key.encode(),
+            value,
+            self._patience_s,
+            timestamp_ms=now_ms,
+            headers=headers,
+        )
+        return ack
+
+    async def abandon(self) -> None:
+        """Ends like `stop`, without sending what it still holds; acknowledgements of that never come.
+
+        `stop` would wait as long as Kafka is away, for an idempotent producer never gives up.
+        """
+        self._closed = True
+        await self._sender.close()
+        await self.client.close()
+
+    async def _find_places(self, topic: str) -> tuple[TopicPartition, ...]:
+        numbers = sorted(await self.partitions_for(topic))
+        places = self._places[topic] = tuple(TopicPartition(topic, number) for number in numbers)
+        return places
+
+
+@lru_cache(maxsize=65_536)  # murmur2 in Python is slow, and visitors come again
+def _hash_of(key: str) -> int:
+    """The number by which Kafka's default partitioner chooses."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF)
