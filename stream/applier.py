@@ -16,10 +16,10 @@ from stream.metrics import Meter
 from stream.partition import TIMERS, Partition
 from stream.records import Record, read_records
 from stream.scorer import Scorer
+from stream.share import SHARES, Share
 
 MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
-SHARES = 2
 ROUND_EVENTS = 4_000
 """Events in one round, after which the other partitions of a share wait: 50 ms of the event loop.
 A backlog is done in few large commits, since most of the cost is per visitor and commit."""
@@ -31,22 +31,6 @@ VERIFY_S = 2.0
 
 Offsets = dict[str, tuple[int, int]]
 """Per topic the stored offset and the one after the commit."""
-
-
-class Share:
-    """Every `SHARES`-th partition. Redis works on the commits of one share while the next is computed."""
-
-    def __init__(self, remainder: int) -> None:
-        self.wake = asyncio.Event()
-        self.round = asyncio.Lock()
-        """Held from taking entries to the verdict: the next batch starts from what this one stored."""
-        self.begun_s = 0.0
-        """When the last round began (monotonic clock)."""
-        self._remainder = remainder
-
-    def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
-        """Those of the partitions that are in this share."""
-        return [part for part in partitions.values() if part.place % SHARES == self._remainder]
 
 
 class Applier:

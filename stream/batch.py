@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import NamedTuple
 
 from contracts.clock import LIVE_SKEW_MS
 from contracts.dead_letters import DeadLetter
-from contracts.deletions import digest_user
 from contracts.events import Event
 from contracts.scores import Score
 from contracts.settings import Settings
@@ -15,12 +13,11 @@ from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.alert_rules import AlertRules
 from stream.demand import DemandCounter, DemandDeltas
+from stream.forgotten import NOBODY, keep_out
 from stream.orders import count_order
 from stream.outlook import Arrival, Foresight, judge_arrival, pass_silence, take_score, timer_of
 from stream.session import MAX_SEEN_BYTES, PURCHASE, SessionRules, absorb, end_session
 from stream.session_counts import SessionDeltas
-
-NOBODY: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +125,7 @@ def apply_batch(
     applied = on_time = 0
     grouped, stale = _group(outcome, entries, rules.session.disorder_ms + rules.lateness_ms)
     if forgotten:
-        _keep_out(outcome, grouped, entries, forgotten, rules.secret)
+        outcome.count("forgotten", keep_out(grouped, entries, forgotten, rules.secret))
     for user_id, events in grouped.items():
         on_time += len(events)
         applied += _apply_events(outcome, demand, user_id, visitors.get(user_id), events, stale, rules)
@@ -173,29 +170,6 @@ def _group(
     outcome.count("late", late)
     outcome.count("rejected", len(outcome.letters))
     return grouped, stale
-
-
-def _keep_out(
-    outcome: Outcome,
-    grouped: dict[str, list[Event]],
-    entries: Sequence[Entry],
-    forgotten: Mapping[str, int],
-    secret: str,
-) -> None:
-    """Take the events of deleted visitors from before their deletion out of `grouped`.
-
-    One that happened or arrived before it is one of them: what is sent again does not bring anybody back.
-    """
-    for user_id in list(grouped):
-        cut_ms = forgotten.get(digest_user(user_id, secret))
-        if cut_ms is None:
-            continue
-        arrived_ms = {id(entry.event): entry.broker_ms for entry in entries}
-        events = grouped.pop(user_id)
-        newer = [event for event in events if min(event.event_time_ms, arrived_ms[id(event)]) > cut_ms]
-        outcome.count("forgotten", len(events) - len(newer))
-        if newer:
-            grouped[user_id] = newer
 
 
 def _apply_events(
