@@ -36,6 +36,14 @@ export function moment(iso, timeZone) {
   return clock(iso, timeZone, { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** How long ago, in one unit. */
+export function age(ms) {
+  const s = Math.max(0, ms / 1000);
+  if (s < 60) return `${whole.format(Math.floor(s))} s`;
+  if (s < 3600) return `${whole.format(Math.floor(s / 60))} min`;
+  return s < 86_400 ? `${whole.format(Math.floor(s / 3600))} h` : `${whole.format(Math.floor(s / 86_400))} d`;
+}
+
 /** Today against yesterday: `{text, direction}`; direction is up, down or empty. */
 export function change(today, yesterday) {
   if (!yesterday) return { text: "", direction: "" };

@@ -1,5 +1,6 @@
 // Asks the API every second and draws its answers; can be paused, and says when figures stand still.
 
+import { AlertList } from "./alerts.js";
 import { MinuteChart, TYPES, element } from "./chart.js";
 import { Door, Locked, authorization, checkAdmission } from "./door.js";
 import * as format from "./format.js";
@@ -10,6 +11,7 @@ const TIMEOUT_MS = 4_000;
 const STALE_MS = 4_000;
 
 const at = (id) => document.getElementById(id);
+const alerts = new AlertList(at("alerts"), at("alerts-note"));
 const chart = new MinuteChart(at("chart"));
 const door = new Door(at("door"), at("leave"), at("main"), () => {
   locked = false;
@@ -40,9 +42,11 @@ async function poll() {
     door.open();
     locked = false;
     if (!paused) drawAnswers(live, trending);
+    if (!paused && !document.hidden) alerts.start();
     failures = 0;
   } catch (error) {
     locked = error instanceof Locked;
+    if (locked) alerts.stop();
     if (locked) door.shut(error.message);
     else failures += 1;
   }
@@ -184,6 +188,7 @@ function drawStream({ workers, totals }) {
 }
 
 function drawFreshness() {
+  if (!paused) alerts.age(Date.now());
   const ageMs = updatedAt === null ? null : Date.now() - updatedAt;
   const ageS = Math.round((ageMs ?? 0) / 1000);
   const stale = !paused && failures > 0 && (ageMs === null || ageMs > STALE_MS);
@@ -206,9 +211,13 @@ at("pause").addEventListener("click", () => {
   at("pause").textContent = paused ? "Resume" : "Pause";
   clearTimeout(timer);
   timer = null;
+  if (paused) alerts.stop();
   drawFreshness();
   schedule(0);
 });
-document.addEventListener("visibilitychange", () => schedule(0));
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) alerts.stop(); // an open stream is one of the few connections that tabs share
+  schedule(0);
+});
 setInterval(drawFreshness, POLL_MS);
 poll();

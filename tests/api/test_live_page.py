@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from alert_makers import make_alert, make_expired
 from chromium import Chromium
+from contracts.alerts import AlertKind, AlertState
 from contracts.events import EventType
 from contracts.settings import Settings
 from ops.ports import pick_port
@@ -85,6 +87,37 @@ def test_the_page_draws_new_events_without_a_reload(
     state.add_shop(0, now_ms(), {"o": 5})
     state.flush()
     wait_until(lambda: browser.text("#orders") == "66", 20, "the new orders")
+
+
+def rows(browser: Chromium) -> list[str]:
+    """The alerts of the page, top first: severity, words, visitor, cart, outcome, reason; no ages."""
+    script = "[...document.querySelectorAll('#alerts li')].map((row) => {"
+    script += " row = row.cloneNode(true); row.querySelector('time').remove();"
+    script += " return [...row.querySelectorAll('span, b, .why')].map((n) => n.textContent).join('|'); })"
+    return list(browser.evaluate(script))
+
+
+def test_the_page_shows_the_newest_alerts_and_what_became_of_them(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    state.publish_alerts(make_alert(i) for i in range(12))
+    state.publish_alerts([make_alert(12, user_id=HOSTILE_ID, cart_value_minor=None, currency=None)])
+    state.flush()
+    browser.open(served.url)
+    wait_until(lambda: len(rows(browser)) == 10, 20, "the newest ten")
+    why = "no action for 3 minutes"
+    assert rows(browser)[0] == f"high|About to leave|{HOSTILE_ID}|2 in the cart|{why}"
+    assert rows(browser)[9] == f"high|About to leave|u3|€59.90|{why}"
+    state.publish_alerts([make_expired(make_alert(3)), make_alert(13, kind=AlertKind.CART_ABANDONED)])
+    state.publish_alerts([make_alert(11)._replace(state=AlertState.RESOLVED, reasons=(), offer=None)])
+    state.flush()
+    wait_until(lambda: "Left a cart|u13" in rows(browser)[0], 20, "the new alert")
+    wait_until(lambda: "bought after all" in rows(browser)[2], 20, "the end of an alert")
+    assert len(rows(browser)) == 10
+    assert "u3|" not in "".join(rows(browser))
+    assert browser.evaluate("document.getElementById('alerts').getAttribute('aria-live')") == "polite"
+    assert browser.errors == []
 
 
 def test_pause_stops_asking_and_resume_goes_on(

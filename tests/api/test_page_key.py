@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from alert_makers import make_alert
 from chromium import Chromium
 from contracts.settings import Settings
 from key_ring import ROOT_KEY
@@ -65,6 +66,9 @@ def test_the_page_asks_for_a_key_and_shows_the_figures_with_it(
     assert [shown(browser, name) for name in ("door", "main", "leave", "pause")] == [False, True, True, True]
     assert browser.evaluate("document.getElementById('key').value") == ""
     assert browser.evaluate("localStorage.length + document.cookie.length") == 0
+    state.publish_alerts([make_alert(0)])
+    state.flush()
+    wait_until(lambda: "About to leave" in browser.text("#alerts"), 20, "an alert, by a ticket")
     assert [url for url in browser.requests if ROOT_KEY in url] == []
 
     browser.evaluate("document.getElementById('leave').click()")

@@ -1,0 +1,128 @@
+// The newest alerts: those kept at the start, then what the stream of alerts brings.
+
+import { element } from "./chart.js";
+import { authorization } from "./door.js";
+import * as format from "./format.js";
+
+const SHOWN = 10;
+const LOOKED_AT = 200;
+const RETRY_MS = 3_000;
+const WORDS = { churn_risk: "About to leave", cart_abandoned: "Left a cart" };
+const ENDS = { resolved: "bought after all", expired: "gone" };
+const LATER = { acknowledged: "taken care of", snoozed: "snoozed" };
+
+export class AlertList {
+  // `list` is filled; `note` says in words why it is empty.
+  constructor(list, note) {
+    [this.list, this.note] = [list, note];
+    this.alerts = new Map();
+    this.source = this.timer = null;
+    this.wanted = false;
+  }
+
+  start() {
+    if (this.wanted) return;
+    this.wanted = true;
+    this.connect();
+  }
+
+  stop() {
+    this.wanted = false;
+    clearTimeout(this.timer);
+    this.source?.close();
+    this.source = null;
+  }
+
+  async connect() {
+    let page, ticket;
+    try {
+      page = await ask(`/v1/alerts?newest=true&limit=${LOOKED_AT}`);
+      if (page && authorization().Authorization) ({ ticket } = await ask("/v1/stream-tickets", "POST"));
+    } catch {
+      return this.retry();
+    }
+    if (!this.wanted || this.source) return;
+    if (!page) return this.say("This key may not read alerts: it lacks the scope alerts:read.");
+    this.alerts.clear();
+    for (const step of page.alerts) this.take(step);
+    this.draw();
+    const query = new URLSearchParams({ after: page.next, ...(ticket && { ticket }) });
+    this.source = new EventSource(`/v1/alerts/stream?${query}`);
+    this.source.addEventListener("alert", ({ data }) => {
+      this.take(JSON.parse(data));
+      this.draw();
+    });
+    this.source.addEventListener("error", () => this.retry()); // a ticket opens one stream, so begin anew
+  }
+
+  retry() {
+    this.source?.close();
+    this.source = null;
+    clearTimeout(this.timer);
+    if (this.wanted) this.timer = setTimeout(() => this.connect(), RETRY_MS);
+  }
+
+  take(step) {
+    const known = this.alerts.get(step.alert_id);
+    if (step.state === "firing") this.alerts.set(step.alert_id, step);
+    else if (known) this.alerts.set(step.alert_id, { ...known, state: step.state, handling: step.handling });
+    for (const id of this.alerts.keys()) {
+      if (this.alerts.size <= SHOWN) break;
+      this.alerts.delete(id);
+    }
+  }
+
+  draw() {
+    this.say(this.alerts.size ? "" : "None so far.");
+    const rows = new Map([...this.list.children].map((row) => [row.dataset.id, row]));
+    for (const [id, row] of rows) if (!this.alerts.has(id)) row.remove();
+    for (const [id, alert] of this.alerts) {
+      const row = drawAlert(alert, rows.get(id));
+      if (!row.isConnected) this.list.prepend(row); // what is there already is not announced again
+    }
+  }
+
+  age(nowMs) {
+    for (const time of this.list.querySelectorAll("time")) {
+      const text = format.age(nowMs - Date.parse(time.dateTime));
+      if (time.textContent !== text) time.textContent = text;
+    }
+  }
+
+  say(words) {
+    if (this.note.textContent !== words) this.note.textContent = words;
+    this.note.hidden = !words;
+  }
+}
+
+function drawAlert(alert, row = element("li", {})) {
+  const told = LATER[alert.handling.state];
+  const state = `${alert.state} ${told}`;
+  if (row.dataset.state === state) return row;
+  Object.assign(row.dataset, { id: alert.alert_id, state });
+  row.className = `alert ${alert.severity} ${alert.state === "firing" ? "" : "over"}`;
+  const cart = alert.cart_value ? format.money(alert.cart_value) : `${format.count(alert.cart_lines)} in the cart`;
+  const time = text("time", format.age(Date.now() - Date.parse(alert.at)), { datetime: alert.at, title: alert.at });
+  const head = element("p", { class: "what" });
+  head.append(text("span", alert.severity, { class: "severity" }), text("b", WORDS[alert.kind] ?? alert.kind), time);
+  const who = element("p", { class: "who" });
+  who.append(text("span", alert.user_id, { class: "name", title: alert.user_id }), text("span", cart));
+  const outcome = ENDS[alert.state] ?? told;
+  if (outcome) who.append(text("span", outcome, { class: "outcome" }));
+  row.replaceChildren(head, who, text("p", alert.reasons[0] ?? "", { class: "why" }));
+  return row;
+}
+
+function text(kind, words, fields = {}) {
+  const node = element(kind, fields);
+  node.textContent = words;
+  return node;
+}
+
+async function ask(path, method = "GET") {
+  const fields = { cache: "no-store", credentials: "omit", headers: authorization(), signal: AbortSignal.timeout(RETRY_MS) };
+  const answer = await fetch(path, { ...fields, method });
+  if (answer.status === 403) return null;
+  if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
+  return answer.json();
+}
