@@ -96,13 +96,14 @@ async def stream_alerts(
     """
     state = request.app.state
     feed: AlertFeed = state.alert_feed
+    cursor = None if query.after is None else to_cursor(query.after)
     if last_event_id:
         try:
             cursor = parse_cursor(last_event_id)
         except ValueError:
             raise InvalidQuery("last_event_id", "not_cursor", "must be an id of this stream") from None
-    else:
-        cursor = await feed.find_end() if query.after is None else to_cursor(query.after)
+    if cursor is None:
+        cursor = await feed.find_end()
     settings = state.reader.settings
     is_welcome = partial(_is_welcome, state.access, principal.key_id)
     subscription = Subscription(query.to_filter(), cursor, settings.stream_max_s, is_welcome)
