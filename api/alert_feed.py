@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from api.alert_handling import find_muted, read_handled
 from api.alert_log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
-from api.alert_schemas import to_alert, to_handling
+from api.alert_schemas import to_json
 from api.reader import Reader, wall_clock_ms
 from contracts.alerts import Alert
 
@@ -109,7 +109,7 @@ class AlertFeed:
         muted = await find_muted(self._reader, alerts, now_ms)
         handled = await read_handled(self._reader, alerts)
         return [
-            Entry(cursor, alert, mute, to_alert(alert, to_handling(said, now_ms)).model_dump_json())
+            Entry(cursor, alert, mute, to_json(alert, said, now_ms).decode())
             for (cursor, alert), mute, said in zip(known, muted, handled, strict=True)
         ]
 

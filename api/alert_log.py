@@ -2,6 +2,7 @@
 
 import logging
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
@@ -22,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 MAX_SCANNED = 1_000
 """Most entries one request looks at; a filter that few of them pass needs several requests."""
+CACHED_STEPS = 4_096
+"""Steps kept as they were understood: all that subscribe read the same newest ones."""
 _PAGE = 250
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 _ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
@@ -100,10 +103,13 @@ def parse_cursor(text: str) -> Cursor:
 def decode_entry(cursor: object, fields: dict[bytes, bytes]) -> Alert | None:
     """The step in an entry; None, and a line in our log, if this version does not understand it."""
     try:
-        return decode_alert(fields.get(b"value"))
+        return _decode(fields.get(b"value"))
     except InvalidAlert as exc:  # a worker of another version must not take the answers down
         _log.warning("entry %s of the log of alerts is not understood: %s", cursor, exc)
         return None
+
+
+_decode = lru_cache(maxsize=CACHED_STEPS)(decode_alert)
 
 
 async def read_alerts(
@@ -113,15 +119,20 @@ async def read_alerts(
 
     With `handling`, only steps of alerts that are handled so now.
     """
-    oldest, last = await read_ends(reader)
+    filtered = wanted != AlertFilter() or handling is not None
+    count = _PAGE if filtered else min(_PAGE, limit)
+    (oldest, last), ahead = await _read_first(reader, after, count)
     reset = is_lost(after, oldest, last)
     cursor = START if reset else after
     found: list[Step] = []
     scanned = 0
     more = cursor < last
     while more and scanned < MAX_SCANNED and len(found) < limit:
-        count = min(_PAGE, limit - len(found)) if wanted == AlertFilter() and handling is None else _PAGE
-        steps = await read_steps(reader, cursor, count)
+        if scanned or reset:
+            count = _PAGE if filtered else min(_PAGE, limit - len(found))
+            steps = await read_steps(reader, cursor, count)
+        else:
+            steps = ahead
         scanned += len(steps)
         passing = [step for step in steps if step.alert is not None and wanted.takes(step.alert)]
         passing = await _handled_so(reader, passing, handling)
@@ -172,6 +183,20 @@ def is_lost(after: Cursor, oldest: Cursor, last: Cursor) -> bool:
     return after != START and not oldest <= after <= last
 
 
+async def _read_first(reader: Reader, after: Cursor, count: int) -> tuple[tuple[Cursor, Cursor], list[Step]]:
+    """`read_ends` and `read_steps` at once."""
+    pipe = reader.redis.pipeline(transaction=False)
+    pipe.xinfo_stream(reader.keys.alerts())
+    pipe.xrange(reader.keys.alerts(), min=f"({after}", count=count)
+    info, entries = await pipe.execute(raise_on_error=False)
+    ends = _to_ends(info)
+    if isinstance(entries, Exception):
+        if is_lost(after, *ends):  # Redis refuses to look behind the highest id there can be
+            return ends, []
+        raise entries
+    return ends, [_to_step(*entry) for entry in entries]
+
+
 async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:
     """The cursor of the oldest entry, and the last that was given to any; both `START` without a log.
 
@@ -181,6 +206,10 @@ async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:
     pipe = reader.redis.pipeline(transaction=False)
     pipe.xinfo_stream(reader.keys.alerts())
     (found,) = await pipe.execute(raise_on_error=False)
+    return _to_ends(found)
+
+
+def _to_ends(found: Any) -> tuple[Cursor, Cursor]:
     if isinstance(found, ResponseError):  # there is no log yet
         return START, START
     if isinstance(found, Exception):

@@ -1,11 +1,13 @@
 """Answers about alerts."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from api.alert_handling import NOTHING_SAID, Handled, HandlingState
+from api.alert_log import CACHED_STEPS
 from api.intervals import to_datetime
 from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts
@@ -150,6 +152,22 @@ def to_handling(handled: Handled, now_ms: int) -> Handling:
 
 
 _OPEN = to_handling(NOTHING_SAID, 0)
+
+
+def to_json(alert: alerts.Alert, handled: Handled, now_ms: int) -> bytes:
+    """The step as JSON at this moment (wall clock)."""
+    if handled == NOTHING_SAID:
+        return _open_json(alert)
+    return _dump(to_alert(alert, to_handling(handled, now_ms)))
+
+
+@lru_cache(maxsize=CACHED_STEPS)
+def _open_json(alert: alerts.Alert) -> bytes:
+    return _dump(to_alert(alert))
+
+
+def _dump(alert: Alert) -> bytes:
+    return alert.model_dump_json(by_alias=True).encode()
 
 
 def to_alert(alert: alerts.Alert, handling: Handling = _OPEN) -> Alert:

@@ -1,29 +1,29 @@
 """`/v1/alerts`: the log behind a cursor, as JSON and as a table, and one alert."""
 
-import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+import orjson
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.alert_export import EXPORT_HEADERS, Export, stream_export
 from api.alert_handling import read_handled, unknown_alert
 from api.alert_log import find_alert, read_alerts, read_newest
 from api.alert_queries import AlertExportQuery, AlertQuery, to_cursor
-from api.alert_schemas import AlertLife, Alerts, to_alert, to_handling
+from api.alert_schemas import AlertLife, Alerts, to_alert, to_handling, to_json
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.intervals import to_datetime
 from api.live import read_stream_time
 from api.problem_document import describe_problems
-from api.reader import wall_clock_ms
+from api.reader import Reader, wall_clock_ms
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
+from api.routes.direct import DirectRoute
+from api.routes.queries import NO_STORE, describe_query, read_query
 
-router = APIRouter(
-    prefix="/v1",
-    tags=["alerts"],
-    dependencies=[Depends(forbid_store), Depends(require(Scope.ALERTS_READ))],
-)
+_guard = require(Scope.ALERTS_READ)
+router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])
+_direct = APIRouter(route_class=DirectRoute)
 
 AlertId = Annotated[str, Path(max_length=100, description="`alert_id` of any step")]
 _UNKNOWN = describe_problems({404: "No step of this alert is kept"})
@@ -36,33 +36,39 @@ _TABLE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/alerts")
-async def get_alerts(reader: ReaderDep, query: Annotated[AlertQuery, Query()]) -> Alerts:
+@_direct.get("/alerts", response_model=Alerts, openapi_extra={"parameters": describe_query(AlertQuery)})
+async def get_alerts(request: Request) -> Response:
     """Steps of alerts, oldest first, to be followed with the cursor.
 
     Each request looks at a bounded number of steps, so an answer may be empty though `more` is true. A step
     may come twice after a crash of ours: `record_id` tells.
     """
+    await _guard(request)
+    query = read_query(request, AlertQuery)
     query.check()
     wanted = query.to_filter(query.parse_since())
+    reader: Reader = request.app.state.reader
     reading = (
         read_newest(reader, wanted, query.limit, query.handling)
         if query.newest
         else read_alerts(reader, wanted, to_cursor(query.after), query.limit, query.handling)
     )
-    page, time = await asyncio.gather(reading, read_stream_time(reader))
+    page = await reading
+    time = await read_stream_time(reader)
     handled, now_ms = await read_handled(reader, page.alerts), wall_clock_ms()
-    return Alerts(
-        as_of=to_datetime(time.as_of_ms),
-        mode=time.mode,
-        alerts=[
-            to_alert(alert, to_handling(said, now_ms))
-            for alert, said in zip(page.alerts, handled, strict=True)
-        ],
-        next=str(page.cursor),
-        more=page.more,
-        reset=page.reset,
-    )
+    steps = zip(page.alerts, handled, strict=True)
+    answer = {  # as `Alerts` says; its steps are JSON already
+        "as_of": to_datetime(time.as_of_ms),
+        "mode": time.mode,
+        "alerts": [orjson.Fragment(to_json(alert, said, now_ms)) for alert, said in steps],
+        "next": str(page.cursor),
+        "more": page.more,
+        "reset": page.reset,
+    }
+    return Response(orjson.dumps(answer, option=orjson.OPT_UTC_Z), 200, NO_STORE, "application/json")
+
+
+router.include_router(_direct)
 
 
 @router.get("/alerts.csv", response_class=StreamingResponse, responses=_TABLE)

@@ -1,10 +1,8 @@
 """`/v1/users/{user_id}` and what is below it."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
-from fastapi.routing import APIRoute
+from fastapi import APIRouter, Request, Response
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
@@ -16,13 +14,16 @@ from api.live import read_stream_time
 from api.next_action import to_user_next_action
 from api.prediction_schemas import UserNextAction
 from api.reader import Reader
-from api.routes.dependencies import NoQuery, PriceLevelDep, ReaderDep, check_identifier, forbid_store
+from api.routes.dependencies import NoQuery, check_identifier
+from api.routes.direct import DirectRoute
+from api.routes.queries import describe_path, read_query, to_response
 from api.stream_time import StreamTime, not_before
 from api.visitors import to_visitor_state
+from contracts.fields import MAX_ID_CHARS
 from contracts.visitor import Visitor, unpack_visitor
 
 
-class _LiteralEnd(APIRoute):
+class _LiteralEnd(DirectRoute):
     """Matches if the path ends with the route's last segment as it was sent, not only once decoded.
 
     Ids may hold slashes, which are sent percent-encoded: `/v1/users/a%2Fnext-action` is the visitor
@@ -36,39 +37,45 @@ class _LiteralEnd(APIRoute):
         return super().matches(scope)
 
 
-_DEPENDENCIES = [Depends(forbid_store), Depends(require(Scope.VISITORS_READ))]
-router = APIRouter(prefix="/v1/users", tags=["visitors"], dependencies=_DEPENDENCIES)
+_guard = require(Scope.VISITORS_READ)
+_DOCUMENT = {
+    "parameters": [describe_path("user_id", minLength=1, maxLength=MAX_ID_CHARS)],
+    **_guard.describe(),
+}
+router = APIRouter(prefix="/v1/users", tags=["visitors"], route_class=DirectRoute)
 _below = APIRouter(route_class=_LiteralEnd)
 
 
-@_below.get("/{user_id:path}/next-action")
-async def get_user_next_action(
-    user_id: str, reader: ReaderDep, levels: PriceLevelDep, _: Annotated[NoQuery, Query()]
-) -> UserNextAction:
+@_below.get("/{user_id:path}/next-action", response_model=UserNextAction, openapi_extra=_DOCUMENT)
+async def get_user_next_action(request: Request) -> Response:
     """What a model expects of one visitor: as of the last action, and after the silence since.
 
     404 `user.unknown` or, for a visitor no model has scored, `score.none`.
     """
-    visitor, time = await _read_visitor(reader, user_id)
+    user_id, visitor, time = await _read_visitor(request)
     score = visitor.outlook.score
     if score is None:
         raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
-    level = await levels.get()
-    return to_user_next_action(user_id, visitor, score, level, time, idle_ms=reader.settings.idle_ms)
+    state = request.app.state
+    level, idle_ms = await state.price_level.get(), state.reader.settings.idle_ms
+    return to_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
 
 
 router.include_router(_below)  # before the next route, which matches every path
 
 
-@router.get("/{user_id:path}")
-async def get_user(user_id: str, reader: ReaderDep, _: Annotated[NoQuery, Query()]) -> schemas.VisitorState:
+@router.get("/{user_id:path}", response_model=schemas.VisitorState, openapi_extra=_DOCUMENT)
+async def get_user(request: Request) -> Response:
     """One visitor's session, cart, totals and recent actions."""
-    visitor, time = await _read_visitor(reader, user_id)
-    return to_visitor_state(user_id, visitor, time)
+    return to_response(to_visitor_state(*await _read_visitor(request)))
 
 
-async def _read_visitor(reader: Reader, user_id: str) -> tuple[Visitor, StreamTime]:
-    check_identifier("user_id", user_id)
+async def _read_visitor(request: Request) -> tuple[str, Visitor, StreamTime]:
+    """The visitor in the path, for whoever may ask."""
+    await _guard(request)
+    read_query(request, NoQuery)
+    user_id = check_identifier("user_id", request.path_params["user_id"])
+    reader: Reader = request.app.state.reader
     time = await read_stream_time(reader)
     blob = await reader.visitor_blob(user_id)
     if blob is None:
@@ -78,4 +85,4 @@ async def _read_visitor(reader: Reader, user_id: str) -> tuple[Visitor, StreamTi
             "no event of this visitor, or none for longer than state is kept",
         )
     visitor = unpack_visitor(blob)
-    return visitor, not_before(time, visitor.totals.last_ms)
+    return user_id, visitor, not_before(time, visitor.totals.last_ms)

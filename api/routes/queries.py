@@ -1,0 +1,62 @@
+"""What direct routes do themselves that FastAPI does for others: query strings, and answers as bytes."""
+
+from typing import Any, TypeVar
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from api.schemas import Answer
+
+Query = TypeVar("Query", bound=BaseModel)
+
+NO_STORE = {"Cache-Control": "no-store"}
+_JSON = "application/json"
+
+
+def read_query(request: Request, model: type[Query]) -> Query:
+    """The parameters of a request, of repeated ones the last; raises `RequestValidationError`."""
+    try:
+        return model.model_validate(dict(request.query_params) if request.scope["query_string"] else {})
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError(
+            [{**error, "loc": ("query", *error["loc"])} for error in errors]
+        ) from exc
+
+
+def describe_query(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The parameters as the OpenAPI document has them: what a direct route gives in `openapi_extra`."""
+    schema = model.model_json_schema()
+    return [
+        _parameter(name, "query", _inline(field, schema.get("$defs", {})), is_required=False)
+        for name, field in schema["properties"].items()
+    ]
+
+
+def describe_path(name: str, **schema: Any) -> dict[str, Any]:
+    """A parameter in the path of a direct route."""
+    return _parameter(name, "path", {"type": "string", **schema}, is_required=True)
+
+
+def to_response(answer: Answer) -> Response:
+    """The answer as JSON that no cache keeps."""
+    return Response(answer.__pydantic_serializer__.to_json(answer, by_alias=True), 200, NO_STORE, _JSON)
+
+
+def _parameter(name: str, where: str, schema: dict[str, Any], *, is_required: bool) -> dict[str, Any]:
+    schema = dict(schema)
+    description = schema.pop("description", None)
+    told = {} if description is None else {"description": description}
+    return {"name": name, "in": where, "required": is_required, "schema": schema, **told}
+
+
+def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema without references: the document would have nothing for them to refer to."""
+    if isinstance(schema, list):
+        return [_inline(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inline(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inline(part, definitions) for name, part in schema.items()}
