@@ -1,8 +1,6 @@
 """When keys are needed, where they may come in a request, and what each wrong one is told."""
 
 import base64
-from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,7 +8,6 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.identity.key_book import GRACE_S
 from api.identity.key_store import KeyPlan, KeyStore
 from api.identity.key_text import KeyText, make_key, make_secret
 from api.identity.principal import Scope
@@ -28,15 +25,12 @@ from key_ring import (
     make_secret_key,
 )
 from key_ring import make_key as store_key
-from ops.redis_server import RedisServer
 from rule_model import GivenModel
-from services import unique_settings
 from shop_state import ShopState
 
 CART = {"event_type": "cart", "user_id": "you", "product_id": "p00054"}
 EVENTS = "/v1/events?validate=1"
 """A dry run needs no Kafka."""
-OwnRedis = tuple[RedisServer, FastAPI, httpx.AsyncClient]
 CLOSED = {"root_key": ROOT_KEY}
 closed = pytest.mark.parametrize("settings", [CLOSED], indirect=True)
 
@@ -268,91 +262,3 @@ async def test_strangers_learn_only_whether_it_is_ready(
     assert (await client.get("/livez")).json() == {"status": "ok"}
     assert code_of(await client.get("/metrics")) == (401, "key.missing")
     assert (await client.get("/metrics", headers=bearer(key))).status_code == 200
-
-
-async def test_the_last_use_of_a_key_is_written_once_a_minute(
-    app: FastAPI, client: httpx.AsyncClient, settings: Settings, server_key: KeyText
-) -> None:
-    before_ms = wall_clock_ms()
-    store = KeyStore(app.state.reader.redis, Keys(settings.namespace, settings.partitions))
-    assert await store.load_uses() == {}
-    for _ in range(3):
-        await client.get("/v1/live", headers=bearer(server_key))
-    await app.state.access.book.close()
-    uses = await store.load_uses()
-    assert before_ms <= uses[server_key.key_id] <= wall_clock_ms()
-    await store.note_use(server_key.key_id, 1)
-    await client.get("/v1/live", headers=bearer(server_key))
-    await app.state.access.book.close()
-    assert await store.load_uses() == {server_key.key_id: 1}
-
-
-@pytest.fixture
-async def own_redis(private_redis: RedisServer) -> AsyncIterator[OwnRedis]:
-    """An application on a Redis of its own."""
-    settings = unique_settings("127.0.0.1:1", private_redis.url, partitions=4, key_requests_per_s=0)
-    app = create_app(settings, GivenModel())
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield private_redis, app, client
-
-
-async def test_to_recognise_a_key_costs_no_question_to_redis(
-    own_redis: OwnRedis,
-) -> None:
-    _, app, client = own_redis
-    redis = app.state.reader.redis
-    key = await make_secret_key(redis, app.state.reader.settings, Scope.EVENTS_WRITE)
-    await client.post(EVENTS, json=CART, headers=bearer(key))
-
-    async def count() -> int:
-        stats = await redis.info("commandstats")
-        names = [f"cmdstat_{command}" for command in ("get", "hgetall", "evalsha")]
-        return sum(stats[name]["calls"] for name in names if name in stats)
-
-    asked = await count()
-    for _ in range(50):
-        app.state.access.book._loaded_s = app.state.access.book._tried_s = float("inf")  # never too old
-        assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
-    assert await count() == asked
-
-
-async def test_with_redis_away_known_keys_go_on_for_a_while_and_then_nobody(
-    own_redis: OwnRedis,
-) -> None:
-    server, app, client = own_redis
-    key = await make_secret_key(app.state.reader.redis, app.state.reader.settings, Scope.EVENTS_WRITE)
-    assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
-    server.kill()
-    let_age(app, 2)
-    assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
-    unknown = await client.post(EVENTS, json=CART, headers=bearer(make_key(is_publishable=False)))
-    assert code_of(unknown) == (401, "key.unknown")
-    let_age(app, GRACE_S)
-    answer = await client.post(EVENTS, json=CART, headers=bearer(key))
-    assert code_of(answer) == (503, "keys.unavailable")
-    assert answer.headers["retry-after"] == "1"
-    server.restart()
-    let_age(app, 2)
-    assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
-
-
-async def test_an_installation_that_cannot_ask_redis_is_not_open() -> None:
-    app = create_app(unique_settings("127.0.0.1:1", "redis://127.0.0.1:1/0"), GivenModel())
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        assert code_of(await client.get("/v1/live")) == (503, "keys.unavailable")
-        assert code_of(await client.post(EVENTS, json=CART)) == (503, "keys.unavailable")
-
-
-def test_a_plan_of_a_page_key_says_what_it_may() -> None:
-    plan = KeyPlan("a page", is_publishable=True, origins=(SHOP,), may_purchase=False)
-    plan.check()
-    with pytest.raises(ValueError, match="origins"):
-        replace(plan, origins=()).check()
