@@ -27,8 +27,8 @@ MODULES = ("intake", "parcels", "backlog", "collector", "verdicts", "free_fields
 
 
 @pytest.fixture
-def served(embedded_installation: Settings) -> Iterator[ServedApi]:
-    served = ServedApi(embedded_installation.model_copy(update={"api_port": pick_port()}))
+def served(installation: Settings) -> Iterator[ServedApi]:
+    served = ServedApi(installation.model_copy(update={"api_port": pick_port()}))
     served.start()
     yield served
     served.stop()
@@ -43,9 +43,7 @@ def run(command: str, url: str) -> str:
     return result.stdout
 
 
-def test_every_command_of_the_page_answers_as_shown(
-    served: ServedApi, embedded_installation: Settings
-) -> None:
+def test_every_command_of_the_page_answers_as_shown(served: ServedApi, installation: Settings) -> None:
     assert len(EXAMPLES) == 7
     for command, shown in EXAMPLES:
         answer = run(command, served.url)
@@ -57,9 +55,9 @@ def test_every_command_of_the_page_answers_as_shown(
         assert receipt["accepted"] >= 1
         if shown:
             assert {**receipt, "request_id": ""} == {**json.loads(shown), "request_id": ""}, command
-    lines = [e for e in read_event_log(embedded_installation) if e.order_id == "o-1042"]
+    lines = [e for e in read_event_log(installation) if e.order_id == "o-1042"]
     assert sum(e.quantity * (e.price_minor or 0) for e in lines) == 5_000
-    assert len(read_event_log(embedded_installation)) == 5 + len(lines)
+    assert len(read_event_log(installation)) == 5 + len(lines)
 
 
 def test_every_code_of_the_door_is_on_the_page() -> None:
