@@ -23,7 +23,7 @@ class AlertSelection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: AlertKind | None = None
+    kind: AlertKind | None = Field(None, description="What is feared")
     severity: Severity | None = Field(None, description="Exactly this severity")
     min_severity: Severity | None = Field(None, description="This severity or a higher one")
     min_value_minor: int | None = Field(
@@ -32,7 +32,7 @@ class AlertSelection(BaseModel):
         le=MAX_VALUE_MINOR,
         description="Carts worth this or more, in minor units, by known prices",
     )
-    state: AlertState | None = None
+    state: AlertState | None = Field(None, description="Steps into this state")
 
     def to_filter(self, since_ms: int | None = None) -> AlertFilter:
         """The same as a filter."""

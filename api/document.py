@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api.document_examples import ANSWERS
 from api.document_links import add_links
+from api.document_nulls import restore_nulls
 from api.document_problems import PARAMETERS, PROBLEMS
 
 Document = dict[str, Any]
@@ -101,6 +102,7 @@ def complete(document: Document) -> None:
     schemas = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
+    restore_nulls(schemas)
     schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT}
     for name in (name for name in schemas if name.endswith("Problem")):
         schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
@@ -110,6 +112,8 @@ def complete(document: Document) -> None:
         _add_statuses(path, operation)
         for parameter in operation.get("parameters", []):
             _show_parameter(parameter)
+        for kind in operation.get("requestBody", {}).get("content", {}).values():
+            _show_optional_body(kind, schemas)
         for status, answer in operation["responses"].items():
             _describe_answer(operation["operationId"], status, answer, schemas)
     add_links(document)
@@ -140,6 +144,14 @@ def _show_parameter(parameter: Document) -> None:
     example = PARAMETERS.get(parameter["name"])
     if example is not None and not {"example", "examples"} & parameter.keys():
         parameter["example"] = example
+
+
+def _show_optional_body(kind: Document, schemas: Document) -> None:
+    """Of a body that may be absent, whose schema is one of two, the example stands with the first."""
+    first = kind.get("schema", {}).get("anyOf", [{}])[0]
+    known = schemas.get(str(first.get("$ref", "")).rpartition("/")[2], {}).get("examples", [])
+    if known and not {"example", "examples"} & kind.keys():
+        kind["example"] = known[0]
 
 
 def _describe_answer(operation_id: str, status: str, answer: Document, schemas: Document) -> None:

@@ -36,6 +36,8 @@ PROBLEMS: dict[str, Any] = {
         (400, "Bad Request", "body.not_json", "the body must be UTF-8 JSON; it is not at line 1, column 2"),
         (401, "Unauthorized", "key.missing", "a key is needed: Authorization: Bearer <key>"),
         (403, "Forbidden", "key.scope", "this key lacks the scope alerts:read"),
+        (404, "Not Found", "alert.unknown", "no step of an alert with this id is kept"),
+        (409, "Conflict", "alert.ended", "the alert has ended"),
         (408, "Request Timeout", "body.timeout", "the body must be sent within 10 s"),
         (413, "Request Entity Too Large", "body.too_large", "the body must be at most 1048576 bytes"),
         (415, "Unsupported Media Type", "content_type.unsupported", "Content-Type must be application/json"),

@@ -35,8 +35,8 @@ class Ga4Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     api_secret: str | None = Field(default=None, max_length=256, description="A publishable key")
-    measurement_id: str | None = Field(default=None, max_length=64)
-    firebase_app_id: str | None = Field(default=None, max_length=128)
+    measurement_id: str | None = Field(default=None, max_length=64, description="Of a web stream; ignored")
+    firebase_app_id: str | None = Field(default=None, max_length=128, description="Of an app; ignored")
 
 
 @router.post("/v1/t", include_in_schema=False)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from api.alert_feed import AlertFeed
 from api.alert_log import parse_cursor
@@ -81,7 +82,7 @@ async def stream_alerts(
     query: Annotated[AlertStreamQuery, Query()],
     principal: Annotated[Principal, Depends(_find_listener)],
     last_event_id: Annotated[
-        str | None,
+        str | SkipJsonSchema[None],
         Header(
             max_length=41,
             description="Wins over `after`",

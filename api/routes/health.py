@@ -49,5 +49,6 @@ async def get_startupz(host: ModelHostDep, response: Response) -> schemas.Startu
 
 @router.get("/metrics", response_class=Response, dependencies=[Depends(require(Scope.OPERATIONS_READ))])
 async def get_metrics(request: Request) -> Response:
-    """Metrics of this API process in the Prometheus text format."""
-    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+    """Metrics of the API in the Prometheus text format, of all its processes together."""
+    headers = {"Cache-Control": "no-store"}
+    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST, headers=headers)
