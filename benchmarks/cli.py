@@ -22,6 +22,7 @@ from benchmarks.runs import (
     run_scaling,
     run_scoring,
     run_throughput,
+    run_webhooks,
 )
 from benchmarks.services import Services, running_services
 
@@ -89,6 +90,12 @@ def api(runs: Runs = RUNS, json: JsonFile = None) -> None:
 
 
 @app.command()
+def webhooks(seconds: Seconds = DELAY_SECONDS, json: JsonFile = None) -> None:
+    """Alert in Redis to its arrival at a healthy receiver, alone and beside ten bad ones."""
+    _run_on_services(json, lambda services: run_webhooks(services, seconds))
+
+
+@app.command()
 def memory(visitors: Visitors = VISITORS, scoring: Scoring = False, json: JsonFile = None) -> None:
     """Memory per 100,000 visitors who stay, and its bound while ever-new ones pass by."""
     _run_on_services(json, lambda services: run_memory(services, visitors, scoring))
@@ -132,6 +139,7 @@ def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None
         figures |= run_delay(services, DELAY_RATE, DELAY_SECONDS, DELAY_CONTENDERS)
         figures |= run_alerts(services, ALERTS_RATE, DELAY_SECONDS)
         figures |= run_api(services, runs)
+        figures |= run_webhooks(services, DELAY_SECONDS)
         figures |= run_memory(services, VISITORS, False)
         return figures | run_profile(services, 8, events, 20, False)
 

@@ -1,5 +1,6 @@
 """The benchmarks as the command line runs them: measure, show, and give the figures for the JSON file."""
 
+import asyncio
 import os
 import sys
 import time
@@ -7,6 +8,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
 
+import uvloop
 from rich.console import Console
 
 from benchmarks import alerts as alerts_bench
@@ -19,6 +21,7 @@ from benchmarks import scaling as scaling_bench
 from benchmarks import scoring as scoring_bench
 from benchmarks import tables
 from benchmarks import throughput as throughput_bench
+from benchmarks import webhooks as webhooks_bench
 from benchmarks.aims import Aim
 from benchmarks.pace import SETTLE_S
 from benchmarks.services import Services, create_topics, drop_topics, make_settings
@@ -143,6 +146,14 @@ def run_api(services: Services, runs: int) -> Figures:
     rows = api_bench.measure_api(services, runs=runs, note=console.log)
     tables.show_api(console, rows)
     return {"api": [asdict(row) | {"ratio": row.ratio} for row in rows]}
+
+
+def run_webhooks(services: Services, seconds: int) -> Figures:
+    """Measure and show the delivery of webhooks beside bad receivers."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        rows, per_s = runner.run(webhooks_bench.measure_webhooks(services.redis_url, seconds))
+    tables.show_aims(console, webhooks_bench.show_webhooks(console, rows, per_s))
+    return {"webhooks": [asdict(row) for row in rows], "webhook_deliveries_per_s": per_s}
 
 
 def run_memory(services: Services, visitors: int, scoring: bool) -> Figures:

@@ -16,11 +16,11 @@ _LOOK_PAGES = 4
 
 
 class Page(NamedTuple):
-    """What an endpoint wants of a page, where the page ends, and the step before the first left out."""
+    """What an endpoint wants of a page, where the page ends, and whether there may be more behind it."""
 
     messages: list[Message]
     end: Cursor
-    read: int
+    more: bool
 
 
 class Position(NamedTuple):
@@ -36,14 +36,15 @@ async def read_page(reader: Reader, filters: Filters, after: Cursor, room: int, 
     Snoozed visitors and kinds are left out. `end` is behind everything that was decided upon.
     """
     steps = await read_steps(reader, after, PAGE)
+    more = len(steps) == PAGE
     if until is not None:
         steps = [step for step in steps if step.cursor <= until]
     wanted = [step for step in steps if step.alert is not None and filters.takes(step.alert)]
     if len(wanted) > room:
         steps = steps[: steps.index(wanted[room])]
-        wanted = wanted[:room]
+        wanted, more = wanted[:room], True
     end = steps[-1].cursor if steps else after
-    return Page(await _to_messages(reader, wanted), end, len(steps))
+    return Page(await _to_messages(reader, wanted), end, more)
 
 
 class Lookout:

@@ -16,11 +16,12 @@ from api.alert_log import START, parse_cursor, read_ends
 from api.errors import Problem
 from api.reader import Reader, wall_clock_ms
 from api.webhooks.endpoints import Endpoint, EndpointState, Reason
-from api.webhooks.lane import Lane, LaneTools
+from api.webhooks.lane import Lane
 from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.policy import Policy
 from api.webhooks.registry import Registry
 from api.webhooks.sender import Sender
+from api.webhooks.tools import LaneTools
 
 _log = logging.getLogger(__name__)
 

@@ -3,43 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from random import Random
 
 from redis.exceptions import RedisError
 
 from api.alert_log import Cursor
-from api.reader import Reader, wall_clock_ms
+from api.reader import wall_clock_ms
 from api.webhooks.backlog import Lookout, read_page
-from api.webhooks.endpoints import Endpoint, EndpointState, Reason
+from api.webhooks.endpoints import Endpoint, EndpointState
 from api.webhooks.messages import Message
-from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow
-from api.webhooks.policy import Policy
 from api.webhooks.queue import Claim, Fenced, Move, Moved, Queue
+from api.webhooks.tools import LaneTools
 
 _log = logging.getLogger(__name__)
 
 _TROUBLE_S = 10.0
 _PAGES = 8
 """Most pages of the log in one round: attempts that are due must not wait for a long backlog."""
-
-Send = Callable[[Endpoint, Message], Awaitable[Attempt]]
-Disable = Callable[[Endpoint, Reason], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class LaneTools:
-    """What every lane of a process shares."""
-
-    reader: Reader
-    send: Send
-    disable: Disable
-    policy: Policy
-    metrics: WebhookMetrics
-    holder: str
-    random: Random = field(default_factory=Random)
 
 
 class Lane:
@@ -56,6 +36,8 @@ class Lane:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
         self._woken = asyncio.Event()
+        self._news = True
+        self._full = False
         self._held_until_s = 0.0
         self._claim_at_s = 0.0
         self._stopping = False
@@ -75,7 +57,8 @@ class Lane:
             task.cancel()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """There may be something new in the log."""
+        self._news = True
         self._woken.set()
 
     async def run(self) -> None:
@@ -122,17 +105,20 @@ class Lane:
         if self.claim is None or self._stopping:
             return self._claim_at_s - time.monotonic()
         if self.endpoint.state is EndpointState.ACTIVE:
-            full = await self._refill(self.claim)
+            if self._news or self._full:
+                self._news = False
+                self._full = await self._refill(self.claim)
             wait_s = await self._dispatch(self.claim)
         else:
-            full, wait_s = self.endpoint.state is EndpointState.PAUSED, self._tools.policy.renew_s
-        if full:
+            self._full, wait_s = self.endpoint.state is EndpointState.PAUSED, self._tools.policy.renew_s
+        if self._full:
             await self._lookout.look(self._tools.reader, self.endpoint.filters, self.claim.cursor)
         return min(wait_s, self._claim_at_s - time.monotonic())
 
     async def _renew(self, now_s: float) -> None:
         policy = self._tools.policy
         self._claim_at_s = now_s + policy.renew_s
+        self._news = True
         claim = await self._queue.claim(policy.lease_ms)
         if claim is None:
             self._lose()
@@ -166,7 +152,7 @@ class Lane:
         return room <= 0
 
     async def _advance(self, claim: Claim, room: int) -> tuple[bool, int]:
-        """One page of the log; whether there was one, and how much of it was enqueued."""
+        """One page of the log; whether there may be more, and how much of it was enqueued."""
         tools, old = self._tools, claim.cursor
         start, missed = await self._lookout.locate(tools.reader, old)
         page = await read_page(tools.reader, self.endpoint.filters, start, room, None)
@@ -176,12 +162,12 @@ class Lane:
         enqueued = await self._queue.enqueue(claim.token, move, page.messages, wall_clock_ms())
         self._lookout.forget()
         self.claim = claim._replace(cursor=page.end)
-        return page.read > 0, enqueued
+        return page.more, enqueued
 
     async def _repeat(self, claim: Claim, replay: Cursor, until: Cursor) -> None:
         ahead = self._tools.policy.replay_ahead
         page = await read_page(self._tools.reader, self.endpoint.filters, replay, ahead, until)
-        end = None if page.end >= until or not page.read else page.end
+        end = None if page.end >= until or not page.more else page.end
         ids = self._under_way.keys()
         messages = [message for message in page.messages if message.message_id not in ids]
         await self._queue.enqueue(claim.token, Move(True, replay, end), messages, wall_clock_ms())
@@ -214,7 +200,7 @@ class Lane:
     def _end(self, delivery_id: str) -> None:
         del self._under_way[delivery_id]
         self._ended.add(delivery_id)
-        self.wake()
+        self._woken.set()
 
     async def _deliver(self, claim: Claim, endpoint: Endpoint, delivery: Delivery, body: bytes) -> None:
         tools = self._tools

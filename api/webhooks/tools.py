@@ -1,0 +1,28 @@
+"""What every lane of a process that delivers shares."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from api.reader import Reader
+from api.webhooks.endpoints import Endpoint, Reason
+from api.webhooks.messages import Message
+from api.webhooks.metrics import WebhookMetrics
+from api.webhooks.outcomes import Attempt
+from api.webhooks.policy import Policy
+
+Send = Callable[[Endpoint, Message], Awaitable[Attempt]]
+Disable = Callable[[Endpoint, Reason], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTools:
+    """How lanes send, disable, wait and count; `holder` names the process."""
+
+    reader: Reader
+    send: Send
+    disable: Disable
+    policy: Policy
+    metrics: WebhookMetrics
+    holder: str
+    random: Random = field(default_factory=Random)
