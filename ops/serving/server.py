@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.connection import ConnectionLimits, limited_connection
+from stream.collector import tune_collector
 
 BEAT_EVERY_S = 1
 _SPARE_FILES = 128
@@ -51,6 +52,11 @@ class Server(uvicorn.Server):
         if self._asked_at_s is not None and time.monotonic() - self._asked_at_s >= self._pre_stop_s:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to serve; what exists by then need not be looked at for garbage again."""
+        await super().startup(sockets)
+        tune_collector()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends streams, waits for requests, closes the application."""
