@@ -9,6 +9,7 @@ from api.document_examples import ANSWERS
 from api.document_links import add_links
 from api.document_nulls import restore_nulls
 from api.document_problems import PARAMETERS, PROBLEMS
+from api.events_document import TEXT_ID
 
 Document = dict[str, Any]
 
@@ -141,6 +142,8 @@ def _add_statuses(path: str, operation: Document) -> None:
 
 
 def _show_parameter(parameter: Document) -> None:
+    if parameter["in"] == "path" and parameter["name"] in ("user_id", "product_id"):
+        parameter["schema"] |= TEXT_ID
     example = PARAMETERS.get(parameter["name"])
     if example is not None and not {"example", "examples"} & parameter.keys():
         parameter["example"] = example

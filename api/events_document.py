@@ -12,11 +12,15 @@ from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
 
 _NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-_ID = {
-    "type": ["string", "integer"],
+TEXT_ID = {
+    "type": "string",
     "minLength": 1,
     "maxLength": MAX_ID_CHARS,
     "pattern": f"^{_NO_CONTROL}*{_VISIBLE}{_NO_CONTROL}*$",
+}
+_ID = {
+    **TEXT_ID,
+    "type": ["string", "integer"],
     "minimum": -(2**63),
     "maximum": 2**64 - 1,
 }

@@ -3,7 +3,6 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from api.webhooks.endpoints import Filters
 from api.webhooks.targets import MAX_URL_LENGTH
@@ -52,12 +51,12 @@ class WebhookChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "paused"}]})
 
-    url: Url | SkipJsonSchema[None] = None
-    description: Description | SkipJsonSchema[None] = None
-    kinds: Kinds | SkipJsonSchema[None] = None
-    states: States | SkipJsonSchema[None] = None
-    min_severity: Severity | SkipJsonSchema[None] = None
-    state: Literal["active", "paused"] | SkipJsonSchema[None] = None
+    url: Url | None = None
+    description: Description | None = None
+    kinds: Kinds | None = None
+    states: States | None = None
+    min_severity: Severity | None = None
+    state: Literal["active", "paused"] | None = None
 
 
 class Rotation(BaseModel):
