@@ -1,5 +1,6 @@
 """What `storepulse webhooks` does with the API's answers: JSON, or lines and tables for people."""
 
+import sys
 from typing import Any
 
 import orjson
@@ -11,12 +12,14 @@ from ops.alert_calls import ApiCalls, CallFailed
 
 _TIMEOUT_S = 90.0
 """A test message may take the receiver's whole timeout."""
+_WIDTH = 160
+"""Columns where the output goes to a file: rich would take 80, too few for the tables."""
 _STYLES = {"active": "green", "delivered": "green", "pending": "yellow", "paused": "yellow"}
 
 
 def run_call(calls: ApiCalls, method: str, path: str, body: dict[str, Any] | None, *, as_json: bool) -> int:
     """Ask the API and print its answer; the exit code is 1 if it refused, or a test was not received."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDTH)
     try:
         answer = calls.ask(method, path, body, timeout_s=_TIMEOUT_S)
     except CallFailed as exc:
@@ -33,11 +36,11 @@ def _print(console: Console, answer: Any) -> None:
     if answer is None:
         console.print("done")
     elif "webhooks" in answer:
-        console.print(_endpoints(answer["webhooks"]))
+        console.print(_endpoints(answer["webhooks"]), crop=False)
     elif "deliveries" in answer:
-        console.print(_deliveries(answer["deliveries"]))
+        console.print(_deliveries(answer["deliveries"]), crop=False)
     elif "attempts" in answer:
-        console.print(_deliveries([answer]))
+        console.print(_deliveries([answer]), crop=False)
     elif "replaying" in answer:
         console.print("sending again" if answer["replaying"] else "nothing was published since then")
     else:
@@ -60,10 +63,15 @@ def _print_endpoint(console: Console, endpoint: dict[str, Any]) -> None:
         console.print("keep the secret: it is not shown again", style="dim")
 
 
+def _short(moment: str) -> str:
+    """Date and time to the second, of what the API shows in UTC."""
+    return f"{moment[:10]} {moment[11:19]}"
+
+
 def _endpoints(endpoints: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "state", "pending", "missed", "last success", "url"):
-        table.add_column(column, overflow="fold")
+    for column in ("id", "state", "pending", "missed", "last success (UTC)", "url"):
+        table.add_column(column, overflow="fold", no_wrap=True)
     for one in endpoints:
         state = one["state"] if one["reason"] is None else f"{one['state']}: {one['reason']}"
         status = one["status"]
@@ -72,7 +80,7 @@ def _endpoints(endpoints: list[dict[str, Any]]) -> Table:
             Text(state, _STYLES.get(one["state"], "red")),
             str(status["pending"]),
             str(status["missed"]),
-            status["succeeded_at"] or "-",
+            _short(status["succeeded_at"]) if status["succeeded_at"] else "-",
             Text(one["url"]),
         )
     return table
@@ -80,13 +88,13 @@ def _endpoints(endpoints: list[dict[str, Any]]) -> Table:
 
 def _deliveries(deliveries: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("created", "id", "type", "status", "attempts", "last attempt", "answer"):
-        table.add_column(column, overflow="fold")
+    for column in ("created (UTC)", "id", "type", "status", "attempts", "last attempt", "answer"):
+        table.add_column(column, overflow="fold", no_wrap=column != "answer")
     for one in deliveries:
         last = one["attempts"][-1] if one["attempts"] else None
         answer = "" if last is None else last["answer"] or last["detail"]
         table.add_row(
-            one["created_at"],
+            _short(one["created_at"]),
             one["id"],
             one["type"],
             Text(one["status"], _STYLES.get(one["status"], "red")),
