@@ -19,7 +19,7 @@ from api.problem_document import describe_problems
 from api.reader import Reader, wall_clock_ms
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.routes.direct import DirectRoute
-from api.routes.queries import NO_STORE, describe_query, read_query
+from api.routes.queries import describe_query, read_query, to_json_response
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])
@@ -65,7 +65,7 @@ async def get_alerts(request: Request) -> Response:
         "more": page.more,
         "reset": page.reset,
     }
-    return Response(orjson.dumps(answer, option=orjson.OPT_UTC_Z), 200, NO_STORE, "application/json")
+    return to_json_response(answer)
 
 
 router.include_router(_direct)

@@ -2,6 +2,7 @@
 
 from typing import Any, TypeVar
 
+import orjson
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
@@ -42,6 +43,11 @@ def describe_path(name: str, **schema: Any) -> dict[str, Any]:
 def to_response(answer: Answer) -> Response:
     """The answer as JSON that no cache keeps."""
     return Response(answer.__pydantic_serializer__.to_json(answer, by_alias=True), 200, NO_STORE, _JSON)
+
+
+def to_json_response(fields: dict[str, Any]) -> Response:
+    """The same of plain values, whose shape the route's `response_model` tells."""
+    return Response(orjson.dumps(fields, option=orjson.OPT_UTC_Z), 200, NO_STORE, _JSON)
 
 
 def _parameter(name: str, where: str, schema: dict[str, Any], *, is_required: bool) -> dict[str, Any]:

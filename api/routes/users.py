@@ -16,7 +16,7 @@ from api.prediction_schemas import UserNextAction
 from api.reader import Reader
 from api.routes.dependencies import NoQuery, check_identifier
 from api.routes.direct import DirectRoute
-from api.routes.queries import describe_path, read_query, to_response
+from api.routes.queries import describe_path, read_query, to_json_response, to_response
 from api.stream_time import StreamTime, not_before
 from api.visitors import to_visitor_state
 from contracts.fields import MAX_ID_CHARS
@@ -67,7 +67,7 @@ router.include_router(_below)  # before the next route, which matches every path
 @router.get("/{user_id:path}", response_model=schemas.VisitorState, openapi_extra=_DOCUMENT)
 async def get_user(request: Request) -> Response:
     """One visitor's session, cart, totals and recent actions."""
-    return to_response(to_visitor_state(*await _read_visitor(request)))
+    return to_json_response(to_visitor_state(*await _read_visitor(request)))
 
 
 async def _read_visitor(request: Request) -> tuple[str, Visitor, StreamTime]:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from api.schemas import VisitorState
 from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
 from shop_state import ShopState, now_ms
 
@@ -37,6 +38,7 @@ async def test_a_visitor_has_session_cart_totals_and_recent_actions(
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     user = answer.json()
+    assert VisitorState.model_validate(user).model_dump(mode="json") == user, "or the document is wrong"
     assert user["mode"] == "replay"
     assert user["as_of"] == "2019-10-02T07:06:40.001000Z"
     session = user["session"]
