@@ -16,7 +16,7 @@ MAX_AGE_S = 1.0
 """Older knowledge is renewed before it is used; a change is known everywhere after this and a moment."""
 GRACE_S = 60.0
 """What is known may be used for so long while Redis is away; then nobody is let in."""
-_LOAD_TIMEOUT_S = 0.5
+_LOAD_TIMEOUT_S = 2.0
 _RETRY_AFTER_S = 1.0
 _RENEW_EVERY_S = 0.2
 """Most often that a key which is not known makes us look again: others may try many."""
