@@ -1,4 +1,4 @@
-"""What docs/api.md shows is what the API does: commands, answers and codes."""
+"""What docs/predictions.md shows is what the API does: commands, answers and codes."""
 
 import ast
 import json
@@ -12,18 +12,16 @@ from typing import Any
 import pytest
 
 from alert_makers import make_alert
-from contracts.outlook import Outlook
-from contracts.scores import Score
 from contracts.settings import Settings
-from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
 from ops.ports import pick_port
 from rule_model import GivenModel
+from scored_visitor import put_scored_visitor
 from served_api import ServedApi
 from services import lack
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "api.md").read_text()
+PAGE = (ROOT / "docs" / "predictions.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", PAGE, re.DOTALL)
 CODE = re.compile(r"(body|actions?|after_s|event_time|score|user)\.[a-z_]+$")
 MODULES = ("sequences", "model_host", "routes/users", "routes/alerts")
@@ -32,15 +30,8 @@ MODULES = ("sequences", "model_host", "routes/users", "routes/alerts")
 @pytest.fixture
 def served(settings: Settings, state: ShopState) -> Iterator[ServedApi]:
     """The API with the visitor and the alert of the page."""
-    now = now_ms()
-    score = Score("m-1", now, 1, 1, (0.41, 0.08, 0.02, 0.06, 0.43), 0.18, (("cart", 0.7),))
-    session = Session(None, 1, now, now, (1, 0, 0, 0, 0), 0, {}, {})
-    tail = pack_actions([Action(now, 0, b"b" * 8, "p2", 1, None, None, None, None, None)])
-    totals = Totals(now, now, session.counts, 0, {})
-    visitor = Visitor(totals, None, session, tail, False, 0, b"", {}, Outlook(score))
-    state.put_visitor("visitor-17", visitor)
+    put_scored_visitor(state, "visitor-17")
     state.publish_alerts([make_alert(0)])
-    state.beat("w1", model="m-1", scoring="ok")
     state.flush()
     served = ServedApi(settings.model_copy(update={"api_port": pick_port()}), GivenModel())
     served.start()
