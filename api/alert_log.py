@@ -110,6 +110,8 @@ def decode_entry(cursor: object, fields: dict[bytes, bytes]) -> Alert | None:
 
 
 _decode = lru_cache(maxsize=CACHED_STEPS)(decode_alert)
+_Page = tuple[list[Step], bool]
+"""Entries, oldest first, and whether there were more behind them."""
 
 
 async def read_alerts(
@@ -119,31 +121,29 @@ async def read_alerts(
 
     With `handling`, only steps of alerts that are handled so now.
     """
-    filtered = wanted != AlertFilter() or handling is not None
-    count = _PAGE if filtered else min(_PAGE, limit)
-    (oldest, last), ahead = await _read_first(reader, after, count)
-    reset = is_lost(after, oldest, last)
-    cursor = START if reset else after
+    size = _PAGE if wanted != AlertFilter() or handling is not None else min(_PAGE, limit)
+    cursor, reset = after, False
+    page = await _read_on(reader, after, size)
+    if page is None:  # its entry is gone: perhaps others behind it are too
+        reset = is_lost(after, *await read_ends(reader))
+        cursor = START if reset else after
+        page = await _read_page(reader, cursor, size)
     found: list[Step] = []
     scanned = 0
-    more = cursor < last
-    while more and scanned < MAX_SCANNED and len(found) < limit:
-        if scanned or reset:
-            count = _PAGE if filtered else min(_PAGE, limit - len(found))
-            steps = await read_steps(reader, cursor, count)
-        else:
-            steps = ahead
+    while True:
+        steps, more = page
         scanned += len(steps)
         passing = [step for step in steps if step.alert is not None and wanted.takes(step.alert)]
         passing = await _handled_so(reader, passing, handling)
         free = limit - len(found)
         found += passing[:free]
         if len(passing) > free:
-            cursor = found[-1].cursor
-        else:
-            cursor = steps[-1].cursor if steps else cursor
-            more = len(steps) == count and cursor < last
-    return AlertPage([step.alert for step in found if step.alert], cursor, more, reset)
+            cursor, more = found[-1].cursor, True
+        elif steps:
+            cursor = steps[-1].cursor
+        if not more or scanned >= MAX_SCANNED or len(found) == limit:
+            return AlertPage([step.alert for step in found if step.alert], cursor, more, reset)
+        page = await _read_page(reader, cursor, size)
 
 
 async def read_newest(
@@ -183,18 +183,24 @@ def is_lost(after: Cursor, oldest: Cursor, last: Cursor) -> bool:
     return after != START and not oldest <= after <= last
 
 
-async def _read_first(reader: Reader, after: Cursor, count: int) -> tuple[tuple[Cursor, Cursor], list[Step]]:
-    """`read_ends` and `read_steps` at once."""
-    pipe = reader.redis.pipeline(transaction=False)
-    pipe.xinfo_stream(reader.keys.alerts())
-    pipe.xrange(reader.keys.alerts(), min=f"({after}", count=count)
-    info, entries = await pipe.execute(raise_on_error=False)
-    ends = _to_ends(info)
-    if isinstance(entries, Exception):
-        if is_lost(after, *ends):  # Redis refuses to look behind the highest id there can be
-            return ends, []
-        raise entries
-    return ends, [_to_step(*entry) for entry in entries]
+async def _read_on(reader: Reader, after: Cursor, count: int) -> _Page | None:
+    """The page behind a cursor whose entry is still there, so that nothing behind it was lost; else None."""
+    if after == START:
+        return await _read_page(reader, after, count)
+    entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=str(after), count=count + 2)
+    if not entries or entries[0][0] != str(after).encode():
+        return None
+    return _to_page(entries[1:], count)
+
+
+async def _read_page(reader: Reader, after: Cursor, count: int) -> _Page:
+    """At most `count` entries behind the cursor, and whether there are more."""
+    entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=f"({after}", count=count + 1)
+    return _to_page(entries, count)
+
+
+def _to_page(entries: list[Any], count: int) -> _Page:
+    return [_to_step(*entry) for entry in entries[:count]], len(entries) > count
 
 
 async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:
@@ -206,10 +212,6 @@ async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:
     pipe = reader.redis.pipeline(transaction=False)
     pipe.xinfo_stream(reader.keys.alerts())
     (found,) = await pipe.execute(raise_on_error=False)
-    return _to_ends(found)
-
-
-def _to_ends(found: Any) -> tuple[Cursor, Cursor]:
     if isinstance(found, ResponseError):  # there is no log yet
         return START, START
     if isinstance(found, Exception):
