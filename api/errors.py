@@ -43,8 +43,17 @@ _RULES = {
     "enum": "not_allowed",
     "string_too_long": "too_long",
     "string_too_short": "blank",
+    "string_pattern_mismatch": "not_matching",
+    "list_type": "not_list",
+    "too_long": "too_long",
+    "too_short": "too_short",
+    "float_type": "not_number",
+    "float_parsing": "not_number",
+    "finite_number": "not_finite",
+    "bool_type": "not_boolean",
 }
 """Our names for the rules of pydantic that the routes use."""
+_OTHER_RULE = "invalid"
 
 
 class Problem(Exception):
@@ -197,4 +206,4 @@ def _to_error(error: dict[str, Any]) -> dict[str, str]:
         }
     field = _name_field(error["loc"])
     detail = str(error["msg"]).removeprefix("Input ").removeprefix("String ")
-    return {"field": field, "rule": _RULES.get(kind, kind), "detail": f"{field} {detail}"}
+    return {"field": field, "rule": _RULES.get(kind, _OTHER_RULE), "detail": f"{field} {detail}"}

@@ -168,7 +168,7 @@ URL = "https://example.com/"
         ({"url": URL, "kinds": ["sale"]}, 422, "kinds.not_allowed"),
         ({"url": URL, "min_severity": "extreme"}, 422, "min_severity.not_allowed"),
         ({"url": URL, "description": "x" * 201}, 422, "description.too_long"),
-        ({"url": URL, "description": "\x1b[31m"}, 422, "description.string_pattern_mismatch"),
+        ({"url": URL, "description": "\x1b[31m"}, 422, "description.not_matching"),
         ([], 422, "body.not_object"),
     ],
 )
