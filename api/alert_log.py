@@ -230,5 +230,6 @@ async def _handled_so(reader: Reader, steps: list[Step], handling: HandlingState
 
 
 def _to_step(entry_id: bytes, fields: dict[bytes, bytes]) -> Step:
-    cursor = parse_cursor(entry_id.decode())
+    ms, _, number = entry_id.partition(b"-")
+    cursor = Cursor(int(ms), int(number))
     return Step(cursor, decode_entry(cursor, fields))
