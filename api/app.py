@@ -23,7 +23,7 @@ from api.metrics import ApiMetrics
 from api.middleware import Boundary
 from api.model_host import ModelHost
 from api.model_source import ArtefactFolder, ModelSource
-from api.models_report import read_models
+from api.models_report import MODELS_AGE_S, read_models
 from api.privacy.remover import Remover
 from api.reader import Reader, open_redis
 from api.request_log import RequestLog
@@ -56,7 +56,6 @@ from contracts.settings import Settings
 PAGE_FOLDER = Path(__file__).parent / "page"
 _SNAPSHOT_AGE_S = 0.5
 _LEVEL_AGE_S = 30.0
-_MODELS_AGE_S = 2.0
 
 
 def create_app(
@@ -131,7 +130,7 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
     app.state.price_level = Snapshot(reader.price_level, max_age_s=_LEVEL_AGE_S)
     host = ModelHost(source, app.state.metrics, idle_ms=settings.idle_ms)
     app.state.model_host = host
-    app.state.models = Snapshot(partial(read_models, reader, host), max_age_s=_MODELS_AGE_S)
+    app.state.models = Snapshot(partial(read_models, reader, host), max_age_s=MODELS_AGE_S)
     feed = AlertFeed(reader, app.state.closing)
     app.state.alert_feed = feed
     app.state.stream_seats = Seats(settings.stream_clients, settings.stream_clients_per_key)

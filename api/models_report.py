@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 WINDOWS: dict[schemas.Window, tuple[Grain, int]] = {"1h": ("minute", 60), "24h": ("hour", 24)}
 """Grain and number of buckets, the running one included."""
+MODELS_AGE_S = 2.0
+"""An answer this old is given again: its figures are of minutes."""
 _NAMED = 3
 """Workers whose trouble is told; more would make a line nobody reads."""
 

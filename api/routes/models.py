@@ -2,24 +2,27 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.model_schemas import Models
-from api.routes.dependencies import ModelsDep, NoQuery, forbid_store
+from api.models_report import MODELS_AGE_S
+from api.routes.dependencies import ModelsDep, NoQuery
 
 router = APIRouter(
     prefix="/v1/models",
     tags=["predictions"],
-    dependencies=[Depends(forbid_store), Depends(require(Scope.INSIGHTS_READ))],
+    dependencies=[Depends(require(Scope.INSIGHTS_READ))],
 )
 
 
 @router.get("")
-async def get_models(models: ModelsDep, _: Annotated[NoQuery, Query()]) -> Models:
+async def get_models(models: ModelsDep, _: Annotated[NoQuery, Query()], response: Response) -> Models:
     """Model versions with live figures, drift, the workers that run them, and the API's own model.
 
     Predictions count in the window in which they were judged: by the next action, or when the session ended.
     """
-    return await models.get()
+    answer = await models.get()
+    response.headers["Cache-Control"] = f"private, max-age={MODELS_AGE_S:.0f}"
+    return answer

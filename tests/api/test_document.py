@@ -171,3 +171,7 @@ async def test_what_seldom_changes_is_sent_once(client: httpx.AsyncClient, path:
 async def test_what_is_personal_or_a_moment_old_is_kept_by_no_cache(client: httpx.AsyncClient) -> None:
     for path in ("/v1/live", "/v1/users/u1", "/v1/alerts", "/readyz", "/metrics", "/no/such/path"):
         assert (await client.get(path)).headers["cache-control"] == "no-store", path
+
+
+async def test_figures_of_models_may_be_kept_as_long_as_we_keep_them(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v1/models")).headers["cache-control"] == "private, max-age=2"

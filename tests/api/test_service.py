@@ -55,6 +55,43 @@ async def test_errors_are_problems_with_stable_codes_and_no_echo(
     assert "secret-name" not in answer.text
 
 
+async def test_a_request_has_one_id_in_header_and_problem(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/no/such/path")
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert (await client.get("/no/such/path")).headers["x-request-id"] != answer.headers["x-request-id"]
+
+
+async def test_the_id_that_a_caller_sends_is_kept_if_it_can_go_anywhere(client: httpx.AsyncClient) -> None:
+    for good in ("abcd-EF_1", "x" * 64):
+        answer = await client.get("/no/such/path", headers={"X-Request-Id": good})
+        assert answer.headers["x-request-id"] == answer.json()["request_id"] == good
+    key = f"sk_live_{'a' * 12}_{'b' * 43}"
+    for bad in ("short", "x" * 65, "with space", "semi;colon", "<script>x", "", key):
+        answer = await client.get("/no/such/path", headers={"X-Request-Id": bad})
+        assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+
+
+async def test_startup_is_over_when_the_model_was_looked_for(client: httpx.AsyncClient, app: FastAPI) -> None:
+    app.state.model_host.has_looked = False
+    starting = await client.get("/startupz")
+    assert (starting.status_code, starting.json()) == (503, {"status": "starting"})
+    app.state.model_host.has_looked = True
+    assert (await client.get("/startupz")).json() == {"status": "ok"}
+
+
+async def test_readiness_says_that_the_end_was_asked_for(
+    client: httpx.AsyncClient, app: FastAPI, state: ShopState
+) -> None:
+    state.beat("w1", partitions=(0, 1, 2, 3))
+    state.flush()
+    assert (await client.get("/readyz")).status_code == 200
+    app.state.stopping = True
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
+    assert answer.json()["parts"]["stream"]["status"] == "ok"
+
+
 async def test_a_refused_method_says_which_are_allowed(client: httpx.AsyncClient) -> None:
     assert (await client.post("/v1/live")).headers["allow"] == "GET"
 
