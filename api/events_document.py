@@ -9,6 +9,7 @@ from contracts.currencies import MINOR_DIGITS
 from contracts.events import SCHEMA_VERSION, EventType
 from contracts.fields import EARLIEST_MS, MAX_ID_CHARS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
+from contracts.orders import MAX_ITEMS
 
 _NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
 _VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
@@ -100,7 +101,45 @@ _PURCHASE = {
     "order_id": "o-1042",
 }
 
-_EVENTS = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": EVENT_SCHEMA}
+_ORDER = {
+    "event_id": "e-9",
+    "event_type": "purchase",
+    "user_id": "you",
+    "order_id": "o-1042",
+    "currency": "EUR",
+    "total": "50.00",
+    "items": [
+        {"product_id": "p1", "price": "19.99"},
+        {"product_id": "p2", "price": "15.00", "quantity": 2},
+    ],
+}
+_FIELDS = EVENT_SCHEMA["properties"]
+_ITEM_FIELDS = ("product_id", "price", "quantity", "category", "brand")
+_ITEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["product_id"],
+    "properties": {name: _FIELDS[name] for name in _ITEM_FIELDS},
+    "additionalProperties": True,
+}
+ORDER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["event_type", "user_id", "items"],
+    "properties": {
+        **_FIELDS,
+        **{name: {"type": "null", "description": "Of the items"} for name in _ITEM_FIELDS},
+        "items": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": _ITEM_SCHEMA},
+        "total": {"description": "Of a purchase: what its items come to, a number or decimal string"},
+    },
+    "additionalProperties": True,
+}
+"""For readers only: names that other systems have for the fields of items are taken too."""
+
+_EVENTS = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_EVENTS,
+    "items": {"anyOf": [EVENT_SCHEMA, ORDER_SCHEMA]},
+}
 _BATCH_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["batch"],
@@ -120,10 +159,11 @@ REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"anyOf": [EVENT_SCHEMA, _EVENTS, _BATCH_SCHEMA]},
+            "schema": {"anyOf": [EVENT_SCHEMA, ORDER_SCHEMA, _EVENTS, _BATCH_SCHEMA]},
             "examples": {
                 "one": {"summary": "One event", "value": _CART},
                 "array": {"summary": "Two events", "value": [_CART, _PURCHASE]},
+                "order": {"summary": "An order of two products", "value": _ORDER},
                 "batch": {
                     "summary": "With the sender's clock",
                     "value": {"batch": [_CART, _PURCHASE], "sent_at": "2025-10-09T10:53:21.000+02:00"},

@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 
 from api.app import create_app
 from api.event_feed import CHECK_S, EventFeed, Notice
+from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
-from api.reader import open_redis
+from api.reader import open_redis, wall_clock_ms
 from api.verdicts import Rules, judge
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -122,6 +123,16 @@ async def test_a_tail_ends_by_itself_and_leaves_nothing(app: FastAPI, settings: 
         assert left <= {"_shutdown_watcher"}  # sse-starlette's one of the process
         keys = Keys(settings.namespace, settings.partitions)
         assert 0 < await app.state.reader.redis.pttl(keys.tail_watchers()) <= 10_000
+
+
+async def test_a_tail_ends_when_its_key_is_revoked(installation: Settings, watched: ServedApi) -> None:
+    keys = Keys(installation.namespace, installation.partitions)
+    async with open_redis(installation) as redis:
+        key = await make_secret_key(redis, installation, Scope.EVENTS_WRITE)
+        async with watch(watched.url, **bearer(key)) as messages:
+            await KeyStore(redis, keys).revoke(key.key_id, wall_clock_ms())
+            async with asyncio.timeout(TIMEOUT_S):
+                assert [message async for message in messages] == []
 
 
 @pytest.fixture

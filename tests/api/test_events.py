@@ -5,6 +5,7 @@ import time
 
 import httpx
 from fastapi import FastAPI
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from api.events_document import EVENT_SCHEMA, REQUEST_BODY
 from api.receipts import Receipt
@@ -148,6 +149,17 @@ async def test_without_kafka_events_are_refused_and_reads_go_on(client: httpx.As
     assert 'storepulse_api_events_total{code="kafka.unavailable",result="unacknowledged"} 2.0' in metrics
     dry = await client.post(f"{PATH}?validate=1", json=CART)
     assert (dry.status_code, dry.json()["accepted"], dry.json()["dry_run"]) == (200, 1, True)
+
+
+async def test_topics_for_smaller_records_have_a_code_of_their_own(installation: Settings) -> None:
+    topic = Topics(installation.topic_prefix).of(EventType.CART)
+    admin = KafkaAdminClient(bootstrap_servers=installation.bootstrap)
+    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "2000"})])
+    admin.close()
+    large = {**CART, "note": "x " * 2_000}
+    async with open_client(installation) as client:
+        check_problem(await client.post(PATH, json=large), 413, "kafka.record_too_large")
+        assert (await client.post(PATH, json=CART)).status_code == 202
 
 
 async def test_missing_topics_are_named(kafka_bootstrap: str, redis_url: str) -> None:
