@@ -19,7 +19,7 @@ def test_every_variable_of_the_page_is_a_setting() -> None:
 
 
 def test_defaults_on_the_page_are_the_defaults() -> None:
-    stated = re.findall(r"`STOREPULSE_([A-Z_]+)` \(([0-9.]+)", PAGE)
+    stated = re.findall(r"`STOREPULSE_([A-Z_]+)` \(([0-9]+(?:\.[0-9]+)?)[:)]", PAGE)
     assert len(stated) >= 5
     defaults = {name: Settings.model_fields[name.lower()].default for name, _ in stated}
     assert {name: float(value) for name, value in stated} == defaults
