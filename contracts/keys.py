@@ -186,7 +186,7 @@ class Keys:
         return self._webhooks(f"{endpoint_id}:lease")
 
     def webhook_lane(self, endpoint_id: str) -> str:
-        """Hash: `fence`, `cursor` in the log of alerts, `replay`, `replay_until`, `seq`, `missed`, `health`."""
+        """Hash: `fence`, `cursor` (log of alerts), `replay`, `replay_until`, `seq`, `missed`, `health`."""
         return self._webhooks(f"{endpoint_id}:lane")
 
     def webhook_pending(self, endpoint_id: str) -> str:
