@@ -132,6 +132,8 @@ def _add_statuses(path: str, operation: Document) -> None:
     texts = {} if operation["tags"] == ["operations"] else dict(_OF_PARAMETERS)
     if "requestBody" in operation:
         texts |= _OF_BODIES
+    if "{" in path:
+        texts["404"] = "No path has an id with a line break"
     if path.startswith("/v1/users/"):
         texts["404"] = "Nobody of this id was seen, or not for longer than state is kept"
     for status, text in texts.items():
