@@ -9,21 +9,21 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from api.admission import Door
-from api.alert_feed import AlertFeed
-from api.collector import Collector
+from api.alerts.feed import AlertFeed
+from api.alerts.seats import Seats
+from api.collect.admission import Door
+from api.collect.collector import Collector
 from api.cross_origin import CrossOrigin
-from api.document import DESCRIPTION, TITLE, VERSION, install_document
 from api.errors import install_errors
 from api.gate import Gate, Load
 from api.identity.access import Access
 from api.identity.documentation import document_access
-from api.live import read_live
 from api.metrics import ApiMetrics
 from api.middleware import Boundary
-from api.model_host import ModelHost
-from api.model_source import ArtefactFolder, ModelSource
-from api.models_report import MODELS_AGE_S, read_models
+from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
+from api.predictions.model_host import ModelHost
+from api.predictions.model_source import ArtefactFolder, ModelSource
+from api.predictions.models_report import MODELS_AGE_S, read_models
 from api.privacy.remover import Remover
 from api.reader import Reader, open_redis
 from api.request_log import RequestLog
@@ -47,9 +47,9 @@ from api.routes import (
     webhooks,
 )
 from api.shared_metrics import SharedMetrics
+from api.shop.live import read_live
+from api.shop.trending import read_trending
 from api.snapshot import Snapshot
-from api.stream_seats import Seats
-from api.trending import read_trending
 from api.webhooks.desk import Desk
 from contracts.settings import Settings
 

@@ -6,10 +6,10 @@ import time
 from redis.exceptions import RedisError
 
 from api import schemas
-from api.collector import Collector
+from api.collect.collector import Collector
 from api.gate import Load
-from api.model_host import ModelHost
-from api.models_report import judge_scoring
+from api.predictions.model_host import ModelHost
+from api.predictions.models_report import judge_scoring
 from api.reader import Reader, wall_clock_ms
 from contracts.heartbeat import Heartbeat
 

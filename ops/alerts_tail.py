@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
-from api.alert_log import START, AlertFilter, decode_entry
+from api.alerts.log import START, AlertFilter, decode_entry
 from api.intervals import to_datetime
 from api.query_times import parse_time
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert

@@ -52,7 +52,7 @@ def tail(
 
     Example: storepulse alerts tail --kind churn_risk --severity high
     """
-    from api.alert_log import AlertFilter
+    from api.alerts.log import AlertFilter
     from ops.alert_commands import run_stream
     from ops.alerts_tail import TailOptions, run_tail
     from ops.stack_record import find_settings

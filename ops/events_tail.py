@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
-from api.event_feed import CHECK_S, EVERYTHING
-from api.event_tail import WATCH_S
+from api.collect.feed import CHECK_S, EVERYTHING
+from api.collect.tail import WATCH_S
 from contracts.keys import Keys
 from contracts.settings import Settings
 
@@ -48,7 +48,7 @@ def run_events_tail(settings: Settings, options: EventTailOptions) -> int:
 
 
 def watch_events(client: Redis, keys: Keys, options: EventTailOptions) -> Iterator[dict[str, Any]]:
-    """What `api.event_feed` publishes: `requests` and how many were `skipped`.
+    """What `api.collect.feed` publishes: `requests` and how many were `skipped`.
 
     An empty dict comes when every process has noticed that somebody watches. Raises `RedisError`.
     """

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from api.parcels import MAX_EVENTS
-from api.problem_document import describe_problems
-from api.receipts import Receipt
+from api.collect.parcels import MAX_EVENTS
+from api.collect.receipts import Receipt
+from api.openapi.problem_document import describe_problems
 from api.schemas import Answer
 
 

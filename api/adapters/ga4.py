@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from api.adapters.translation import Translation, object_of, present
-from api.parcels import MAX_EVENTS
+from api.collect.parcels import MAX_EVENTS
 from contracts.events import content_id
 from contracts.fields import InvalidEvent, kind_of
 

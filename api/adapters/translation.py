@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from api.clock_skew import clock_offset_ms
+from api.collect.clock_skew import clock_offset_ms
 from contracts.fields import EARLIEST_MS, InvalidEvent
 
 

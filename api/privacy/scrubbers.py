@@ -6,7 +6,7 @@ Each removes what it finds, may be run again, and says how much it removed, by k
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from api.alert_log import decode_entry
+from api.alerts.log import decode_entry
 from api.privacy.search import Needle
 from api.reader import Reader
 from api.webhooks.delivery_log import DeliveryLog

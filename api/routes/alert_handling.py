@@ -6,19 +6,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import alert_handling
-from api.alert_handling import Handled, unknown_alert
-from api.alert_log import find_alert
-from api.alert_schemas import AlertHandling, to_handling
+from api.alerts import handling
+from api.alerts.handling import Handled, unknown_alert
+from api.alerts.log import find_alert
+from api.alerts.schemas import AlertHandling, to_handling
 from api.errors import InvalidQuery
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
-from api.live import read_stream_time
-from api.problem_document import describe_problems
+from api.openapi.problem_document import describe_problems
 from api.query_times import parse_time
 from api.reader import Reader, wall_clock_ms
 from api.routes.alerts import AlertId
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
+from api.shop.live import read_stream_time
 from contracts.alerts import Alert, Verdict
 
 MIN_SNOOZE_S = 60
@@ -89,14 +89,14 @@ async def acknowledge_alert(
 ) -> AlertHandling:
     """Somebody takes care of this alert. Who said so first stays; a repeat changes nothing."""
     alert = await _find(reader, alert_id)
-    return _answer(alert, await alert_handling.acknowledge(reader, alert, principal.key_id))
+    return _answer(alert, await handling.acknowledge(reader, alert, principal.key_id))
 
 
 @router.delete("/acknowledge", responses=_UNKNOWN)
 async def withdraw_acknowledgement(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
     """Nobody takes care of it any more."""
     alert = await _find(reader, alert_id)
-    return _answer(alert, await alert_handling.take_back(reader, alert, "acknowledged"))
+    return _answer(alert, await handling.take_back(reader, alert, "acknowledged"))
 
 
 @router.post("/snooze", responses=_OPEN_ONLY)
@@ -109,14 +109,14 @@ async def snooze_alert(
     """
     until_ms = _parse_end(body)
     alert = await _find(reader, alert_id)
-    return _answer(alert, await alert_handling.snooze(reader, alert, principal.key_id, until_ms))
+    return _answer(alert, await handling.snooze(reader, alert, principal.key_id, until_ms))
 
 
 @router.delete("/snooze", responses=_UNKNOWN)
 async def end_snooze(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
     """Subscribers get further steps of this visitor and kind again."""
     alert = await _find(reader, alert_id)
-    return _answer(alert, await alert_handling.take_back(reader, alert, "snoozed"))
+    return _answer(alert, await handling.take_back(reader, alert, "snoozed"))
 
 
 @router.post("/feedback", responses=_JUDGED)
@@ -126,7 +126,7 @@ async def judge_alert(
     """Useful or wrong, also after the alert has ended. The last verdict counts, once, in `/v1/models`."""
     alert = await _find(reader, alert_id)
     time = await read_stream_time(reader)
-    said = await alert_handling.judge(reader, alert, principal.key_id, body.verdict, body.note, time.as_of_ms)
+    said = await handling.judge(reader, alert, principal.key_id, body.verdict, body.note, time.as_of_ms)
     return _answer(alert, said)
 
 
@@ -134,7 +134,7 @@ async def judge_alert(
 async def withdraw_feedback(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
     """The verdict no longer counts."""
     alert = await _find(reader, alert_id)
-    return _answer(alert, await alert_handling.take_back(reader, alert, "feedback"))
+    return _answer(alert, await handling.take_back(reader, alert, "feedback"))
 
 
 async def _find(reader: Reader, alert_id: str) -> Alert:

@@ -9,20 +9,20 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from api.alert_feed import AlertFeed
-from api.alert_log import parse_cursor
-from api.alert_queries import AlertStreamQuery, to_cursor
-from api.alert_stream import AlertStreamResponse, Subscription, make_events
+from api.alerts.feed import AlertFeed
+from api.alerts.log import parse_cursor
+from api.alerts.queries import AlertStreamQuery, to_cursor
+from api.alerts.stream import AlertStreamResponse, Subscription, make_events
+from api.alerts.tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
 from api.errors import InvalidQuery
 from api.identity.access import Access
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.intervals import to_datetime
-from api.problem_document import describe_problems
+from api.openapi.problem_document import describe_problems
 from api.reader import wall_clock_ms
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.schemas import Answer
-from api.stream_tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
 
 _reader = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"])

@@ -6,20 +6,20 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.alert_export import EXPORT_HEADERS, Export, stream_export
-from api.alert_handling import read_handled, unknown_alert
-from api.alert_log import find_alert, read_alerts, read_newest
-from api.alert_queries import AlertExportQuery, AlertQuery, to_cursor
-from api.alert_schemas import AlertLife, Alerts, to_alert, to_handling, to_json
+from api.alerts.export import EXPORT_HEADERS, Export, stream_export
+from api.alerts.handling import read_handled, unknown_alert
+from api.alerts.log import find_alert, read_alerts, read_newest
+from api.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
+from api.alerts.schemas import AlertLife, Alerts, to_alert, to_handling, to_json
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.intervals import to_datetime
-from api.live import read_stream_time
-from api.problem_document import describe_problems
+from api.openapi.problem_document import describe_problems
 from api.reader import Reader, wall_clock_ms
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.routes.direct import DirectRoute
 from api.routes.queries import describe_query, read_query, to_json_response
+from api.shop.live import read_stream_time
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])

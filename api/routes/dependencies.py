@@ -7,10 +7,10 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api import schemas
-from api.collector import Collector
+from api.collect.collector import Collector
 from api.errors import Problem
-from api.model_host import ModelHost
-from api.model_schemas import Models
+from api.predictions.model_host import ModelHost
+from api.predictions.model_schemas import Models
 from api.reader import Reader
 from api.snapshot import Snapshot
 from contracts.fields import InvalidEvent, identifier

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.admission import Door
+from api.collect.admission import Door
+from api.collect.feed import EVERYTHING
+from api.collect.tail import EventTailResponse, Watch, follow
 from api.errors import Problem
-from api.event_feed import EVERYTHING
-from api.event_tail import EventTailResponse, Watch, follow
 from api.identity.guard import access_of, require
 from api.identity.principal import Principal, Scope
-from api.problem_document import describe_problems
+from api.openapi.problem_document import describe_problems
 
 _sender = require(Scope.EVENTS_WRITE)
 router = APIRouter(prefix="/v1/events", tags=["events"])

@@ -5,13 +5,13 @@ from http import HTTPStatus
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from api.admission import Admission, Outcome, receipt_of, refusals_of
+from api.collect.admission import Admission, Outcome, receipt_of, refusals_of
+from api.collect.document import PARAMETERS, REQUEST_BODY, RESPONSES
+from api.collect.parcels import open_parcel
+from api.collect.receipts import Receipt
 from api.errors import InvalidQuery, Problem
-from api.events_document import PARAMETERS, REQUEST_BODY, RESPONSES
 from api.identity.guard import identify, require
 from api.identity.principal import Scope
-from api.parcels import open_parcel
-from api.receipts import Receipt
 from api.routes.direct import DirectRoute
 
 _sender = require(Scope.EVENTS_WRITE, key_in_body=True)

@@ -9,7 +9,7 @@ from api import schemas
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.routes.dependencies import LiveDep, NoQuery, TrendingDep, forbid_store
-from api.trending import MAX_PRODUCTS
+from api.shop.trending import MAX_PRODUCTS
 
 router = APIRouter(
     prefix="/v1", tags=["live"], dependencies=[Depends(forbid_store), Depends(require(Scope.INSIGHTS_READ))]

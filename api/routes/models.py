@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.model_schemas import Models
-from api.models_report import MODELS_AGE_S
+from api.predictions.model_schemas import Models
+from api.predictions.models_report import MODELS_AGE_S
 from api.routes.dependencies import ModelsDep, NoQuery
 
 router = APIRouter(

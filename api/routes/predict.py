@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from api.collect.intake import check_headers, read_body
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.intake import check_headers, read_body
-from api.predict_document import REQUEST_BODY, RESPONSES
-from api.prediction_schemas import PredictedAction, prediction_fields, to_reasons
+from api.predictions.document import REQUEST_BODY, RESPONSES
+from api.predictions.schemas import PredictedAction, prediction_fields, to_reasons
+from api.predictions.sequences import Rules, parse_actions
 from api.reader import wall_clock_ms
 from api.routes.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
-from api.sequences import Rules, parse_actions
 from models.next_action.prices import UNKNOWN_LEVEL
 
 router = APIRouter(

@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas
-from api.demand import DemandQuery, choose_interval, read_demand
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.live import read_stream_time
 from api.routes.dependencies import ReaderDep, check_identifier, forbid_store
+from api.shop.demand import DemandQuery, choose_interval, read_demand
+from api.shop.live import read_stream_time
 from contracts.keys import Grain
 
 router = APIRouter(

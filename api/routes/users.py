@@ -10,15 +10,15 @@ from api import schemas
 from api.errors import Problem
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.live import read_stream_time
-from api.next_action import to_user_next_action
-from api.prediction_schemas import UserNextAction
+from api.predictions.next_action import to_user_next_action
+from api.predictions.schemas import UserNextAction
 from api.reader import Reader
 from api.routes.dependencies import NoQuery, check_identifier
 from api.routes.direct import DirectRoute
 from api.routes.queries import describe_path, read_query, to_json_response, to_response
+from api.shop.live import read_stream_time
+from api.shop.visitors import to_visitor_state
 from api.stream_time import StreamTime, not_before
-from api.visitors import to_visitor_state
 from contracts.fields import MAX_ID_CHARS
 from contracts.visitor import Visitor, unpack_visitor
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.problem_document import describe_problems
+from api.openapi.problem_document import describe_problems
 from api.query_times import parse_time
 from api.routes.dependencies import forbid_store
 from api.routes.webhooks import NOT_JSON, UNKNOWN, DeskDep, NoQueryDep, WebhookId

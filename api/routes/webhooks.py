@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
-from api.problem_document import describe_problems
+from api.openapi.problem_document import describe_problems
 from api.routes.dependencies import NoQuery, forbid_store
 from api.webhooks.desk import Desk
 from api.webhooks.endpoints import is_endpoint_id

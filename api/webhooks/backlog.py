@@ -3,9 +3,9 @@
 from collections import deque
 from typing import NamedTuple
 
-from api.alert_handling import find_muted, read_handled
-from api.alert_log import START, Cursor, Step, is_lost, read_ends, read_steps
-from api.alert_schemas import to_handling
+from api.alerts.handling import find_muted, read_handled
+from api.alerts.log import START, Cursor, Step, is_lost, read_ends, read_steps
+from api.alerts.schemas import to_handling
 from api.reader import Reader, wall_clock_ms
 from api.webhooks.endpoints import Filters
 from api.webhooks.messages import Message, to_message

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from api.alert_log import START, parse_cursor, read_ends
+from api.alerts.log import START, parse_cursor, read_ends
 from api.errors import Problem
 from api.reader import Reader, wall_clock_ms
 from api.webhooks.endpoints import Endpoint, EndpointState, Reason

@@ -5,7 +5,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from api.alert_log import Cursor, parse_cursor
+from api.alerts.log import Cursor, parse_cursor
 from api.errors import Problem
 from api.reader import Reader, wall_clock_ms
 from api.webhooks.outcomes import (

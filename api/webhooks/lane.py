@@ -6,7 +6,7 @@ import time
 
 from redis.exceptions import RedisError
 
-from api.alert_log import Cursor
+from api.alerts.log import Cursor
 from api.reader import wall_clock_ms
 from api.webhooks.backlog import Lookout, read_page
 from api.webhooks.endpoints import Endpoint, EndpointState

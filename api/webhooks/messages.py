@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.alert_schemas import Handling, to_alert
+from api.alerts.schemas import Handling, to_alert
 from api.intervals import to_datetime
 from contracts.alerts import Alert, AlertKind, AlertState, Severity
 

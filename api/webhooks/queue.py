@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from api.alert_log import Cursor, parse_cursor
+from api.alerts.log import Cursor, parse_cursor
 from api.reader import Reader
 from api.webhooks.messages import Message
 from api.webhooks.outcomes import (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Literal
 
-from api.alert_log import Cursor, read_ends
+from api.alerts.log import Cursor, read_ends
 from api.errors import Problem
 from api.reader import Reader
 from api.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.errors import Problem
-from api.sequences import Rules, parse_actions
+from api.predictions.sequences import Rules, parse_actions
 from contracts.settings import get_settings
 from models.next_action.actions import TARGETS
 from models.next_action.card import ArtefactError

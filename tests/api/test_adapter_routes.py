@@ -14,8 +14,8 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.collect.intake import MAX_BODY_BYTES
 from api.identity.principal import Scope
-from api.intake import MAX_BODY_BYTES
 from contracts.settings import Settings
 from event_log import read_event_log
 from key_ring import SHOP, bearer, make_page_key, make_secret_key

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from api.adapters import ga4, segment
 from api.adapters.translation import Translation
-from api.verdicts import Rules, Verdict, judge
+from api.collect.verdicts import Rules, Verdict, judge
 from contracts.events import format_minor
 
 RECEIVED_MS = 1_795_283_430_000

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from alert_makers import make_alert, make_expired
-from api.alert_handling import is_muted
+from api.alerts.handling import is_muted
 from api.reader import Reader, open_redis
 from contracts.alerts import AlertKind
 from contracts.keys import HANDLING_TTL_S

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from alert_makers import AT_MS, CHURN, make_alert, make_expired
-from api.alert_log import MAX_SCANNED
+from api.alerts.log import MAX_SCANNED
 from contracts.alerts import AlertKind, Severity
 from shop_state import ShopState
 

@@ -5,9 +5,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from api.demand import MAX_BUCKETS, choose_interval
 from api.errors import InvalidQuery
 from api.query_times import parse_time
+from api.shop.demand import MAX_BUCKETS, choose_interval
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Grain
 from shop_state import ShopState, make_event, now_ms

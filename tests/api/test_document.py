@@ -11,7 +11,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from api.app import create_app
-from api.document_links import LINKS
+from api.openapi.links import LINKS
 from contracts.settings import Settings
 
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()

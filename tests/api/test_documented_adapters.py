@@ -9,7 +9,7 @@ import orjson
 
 from api.adapters import ga4, segment
 from api.adapters.document import SegmentReceipt
-from api.verdicts import Rules, judge
+from api.collect.verdicts import Rules, judge
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = (ROOT / "docs" / "adapters.md").read_text()

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "predictions.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", PAGE, re.DOTALL)
 CODE = re.compile(r"(body|actions?|after_s|event_time|score|user)\.[a-z_]+$")
-MODULES = ("sequences", "model_host", "routes/users", "routes/alerts")
+MODULES = ("predictions/sequences", "predictions/model_host", "routes/users", "routes/alerts")
+HOST = (ROOT / "api" / "predictions" / "model_host.py").read_text()
 
 
 @pytest.fixture
@@ -69,5 +70,5 @@ def test_every_code_of_these_paths_is_on_the_page() -> None:
     assert len(named) > 12
     assert {code for code in named if f"`{code}`" not in PAGE} == set()
     for code in ("model.unavailable", "model.busy", "model.slow", "model.failed"):
-        assert f'_unavailable("{code.partition(".")[2]}"' in (ROOT / "api" / "model_host.py").read_text()
+        assert f'_unavailable("{code.partition(".")[2]}"' in HOST
         assert f"`{code}`" in PAGE

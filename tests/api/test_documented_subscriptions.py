@@ -78,7 +78,7 @@ def test_the_script_of_the_page_goes_on_after_the_api_was_killed(
 
 def test_every_code_is_on_the_page() -> None:
     root = Path(__file__).parents[2]
-    modules = [root / "api" / f"{name}.py" for name in ("stream_seats", "stream_tickets", "alert_handling")]
+    modules = [root / "api" / f"{name}.py" for name in ("alerts/seats", "alerts/tickets", "alerts/handling")]
     tests = list((root / "tests" / "api").glob("test_alert_*.py"))
     texts = [path.read_text() for path in (*modules, *tests)]
     name = (

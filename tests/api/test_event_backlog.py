@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from api.backlog import Backlog
+from api.collect.backlog import Backlog
 from api.errors import Problem
 from api.metrics import ApiMetrics
 from event_door import CART, JSON, PATH, check_problem, open_client

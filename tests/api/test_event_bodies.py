@@ -10,8 +10,8 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
+from api.collect.intake import MAX_BODY_BYTES, read_body
 from api.errors import Problem
-from api.intake import MAX_BODY_BYTES, read_body
 from contracts.settings import Settings
 from event_door import (
     CART,

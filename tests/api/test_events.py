@@ -7,9 +7,9 @@ import httpx
 from fastapi import FastAPI
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from api.events_document import EVENT_SCHEMA, REQUEST_BODY
-from api.receipts import Receipt
-from api.verdicts import Rules, judge
+from api.collect.document import EVENT_SCHEMA, REQUEST_BODY
+from api.collect.receipts import Receipt
+from api.collect.verdicts import Rules, judge
 from contracts import events
 from contracts.events import MAX_EVENT_BYTES, EventType
 from contracts.partitioning import partition_of

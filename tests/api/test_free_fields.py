@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.addresses import truncate_address
-from api.free_fields import Cleaner
+from api.collect.addresses import truncate_address
+from api.collect.free_fields import Cleaner
 
 
 def clean(**fields: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.models_report import judge_scoring, window_starts
+from api.predictions.models_report import judge_scoring, window_starts
 from contracts.heartbeat import Heartbeat
 from models.drift import DriftState
 from rule_model import GivenModel

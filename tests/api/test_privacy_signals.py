@@ -8,10 +8,10 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from api.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
+from api.collect.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
+from api.collect.salts import LIFETIME_S, Salts
+from api.collect.verdicts import Rules, judge
 from api.reader import open_redis
-from api.salts import LIFETIME_S, Salts
-from api.verdicts import Rules, judge
 from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from api.errors import Problem
-from api.sequences import MAX_ACTIONS, Rules, count_last_session, name_products, parse_actions
+from api.predictions.sequences import MAX_ACTIONS, Rules, count_last_session, name_products, parse_actions
 from contracts.events import EventType
 from contracts.visitor import Action
 

@@ -7,8 +7,8 @@ import pytest
 from redis.asyncio import Redis
 
 from api.reader import open_redis
+from api.shop.trending import Merge, ScoreList, find_top
 from api.snapshot import Snapshot
-from api.trending import Merge, ScoreList, find_top
 from contracts.keys import TREND_LANDMARK_MS
 from contracts.settings import Settings
 from models.trending import merge_scores, top_products

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from alert_makers import CHURN, make_alert, make_expired
-from api.alert_schemas import to_alert
+from api.alerts.schemas import to_alert
 from api.identity.principal import Scope
 from api.reader import open_redis
 from api_nursery import ApiNursery

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from alert_makers import AT_MS, CHURN, make_alert, make_expired
-from api.alert_log import AlertFilter
+from api.alerts.log import AlertFilter
 from contracts.alerts import AlertKind, AlertState, Severity
 from contracts.settings import Settings
 from ops.alerts_tail import BACKLOG, TailOptions, parse_since, read_log, render_alert

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from redis import Redis
 
-from api.event_feed import EventFeed, Notice
+from api.collect.feed import EventFeed, Notice
+from api.collect.verdicts import Rules, judge
 from api.reader import open_redis
-from api.verdicts import Rules, judge
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.events_tail import render_request

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from alert_makers import make_alert, make_expired
-from api.alert_log import START, Cursor, read_ends
-from api.alert_schemas import to_alert
+from api.alerts.log import START, Cursor, read_ends
+from api.alerts.schemas import to_alert
 from api.reader import wall_clock_ms
 from api.webhooks.backlog import Lookout, Position, read_page
 from api.webhooks.endpoints import EndpointState, Filters, Reason

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from api.model_host import ask
+from api.predictions.model_host import ask
 from contracts.events import encode
 from models.next_action.card import ArtefactError, decode_card
 from models.next_action.encoding import encode_visitor, stack

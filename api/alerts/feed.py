@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from api.alert_handling import find_muted, read_handled
-from api.alert_log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
-from api.alert_schemas import to_json
+from api.alerts.handling import find_muted, read_handled
+from api.alerts.log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
+from api.alerts.schemas import to_json
 from api.reader import Reader, wall_clock_ms
 from contracts.alerts import Alert
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from api.events_document import EVENT_SCHEMA, MAYBE_ID
-from api.prediction_schemas import ActionsProblem
-from api.sequences import MAX_ACTIONS, MAX_AFTER_S
+from api.collect.document import EVENT_SCHEMA, MAYBE_ID
+from api.predictions.schemas import ActionsProblem
+from api.predictions.sequences import MAX_ACTIONS, MAX_AFTER_S
 from contracts.events import EventType
 
 _NAMES = {"enum": [kind.value for kind in EventType]}

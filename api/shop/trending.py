@@ -6,8 +6,8 @@ from redis.asyncio import Redis
 
 from api import schemas
 from api.intervals import to_datetime
-from api.live import read_stream_time
 from api.reader import Reader
+from api.shop.live import read_stream_time
 from models.trending import decay_since, landmarks_as_of, merge_scores, top_products
 
 MAX_PRODUCTS = 100

@@ -1,7 +1,7 @@
 """What is expected of one visitor, as an answer."""
 
 from api.intervals import to_datetime
-from api.prediction_schemas import Prediction, UserNextAction, prediction_fields, to_reasons
+from api.predictions.schemas import Prediction, UserNextAction, prediction_fields, to_reasons
 from api.stream_time import StreamTime
 from contracts.scores import Score
 from contracts.visitor import Visitor

@@ -19,7 +19,7 @@ from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
 from models.quality import NO_MODEL, Quality
 
 Part = Literal["acknowledged", "snoozed", "feedback"]
-_SCRIPT = files("api").joinpath("handle_alert.lua").read_text()
+_SCRIPT = files("api.alerts").joinpath("handle_alert.lua").read_text()
 _ENDED = "the alert is over: only feedback may still be given"
 
 

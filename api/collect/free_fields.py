@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from api.addresses import truncate_address
+from api.collect.addresses import truncate_address
 from contracts.events import InvalidEvent
 
 MAX_FIELDS = 100

@@ -4,12 +4,12 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from api import model_schemas as schemas
 from api.intervals import to_datetime
-from api.live import read_stream_time
-from api.model_host import ModelHost
+from api.predictions import model_schemas as schemas
+from api.predictions.model_host import ModelHost
 from api.reader import Counts, Reader, wall_clock_ms
 from api.schemas import Part
+from api.shop.live import read_stream_time
 from contracts.alerts import KINDS
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Grain, bucket_start

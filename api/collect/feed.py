@@ -10,10 +10,10 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from api.collect.verdicts import Verdict
 from api.errors import Problem
 from api.intervals import to_datetime
 from api.reader import wall_clock_ms
-from api.verdicts import Verdict
 from contracts.keys import Keys
 
 _log = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.document_examples import ANSWERS
-from api.document_links import add_links
-from api.document_nulls import restore_nulls
-from api.document_problems import PARAMETERS, PROBLEMS
-from api.events_document import TEXT_ID
+from api.collect.document import TEXT_ID
+from api.openapi.examples import ANSWERS
+from api.openapi.links import add_links
+from api.openapi.nulls import restore_nulls
+from api.openapi.problems import PARAMETERS, PROBLEMS
 
 Document = dict[str, Any]
 

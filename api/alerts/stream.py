@@ -12,11 +12,11 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from api.alert_feed import AlertFeed, Entry, FeedPage
-from api.alert_log import AlertFilter, Cursor
+from api.alerts.feed import AlertFeed, Entry, FeedPage
+from api.alerts.log import AlertFilter, Cursor
+from api.alerts.seats import Seats
 from api.errors import Problem
 from api.metrics import ApiMetrics
-from api.stream_seats import Seats
 
 _log = logging.getLogger(__name__)
 

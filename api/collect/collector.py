@@ -9,11 +9,11 @@ from http import HTTPStatus
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from api import schemas
-from api.backlog import retry_header
+from api.collect.backlog import retry_header
+from api.collect.kafka_producer import Headers, Producer
+from api.collect.verdicts import Record
 from api.errors import Problem
-from api.kafka_producer import Headers, Producer
 from api.metrics import ApiMetrics
-from api.verdicts import Record
 from contracts.settings import Settings
 from contracts.topics import Topics
 

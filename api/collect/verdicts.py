@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from api.free_fields import Cleaner
+from api.collect.free_fields import Cleaner
+from api.collect.privacy_signals import CONSENT_FIELDS, Objection, anonymise, denies_consent
+from api.collect.receipts import Dedupe, Refusal
 from api.identity.claims import check_claim
 from api.identity.principal import ANYONE, Principal
-from api.privacy_signals import CONSENT_FIELDS, Objection, anonymise, denies_consent
-from api.receipts import Dedupe, Refusal
 from contracts.events import MAX_EVENT_BYTES, Event, derive_id, encode, from_fields, upcast
 from contracts.fields import InvalidEvent, identifier, kind_of, parse_time
 from contracts.orders import split_items

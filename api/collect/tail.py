@@ -10,11 +10,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
-from api.alert_stream import AlertStreamResponse
-from api.event_feed import CHECK_S
+from api.alerts.seats import Seats
+from api.alerts.stream import AlertStreamResponse
+from api.collect.feed import CHECK_S
 from api.metrics import ApiMetrics
 from api.reader import wall_clock_ms
-from api.stream_seats import Seats
 from contracts.keys import Keys
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ async def announce(redis: Redis, keys: Keys, watched: str) -> None:
 
 
 def write_blocks(payload: bytes) -> bytes:
-    """What `api.event_feed` published, as events: `request` each, and `skipped` where some were too many."""
+    """What the feed published, as events: `request` each, and `skipped` where some were too many."""
     content = orjson.loads(payload)
     blocks = [b"event: request\ndata: %s\n\n" % orjson.dumps(each) for each in content["requests"]]
     if content["skipped"]:

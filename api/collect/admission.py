@@ -6,23 +6,23 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 
-from api.addresses import truncate_address
-from api.backlog import Backlog
-from api.clock_skew import clock_offset_ms
-from api.collector import Collector
+from api.alerts.seats import Seats
+from api.collect.addresses import truncate_address
+from api.collect.backlog import Backlog
+from api.collect.clock_skew import clock_offset_ms
+from api.collect.collector import Collector
+from api.collect.feed import EventFeed, Notice
+from api.collect.intake import bad_body, check_length, is_gzip, read_body
+from api.collect.kafka_producer import Headers
+from api.collect.parcels import Parcel
+from api.collect.privacy_signals import Objection, denies_consent, objects_by_header
+from api.collect.salts import Salts
+from api.collect.verdicts import Rules, Verdict, any_consent, judge
 from api.errors import Problem
-from api.event_feed import EventFeed, Notice
 from api.identity.guard import spend_events
 from api.identity.principal import Principal
-from api.intake import bad_body, check_length, is_gzip, read_body
-from api.kafka_producer import Headers
 from api.metrics import ApiMetrics
-from api.parcels import Parcel
-from api.privacy_signals import Objection, denies_consent, objects_by_header
 from api.reader import Reader, wall_clock_ms
-from api.salts import Salts
-from api.stream_seats import Seats
-from api.verdicts import Rules, Verdict, any_consent, judge
 from contracts.fields import InvalidEvent
 
 _MAX_TAILS = 16
@@ -191,7 +191,7 @@ class Admission:
 
 
 def receipt_of(request_id: str, outcome: Outcome) -> dict[str, Any]:
-    """The members of `api.receipts.Receipt`."""
+    """The members of `api.collect.receipts.Receipt`."""
     verdict = outcome.verdict
     return {
         "request_id": request_id,
@@ -208,7 +208,7 @@ def receipt_of(request_id: str, outcome: Outcome) -> dict[str, Any]:
 
 
 def refusals_of(verdict: Verdict) -> Sequence[dict[str, Any]]:
-    """The members of `api.receipts.Refusal`, one per event that was refused."""
+    """The members of `api.collect.receipts.Refusal`, one per event that was refused."""
     return [refusal.model_dump() for refusal in verdict.refusals]
 
 

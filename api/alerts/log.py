@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from api.alert_handling import HandlingState, read_handled
+from api.alerts.handling import HandlingState, read_handled
 from api.reader import Reader, wall_clock_ms
 from contracts.alerts import (
     Alert,

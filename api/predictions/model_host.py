@@ -12,8 +12,8 @@ import numpy as np
 
 from api.errors import Problem
 from api.metrics import ApiMetrics
-from api.model_source import CardedModel, ModelSource
-from api.sequences import count_last_session
+from api.predictions.model_source import CardedModel, ModelSource
+from api.predictions.sequences import count_last_session
 from contracts.scores import Score, round_score
 from contracts.visitor import Action
 from models.next_action.encoding import encode_actions, stack, stack_ids

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.alert_handling import NOTHING_SAID, Handled, HandlingState
-from api.alert_log import CACHED_STEPS
+from api.alerts.handling import NOTHING_SAID, Handled, HandlingState
+from api.alerts.log import CACHED_STEPS
 from api.intervals import to_datetime
 from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.alert_handling import HandlingState
-from api.alert_log import START, AlertFilter, Cursor, parse_cursor
+from api.alerts.handling import HandlingState
+from api.alerts.log import START, AlertFilter, Cursor, parse_cursor
 from api.errors import InvalidQuery
 from api.query_times import parse_time
 from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Severity

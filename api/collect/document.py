@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from api.parcels import MAX_EVENTS
-from api.problem_document import describe_problems
-from api.receipts import EventsProblem, Receipt
+from api.collect.parcels import MAX_EVENTS
+from api.collect.receipts import EventsProblem, Receipt
+from api.openapi.problem_document import describe_problems
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import SCHEMA_VERSION, EventType
 from contracts.fields import EARLIEST_MS, MAX_ID_CHARS, MAX_TEXT_CHARS

@@ -5,8 +5,8 @@ import io
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from api.alert_handling import Handled, HandlingState, read_handled
-from api.alert_log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
+from api.alerts.handling import Handled, HandlingState, read_handled
+from api.alerts.log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
 from api.intervals import to_datetime
 from api.reader import Reader, wall_clock_ms
 from contracts.alerts import Alert

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.alert_schemas import EXAMPLE as _ALERT
+from api.alerts.schemas import EXAMPLE as _ALERT
 from api.webhooks.schemas import EXAMPLE as _WEBHOOK
 
 _RECEIPT = {

@@ -1,0 +1,1 @@
+"""The log of alerts for those who follow it, and what they say of alerts."""

@@ -1,0 +1,1 @@
+"""The way of events from a request to Kafka."""

@@ -1,0 +1,1 @@
+"""What the document at /openapi.json says beyond what FastAPI finds out."""

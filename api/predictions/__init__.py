@@ -1,0 +1,1 @@
+"""The model that answers requests, and how good predictions are."""

@@ -1,0 +1,1 @@
+"""Figures of the shop and of its visitors."""
