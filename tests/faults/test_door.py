@@ -35,10 +35,10 @@ def test_every_event_answered_with_202_is_counted_exactly_once(
         storefronts.start()
         for share, harm in (
             (0.1, lambda: doors.kill_and_restart(0)),
-            (0.3, lambda: doors.kill_and_restart(1)),
-            (0.5, lambda: (private_kafka.kill(), private_kafka.restart())),
-            (0.7, lambda: doors.kill_and_restart(0)),
-            (0.8, lambda: doors.kill_and_restart(1)),
+            (0.25, lambda: doors.kill_and_restart(1)),
+            (0.4, lambda: (private_kafka.kill(), private_kafka.restart())),
+            (0.55, lambda: doors.kill_and_restart(0)),
+            (0.7, lambda: doors.kill_and_restart(1)),
         ):
             site.await_that(lambda s=share: storefronts.n_acknowledged > s * EVENTS, 180, f"{share:.0%}")
             assert storefronts.n_acknowledged < EVENTS, "there must be something left to lose"

@@ -22,6 +22,9 @@ BATCH = 50
 RESENT = 0.05
 """Share of the batches that are sent once more after their 202, as by a client that lost the answer."""
 PAUSE_S = 0.1
+"""Between two tries of a batch."""
+REST_S = 0.1
+"""Between two batches of a client, so that there is something left to send when doors come and go."""
 TIMEOUT_S = 15.0
 SPREAD_MS = 300
 
@@ -47,10 +50,10 @@ class Doors:
             self._await_answer(number)
 
     def kill_and_restart(self, number: int) -> None:
-        """SIGKILL one, start it again, and wait until it answers."""
+        """SIGKILL one that answers, and start it again; clients have the others until it answers."""
+        self._await_answer(number)
         self._children[number].kill()
         self._children[number].start()
-        self._await_answer(number)
 
     def close(self) -> None:
         """End all at once."""
@@ -126,6 +129,7 @@ class Storefronts:
                         self.acknowledged.add(event)
                     self.n_acknowledged += size
                     self.resent += size * again
+                self._halted.wait(REST_S)
 
     def _send(self, client: httpx.Client, body: bytes, number: int, size: int) -> None:
         attempt = number
