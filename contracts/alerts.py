@@ -50,6 +50,14 @@ class Verdict(StrEnum):
     WRONG = "wrong"
 
 
+class Segment(StrEnum):
+    """What kind of visitor it is, as far as the alert tells."""
+
+    NEW = "new"
+    """In the first session that is known of them."""
+    RETURNING = "returning"
+
+
 class OfferKind(StrEnum):
     """What a suggested offer is about."""
 
@@ -96,6 +104,11 @@ class Alert(NamedTuple):
     live: bool
     reasons: tuple[str, ...] = ()
     offer: Offer | None = None
+
+    @property
+    def segment(self) -> Segment:
+        """By the number of the session."""
+        return Segment.NEW if self.session == 1 else Segment.RETURNING
 
     @property
     def record_id(self) -> str:

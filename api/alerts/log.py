@@ -14,6 +14,7 @@ from contracts.alerts import (
     AlertKind,
     AlertState,
     InvalidAlert,
+    Segment,
     Severity,
     decode_alert,
     make_record_id,
@@ -57,6 +58,7 @@ class AlertFilter(NamedTuple):
     since_ms: int | None = None
     min_severity: Severity | None = None
     min_value_minor: int | None = None
+    segment: Segment | None = None
 
     def takes(self, alert: Alert) -> bool:
         """Whether this step is wanted."""
@@ -65,6 +67,7 @@ class AlertFilter(NamedTuple):
             and (self.severity is None or alert.severity is self.severity)
             and (self.state is None or alert.state is self.state)
             and (self.since_ms is None or alert.at_ms >= self.since_ms)
+            and (self.segment is None or alert.segment is self.segment)
             and (self.min_severity is None or _RANK[alert.severity] >= _RANK[self.min_severity])
             and (self.min_value_minor is None or (alert.cart_value_minor or 0) >= self.min_value_minor)
         )

@@ -6,7 +6,7 @@ from api.alerts.handling import HandlingState
 from api.alerts.log import START, AlertFilter, Cursor, parse_cursor
 from api.errors import InvalidQuery
 from api.query_times import parse_time
-from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Severity
+from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Segment, Severity
 
 MAX_PAGE = 500
 _CURSOR = {"pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
@@ -33,11 +33,18 @@ class AlertSelection(BaseModel):
         description="Carts worth this or more, in minor units, by known prices",
     )
     state: AlertState | None = Field(None, description="Steps into this state")
+    segment: Segment | None = Field(None, description="new: in the first session known of the visitor")
 
     def to_filter(self, since_ms: int | None = None) -> AlertFilter:
         """The same as a filter."""
         return AlertFilter(
-            self.kind, self.severity, self.state, since_ms, self.min_severity, self.min_value_minor
+            self.kind,
+            self.severity,
+            self.state,
+            since_ms,
+            self.min_severity,
+            self.min_value_minor,
+            self.segment,
         )
 
 

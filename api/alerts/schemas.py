@@ -11,7 +11,7 @@ from api.alerts.log import CACHED_STEPS
 from api.intervals import to_datetime
 from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts
-from contracts.alerts import AlertKind, AlertState, OfferKind, Severity, Verdict
+from contracts.alerts import AlertKind, AlertState, OfferKind, Segment, Severity, Verdict
 
 EXAMPLE: dict[str, Any] = {
     "record_id": "b7c4d1a0e59f4c22a1f0b3d4-firing",
@@ -22,6 +22,7 @@ EXAMPLE: dict[str, Any] = {
     "user_id": "visitor-17",
     "session_id": "ed255878e41deaed",
     "session": 3,
+    "segment": "returning",
     "session_started_at": "2025-10-09T08:41:02Z",
     "episode": 1,
     "at": "2025-10-09T08:53:20.250Z",
@@ -88,6 +89,7 @@ class Alert(Answer):
     user_id: str
     session_id: str | None
     session: int = Field(description="1 is the first session of this visitor")
+    segment: Segment = Field(description="new: in the first session known of the visitor; else returning")
     session_started_at: datetime
     episode: int = Field(description="Counts alerts of a kind in a session, from 1")
     at: datetime = Field(description="Event time of this step")
@@ -185,6 +187,7 @@ def to_alert(alert: alerts.Alert, handling: Handling = _OPEN) -> Alert:
         user_id=alert.user_id,
         session_id=alert.session_id,
         session=alert.session,
+        segment=alert.segment,
         session_started_at=to_datetime(alert.session_start_ms),
         episode=alert.episode,
         at=to_datetime(alert.at_ms),

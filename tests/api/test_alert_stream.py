@@ -118,7 +118,7 @@ async def test_filters_leave_out_the_rest_but_move_the_id_past_it(
     session: aiohttp.ClientSession, state: ShopState
 ) -> None:
     publish(state, 0, severity=Severity.LOW, cart_value_minor=900)
-    publish(state, 1, severity=Severity.MEDIUM, kind=AlertKind.CART_ABANDONED)
+    publish(state, 1, severity=Severity.MEDIUM, kind=AlertKind.CART_ABANDONED, session=1)
     publish(state, 2)
     state.publish_alerts([make_expired(make_alert(2))])
     publish(state, 3, cart_value_minor=None, currency=None)
@@ -128,6 +128,7 @@ async def test_filters_leave_out_the_rest_but_move_the_id_past_it(
         ("min_severity=medium", ["u1", "u2", "u2", "u3"]),
         ("min_value_minor=901", ["u1", "u2", "u2"]),
         ("state=expired", ["u2"]),
+        ("segment=new", ["u1"]),
     ):
         async with listen(session, f"?after=0-0&{query}") as messages:
             assert await users(messages, len(expected)) == expected, query
@@ -352,7 +353,7 @@ def open_deaf(url: str) -> socket.socket:
         ("min_severity=secret-name", None, "min_severity.not_allowed"),
         ("min_value_minor=0", None, "min_value_minor.too_small"),
         ("min_value_minor=1.5", None, "min_value_minor.not_integer"),
-        ("segment=secret-name", None, "query.unknown"),
+        ("segment=secret-name", None, "segment.not_allowed"),
         ("limit=3", None, "query.unknown"),
     ],
 )

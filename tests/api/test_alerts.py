@@ -42,6 +42,7 @@ async def test_an_alert_has_times_money_reasons_and_offer(
         "user_id": "u1",
         "session_id": "s-9",
         "session": 3,
+        "segment": "returning",
         "session_started_at": "2025-10-09T08:52:20Z",
         "episode": 1,
         "at": "2025-10-09T08:53:20Z",
