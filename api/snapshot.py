@@ -23,6 +23,9 @@ class Snapshot(Generic[T]):
 
     async def get(self) -> T:
         """The result; raises what `read` raises."""
+        kept = self._kept
+        if kept is not None and time.monotonic() - kept[0] < self._max_age_s:
+            return kept[1]
         async with self._lock:
             now = time.monotonic()
             if self._kept is None or now - self._kept[0] >= self._max_age_s:

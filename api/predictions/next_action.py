@@ -5,7 +5,7 @@ from api.predictions.schemas import Prediction, UserNextAction, prediction_field
 from api.stream_time import StreamTime
 from contracts.scores import Score
 from contracts.visitor import Visitor
-from models.next_action.encoding import encode_visitor
+from models.next_action.encoding import encode_context
 from models.next_action.prices import PriceLevel
 from models.silence import hear_silence
 
@@ -18,7 +18,7 @@ def to_user_next_action(
     silence_ms = max(0, time.as_of_ms - last_ms)
     now = context = None
     if score.at_ms == last_ms:  # else the visitor is no more what was scored
-        _, context = encode_visitor(visitor, level, idle_ms)
+        context = encode_context(visitor, level, idle_ms)
         now = Prediction(**prediction_fields(hear_silence(score, silence_ms)))
     return UserNextAction(
         as_of=to_datetime(time.as_of_ms),

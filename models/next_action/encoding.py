@@ -42,6 +42,17 @@ def encode_visitor(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Encoded
     return encoding.steps(), encoding.context()
 
 
+def encode_context(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Row:
+    """The context alone, without the work of the steps."""
+    actions = visitor.tail.actions()
+    encoding = Encoding(idle_ms=idle_ms, level=level)
+    encoding.resume(visitor, actions)
+    for action in actions[:-1]:
+        encoding.push(action, with_row=False)
+    encoding.push(actions[-1])
+    return encoding.context()
+
+
 def fold_visitor(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Encoding:
     """The fold over what the state of a live visitor holds, with rows of the current session only."""
     actions = visitor.tail.actions()

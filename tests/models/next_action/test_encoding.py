@@ -12,6 +12,7 @@ from models.next_action.encoding import (
     STEP_FEATURES,
     Encoding,
     encode_actions,
+    encode_context,
     encode_visitor,
     stack,
     stack_ids,
@@ -73,7 +74,9 @@ def steps_of(*actions: Action, level: PriceLevel = LEVEL) -> list[dict[str, floa
 def test_a_live_visitor_is_encoded_as_its_whole_history_is(drawn: list, batch: int, times: int) -> None:
     actions = make_actions(drawn * times)
     visitor = absorbed(actions, batch)
-    assert encode_visitor(visitor, LEVEL, IDLE_MS) == encode_actions(actions, LEVEL, IDLE_MS)
+    whole = encode_actions(actions, LEVEL, IDLE_MS)
+    assert encode_visitor(visitor, LEVEL, IDLE_MS) == whole
+    assert encode_context(visitor, LEVEL, IDLE_MS) == whole[1]
 
 
 @pytest.mark.parametrize("gap_s", [20, 1_000, 1_700])
@@ -87,7 +90,9 @@ def test_long_visitors_with_settled_actions_are_encoded_alike(gap_s: int, per_se
     actions = make_actions(drawn)
     for n in range(1, len(actions) + 1, 7):
         visitor = absorbed(actions[:n], 9)
-        assert encode_visitor(visitor, LEVEL, IDLE_MS) == encode_actions(actions[:n], LEVEL, IDLE_MS)
+        whole = encode_actions(actions[:n], LEVEL, IDLE_MS)
+        assert encode_visitor(visitor, LEVEL, IDLE_MS) == whole
+        assert encode_context(visitor, LEVEL, IDLE_MS) == whole[1]
     assert visitor.base is not None
     assert visitor.tail.size >= KEEP_ACTIONS
 
