@@ -15,7 +15,6 @@ from api.alerts.queries import AlertStreamQuery, to_cursor
 from api.alerts.stream import AlertStreamResponse, Subscription, make_events
 from api.alerts.tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
 from api.errors import InvalidQuery
-from api.identity.access import Access
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.intervals import to_datetime
@@ -27,7 +26,6 @@ from api.schemas import Answer
 _reader = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"])
 
-_ROOT = "root"
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
@@ -60,14 +58,6 @@ async def _find_listener(
     if query.ticket is not None:
         return await redeem_ticket(reader, query.ticket)
     return await _reader(request)
-
-
-async def _is_welcome(access: Access, key_id: str) -> bool:
-    """Whether whoever opened a stream may go on reading: keys are revoked, and made where there were none."""
-    if not key_id:
-        return not await access.needs_key()
-    record = (await access.book.read()).get(key_id)
-    return key_id == _ROOT or (record is not None and record.state(wall_clock_ms()) == "active")
 
 
 @router.get(
@@ -106,7 +96,7 @@ async def stream_alerts(
     if cursor is None:
         cursor = await feed.find_end()
     settings = state.reader.settings
-    is_welcome = partial(_is_welcome, state.access, principal.key_id)
+    is_welcome = partial(state.access.still_counts, principal.key_id)
     subscription = Subscription(query.to_filter(), cursor, settings.stream_max_s, is_welcome)
     events = make_events(feed, subscription, state.closing)
     return AlertStreamResponse(
