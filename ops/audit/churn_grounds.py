@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from contracts.alerts import Alert
-from ops.audit.abandoned import Deed
+from ops.audit.abandoned import CROSSING_MS, HELD_BACK_MS, Deed
 from ops.audit.churn import ChurnRules
 from ops.audit.churn_required import Life
 from ops.audit.known import State, count_sessions, states_at
@@ -35,7 +35,11 @@ def lacks_grounds(
             doubts.append(
                 (alert, "nothing in the cart and no chance was intent", rules.intent, alert.session_start_ms)
             )
-    return wrong if replay is None else wrong + _settle(doubts, deeds, replay)
+    if replay is None:
+        return wrong
+    doubts = _unsettled(doubts, deeds, replay, CROSSING_MS)
+    # What cannot be while workers keep up may be where partitions changed hands.
+    return wrong + [doubt[:2] for doubt in _unsettled(doubts, deeds, replay, HELD_BACK_MS)]
 
 
 def _before(alert: Alert, lives: Sequence[Life]) -> Life | None:
@@ -58,29 +62,31 @@ def _is_counted_alike(alert: Alert, states: Sequence[State], rules: ChurnRules) 
     return all(count_sessions(state, rules.idle_ms) == alert.session for state in states)
 
 
-def _settle(
-    doubts: Sequence[Doubt], deeds: Mapping[str, Sequence[Deed]], replay: ScoreReplay
-) -> list[tuple[Alert, str]]:
+def _unsettled(
+    doubts: Sequence[Doubt], deeds: Mapping[str, Sequence[Deed]], replay: ScoreReplay, crossing_ms: int
+) -> list[Doubt]:
     """Those for which no state in that time can have had the chance they need."""
     cases: list[Case] = []
     places: list[tuple[Doubt, int, int]] = []
     for doubt in doubts:
         alert, _, _, since_ms = doubt
-        states = list(_states_in(deeds[alert.user_id], since_ms, alert.fired_ms))
+        states = list(_states_in(deeds[alert.user_id], since_ms, alert.fired_ms, crossing_ms))
         if None not in states:
             mine = [Case(alert.user_id, state) for state in states if state is not None]
             places.append((doubt, len(cases), len(cases) + len(mine)))
             cases += mine
     scored = replay.score(cases)
-    wrong = []
-    for (alert, why, chance, _), start, end in places:
-        if all(one is not None and one.purchase[1] < chance for one in scored[start:end]):
-            wrong.append((alert, why))
-    return wrong
+    return [
+        doubt
+        for doubt, start, end in places
+        if all(one is not None and one.purchase[1] < doubt[2] for one in scored[start:end])
+    ]
 
 
-def _states_in(deeds: Sequence[Deed], since_ms: int, until_ms: int) -> Iterator[State | None]:
+def _states_in(
+    deeds: Sequence[Deed], since_ms: int, until_ms: int, crossing_ms: int
+) -> Iterator[State | None]:
     """States in which the visitor may have been scored after an action in this time; None: too many."""
     for at_ms in sorted({deed.at_ms for deed in deeds if since_ms <= deed.at_ms <= until_ms}):
-        states = states_at(deeds, at_ms)
+        states = states_at(deeds, at_ms, crossing_ms)
         yield from [None] if states is None else states
