@@ -8,15 +8,17 @@ from contracts.alerts import Alert, AlertKind, AlertState, Severity
 class AlertBook(NamedTuple):
     """Open alerts of a visitor and what keeps others from firing.
 
-    Tuples of two are by `contracts.alerts.KINDS`. `session` is the session the first four fields speak of;
-    it never goes back, so no id is ever made twice. `armed` is False from a churn alert until the purchase
-    probability has been up again; `intent` says that it was high earlier in the session. `quiet_until_ms`
-    is the end of the cool-down or of the last alert, whichever is later, `looked_ms` the last time a silence
-    was looked at, and `live` whether the newest action arrived about when it happened. Open alerts have no
-    reasons and no offer.
+    Tuples of two are by `contracts.alerts.KINDS`. `session` and `session_start_ms` are of the session that
+    episodes, `armed` and `intent` speak of. Late events may renumber sessions: what tells one from the next
+    is its start, and the number never goes back, so no id is ever made twice. `armed` is False from a churn
+    alert until the purchase probability has been up again; `intent` says that it was high earlier in the
+    session. `quiet_until_ms` is the end of the cool-down or of the last alert, whichever is later,
+    `looked_ms` the last time a silence was looked at, and `live` whether the newest action arrived about
+    when it happened. Open alerts have no reasons and no offer.
     """
 
     session: int = 0
+    session_start_ms: int = 0
     episodes: tuple[int, int] = (0, 0)
     armed: bool = True
     intent: bool = False
@@ -34,6 +36,8 @@ class AlertBook(NamedTuple):
 
 
 NEW_BOOK = AlertBook()
+_FIELDS_BEFORE_STARTS = 8
+"""Of a book in a visitor's state of format 2: its session has no start, so the next action begins another."""
 
 
 def pack_book(book: AlertBook) -> tuple[Any, ...]:
@@ -45,9 +49,11 @@ def unpack_book(fields: tuple[Any, ...]) -> AlertBook:
     """The book in what `pack_book` gave, lists instead of tuples too."""
     if not fields:
         return NEW_BOOK
-    session, episodes, armed, intent, quiet_until_ms, looked_ms, live, alerts = fields
+    if len(fields) == _FIELDS_BEFORE_STARTS:
+        fields = (fields[0], 0, *fields[1:])
+    session, start_ms, episodes, armed, intent, quiet_until_ms, looked_ms, live, alerts = fields
     return AlertBook(
-        session, (episodes[0], episodes[1]), armed, intent, (quiet_until_ms[0], quiet_until_ms[1]),
+        session, start_ms, (episodes[0], episodes[1]), armed, intent, (quiet_until_ms[0], quiet_until_ms[1]),
         looked_ms, live, tuple([_open_alert(alert) for alert in alerts]),
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ import msgpack
 from contracts.events import EventType
 from contracts.outlook import BLANK, Outlook, pack_outlook, unpack_outlook
 
-FORMAT = 2
+FORMAT = 3
 """First element of every blob; a reader refuses formats it does not know. Format 1 had no outlook."""
 
 ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
@@ -153,7 +153,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
     fields: tuple[Any, ...] = msgpack.unpackb(blob, strict_map_key=False, use_list=False)
     if fields[0] == 1:
         fields = (*fields, ())
-    elif fields[0] != FORMAT:
+    elif fields[0] not in (2, FORMAT):
         raise ValueError(f"visitor blob has format {fields[0]!r}, this version reads up to {FORMAT}")
     _, totals, base, head, tail, ended, timer_ms, seen, orders, outlook = fields
     return Visitor(

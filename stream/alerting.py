@@ -68,7 +68,7 @@ def on_actions(
             book, passed = _pass_time(book, subject, action.at_ms, rules)
             alerts += passed
         session, _ = advance(session, (action,), idle_ms=rules.idle_ms)
-        book = _heard(_enter(book, session.number), action, stale)
+        book = _heard(_enter(book, session), action, stale)
         if action.rank == PURCHASE:
             book = _resolve(book, action.at_ms, alerts)
     return book, alerts
@@ -81,9 +81,9 @@ def on_score(book: AlertBook, user_id: str, visitor: Visitor, score: Score, rule
     under the threshold.
     """
     session = visitor.head
-    if not session.cart and score.purchase < rules.intent and book.session != session.number:
+    if not session.cart and score.purchase < rules.intent and session.start_ms > book.session_start_ms:
         return book, []
-    book = _enter(book, session.number)
+    book = _enter(book, session)
     book = book._replace(
         armed=book.armed or score.purchase >= rules.rearm,
         intent=book.intent or score.purchase >= rules.intent,
@@ -121,7 +121,7 @@ def next_deadline_ms(book: AlertBook, visitor: Visitor, score: Score | None, rul
     """
     session = visitor.head
     subject = Subject("", visitor.totals.first_ms, session, visitor.tail, _score_of(session, score))
-    moments = [at_ms for at_ms, _ in _due(_enter(book, session.number), subject, rules)]
+    moments = [at_ms for at_ms, _ in _due(_enter(book, session), subject, rules)]
     if not visitor.ended:
         moments.append(session.last_ms + rules.idle_ms)
     return min(moments, default=None)
@@ -130,7 +130,7 @@ def next_deadline_ms(book: AlertBook, visitor: Visitor, score: Score | None, rul
 def _pass_time(book: AlertBook, subject: Subject, until_ms: int, rules: AlertRules) -> Step:
     """Everything that falls due before `until_ms`, in order; an action at that very moment prevents it."""
     alerts: list[Alert] = []
-    entered = _enter(book, subject.session.number)
+    entered = _enter(book, subject.session)
     while True:
         at_ms, what = min(_due(entered, subject, rules), default=(until_ms, Due.LOOK))
         if at_ms >= until_ms:
@@ -217,11 +217,19 @@ def _heard(book: AlertBook, action: Action, stale: Container[bytes]) -> AlertBoo
     return book if live is book.live else book._replace(live=live)
 
 
-def _enter(book: AlertBook, session: int) -> AlertBook:
-    """The book in this session. Late events may renumber sessions; the book's number never goes back."""
-    if session <= book.session:
-        return book
-    return book._replace(session=session, episodes=(0, 0), armed=True, intent=False)
+def _enter(book: AlertBook, session: Session) -> AlertBook:
+    """The book in this session.
+
+    A late event may join a session with the one before, whose start it then has, or give it another number by
+    making one before it: it stays the session that it was. The book's number never goes back.
+    """
+    number = max(book.session, session.number)
+    if session.start_ms > book.session_start_ms:
+        episodes = (0, 0) if number > book.session else book.episodes
+        return book._replace(
+            session=number, session_start_ms=session.start_ms, episodes=episodes, armed=True, intent=False
+        )
+    return book if number == book.session else book._replace(session=number)
 
 
 def _resolve(book: AlertBook, at_ms: int, alerts: list[Alert]) -> AlertBook:

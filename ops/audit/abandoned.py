@@ -19,8 +19,6 @@ FETCH_MS = 1_000
 """Within so long after its arrival at the broker an event is surely applied by a worker that keeps up."""
 CROSSING_MS = 250
 """Of events in different topics that arrive within so short a time either may be applied first."""
-HELD_BACK_MS = 3_000
-"""The same after partitions changed hands: a worker goes on without a topic it cannot read after so long."""
 STALE_MS = 600_000
 """What arrives so long after it happened, or later, is recorded only."""
 FOREVER_MS = 2**62

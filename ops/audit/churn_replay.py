@@ -114,7 +114,7 @@ def _check_firings(
             told.append(chance)
     found = verify(told, deeds, replay, rules)
     groundless = lacks_grounds(
-        [(t.alert, v.states) for t, v in zip(told, found, strict=True) if v.states and t.alert],
+        [t.alert for t, v in zip(told, found, strict=True) if v.finding is Finding.HOLDS and t.alert],
         lives, deeds, replay, rules,
     )  # fmt: skip
     wrong += [f"{alert.record_id}: {why}" for alert, why in groundless]
@@ -144,8 +144,8 @@ def _check_scores(
     for chance, seen in zip(told, found, strict=True):
         ((at_ms, _),) = chance.moments
         score, book, _ = chance.outlook or BLANK
-        intent_session = book.session if book.intent else 0
-        evidence.append(Evidence(chance.user_id, at_ms, chance.purchase, seen.leave, score, intent_session))
+        intent_ms = book.session_start_ms if book.intent else 0
+        evidence.append(Evidence(chance.user_id, at_ms, chance.purchase, seen.leave, score, intent_ms))
     return evidence
 
 

@@ -23,8 +23,8 @@ from ops.audit.scores import TOLERANCE
 class Evidence(NamedTuple):
     """A score that was there in the silence after the action at `at_ms`, with the chance it named.
 
-    `score` is the whole of it where it is known, else `leave` bounds the chance of leaving. `has_intent` says
-    that the visitor's state had it, in the session of this number.
+    `score` is the whole of it where it is known, else `leave` bounds the chance of leaving. `intent_ms` is
+    the start of the session in which the visitor's state had intent, 0 if it had none.
     """
 
     user_id: str
@@ -32,7 +32,7 @@ class Evidence(NamedTuple):
     purchase: float
     leave: Span = (0.0, 1.0)
     score: Score | None = None
-    intent_session: int = 0
+    intent_ms: int = 0
 
 
 class Life(NamedTuple):
@@ -66,7 +66,7 @@ def need_at(evidence: Evidence, deeds: Sequence[Deed], lives: Sequence[Life], ru
         return Need.UNKNOWN
     session = session_of(known, rules.idle_ms)
     number = count_sessions(known, rules.idle_ms)
-    has_intent = cart_of(known) or evidence.intent_session == number or evidence.purchase >= rules.intent
+    has_intent = cart_of(known) or evidence.intent_ms == session[0].at_ms or evidence.purchase >= rules.intent
     if next_ms <= look_ms or has_bought(session) or not has_intent:
         return Need.NONE
     return _look(lives, session[0].at_ms, number, look_ms, rules)

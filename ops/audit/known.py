@@ -14,27 +14,27 @@ State = tuple[Deed, ...]
 """Deeds of one visitor in order, those known at one time."""
 
 
-def states_at(deeds: Sequence[Deed], at_ms: int, crossing_ms: int = CROSSING_MS) -> list[State] | None:
+def states_at(deeds: Sequence[Deed], at_ms: int) -> list[State] | None:
     """Every state whose newest deed is at `at_ms`, the fullest first; None if there are too many.
 
     Of earlier deeds those are surely known that arrived before in the same topic, or in another one before
-    this deed happened, by `crossing_ms` at least: topics are merged by event time.
+    this deed happened: topics are merged by event time.
     """
     before = [deed for deed in deeds if deed.at_ms <= at_ms]
     states: dict[State, None] = {}
     for newest in before:
         if newest.at_ms == at_ms:
-            unsure = [deed is not newest and not _comes_before(deed, newest, crossing_ms) for deed in before]
+            unsure = [deed is not newest and not _comes_before(deed, newest) for deed in before]
             if sum(unsure) > MOST_UNSURE:
                 return None
             states.update(dict.fromkeys(_subsets(before, unsure)))
     return sorted(states, key=len, reverse=True)
 
 
-def _comes_before(deed: Deed, newest: Deed, crossing_ms: int) -> bool:
+def _comes_before(deed: Deed, newest: Deed) -> bool:
     if TOPICS[deed.rank] == TOPICS[newest.rank]:
         return deed.arrived_ms < newest.arrived_ms
-    return deed.arrived_ms + crossing_ms < newest.at_ms
+    return deed.arrived_ms + CROSSING_MS < newest.at_ms
 
 
 def _subsets(deeds: Sequence[Deed], unsure: Sequence[bool]) -> Iterator[State]:

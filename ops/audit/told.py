@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from contracts.alerts import Alert, AlertKind
 from contracts.outlook import Outlook
-from ops.audit.abandoned import CROSSING_MS, HELD_BACK_MS, Deed, known_from_ms
+from ops.audit.abandoned import Deed, known_from_ms
 from ops.audit.churn import ChurnRules
 from ops.audit.known import State, cart_of, has_bought, session_of, states_at
 from ops.audit.price_track import Span
@@ -45,7 +45,6 @@ class Verified(NamedTuple):
 
     finding: Finding
     leave: Span = (0.0, 1.0)
-    states: tuple[State, ...] = ()
 
 
 Plan = list[tuple[State, bool]]
@@ -78,31 +77,13 @@ def verify(
     replay: ScoreReplay | None,
     rules: ChurnRules,
 ) -> list[Verified]:
-    """What the replay says of each; without one they are all of another model.
-
-    What cannot be while workers keep up may be where partitions changed hands.
-    """
+    """What the replay says of each; without one they are all of another model."""
     if replay is None:
         return [Verified(Finding.OTHER_MODEL)] * len(chances)
-    found = _verify(chances, deeds, replay, rules, CROSSING_MS)
-    doubtful = [place for place, one in enumerate(found) if one.finding is Finding.CANNOT_BE]
-    again = _verify([chances[place] for place in doubtful], deeds, replay, rules, HELD_BACK_MS)
-    for place, one in zip(doubtful, again, strict=True):
-        found[place] = one
-    return found
-
-
-def _verify(
-    chances: Sequence[Told],
-    deeds: Mapping[str, Sequence[Deed]],
-    replay: ScoreReplay,
-    rules: ChurnRules,
-    crossing_ms: int,
-) -> list[Verified]:
     cases: list[Case] = []
     plans: list[tuple[int, Plan | Finding]] = []
     for told in chances:
-        plan = _plan(told, deeds.get(told.user_id, ()), replay.version, rules, crossing_ms)
+        plan = _plan(told, deeds.get(told.user_id, ()), replay.version, rules)
         plans.append((len(cases), plan))
         if not isinstance(plan, Finding):
             cases += [Case(told.user_id, state) for state, _ in plan]
@@ -113,15 +94,13 @@ def _verify(
     ]
 
 
-def _plan(
-    told: Told, deeds: Sequence[Deed], version: str, rules: ChurnRules, crossing_ms: int
-) -> Plan | Finding:
+def _plan(told: Told, deeds: Sequence[Deed], version: str, rules: ChurnRules) -> Plan | Finding:
     """The states at which the chance may have been told."""
     if told.version != version:
         return Finding.OTHER_MODEL
     plan: Plan = []
     for at_ms, is_silent in told.moments:
-        states = states_at(deeds, at_ms, crossing_ms)
+        states = states_at(deeds, at_ms)
         if states is None:
             return Finding.NO_ORDER
         if is_silent and not _may_be_silent(deeds, at_ms, rules):
@@ -156,13 +135,13 @@ def _fits(told: Told, state: State, rules: ChurnRules) -> bool:
 
 
 def _compare(told: Told, plan: Plan, scored: Sequence[Chances | None]) -> Verified:
-    holding = []
-    for (state, is_silent), chances in zip(plan, scored, strict=True):
+    leaving = []
+    for (_, is_silent), chances in zip(plan, scored, strict=True):
         if chances is not None:
             low, high = chances.silent if is_silent else chances.purchase
             if low <= told.purchase <= high:
-                holding.append((state, chances))
-    if holding:
-        lows, highs = zip(*[chances.leave for _, chances in holding], strict=True)
-        return Verified(Finding.HOLDS, (min(lows), max(highs)), tuple(state for state, _ in holding))
+                leaving.append(chances.leave)
+    if leaving:
+        lows, highs = zip(*leaving, strict=True)
+        return Verified(Finding.HOLDS, (min(lows), max(highs)))
     return Verified(Finding.NO_LEVEL if None in scored else Finding.CANNOT_BE)

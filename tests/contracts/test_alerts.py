@@ -175,12 +175,17 @@ def test_a_score_read_back_is_the_score_that_was_decided_on(score: Score) -> Non
 @given(st.lists(alerts(), max_size=2), st.booleans())
 def test_a_book_survives_the_state(opened: list[Alert], live: bool) -> None:
     kept = tuple(alert._replace(reasons=(), offer=None) for alert in opened)
-    book = AlertBook(4, (1, 2), False, True, (5, 6), 7, live, kept)
+    book = AlertBook(4, 3, (1, 2), False, True, (5, 6), 7, live, kept)
     blob = msgpack.packb(pack_book(book))
     again = unpack_book(msgpack.unpackb(blob, use_list=False))
     assert again == book
     assert unpack_book(msgpack.unpackb(blob)) == book
     assert all(type(alert.kind) is AlertKind for alert in again.open)
+
+
+def test_a_book_of_an_earlier_version_is_read_without_the_start_of_its_session() -> None:
+    book = unpack_book((4, (1, 2), False, True, (5, 6), 7, True, ()))
+    assert book == AlertBook(4, 0, (1, 2), False, True, (5, 6), 7, True, ())
 
 
 def test_what_was_never_used_takes_no_room_in_the_state() -> None:

@@ -3,16 +3,18 @@
 import random
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
 from contracts.alerts import Alert, AlertKind, AlertState
 from models.next_action.model import Model
-from models.next_action.predictor import load_shipped
+from models.next_action.predictor import load, load_shipped
 from ops.audit import ScoreReplay
 from ops.audit.churn_replay import NOT_SCORED
 from scored_shop import SETTINGS, ScoredShop, Sent, audit, make_traffic, open_replay_of
 from shoppers import NOW_MS
+from stub_model import write_model
 
 SETTLED_MS = NOW_MS + 20_000
 """By then the price level is known well enough to score by it."""
@@ -34,6 +36,20 @@ def run(seed: int, *, skip: float = 0.0) -> tuple[ScoredShop, list[Sent], ScoreR
     shop = ScoredShop(shipped(), skip=skip)
     shop.run(sent, random.Random(seed + 2))
     return shop, sent, open_replay_of(sent, shipped())
+
+
+@pytest.mark.parametrize("seed", [10, 27])  # a session with intent is joined, and another gets its number
+def test_a_right_log_is_right_where_late_events_join_sessions(seed: int, tmp_path: Path) -> None:
+    write_model(tmp_path / "model")  # its chances swing: intent comes and goes with every action
+    model = load(tmp_path / "model")
+    sent = make_traffic(seed, active=80, spread_ms=1_000)
+    shop = ScoredShop(model)
+    shop.run(sent, random.Random(seed))
+    verdict = audit(shop, sent, shop.alerts, open_replay_of(sent, model))
+    assert verdict.churn.wrong == {}
+    assert verdict.differences == []
+    assert (verdict.lost, verdict.doubled) == (0, 0)
+    assert verdict.churn.replayed > 300
 
 
 def firings_of(alerts: Sequence[Alert]) -> list[Alert]:

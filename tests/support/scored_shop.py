@@ -42,15 +42,17 @@ class Sent(NamedTuple):
     arrived_ms: int
 
 
-def make_traffic(seed: int, *, n_events: int = 2_500, active: int = 40, step_ms: int = 25) -> list[Sent]:
-    """What `active` visitors did, each about once a second, in the order of arrival."""
+def make_traffic(
+    seed: int, *, n_events: int = 2_500, active: int = 40, step_ms: int = 25, spread_ms: int = 300
+) -> list[Sent]:
+    """What `active` visitors did, each about once a second, in the order of arrival: up to `spread_ms` late."""
     shoppers, draw = Shoppers(seed, active=active), random.Random(seed + 1)
     arrived_ms = NOW_MS
     sent = []
     for i in range(n_events):
         now_ms = NOW_MS + i * step_ms
         arrived_ms = max(arrived_ms, now_ms + draw.randint(1, 20))
-        sent.append(Sent(shoppers.next_event(now_ms, spread_ms=300), arrived_ms))
+        sent.append(Sent(shoppers.next_event(now_ms, spread_ms=spread_ms), arrived_ms))
     return sent
 
 
