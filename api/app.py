@@ -46,6 +46,7 @@ from api.routes import (
     webhook_deliveries,
     webhooks,
 )
+from api.routes.direct import add_direct_routes
 from api.shared_metrics import SharedMetrics
 from api.shop.live import read_live
 from api.shop.trending import read_trending
@@ -86,9 +87,9 @@ def create_app(
     app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
     install_errors(app)
     alerting = (alert_stream, alerts, alert_handling)
-    for routes in (  # what is asked most comes first: every router before the right one takes its time
-        events,
-        users,
+    for direct in (events.router, alerts.direct, users.router):  # what is asked most
+        add_direct_routes(app, direct)
+    for routes in (
         *alerting,
         predict,
         live,

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 
 from api.intervals import Cover
+from api.shared_pipeline import SharedPipeline
 from api.snapshot import Snapshot
 from api.stream_time import PartitionMeta
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
@@ -26,6 +27,10 @@ _SUM_BUCKETS = (_FOLDER / "sum_buckets.lua").read_text()
 _SUM_FIELDS = (_FOLDER / "sum_fields.lua").read_text()
 _READ_BUCKETS = (_FOLDER / "read_buckets.lua").read_text()
 
+_CONNECTIONS = 100
+"""More requests than that may be under way: those that come then wait for a connection, up to the timeout."""
+_TIMEOUT_S = 2.0
+
 RECENT_S = 0.1
 """Oldest that what tells the stream's time may be: to read it costs a command of every partition."""
 
@@ -40,13 +45,16 @@ def open_redis(settings: Settings) -> Redis:
     reported within about a second, not waited for.
     """
     password = settings.redis_password
-    return Redis.from_url(
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
         settings.redis_url,
+        max_connections=_CONNECTIONS,
+        timeout=_TIMEOUT_S,
         password=password.get_secret_value() if password else None,
-        socket_timeout=2.0,
+        socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=1.0,
         retry=Retry(ExponentialBackoff(cap=0.05, base=0.01), 1),
     )
+    return Redis.from_pool(pool)
 
 
 def wall_clock_ms() -> int:
@@ -62,6 +70,7 @@ class Reader:
         self.settings = settings
         self.keys = Keys(settings.namespace, settings.partitions)
         self.partitions = range(settings.partitions)
+        self.ask = SharedPipeline(redis).ask
         self.recent_metas = Snapshot(self.metas, max_age_s=RECENT_S)
 
     async def metas(self) -> list[PartitionMeta]:
@@ -145,7 +154,7 @@ class Reader:
 
     async def visitor_blob(self, user_id: str) -> bytes | None:
         """The visitor's state blob; None for a visitor Redis does not know."""
-        blob: Any = await self.redis.get(self.keys.visitor(user_id))
+        blob: Any = await self.ask("GET", self.keys.visitor(user_id))
         return None if blob is None else bytes(blob)
 
     async def _read(

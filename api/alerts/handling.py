@@ -64,7 +64,7 @@ NOTHING_SAID = Handled()
 async def read_handled(reader: Reader, alerts: Iterable[Alert]) -> list[Handled]:
     """What was said of each of these alerts, in their order."""
     keys = [reader.keys.alert_handling(alert.alert_id) for alert in alerts]
-    return [_decode(text) for text in await reader.redis.mget(keys)] if keys else []
+    return [_decode(text) for text in await reader.ask("MGET", *keys)] if keys else []
 
 
 async def find_muted(reader: Reader, alerts: Sequence[Alert], now_ms: int) -> list[bool]:
@@ -72,7 +72,7 @@ async def find_muted(reader: Reader, alerts: Sequence[Alert], now_ms: int) -> li
     if not alerts:
         return []
     members = [_mute_member(alert) for alert in alerts]
-    ends: list[Any] = await reader.redis.zmscore(reader.keys.alert_mutes(), members)
+    ends: list[Any] = await reader.ask("ZMSCORE", reader.keys.alert_mutes(), *members)
     return [end is not None and now_ms < end for end in ends]
 
 

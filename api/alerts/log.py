@@ -163,7 +163,7 @@ async def read_newest(
 
 async def read_steps(reader: Reader, after: Cursor, count: int) -> list[Step]:
     """At most `count` entries behind the cursor, oldest first."""
-    entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=f"({after}", count=count)
+    entries = await _read_range(reader, f"({after}", count)
     return [_to_step(*entry) for entry in entries]
 
 
@@ -190,7 +190,7 @@ async def _read_on(reader: Reader, after: Cursor, count: int) -> _Page | None:
     """The page behind a cursor whose entry is still there, so that nothing behind it was lost; else None."""
     if after == START:
         return await _read_page(reader, after, count)
-    entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=str(after), count=count + 2)
+    entries = await _read_range(reader, str(after), count + 2)
     if not entries or entries[0][0] != str(after).encode():
         return None
     return _to_page(entries[1:], count)
@@ -198,8 +198,14 @@ async def _read_on(reader: Reader, after: Cursor, count: int) -> _Page | None:
 
 async def _read_page(reader: Reader, after: Cursor, count: int) -> _Page:
     """At most `count` entries behind the cursor, and whether there are more."""
-    entries: Any = await reader.redis.xrange(reader.keys.alerts(), min=f"({after}", count=count + 1)
+    entries = await _read_range(reader, f"({after}", count + 1)
     return _to_page(entries, count)
+
+
+async def _read_range(reader: Reader, start: str, count: int) -> list[Any]:
+    """At most `count` entries from this id on."""
+    entries: list[Any] = await reader.ask("XRANGE", reader.keys.alerts(), start, "+", "COUNT", count)
+    return entries
 
 
 def _to_page(entries: list[Any], count: int) -> _Page:

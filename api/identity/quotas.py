@@ -1,6 +1,7 @@
 """What keys may spend: requests per second, events per minute and day, counted in Redis for all processes."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -8,14 +9,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.errors import Problem
 from api.identity.principal import Limits, Principal
 from api.reader import wall_clock_ms
+from api.shared_pipeline import SharedPipeline
 from contracts.keys import Keys
 
 _SPEND = (Path(__file__).parent / "spend.lua").read_text()
+_DIGEST = hashlib.sha1(_SPEND.encode(), usedforsecurity=False).hexdigest()
 _TIMEOUT_S = 1.0
 _MAX_PAUSE_S = 1.0
 """A key that has spent a quota is refused for so long at most before Redis is asked again."""
@@ -75,7 +79,7 @@ class Quotas:
     """Takes what a request costs off its key's limits: one round trip, none where no limit applies."""
 
     def __init__(self, redis: Redis, keys: Keys, clock_ms: Callable[[], int] = wall_clock_ms) -> None:
-        self._spend = redis.register_script(_SPEND)
+        self._ask_redis = SharedPipeline(redis).ask
         self._keys = keys
         self._clock_ms = clock_ms
         self._paused: dict[tuple[str, str], float] = {}
@@ -125,8 +129,14 @@ class Quotas:
             names += [self._keys.spent(key_id, policy.name, window - back) for back in (0, 1)]
             share = _remaining_ms(policy, now_ms) / policy.window_ms if policy.is_sliding else 0
             args += [limit, cost, share, 2 * policy.window_ms]
-        reply: Any = await self._spend(keys=names, args=args)
+        reply = await self._spend(len(names), *names, *args)
         return [int(number) for number in reply]
+
+    async def _spend(self, *args: str | float) -> Any:
+        try:
+            return await self._ask_redis("EVALSHA", _DIGEST, *args)
+        except NoScriptError:  # Redis is new, or was started again
+            return await self._ask_redis("EVAL", _SPEND, *args)
 
     def _is_paused(self, key_id: str, policy: Policy) -> bool:
         return self._paused.get((key_id, policy.name), 0.0) > time.monotonic()

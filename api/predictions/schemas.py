@@ -134,19 +134,20 @@ class ActionsProblem(Answer):
 
 def prediction_fields(score: Score) -> dict[str, Any]:
     """The fields of `Prediction`; of equally likely actions the first in the order of the classes."""
-    best = max(range(len(TARGETS)), key=lambda i: score.probabilities[i])
+    confidence = max(score.probabilities)
     return {
-        "next_action": TARGETS[best],
-        "confidence": score.probabilities[best],
-        "distribution": Distribution(**dict(zip(TARGETS, score.probabilities, strict=True))),
+        "next_action": TARGETS[score.probabilities.index(confidence)],
+        "confidence": confidence,
+        "distribution": dict(zip(TARGETS, score.probabilities, strict=True)),
         "purchase_probability": score.purchase,
     }
 
 
-def to_reasons(score: Score, context: Sequence[float] | None) -> list[Reason]:
-    """The reasons of a score, in words for the context it was made of; in general words if that is None."""
+def reasons_fields(score: Score, context: Sequence[float] | None) -> list[dict[str, Any]]:
+    """The fields of each `Reason`, in words for the context of the score, in general ones without it."""
     return [
-        Reason(code=code, words=_say(code, effect, context), effect=effect) for code, effect in score.reasons
+        {"code": code, "words": _say(code, effect, context), "effect": effect}
+        for code, effect in score.reasons
     ]
 
 

@@ -17,13 +17,13 @@ from api.intervals import to_datetime
 from api.openapi.problem_document import describe_problems
 from api.reader import Reader, wall_clock_ms
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
-from api.routes.direct import DirectRoute
+from api.routes.direct import direct_router
 from api.routes.queries import describe_query, read_query, to_json_response
 from api.shop.live import read_stream_time
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])
-_direct = APIRouter(route_class=DirectRoute)
+direct = direct_router("/v1", "alerts")
 
 AlertId = Annotated[str, Path(max_length=100, description="`alert_id` of any step")]
 _UNKNOWN = describe_problems({404: "No step of this alert is kept"})
@@ -36,7 +36,11 @@ _TABLE: dict[int | str, dict[str, Any]] = {
 }
 
 
-@_direct.get("/alerts", response_model=Alerts, openapi_extra={"parameters": describe_query(AlertQuery)})
+@direct.get(
+    "/alerts",
+    response_model=Alerts,
+    openapi_extra={"parameters": describe_query(AlertQuery), **_guard.describe()},
+)
 async def get_alerts(request: Request) -> Response:
     """Steps of alerts, oldest first, to be followed with the cursor.
 
@@ -66,9 +70,6 @@ async def get_alerts(request: Request) -> Response:
         "reset": page.reset,
     }
     return to_json_response(answer)
-
-
-router.include_router(_direct)
 
 
 @router.get("/alerts.csv", response_class=StreamingResponse, responses=_TABLE)

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from api.collect.admission import Admission, Outcome, receipt_of, refusals_of
 from api.collect.document import PARAMETERS, REQUEST_BODY, RESPONSES
@@ -12,10 +12,10 @@ from api.collect.receipts import Receipt
 from api.errors import InvalidQuery, Problem
 from api.identity.guard import identify, require
 from api.identity.principal import Scope
-from api.routes.direct import DirectRoute
+from api.routes.direct import direct_router
 
 _sender = require(Scope.EVENTS_WRITE, key_in_body=True)
-router = APIRouter(prefix="/v1/events", tags=["events"], route_class=DirectRoute)
+router = direct_router("/v1/events", "events")
 
 _DRY_RUN = {b"": False, b"validate=0": False, b"validate=1": True}
 _HEADERS = {"Cache-Control": "no-store"}

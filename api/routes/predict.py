@@ -8,7 +8,7 @@ from api.collect.intake import check_headers, read_body
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.predictions.document import REQUEST_BODY, RESPONSES
-from api.predictions.schemas import PredictedAction, prediction_fields, to_reasons
+from api.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
 from api.predictions.sequences import Rules, parse_actions
 from api.reader import wall_clock_ms
 from api.routes.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
@@ -48,7 +48,7 @@ async def predict_next_action(
     score, context = await host.predict(actions, level)
     return PredictedAction(
         **prediction_fields(score),
-        reasons=to_reasons(score, context),
+        reasons=reasons_fields(score, context),
         model=score.version,
         actions=score.actions,
     )

@@ -7,8 +7,6 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from api.schemas import Answer
-
 Query = TypeVar("Query", bound=BaseModel)
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -40,13 +38,8 @@ def describe_path(name: str, **schema: Any) -> dict[str, Any]:
     return _parameter(name, "path", {"type": "string", **schema}, is_required=True)
 
 
-def to_response(answer: Answer) -> Response:
-    """The answer as JSON that no cache keeps."""
-    return Response(answer.__pydantic_serializer__.to_json(answer, by_alias=True), 200, NO_STORE, _JSON)
-
-
 def to_json_response(fields: dict[str, Any]) -> Response:
-    """The same of plain values, whose shape the route's `response_model` tells."""
+    """Plain values, whose shape the route's `response_model` tells, as JSON that no cache keeps."""
     return Response(orjson.dumps(fields, option=orjson.OPT_UTC_Z), 200, NO_STORE, _JSON)
 
 

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
@@ -14,8 +14,8 @@ from api.predictions.next_action import to_user_next_action
 from api.predictions.schemas import UserNextAction
 from api.reader import Reader
 from api.routes.dependencies import NoQuery, check_identifier
-from api.routes.direct import DirectRoute
-from api.routes.queries import describe_path, read_query, to_json_response, to_response
+from api.routes.direct import DirectRoute, direct_router
+from api.routes.queries import describe_path, read_query, to_json_response
 from api.shop.live import read_stream_time
 from api.shop.visitors import to_visitor_state
 from api.stream_time import StreamTime, not_before
@@ -42,8 +42,8 @@ _DOCUMENT = {
     "parameters": [describe_path("user_id", minLength=1, maxLength=MAX_ID_CHARS)],
     **_guard.describe(),
 }
-router = APIRouter(prefix="/v1/users", tags=["visitors"], route_class=DirectRoute)
-_below = APIRouter(route_class=_LiteralEnd)
+router = direct_router("/v1/users", "visitors")
+_below = direct_router("/v1/users", "visitors", _LiteralEnd)
 
 
 @_below.get("/{user_id:path}/next-action", response_model=UserNextAction, openapi_extra=_DOCUMENT)
@@ -58,10 +58,10 @@ async def get_user_next_action(request: Request) -> Response:
         raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
     state = request.app.state
     level, idle_ms = await state.price_level.get(), state.reader.settings.idle_ms
-    return to_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
+    return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
 
 
-router.include_router(_below)  # before the next route, which matches every path
+router.routes.extend(_below.routes)  # before the next route, which matches every path
 
 
 @router.get("/{user_id:path}", response_model=schemas.VisitorState, openapi_extra=_DOCUMENT)

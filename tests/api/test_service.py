@@ -1,10 +1,12 @@
 """Errors, headers, health and metrics of the API as a service."""
 
+import asyncio
 import re
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from redis.asyncio import Redis
 
 from api.app import create_app
 from ops.redis_server import RedisServer
@@ -153,6 +155,21 @@ async def test_a_dead_redis_is_a_503_problem_and_its_return_is_noticed(private_r
         private_redis.restart()
         for path in (*PATHS[:2], *PATHS[3:]):
             assert (await client.get(path)).status_code == 200
+
+
+async def test_reads_pile_up_behind_a_busy_redis_and_are_all_answered(private_redis: RedisServer) -> None:
+    app = create_app(unique_settings("127.0.0.1:1", private_redis.url, partitions=4))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        Redis.from_url(private_redis.url) as redis,
+    ):
+        await client.get("/v1/live")
+        await redis.client_pause(500)
+        paths = ("/v1/alerts", "/v1/alerts/unknown")
+        answers = await asyncio.gather(*[client.get(path) for path in paths for _ in range(200)])
+        assert [answer.status_code for answer in answers] == [200] * 200 + [404] * 200
 
 
 async def test_the_api_starts_without_redis() -> None:

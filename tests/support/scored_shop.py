@@ -45,7 +45,7 @@ class Sent(NamedTuple):
 def make_traffic(
     seed: int, *, n_events: int = 2_500, active: int = 40, step_ms: int = 25, spread_ms: int = 300
 ) -> list[Sent]:
-    """What `active` visitors did, each about once a second, in the order of arrival: up to `spread_ms` late."""
+    """What `active` visitors did, each about once a second and up to `spread_ms` late, as it arrived."""
     shoppers, draw = Shoppers(seed, active=active), random.Random(seed + 1)
     arrived_ms = NOW_MS
     sent = []
