@@ -37,7 +37,8 @@ class SharedPipeline:
         Arguments that cannot be sent raise here, what `redis.DataError` and `str.encode` raise.
         """
         loop = asyncio.get_running_loop()
-        question = _Question((name, *map(self._encode, args)), loop.create_future())
+        sent = [arg.encode() if type(arg) is str else self._encode(arg) for arg in args]
+        question = _Question((name, *sent), loop.create_future())
         self._asked.append(question)
         if self._sending is None:
             self._sending = loop.create_task(self._send())

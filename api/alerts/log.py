@@ -74,10 +74,16 @@ class AlertFilter(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One entry of the log; None in place of a step that this version does not understand."""
+    """One entry of the log by its id; None in place of a step that this version does not understand."""
 
-    cursor: Cursor
+    entry_id: bytes
     alert: Alert | None
+
+    @property
+    def cursor(self) -> Cursor:
+        """Behind this entry."""
+        ms, _, number = self.entry_id.partition(b"-")
+        return Cursor(int(ms), int(number))
 
 
 class AlertPage(NamedTuple):
@@ -103,12 +109,12 @@ def parse_cursor(text: str) -> Cursor:
     return cursor
 
 
-def decode_entry(cursor: object, fields: dict[bytes, bytes]) -> Alert | None:
+def decode_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Alert | None:
     """The step in an entry; None, and a line in our log, if this version does not understand it."""
     try:
         return _decode(fields.get(b"value"))
     except InvalidAlert as exc:  # a worker of another version must not take the answers down
-        _log.warning("entry %s of the log of alerts is not understood: %s", cursor, exc)
+        _log.warning("entry %s of the log of alerts is not understood: %s", entry_id.decode(), exc)
         return None
 
 
@@ -124,7 +130,8 @@ async def read_alerts(
 
     With `handling`, only steps of alerts that are handled so now.
     """
-    size = _PAGE if wanted != AlertFilter() or handling is not None else min(_PAGE, limit)
+    takes_all = wanted == AlertFilter()
+    size = min(_PAGE, limit) if takes_all and handling is None else _PAGE
     cursor, reset = after, False
     page = await _read_on(reader, after, size)
     if page is None:  # its entry is gone: perhaps others behind it are too
@@ -136,7 +143,9 @@ async def read_alerts(
     while True:
         steps, more = page
         scanned += len(steps)
-        passing = [step for step in steps if step.alert is not None and wanted.takes(step.alert)]
+        passing = [
+            step for step in steps if step.alert is not None and (takes_all or wanted.takes(step.alert))
+        ]
         passing = await _handled_so(reader, passing, handling)
         free = limit - len(found)
         found += passing[:free]
@@ -175,7 +184,8 @@ async def find_alert(reader: Reader, alert_id: str) -> list[Alert]:
     for place in filter(None, places):
         pipe.xrange(reader.keys.alerts(), min=place, max=place)
     steps = [_to_step(*entry) for entries in await pipe.execute() for entry in entries]
-    return [step.alert for step in sorted(steps) if step.alert is not None]
+    steps.sort(key=lambda step: step.cursor)
+    return [step.alert for step in steps if step.alert is not None]
 
 
 def is_lost(after: Cursor, oldest: Cursor, last: Cursor) -> bool:
@@ -239,6 +249,4 @@ async def _handled_so(reader: Reader, steps: list[Step], handling: HandlingState
 
 
 def _to_step(entry_id: bytes, fields: dict[bytes, bytes]) -> Step:
-    ms, _, number = entry_id.partition(b"-")
-    cursor = Cursor(int(ms), int(number))
-    return Step(cursor, decode_entry(cursor, fields))
+    return Step(entry_id, decode_entry(entry_id, fields))

@@ -158,7 +158,7 @@ _OPEN = to_handling(NOTHING_SAID, 0)
 
 def to_json(alert: alerts.Alert, handled: Handled, now_ms: int) -> bytes:
     """The step as JSON at this moment (wall clock)."""
-    if handled == NOTHING_SAID:
+    if handled is NOTHING_SAID:
         return _open_json(alert)
     return _dump(to_alert(alert, to_handling(handled, now_ms)))
 
