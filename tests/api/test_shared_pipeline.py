@@ -15,7 +15,7 @@ from ops.redis_server import RedisServer
 
 @pytest.fixture
 async def redis(private_redis: RedisServer) -> AsyncIterator[Redis]:
-    async with Redis.from_url(private_redis.url, socket_connect_timeout=0.2) as redis:
+    async with Redis.from_url(private_redis.url, socket_connect_timeout=1.0) as redis:
         yield redis
 
 
@@ -39,8 +39,6 @@ async def test_commands_asked_at_the_same_time_share_one_connection(redis: Redis
     before = await connections_made(redis)
     await asyncio.gather(*[ask("GET", "k") for _ in range(200)])
     assert await connections_made(redis) <= before + 1
-    await asyncio.gather(*[redis.get("k") for _ in range(50)])
-    assert await connections_made(redis) > before + 25
 
 
 async def connections_made(redis: Redis) -> int:
@@ -77,7 +75,7 @@ async def test_who_gives_up_disturbs_nobody(redis: Redis) -> None:
 
 
 async def test_without_redis_all_are_told_and_later_ones_are_served_again(private_redis: RedisServer) -> None:
-    async with Redis.from_url(private_redis.url, socket_connect_timeout=0.2) as redis:
+    async with Redis.from_url(private_redis.url, socket_connect_timeout=1.0) as redis:
         ask = SharedPipeline(redis).ask
         await ask("PING")
         private_redis.kill()
