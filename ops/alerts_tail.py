@@ -69,7 +69,7 @@ def read_log(client: Redis, key: str, options: TailOptions) -> Iterator[Alert]:
     while True:
         for entry_id, fields in entries:
             cursor = entry_id.decode()
-            alert = decode_entry(cursor, fields)
+            alert = decode_entry(entry_id, fields)
             if alert is not None and wanted.takes(alert):
                 yield alert
         if options.follow:
@@ -126,7 +126,7 @@ def _go_back(client: Redis, key: str, wanted: AlertFilter) -> str:
         entries: Any = client.xrevrange(key, max=before, count=_PAGE)
         for entry_id, fields in entries:
             cursor = entry_id.decode()
-            alert = decode_entry(cursor, fields)
+            alert = decode_entry(entry_id, fields)
             if alert is not None and wanted.takes(alert):
                 found += 1
                 if found > BACKLOG:

@@ -72,7 +72,13 @@ BATCH_BODY = _body(
     {
         **_OBJECT,
         "required": ["batch"],
-        "properties": {"batch": {"type": "array", "maxItems": MAX_EVENTS}},
+        "properties": {
+            "batch": {
+                "type": "array",
+                "maxItems": MAX_EVENTS,
+                "items": {"description": "A call, judged on its own"},
+            }
+        },
     },
     {"batch": [_CALL], "sentAt": _CALL["sentAt"]},
 )

@@ -41,8 +41,20 @@ TIME: dict[str, Any] = {
     ]
 }
 
-EVENT_SCHEMA: dict[str, Any] = {
+_RFC_3339 = (
+    "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    "([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])"
+)
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_EVENT: dict[str, Any] = {
     "type": "object",
+    "title": "Event",
+    "description": "What a visitor did with one product; unknown fields are kept",
     "required": ["event_type", "user_id", "product_id"],
     "properties": {
         "schema": {"type": "integer", "default": SCHEMA_VERSION},
@@ -50,7 +62,7 @@ EVENT_SCHEMA: dict[str, Any] = {
             **MAYBE_ID,
             "description": "Events with one id count once; absent: a digest of the content",
         },
-        "event_type": {"enum": [kind.value for kind in EventType]},
+        "event_type": _ref("EventType"),
         "event_time": {
             **TIME,
             "description": "Epoch ms, or RFC 3339 with an offset; absent: the time of receipt",
@@ -65,7 +77,7 @@ EVENT_SCHEMA: dict[str, Any] = {
             "pattern": r"^[0-9]{1,9}(\.[0-9]{1,12})?$",
             "description": f"Of one unit, 0 to {MAX_MAJOR}",
         },
-        "currency": {"enum": [*sorted(MINOR_DIGITS), None]},
+        "currency": {"anyOf": [_ref("Currency"), {"type": "null"}]},
         "quantity": {
             "type": ["integer", "string", "null"],
             "minimum": 1,
@@ -80,7 +92,6 @@ EVENT_SCHEMA: dict[str, Any] = {
     },
     "additionalProperties": True,
 }
-"""For readers only: the contract decides. Unknown fields are kept."""
 
 _CART = {
     "event_type": "cart",
@@ -113,35 +124,40 @@ _ORDER = {
         {"product_id": "p2", "price": "15.00", "quantity": 2},
     ],
 }
-_FIELDS = EVENT_SCHEMA["properties"]
+_FIELDS = _EVENT["properties"]
 _ITEM_FIELDS = ("product_id", "price", "quantity", "category", "brand")
-_ITEM_SCHEMA: dict[str, Any] = {
+_ITEM: dict[str, Any] = {
     "type": "object",
+    "title": "OrderItem",
+    "description": "One product of an order",
     "required": ["product_id"],
     "properties": {name: _FIELDS[name] for name in _ITEM_FIELDS},
     "additionalProperties": True,
 }
-ORDER_SCHEMA: dict[str, Any] = {
+_ORDER_EVENT: dict[str, Any] = {
     "type": "object",
+    "title": "OrderEvent",
+    "description": "One event of several products; their fields may have the names of other systems too",
     "required": ["event_type", "user_id", "items"],
     "properties": {
         **_FIELDS,
         **{name: {"type": "null", "description": "Of the items"} for name in _ITEM_FIELDS},
-        "items": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": _ITEM_SCHEMA},
+        "items": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": _ref("OrderItem")},
         "total": {"description": "Of a purchase: what its items come to, a number or decimal string"},
     },
     "additionalProperties": True,
 }
-"""For readers only: names that other systems have for the fields of items are taken too."""
 
 _EVENTS = {
     "type": "array",
     "minItems": 1,
     "maxItems": MAX_EVENTS,
-    "items": {"anyOf": [EVENT_SCHEMA, ORDER_SCHEMA]},
+    "items": {"anyOf": [_ref("Event"), _ref("OrderEvent")]},
 }
-_BATCH_SCHEMA: dict[str, Any] = {
+_BATCH: dict[str, Any] = {
     "type": "object",
+    "title": "EventBatch",
+    "description": "Events with the sender's clock or key",
     "required": ["batch"],
     "properties": {
         "batch": _EVENTS,
@@ -155,11 +171,26 @@ _BATCH_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "EventType": {"type": "string", "title": "EventType", "enum": [kind.value for kind in EventType]},
+    "Currency": {
+        "type": "string",
+        "title": "Currency",
+        "enum": sorted(MINOR_DIGITS),
+        "description": "ISO 4217",
+    },
+    "Event": _EVENT,
+    "OrderItem": _ITEM,
+    "OrderEvent": _ORDER_EVENT,
+    "EventBatch": _BATCH,
+}
+"""What the body refers to. For readers and for generators of clients: the contract decides."""
+
 REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"anyOf": [EVENT_SCHEMA, ORDER_SCHEMA, _EVENTS, _BATCH_SCHEMA]},
+            "schema": {"anyOf": [_ref("Event"), _ref("OrderEvent"), _EVENTS, _ref("EventBatch")]},
             "examples": {
                 "one": {"summary": "One event", "value": _CART},
                 "array": {"summary": "Two events", "value": [_CART, _PURCHASE]},
@@ -193,8 +224,9 @@ PARAMETERS: list[dict[str, Any]] = [
         "name": "X-Sent-At",
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "anyOf": [{"format": "date-time"}, {"pattern": "^([0-9]{12,15})?$"}]},
-        "description": "When this is sent, as `sent_at` of a batch, which wins over it",
+        # One pattern, not one of two kinds of strings: generators of clients know no such header.
+        "schema": {"type": "string", "pattern": f"^([0-9]{{12,15}}|{_RFC_3339})?$"},
+        "description": "When this is sent, epoch ms or RFC 3339, as `sent_at` of a batch, which wins over it",
     },
     {
         "name": "Content-Encoding",

@@ -5,11 +5,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from api.collect.document import SCHEMAS as COLLECT_SCHEMAS
 from api.collect.document import TEXT_ID
 from api.openapi.examples import ANSWERS
 from api.openapi.links import add_links
 from api.openapi.nulls import restore_nulls
 from api.openapi.problems import PARAMETERS, PROBLEMS
+from api.predictions.document import SCHEMAS as PREDICT_SCHEMAS
 
 Document = dict[str, Any]
 
@@ -104,7 +106,7 @@ def complete(document: Document) -> None:
     for name in _REPLACED:
         schemas.pop(name, None)
     restore_nulls(schemas)
-    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT}
+    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT, **COLLECT_SCHEMAS, **PREDICT_SCHEMAS}
     for name in (name for name in schemas if name.endswith("Problem")):
         schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
     document["components"]["headers"] = {"X-Request-Id": _REQUEST_ID}

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from api.collect.document import EVENT_SCHEMA, MAYBE_ID
+from api.collect.document import MAYBE_ID
+from api.collect.document import SCHEMAS as EVENT_SCHEMAS
 from api.predictions.schemas import ActionsProblem
 from api.predictions.sequences import MAX_ACTIONS, MAX_AFTER_S
-from contracts.events import EventType
 
-_NAMES = {"enum": [kind.value for kind in EventType]}
+_NAMES = {"$ref": "#/components/schemas/EventType"}
 _FIELDS = ("event_type", "event_time", "product_id", "price", "currency", "quantity", "category", "brand")
 _ACTION: dict[str, Any] = {
     "type": "object",
     "required": ["event_type"],
     "properties": {
-        **{name: EVENT_SCHEMA["properties"][name] for name in _FIELDS},
+        **{name: EVENT_SCHEMAS["Event"]["properties"][name] for name in _FIELDS},
         "product_id": MAYBE_ID,
         "after_s": {
             "type": ["number", "null"],
@@ -40,23 +40,31 @@ _TIMED = {
     ]
 }
 
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "SequenceAction": _ACTION,
+    "ActionSequence": {
+        "type": "object",
+        "title": "ActionSequence",
+        "description": "What a visitor did, oldest first: names of event types, or more of each",
+        "required": ["actions"],
+        "properties": {
+            "actions": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_ACTIONS,
+                "items": {"oneOf": [_NAMES, {"$ref": "#/components/schemas/SequenceAction"}]},
+            }
+        },
+        "additionalProperties": False,
+    },
+}
+"""What the body refers to."""
+
 REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["actions"],
-                "properties": {
-                    "actions": {
-                        "type": "array",
-                        "minItems": 1,
-                        "maxItems": MAX_ACTIONS,
-                        "items": {"oneOf": [_NAMES, _ACTION]},
-                    }
-                },
-                "additionalProperties": False,
-            },
+            "schema": {"$ref": "#/components/schemas/ActionSequence"},
             "examples": {
                 "short": {"summary": "Only what was done", "value": _SHORT},
                 "long": {"summary": "Products, prices and pauses", "value": _LONG},

@@ -25,11 +25,13 @@ def read_query(request: Request, model: type[Query]) -> Query:
 
 
 def describe_query(model: type[BaseModel]) -> list[dict[str, Any]]:
-    """The parameters as the OpenAPI document has them: what a direct route gives in `openapi_extra`."""
-    schema = model.model_json_schema()
+    """The parameters as the OpenAPI document has them: what a direct route gives in `openapi_extra`.
+
+    Enumerations are those that the answers show.
+    """
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
     return [
-        _parameter(name, "query", _inline(field, schema.get("$defs", {})), is_required=False)
-        for name, field in schema["properties"].items()
+        _parameter(name, "query", field, is_required=False) for name, field in schema["properties"].items()
     ]
 
 
@@ -48,14 +50,3 @@ def _parameter(name: str, where: str, schema: dict[str, Any], *, is_required: bo
     description = schema.pop("description", None)
     told = {} if description is None else {"description": description}
     return {"name": name, "in": where, "required": is_required, "schema": schema, **told}
-
-
-def _inline(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema without references: the document would have nothing for them to refer to."""
-    if isinstance(schema, list):
-        return [_inline(part, definitions) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inline(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    return {name: _inline(part, definitions) for name, part in schema.items()}

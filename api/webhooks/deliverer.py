@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from api.alerts.log import START, parse_cursor, read_ends
 from api.errors import Problem
 from api.reader import Reader, wall_clock_ms
-from api.webhooks.endpoints import Endpoint, EndpointState, Reason
+from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from api.webhooks.lane import Lane
 from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.policy import Policy
@@ -111,7 +111,7 @@ class Deliverer:
                 for lane in self._lanes.values():
                     lane.wake()
 
-    async def _disable(self, endpoint: Endpoint, reason: Reason) -> None:
+    async def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
         """Disables the endpoint, unless it was given another receiver meanwhile."""
 
         def turn(current: Endpoint) -> Endpoint:

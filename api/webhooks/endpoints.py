@@ -22,7 +22,7 @@ class EndpointState(StrEnum):
     DISABLED = "disabled"
 
 
-class Reason(StrEnum):
+class DisabledReason(StrEnum):
     """Why we disabled an endpoint."""
 
     GONE = "receiver_gone"
@@ -70,7 +70,7 @@ class Endpoint:
     created_ms: int
     owner: str
     state: EndpointState = EndpointState.ACTIVE
-    reason: Reason | None = None
+    reason: DisabledReason | None = None
     changed_ms: int = 0
 
     def signing_secrets(self, now_ms: int) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class Endpoint:
         kept = (old,) if overlap_ms else ()
         return replace(self, secrets=(Secret(text, now_ms), *kept), changed_ms=now_ms)
 
-    def turn(self, state: EndpointState, *, now_ms: int, reason: Reason | None = None) -> Self:
+    def turn(self, state: EndpointState, *, now_ms: int, reason: DisabledReason | None = None) -> Self:
         """In another state."""
         return replace(self, state=state, reason=reason, changed_ms=now_ms)
 
@@ -118,6 +118,6 @@ def decode_endpoint(raw: bytes) -> Endpoint:
             ),
             "secrets": tuple(Secret(**secret) for secret in fields["secrets"]),
             "state": EndpointState(fields["state"]),
-            "reason": None if reason is None else Reason(reason),
+            "reason": None if reason is None else DisabledReason(reason),
         }
     )

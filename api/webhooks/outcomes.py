@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.webhooks.endpoints import Reason
+from api.webhooks.endpoints import DisabledReason
 from api.webhooks.policy import Policy
 from api.webhooks.retry import delay_s, throttle_s
 from api.webhooks.streaks import NO_STREAK, Streak, add_failure, is_hopeless
@@ -99,7 +99,7 @@ class Outcome(NamedTuple):
     delivery: Delivery
     health: Health
     due_ms: int | None
-    disable: Reason | None
+    disable: DisabledReason | None
 
 
 def judge_status(status: int) -> Result:
@@ -124,9 +124,9 @@ def follow(delivery: Delivery, health: Health, attempt: Attempt, policy: Policy,
     delivery = replace(delivery, failures=delivery.failures + 1)
     health = _worsen(health, attempt, policy, ended_ms)
     if attempt.result is Result.GONE:
-        return Outcome(replace(delivery, status=DeliveryStatus.FAILED), health, None, Reason.GONE)
+        return Outcome(replace(delivery, status=DeliveryStatus.FAILED), health, None, DisabledReason.GONE)
     hopeless = is_hopeless(health.streak, ended_ms, give_up_ms=policy.give_up_ms)
-    disable = Reason.FAILING if hopeless else None
+    disable = DisabledReason.FAILING if hopeless else None
     wait_s = delay_s(delivery.failures, draw, policy.schedule_s)
     if wait_s is None:
         return Outcome(replace(delivery, status=DeliveryStatus.FAILED), health, None, disable)

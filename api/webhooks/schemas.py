@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from api.intervals import to_datetime
 from api.schemas import Answer
 from api.webhooks.delivery_log import LaneStatus, Logged
-from api.webhooks.endpoints import Endpoint, EndpointState, Reason
+from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from api.webhooks.outcomes import Attempt, DeliveryStatus, Result
 from contracts.alerts import AlertKind, AlertState, Severity
 
@@ -73,7 +73,7 @@ class Webhook(Answer):
     states: list[AlertState] = Field(description="Empty: all")
     min_severity: Severity
     state: EndpointState = Field(description="paused keeps what comes meanwhile, disabled skips it")
-    reason: Reason | None = Field(description="Why it is disabled")
+    reason: DisabledReason | None = Field(description="Why it is disabled")
     created_at: datetime
     created_by: str = Field(description="Id of the key; empty where none is needed")
     changed_at: datetime

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from random import Random
 
 from api.reader import Reader
-from api.webhooks.endpoints import Endpoint, Reason
+from api.webhooks.endpoints import DisabledReason, Endpoint
 from api.webhooks.messages import Message
 from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.outcomes import Attempt
 from api.webhooks.policy import Policy
 
 Send = Callable[[Endpoint, Message], Awaitable[Attempt]]
-Disable = Callable[[Endpoint, Reason], Awaitable[None]]
+Disable = Callable[[Endpoint, DisabledReason], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

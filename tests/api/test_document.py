@@ -1,5 +1,6 @@
 """The OpenAPI document: valid, complete enough to make a client from, and not sent twice."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,10 @@ OPERATIONS = {
 _REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:document", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
 )
+
+
+THEIR_OWN = re.compile("/v1/(batch|track|identify|page|screen|group|alias)|/(debug/)?mp/collect")
+"""Paths of adapters, whose bodies others describe."""
 
 
 def find(value: Any) -> Any:
@@ -61,6 +66,16 @@ def schemas(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for child in value:
             yield from schemas(child)
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the document."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for child in value:
+            yield from objects(child)
 
 
 def examples(holder: dict[str, Any]) -> list[Any]:
@@ -112,6 +127,34 @@ def test_an_operation_says_all_that_a_client_needs(name: str) -> None:
         assert find(answer)["description"], status
         if status >= "400" and path not in ("/readyz", "/startupz"):
             assert list(find(answer)["content"]) == ["application/problem+json"], status
+
+
+def test_schemas_have_names_that_can_be_classes() -> None:
+    """Of two models of one name FastAPI makes paths of modules, of which generators make clashing classes."""
+    names = DOCUMENT["components"]["schemas"]
+    assert [name for name in names if not re.fullmatch("([A-Z][a-z]+)+", name)] == []
+
+
+def test_bodies_refer_to_schemas_by_name() -> None:
+    """Otherwise generators name classes after places in the document."""
+    for _, path, operation in OPERATIONS.values():
+        content = operation.get("requestBody", {}).get("content", {})
+        schema = content.get("application/json", {}).get("schema", {})
+        inline = [choice for choice in schema.get("anyOf", [schema]) if "properties" in choice]
+        assert THEIR_OWN.fullmatch(path) or inline == [], path
+
+
+def test_every_list_says_what_is_in_it() -> None:
+    assert [one for one in objects(DOCUMENT) if one.get("type") == "array" and "items" not in one] == []
+
+
+def test_a_header_is_of_one_kind() -> None:
+    """Generators leave out an operation with a header that is one thing or another."""
+    for name, (_, _, operation) in OPERATIONS.items():
+        for parameter in operation.get("parameters", []):
+            choices = parameter["schema"].get("anyOf", [])
+            kinds = [choice for choice in choices if choice.get("type") != "null"]
+            assert parameter["in"] != "header" or len(kinds) <= 1, name
 
 
 def test_operation_ids_are_unique_words() -> None:

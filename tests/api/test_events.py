@@ -7,7 +7,7 @@ import httpx
 from fastapi import FastAPI
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from api.collect.document import EVENT_SCHEMA, REQUEST_BODY
+from api.collect.document import REQUEST_BODY, SCHEMAS
 from api.collect.receipts import Receipt
 from api.collect.verdicts import Rules, judge
 from contracts import events
@@ -193,7 +193,7 @@ async def test_events_are_taken_again_when_kafka_is_back(private_kafka: KafkaBro
 
 
 def test_the_document_shows_every_field_of_the_contract() -> None:
-    assert set(EVENT_SCHEMA["properties"]) >= events._FIELDS
+    assert set(SCHEMAS["Event"]["properties"]) >= events._FIELDS
     examples = REQUEST_BODY["content"]["application/json"]["examples"]
     shown = [example["value"] for example in examples.values()]
     for value in shown:

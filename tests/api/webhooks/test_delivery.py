@@ -13,7 +13,7 @@ from api.alerts.log import START, Cursor, read_ends
 from api.alerts.schemas import to_alert
 from api.reader import wall_clock_ms
 from api.webhooks.backlog import Lookout, Position, read_page
-from api.webhooks.endpoints import EndpointState, Filters, Reason
+from api.webhooks.endpoints import DisabledReason, EndpointState, Filters
 from api.webhooks.outcomes import DeliveryStatus, Result
 from api.webhooks.signing import InvalidSignature, make_secret
 from contracts.alerts import AlertKind, AlertState, Severity
@@ -166,7 +166,7 @@ async def test_410_disables_the_endpoint_and_skips_what_waits(site: Site, receiv
             return (await site.registry.read(endpoint.endpoint_id)).state is EndpointState.DISABLED
 
         await until(disabled, "the endpoint to be disabled")
-        assert (await site.registry.read(endpoint.endpoint_id)).reason is Reason.GONE
+        assert (await site.registry.read(endpoint.endpoint_id)).reason is DisabledReason.GONE
 
         async def settled() -> bool:
             return all(
@@ -199,7 +199,7 @@ async def test_an_endpoint_that_only_fails_is_disabled_in_the_end(site: Site, re
     async with site.delivering(give_up_ms=200, scale=0.02):
 
         async def reason() -> bool:
-            return (await site.registry.read(endpoint.endpoint_id)).reason is Reason.FAILING
+            return (await site.registry.read(endpoint.endpoint_id)).reason is DisabledReason.FAILING
 
         await until(reason, "the endpoint to be given up")
 

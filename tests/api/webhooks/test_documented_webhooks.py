@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from alert_makers import make_alert
-from api.webhooks.endpoints import Reason
+from api.webhooks.endpoints import DisabledReason
 from api.webhooks.messages import MAX_BODY_BYTES, make_test_message, to_message
 from api.webhooks.outcomes import DeliveryStatus, Result
 from api.webhooks.signing import make_secret, sign
@@ -101,7 +101,7 @@ def test_every_code_and_kind_of_error_is_on_the_page() -> None:
             ):
                 codes.add(str(node.value))
     assert len(codes) > 14
-    words = codes | set(Result) - {Result.DELIVERED} | set(Reason) | {DeliveryStatus.SKIPPED}
+    words = codes | set(Result) - {Result.DELIVERED} | set(DisabledReason) | {DeliveryStatus.SKIPPED}
     assert {word for word in words if f"`{word}`" not in PAGE} == set()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.webhooks.endpoints import Reason
+from api.webhooks.endpoints import DisabledReason
 from api.webhooks.outcomes import (
     ATTEMPTS_KEPT,
     Attempt,
@@ -132,7 +132,7 @@ def test_a_success_ends_rest_and_streak() -> None:
 def test_410_fails_the_delivery_and_disables_the_endpoint_at_once() -> None:
     outcome = follow(NEW, Health(), fail(AT_MS, Result.GONE), POLICY, 0.5)
     assert (outcome.delivery.status, outcome.due_ms, outcome.disable) == (
-        DeliveryStatus.FAILED, None, Reason.GONE
+        DeliveryStatus.FAILED, None, DisabledReason.GONE
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def test_after_five_days_of_only_failures_the_endpoint_is_given_up() -> None:
         if outcome.disable is not None:
             disabled_at = at_ms
             break
-    assert outcome.disable is Reason.FAILING
+    assert outcome.disable is DisabledReason.FAILING
     assert disabled_at == AT_MS + 40 * 60_000 + 5 * DAY_MS
 
 
