@@ -67,6 +67,7 @@ def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
 
+_ANY_CALL = {"description": "A call; each is judged on its own"}
 CALL_BODY = _body(_OBJECT, _CALL)
 BATCH_BODY = _body(
     {
