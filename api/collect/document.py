@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.collect.examples import EXAMPLES, LINE, RECEIPT
 from api.collect.parcels import MAX_EVENTS
 from api.collect.receipts import EventsProblem, Receipt
 from api.openapi.problem_document import describe_problems
@@ -93,37 +94,6 @@ _EVENT: dict[str, Any] = {
     "additionalProperties": True,
 }
 
-_CART = {
-    "event_type": "cart",
-    "user_id": "you",
-    "product_id": "p00054",
-    "price": "19.90",
-    "currency": "EUR",
-}
-_PURCHASE = {
-    "event_id": "9f1c2a7be1",
-    "event_type": "purchase",
-    "event_time": "2025-10-09T10:53:20.250+02:00",
-    "user_id": "you",
-    "product_id": "p00054",
-    "price": "19.90",
-    "currency": "EUR",
-    "quantity": 2,
-    "order_id": "o-1042",
-}
-
-_ORDER = {
-    "event_id": "e-9",
-    "event_type": "purchase",
-    "user_id": "you",
-    "order_id": "o-1042",
-    "currency": "EUR",
-    "total": "50.00",
-    "items": [
-        {"product_id": "p1", "price": "19.99"},
-        {"product_id": "p2", "price": "15.00", "quantity": 2},
-    ],
-}
 _FIELDS = _EVENT["properties"]
 _ITEM_FIELDS = ("product_id", "price", "quantity", "category", "brand")
 _ITEM: dict[str, Any] = {
@@ -191,23 +161,15 @@ REQUEST_BODY: dict[str, Any] = {
     "content": {
         "application/json": {
             "schema": {"anyOf": [_ref("Event"), _ref("OrderEvent"), _EVENTS, _ref("EventBatch")]},
-            "examples": {
-                "one": {"summary": "One event", "value": _CART},
-                "array": {"summary": "Two events", "value": [_CART, _PURCHASE]},
-                "order": {"summary": "An order of two products", "value": _ORDER},
-                "batch": {
-                    "summary": "With the sender's clock",
-                    "value": {"batch": [_CART, _PURCHASE], "sent_at": "2025-10-09T10:53:21.000+02:00"},
-                },
-            },
+            "examples": EXAMPLES,
         },
         "application/x-ndjson": {
             "schema": {"type": "string", "description": "One event a line; a bad line fails no other"},
-            "example": '{"event_type":"view","user_id":"you","product_id":"p00054"}\n',
+            "example": f"{LINE}\n",
         },
         "text/plain": {
             "schema": {"type": "string", "description": "JSON or lines of it, as sendBeacon sends it"},
-            "example": '{"event_type":"view","user_id":"you","product_id":"p00054"}',
+            "example": LINE,
         },
     },
 }
@@ -237,26 +199,6 @@ PARAMETERS: list[dict[str, Any]] = [
     },
 ]
 
-_RECEIPT: dict[str, Any] = {
-    "request_id": "5f0c1a52f4a44d6b9b1f6f4c6a8c3e0d",
-    "accepted": 1,
-    "duplicates": 0,
-    "rejected": 1,
-    "dropped": 0,
-    "dedupe": "event_id",
-    "redacted": 0,
-    "clock_offset_ms": 0,
-    "dry_run": False,
-    "errors": [
-        {
-            "index": 1,
-            "code": "price.negative",
-            "detail": "price must not be negative",
-            "event_id": "9f1c2a7be1",
-        }
-    ],
-}
-
 _STATUSES = {
     400: "The body holds no 1 to 1,000 events, or each of them was refused (`errors`)",
     401: "No key, one that is not known, or several",
@@ -273,11 +215,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Receipt,
         "description": "The dry run's verdicts: nothing was stored",
-        "content": {"application/json": {"example": {**_RECEIPT, "dry_run": True}}},
+        "content": {"application/json": {"example": {**RECEIPT, "dry_run": True}}},
     },
     202: {
         "description": "Kafka has the accepted events",
-        "content": {"application/json": {"example": _RECEIPT}},
+        "content": {"application/json": {"example": RECEIPT}},
     },
     **describe_problems(_STATUSES),
     400: {"model": EventsProblem, "description": _STATUSES[400]},

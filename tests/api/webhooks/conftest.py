@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contracts.settings import Settings
+from receivers import Receiver, open_receiver, say
 from shop_state import ShopState
 from webhook_site import Site
 
@@ -15,3 +16,10 @@ async def site(settings: Settings, state: ShopState) -> AsyncIterator[Site]:
     site = Site(settings, state)
     yield site
     await site.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A receiver that takes everything."""
+    async with open_receiver(say(200)) as receiver:
+        yield receiver
