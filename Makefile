@@ -24,8 +24,16 @@ up: $(VENV)/.run ## Run broker, Redis, worker and API; ARGS="--broker kafka --wo
 doctor: $(VENV)/.run ## Check this machine and say what to do
 	@$(BIN)/storepulse doctor $(ARGS)
 
+PYTEST = REQUIRE_SERVICES=1 STOREPULSE_DATA="$(or $(DATA),$(STOREPULSE_DATA))" $(BIN)/python -m pytest
+
+# Most tests wait for something, so two processes run them. Those that kill things need the machine for themselves.
 test: $(VENV)/.test ## Run every test on real Kafka and Redis; DATA=FOLDER adds the public data sets
-	REQUIRE_SERVICES=1 STOREPULSE_DATA="$(or $(DATA),$(STOREPULSE_DATA))" $(BIN)/python -m pytest $(ARGS)
+ifdef ARGS
+	$(PYTEST) $(ARGS)
+else
+	$(PYTEST) --numprocesses 2 --dist loadfile --ignore tests/faults
+	$(PYTEST) tests/faults
+endif
 
 lint: $(VENV)/.test ## Check style and types; changes nothing
 	$(BIN)/ruff check .
