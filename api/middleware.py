@@ -1,9 +1,9 @@
 """The outermost layer: request ids, security headers, request metrics, the last catch of our own mistakes."""
 
 import logging
+import os
 import re
 import time
-import uuid
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -51,7 +51,7 @@ class Boundary:
         status = 0
         started = time.perf_counter()
         state = scope.setdefault("state", {})
-        request_id = state["request_id"] = _find_id(scope) or uuid.uuid4().hex
+        request_id = state["request_id"] = _find_id(scope) or os.urandom(16).hex()
         token = REQUEST_ID.set(request_id)
 
         async def send_with_headers(message: Message) -> None:

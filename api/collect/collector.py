@@ -65,7 +65,7 @@ class Collector:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
-                producer = await self._connect()
+                producer = self._producer or await self._connect()
                 await self._send(producer, records, headers, anonymous_headers)
         except MessageSizeTooLargeError as exc:
             _log.error("Kafka takes no record this large; raise max.message.bytes of the event topics")
