@@ -13,7 +13,7 @@ from redis.backoff import ExponentialBackoff
 from api.intervals import Cover
 from api.shared_pipeline import SharedPipeline
 from api.snapshot import Snapshot
-from api.stream_time import PartitionMeta
+from api.stream_time import PartitionMeta, StreamClock, clock_of
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Grain, Keys, Metric
 from contracts.settings import Settings
@@ -71,7 +71,7 @@ class Reader:
         self.keys = Keys(settings.namespace, settings.partitions)
         self.partitions = range(settings.partitions)
         self.ask = SharedPipeline(redis).ask
-        self.recent_metas = Snapshot(self.metas, max_age_s=RECENT_S)
+        self.recent_clock = Snapshot(self.clock, max_age_s=RECENT_S)
 
     async def metas(self) -> list[PartitionMeta]:
         """What each partition says of itself, in the order of the partitions."""
@@ -79,6 +79,10 @@ class Reader:
         for p in self.partitions:
             pipe.hmget(self.keys.meta(p), list(_META_FIELDS))
         return [_to_meta(values) for values in await pipe.execute()]
+
+    async def clock(self) -> StreamClock:
+        """How far the stream has come."""
+        return clock_of(await self.metas())
 
     async def price_level(self) -> PriceLevel:
         """The shop's level of prices: those of the partitions, by their weights; unknown before any price."""

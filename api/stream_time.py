@@ -1,6 +1,6 @@
 """Which time an answer is about: the wall clock on a live stream, the newest event in a replay."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from contracts.clock import is_live
@@ -22,6 +22,13 @@ class PartitionMeta(NamedTuple):
     """Events of deleted visitors that were kept out."""
 
 
+class StreamClock(NamedTuple):
+    """The newest event and the newest arrival in any partition (ms); 0 before the first."""
+
+    event_ms: int
+    broker_ms: int
+
+
 class StreamTime(NamedTuple):
     """`as_of_ms` is "now" for every time-relative answer."""
 
@@ -29,14 +36,18 @@ class StreamTime(NamedTuple):
     mode: Mode
 
 
-def stream_time(metas: Iterable[PartitionMeta], *, now_ms: int) -> StreamTime:
+def clock_of(metas: Sequence[PartitionMeta]) -> StreamClock:
+    """The clock of all partitions together."""
+    return StreamClock(
+        max((meta.max_event_ms or 0 for meta in metas), default=0),
+        max((meta.broker_ms or 0 for meta in metas), default=0),
+    )
+
+
+def stream_time(clock: StreamClock, *, now_ms: int) -> StreamTime:
     """The time to answer as of; before the first event it is the wall clock."""
-    event_ms, broker_ms = 0, 0
-    for meta in metas:
-        event_ms = max(event_ms, meta.max_event_ms or 0)
-        broker_ms = max(broker_ms, meta.broker_ms or 0)
-    if event_ms and not is_live(event_ms, broker_ms):
-        return StreamTime(event_ms, "replay")
+    if clock.event_ms and not is_live(*clock):
+        return StreamTime(clock.event_ms, "replay")
     return StreamTime(now_ms, "live")
 
 

@@ -219,7 +219,12 @@ async def _read_range(reader: Reader, start: str, count: int) -> list[Any]:
 
 
 def _to_page(entries: list[Any], count: int) -> _Page:
-    return [_to_step(*entry) for entry in entries[:count]], len(entries) > count
+    shown = entries[:count]
+    try:
+        steps = [Step(entry_id, _decode(fields[b"value"])) for entry_id, fields in shown]
+    except (InvalidAlert, KeyError):  # seldom: then it is found out of which
+        steps = [_to_step(*entry) for entry in shown]
+    return steps, len(entries) > count
 
 
 async def read_ends(reader: Reader) -> tuple[Cursor, Cursor]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from api import schemas
 from api.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
 from api.reader import Counts, Reader, revenue_fields, revenue_of, wall_clock_ms
-from api.stream_time import PartitionMeta, StreamTime, stream_time
+from api.stream_time import PartitionMeta, StreamTime, clock_of, stream_time
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Metric, bucket_start
 
@@ -26,7 +26,7 @@ async def read_live(reader: Reader) -> schemas.Live:
     metas, currencies, workers = await asyncio.gather(
         reader.metas(), reader.currencies(), reader.heartbeats(now_ms=now_ms)
     )
-    time = stream_time(metas, now_ms=now_ms)
+    time = stream_time(clock_of(metas), now_ms=now_ms)
     zone = ZoneInfo(settings.timezone)
     days = (today(time.as_of_ms, zone), yesterday_at_this_time(time.as_of_ms, zone))
     minutes = chart_minutes(time.as_of_ms)
@@ -62,7 +62,7 @@ def chart_minutes(as_of_ms: int) -> Sequence[int]:
 
 async def read_stream_time(reader: Reader) -> StreamTime:
     """The time answers are about; in a replay the newest event as of `RECENT_S` ago at most."""
-    return stream_time(await reader.recent_metas.get(), now_ms=wall_clock_ms())
+    return stream_time(await reader.recent_clock.get(), now_ms=wall_clock_ms())
 
 
 def _funnel(counts: Counts) -> schemas.Funnel:
