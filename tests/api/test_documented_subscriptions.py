@@ -64,7 +64,7 @@ def test_the_script_of_the_page_goes_on_after_the_api_was_killed(
         browser.open(nursery.url)
         wait_until(lambda: browser.text("#updated") != "", 20, "a page of this origin")
         browser.evaluate(f"{{ globalThis.seen = []; globalThis.show = (a) => seen.push(a);\n{script} }} 0")
-        wait_until(lambda: nursery.n_streams() == 1, 20, "the stream")
+        wait_until(lambda: nursery.n_streams() == 2, 20, "the page's own stream and the script's")
         state.publish_alerts([make_alert(1)])
         state.flush()
         wait_until(lambda: browser.evaluate(seen) == ["id1"], 20, "the first alert")
