@@ -27,6 +27,7 @@ class SharedPipeline:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        # redis-py gives no type for it. Encoding here keeps what cannot be sent from failing the others.
         self._encode = redis.get_encoder().encode  # type: ignore[no-untyped-call]
         self._asked: deque[_Question] = deque()
         self._sending: asyncio.Task[None] | None = None
