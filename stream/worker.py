@@ -19,7 +19,7 @@ from contracts.topics import Topics
 from stream.app import add_agent, make_app
 from stream.applier import Applier
 from stream.assignment import Assignment
-from stream.collector import tune_collector
+from stream.collector import sweep_young, tune_collector
 from stream.commit import Retention
 from stream.drift_watch import DriftWatch
 from stream.forgetting import Forgetter
@@ -90,6 +90,7 @@ async def _main(settings: Settings) -> int:
             client, keys, assignment, meter, scorer, drift, worker_id=worker_id, port=probe.port
         ),
         "model": _watch_model(settings, scorer, meter),
+        "collector": sweep_young(lambda: applier.is_behind),
     }
     try:
         return await _supervise(jobs, app, applier)
