@@ -8,7 +8,7 @@ from contracts.events import Event
 from contracts.settings import Settings
 from contracts.topics import Topics
 
-SETTLE_S = 5.0
+SETTLE_S = 30.0
 """Start of the stream that is not measured: first fetches, cold caches."""
 BURST_S = 0.005
 

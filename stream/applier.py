@@ -99,17 +99,8 @@ class Applier:
         part.high[topic] = max(high, part.fetched[topic])
         self._shares[part.place % SHARES].wake.set()
 
-    @property
-    def is_behind(self) -> bool:
-        """Whether more waits than a round takes: a backlog, not live traffic."""
-        return self._buffered > ROUND_EVENTS
-
-    @property
-    def _buffered(self) -> int:
-        return sum(part.buffered for part in self._partitions.values())
-
     def _full(self) -> bool:
-        buffered = self._buffered
+        buffered = sum(part.buffered for part in self._partitions.values())
         if buffered < MAX_BUFFERED:
             return False
         return buffered >= 4 * MAX_BUFFERED or not any(p.waiting_since_s for p in self._partitions.values())

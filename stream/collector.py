@@ -2,9 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
 
 SWEEP_S = 0.1
+UNSEEN = 15
+"""Sweeps without a look after one that found nothing."""
 
 
 def tune_collector() -> None:
@@ -17,16 +18,19 @@ def tune_collector() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-async def sweep_young(is_behind: Callable[[], bool]) -> None:
-    """Look through what is new every `SWEEP_S`, and never again, until cancelled; not in a backlog.
+async def sweep_young() -> None:
+    """Every `SWEEP_S` take what is new out of the collector's sight, until cancelled.
 
     Left to its thresholds the collector stops a worker for 100 to 300 ms whenever so many new states have
-    come together, most of them in no processor cache any more. In a backlog nobody waits for a single event,
-    and much of what is new is events that are gone before the thresholds are reached. A cycle that was in use
-    when it was looked at, and is garbage later, stays; states hold none, so these are few.
+    come together. A worker makes no garbage in cycles, so a sweep that looked and found none is followed by
+    `UNSEEN` that do not look; while there is any, each looks. What is garbage later, or in a sweep that did
+    not look, stays: that may be said of a rare cycle, and not of a steady stream of them.
     """
+    unseen = 0
     while True:
         await asyncio.sleep(SWEEP_S)
-        if not is_behind():
-            gc.collect(0)
-            gc.freeze()
+        if unseen:
+            unseen -= 1
+        elif not gc.collect(0):
+            unseen = UNSEEN
+        gc.freeze()

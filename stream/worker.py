@@ -90,7 +90,7 @@ async def _main(settings: Settings) -> int:
             client, keys, assignment, meter, scorer, drift, worker_id=worker_id, port=probe.port
         ),
         "model": _watch_model(settings, scorer, meter),
-        "collector": sweep_young(lambda: applier.is_behind),
+        "collector": sweep_young(),
     }
     try:
         return await _supervise(jobs, app, applier)
