@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from contracts.settings import Settings
 from contracts.visitor import Visitor
 from stream.assignment import Assignment, now_ms
-from stream.batch import Entry, Outcome, Rules, apply_batch, fire_deadlines, take_scores
+from stream.batch import Entry, Outcome, Rules, apply_batch, take_scores
+from stream.deadlines import fire_due, verify_resting
 from stream.forgetting import Forgetter
 from stream.ledger import Ledger
 from stream.markers import read_markers
 from stream.metrics import Meter
-from stream.partition import TIMERS, Partition
+from stream.partition import Partition
 from stream.records import Record, read_records
 from stream.scorer import Scorer
-from stream.share import SHARES, Share
+from stream.share import SHARES, Share, hold
 
 MAX_BUFFERED = 40_000
 """Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
@@ -25,9 +26,7 @@ ROUND_EVENTS = 4_000
 A backlog is done in few large commits, since most of the cost is per visitor and commit."""
 ROUND_GAP_S = 0.02
 """Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
-DUE_LIMIT = 500
 TICK_S = 0.5
-VERIFY_S = 2.0
 
 Offsets = dict[str, tuple[int, int]]
 """Per topic the stored offset and the one after the commit."""
@@ -97,10 +96,19 @@ class Applier:
             )
         part.fetched[topic] = records[-1].offset + 1
         part.high[topic] = max(high, part.fetched[topic])
-        self._shares[part.place % SHARES].wake.set()
+        self._shares[part.place % SHARES if self._is_behind else 0].wake.set()
+
+    @property
+    def _buffered(self) -> int:
+        return sum(part.buffered for part in self._partitions.values())
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether more waits than a round takes: a backlog, not live traffic."""
+        return self._buffered > ROUND_EVENTS
 
     def _full(self) -> bool:
-        buffered = sum(part.buffered for part in self._partitions.values())
+        buffered = self._buffered
         if buffered < MAX_BUFFERED:
             return False
         return buffered >= 4 * MAX_BUFFERED or not any(p.waiting_since_s for p in self._partitions.values())
@@ -119,13 +127,16 @@ class Applier:
             await asyncio.sleep(share.begun_s + ROUND_GAP_S - time.monotonic())
             share.begun_s = time.monotonic()
             share.wake.clear()
-            async with share.round:
-                if await self._apply_round(share):
+            # In live traffic all of them in one round: two that take turns on one event loop are each as long
+            # as both. A lone share leaves the others to Redis, which is busy with long commits in a backlog.
+            shares = [share] if self._is_behind else self._shares
+            async with hold(shares):
+                if await self._apply_round(shares):
                     share.wake.set()  # there may be more than one batch
-                if time.monotonic() - ticked_s >= TICK_S:  # also under load that never ends
-                    ticked_s = time.monotonic()
-                    await self._timer_round(share)
-                    await self._idle_round(share)
+            if time.monotonic() - ticked_s >= TICK_S:  # also under load that never ends
+                ticked_s = time.monotonic()
+                async with hold([share]):
+                    await self._tick(share)
 
     async def drain(self) -> None:
         """Commit what is buffered, then stop."""
@@ -133,15 +144,21 @@ class Applier:
         self._assignment.space.set()
         for share in self._shares:
             share.wake.set()
-            async with share.round:
-                while await self._apply_round(share):
+            async with hold([share]):
+                while await self._apply_round([share]):
                     pass
 
-    async def _apply_round(self, share: Share) -> bool:
+    async def _tick(self, share: Share) -> None:
+        """What is done without new events."""
+        if await fire_due(share.of(self._partitions), self._ledger, self._rules):
+            share.wake.set()
+        await verify_resting(share.of(self._partitions), self._ledger)
+
+    async def _apply_round(self, shares: Sequence[Share]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
-        while marked := [part for part in share.of(self._partitions) if part.markers]:
+        while marked := [part for part in self._parts_of(shares) if part.markers]:
             await self._forgetter.forget(marked)
-        ready = [part for part in share.of(self._partitions) if part.buffered]
+        ready = [part for part in self._parts_of(shares) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)
         if not taken:
@@ -164,6 +181,9 @@ class Applier:
                 self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
         self._assignment.space.set()
         return True
+
+    def _parts_of(self, shares: Sequence[Share]) -> list[Partition]:
+        return [part for share in shares for part in share.of(self._partitions)]
 
     def _apply(
         self, part: Partition, entries: Sequence[Entry], visitors: Mapping[str, Visitor | None]
@@ -212,51 +232,3 @@ class Applier:
         if given_up:
             self._meter.merge_timeouts.inc()
         return awaited
-
-    async def _timer_round(self, share: Share) -> None:
-        """Fire the deadlines that the watermark has passed."""
-        due_parts = [
-            part
-            for part in share.of(self._partitions)
-            if part.next_due_ms is not None and part.next_due_ms < self._ledger.watermark(part)
-        ]
-        if not due_parts:
-            return
-        due = await self._ledger.due(due_parts, DUE_LIMIT)
-        fired: list[tuple[Partition, list[str]]] = []
-        for part in due_parts:
-            watermark_ms = self._ledger.watermark(part)
-            users = [user for user, at_ms in due[part.number] if at_ms < watermark_ms]
-            later = [at_ms for _, at_ms in due[part.number] if at_ms >= watermark_ms]
-            part.next_due_ms = later[0] if later else None
-            if len(users) == DUE_LIMIT:
-                part.next_due_ms = due[part.number][-1][1]
-                share.wake.set()
-            if users:
-                fired.append((part, users))
-        states = await self._ledger.states([(part, set(users)) for part, users in fired])
-        commits = []
-        for (part, users), visitors in zip(fired, states, strict=True):
-            outcome = fire_deadlines(
-                part.clock, self._ledger.watermark(part), users, visitors, self._rules, level=part.level
-            )
-            ticks = part.stored[TIMERS]
-            commits.append(self._ledger.commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
-        await self._ledger.commit([part for part, _ in fired], commits)
-
-    async def _idle_round(self, share: Share) -> None:
-        """Commit nothing for partitions that rest: the watermark goes on, and an older Redis is noticed.
-
-        Without it a Redis that came back with the state of a second ago would stay so until the next event.
-        """
-        now_s = time.monotonic()
-        resting = [
-            part
-            for part in share.of(self._partitions)
-            if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
-        ]
-        commits = [
-            self._ledger.commit_of(part, part.offsets_to({}), Outcome(part.clock, part.level))
-            for part in resting
-        ]
-        await self._ledger.commit(resting, commits)

@@ -1,7 +1,8 @@
 """The shares of a worker's partitions, which take turns: Redis works on one while the next is computed."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from stream.partition import Partition
 
@@ -22,3 +23,12 @@ class Share:
     def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
         """Those of the partitions that are in this share."""
         return [part for part in partitions.values() if part.place % SHARES == self._remainder]
+
+
+@asynccontextmanager
+async def hold(shares: Sequence[Share]) -> AsyncIterator[None]:
+    """Hold the rounds of these shares, which must come in their order."""
+    async with AsyncExitStack() as held:
+        for share in shares:
+            await held.enter_async_context(share.round)
+        yield
