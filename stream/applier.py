@@ -96,14 +96,14 @@ class Applier:
             )
         part.fetched[topic] = records[-1].offset + 1
         part.high[topic] = max(high, part.fetched[topic])
-        self._shares[part.place % SHARES if self._is_behind else 0].wake.set()
+        self._shares[part.place % SHARES if self.is_behind else 0].wake.set()
 
     @property
     def _buffered(self) -> int:
         return sum(part.buffered for part in self._partitions.values())
 
     @property
-    def _is_behind(self) -> bool:
+    def is_behind(self) -> bool:
         """Whether more waits than a round takes: a backlog, not live traffic."""
         return self._buffered > ROUND_EVENTS
 
@@ -129,7 +129,7 @@ class Applier:
             share.wake.clear()
             # In live traffic all of them in one round: two that take turns on one event loop are each as long
             # as both. A lone share leaves the others to Redis, which is busy with long commits in a backlog.
-            shares = [share] if self._is_behind else self._shares
+            shares = [share] if self.is_behind else self._shares
             async with hold(shares):
                 if await self._apply_round(shares):
                     share.wake.set()  # there may be more than one batch

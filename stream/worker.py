@@ -33,6 +33,7 @@ from stream.probe import Probe
 from stream.relay import Relay
 from stream.scorer import Scorer
 from stream.store import RedisStore
+from stream.switching import tune_switching
 from stream.watchdog import Stalled, watch
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ async def _main(settings: Settings) -> int:
         ),
         "model": _watch_model(settings, scorer, meter),
         "collector": sweep_young(),
+        "switching": tune_switching(lambda: applier.is_behind),
     }
     try:
         return await _supervise(jobs, app, applier)
