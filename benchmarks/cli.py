@@ -78,9 +78,11 @@ def delay(
 
 
 @app.command()
-def alerts(rate: Rate = ALERTS_RATE, seconds: Seconds = DELAY_SECONDS, json: JsonFile = None) -> None:
+def alerts(
+    runs: Runs = RUNS, rate: Rate = ALERTS_RATE, seconds: Seconds = DELAY_SECONDS, json: JsonFile = None
+) -> None:
     """Event to the alert it fires, readable in Kafka, under a paced stream, p50 and p99."""
-    _run_on_services(json, lambda services: run_alerts(services, rate, seconds))
+    _run_on_services(json, lambda services: run_alerts(services, runs, rate, seconds))
 
 
 @app.command()
@@ -137,7 +139,7 @@ def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None
         figures |= run_throughput(services, runs, events, CONTENDERS)
         figures |= run_scaling(services, runs, events)
         figures |= run_delay(services, DELAY_RATE, DELAY_SECONDS, DELAY_CONTENDERS)
-        figures |= run_alerts(services, ALERTS_RATE, DELAY_SECONDS)
+        figures |= run_alerts(services, runs, ALERTS_RATE, DELAY_SECONDS)
         figures |= run_api(services, runs)
         figures |= run_webhooks(services, DELAY_SECONDS)
         figures |= run_memory(services, VISITORS, False)

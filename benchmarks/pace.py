@@ -9,7 +9,8 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 
 SETTLE_S = 30.0
-"""Start of the stream that is not measured: first fetches, cold caches."""
+"""Start of the stream that is not measured: cold caches, and a broker whose JVM compiles for as long, on half
+a core, what one that has run for a while has compiled."""
 BURST_S = 0.005
 
 
