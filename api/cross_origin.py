@@ -2,7 +2,6 @@
 
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.identity.access import Access
@@ -63,12 +62,12 @@ class CrossOrigin:
             await self._app(scope, receive, send)
 
     async def _collect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
+        headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two alike the first
+        origin = headers.get(b"origin")
         added: _RawHeaders = [(b"vary", b"Origin")]
-        if origin is not None and await _access(scope).welcomes(origin):
-            added.append((b"access-control-allow-origin", origin.encode("latin-1")))
-            if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+        if origin is not None and await _access(scope).welcomes(origin.decode("latin-1")):
+            added.append((b"access-control-allow-origin", origin))
+            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
                 await _answer_preflight(send, added)
                 return
             added.append((b"access-control-expose-headers", _EXPOSED.encode()))

@@ -83,7 +83,7 @@ class _Body:
     """The body of one request on its way in."""
 
     def __init__(self, receive: Receive, scope: Scope) -> None:
-        names = {name.lower() for name, _ in scope["headers"]}
+        names = {name for name, _ in scope["headers"]}  # in lower case, says ASGI
         self._is_waiting = b"expect" in names  # the client sends its body once somebody asks for it
         self._receive = receive
         self._deadline_s = asyncio.get_running_loop().time() + READ_TIMEOUT_S

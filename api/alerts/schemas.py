@@ -1,7 +1,6 @@
 """Answers about alerts."""
 
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from pydantic import ConfigDict, Field
@@ -156,6 +155,10 @@ def to_handling(handled: Handled, now_ms: int) -> Handling:
 _OPEN = to_handling(NOTHING_SAID, 0)
 
 
+_open_texts: dict[int, tuple[alerts.Alert, bytes]] = {}
+"""JSON of steps of which nothing was said. The step is there to stay alive: so its id is no other's."""
+
+
 def to_json(alert: alerts.Alert, handled: Handled, now_ms: int) -> bytes:
     """The step as JSON at this moment (wall clock)."""
     if handled is NOTHING_SAID:
@@ -163,9 +166,15 @@ def to_json(alert: alerts.Alert, handled: Handled, now_ms: int) -> bytes:
     return _dump(to_alert(alert, to_handling(handled, now_ms)))
 
 
-@lru_cache(maxsize=CACHED_STEPS)
 def _open_json(alert: alerts.Alert) -> bytes:
-    return _dump(to_alert(alert))
+    # By identity: the log gives the same object for the same entry, and hashing all its fields costs more
+    # than all else that a step takes here.
+    known = _open_texts.get(id(alert))
+    if known is None:
+        if len(_open_texts) >= CACHED_STEPS:
+            _open_texts.clear()
+        known = _open_texts[id(alert)] = alert, _dump(to_alert(alert))
+    return known[1]
 
 
 def _dump(alert: Alert) -> bytes:
