@@ -16,7 +16,7 @@ class Node:
     """A cycle of one object."""
 
     def __init__(self) -> None:
-        self.me = self
+        self.me: Node | None = self
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ async def await_sweep() -> None:
     """Return after a sweep: what is new now is out of the collector's sight then."""
     alive = Node()
     await wait_until(lambda: not any(thing is alive for thing in gc.get_objects()))
-    alive.me = None  # type: ignore[assignment]  # leaves no garbage behind
+    alive.me = None  # leaves no garbage behind
 
 
 async def test_garbage_is_found_and_what_is_in_use_is_looked_at_once(looks: list[int]) -> None:
