@@ -1,5 +1,6 @@
 """Delay from an event to the alert it fires, readable in Kafka, under a paced stream of live events."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from benchmarks.pace import SETTLE_S, quantile, send_paced
 from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import Delivered
+from benchmarks.throughput import Contender
 from contracts.alerts import AlertKind, AlertState
 from contracts.events import Event
 from contracts.keys import Keys
@@ -36,6 +38,7 @@ class AlertDelays(NamedTuple):
 class AlertsRow:
     """Delays from the broker timestamp of an event to the alert, in ms, and what they were measured on."""
 
+    title: str
     sent_per_s: float
     alerts: int
     stored_p50_ms: float
@@ -43,7 +46,12 @@ class AlertsRow:
     p50_ms: float
     p99_ms: float
     scored: float
-    """Share of the visitors that were scored."""
+    """Share of the visitors that were scored; NaN for the floor, which scores nobody."""
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it answers every cart with an alert and does nothing else."""
+        return math.isnan(self.scored)
 
 
 @dataclass(slots=True)
@@ -87,21 +95,28 @@ def find_delays(sightings: Sequence[Sighting], stamps: Mapping[Moment, int], *, 
 
 
 def measure_alerts(
-    services: Services, *, rate: int, seconds: float, progress: Callable[[int], None]
+    services: Services,
+    contender: Contender,
+    *,
+    rate: int,
+    seconds: float,
+    progress: Callable[[int], None],
 ) -> AlertsRow:
-    """Send `rate` events/s for `seconds` to one worker that scores and date the alerts they fire.
+    """Send `rate` events/s for `seconds` to a contender and date the alerts they fire.
 
-    Raises `RuntimeError` if nothing was scored, no alert fired, or an alert was not published.
+    It is one worker that scores, or the floor, which makes an alert of every cart. Raises `RuntimeError` if
+    nothing was scored, no alert fired, or an alert was not published.
     """
     settings = make_settings(services, scoring=True, churn_fire=FIRE, churn_rearm=REARM)
     # Without the second look after a silence: it fires alerts that no event fires.
     settings = settings.model_copy(update={"look_again_ms": settings.idle_ms})
     create_topics(settings)
-    child = start_contender(services, settings, "storepulse_worker")
+    child = start_contender(services, settings, contender.module)
     reader = AlertReader(settings)
     stamps = Stamps()
     try:
-        await_model(services.client, settings, child)
+        if contender.scoring:
+            await_model(services.client, settings, child)
         reader.start()
         applied = applied_counter(services.client, settings)
         warm = send_paced(settings, stamps.taker, rate=500, seconds=1.0, progress=lambda _: None, seed=11)
@@ -115,7 +130,7 @@ def measure_alerts(
         await_applied(applied, warm + sent, child)
         _await_published(services, settings, child)
         sightings = reader.finish(START_TIMEOUT_S)
-        scored = measure_scored(services.client, settings, child)
+        scored = measure_scored(services.client, settings, child) if contender.scoring else math.nan
     finally:
         reader.stop()
         child.kill()
@@ -125,7 +140,7 @@ def measure_alerts(
     if not read_ms:
         raise RuntimeError(f"no alert fired in {sent} events")
     return AlertsRow(
-        sent_per_s, len(read_ms), quantile(stored_ms, 0.5), quantile(stored_ms, 0.99),
+        contender.title, sent_per_s, len(read_ms), quantile(stored_ms, 0.5), quantile(stored_ms, 0.99),
         quantile(read_ms, 0.5), quantile(read_ms, 0.99), scored,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import typer
 from benchmarks import tables
 from benchmarks.machine import describe_machine
 from benchmarks.runs import (
+    ALERTS_CONTENDERS,
     DELAY_CONTENDERS,
     Figures,
     console,
@@ -79,10 +80,14 @@ def delay(
 
 @app.command()
 def alerts(
-    runs: Runs = RUNS, rate: Rate = ALERTS_RATE, seconds: Seconds = DELAY_SECONDS, json: JsonFile = None
+    runs: Runs = RUNS,
+    rate: Rate = ALERTS_RATE,
+    seconds: Seconds = DELAY_SECONDS,
+    contenders: Letters = ALERTS_CONTENDERS,
+    json: JsonFile = None,
 ) -> None:
     """Event to the alert it fires, readable in Kafka, under a paced stream, p50 and p99."""
-    _run_on_services(json, lambda services: run_alerts(services, runs, rate, seconds))
+    _run_on_services(json, lambda services: run_alerts(services, runs, rate, seconds, contenders))
 
 
 @app.command()
@@ -139,7 +144,7 @@ def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None
         figures |= run_throughput(services, runs, events, CONTENDERS)
         figures |= run_scaling(services, runs, events)
         figures |= run_delay(services, DELAY_RATE, DELAY_SECONDS, DELAY_CONTENDERS)
-        figures |= run_alerts(services, runs, ALERTS_RATE, DELAY_SECONDS)
+        figures |= run_alerts(services, runs, ALERTS_RATE, DELAY_SECONDS, ALERTS_CONTENDERS)
         figures |= run_api(services, runs)
         figures |= run_webhooks(services, DELAY_SECONDS)
         figures |= run_memory(services, VISITORS, False)

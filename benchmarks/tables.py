@@ -148,19 +148,20 @@ def show_delay(console: Console, rows: Sequence[DelayRow]) -> None:
         _warn_of_skipped(console, row.title, row.scored)
 
 
-def show_alerts(console: Console, rows: Sequence[AlertsRow], aim: Aim) -> None:
+def show_alerts(console: Console, rows: Sequence[AlertsRow], aims: Sequence[Aim]) -> None:
     """From the event to its alert, a row per run."""
     table = Table(title="Broker timestamp of the event to its churn_risk alert, ms")
+    table.add_column("contender")
     for name in ("events/s", "alerts", "stored p50", "stored p99", "read p50", "read p99", "scored"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
-            f"{row.sent_per_s:,.0f}", f"{row.alerts:,}", f"{row.stored_p50_ms:.0f}",
+            row.title, f"{row.sent_per_s:,.0f}", f"{row.alerts:,}", f"{row.stored_p50_ms:.0f}",
             f"{row.stored_p99_ms:.0f}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}", _share(row.scored),
         )  # fmt: skip
     console.print(table)
-    _warn_of_skipped(console, "the worker", min(row.scored for row in rows))
-    show_aims(console, [aim])
+    _warn_of_skipped(console, "the worker", min((row.scored for row in rows if not row.is_floor), default=1))
+    show_aims(console, aims)
 
 
 def show_api(console: Console, rows: Sequence[Laps]) -> None:

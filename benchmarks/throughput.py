@@ -33,6 +33,7 @@ CONTENDERS = (
     Contender("s", "Storepulse worker, scoring every visitor", "storepulse_worker", scoring=True),
     Contender("d", "bytewax, same job, MULTI", "bytewax_job", needs="bytewax"),
     Contender("e", "quixstreams, same job, MULTI", "quixstreams_job", needs="quixstreams"),
+    Contender("f", "aiokafka + orjson, positions to Redis (floor of delays)", "echo"),
 )
 SCORING_AIM = 10_000.0
 """Events per second of one worker that scores."""
