@@ -15,15 +15,17 @@ from benchmarks.collector import tuned_collector
 from benchmarks.shop_log import make_events
 from contracts.events import encode
 from contracts.partitioning import partition_of
+from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, pack_visitor, unpack_visitor
 from models.next_action.encoding import encode_visitor
+from models.next_action.model import Model
 from stream.batch import Outcome, Rules, apply_batch, take_scores
 from stream.commit import Claim, Commit, Retention, encode_commit
+from stream.model_calls import ask, plan_calls
 from stream.partition import Partition
 from stream.records import read_records
-from stream.scorer import Model, _ask
 
 STEPS = ("read_records", "take", "find_states", "apply_batch", "encode_commit", "pack", "adopt")
 STEPS_WITH_SCORING = (*STEPS[:4], "encode", "ask", "take_scores", *STEPS[4:])
@@ -169,14 +171,19 @@ class _Core:
     def _score(self, model: Model, outcome: Outcome) -> None:
         """As the applier does, with one partition in the round."""
         wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
-        visitors = list(wanted.values())
-        with self._timed("encode"):
-            encoded = [encode_visitor(visitor, outcome.level, self._idle_ms) for visitor in visitors]
+        names, subjects = list(wanted), list(wanted.values())
         with self._timed("ask"):
-            scores = _ask(model, visitors, encoded)
+            plan = plan_calls(subjects)
+        scores: dict[str, Score] = {}
+        for places in plan:
+            visitors = [subjects[place] for place in places]
+            with self._timed("encode"):
+                encoded = [encode_visitor(visitor, outcome.level, self._idle_ms) for visitor in visitors]
+            with self._timed("ask"):
+                scores |= zip([names[place] for place in places], ask(model, visitors, encoded), strict=True)
         with self._timed("take_scores"):
-            take_scores(outcome, dict(zip(wanted, scores, strict=True)), self._rules.alerts)
-        self.scored += len(visitors)
+            take_scores(outcome, scores, self._rules.alerts)
+        self.scored += len(subjects)
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

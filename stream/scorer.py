@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
-
 from contracts.scores import Score
 from contracts.visitor import Visitor
-from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids
+from models.next_action.encoding import encode_visitor
 from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from stream.metrics import Meter
+from stream.model_calls import ask, plan_calls
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +23,6 @@ TIME_LIMIT_S = 0.5
 """A round goes on without scores after this long, and `VISITOR_LIMIT_S` for each visitor more. A usual call
 takes milliseconds; a backlog comes in rounds of thousands of visitors, and competes with the event loop."""
 VISITOR_LIMIT_S = 0.001
-CALL_VISITORS = 128
-"""Visitors in one call of the model: they are padded to the longest among them."""
 REST_S = 5.0
 """A model that failed, or was late twice running, is left alone for so long: late calls delay rounds."""
 
@@ -38,7 +35,7 @@ class Scorer:
         self._idle_ms = idle_ms
         self._time_limit_s = time_limit_s
         self._thread = _new_thread()
-        self._late: asyncio.Future[list[Score]] | None = None
+        self._late: asyncio.Future[list[list[Score]]] | None = None
         self._rest_until_s = 0.0
         self.model: Model | None = None
         self.trouble = ""
@@ -71,12 +68,11 @@ class Scorer:
             return {}
         began_s = time.monotonic()
         is_retry = bool(self.trouble)
-        visitors = [visitor for visitor, _ in wanted.values()]
-        encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor, level in wanted.values()]
         limit_s = self._time_limit_s + VISITOR_LIMIT_S * len(wanted)
-        call = asyncio.get_running_loop().run_in_executor(self._thread, _ask, model, visitors, encoded)
+        plan = plan_calls([visitor for visitor, _ in wanted.values()])
+        call = asyncio.gather(*self._begin(model, plan, list(wanted.values())))
         try:
-            scores = await asyncio.wait_for(asyncio.shield(call), limit_s)
+            answers = await asyncio.wait_for(asyncio.shield(call), limit_s)
         except TimeoutError:
             call.add_done_callback(_retrieve)
             trouble = f"the model takes longer than {self._time_limit_s:g} s"
@@ -89,7 +85,25 @@ class Scorer:
         if model is self.model:
             self.trouble = ""
         self._meter.count_scores(len(wanted), skipped=0, took_s=time.monotonic() - began_s)
-        return dict(zip(wanted, scores, strict=True))
+        keys = list(wanted)
+        return {
+            keys[place]: score
+            for places, scores in zip(plan, answers, strict=True)
+            for place, score in zip(places, scores, strict=True)
+        }
+
+    def _begin(
+        self, model: Model, plan: Sequence[Sequence[int]], subjects: Sequence[tuple[Visitor, PriceLevel]]
+    ) -> list["asyncio.Future[list[Score]]"]:
+        """The calls, each handed over as soon as it is encoded: the model works on it meanwhile."""
+        loop = asyncio.get_running_loop()
+        calls = []
+        for places in plan:
+            mine = [subjects[place] for place in places]
+            encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor, level in mine]
+            visitors = [visitor for visitor, _ in mine]
+            calls.append(loop.run_in_executor(self._thread, ask, model, visitors, encoded))
+        return calls
 
     def close(self) -> None:
         """Let the thread end; a call under way is not waited for."""
@@ -109,7 +123,7 @@ class Scorer:
         trouble: str,
         *,
         rest_s: float,
-        late: "asyncio.Future[list[Score]] | None" = None,
+        late: "asyncio.Future[list[list[Score]]] | None" = None,
     ) -> None:
         """Count so many visitors as skipped, and leave the model alone unless another has taken its place."""
         self._meter.count_scores(0, skipped=number)
@@ -126,30 +140,7 @@ def _new_thread() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="scorer")
 
 
-def _ask(model: Model, visitors: list[Visitor], encoded: list[Encoded]) -> list[Score]:
-    """Scores in the order of the visitors. Those of like length are asked together: padding costs time."""
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
-    scores: dict[int, Score] = {}
-    for at in range(0, len(order), CALL_VISITORS):
-        places = order[at : at + CALL_VISITORS]
-        batch: Batch = stack([encoded[i] for i in places])
-        names = [visitors[i].tail.actions() for i in places] if model.reads_ids else None
-        ids = None if names is None else stack_ids(names, batch[1])
-        probabilities, purchase = model.predict(*batch, ids)
-        if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
-            raise ArithmeticError("the model gave a number that is none")
-        reasons = model.reasons(batch[2])
-        rows = zip(places, probabilities.tolist(), purchase.tolist(), reasons, strict=True)
-        for i, row, p, why in rows:
-            head = visitors[i].head
-            scores[i] = Score(
-                model.version, head.last_ms, sum(head.counts), head.number, tuple(row), p,
-                tuple((code, effect) for code, effect in why),
-            )  # fmt: skip
-    return [scores[i] for i in range(len(encoded))]
-
-
-def _retrieve(call: "asyncio.Future[list[Score]]") -> None:
+def _retrieve(call: "asyncio.Future[list[list[Score]]]") -> None:
     """Take the answer nobody waits for, so that a late failure is not reported as lost."""
     if not call.cancelled():
         call.exception()

@@ -75,7 +75,52 @@ async def test_visitors_of_like_length_are_asked_about_together(scorer: Scorer) 
     scorer.model = model = FixedModel()
     few = make_visitors(*[f"a{i}" for i in range(200)])
     await scorer.score(few | make_visitors("long", actions=20))
-    assert [width for _, width in model.widths] == [1, 20]
+    assert model.widths == [(32, 1)] * 6 + [(9, 20)]
+
+
+class LengthModel(FixedModel):
+    """A model whose chance of a purchase is a hundredth of the number of actions."""
+
+    def predict(
+        self,
+        steps: npt.NDArray[np.float32],
+        lengths: npt.NDArray[np.int64],
+        context: npt.NDArray[np.float32],
+        ids: npt.NDArray[np.int64] | None = None,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        rows, _ = super().predict(steps, lengths, context, ids)
+        return rows, lengths.astype(np.float32) / 100
+
+
+async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scorer: Scorer) -> None:
+    scorer.model = model = LengthModel()
+    wanted: dict[str, tuple[Visitor, PriceLevel]] = {}
+    for place in range(100):
+        wanted |= make_visitors(f"u{place}", actions=1 + place * 7 % 20)
+    scores = await scorer.score(wanted)
+    assert len(model.widths) > 1
+    assert {name: score.purchase for name, score in scores.items()} == {
+        f"u{place}": pytest.approx((1 + place * 7 % 20) / 100) for place in range(100)
+    }
+
+
+async def test_one_bad_call_among_several_leaves_all_unscored(scorer: Scorer) -> None:
+    class FailsOnLong(FixedModel):
+        def predict(
+            self,
+            steps: npt.NDArray[np.float32],
+            lengths: npt.NDArray[np.int64],
+            context: npt.NDArray[np.float32],
+            ids: npt.NDArray[np.int64] | None = None,
+        ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+            if steps.shape[1] > 1:
+                raise RuntimeError("too long")
+            return super().predict(steps, lengths, context, ids)
+
+    scorer.model = FailsOnLong()
+    few = make_visitors(*[f"a{i}" for i in range(60)])
+    assert await scorer.score(few | make_visitors("long", actions=5)) == {}
+    assert scorer.state == "the model fails: RuntimeError"
 
 
 async def test_without_a_model_visitors_are_counted_as_skipped(scorer: Scorer) -> None:
