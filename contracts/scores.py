@@ -56,12 +56,13 @@ ALL_JUDGED = Unjudged()
 
 
 def round_score(score: Score) -> Score:
-    """The score as it will be read back. Every score goes through this before anything is decided on it."""
-    return score._replace(
-        probabilities=tuple(round(p * SCALE) / SCALE for p in score.probabilities),
-        purchase=round(score.purchase * SCALE) / SCALE,
-        reasons=tuple((code, round(effect * SCALE) / SCALE) for code, effect in score.reasons),
-    )
+    """The score as it will be read back: nothing is decided on one that has not been rounded."""
+    version, at_ms, actions, session, probabilities, purchase, reasons = score
+    return Score(
+        version, at_ms, actions, session,
+        tuple([round(p * SCALE) / SCALE for p in probabilities]), round(purchase * SCALE) / SCALE,
+        tuple([(code, round(effect * SCALE) / SCALE) for code, effect in reasons]),
+    )  # fmt: skip
 
 
 def pack_score(score: Score) -> tuple[Any, ...]:
@@ -69,7 +70,7 @@ def pack_score(score: Score) -> tuple[Any, ...]:
     version, at_ms, actions, session, probabilities, purchase, reasons = score
     return (
         version, at_ms, actions, session, in_parts(probabilities), round(purchase * SCALE),
-        tuple((code, round(effect * SCALE)) for code, effect in reasons),
+        tuple([(code, round(effect * SCALE)) for code, effect in reasons]),
     )  # fmt: skip
 
 
@@ -78,8 +79,8 @@ def unpack_score(fields: tuple[Any, ...]) -> Score:
     version, at_ms, actions, session, probabilities, purchase, reasons = fields
     return Score(
         version, at_ms, actions, session,
-        tuple(p / SCALE for p in probabilities), purchase / SCALE,
-        tuple((code, effect / SCALE) for code, effect in reasons),
+        tuple([p / SCALE for p in probabilities]), purchase / SCALE,
+        tuple([(code, effect / SCALE) for code, effect in reasons]),
     )  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def unpack_unjudged(fields: tuple[Any, ...]) -> Unjudged:
         return ALL_JUDGED
     waiting, pending, version, closed = fields
     return Unjudged(
-        tuple((name, tuple(parts)) for name, parts in waiting),
+        tuple([(name, tuple(parts)) for name, parts in waiting]),
         tuple([_pending(*sums) for sums in pending]),
         version,
         closed,
@@ -103,7 +104,7 @@ def unpack_unjudged(fields: tuple[Any, ...]) -> Unjudged:
 
 def in_parts(probabilities: tuple[float, ...]) -> tuple[int, ...]:
     """Probabilities in 1/SCALE."""
-    return tuple(round(p * SCALE) for p in probabilities)
+    return tuple([round(p * SCALE) for p in probabilities])
 
 
 def _pending(version: str, *sums: Any) -> Pending:

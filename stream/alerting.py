@@ -84,10 +84,9 @@ def on_score(book: AlertBook, user_id: str, visitor: Visitor, score: Score, rule
     if not session.cart and score.purchase < rules.intent and session.start_ms > book.session_start_ms:
         return book, []
     book = _enter(book, session)
-    book = book._replace(
-        armed=book.armed or score.purchase >= rules.rearm,
-        intent=book.intent or score.purchase >= rules.intent,
-    )
+    armed, intent = score.purchase >= rules.rearm, score.purchase >= rules.intent
+    if (armed and not book.armed) or (intent and not book.intent):
+        book = book._replace(armed=book.armed or armed, intent=book.intent or intent)
     if (
         score.purchase >= rules.fire
         or visitor.ended

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from contracts.alerts import Alert
 from contracts.outlook import BLANK, Outlook
-from contracts.scores import Score, round_score
-from contracts.visitor import Action, Visitor
+from contracts.scores import Score
+from contracts.visitor import Action, Visitor, visitor_of
 from stream.alert_rules import AlertRules
 from stream.alerting import next_deadline_ms, on_actions, on_deadline, on_score
 from stream.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
@@ -55,13 +55,13 @@ def judge_arrival(foresight: Foresight, user_id: str, arrival: Arrival, rules: A
 def take_score(
     foresight: Foresight, user_id: str, visitor: Visitor, score: Score, rules: AlertRules
 ) -> Visitor:
-    """The visitor with a score made of this very state."""
-    score = round_score(score)
-    _, book, unjudged = visitor.outlook
+    """The visitor with a score made of this very state, rounded as it is kept."""
+    totals, base, head, tail, ended, timer_ms, seen, orders, (_, book, unjudged) = visitor
     book, alerts = on_score(book, user_id, visitor, score, rules)
     foresight.add(alerts)
     foresight.purchases.append(score.purchase)
-    return visitor._replace(outlook=Outlook(score, book, expect(unjudged, visitor, score)))
+    outlook = Outlook(score, book, expect(unjudged, visitor, score))
+    return visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, outlook))
 
 
 def pass_silence(

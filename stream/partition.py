@@ -65,7 +65,7 @@ class Partition:
     @property
     def buffered(self) -> int:
         """Entries read and not yet committed."""
-        return sum(len(buffer) for buffer in self.buffers.values())
+        return sum(map(len, self.buffers.values()))
 
     @property
     def is_new(self) -> bool:

@@ -43,9 +43,13 @@ class Tally:
 
     def add(self, at_ms: int, version: str, changes: Iterable[tuple[str, int]]) -> None:
         """Add to counters of a model version in the minute of `at_ms`."""
-        fields = self.minutes.setdefault(bucket_start(at_ms, "minute"), {})
+        minute_ms = bucket_start(at_ms, "minute")
+        fields = self.minutes.get(minute_ms)
+        if fields is None:
+            fields = self.minutes[minute_ms] = {}
+        suffix = f":{version or NO_MODEL}"
         for name, change in changes:
-            key = f"{name}:{version or NO_MODEL}"
+            key = name + suffix
             fields[key] = fields.get(key, 0) + change
 
 
@@ -54,11 +58,16 @@ def expect(unjudged: Unjudged, visitor: Visitor, score: Score) -> Unjudged:
     waiting, pending, _, closed = unjudged
     if visitor.ended or len(waiting) >= MAX_WAITING:
         return unjudged
-    grown = [_grow(sums, score) for sums in pending if sums.version == score.version]
-    others = [sums for sums in pending if sums.version != score.version]
-    sums = grown[0] if grown else _grow(Pending(score.version, 0, 0, 0, 0, ()), score)
-    waiting = (*waiting, (score.version, in_parts(score.probabilities)))
-    return Unjudged(waiting, (*others, sums), score.version, closed)
+    version = score.version
+    others: tuple[Pending, ...] = ()
+    mine = Pending(version, 0, 0, 0, 0, ())
+    for sums in pending:
+        if sums.version == version:
+            mine = sums
+        else:
+            others = (*others, sums)
+    waiting = (*waiting, (version, in_parts(score.probabilities)))
+    return Unjudged(waiting, (*others, _grow(mine, score.purchase)), version, closed)
 
 
 def judge_actions(
@@ -197,22 +206,31 @@ def _settle(unjudged: Unjudged, at_ms: int, tally: Tally, *, bought: bool) -> Un
     return unjudged._replace(pending=())
 
 
-def _grow(sums: Pending, score: Score) -> Pending:
-    """The sums with the purchase prediction of one more score."""
-    parts = round(score.purchase * SCALE)
-    mine = bin_of(parts)
-    loss_if, loss_if_not, brier_if, brier_if_not = _costs(parts)
-    bins = {b: (n, total) for b, n, total in sums.bins}
-    n, total = bins.get(mine, (0, 0))
-    bins[mine] = (n + 1, total + parts)
+def _grow(sums: Pending, purchase: float) -> Pending:
+    """The sums with one more purchase prediction."""
+    parts = round(purchase * SCALE)
+    costs = _costs(parts)
+    version, loss_if, loss_if_not, brier_if, brier_if_not, bins = sums
     return Pending(
-        sums.version,
-        sums.loss_if_bought + loss_if,
-        sums.loss_if_not + loss_if_not,
-        sums.brier_if_bought + brier_if,
-        sums.brier_if_not + brier_if_not,
-        tuple([(b, *bins[b]) for b in sorted(bins)]),
+        version,
+        loss_if + costs[0],
+        loss_if_not + costs[1],
+        brier_if + costs[2],
+        brier_if_not + costs[3],
+        _count_in(bins, bin_of(parts), parts),
     )
+
+
+def _count_in(
+    bins: tuple[tuple[int, int, int], ...], mine: int, parts: int
+) -> tuple[tuple[int, int, int], ...]:
+    """The bins, which are in order, with one more prediction in one of them."""
+    for place, (b, n, total) in enumerate(bins):
+        if b == mine:
+            return (*bins[:place], (b, n + 1, total + parts), *bins[place + 1 :])
+        if b > mine:
+            return (*bins[:place], (mine, 1, parts), *bins[place:])
+    return (*bins, (mine, 1, parts))
 
 
 @lru_cache(maxsize=SCALE + 1)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from contracts.alerts import Alert, AlertKind, AlertState
 from contracts.events import EventType
-from contracts.scores import Score
+from contracts.scores import Score, round_score
 from contracts.visitor import Action, Visitor
 from models.next_action.cases import PrefixSet
 from models.next_action.predictor import Predictor
@@ -92,11 +92,9 @@ def score_visitors(
             states.append(state)
             chances = tuple(probabilities[row].tolist())
             actions_seen = sum(head.counts)
-            scores.append(
-                Score(
-                    predictor.version, head.last_ms, actions_seen, head.number, chances, float(purchase[row])
-                )
-            )
+            chance = float(purchase[row])
+            score = Score(predictor.version, head.last_ms, actions_seen, head.number, chances, chance)
+            scores.append(round_score(score))
             row += 1
         scored.append(Scored(user_id, actions, states, scores))
     return scored

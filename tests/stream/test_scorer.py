@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from contracts.scores import round_score
 from contracts.visitor import Visitor
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, SETTINGS, Shop, make_entries, make_event
@@ -75,7 +76,7 @@ async def test_visitors_of_like_length_are_asked_about_together(scorer: Scorer) 
     scorer.model = model = FixedModel()
     few = make_visitors(*[f"a{i}" for i in range(200)])
     await scorer.score(few | make_visitors("long", actions=20))
-    assert model.widths == [(32, 1)] * 6 + [(9, 20)]
+    assert model.widths == [(29, 1)] * 6 + [(27, 20)]
 
 
 class LengthModel(FixedModel):
@@ -102,6 +103,13 @@ async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scor
     assert {name: score.purchase for name, score in scores.items()} == {
         f"u{place}": pytest.approx((1 + place * 7 % 20) / 100) for place in range(100)
     }
+
+
+async def test_scores_are_rounded_as_they_are_kept(scorer: Scorer) -> None:
+    scorer.model = FixedModel(purchase=0.123456)
+    score = (await scorer.score(make_visitors("u1")))["u1"]
+    assert score.purchase == 0.1235
+    assert round_score(score) == score
 
 
 async def test_one_bad_call_among_several_leaves_all_unscored(scorer: Scorer) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from contracts.alerts import Alert, encode_alert
 from contracts.clock import watermark_of
 from contracts.events import Event
-from contracts.scores import Score
+from contracts.scores import Score, round_score
 from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.visitor import Visitor
@@ -99,13 +99,15 @@ class ScoredShop:
             encoded = [encode_visitor(v, outcome.level, SETTINGS.idle_ms) for v in wanted.values()]
             chances, purchases = self._model.predict(*stack(encoded))
             scores = {
-                user: Score(
-                    self._model.version,
-                    v.head.last_ms,
-                    sum(v.head.counts),
-                    v.head.number,
-                    tuple(row),
-                    purchase,
+                user: round_score(
+                    Score(
+                        self._model.version,
+                        v.head.last_ms,
+                        sum(v.head.counts),
+                        v.head.number,
+                        tuple(row),
+                        purchase,
+                    )
                 )
                 for (user, v), row, purchase in zip(
                     wanted.items(), chances.tolist(), purchases.tolist(), strict=True
