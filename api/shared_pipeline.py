@@ -32,8 +32,10 @@ class SharedPipeline:
         self._asked: deque[_Question] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    def ask(self, name: str, *args: Any) -> Awaitable[Any]:
+    def ask(self, name: str | bytes, *args: Any) -> Awaitable[Any]:
         """The reply to a command, as redis-py parses it; raises `redis.RedisError`.
+
+        With the name as bytes the reply comes as Redis gives it: redis-py knows its parsers by text.
 
         Arguments that cannot be sent raise here, what `redis.DataError` and `str.encode` raise.
         """

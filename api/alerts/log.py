@@ -173,7 +173,7 @@ async def read_newest(
 async def read_steps(reader: Reader, after: Cursor, count: int) -> list[Step]:
     """At most `count` entries behind the cursor, oldest first."""
     entries = await _read_range(reader, f"({after}", count)
-    return [_to_step(*entry) for entry in entries]
+    return [_read_step(*entry) for entry in entries]
 
 
 async def find_alert(reader: Reader, alert_id: str) -> list[Alert]:
@@ -213,17 +213,18 @@ async def _read_page(reader: Reader, after: Cursor, count: int) -> _Page:
 
 
 async def _read_range(reader: Reader, start: str, count: int) -> list[Any]:
-    """At most `count` entries from this id on."""
-    entries: list[Any] = await reader.ask("XRANGE", reader.keys.alerts(), start, "+", "COUNT", count)
+    """At most `count` entries from this id on: the id, and a list of names and values in turns."""
+    # Unparsed: a dictionary per entry costs more than to understand the step, which is mostly remembered.
+    entries: list[Any] = await reader.ask(b"XRANGE", reader.keys.alerts(), start, "+", "COUNT", count)
     return entries
 
 
 def _to_page(entries: list[Any], count: int) -> _Page:
     shown = entries[:count]
     try:
-        steps = [Step(entry_id, _decode(fields[b"value"])) for entry_id, fields in shown]
-    except (InvalidAlert, KeyError):  # seldom: then it is found out of which
-        steps = [_to_step(*entry) for entry in shown]
+        steps = [Step(entry_id, _decode(fields[fields.index(b"value") + 1])) for entry_id, fields in shown]
+    except (InvalidAlert, ValueError, IndexError):  # seldom: then it is found out of which
+        steps = [_read_step(*entry) for entry in shown]
     return steps, len(entries) > count
 
 
@@ -251,6 +252,10 @@ async def _handled_so(reader: Reader, steps: list[Step], handling: HandlingState
     handled = await read_handled(reader, [step.alert for step in steps if step.alert is not None])
     now_ms = wall_clock_ms()
     return [step for step, said in zip(steps, handled, strict=True) if said.state(now_ms) is handling]
+
+
+def _read_step(entry_id: bytes, fields: list[bytes]) -> Step:
+    return _to_step(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)))
 
 
 def _to_step(entry_id: bytes, fields: dict[bytes, bytes]) -> Step:

@@ -34,6 +34,11 @@ async def test_replies_are_parsed_as_those_of_the_client(redis: Redis) -> None:
     assert await pipeline.ask("ZMSCORE", "ranks", "a", "b") == await redis.zmscore("ranks", ["a", "b"])
 
 
+async def test_a_name_in_bytes_gives_the_reply_as_it_came(redis: Redis) -> None:
+    await redis.xadd("log", {"value": "x"}, id="1-1")
+    assert await SharedPipeline(redis).ask(b"XRANGE", "log", "-", "+") == [[b"1-1", [b"value", b"x"]]]
+
+
 async def test_commands_asked_at_the_same_time_share_one_connection(redis: Redis) -> None:
     ask = SharedPipeline(redis).ask
     before = await connections_made(redis)
