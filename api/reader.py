@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -53,7 +54,11 @@ class _Connection(Connection):
 
     def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
         """The bytes of some, in one piece."""
-        return [b"".join([part for command in commands for part in self._pack(*command)])]
+        packed: list[bytes] = []
+        for command in commands:
+            name, *_ = args = tuple(command)  # of bytes alone, as `SharedPipeline` has it, or of anything
+            packed += [hiredis.pack_command(args)] if type(name) is bytes else self._pack(*args)
+        return [b"".join(packed)]
 
 
 def open_redis(settings: Settings) -> Redis:
@@ -177,7 +182,7 @@ class Reader:
 
     async def visitor_blob(self, user_id: str) -> bytes | None:
         """The visitor's state blob; None for a visitor Redis does not know."""
-        blob: Any = await self.ask("GET", self.keys.visitor(user_id))
+        blob: Any = await self.ask(b"GET", self.keys.visitor(user_id))
         return None if blob is None else bytes(blob)
 
     async def _read(

@@ -35,7 +35,8 @@ class SharedPipeline:
     def ask(self, name: str | bytes, *args: Any) -> Awaitable[Any]:
         """The reply to a command, as redis-py parses it; raises `redis.RedisError`.
 
-        With the name as bytes the reply comes as Redis gives it: redis-py knows its parsers by text.
+        With the name as bytes the reply comes as Redis gives it: redis-py knows its parsers by text. That is
+        cheaper, and the same for most commands.
 
         Arguments that cannot be sent raise here, what `redis.DataError` and `str.encode` raise.
         """

@@ -64,7 +64,7 @@ NOTHING_SAID = Handled()
 async def read_handled(reader: Reader, alerts: Iterable[Alert]) -> list[Handled]:
     """What was said of each of these alerts, in their order."""
     keys = [reader.keys.alert_handling(alert.alert_id) for alert in alerts]
-    return [_decode(text) for text in await reader.ask("MGET", *keys)] if keys else []
+    return [_decode(text) for text in await reader.ask(b"MGET", *keys)] if keys else []
 
 
 async def find_muted(reader: Reader, alerts: Sequence[Alert], now_ms: int) -> list[bool]:

@@ -1,8 +1,10 @@
 """Answers about alerts."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import orjson
 from pydantic import ConfigDict, Field
 
 from api.alerts.handling import NOTHING_SAID, Handled, HandlingState
@@ -155,26 +157,36 @@ def to_handling(handled: Handled, now_ms: int) -> Handling:
 _OPEN = to_handling(NOTHING_SAID, 0)
 
 
-_open_texts: dict[int, tuple[alerts.Alert, bytes]] = {}
+_open_texts: dict[int, tuple[alerts.Alert, orjson.Fragment]] = {}
 """JSON of steps of which nothing was said. The step is there to stay alive: so its id is no other's."""
 
 
+def to_fragments(
+    steps: Iterable[alerts.Alert], handled: Iterable[Handled], now_ms: int
+) -> list[orjson.Fragment]:
+    """The steps as JSON to be put into an answer, at this moment (wall clock)."""
+    known = _open_texts.get
+    return [
+        (known(id(alert)) or _remember(alert))[1]
+        if said is NOTHING_SAID
+        else orjson.Fragment(_dump(to_alert(alert, to_handling(said, now_ms))))
+        for alert, said in zip(steps, handled, strict=True)
+    ]
+
+
 def to_json(alert: alerts.Alert, handled: Handled, now_ms: int) -> bytes:
-    """The step as JSON at this moment (wall clock)."""
-    if handled is NOTHING_SAID:
-        return _open_json(alert)
-    return _dump(to_alert(alert, to_handling(handled, now_ms)))
+    """One step as JSON."""
+    (fragment,) = to_fragments([alert], [handled], now_ms)
+    return orjson.dumps(fragment)
 
 
-def _open_json(alert: alerts.Alert) -> bytes:
+def _remember(alert: alerts.Alert) -> tuple[alerts.Alert, orjson.Fragment]:
     # By identity: the log gives the same object for the same entry, and hashing all its fields costs more
     # than all else that a step takes here.
-    known = _open_texts.get(id(alert))
-    if known is None:
-        if len(_open_texts) >= CACHED_STEPS:
-            _open_texts.clear()
-        known = _open_texts[id(alert)] = alert, _dump(to_alert(alert))
-    return known[1]
+    if len(_open_texts) >= CACHED_STEPS:
+        _open_texts.clear()
+    known = _open_texts[id(alert)] = alert, orjson.Fragment(_dump(to_alert(alert)))
+    return known
 
 
 def _dump(alert: Alert) -> bytes:

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -10,7 +9,7 @@ from api.alerts.export import EXPORT_HEADERS, Export, stream_export
 from api.alerts.handling import read_handled, unknown_alert
 from api.alerts.log import find_alert, read_alerts, read_newest
 from api.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
-from api.alerts.schemas import AlertLife, Alerts, to_alert, to_handling, to_json
+from api.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.intervals import to_datetime
@@ -60,11 +59,10 @@ async def get_alerts(request: Request) -> Response:
     page = await reading
     time = await read_stream_time(reader)
     handled, now_ms = await read_handled(reader, page.alerts), wall_clock_ms()
-    steps = zip(page.alerts, handled, strict=True)
     answer = {  # as `Alerts` says; its steps are JSON already
         "as_of": to_datetime(time.as_of_ms),
         "mode": time.mode,
-        "alerts": [orjson.Fragment(to_json(alert, said, now_ms)) for alert, said in steps],
+        "alerts": to_fragments(page.alerts, handled, now_ms),
         "next": str(page.cursor),
         "more": page.more,
         "reset": page.reset,

@@ -1,6 +1,7 @@
 """What direct routes do themselves that FastAPI does for others: query strings, and answers as bytes."""
 
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import orjson
 from fastapi import Request, Response
@@ -16,7 +17,8 @@ _JSON = "application/json"
 def read_query(request: Request, model: type[Query]) -> Query:
     """The parameters of a request, of repeated ones the last; raises `RequestValidationError`."""
     try:
-        return model.model_validate(dict(request.query_params) if request.scope["query_string"] else {})
+        text = request.scope["query_string"].decode("latin-1")
+        return model.model_validate(dict(parse_qsl(text, keep_blank_values=True)) if text else {})
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_context=False, include_input=False)
         raise RequestValidationError(
