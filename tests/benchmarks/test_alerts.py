@@ -1,5 +1,6 @@
 """The benchmark of alerts dates each alert by the event that fired it."""
 
+import math
 import time
 
 import pytest
@@ -7,8 +8,10 @@ from confluent_kafka import Producer
 
 from alert_makers import AT_MS, make_alert, make_expired
 from benchmarks.alert_reader import AlertReader, Sighting
-from benchmarks.alerts import find_delays
-from contracts.alerts import Alert, AlertKind, encode_alert
+from benchmarks.alerts import AlertsRow, find_delays
+from benchmarks.contenders.echo import echo
+from benchmarks.runs import judge_alerts
+from contracts.alerts import Alert, AlertKind, decode_alert, encode_alert
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -87,3 +90,25 @@ def test_a_reader_that_meets_something_else_says_so(installation: Settings) -> N
             reader.finish(TIMEOUT_S)
     finally:
         reader.stop()
+
+
+def test_the_floor_answers_each_cart_and_nothing_else() -> None:
+    events = [
+        {"event_id": f"e{i}", "event_type": kind, "event_time": AT_MS + i, "user_id": f"u{i}"}
+        for i, kind in enumerate(("view", "cart", "remove_from_cart", "purchase", "cart"))
+    ]
+    alerts = [decode_alert(encode_alert(alert)) for alert in echo(events)]
+    assert [(alert.user_id, alert.at_ms) for alert in alerts] == [("u1", AT_MS + 1), ("u4", AT_MS + 4)]
+    stamps = {(alert.user_id, alert.at_ms): alert.at_ms + 3 for alert in alerts}
+    found = find_delays([sight(alert) for alert in alerts], stamps, from_ms=AT_MS)
+    assert len(found.read_ms) == 2, "each is measured as an alert of ours is"
+
+
+def test_ours_is_judged_by_its_own_runs_and_set_beside_the_floors() -> None:
+    rows = [AlertsRow("ours", 2_000, 10, 1, 1, 1, p99_ms, 1.0) for p99_ms in (100, 200, 900)] + [
+        AlertsRow("floor", 2_000, 10, 1, 1, 1, 10, math.nan)
+    ]
+    median_p99, ratio = judge_alerts(rows)
+    assert (median_p99.value, median_p99.reached) == (200, True)
+    assert (ratio.value, ratio.aim) == (20, None)
+    assert judge_alerts(rows[-1:]) == []
