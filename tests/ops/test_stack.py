@@ -22,6 +22,7 @@ from contracts.topics import Topics
 from ops.child import Child
 from ops.cli import app
 from ops.health import answers
+from ops.ports import pick_port
 from ops.stack import Stack, StackError, StackOptions
 from ops.stack_record import find_settings, read_record
 from ops.status import partition_status
@@ -31,7 +32,8 @@ from services import wait_until
 
 @pytest.fixture
 def embedded_stack(tmp_path: Path) -> Iterator[Stack]:
-    with Stack(StackOptions(state=tmp_path / "state")) as stack:
+    # Not the port it prefers: another stack that starts meanwhile may find that free too.
+    with Stack(StackOptions(state=tmp_path / "state", api_port=pick_port())) as stack:
         yield stack
 
 
