@@ -19,9 +19,20 @@ from stream.scorer import Scorer
 
 
 class FixedModel:
-    """A model that says the same of everybody, once its gate is open."""
+    """A model that says the same of everybody, once its gate is open, and fails over too long sessions.
 
-    def __init__(self, version: str = "v1", *, purchase: float = 0.4, reads_ids: bool = False) -> None:
+    With `purchase_per_action` the chance of a purchase is that for each action instead.
+    """
+
+    def __init__(
+        self,
+        version: str = "v1",
+        *,
+        purchase: float = 0.4,
+        purchase_per_action: float = 0.0,
+        longest: int | None = None,
+        reads_ids: bool = False,
+    ) -> None:
         self.version = version
         self.reads_ids = reads_ids
         self.ids: list[npt.NDArray[np.int64] | None] = []
@@ -29,6 +40,8 @@ class FixedModel:
         self.gate.set()
         self.widths: list[tuple[int, int]] = []
         self._purchase = purchase
+        self._per_action = purchase_per_action
+        self._longest = longest
 
     def predict(
         self,
@@ -41,7 +54,11 @@ class FixedModel:
         self.gate.wait(10.0)
         self.widths.append((len(steps), steps.shape[1]))
         self.ids.append(ids)
+        if self._longest is not None and steps.shape[1] > self._longest:
+            raise RuntimeError("too long")
         rows = np.tile(np.array([0.5, 0.2, 0.1, 0.1, 0.1], dtype=np.float32), (len(steps), 1))
+        if self._per_action:
+            return rows, lengths.astype(np.float32) * np.float32(self._per_action)
         return rows, np.full(len(steps), self._purchase, dtype=np.float32)
 
     def reasons(self, context: npt.NDArray[np.float32]) -> Sequence[Sequence[tuple[str, float]]]:
@@ -79,22 +96,8 @@ async def test_visitors_of_like_length_are_asked_about_together(scorer: Scorer) 
     assert model.widths == [(29, 1)] * 6 + [(27, 20)]
 
 
-class LengthModel(FixedModel):
-    """A model whose chance of a purchase is a hundredth of the number of actions."""
-
-    def predict(
-        self,
-        steps: npt.NDArray[np.float32],
-        lengths: npt.NDArray[np.int64],
-        context: npt.NDArray[np.float32],
-        ids: npt.NDArray[np.int64] | None = None,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        rows, _ = super().predict(steps, lengths, context, ids)
-        return rows, lengths.astype(np.float32) / 100
-
-
 async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scorer: Scorer) -> None:
-    scorer.model = model = LengthModel()
+    scorer.model = model = FixedModel(purchase_per_action=0.01)
     wanted: dict[str, tuple[Visitor, PriceLevel]] = {}
     for place in range(100):
         wanted |= make_visitors(f"u{place}", actions=1 + place * 7 % 20)
@@ -113,19 +116,7 @@ async def test_scores_are_rounded_as_they_are_kept(scorer: Scorer) -> None:
 
 
 async def test_one_bad_call_among_several_leaves_all_unscored(scorer: Scorer) -> None:
-    class FailsOnLong(FixedModel):
-        def predict(
-            self,
-            steps: npt.NDArray[np.float32],
-            lengths: npt.NDArray[np.int64],
-            context: npt.NDArray[np.float32],
-            ids: npt.NDArray[np.int64] | None = None,
-        ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-            if steps.shape[1] > 1:
-                raise RuntimeError("too long")
-            return super().predict(steps, lengths, context, ids)
-
-    scorer.model = FailsOnLong()
+    scorer.model = FixedModel(longest=1)
     few = make_visitors(*[f"a{i}" for i in range(60)])
     assert await scorer.score(few | make_visitors("long", actions=5)) == {}
     assert scorer.state == "the model fails: RuntimeError"
