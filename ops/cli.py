@@ -57,7 +57,7 @@ def up(
     """Run broker, Redis, workers, API and the delivery of webhooks here until Ctrl-C."""
     from rich.console import Console
 
-    from ops.stack import StackOptions
+    from ops.stack_options import StackOptions
     from ops.up import run_stack
 
     options = StackOptions(

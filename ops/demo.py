@@ -18,7 +18,8 @@ from rich.live import Live
 from ops.api_key import authorization
 from ops.child import Child, StartError
 from ops.demo_view import FORGETS, DemoView, Frame, plain_line
-from ops.stack import Stack, StackError, StackOptions
+from ops.stack import Stack
+from ops.stack_options import StackError, StackOptions
 from ops.stack_record import DEFAULT_STATE, settings_environment
 from ops.supervision import PartEnded
 from ops.up import StopSignals

@@ -3,6 +3,8 @@
 import random
 import socket
 
+import psutil
+
 LOWEST, HIGHEST = 20_000, 32_000
 """Below the range the kernel hands to outgoing connections. A port of that range is not ours to keep: while a
 server is restarted, a client that dials its old port could be given that very port and talk to itself."""
@@ -27,6 +29,21 @@ def is_open(host: str, port: int, timeout_s: float = 0.5) -> bool:
         with socket.create_connection((host, port), timeout_s):
             return True
     except OSError:
+        return False
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether this process of ours, or one that it started, listens on this port."""
+    try:
+        process = psutil.Process(pid)
+        family = [process, *process.children(recursive=True)]
+        return any(
+            connection.laddr.port == port
+            for member in family
+            for connection in member.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        )
+    except psutil.NoSuchProcess:
         return False
 
 

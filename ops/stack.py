@@ -4,22 +4,19 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from contracts.settings import Settings
 from ops.broker import KafkaBroker
 from ops.child import Child, StartError
 from ops.embedded_broker import KAFKA_API, PARTITIONS, EmbeddedBroker
 from ops.guard import GRACE_S
-from ops.health import answers
 from ops.kafka_jars import JarsError
-from ops.ports import LOOPBACK, pick_port
+from ops.ports import LOOPBACK, is_free, pick_port
 from ops.redis_server import RedisServer, require_redis
+from ops.stack_options import StackError, StackOptions
 from ops.stack_record import (
-    DEFAULT_STATE,
     StackRecord,
     await_leftovers,
     lock_state,
@@ -28,48 +25,10 @@ from ops.stack_record import (
     settings_environment,
     settings_fields,
 )
-from ops.supervision import Part, check_part
+from ops.supervision import Part, await_answer, check_part
 from ops.topics import TopicsError, ensure_topics
 
 PREFERRED_API_PORT = 8000
-READY_TIMEOUT_S = 60.0
-
-
-class StackError(RuntimeError):
-    """The stack cannot start; the message says which part and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackOptions:
-    """What to run. `broker` is `embedded`, `kafka` or HOST:PORT, `redis` is `embedded` or HOST:PORT.
-
-    A port of None is a free one. `settings` overrides fields of `Settings` for every part.
-    """
-
-    broker: str = "embedded"
-    redis: str = "embedded"
-    workers: int = 1
-    state: Path = DEFAULT_STATE
-    api: bool = True
-    deliver: bool = False
-    api_port: int | None = None
-    kafka_port: int | None = None
-    redis_port: int | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def check(self) -> None:
-        """Raises `StackError` for combinations that cannot work."""
-        if self.workers < 0:
-            raise StackError(f"workers must not be negative, got {self.workers}")
-        if self.broker == "embedded" and self.workers > 1:
-            raise StackError(
-                f"the embedded broker serves one worker, got {self.workers}; use --broker kafka for more"
-            )
-        if self.broker == "embedded" and self.redis != "embedded":
-            raise StackError(
-                "the embedded broker forgets its records when it ends, so offsets kept in a Redis of yours "
-                "would point at nothing; use --broker kafka, --broker HOST:PORT or --redis embedded"
-            )
 
 
 class Stack:
@@ -132,9 +91,7 @@ class Stack:
             if self.options.deliver:
                 self._start_deliverer()
             self.record()
-            for part in self.parts:
-                if part.where.startswith("http"):
-                    _await_answer(part)
+            self._await_answers()
         except (StartError, JarsError, TopicsError) as exc:
             self.stop()
             raise StackError(str(exc)) from exc
@@ -158,7 +115,7 @@ class Stack:
             "worker", name, f"http://{LOOPBACK}:{port}/livez", {"STOREPULSE_WORKER_PORT": str(port)}
         )
         if wait:
-            _await_answer(part)
+            await_answer(part)
             self.record()
         return part
 
@@ -241,6 +198,26 @@ class Stack:
         self._update(api_port=port)
         self._add_command("api", "api", f"http://{LOOPBACK}:{port}/livez", {})
 
+    def _await_answers(self) -> None:
+        for part in self.parts:
+            while part.where.startswith("http"):
+                try:
+                    await_answer(part)
+                    break
+                except StartError:
+                    if part.name != "api" or self.options.api_port or is_free(self.settings.api_port):
+                        raise
+                self._move_api(part)
+
+    def _move_api(self, part: Part) -> None:
+        """Give it another port: the one picked was free then, and somebody took it before the API bound it."""
+        port = pick_port()
+        self._update(api_port=port)
+        part.where = f"http://{LOOPBACK}:{port}/livez"
+        part.child.env |= settings_environment(self.settings)
+        part.child.start()
+        self.record()
+
     def _start_deliverer(self) -> None:
         port = self.settings.deliver_port or pick_port()
         where = f"http://{LOOPBACK}:{port}/livez"
@@ -264,7 +241,3 @@ class Stack:
 
     def _update(self, **fields: object) -> None:
         self.settings = self.settings.model_copy(update=fields)
-
-
-def _await_answer(part: Part) -> None:
-    part.child.await_ready(lambda: answers(part.where), READY_TIMEOUT_S)

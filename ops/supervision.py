@@ -4,9 +4,13 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ops.child import Child, StartError
+from ops.health import answers
+from ops.ports import listens
 
+READY_TIMEOUT_S = 60.0
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 10.0
 STEADY_S = 60.0
@@ -43,6 +47,12 @@ class Part:
 
 class PartEnded(RuntimeError):
     """A part ended that cannot be replaced; the message has the end of its log."""
+
+
+def await_answer(part: Part) -> None:
+    """Wait until the part itself, not somebody else on its port, answers at `where`; raises `StartError`."""
+    port = urlsplit(part.where).port or 0
+    part.child.await_ready(lambda: answers(part.where) and listens(part.child.pid, port), READY_TIMEOUT_S)
 
 
 def check_part(part: Part, now: float) -> bool:

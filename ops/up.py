@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ops.child import StartError
-from ops.stack import Stack, StackError, StackOptions
+from ops.stack import Stack
+from ops.stack_options import StackError, StackOptions
 from ops.supervision import PartEnded
 
 CHECK_EVERY_S = 0.2

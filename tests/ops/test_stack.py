@@ -8,7 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from kafka import KafkaProducer
@@ -19,21 +23,21 @@ from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
-from ops.child import Child
+from ops.child import Child, StartError
 from ops.cli import app
 from ops.health import answers
-from ops.ports import pick_port
-from ops.stack import Stack, StackError, StackOptions
+from ops.ports import listens
+from ops.stack import Stack
+from ops.stack_options import StackError, StackOptions
 from ops.stack_record import find_settings, read_record
 from ops.status import partition_status
-from ops.supervision import LONGEST_DELAY_S, Part, PartEnded, check_part, restart_delay_s
+from ops.supervision import LONGEST_DELAY_S, Part, PartEnded, await_answer, check_part, restart_delay_s
 from services import wait_until
 
 
 @pytest.fixture
 def embedded_stack(tmp_path: Path) -> Iterator[Stack]:
-    # Not the port it prefers: another stack that starts meanwhile may find that free too.
-    with Stack(StackOptions(state=tmp_path / "state", api_port=pick_port())) as stack:
+    with Stack(StackOptions(state=tmp_path / "state")) as stack:
         yield stack
 
 
@@ -174,6 +178,31 @@ def test_stack_that_cannot_start_says_why_and_leaves_nothing_running(tmp_path: P
     assert [part.name for part in stack.parts] == ["broker", "redis"]
     assert not any(part.child.alive for part in stack.parts)
     assert read_record(tmp_path) is None
+
+
+def test_stacks_that_start_together_get_an_api_each(tmp_path: Path) -> None:
+    options = [StackOptions(state=tmp_path / name, workers=0) for name in ("one", "other")]
+    with ExitStack() as opened, ThreadPoolExecutor() as pool:
+        stacks = list(pool.map(lambda each: opened.enter_context(Stack(each)), options))
+        assert len({stack.api_url for stack in stacks}) == 2
+        for stack in stacks:
+            assert answers(f"{stack.api_url}/livez")
+            assert listens(stack.part("api").child.pid, stack.settings.api_port)
+            record = read_record(stack.state)
+            assert record is not None
+            assert stack.part("api").where in [part.where for part in record.parts]
+
+
+def test_answer_of_somebody_else_on_the_port_does_not_count(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        Thread(target=other.serve_forever).start()
+        where = f"http://127.0.0.1:{other.server_port}/"
+        assert answers(where)
+        part = Part("api", where, Child("api", ["sleep", "1"], tmp_path / "log"))
+        part.child.start()
+        with pytest.raises(StartError, match="api ended with exit code 0"):
+            await_answer(part)
+        other.shutdown()
 
 
 def test_restart_delay_doubles_up_to_its_bound() -> None:

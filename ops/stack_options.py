@@ -1,0 +1,44 @@
+"""What a stack shall be made of."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ops.stack_record import DEFAULT_STATE
+
+
+class StackError(RuntimeError):
+    """The stack cannot start; the message says which part and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What to run. `broker` is `embedded`, `kafka` or HOST:PORT, `redis` is `embedded` or HOST:PORT.
+
+    A port of None is a free one. `settings` overrides fields of `Settings` for every part.
+    """
+
+    broker: str = "embedded"
+    redis: str = "embedded"
+    workers: int = 1
+    state: Path = DEFAULT_STATE
+    api: bool = True
+    deliver: bool = False
+    api_port: int | None = None
+    kafka_port: int | None = None
+    redis_port: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises `StackError` for combinations that cannot work."""
+        if self.workers < 0:
+            raise StackError(f"workers must not be negative, got {self.workers}")
+        if self.broker == "embedded" and self.workers > 1:
+            raise StackError(
+                f"the embedded broker serves one worker, got {self.workers}; use --broker kafka for more"
+            )
+        if self.broker == "embedded" and self.redis != "embedded":
+            raise StackError(
+                "the embedded broker forgets its records when it ends, so offsets kept in a Redis of yours "
+                "would point at nothing; use --broker kafka, --broker HOST:PORT or --redis embedded"
+            )
