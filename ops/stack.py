@@ -210,7 +210,7 @@ class Stack:
                 self._move_api(part)
 
     def _move_api(self, part: Part) -> None:
-        """Give it another port: the one picked was free then, and somebody took it before the API bound it."""
+        """Give it another port: somebody took the one picked between its choice and the bind of the API."""
         port = pick_port()
         self._update(api_port=port)
         part.where = f"http://{LOOPBACK}:{port}/livez"

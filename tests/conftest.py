@@ -1,5 +1,6 @@
 """Fixtures every test may ask for: real Kafka, real Redis, and an installation of its own on them."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,16 @@ from ops.redis_server import RedisServer
 from services import install, lack, uninstall, unique_settings
 
 MakeInstallation = Callable[..., Settings]
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """What a command configures would log to its test's captured output, closed by then, in later tests."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
