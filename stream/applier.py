@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from contracts.settings import Settings
-from contracts.visitor import Visitor
 from stream.assignment import Assignment, now_ms
-from stream.batch import Entry, Outcome, Rules, apply_batch, take_scores
+from stream.batch import Rules
 from stream.deadlines import fire_due, verify_resting
 from stream.forgetting import Forgetter
 from stream.ledger import Ledger
@@ -16,6 +15,7 @@ from stream.markers import read_markers
 from stream.metrics import Meter
 from stream.partition import Partition
 from stream.records import Record, read_records
+from stream.rounds import Batch, Rounds
 from stream.scorer import Scorer
 from stream.share import SHARES, Share, hold
 
@@ -27,9 +27,6 @@ A backlog is done in few large commits, since most of the cost is per visitor an
 ROUND_GAP_S = 0.02
 """Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
 TICK_S = 0.5
-
-Offsets = dict[str, tuple[int, int]]
-"""Per topic the stored offset and the one after the commit."""
 
 
 class Applier:
@@ -45,9 +42,9 @@ class Applier:
         meter: Meter,
     ) -> None:
         self._settings = settings
-        self._scorer = scorer
         self._forgetter = forgetter
         self._rules = Rules.of(settings)
+        self._rounds = Rounds(settings, ledger, scorer, meter)
         self._ledger = ledger
         self._assignment = assignment
         self._meter = meter
@@ -164,57 +161,17 @@ class Applier:
         taken = self._take(ready)
         if not taken:
             return False
-        states = await self._ledger.states(
-            [(part, {e.event.user_id for e in entries if e.event is not None}) for part, entries, _ in taken]
-        )
-        outcomes = []
-        for (part, entries, _), visitors in zip(taken, states, strict=True):
-            outcomes.append(self._apply(part, entries, visitors))
-        await self._score(outcomes)
-        commits = [
-            self._ledger.commit_of(part, offsets, outcome)
-            for (part, _, offsets), outcome in zip(taken, outcomes, strict=True)
-        ]
-        stored = await self._ledger.commit([part for part, _, _ in taken], commits)
-        done_ms = now_ms()
-        for (_, entries, _), commit, is_stored in zip(taken, commits, stored, strict=True):
-            if is_stored:
-                self._meter.count_batch(entries, commit.outcome, now_ms=done_ms)
+        await self._rounds.run(taken)
         self._assignment.space.set()
         return True
 
     def _parts_of(self, shares: Sequence[Share]) -> list[Partition]:
         return [part for share in shares for part in share.of(self._partitions)]
 
-    def _apply(
-        self, part: Partition, entries: Sequence[Entry], visitors: Mapping[str, Visitor | None]
-    ) -> Outcome:
-        return apply_batch(
-            part.clock, entries, visitors, self._rules, level=part.level, forgotten=part.forgotten
-        )
-
-    async def _score(self, outcomes: Sequence[Outcome]) -> None:
-        """Ask the model about all visitors of the round at once."""
-        scores = await self._scorer.score(
-            {
-                (place, user_id): (visitor, outcome.level)
-                for place, outcome in enumerate(outcomes)
-                for user_id, visitor in outcome.visitors.items()
-                if not visitor.ended
-            }
-        )
-        for place, outcome in enumerate(outcomes):
-            mine = {user_id: score for (at, user_id), score in scores.items() if at == place}
-            if self._settings.scoring:
-                asked = sum(not visitor.ended for visitor in outcome.visitors.values())
-                outcome.count("scored", len(mine))
-                outcome.count("skipped", asked - len(mine))
-            take_scores(outcome, mine, self._rules.alerts)
-
-    def _take(self, ready: Sequence[Partition]) -> list[tuple[Partition, list[Entry], Offsets]]:
+    def _take(self, ready: Sequence[Partition]) -> list[Batch]:
         """A batch of each partition, those first whose turn was longest ago, until the round is full."""
         now_s = time.monotonic()
-        taken = []
+        taken: list[Batch] = []
         room = ROUND_EVENTS
         for part in sorted(ready, key=lambda part: part.taken_s):
             if room <= 0:
@@ -223,7 +180,7 @@ class Applier:
             if entries:
                 part.taken_s = now_s
                 room -= len(entries)
-                taken.append((part, entries, offsets))
+                taken.append(Batch(part, entries, offsets))
         return taken
 
     def _awaited(self, part: Partition, now_s: float) -> set[str]:

@@ -9,7 +9,6 @@ methods used here against the pinned versions of Faust and aiokafka.
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -24,8 +23,6 @@ log = logging.getLogger(__name__)
 
 MAX_CARRIED = 2_000
 """Records in one Faust message at most: what the event loop decodes without a break (about 10 ms)."""
-FETCH_GAP_S = 0.01
-"""Pause after a fetch that brought little: the broker answers at once, be it with one record."""
 MAX_DELIVERIES = 8
 """Messages waiting for the agent before the lane fetches no more."""
 IDLE_WAIT_S = 0.25
@@ -63,8 +60,6 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.applied: dict[TP, int] = {}
         self._seek_numbers: defaultdict[TP, int] = defaultdict(int)
-        self._fetch_s = 0.0
-        """When to fetch next, at the earliest (monotonic clock)."""
         self._delivered = 0
         """Messages the agent has not got yet. Faust holds back single partitions, a delivery has many."""
         self._asked: dict[TP, int] = {}
@@ -87,10 +82,8 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
             await asyncio.sleep(FULL_WAIT_S)
         active = self._get_active_partitions()
         if active:
-            await asyncio.sleep(self._fetch_s - time.monotonic())
             records = await self._getmany(active_partitions=active, timeout=timeout)
-            if sum(map(len, records.values())) < MAX_CARRIED:
-                self._fetch_s = time.monotonic() + FETCH_GAP_S
+            self._thread.pace.is_behind = sum(map(len, records.values())) >= MAX_CARRIED
             return records, active
         await self._thread.call_thread(self._thread.touch)
         await asyncio.sleep(FULL_WAIT_S if self._buffered_partitions else IDLE_WAIT_S)

@@ -11,6 +11,8 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 
+from stream.lane_pace import FetchPace
+
 log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 50
@@ -23,6 +25,15 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
     aiokafka keeps such an error until somebody calls `check_errors`; Faust never does, so a worker could stay
     in the group with no partitions, without an error, until restarted.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.pace = FetchPace()
+        super().__init__(*args, **kwargs)
+
+    async def on_start(self) -> None:
+        """Start the consumer, and pace its fetches."""
+        await super().on_start()
+        self.pace.hold_back(self._ensure_consumer()._fetcher)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -32,6 +32,7 @@ OVERRIDDEN = {
     (Consumer, "_new_offset"): ["self", "tp"],
     (driver.Consumer, "_new_consumer_thread"): ["self"],
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer"): ["self", "transport"],
+    (driver.AIOKafkaConsumerThread, "on_start"): ["self"],
     (driver.AIOKafkaConsumerThread, "_commit"): ["self", "offsets"],
     (driver.AIOKafkaConsumerThread, "verify_event_path"): ["self", "now", "tp"],
     (driver.AIOKafkaConsumerThread, "_fetch_records"): [
@@ -68,6 +69,14 @@ def test_a_consumer_waits_for_records_as_long_as_it_is_told() -> None:
     parameters = inspect.signature(aiokafka.AIOKafkaConsumer).parameters
     assert "fetch_max_wait_ms" in parameters
     assert "self._fetch_max_wait_ms" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_the_fetcher_asks_what_to_do_before_every_fetch() -> None:
+    assert list(inspect.signature(Fetcher._get_actions_per_node).parameters) == ["self", "assignment"]
+    source = inspect.getsource(Fetcher._fetch_requests_routine)
+    asked = source.index("fetch_requests,\n                    reset_requests,\n                    timeout,")
+    assert asked < source.index("= self._get_actions_per_node(assignment)") < source.index("asyncio.wait(")
+    assert "timeout=timeout" in source
 
 
 def test_the_versions_are_the_pinned_ones() -> None:
