@@ -89,6 +89,9 @@ class RedisServer:
             "appendonly": "yes" if self.durable else "no",
             "appendfsync": "everysec",
             "aof-load-truncated": "yes",
+            # States are a fraction of the log of their changes: at 64 MB, the default, Redis would rewrite
+            # the log every ten seconds at 5,000 events/s, and delay commits meanwhile.
+            "auto-aof-rewrite-min-size": "512mb",
             "save": "",
             # An evicted offset or epoch would silently undo the fence, so a full Redis must refuse instead.
             "maxmemory-policy": "noeviction",
