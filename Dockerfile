@@ -1,12 +1,15 @@
 # One image for worker, API and every command: `docker build -t storepulse .`
 FROM python:3.12.8-slim-bookworm AS build
 WORKDIR /src
+# For the compiled steps of the stream.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
 RUN for package in contracts models stream producers api ops; do mkdir $package && touch $package/__init__.py; done \
  && pip install -c constraints.txt . && pip uninstall -y storepulse
+COPY setup.py ./
 COPY contracts contracts
 COPY models models
 COPY stream stream

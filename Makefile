@@ -54,25 +54,27 @@ chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
 	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 clean: ## Remove the environment, caches and the stack's state
-	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info stream/compiled/*.so
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "making the environment in $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV) || { echo "python -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+COMPILED := setup.py $(wildcard stream/compiled/*.pyx stream/compiled/*.pxd stream/compiled/*.h)
+
+$(VENV)/.run: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing"
 	@$(PIP) -e .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.test: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing, with what the tests need; torch is large"
 	@$(PIP) -e '.[test,train,mlflow]'
 	@touch $(VENV)/.run $@
 
 # An environment of its own, without constraints.txt: the engines compared with want older libraries.
-.venv-bench/.bench: pyproject.toml
+.venv-bench/.bench: pyproject.toml $(COMPILED)
 	@$(PYTHON) -m venv .venv-bench
 	@echo "installing, with the engines to compare with; torch is large"
 	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet -e '.[bench]'

@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
     merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
 
+    compiled: bool = Field(
+        True,
+        description="Take the steps compiled at the installation, if any; False: those in Python",
+    )
     scoring: bool = Field(True, description="Ask the next-action model about every visitor who acts")
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
     churn_fire: float = Field(

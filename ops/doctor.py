@@ -21,6 +21,7 @@ from ops.ports import LOOPBACK, is_free
 from ops.redis_server import find_binary
 from ops.stack import PREFERRED_API_PORT
 from ops.stack_record import find_settings, read_record
+from stream.core import load_compiled
 
 MIN_PYTHON = (3, 11)
 EXACT_PACKAGES = ("faust-streaming", "aiokafka")
@@ -59,6 +60,7 @@ def check_machine(state: Path, *, running: bool) -> Iterator[Check]:
     yield check_python(sys.version_info[:2])
     for name in EXACT_PACKAGES:
         yield check_package(name, _wanted(name), _installed(name))
+    yield check_compiled(load_compiled() is not None)
     yield check_java(java_version())
     yield check_maven(shutil.which("mvn"), jars_folder().is_dir())
     yield check_redis_binary()
@@ -81,6 +83,18 @@ def check_package(name: str, wanted: str, found: str | None) -> Check:
         return Check(name, Level.OK, found)
     return Check(
         name, Level.FAIL, f"{found or 'not installed'}, must be {wanted}", f"pip install {name}=={wanted}"
+    )
+
+
+def check_compiled(is_built: bool) -> Check:
+    """The stream's compiled steps built at the installation?"""
+    if is_built:
+        return Check("compiled steps", Level.OK, "built")
+    return Check(
+        "compiled steps",
+        Level.WARN,
+        "not built: workers take those in Python, about half as fast",
+        "install a C compiler and Python's headers (Debian: gcc python3-dev), then install Storepulse again",
     )
 
 

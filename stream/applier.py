@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from contracts.settings import Settings
 from stream.assignment import Assignment, now_ms
 from stream.batch import Rules
+from stream.core import Core
 from stream.deadlines import fire_due, verify_resting
 from stream.forgetting import Forgetter
 from stream.ledger import Ledger
 from stream.markers import read_markers
 from stream.metrics import Meter
 from stream.partition import Partition
-from stream.records import Record, read_records
+from stream.records import Record
 from stream.rounds import Batch, Rounds
 from stream.scorer import Scorer
 from stream.share import SHARES, Share, hold
@@ -35,6 +36,7 @@ class Applier:
     def __init__(
         self,
         settings: Settings,
+        core: Core,
         ledger: Ledger,
         scorer: Scorer,
         assignment: Assignment,
@@ -42,9 +44,10 @@ class Applier:
         meter: Meter,
     ) -> None:
         self._settings = settings
+        self._core = core
         self._forgetter = forgetter
         self._rules = Rules.of(settings)
-        self._rounds = Rounds(settings, ledger, scorer, meter)
+        self._rounds = Rounds(settings, core, ledger, scorer, meter)
         self._ledger = ledger
         self._assignment = assignment
         self._meter = meter
@@ -83,7 +86,7 @@ class Applier:
             part.markers.extend(read_markers(records, topic=topic, partition=number, now_ms=now_ms()))
         else:
             part.buffers[topic].extend(
-                read_records(
+                self._core.read_records(
                     records,
                     topic=topic,
                     partition=number,

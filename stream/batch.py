@@ -128,7 +128,7 @@ def apply_batch(
         outcome.count("forgotten", keep_out(grouped, entries, forgotten, rules.secret))
     for user_id, events in grouped.items():
         on_time += len(events)
-        applied += _apply_events(outcome, demand, user_id, visitors.get(user_id), events, stale, rules)
+        applied += apply_events(outcome, demand, user_id, visitors.get(user_id), events, stale, rules)
     outcome.count("applied", applied)
     outcome.count("duplicates", on_time - applied)
     demand.settle()
@@ -172,7 +172,7 @@ def _group(
     return grouped, stale
 
 
-def _apply_events(
+def apply_events(
     outcome: Outcome,
     demand: DemandCounter,
     user_id: str,

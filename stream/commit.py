@@ -10,7 +10,7 @@ from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import GRAIN_MS, TREND_LANDMARK_MS, Grain
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.visitor import pack_visitor
+from contracts.visitor import PackVisitors, pack_visitors
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.batch import Outcome
 from stream.demand import roll_up
@@ -93,7 +93,7 @@ class Retention:
         )
 
 
-def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
+def encode_commit(commit: Commit, retention: Retention, pack: PackVisitors = pack_visitors) -> dict[str, Any]:
     """The commit as the plain map that `commit.lua` reads: flat lists, ready to be arguments of its calls."""
     outcome = commit.outcome
     moved: dict[str, int | str] = {
@@ -119,7 +119,7 @@ def encode_commit(commit: Commit, retention: Retention) -> dict[str, Any]:
         "counters": _flat(counters),
         "visitor_ttl_s": retention.visitor_s,
         "users": list(visitors),
-        "states": [pack_visitor(visitor) for visitor in visitors.values()],
+        "states": pack(visitors.values()),
         "buckets": _encode_buckets(outcome, retention),
         "trend": [
             x

@@ -9,8 +9,8 @@ from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import ACTION_TYPES, Action
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 
-_METRIC_OF_RANK = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
-_WEIGHT_OF_RANK = tuple(ACTION_WEIGHTS[event_type] for event_type in ACTION_TYPES)
+METRIC_OF_RANK = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
+WEIGHT_OF_RANK = tuple(ACTION_WEIGHTS[event_type] for event_type in ACTION_TYPES)
 _PURCHASE = EventType.PURCHASE.rank
 _MINUTE_MS = GRAIN_MS["minute"]
 _COARSER: tuple[Grain, ...] = ("hour", "day")
@@ -44,14 +44,14 @@ class DemandCounter:
     """
 
     def __init__(self, deltas: DemandDeltas, half_life_ms: int) -> None:
-        self._deltas = deltas
-        self._half_life_ms = half_life_ms
-        self._minutes: dict[int, tuple[dict[str, int], ...]] = {}
+        self.deltas = deltas
+        self.half_life_ms = half_life_ms
+        self.minutes: dict[int, tuple[dict[str, int], ...]] = {}
         """Start of the minute to one dict per `ACTION_TYPES`: product to number of actions."""
 
     def count(self, actions: Sequence[Action]) -> None:
         """Count actions once each."""
-        minutes = self._minutes
+        minutes = self.minutes
         for at_ms, rank, _, product, quantity, price, currency, _, _, _ in actions:
             minute_ms = at_ms - at_ms % _MINUTE_MS
             by_rank = minutes.get(minute_ms)
@@ -60,36 +60,36 @@ class DemandCounter:
             products = by_rank[rank]
             products[product] = products.get(product, 0) + 1
             if rank == _PURCHASE:
-                self._count_sale(minute_ms, product, quantity, price, currency)
+                self.count_sale(minute_ms, product, quantity, price, currency)
 
     def settle(self) -> None:
         """Add what was counted to the deltas. All events of a minute have the same weight in the trend."""
-        for minute_ms, by_rank in self._minutes.items():
-            products = self._deltas.products.setdefault(minute_ms, {})
-            shop = self._deltas.shop.setdefault(minute_ms, {})
+        for minute_ms, by_rank in self.minutes.items():
+            products = self.deltas.products.setdefault(minute_ms, {})
+            shop = self.deltas.shop.setdefault(minute_ms, {})
             landmark_ms = landmark_of(minute_ms)
-            scores = self._deltas.trend.setdefault(landmark_ms, {})
-            for metric, weight, numbers in zip(_METRIC_OF_RANK, _WEIGHT_OF_RANK, by_rank, strict=True):
+            scores = self.deltas.trend.setdefault(landmark_ms, {})
+            for metric, weight, numbers in zip(METRIC_OF_RANK, WEIGHT_OF_RANK, by_rank, strict=True):
                 if not numbers:
                     continue
-                worth = contribution(minute_ms, weight, landmark_ms, self._half_life_ms)
+                worth = contribution(minute_ms, weight, landmark_ms, self.half_life_ms)
                 shop[metric] = sum(numbers.values())
                 for product, number in numbers.items():
                     products[f"{metric}:{product}"] = number
                     scores[product] = scores.get(product, 0.0) + number * worth
 
-    def _count_sale(
+    def count_sale(
         self, minute_ms: int, product: str, quantity: int, price: int | None, currency: str | None
     ) -> None:
-        products = self._deltas.products.setdefault(minute_ms, {})
-        shop = self._deltas.shop.setdefault(minute_ms, {})
+        products = self.deltas.products.setdefault(minute_ms, {})
+        shop = self.deltas.shop.setdefault(minute_ms, {})
         _grow(products, f"{Metric.UNITS}:{product}", quantity)
         _grow(shop, Metric.UNITS, quantity)
         if price is not None and currency is not None:
             metric = Metric.REVENUE + currency
             _grow(products, f"{metric}:{product}", price * quantity)
             _grow(shop, metric, price * quantity)
-            self._deltas.currencies.add(currency)
+            self.deltas.currencies.add(currency)
 
 
 Bucket = tuple[Grain, int]

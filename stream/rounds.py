@@ -7,8 +7,9 @@ from typing import NamedTuple
 from contracts.scores import Score
 from contracts.settings import Settings
 from stream.assignment import now_ms
-from stream.batch import Entry, Outcome, Rules, apply_batch, take_scores
+from stream.batch import Entry, Outcome, Rules, take_scores
 from stream.commit import Commit
+from stream.core import Core
 from stream.ledger import Ledger
 from stream.metrics import Meter
 from stream.partition import Partition
@@ -32,7 +33,8 @@ class Batch(NamedTuple):
 class Rounds:
     """Applies, scores and commits the batches of a round."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, scorer: Scorer, meter: Meter) -> None:
+    def __init__(self, settings: Settings, core: Core, ledger: Ledger, scorer: Scorer, meter: Meter) -> None:
+        self._core = core
         self._scoring = settings.scoring
         self._rules = Rules.of(settings)
         self._ledger = ledger
@@ -60,7 +62,7 @@ class Rounds:
         wanted = [(b.part, {e.event.user_id for e in b.entries if e.event is not None}) for b in batches]
         states = await self._ledger.states(wanted)
         return [
-            apply_batch(
+            self._core.apply_batch(
                 part.clock, entries, visitors, self._rules, level=part.level, forgotten=part.forgotten
             )
             for (part, entries, _), visitors in zip(batches, states, strict=True)

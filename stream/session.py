@@ -102,7 +102,7 @@ def absorb(
         head, closed = advance(None, actions, idle_ms=rules.idle_ms)
         totals = _add_totals(None, actions)
         fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}, BLANK))
-        return _settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
+        return settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
     if actions[0] > visitor.tail.last:
         return _extend(visitor, actions, rules)
     return _insert(visitor, actions, rules)
@@ -121,7 +121,7 @@ def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
     tail = tail_of((packed + added.packed, size + added.size, added.last))
     after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders, outlook))
     if tail.size > 2 * KEEP_ACTIONS:
-        after = _settle(after, rules)
+        after = settle(after, rules)
     if not closed and not ended and _reach(known) == _reach(head):
         return after, {}  # the session did nothing it had not done before
     before = session_counts([], known, ended, rules.idle_ms)
@@ -177,7 +177,7 @@ def _insert(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
     before = session_counts(closed_before, visitor.head, visitor.ended, rules.idle_ms)
     deltas = difference(session_counts(closed, head, ended, rules.idle_ms), before)
     after = visitor._replace(totals=totals, head=head, tail=pack_actions(in_order), ended=ended)
-    return _settle(after, rules), deltas
+    return settle(after, rules), deltas
 
 
 def end_session(visitor: Visitor, *, idle_ms: int) -> tuple[Visitor, SessionDeltas]:
@@ -188,7 +188,7 @@ def end_session(visitor: Visitor, *, idle_ms: int) -> tuple[Visitor, SessionDelt
     return visitor._replace(ended=True, timer_ms=0), difference(after, before)
 
 
-def _settle(visitor: Visitor, rules: SessionRules) -> Visitor:
+def settle(visitor: Visitor, rules: SessionRules) -> Visitor:
     """Fold the oldest actions into `base` once the tail holds twice what is kept."""
     if visitor.tail.size <= 2 * KEEP_ACTIONS:
         return visitor

@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, ReadOnlyError, TimeoutError
 
 from contracts.keys import Keys
-from contracts.visitor import Visitor, unpack_visitor
+from contracts.visitor import PackVisitors, Visitor, pack_visitors, unpack_visitor
 from models.next_action.prices import PriceLevel
 from stream.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
 from stream.metrics import Meter
@@ -97,7 +97,10 @@ class Store(Protocol):
 class RedisStore:
     """`Store` in Redis: one script per commit, all partitions of a round in one pipeline."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, retention: Retention) -> None:
+    def __init__(
+        self, client: redis.Redis, keys: Keys, retention: Retention, pack: PackVisitors = pack_visitors
+    ) -> None:
+        self._pack_visitors = pack
         self._client = client
         self._keys = keys
         self._retention = retention
@@ -170,13 +173,16 @@ class RedisStore:
 
     async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
         """See `Store.commit`."""
-        blobs = [self._pack(encode_commit(commit, self._retention)) for commit in commits]
+        blobs = [self._pack(self._encode(commit)) for commit in commits]
         try:
             rows = await self._send(commits, blobs)
         except NoScriptError:  # Redis was restarted and forgot its scripts
             await self._client.script_load(self._commit.script)
             rows = await self._send(commits, blobs)
         return [Verdict(row[0].decode()) for row in rows]
+
+    def _encode(self, commit: Commit) -> dict[str, Any]:
+        return encode_commit(commit, self._retention, self._pack_visitors)
 
     async def _send(self, commits: Sequence[Commit], blobs: Sequence[bytes]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:

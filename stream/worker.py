@@ -21,6 +21,7 @@ from stream.applier import Applier
 from stream.assignment import Assignment
 from stream.collector import sweep_young, tune_collector
 from stream.commit import Retention
+from stream.core import choose_core
 from stream.drift_watch import DriftWatch
 from stream.forgetting import Forgetter
 from stream.heartbeat import beat, say_goodbye
@@ -66,20 +67,24 @@ async def _main(settings: Settings) -> int:
     keys = Keys(settings.namespace, settings.partitions)
     client = connect(settings)
     meter = Meter()
-    store = RedisStore(client, keys, Retention.of(settings))
+    core = choose_core(compiled=settings.compiled)
+    store = RedisStore(client, keys, Retention.of(settings), core.pack_visitors)
     app = make_app(settings)
     kafka = KafkaLog(app, settings.bootstrap)
     assignment = Assignment(topics, store, kafka, meter)
     drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
     ledger = Ledger(settings, store, assignment, meter, drift)
     forgetter = Forgetter(settings, ledger, meter)
-    applier = Applier(settings, ledger, scorer, assignment, forgetter, meter)
+    applier = Applier(settings, core, ledger, scorer, assignment, forgetter, meter)
     app.offsets = assignment
     add_agent(app, settings, applier)
     stopping = _stop_on_signals()
     probe = Probe(settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set())
     probe.start()
-    log.info("worker %s, metrics on port %d, settings %s", worker_id, probe.port, settings.model_dump())
+    log.info(
+        "worker %s, steps in %s, metrics on port %d, settings %s",
+        worker_id, core.name, probe.port, settings.model_dump(),
+    )  # fmt: skip
     jobs = {
         "stop": stopping.wait(),
         "faust": _run_app(app),

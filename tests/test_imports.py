@@ -1,6 +1,7 @@
 """The direction of imports between the packages, read from the source."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def relative(tree: ast.AST) -> Iterator[int]:
     return (node.lineno for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level)
 
 
+def cimported(source: str) -> Iterator[tuple[str, int]]:
+    """Dotted name and line of every import of a Cython source, which is not Python's syntax."""
+    for number, line in enumerate(source.splitlines(), 1):
+        found = re.match(r"\s*(?:from|c?import) +([\w.]+)", line)
+        if found:
+            yield found[1], number
+
+
 def trees(package: str) -> Iterator[tuple[Path, ast.AST]]:
     """Path from the root and syntax tree of every module of a package."""
     for path in sorted((ROOT / package).rglob("*.py")):
@@ -45,6 +54,19 @@ def test_packages_import_one_way(package: str) -> None:
         for path, tree in trees(package)
         for name, line in imported(tree)
         if name.partition(".")[0] in forbidden
+    ]
+    assert not found
+
+
+def test_compiled_steps_import_one_way() -> None:
+    allowed = {"cpython", "libc", "cython", "msgpack", "contracts", "models", "stream"}
+    sources = [path for kind in ("*.pyx", "*.pxd") for path in (ROOT / "stream").rglob(kind)]
+    assert sources
+    found = [
+        f"{path.relative_to(ROOT)}:{line} imports {name}"
+        for path in sources
+        for name, line in cimported(path.read_text())
+        if name.partition(".")[0] not in allowed
     ]
     assert not found
 

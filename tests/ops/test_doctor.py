@@ -11,6 +11,7 @@ from contracts.topics import Topics
 from ops.checks import Check, Level
 from ops.cli import app
 from ops.doctor import (
+    check_compiled,
     check_disk,
     check_java,
     check_machine,
@@ -39,6 +40,8 @@ EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.reject
         (check_package("aiokafka", "0.14.0", "0.14.0"), Level.OK, ""),
         (check_package("aiokafka", "0.14.0", "0.13.0"), Level.FAIL, "pip install aiokafka==0.14.0"),
         (check_package("aiokafka", "0.14.0", None), Level.FAIL, "pip install"),
+        (check_compiled(True), Level.OK, ""),
+        (check_compiled(False), Level.WARN, "install a C compiler"),
         (check_java(17), Level.OK, ""),
         (check_java(11), Level.WARN, "Java 17"),
         (check_java(0), Level.WARN, "--broker embedded needs none"),

@@ -11,6 +11,7 @@ from shoppers import NOW_MS, make_event
 from stream.applier import Applier
 from stream.assignment import Assignment, TopicPartition
 from stream.commit import Commit, Retention, Verdict
+from stream.core import PYTHON
 from stream.drift_watch import DriftWatch
 from stream.forgetting import Forgetter
 from stream.ledger import Ledger
@@ -86,7 +87,7 @@ class Core:
         ledger = Ledger(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
         forgetter = Forgetter(SETTINGS, ledger, meter)
         scorer = Scorer(meter, idle_ms=SETTINGS.idle_ms)
-        self.applier = Applier(SETTINGS, ledger, scorer, self.assignment, forgetter, meter)
+        self.applier = Applier(SETTINGS, PYTHON, ledger, scorer, self.assignment, forgetter, meter)
 
     async def read_all(self) -> None:
         """Claim the partition, then deliver and apply the log topic by topic, from where the claim says."""

@@ -11,6 +11,7 @@ from shoppers import NOW_MS, make_event
 from stream.assignment import Assignment, TopicPartition
 from stream.batch import Entry
 from stream.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.core import PYTHON
 from stream.drift_watch import DriftWatch
 from stream.ledger import Fenced, Ledger
 from stream.memory_store import MemoryStore
@@ -74,7 +75,7 @@ class Worker:
         self.log = OneView()
         self.assignment = Assignment(TOPICS, store, self.log, meter)
         ledger = Ledger(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
-        self.rounds = Rounds(SETTINGS, ledger, Scorer(meter, idle_ms=SETTINGS.idle_ms), meter)
+        self.rounds = Rounds(SETTINGS, PYTHON, ledger, Scorer(meter, idle_ms=SETTINGS.idle_ms), meter)
 
     async def take_batches(self) -> list[Batch]:
         """Claim all partitions, and take the view of each."""

@@ -1,0 +1,3 @@
+from stream.core import ApplyBatch
+
+apply_batch: ApplyBatch

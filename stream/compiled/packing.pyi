@@ -1,0 +1,3 @@
+from contracts.visitor import PackVisitors
+
+pack_visitors: PackVisitors

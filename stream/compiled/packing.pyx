@@ -1,0 +1,176 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""States of visitors as MessagePack, byte for byte as `contracts.visitor.pack_visitor` has them."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.tuple cimport PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
+
+from stream.compiled.tuples cimport item
+
+import msgpack
+
+from contracts.outlook import BLANK, pack_outlook
+from contracts.visitor import FORMAT
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
+
+_pack_other = msgpack.Packer(use_bin_type=True).pack
+cdef object _BLANK = BLANK
+cdef int _FORMAT = FORMAT
+
+
+cdef class Packer:
+    """Values behind each other in the smallest encodings of the MessagePack specification."""
+
+    def __dealloc__(self):
+        PyMem_Free(self._data)
+
+    cdef int reserve(self, Py_ssize_t more) except -1:
+        cdef Py_ssize_t room
+        cdef char* data
+        if self.size + more > self._room:
+            room = 2 * (self.size + more)
+            data = <char*>PyMem_Realloc(self._data, room)
+            if data == NULL:
+                raise MemoryError()
+            self._data, self._room = data, room
+        return 0
+
+    cdef int put_array(self, Py_ssize_t length) except -1:
+        return self._put_head(length, 0x90, 15, 0, 0xdc, 0xdd)
+
+    cdef int put_int(self, long long value) except -1:
+        self.reserve(9)
+        if 0 <= value < 0x80 or -0x20 <= value < 0:
+            self._data[self.size] = <char>value
+            self.size += 1
+        elif value >= 0:
+            if value <= 0xff:
+                self._put_number(0xcc, <uint64_t>value, 1)
+            elif value <= 0xffff:
+                self._put_number(0xcd, <uint64_t>value, 2)
+            elif value <= 0xffffffff:
+                self._put_number(0xce, <uint64_t>value, 4)
+            else:
+                self._put_number(0xcf, <uint64_t>value, 8)
+        elif value >= -0x80:
+            self._put_number(0xd0, <uint64_t>value, 1)
+        elif value >= -0x8000:
+            self._put_number(0xd1, <uint64_t>value, 2)
+        elif value >= -0x80000000LL:
+            self._put_number(0xd2, <uint64_t>value, 4)
+        else:
+            self._put_number(0xd3, <uint64_t>value, 8)
+        return 0
+
+    cdef int put_raw(self, const char* data, Py_ssize_t length) except -1:
+        self.reserve(length)
+        memcpy(self._data + self.size, data, length)
+        self.size += length
+        return 0
+
+    cdef int put_bytes(self, const char* data, Py_ssize_t length) except -1:
+        self._put_head(length, 0, -1, 0xc4, 0xc5, 0xc6)
+        return self.put_raw(data, length)
+
+    cdef int put_text(self, str value) except -1:
+        cdef Py_ssize_t length
+        cdef const char* data = PyUnicode_AsUTF8AndSize(value, &length)
+        self._put_head(length, 0xa0, 31, 0xd9, 0xda, 0xdb)
+        return self.put_raw(data, length)
+
+    cdef int put(self, object value) except -1:
+        """Any value of a state; what is not built of plain ones goes through msgpack."""
+        cdef int overflow = 0
+        cdef long long number
+        cdef Py_ssize_t i, length
+        kind = type(value)
+        if kind is int:
+            number = PyLong_AsLongLongAndOverflow(value, &overflow)
+            if not overflow:
+                return self.put_int(number)
+        elif kind is str:
+            return self.put_text(<str>value)
+        elif value is None:
+            return self._put_byte(0xc0)
+        elif kind is bytes:
+            return self.put_bytes(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+        elif kind is bool:
+            return self._put_byte(0xc3 if value else 0xc2)
+        elif isinstance(value, tuple):
+            length = PyTuple_GET_SIZE(value)
+            self.put_array(length)
+            for i in range(length):
+                self.put(item(value, i))
+            return 0
+        elif kind is dict:
+            self._put_head(len(<dict>value), 0x80, 15, 0, 0xde, 0xdf)
+            for key, held in (<dict>value).items():
+                self.put(key)
+                self.put(held)
+            return 0
+        packed = _pack_other(value)
+        return self.put_raw(PyBytes_AS_STRING(packed), PyBytes_GET_SIZE(packed))
+
+    cdef bytes taken(self):
+        """What was put; the buffer is empty after it."""
+        cdef Py_ssize_t size = self.size
+        self.size = 0
+        return PyBytes_FromStringAndSize(self._data, size)
+
+    cdef int _put_byte(self, uint8_t byte) except -1:
+        self.reserve(1)
+        self._data[self.size] = <char>byte
+        self.size += 1
+        return 0
+
+    cdef int _put_head(
+        self, Py_ssize_t length, uint8_t small, Py_ssize_t largest_small, uint8_t one, uint8_t two, uint8_t four
+    ) except -1:
+        """The head of a string, an array or a map; a kind without a head of one byte says 0 for it."""
+        self.reserve(5)
+        if length <= largest_small:
+            return self._put_byte(small | <uint8_t>length)
+        if one and length <= 0xff:
+            self._put_number(one, length, 1)
+        elif length <= 0xffff:
+            self._put_number(two, length, 2)
+        else:
+            self._put_number(four, length, 4)
+        return 0
+
+    cdef void _put_number(self, uint8_t head, uint64_t value, int width) noexcept:
+        """A head and a big-endian number; there must be room."""
+        cdef int i
+        self._data[self.size] = <char>head
+        for i in range(width):
+            self._data[self.size + width - i] = <char>(value >> (8 * i))
+        self.size += width + 1
+
+
+cdef Packer _packer = Packer()
+
+
+cpdef list pack_visitors(object visitors):
+    """The blob of each visitor."""
+    cdef list blobs = []
+    cdef Py_ssize_t i, last
+    cdef Packer packer = _packer
+    packer.size = 0  # of a call that was broken off
+    for visitor in visitors:
+        last = PyTuple_GET_SIZE(visitor) - 1
+        packer.put_array(last + 2)
+        packer.put_int(_FORMAT)
+        for i in range(last):
+            packer.put(item(visitor, i))
+        outlook = item(visitor, last)
+        if outlook is _BLANK:
+            packer.put_array(0)
+        else:
+            packer.put(pack_outlook(outlook))
+        blobs.append(packer.taken())
+    return blobs

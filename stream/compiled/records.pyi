@@ -1,0 +1,3 @@
+from stream.core import ReadRecords
+
+read_records: ReadRecords

@@ -1,0 +1,22 @@
+"""The implementations of the hot steps, for tests that hold each of them to the same."""
+
+from services import lack
+from stream.core import PYTHON, Core, load_compiled
+
+NAMES = ("python", "compiled")
+
+
+def core_named(name: str) -> Core:
+    """One of `NAMES`; where the compiled steps were not built the test is skipped, or fails in CI."""
+    if name == PYTHON.name:
+        return PYTHON
+    return load_compiled() or lack("the compiled steps were not built: a C compiler and Python.h are needed")
+
+
+def exact(value: object) -> object:
+    """A value in which 1, True and 1.0 differ, and a named tuple from a plain one."""
+    if isinstance(value, tuple | list):
+        return type(value), [exact(part) for part in value]
+    if isinstance(value, dict):
+        return {key: exact(part) for key, part in value.items()}
+    return type(value), value
