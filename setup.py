@@ -3,7 +3,7 @@
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-NAMES = ("packing", "records", "batch")
+NAMES = ("packing", "records", "merge", "batch")
 
 # Optional: on a machine without a C compiler the installation goes on without them, see stream/core.py.
 extensions = [

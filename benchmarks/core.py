@@ -18,14 +18,14 @@ from contracts.partitioning import partition_of
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
-from contracts.visitor import Visitor, pack_visitor, unpack_visitor
+from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.encoding import encode_visitor
 from models.next_action.model import Model
-from stream.batch import Outcome, Rules, apply_batch, take_scores
+from stream.batch import Outcome, Rules, take_scores
 from stream.commit import Claim, Commit, Retention, encode_commit
+from stream.core import Core
 from stream.model_calls import ask, plan_calls
 from stream.partition import Partition
-from stream.records import read_records
 
 STEPS = ("read_records", "take", "find_states", "apply_batch", "encode_commit", "pack", "adopt")
 STEPS_WITH_SCORING = (*STEPS[:4], "encode", "ask", "take_scores", *STEPS[4:])
@@ -62,11 +62,12 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class CoreRow:
-    """Microseconds of CPU per event of each step, at one number of events per commit.
+    """Microseconds of CPU per event of each step of one core, at one number of events per commit.
 
     The steps are `STEPS`, or `STEPS_WITH_SCORING`.
     """
 
+    core: str
     batch: int
     events: int
     scored: int
@@ -87,6 +88,7 @@ class CoreRow:
 class BlobRow:
     """One visitor's state on the average: its size, and microseconds to pack and to unpack it."""
 
+    core: str
     size_bytes: float
     pack_us: float
     unpack_us: float
@@ -107,10 +109,12 @@ def make_shares(events: int, partitions: int, *, step_ms: float = 1.0, seed: int
     return shares
 
 
-def measure_core(settings: Settings, *, events: int, batch: int, model: Model | None = None) -> CoreRow:
+def measure_core(
+    settings: Settings, core: Core, *, events: int, batch: int, model: Model | None = None
+) -> CoreRow:
     """Run the whole log through the steps, `batch` events of a partition at a time; scored with a model."""
     shares = make_shares(events, settings.partitions)
-    bench = _Core(settings, model)
+    bench = _Steps(settings, core, model)
     with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
         for share in itertools.cycle(list(shares)):
             if share in shares and not bench.step(share, batch):
@@ -119,14 +123,21 @@ def measure_core(settings: Settings, *, events: int, batch: int, model: Model | 
                 break
     us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
     return CoreRow(
-        batch, bench.events, bench.scored, us, bench.visitors / bench.events, bench.size / bench.events
+        core.name,
+        batch,
+        bench.events,
+        bench.scored,
+        us,
+        bench.visitors / bench.events,
+        bench.size / bench.events,
     )
 
 
-class _Core:
+class _Steps:
     """One round of the applier after another, without its awaits, and the time each step took."""
 
-    def __init__(self, settings: Settings, model: Model | None = None) -> None:
+    def __init__(self, settings: Settings, core: Core, model: Model | None = None) -> None:
+        self._core = core
         self._currency = settings.currency
         self._idle_ms = settings.idle_ms
         self._model = model
@@ -146,20 +157,21 @@ class _Core:
         with self._timed("read_records"):
             for topic, records in portions.items():
                 part.buffers[topic].extend(
-                    read_records(records, topic=topic, partition=0, default_currency=self._currency, now_ms=0)
+                    self._core.read_records(
+                        records, topic=topic, partition=0, default_currency=self._currency, now_ms=0
+                    )
                 )
         with self._timed("take"):
-            entries, offsets = part.take(1 << 30, set())
+            entries, offsets = part.take(1 << 30, set(), self._core.merge_heads)
         with self._timed("find_states"):
-            users = {entry.event.user_id for entry in entries if entry.event is not None}
-            states: dict[str, Visitor | None] = dict(part.known(users))
+            states: dict[str, Visitor | None] = dict(part.known(self._core.users_of(entries)))
         with self._timed("apply_batch"):
-            outcome = apply_batch(part.clock, entries, states, self._rules, level=part.level)
+            outcome = self._core.apply_batch(part.clock, entries, states, self._rules, level=part.level)
         if self._model is not None:
             self._score(self._model, outcome)
         commit = Commit(part.number, part.epoch, offsets, outcome, outcome.clock.max_event_ms, 0)
         with self._timed("encode_commit"):
-            fields = encode_commit(commit, self._retention)
+            fields = encode_commit(commit, self._retention, self._core.pack_visitors)
         with self._timed("pack"):
             self.size += len(self._pack(fields))
         with self._timed("adopt"):
@@ -198,18 +210,18 @@ def _reading_s() -> float:
     return median(after - before for before, after in itertools.pairwise(marks))
 
 
-def measure_blobs(settings: Settings, *, events: int) -> BlobRow:
+def measure_blobs(settings: Settings, core: Core, *, events: int) -> BlobRow:
     """Pack and unpack the state of every visitor after the whole log."""
     share = make_shares(events, 1)[0]
     users = {record.key.decode() for _, record in share.records}
-    _Core(settings).step(share, events)
+    _Steps(settings, core).step(share, events)
     visitors = share.part.known(users).values()
     mark = time.process_time()
-    blobs = [pack_visitor(visitor) for visitor in visitors]
+    blobs = core.pack_visitors(visitors)
     middle = time.process_time()
     for blob in blobs:
         unpack_visitor(blob)
     end = time.process_time()
     number = len(blobs)
     size = sum(map(len, blobs)) / number
-    return BlobRow(size, (middle - mark) / number * 1e6, (end - middle) / number * 1e6)
+    return BlobRow(core.name, size, (middle - mark) / number * 1e6, (end - middle) / number * 1e6)

@@ -33,13 +33,14 @@ from benchmarks.visitors import make_subjects
 from contracts.settings import Settings
 from models.next_action.card import ArtefactError
 from models.next_action.predictor import Predictor
+from stream.core import PYTHON, load_compiled
 
 Figures = dict[str, Any]
 
 WIDTH = 120
 """Columns where the output goes to a file: rich would take 80, too few for the tables."""
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
-CORE_BATCHES = (4_000, 400, 40, 8)
+CORE_BATCHES = (8_000, 400, 40, 8)
 TWO_WORKERS_AIM = 1.7
 ALERTS_AIM_MS = 250.0
 DELAY_CONTENDERS = "fcsde"
@@ -51,16 +52,25 @@ def run_core(events: int) -> Figures:
     """Measure and show the pure steps, counting only and with scoring."""
     settings = Settings()
     rows: list[core_bench.CoreRow] = []
-    for model in (None, find_model(settings)):
-        if model is None and rows:
-            continue
-        what = "counting only" if model is None else "with scoring"
-        for batch in CORE_BATCHES:
-            with console.status(f"pure steps, {what}, {batch} events per commit"):
-                rows.append(core_bench.measure_core(settings, events=events, batch=batch, model=model))
-    blob = core_bench.measure_blobs(settings, events=events)
-    tables.show_core(console, rows, blob)
-    return {"core": [asdict(row) | {"total_us": row.total_us} for row in rows], "visitor": asdict(blob)}
+    blobs: list[core_bench.BlobRow] = []
+    models = [None, found] if (found := find_model(settings)) else [None]
+    compiled = load_compiled()
+    if compiled is None:
+        console.log("compiled steps left out: they were not built, see storepulse doctor")
+    for core in (PYTHON, *([compiled] if compiled else [])):
+        for model in models:
+            what = "counting only" if model is None else "with scoring"
+            for batch in CORE_BATCHES:
+                with console.status(f"steps in {core.name}, {what}, {batch} events per commit"):
+                    rows.append(
+                        core_bench.measure_core(settings, core, events=events, batch=batch, model=model)
+                    )
+        blobs.append(core_bench.measure_blobs(settings, core, events=events))
+    tables.show_core(console, rows, blobs)
+    return {
+        "core": [asdict(row) | {"total_us": row.total_us} for row in rows],
+        "visitor": [asdict(blob) for blob in blobs],
+    }
 
 
 def run_scoring(runs: int) -> Figures:

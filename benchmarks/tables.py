@@ -1,5 +1,6 @@
 """How figures are shown: rich tables, a machine line, progress."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -27,21 +28,22 @@ def show_machine(console: Console, machine: Mapping[str, str]) -> None:
     console.print("machine: " + ", ".join(f"{name} {value}" for name, value in machine.items()), style="dim")
 
 
-def show_core(console: Console, rows: Sequence[CoreRow], blob: BlobRow) -> None:
-    """Steps of the hot path at several batch sizes, with the steps of scoring where it was on."""
-    for scoring in (False, True):
-        shown = [row for row in rows if bool(row.scored) is scoring]
+def show_core(console: Console, rows: Sequence[CoreRow], blobs: Sequence[BlobRow]) -> None:
+    """Steps of the hot path of each core at several batch sizes, with those of scoring where it was on."""
+    for scoring, core in itertools.product((False, True), dict.fromkeys(row.core for row in rows)):
+        shown = [row for row in rows if bool(row.scored) is scoring and row.core == core]
         if shown:
             _show_core(console, shown, STEPS_WITH_SCORING if scoring else STEPS)
-    console.print(
-        f"one visitor's state: {blob.size_bytes:.0f} bytes, pack {blob.pack_us:.1f} us, "
-        f"unpack {blob.unpack_us:.1f} us"
-    )
+    for blob in blobs:
+        console.print(
+            f"one visitor's state, {blob.core}: {blob.size_bytes:.0f} bytes, pack {blob.pack_us:.1f} us, "
+            f"unpack {blob.unpack_us:.1f} us"
+        )
 
 
 def _show_core(console: Console, rows: Sequence[CoreRow], steps: Sequence[str]) -> None:
     what = "with scoring" if rows[0].scored else "counting only"
-    table = Table(title=f"Pure hot path {what}, microseconds per event, by events per commit")
+    table = Table(title=f"Hot steps in {rows[0].core}, {what}, microseconds per event, by events per commit")
     table.add_column("step")
     for row in rows:
         table.add_column(f"{row.batch:,}", justify="right")

@@ -20,11 +20,14 @@ from stream.rounds import Batch, Rounds
 from stream.scorer import Scorer
 from stream.share import SHARES, Share, hold
 
-MAX_BUFFERED = 40_000
-"""Entries in memory beyond which the lane is read no further, unless a partition waits for a topic."""
-ROUND_EVENTS = 4_000
-"""Events in one round, after which the other partitions of a share wait: 50 ms of the event loop.
+MAX_BUFFERED = 100_000
+"""Entries in memory beyond which the lane is read no further, unless a partition waits for a topic: enough
+for a whole round of each of a dozen partitions, at less than a kilobyte an entry."""
+ROUND_EVENTS = 8_000
+"""Events in one round, after which the other partitions of a share wait: 40 ms of the event loop.
 A backlog is done in few large commits, since most of the cost is per visitor and commit."""
+BEHIND_EVENTS = 4_000
+"""More waiting entries than this are a backlog, not live traffic."""
 ROUND_GAP_S = 0.02
 """Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
 TICK_S = 0.5
@@ -105,8 +108,8 @@ class Applier:
 
     @property
     def is_behind(self) -> bool:
-        """Whether more waits than a round takes: a backlog, not live traffic."""
-        return self._buffered > ROUND_EVENTS
+        """Whether so much waits that it is a backlog, not live traffic."""
+        return self._buffered > BEHIND_EVENTS
 
     def _full(self) -> bool:
         buffered = self._buffered
@@ -179,7 +182,9 @@ class Applier:
         for part in sorted(ready, key=lambda part: part.taken_s):
             if room <= 0:
                 break
-            entries, offsets = part.take(self._settings.batch_events, self._awaited(part, now_s))
+            entries, offsets = part.take(
+                self._settings.batch_events, self._awaited(part, now_s), self._core.merge_heads
+            )
             if entries:
                 part.taken_s = now_s
                 room -= len(entries)

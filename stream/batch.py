@@ -1,6 +1,6 @@
 """The pure batch step: one partition's state after a run of records, and what must be written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -101,6 +101,11 @@ class Outcome:
         """Add what changed in a visitor's sessions to the shop's counters."""
         for (minute_ms, metric), change in deltas.items():
             self.demand.add_shop(minute_ms, metric, change)
+
+
+def users_of(entries: Iterable[Entry]) -> set[str]:
+    """The visitors whose events these are."""
+    return {entry.event.user_id for entry in entries if entry.event is not None}
 
 
 def apply_batch(

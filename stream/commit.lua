@@ -4,7 +4,7 @@
 -- Answers {verdict, stored epoch}. All checks come before the first write: a script has no rollback.
 local meta, prefix = KEYS[1], ARGV[1]
 local c = cmsgpack.unpack(ARGV[2])
-local call = redis.call
+local call, format = redis.call, string.format
 local CHUNK = 2000 -- arguments of one call; Lua's stack has room for 8,000
 local LARGEST = 2 ^ 53 -- contracts.numbers.MAX_SUM_MINOR
 
@@ -15,16 +15,30 @@ local function spread(command, key, items)
   end
 end
 
--- Adds to fields of a hash, with two calls for many fields instead of one HINCRBY each.
+-- Adds to fields of a hash, with two calls for many fields instead of one HINCRBY each. Redis writes a number
+-- of Lua's with 17 digits, which is slower than `%d`.
 local function add(key, names, changes)
   for i = 1, #names, CHUNK / 2 do
     local known = call('HMGET', key, unpack(names, i, math.min(i + CHUNK / 2 - 1, #names)))
     local sums = {}
     for j = 1, #known do
       sums[2 * j - 1] = names[i + j - 1]
-      sums[2 * j] = math.min((known[j] or 0) + changes[i + j - 1], LARGEST)
+      sums[2 * j] = format('%d', math.min((known[j] or 0) + changes[i + j - 1], LARGEST))
     end
     call('HSET', key, unpack(sums))
+  end
+end
+
+-- Adds to scores of a sorted set, with two calls for many members instead of one ZINCRBY each.
+local function raise(key, members, changes)
+  for i = 1, #members, CHUNK / 2 do
+    local known = call('ZMSCORE', key, unpack(members, i, math.min(i + CHUNK / 2 - 1, #members)))
+    local sums = {}
+    for j = 1, #known do
+      sums[2 * j - 1] = (known[j] or 0) + changes[i + j - 1]
+      sums[2 * j] = members[i + j - 1]
+    end
+    call('ZADD', key, unpack(sums))
   end
 end
 
@@ -52,8 +66,9 @@ spread('ZREM', prefix .. 'active', c.removed)
 spread('ZREM', prefix .. 'due', c.removed)
 spread('HSET', prefix .. 'forgotten', c.forgotten)
 spread('HDEL', prefix .. 'forgetting', c.found)
+local visitor_ttl_s = format('%d', c.visitor_ttl_s)
 for i = 1, #c.users do
-  call('SET', prefix .. 'v:' .. c.users[i], c.states[i], 'EX', c.visitor_ttl_s)
+  call('SET', prefix .. 'v:' .. c.users[i], c.states[i], 'EX', visitor_ttl_s)
 end
 for i = 1, #c.buckets, 3 do
   local keys = c.buckets[i]
@@ -64,8 +79,8 @@ for i = 1, #c.buckets, 3 do
   end
 end
 for i = 1, #c.trend, 4 do
-  local key, products, scores = prefix .. 't:' .. c.trend[i], c.trend[i + 2], c.trend[i + 3]
-  for j = 1, #products do call('ZINCRBY', key, scores[j], products[j]) end
+  local key = prefix .. 't:' .. c.trend[i]
+  raise(key, c.trend[i + 2], c.trend[i + 3])
   call('EXPIRE', key, c.trend[i + 1])
 end
 spread('ZADD', prefix .. 'active', c.active)

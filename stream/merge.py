@@ -3,16 +3,13 @@
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from math import inf
-from typing import TypeVar
 
 from stream.batch import Entry
 
-Topic = TypeVar("Topic", bound=str)
-
 
 def merge_heads(
-    buffers: Mapping[Topic, deque[Entry]], order: Sequence[Topic], *, awaited: Set[Topic], limit: int
-) -> tuple[list[Entry], dict[Topic, int]]:
+    buffers: Mapping[str, deque[Entry]], order: Sequence[str], *, awaited: Set[str], limit: int
+) -> tuple[list[Entry], dict[str, int]]:
     """Take up to `limit` entries off the buffers, always from the topic whose head is earliest.
 
     Returns them with the last offset taken per topic. Entries of one topic keep their order; ties go to the
@@ -21,7 +18,7 @@ def merge_heads(
     of a task.
     """
     merged: list[Entry] = []
-    last: dict[Topic, int] = {}
+    last: dict[str, int] = {}
     filled = [topic for topic in order if buffers[topic]]
     if any(topic in awaited for topic in order if topic not in filled):
         return merged, last
@@ -38,7 +35,7 @@ def merge_heads(
     return merged, last
 
 
-def _earliest(buffers: Mapping[Topic, deque[Entry]], filled: Sequence[Topic]) -> tuple[Topic, float]:
+def _earliest(buffers: Mapping[str, deque[Entry]], filled: Sequence[str]) -> tuple[str, float]:
     """The topic with the earliest head, and the event time up to which it stays the earliest."""
     best, best_ms, until_ms = filled[0], buffers[filled[0]][0].at_ms, inf
     for topic in filled[1:]:

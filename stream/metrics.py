@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Count
@@ -11,6 +12,7 @@ from stream.batch import Entry, Outcome
 from stream.commit import Verdict
 
 WINDOW_S = 10
+_BROKER_MS = itemgetter(Entry._fields.index("broker_ms"))
 _DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -97,13 +99,14 @@ class Meter:
             self._events.labels(result).inc(number)
         for letter in outcome.letters:
             self._rejected.labels(letter.code).inc()
-        self._delay.observe(max(0, now_ms - min(entry.broker_ms for entry in entries)) / 1_000)
+        arrivals = Counter(map(_BROKER_MS, entries))
+        self._delay.observe(max(0, now_ms - min(arrivals)) / 1_000)
         second = now_ms // 1_000
         if not self._window or self._window[-1][0] != second:
             self._window.append((second, Counter()))
             while self._window[0][0] <= second - WINDOW_S:
                 self._window.popleft()
-        self._window[-1][1].update([now_ms - entry.broker_ms for entry in entries])
+        self._window[-1][1].update({now_ms - at_ms: number for at_ms, number in arrivals.items()})
 
     def count_scores(self, scored: int, *, skipped: int, took_s: float | None = None) -> None:
         """Count visitors a model was asked about, or should have been."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contracts.visitor import Visitor
 from stream.batch import Clock, Entry
 from stream.commit import NO_OFFSET, Claim, Commit
+from stream.core import MergeHeads
 from stream.markers import Marker
 from stream.merge import merge_heads
 from stream.store import stored_offset
@@ -111,9 +112,11 @@ class Partition:
         heads = [buffer[-1].at_ms for buffer in self.buffers.values() if buffer]
         return max(heads, default=self.clock.max_event_ms) - self.clock.max_event_ms
 
-    def take(self, limit: int, awaited: set[str]) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
+    def take(
+        self, limit: int, awaited: set[str], merge: MergeHeads = merge_heads
+    ) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
         """Entries in event-time order, off the buffers, and the offsets of their commit."""
-        entries, last = merge_heads(self.buffers, self.topics, awaited=awaited, limit=limit)
+        entries, last = merge(self.buffers, self.topics, awaited=awaited, limit=limit)
         return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
 
     def take_markers(self, limit: int) -> list[Marker]:

@@ -59,7 +59,7 @@ class Rounds:
                 call.cancel()
 
     async def _apply(self, batches: Sequence[Batch]) -> list[Outcome]:
-        wanted = [(b.part, {e.event.user_id for e in b.entries if e.event is not None}) for b in batches]
+        wanted = [(b.part, self._core.users_of(b.entries)) for b in batches]
         states = await self._ledger.states(wanted)
         return [
             self._core.apply_batch(
@@ -70,6 +70,8 @@ class Rounds:
 
     async def _score(self, outcomes: Sequence[Outcome]) -> list[dict[str, Score]]:
         """Scores of the visitors of each outcome; the model is asked about those of all at once."""
+        if not self._scoring:
+            return [{} for _ in outcomes]
         found = await self._scorer.score(
             {
                 (place, user_id): (visitor, outcome.level)

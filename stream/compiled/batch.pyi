@@ -1,3 +1,4 @@
-from stream.core import ApplyBatch
+from stream.core import ApplyBatch, UsersOf
 
+users_of: UsersOf
 apply_batch: ApplyBatch

@@ -97,6 +97,16 @@ cdef struct Deed:
     PyObject* event
 
 
+def users_of(entries):
+    """See `stream.batch.users_of`."""
+    cdef set users = set()
+    for entry in entries:
+        event = item(entry, ENTRY_EVENT)
+        if event is not None:
+            users.add(item(event, EVENT_USER))
+    return users
+
+
 def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgotten=NOBODY):
     """See `stream.batch.apply_batch`."""
     cdef long long applied = 0, on_time = 0

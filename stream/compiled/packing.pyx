@@ -12,14 +12,16 @@ from stream.compiled.tuples cimport item
 
 import msgpack
 
+from contracts.alert_book import NEW_BOOK
 from contracts.outlook import BLANK, pack_outlook
+from contracts.scores import ALL_JUDGED
 from contracts.visitor import FORMAT
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
-cdef object _BLANK = BLANK
+cdef object _BLANK = BLANK, _NEW_BOOK = NEW_BOOK, _ALL_JUDGED = ALL_JUDGED
 cdef int _FORMAT = FORMAT
 
 
@@ -167,10 +169,19 @@ cpdef list pack_visitors(object visitors):
         packer.put_int(_FORMAT)
         for i in range(last):
             packer.put(item(visitor, i))
-        outlook = item(visitor, last)
-        if outlook is _BLANK:
-            packer.put_array(0)
-        else:
-            packer.put(pack_outlook(outlook))
+        _put_outlook(packer, item(visitor, last))
         blobs.append(packer.taken())
     return blobs
+
+
+cdef int _put_outlook(Packer packer, object outlook) except -1:
+    """See `contracts.outlook.pack_outlook`."""
+    book, unjudged = item(outlook, 1), item(outlook, 2)
+    if outlook is _BLANK:
+        return packer.put_array(0)
+    if item(outlook, 0) is not None or unjudged is not _ALL_JUDGED or book == _NEW_BOOK:
+        return packer.put(pack_outlook(outlook))
+    packer.put_array(3)  # not scored, but with a cart or an alert
+    packer.put(None)
+    packer.put(book)
+    return packer.put_array(0)

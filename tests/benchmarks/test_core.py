@@ -7,11 +7,12 @@ from benchmarks.shop_log import make_events
 from contracts.events import decode, encode
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
+from stream.core import PYTHON
 
 
 @pytest.mark.parametrize("batch", [8, 4_000])
 def test_every_event_goes_through_every_step(batch: int) -> None:
-    row = measure_core(Settings(), events=500, batch=batch)
+    row = measure_core(Settings(), PYTHON, events=500, batch=batch)
     assert row.events == 500
     assert set(row.us) == set(STEPS)
     assert all(us > 0 for us in row.us.values())
@@ -19,7 +20,7 @@ def test_every_event_goes_through_every_step(batch: int) -> None:
 
 
 def test_states_of_visitors_have_a_size() -> None:
-    assert measure_blobs(Settings(), events=500).size_bytes > 0
+    assert measure_blobs(Settings(), PYTHON, events=500).size_bytes > 0
 
 
 def test_the_log_keeps_the_contract_and_the_order_of_time() -> None:

@@ -11,6 +11,7 @@ from benchmarks.visitors import FEWEST, MOST, Subject, make_subjects, mean_actio
 from contracts.settings import Settings
 from models.next_action.encoding import encode_visitor, stack
 from models.next_action.predictor import Predictor
+from stream.core import PYTHON
 from stub_model import write_model
 
 SETTINGS = Settings()
@@ -67,6 +68,6 @@ def test_both_engines_run_one_network(subjects: list[Subject], model: Predictor)
 
 
 def test_the_pure_steps_score_every_visitor_of_a_commit(model: Predictor) -> None:
-    row = measure_core(SETTINGS, events=300, batch=40, model=model)
+    row = measure_core(SETTINGS, PYTHON, events=300, batch=40, model=model)
     assert tuple(row.us) == STEPS_WITH_SCORING
     assert row.scored == round(row.visitor_writes * row.events)

@@ -1,0 +1,3 @@
+from stream.core import MergeHeads
+
+merge_heads: MergeHeads
