@@ -11,6 +11,7 @@ from contracts.deletions import Deletion as Record
 from contracts.events import Event
 from shoppers import NOW_MS, RULES, Shop, make_entries, make_event
 from stream.batch import Entry
+from stream.core import Core
 from stream.markers import Marker, read_markers, read_to
 
 DIGEST = digest_user("u1", "")
@@ -30,8 +31,8 @@ def at(second: float) -> int:
     return NOW_MS + int(second * 1_000)
 
 
-def test_a_deletion_removes_the_visitor_and_nobody_else() -> None:
-    shop = Shop()
+def test_a_deletion_removes_the_visitor_and_nobody_else(core: Core) -> None:
+    shop = Shop(core=core)
     shop.apply(make_entries([make_event("cart", 0), make_event("cart", 1, user="u2")]))
     outcome = shop.forget("u1", at(5))
     assert outcome.removed == {DIGEST: "u1"}
@@ -45,9 +46,9 @@ def test_a_deletion_removes_the_visitor_and_nobody_else() -> None:
     [(0, 0, True), (7, 7, True), (7.001, 7.001, False), (0, 100, True), (60, 7, True), (8, 100, False)],
 )
 def test_what_happened_or_arrived_before_the_deletion_is_kept_out(
-    happened_s: float, arrived_s: float, kept_out: bool
+    core: Core, happened_s: float, arrived_s: float, kept_out: bool
 ) -> None:
-    shop = Shop()
+    shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event("cart", happened_s)], arrived_ms=at(arrived_s)))
     assert ("u1" not in shop.visitors) is kept_out
@@ -55,8 +56,8 @@ def test_what_happened_or_arrived_before_the_deletion_is_kept_out(
     assert shop.total("c") == 1 - kept_out
 
 
-def test_who_comes_back_is_somebody_new() -> None:
-    shop = Shop()
+def test_who_comes_back_is_somebody_new(core: Core) -> None:
+    shop = Shop(core=core)
     shop.apply(make_entries([make_event("cart", second) for second in range(5)]))
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event("view", 20)]))
@@ -65,16 +66,16 @@ def test_who_comes_back_is_somebody_new() -> None:
     assert not shop.visitors["u1"].head.cart
 
 
-def test_events_of_before_and_after_in_one_batch_are_told_apart() -> None:
-    shop = Shop()
+def test_events_of_before_and_after_in_one_batch_are_told_apart(core: Core) -> None:
+    shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event(kind, i * 4) for i, kind in enumerate(("view", "cart", "view"))]))
     assert shop.visitors["u1"].totals.counts == (1, 0, 0, 0, 0)
     assert shop.counters["forgotten"] == 2
 
 
-def test_a_deletion_read_again_leaves_the_visitor_of_today_alone() -> None:
-    shop = Shop()
+def test_a_deletion_read_again_leaves_the_visitor_of_today_alone(core: Core) -> None:
+    shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event("view", 20)]))
     outcome = shop.forget("u1", at(5))
@@ -82,8 +83,8 @@ def test_a_deletion_read_again_leaves_the_visitor_of_today_alone() -> None:
     assert "u1" in shop.visitors
 
 
-def test_a_second_deletion_removes_who_came_back() -> None:
-    shop = Shop()
+def test_a_second_deletion_removes_who_came_back(core: Core) -> None:
+    shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event("view", 20)]))
     shop.forget("u1", at(30))
@@ -91,8 +92,8 @@ def test_a_second_deletion_removes_who_came_back() -> None:
     assert shop.forgotten == {DIGEST: at(30) + SETTLE_MS}
 
 
-def test_kept_out_events_move_the_clock_and_late_ones_stay_late() -> None:
-    shop = Shop()
+def test_kept_out_events_move_the_clock_and_late_ones_stay_late(core: Core) -> None:
+    shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event("view", 4)]))
     assert shop.clock.max_event_ms == at(4)
@@ -101,8 +102,8 @@ def test_kept_out_events_move_the_clock_and_late_ones_stay_late() -> None:
     assert (shop.counters["forgotten"], shop.counters["late"]) == (1, 1)
 
 
-def test_another_secret_forgets_nobody() -> None:
-    shop = Shop()
+def test_another_secret_forgets_nobody(core: Core) -> None:
+    shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.rules = replace(RULES, secret="another")  # noqa: S106 - it keeps nothing
     shop.apply(make_entries([make_event("view", 0)]))
@@ -168,10 +169,12 @@ CUT_S = 100 + SETTLE_MS / 1_000
 
 @settings(max_examples=400, deadline=None)
 @given(arrivals(), st.integers(0, 25), st.integers(1, 7))
-def test_wherever_a_deletion_is_read_the_end_is_the_same(found: list[Arrival], place: int, size: int) -> None:
+def test_wherever_a_deletion_is_read_the_end_is_the_same(
+    core: Core, found: list[Arrival], place: int, size: int
+) -> None:
     newer = [a for a in found if a.arrives_s > CUT_S]
     place = min(place, len(found) - len(newer))  # a worker has read it before anything that arrives after it
-    live, replayed, without = Shop(), Shop(), Shop()
+    live, replayed, without = Shop(core=core), Shop(core=core), Shop(core=core)
     in_batches(live, found[:place], size)
     live.forget("u1", at(100))
     in_batches(live, found[place:], size)
@@ -194,8 +197,10 @@ def test_wherever_a_deletion_is_read_the_end_is_the_same(found: list[Arrival], p
 
 @settings(max_examples=200, deadline=None)
 @given(arrivals(), st.integers(0, 25))
-def test_nothing_of_before_is_left_however_late_a_deletion_is_read(found: list[Arrival], place: int) -> None:
-    shop = Shop()
+def test_nothing_of_before_is_left_however_late_a_deletion_is_read(
+    core: Core, found: list[Arrival], place: int
+) -> None:
+    shop = Shop(core=core)
     in_batches(shop, found[:place], 3)
     shop.forget("u1", at(100))
     assert "u1" not in shop.visitors

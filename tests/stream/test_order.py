@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from contracts.events import Event
 from contracts.visitor import DIGEST_BYTES, Visitor
 from shoppers import RULES, Shop, make_entries, make_event
+from stream.core import Core
 
 KINDS = ("view", "favorite", "cart", "remove_from_cart", "purchase")
 DISORDER_S = RULES.session.disorder_ms / 1_000
@@ -53,8 +54,8 @@ def digests_of(seen: bytes) -> list[bytes]:
     return [seen[i : i + DIGEST_BYTES] for i in range(0, len(seen), DIGEST_BYTES)]
 
 
-def run_batches(events: list[Event], sizes: list[int]) -> Shop:
-    shop = Shop()
+def run_batches(core: Core, events: list[Event], sizes: list[int]) -> Shop:
+    shop = Shop(core=core)
     start = 0
     for size in [*sizes, len(events)]:
         batch = events[start : start + size]
@@ -68,11 +69,11 @@ def run_batches(events: list[Event], sizes: list[int]) -> Shop:
 @settings(max_examples=300, deadline=None)
 @given(arrivals(), st.lists(st.integers(1, 20), max_size=8))
 def test_any_interleaving_within_the_disorder_gives_the_same_state(
-    found: list[Arrival], sizes: list[int]
+    core: Core, found: list[Arrival], sizes: list[int]
 ) -> None:
     in_order = [a.event for a in sorted(found, key=lambda a: a.event.event_time_ms)]
     as_arrived = [a.event for a in sorted(found, key=lambda a: a.event.event_time_ms / 1_000 + a.delay_s)]
-    expected, shop = run_batches(in_order, []), run_batches(as_arrived, sizes)
+    expected, shop = run_batches(core, in_order, []), run_batches(core, as_arrived, sizes)
     assert +shop.counters == +expected.counters
     assert +shop.products == +expected.products
     assert {k: n for k, n in shop.totals.items() if n} == {k: n for k, n in expected.totals.items() if n}
@@ -82,20 +83,22 @@ def test_any_interleaving_within_the_disorder_gives_the_same_state(
 
 @settings(max_examples=100, deadline=None)
 @given(arrivals(), st.randoms(use_true_random=False))
-def test_a_visitor_of_few_events_is_exact_in_any_order_at_all(found: list[Arrival], random: object) -> None:
+def test_a_visitor_of_few_events_is_exact_in_any_order_at_all(
+    core: Core, found: list[Arrival], random: object
+) -> None:
     in_order = [a.event for a in sorted(found, key=lambda a: a.event.event_time_ms)]
     shuffled = list(in_order)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    expected, shop = run_batches(in_order, []), run_batches(shuffled, [7, 3, 11])
+    expected, shop = run_batches(core, in_order, []), run_batches(core, shuffled, [7, 3, 11])
     for user, visitor in expected.visitors.items():
         assert seen_from_outside(shop.visitors[user]) == seen_from_outside(visitor)
 
 
 @settings(max_examples=100, deadline=None)
 @given(arrivals())
-def test_everything_sent_twice_changes_nothing(found: list[Arrival]) -> None:
+def test_everything_sent_twice_changes_nothing(core: Core, found: list[Arrival]) -> None:
     events = [a.event for a in found]
-    expected, shop = run_batches(events, []), run_batches(events + events, [5, 9])
+    expected, shop = run_batches(core, events, []), run_batches(core, events + events, [5, 9])
     assert shop.counters["duplicates"] == len(events)
     assert +shop.products == +expected.products
     for user, visitor in expected.visitors.items():

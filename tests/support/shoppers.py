@@ -9,7 +9,8 @@ from contracts.events import Event, EventType
 from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
 from models.next_action.prices import UNKNOWN_LEVEL
-from stream.batch import Clock, Entry, Outcome, Rules, apply_batch, fire_deadlines
+from stream.batch import Clock, Entry, Outcome, Rules, fire_deadlines
+from stream.core import PYTHON, Core
 from stream.forgetting import Removal, forget
 from stream.markers import Marker
 
@@ -55,8 +56,9 @@ def make_entries(events: list[Event], *, arrived_ms: int | None = None) -> list[
 class Shop:
     """One partition without a store: states and counts after any number of batches."""
 
-    def __init__(self, rules: Rules = RULES) -> None:
+    def __init__(self, rules: Rules = RULES, core: Core = PYTHON) -> None:
         self.rules = rules
+        self.core = core
         self.clock = NEW
         self.visitors: dict[str, Visitor] = {}
         self.products: Counter[tuple[int, str]] = Counter()
@@ -69,7 +71,7 @@ class Shop:
     def apply(self, entries: list[Entry]) -> Outcome:
         """Apply one batch."""
         return self._adopt(
-            apply_batch(self.clock, entries, self.visitors, self.rules, forgotten=self.forgotten)
+            self.core.apply_batch(self.clock, entries, self.visitors, self.rules, forgotten=self.forgotten)
         )
 
     def forget(self, user: str, record_ms: int) -> Outcome:
