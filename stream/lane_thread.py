@@ -12,6 +12,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 
 from stream.lane_pace import FetchPace
+from stream.lane_records import Fetched
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,11 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
         super().__init__(*args, **kwargs)
 
     async def on_start(self) -> None:
-        """Start the consumer, and pace its fetches."""
+        """Start the consumer, pace its fetches and spare their records."""
         await super().on_start()
-        self.pace.hold_back(self._ensure_consumer()._fetcher)
+        fetcher = self._ensure_consumer()._fetcher
+        self.pace.hold_back(fetcher)
+        fetcher._records = Fetched(fetcher._records)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

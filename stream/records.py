@@ -10,7 +10,7 @@ from stream.batch import Entry
 
 
 class Record(Protocol):
-    """The part of aiokafka's `ConsumerRecord` the stream reads; `timestamp` is in ms."""
+    """The part of aiokafka's records the stream reads; `timestamp` is in ms."""
 
     @property
     def offset(self) -> int: ...
