@@ -3,17 +3,11 @@
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-NAMES = ("packing", "records", "merge", "batch")
-
-# Optional: on a machine without a C compiler the installation goes on without them, see stream/core.py.
-extensions = [
-    Extension(
-        f"stream.compiled.{name}",
-        [f"stream/compiled/{name}.pyx"],
-        include_dirs=["stream/compiled"],
-        depends=["stream/compiled/blake2b.h"],
-        optional=True,
-    )
-    for name in NAMES
+sources = [
+    Extension(f"stream.compiled.{name}", [f"stream/compiled/{name}.pyx"], include_dirs=["stream/compiled"])
+    for name in ("packing", "records", "merge", "batch")
 ]
-setup(ext_modules=cythonize(extensions, build_dir="build"))
+extensions = cythonize(sources, build_dir="build")
+for extension in extensions:
+    extension.optional = True  # without a C compiler the installation goes on, see stream/core.py
+setup(ext_modules=extensions)

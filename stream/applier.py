@@ -21,8 +21,10 @@ from stream.scorer import Scorer
 from stream.share import SHARES, Share, hold
 
 MAX_BUFFERED = 100_000
-"""Entries in memory beyond which the lane is read no further, unless a partition waits for a topic: enough
-for a whole round of each of a dozen partitions, at less than a kilobyte an entry."""
+"""Entries in memory beyond which the lane is read no further: enough for a whole round of each of a dozen
+partitions, at 600 bytes an entry."""
+MAX_BUFFERED_WAITING = 160_000
+"""The same while a partition waits for a topic, whose records may be behind those of others."""
 ROUND_EVENTS = 8_000
 """Events in one round, after which the other partitions of a share wait: 40 ms of the event loop.
 A backlog is done in few large commits, since most of the cost is per visitor and commit."""
@@ -115,7 +117,8 @@ class Applier:
         buffered = self._buffered
         if buffered < MAX_BUFFERED:
             return False
-        return buffered >= 4 * MAX_BUFFERED or not any(p.waiting_since_s for p in self._partitions.values())
+        is_waiting = any(part.waiting_since_s for part in self._partitions.values())
+        return buffered >= MAX_BUFFERED_WAITING or not is_waiting
 
     # -- rounds ----------------------------------------------------------------------------------------
 

@@ -1,6 +1,10 @@
 """What is shipped around the code: settings example, Compose file, make targets, package data."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -102,6 +106,22 @@ def test_compose_redis_refuses_when_full_and_keeps_its_writes() -> None:
 
 def test_pom_is_package_data() -> None:
     assert files("ops").joinpath("kafka", "pom.xml").is_file()
+
+
+@pytest.mark.parametrize(("compiler", "built"), [(os.environ.get("CC", "cc"), True), ("false", False)])
+def test_an_installation_goes_on_without_a_c_compiler(tmp_path: Path, compiler: str, built: bool) -> None:
+    shutil.copytree(
+        ROOT / "stream", tmp_path / "stream", ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    argv = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "lib"]
+    done = subprocess.run(
+        argv, cwd=tmp_path, env=os.environ | {"CC": compiler}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    made = {path.name.partition(".")[0] for path in (tmp_path / "lib").rglob("*.so")}
+    assert made == ({"packing", "records", "merge", "batch"} if built else set())
 
 
 def test_constraints_are_names_and_versions_only() -> None:
