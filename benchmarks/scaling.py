@@ -1,10 +1,12 @@
-"""Scaling: one worker against two on the same log."""
+"""Scaling: one worker against two on the same log, as fast as they go and held to a part of a core each."""
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks import quota
 from benchmarks.heartbeats import read_heartbeats
 from benchmarks.race import (
     START_TIMEOUT_S,
@@ -25,11 +27,17 @@ LONG_SESSION_S = 120.0
 """Group session timeout, so that workers may be stopped while the log is written."""
 
 
+HELD_SHARE = 0.25
+"""Of a core. Two such workers, Kafka and Redis have enough with two cores."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScalingRow:
     """Medians over the runs with so many workers; CPU and memory are of all of them together."""
 
     workers: int
+    share: float | None
+    """What each worker may take of a core; None: all it can get."""
     events_per_s: float
     cpu_us: float
     redis_cpu_us: float
@@ -39,17 +47,19 @@ class ScalingRow:
 def measure_scaling(
     services: Services, fill: Fill, *, events: int, runs: int, note: Callable[[str], None]
 ) -> list[ScalingRow]:
-    """One and two workers in turns, each time on topics of their own."""
-    laps: dict[int, list[Lap]] = {1: [], 2: []}
+    """One and two workers in turns, each time on topics of their own, free and where possible held back."""
+    shares = (None, HELD_SHARE) if quota.is_possible() else (None,)
+    laps: dict[tuple[int, float | None], list[Lap]] = {(n, share): [] for share in shares for n in (1, 2)}
     for run in range(1, runs + 1):
-        for workers in laps:
-            lap = _run_lap(services, fill, events=events, workers=workers)
-            laps[workers].append(lap)
-            note(f"run {run}/{runs}, {workers} worker(s): {lap.events_per_s:,.0f} events/s")
-    return [_row(workers, done) for workers, done in laps.items()]
+        for (workers, share), done in laps.items():
+            lap = _run_lap(services, fill, events=events, workers=workers, share=share)
+            done.append(lap)
+            held = f", {share:.0%} of a core each" if share else ""
+            note(f"run {run}/{runs}, {workers} worker(s){held}: {lap.events_per_s:,.0f} events/s")
+    return [_row(workers, share, done) for (workers, share), done in laps.items()]
 
 
-def _run_lap(services: Services, fill: Fill, *, events: int, workers: int) -> Lap:
+def _run_lap(services: Services, fill: Fill, *, events: int, workers: int, share: float | None) -> Lap:
     """Let the group settle on empty topics, stop the workers, write the log, and let them go.
 
     So the joining of the group is not in the figures, nor is the writing of the log. The clock starts with
@@ -61,10 +71,13 @@ def _run_lap(services: Services, fill: Fill, *, events: int, workers: int) -> La
         start_contender(services, settings, "storepulse_worker", number=number)
         for number in range(1, workers + 1)
     ]
+    held = ExitStack()
     try:
         _await_shares(services, settings, children)
         for child in children:
             child.suspend()
+            if share is not None:
+                held.enter_context(quota.held_to(share, child.pid))
         fill(settings)
         for child in children:
             child.resume()
@@ -73,6 +86,7 @@ def _run_lap(services: Services, fill: Fill, *, events: int, workers: int) -> La
     finally:
         for child in children:
             child.kill()
+        held.close()
         drop_state(services, settings)
         drop_topics(settings)
 
@@ -91,9 +105,10 @@ def _await_shares(services: Services, settings: Settings, children: Sequence[Chi
         time.sleep(0.2)
 
 
-def _row(workers: int, laps: Sequence[Lap]) -> ScalingRow:
+def _row(workers: int, share: float | None, laps: Sequence[Lap]) -> ScalingRow:
     return ScalingRow(
         workers,
+        share,
         median(lap.events_per_s for lap in laps),
         median(lap.cpu_us for lap in laps),
         median(lap.redis_cpu_us for lap in laps),

@@ -104,22 +104,30 @@ def show_aims(console: Console, aims: Sequence[Aim]) -> None:
         console.print(f"{line} ({aim.words})" if aim.words else f"{aim.name} = {value}{aim.unit}")
 
 
-def show_scaling(console: Console, rows: Sequence[ScalingRow], ratio: Aim, cores: int) -> None:
-    """One worker and two."""
+def show_scaling(console: Console, rows: Sequence[ScalingRow], ratios: Sequence[Aim], cores: int) -> None:
+    """One worker and two, free and held back."""
     table = Table(title="Scaling, medians")
-    for name in ("workers", "events/s", "CPU us/event", "Redis CPU us/event", "RSS MB, all"):
+    for name in (
+        "workers",
+        "of a core each",
+        "events/s",
+        "CPU us/event",
+        "Redis CPU us/event",
+        "RSS MB, all",
+    ):
         table.add_column(name, justify="right")
     for row in rows:
+        share = "all there is" if row.share is None else f"{row.share:.0%}"
         table.add_row(
-            str(row.workers), f"{row.events_per_s:,.0f}", f"{row.cpu_us:.1f}", f"{row.redis_cpu_us:.1f}",
-            f"{row.rss_mb:.0f}",
+            str(row.workers), share, f"{row.events_per_s:,.0f}", f"{row.cpu_us:.1f}",
+            f"{row.redis_cpu_us:.1f}", f"{row.rss_mb:.0f}",
         )  # fmt: skip
     console.print(table)
-    show_aims(console, [ratio])
+    show_aims(console, ratios)
     if cores < MIN_CORES_TO_SCALE:
         console.print(
-            f"{cores} cores for two workers, Kafka and Redis: fewer than {MIN_CORES_TO_SCALE} show "
-            "the machine's limit, not the worker's"
+            f"{cores} cores for two workers, Kafka and Redis: with fewer than {MIN_CORES_TO_SCALE}, workers "
+            "that take all there is show the machine's limit, and only those held back their own"
         )
 
 
