@@ -52,9 +52,6 @@ cdef extern from "blake2b.h":
         BLAKE2B_DIGEST_BYTES
     void blake2b_8(const char*, size_t, uint8_t*) noexcept
 
-cdef extern from "Python.h":
-    long long PyLong_AsLongLong(object) except? -1
-
 cdef enum:
     # `EventType.rank`
     VIEW, FAVORITE, CART, REMOVE, PURCHASE
@@ -142,7 +139,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
     cdef list events
     cdef PyObject* known
     for entry in entries:
-        record_ms = PyLong_AsLongLong(item(entry, ENTRY_BROKER))
+        record_ms = item(entry, ENTRY_BROKER)
         if record_ms > broker_ms:
             broker_ms = record_ms
         event = item(entry, ENTRY_EVENT)
@@ -151,7 +148,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
             if letter is not None:
                 outcome.letters.append(letter)
             continue
-        at_ms = PyLong_AsLongLong(item(entry, ENTRY_AT))
+        at_ms = item(entry, ENTRY_AT)
         moment = at_ms if at_ms < record_ms else record_ms
         if moment > max_event_ms:
             max_event_ms = moment
@@ -224,7 +221,7 @@ cdef class _Step:
             _put_digest(item(event, EVENT_ID), deed.digest)
             if _holds(digests, known, deed.digest) or self._repeats(deed):
                 continue
-            deed.at_ms = PyLong_AsLongLong(item(event, EVENT_TIME))
+            deed.at_ms = item(event, EVENT_TIME)
             deed.rank = _rank(item(event, EVENT_TYPE))
             deed.event = <PyObject*>event
             if self._size and not _is_before(deed - 1, deed):
@@ -240,7 +237,7 @@ cdef class _Step:
             if item(visitor, ENDED):
                 return False
             last = item(item(visitor, TAIL), 2)
-            newest.at_ms, newest.rank = PyLong_AsLongLong(item(last, 0)), item(last, 1)
+            newest.at_ms, newest.rank = item(last, 0), item(last, 1)
             memcpy(newest.digest, PyBytes_AS_STRING(item(last, 2)), BLAKE2B_DIGEST_BYTES)
             if not _is_before(&newest, &self._deeds[0]):
                 return False
@@ -673,7 +670,7 @@ cdef object _action(Deed* deed):
 cdef int _read_counts(object numbers, long long* counts) except -1:
     cdef Py_ssize_t i
     for i in range(RANKS):
-        counts[i] = PyLong_AsLongLong(item(numbers, i))
+        counts[i] = item(numbers, i)
     return 0
 
 
@@ -685,7 +682,7 @@ cdef int _grow(dict fields, object name, long long change) except -1:
     """Add to a count, which stays within `MAX_SUM_MINOR`."""
     cdef PyObject* known = PyDict_GetItem(fields, name)
     if known != NULL:
-        change = min(PyLong_AsLongLong(<object>known) + change, _MAX_SUM)
+        change = min(<long long>(<object>known) + change, _MAX_SUM)
     fields[name] = change
     return 0
 

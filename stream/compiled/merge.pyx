@@ -3,9 +3,6 @@
 
 from stream.compiled.tuples cimport item
 
-cdef extern from "Python.h":
-    long long PyLong_AsLongLong(object) except? -1
-
 cdef enum:
     # Places in `stream.batch.Entry`
     ENTRY_OFFSET, ENTRY_AT
@@ -53,4 +50,4 @@ cdef int _take(object buffer, long long until_ms, Py_ssize_t limit, list merged)
 
 
 cdef inline long long _at_ms(object entry) except? -1:
-    return PyLong_AsLongLong(item(entry, ENTRY_AT))
+    return item(entry, ENTRY_AT)

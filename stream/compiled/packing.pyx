@@ -17,9 +17,6 @@ from contracts.outlook import BLANK, pack_outlook
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import FORMAT
 
-cdef extern from "Python.h":
-    long long PyLong_AsLongLongAndOverflow(object, int*) except? -1
-
 _pack_other = msgpack.Packer(use_bin_type=True).pack
 cdef object _BLANK = BLANK, _NEW_BOOK = NEW_BOOK, _ALL_JUDGED = ALL_JUDGED
 cdef int _FORMAT = FORMAT
@@ -87,13 +84,15 @@ cdef class Packer:
 
     cdef int put(self, object value) except -1:
         """Any value of a state; what is not built of plain ones goes through msgpack."""
-        cdef int overflow = 0
         cdef long long number
         cdef Py_ssize_t i, length
         kind = type(value)
         if kind is int:
-            number = PyLong_AsLongLongAndOverflow(value, &overflow)
-            if not overflow:
+            try:
+                number = value
+            except OverflowError:
+                pass
+            else:
                 return self.put_int(number)
         elif kind is str:
             return self.put_text(<str>value)

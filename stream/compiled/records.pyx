@@ -25,7 +25,6 @@ cdef extern from "Python.h":
     str PyUnicode_New(Py_ssize_t, Py_UCS4)
     str PyUnicode_DecodeUTF8(const char*, Py_ssize_t, const char*)
     void* PyUnicode_DATA(object)
-    long long PyLong_AsLongLong(object) except? -1
     double PyOS_string_to_double(const char*, char**, PyObject*) except? -1.0
 
 cdef enum:
@@ -61,6 +60,7 @@ cdef long long _MAX_MAJOR = MAX_MAJOR, _MAX_QUANTITY = MAX_QUANTITY
 cdef object _VIEW = EventType.VIEW, _FAVORITE = EventType.FAVORITE, _CART = EventType.CART
 cdef object _REMOVE = EventType.REMOVE_FROM_CART, _PURCHASE = EventType.PURCHASE
 cdef object _ONE = 1
+cdef dict _NO_EXTRA = {}  # what most events have, never written to
 cdef long long[19] _TENS
 cdef int _power
 _TENS[0] = 1
@@ -74,7 +74,7 @@ def read_records(records, *, str topic, int partition, str default_currency, now
     cdef long long at_broker_ms
     for record in records:
         timestamp = record.timestamp
-        at_broker_ms = PyLong_AsLongLong(timestamp)
+        at_broker_ms = timestamp
         event = _read(record.value, record.key, at_broker_ms, default_currency)
         if event is None:
             entries += read_any_records(
@@ -169,7 +169,7 @@ cdef object _read(object raw, object key, long long received_ms, str default_cur
     set_item(event, CATEGORY, category)
     set_item(event, BRAND, brand)
     set_item(event, ORDER, order_id)
-    set_item(event, EXTRA, extra if <dict>extra else None)
+    set_item(event, EXTRA, None if extra is _NO_EXTRA else extra)
     return event
 
 
@@ -181,7 +181,7 @@ cdef object _scan(const char* data, Py_ssize_t size, Value* values):
     cdef Cursor cursor
     cdef Value name, value
     cdef int field
-    cdef dict extra = {}
+    cdef dict extra = _NO_EXTRA
     cursor.at, cursor.end = data, data + size
     for field in range(FIELDS):
         values[field].kind, values[field].size = ABSENT, 0
@@ -199,8 +199,11 @@ cdef object _scan(const char* data, Py_ssize_t size, Value* values):
             if values[field].kind != ABSENT:
                 return None
             values[field] = value
-        elif _is(&name, b"user_session", 12) or not _keep(extra, &name, &value):
-            return None
+        else:
+            if extra is _NO_EXTRA:
+                extra = {}
+            if _is(&name, b"user_session", 12) or not _keep(extra, &name, &value):
+                return None
         if _take(&cursor, c','):
             continue
         if not _take(&cursor, c'}'):

@@ -40,6 +40,20 @@ def test_records_come_as_they_were_parsed_with_what_the_stream_reads() -> None:
     assert type(found[0]).__name__ == "DefaultRecord"
 
 
+def test_records_taken_in_parts_go_on_where_the_last_part_ended() -> None:
+    fetched = Fetched()
+    fetched[TP] = fetched_batch()
+    records = fetched[TP]._partition_records
+    found: list[int] = []
+    for _ in range(2):
+        for record in records:
+            found.append(record.offset)
+            break
+        assert records.next_fetch_offset == record.offset + 1
+    assert found == [0, 1]
+    assert list(records) == []
+
+
 def test_errors_and_what_was_there_before_are_kept() -> None:
     error = FetchError(error=ValueError("x"), backoff=0)
     assert Fetched({TP: error})[TP] is error
@@ -47,5 +61,7 @@ def test_errors_and_what_was_there_before_are_kept() -> None:
 
 def test_aiokafka_makes_its_records_where_we_say() -> None:
     assert "self._consumer_record(tp, record)" in inspect.getsource(PartitionRecords._unpack_records)
+    assert "self._records_iterator = self._unpack_records()" in inspect.getsource(PartitionRecords.__init__)
+    assert "for msg in self._partition_records:" in inspect.getsource(FetchResult.getall)
     assert "self._records = collections.OrderedDict()" in inspect.getsource(Fetcher.__init__)
     assert "self._records[tp] = FetchResult(" in inspect.getsource(Fetcher._proc_fetch_request)
