@@ -93,7 +93,7 @@ def check_compiled(is_built: bool) -> Check:
     return Check(
         "compiled steps",
         Level.WARN,
-        "not built: workers take those in Python, about half as fast",
+        "not built: workers take those in Python, a third as fast",
         "install a C compiler and Python's headers (Debian: gcc python3-dev), then install Storepulse again",
     )
 
