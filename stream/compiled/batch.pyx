@@ -18,14 +18,12 @@ from libc.string cimport memcmp, memcpy
 from stream.compiled.packing cimport Packer
 from stream.compiled.tuples cimport item, new_tuple, set_item
 
-from contracts.alert_book import NEW_BOOK
 from contracts.clock import LIVE_SKEW_MS
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Metric
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.outlook import BLANK, Outlook
 from contracts.visitor import (
-    DIGEST_BYTES,
     MAX_CART_LINES,
     Action,
     CartLine,
@@ -79,7 +77,7 @@ cdef enum:
 cdef object _VIEW = EventType.VIEW, _FAVORITE = EventType.FAVORITE, _CART = EventType.CART
 cdef object _REMOVE = EventType.REMOVE_FROM_CART
 cdef object _Action = Action, _CartLine = CartLine, _Session = Session, _Tail = Tail, _Totals = Totals
-cdef object _Visitor = Visitor, _Outlook = Outlook, _BLANK = BLANK, _AlertBook = type(NEW_BOOK)
+cdef object _Visitor = Visitor, _Outlook = Outlook, _BLANK = BLANK
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _LIVE_SKEW_MS = LIVE_SKEW_MS, _MAX_SUM = MAX_SUM_MINOR
 cdef Py_ssize_t _MAX_SEEN = MAX_SEEN_BYTES, _MAX_LINES = MAX_CART_LINES
 cdef long long _SETTLED_SIZE = 2 * KEEP_ACTIONS
@@ -132,7 +130,7 @@ def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgott
 
 
 cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
-    """See `stream.batch.group`."""
+    """Events by visitor, as `stream.batch` groups them; `stale` gets the ids of those that arrived late."""
     cdef long long max_event_ms = outcome.clock[0], broker_ms = outcome.clock[1]
     cdef long long at_ms, record_ms, moment, late = 0
     cdef dict grouped = {}
@@ -360,7 +358,7 @@ cdef class _Step:
         return session
 
     cdef object _add_totals(self, object totals):
-        """See `stream.session.add_totals`."""
+        """What `stream.session` adds to the sums over everything a visitor did."""
         cdef long long[RANKS] counts
         cdef long long units = 0
         cdef Deed* deed = self._deeds
