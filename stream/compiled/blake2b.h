@@ -34,7 +34,7 @@ static inline uint64_t blake2b_load(const uint8_t *bytes) {
     BLAKE2B_MIX(v2, v7, v8, v13, s12, s13) BLAKE2B_MIX(v3, v4, v9, v14, s14, s15)
 
 /* `size` is at most BLAKE2B_BLOCK_BYTES. */
-static void blake2b_8(const char *data, size_t size, uint8_t *digest) {
+static inline void blake2b_8(const char *data, size_t size, uint8_t *digest) {
     const uint64_t first = blake2b_iv[0] ^ 0x01010000 ^ BLAKE2B_DIGEST_BYTES;
     uint8_t block[BLAKE2B_BLOCK_BYTES] = {0};
     uint64_t m[16];

@@ -1,11 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Merging the topics of a partition by event time, as `stream.merge.merge_heads` does it."""
 
+from stream.compiled.places cimport ENTRY_AT, ENTRY_OFFSET
 from stream.compiled.tuples cimport item
-
-cdef enum:
-    # Places in `stream.batch.Entry`
-    ENTRY_OFFSET, ENTRY_AT
 
 cdef long long _FOREVER_MS = 0x7fffffffffffffff
 

@@ -1,0 +1,77 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Events of a visitor that were not seen before: their digests, their order, and the actions kept of them."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.string cimport memcmp, memcpy
+
+from stream.compiled.places cimport *
+from stream.compiled.tuples cimport item, new_tuple, set_item
+
+from contracts.events import EventType
+from contracts.visitor import Action, digest_of
+
+cdef object _VIEW = EventType.VIEW, _FAVORITE = EventType.FAVORITE, _CART = EventType.CART
+cdef object _REMOVE = EventType.REMOVE_FROM_CART
+cdef object _Action = Action
+
+
+cdef int rank_of(object event_type) noexcept:
+    if event_type is _VIEW:
+        return VIEW
+    if event_type is _CART:
+        return CART
+    if event_type is _FAVORITE:
+        return FAVORITE
+    return REMOVE if event_type is _REMOVE else PURCHASE
+
+
+cdef bint is_before(Deed* one, Deed* other) noexcept:
+    """The order of `contracts.visitor.Action`."""
+    if one.at_ms != other.at_ms:
+        return one.at_ms < other.at_ms
+    if one.rank != other.rank:
+        return one.rank < other.rank
+    return memcmp(one.digest, other.digest, BLAKE2B_DIGEST_BYTES) < 0
+
+
+cdef int put_digest(str event_id, uint8_t* digest) except -1:
+    """See `contracts.visitor.digest_of`."""
+    cdef Py_ssize_t size
+    cdef const char* data = PyUnicode_AsUTF8AndSize(event_id, &size)
+    cdef bytes made
+    if size <= BLAKE2B_BLOCK_BYTES:
+        blake2b_8(data, size, digest)
+    else:
+        made = digest_of(event_id)
+        memcpy(digest, PyBytes_AS_STRING(made), BLAKE2B_DIGEST_BYTES)
+    return 0
+
+
+cdef bint holds(const char* digests, Py_ssize_t number, uint8_t* digest) noexcept:
+    """See `contracts.visitor.is_seen`; the newest are looked at first."""
+    cdef Py_ssize_t i
+    for i in range(number - 1, -1, -1):
+        if memcmp(digests + i * BLAKE2B_DIGEST_BYTES, digest, BLAKE2B_DIGEST_BYTES) == 0:
+            return True
+    return False
+
+
+cdef bytes digest_bytes(Deed* deed):
+    return PyBytes_FromStringAndSize(<char*>deed.digest, BLAKE2B_DIGEST_BYTES)
+
+
+cdef object action_of(Deed* deed):
+    event = <object>deed.event
+    action = new_tuple(_Action, 10)
+    set_item(action, 0, deed.at_ms)
+    set_item(action, 1, deed.rank)
+    set_item(action, 2, digest_bytes(deed))
+    set_item(action, 3, item(event, EVENT_PRODUCT))
+    set_item(action, 4, item(event, EVENT_QUANTITY))
+    set_item(action, 5, item(event, EVENT_PRICE))
+    set_item(action, 6, item(event, EVENT_CURRENCY))
+    set_item(action, 7, item(event, EVENT_CATEGORY))
+    set_item(action, 8, item(event, EVENT_BRAND))
+    set_item(action, 9, item(event, EVENT_SESSION))
+    return action

@@ -1,0 +1,33 @@
+"""The step of a visitor. See visitors.pyx."""
+
+from stream.compiled.deeds cimport Deed
+from stream.compiled.packing cimport Packer
+
+
+cdef class VisitorStep:
+    cdef object _outcome, _counter, _rules, _alert_rules
+    cdef dict _visitors, _timers, _minutes, _shop
+    cdef set _stale
+    cdef long long _idle_ms, _cart_idle_ms, _calm_ms
+    cdef Deed* _deeds
+    cdef Py_ssize_t _size, _room
+    cdef Packer _packer
+    cdef long long _minute_ms
+    cdef tuple _by_rank
+
+    cdef long long apply(self, object user_id, object visitor, list events) except -1
+    cdef bint _take(self, object visitor, list events) except -1
+    cdef bint _is_one_session(self, object visitor) except -1
+    cdef bint _repeats(self, Deed* deed) noexcept
+    cdef int _make_room(self, Py_ssize_t size) except -1
+    cdef int _go_on(self, object user_id, object visitor) except -1
+    cdef object _advance(self, object head)
+    cdef object _add_totals(self, object totals)
+    cdef object _tail(self, object tail)
+    cdef bytes _seen(self, bytes seen)
+    cdef int _count(self, Deed* deed) except -1
+    cdef int _count_reach(self, object before, object after) except -1
+    cdef object _judge(self, object user_id, object before, object outlook, object session)
+    cdef bint _is_calm(self, object before) except -1
+    cdef bint _is_at_stake(self, object before, object book) except -1
+    cdef long long _due_ms(self, object session, object outlook) except -2

@@ -1,0 +1,464 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""One visitor's events that go on in order with the session: the next state, and what the shop counts of them."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
+from cpython.tuple cimport PyTuple_GET_SIZE
+from libc.string cimport memcmp, memcpy
+
+cimport cython
+from stream.compiled.carts cimport add_line, add_revenue, grow, lower_line, new_counts, read_counts
+from stream.compiled.deeds cimport (
+    BLAKE2B_DIGEST_BYTES,
+    Deed,
+    action_of,
+    digest_bytes,
+    holds,
+    is_before,
+    put_digest,
+    rank_of,
+)
+from stream.compiled.packing cimport Packer
+from stream.compiled.places cimport *
+from stream.compiled.tuples cimport item, new_tuple, set_item
+
+from contracts.keys import GRAIN_MS, Metric
+from contracts.outlook import BLANK, Outlook
+from contracts.visitor import Session, Tail, Totals, Visitor
+from stream.batch import apply_events
+from stream.orders import count_order
+from stream.outlook import Arrival, judge_arrival
+from stream.session import KEEP_ACTIONS, MAX_SEEN_BYTES, settle
+
+cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor, _Outlook = Outlook
+cdef object _BLANK = BLANK
+cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
+cdef Py_ssize_t _MAX_SEEN = MAX_SEEN_BYTES
+cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
+cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
+
+
+@cython.final
+cdef class VisitorStep:
+    """The step of one visitor after another of a batch."""
+
+    def __init__(self, outcome, counter, stale, rules):
+        self._outcome, self._counter, self._rules, self._stale = outcome, counter, rules, stale
+        self._visitors, self._timers, self._shop = outcome.visitors, outcome.timers, outcome.demand.shop
+        self._minutes = counter.minutes
+        alerts = self._alert_rules = rules.alerts
+        self._idle_ms, self._cart_idle_ms = rules.session.idle_ms, alerts.cart_idle_ms
+        self._calm_ms = min(self._idle_ms, self._cart_idle_ms, alerts.look_again_ms)
+        self._packer = Packer()
+        self._minute_ms = -1
+
+    def __dealloc__(self):
+        PyMem_Free(self._deeds)
+
+    cdef long long apply(self, object user_id, object visitor, list events) except -1:
+        """Count one visitor's events and put the new state into the outcome; how many had not been seen."""
+        if not self._take(visitor, events):
+            return apply_events(
+                self._outcome, self._counter, user_id, visitor, events, self._stale, self._rules
+            )
+        if self._size:
+            self._go_on(user_id, visitor)
+        return self._size
+
+    # -- what there is to do ---------------------------------------------------------------------------
+
+    cdef bint _take(self, object visitor, list events) except -1:
+        """Note the events not seen before; False unless they go on in order with the visitor's session."""
+        cdef bytes seen = b"" if visitor is None else item(visitor, SEEN)
+        cdef const char* digests = PyBytes_AS_STRING(seen)
+        cdef Py_ssize_t known = PyBytes_GET_SIZE(seen) // BLAKE2B_DIGEST_BYTES, i
+        cdef Deed* deed
+        self._size = 0
+        self._make_room(len(events))
+        for event in events:
+            deed = &self._deeds[self._size]
+            put_digest(item(event, EVENT_ID), deed.digest)
+            if holds(digests, known, deed.digest) or self._repeats(deed):
+                continue
+            deed.at_ms = item(event, EVENT_TIME)
+            deed.rank = rank_of(item(event, EVENT_TYPE))
+            deed.event = <PyObject*>event
+            if self._size and not is_before(deed - 1, deed):
+                return False
+            self._size += 1
+        return not self._size or self._is_one_session(visitor)
+
+    cdef bint _is_one_session(self, object visitor) except -1:
+        cdef long long last_ms = self._deeds[0].at_ms
+        cdef Deed newest
+        cdef Py_ssize_t i
+        if visitor is not None:
+            if item(visitor, ENDED):
+                return False
+            last = item(item(visitor, TAIL), 2)
+            newest.at_ms, newest.rank = item(last, 0), item(last, 1)
+            memcpy(newest.digest, PyBytes_AS_STRING(item(last, 2)), BLAKE2B_DIGEST_BYTES)
+            if not is_before(&newest, &self._deeds[0]):
+                return False
+            last_ms = item(item(visitor, HEAD), HEAD_LAST)
+        for i in range(self._size):
+            if self._deeds[i].at_ms - last_ms > self._idle_ms:
+                return False
+            last_ms = self._deeds[i].at_ms
+        return True
+
+    cdef bint _repeats(self, Deed* deed) noexcept:
+        cdef Py_ssize_t i
+        for i in range(self._size):
+            if memcmp(self._deeds[i].digest, deed.digest, BLAKE2B_DIGEST_BYTES) == 0:
+                return True
+        return False
+
+    cdef int _make_room(self, Py_ssize_t size) except -1:
+        cdef Deed* deeds
+        if size > self._room:
+            deeds = <Deed*>PyMem_Realloc(self._deeds, 2 * size * sizeof(Deed))
+            if deeds == NULL:
+                raise MemoryError()
+            self._deeds, self._room = deeds, 2 * size
+        return 0
+
+    # -- the state -------------------------------------------------------------------------------------
+
+    cdef int _go_on(self, object user_id, object visitor) except -1:
+        """See `stream.batch.apply_events` and `stream.session.absorb`, for events in order in one session."""
+        cdef Deed* deed
+        cdef Py_ssize_t i
+        cdef long long timer_ms = 0, due_ms
+        cdef bint is_due
+        cdef dict orders = {} if visitor is None else item(visitor, ORDERS)
+        base = head = totals = None
+        outlook = _BLANK
+        if visitor is not None:
+            totals, base, head = item(visitor, TOTALS), item(visitor, BASE), item(visitor, HEAD)
+            timer_ms, outlook = item(visitor, TIMER), item(visitor, OUTLOOK)
+        for i in range(self._size):
+            deed = &self._deeds[i]
+            if deed.rank == PURCHASE:
+                orders = count_order(self._outcome.demand, orders, <object>deed.event)
+            self._count(deed)
+        session = self._advance(head)
+        self._count_reach(head, session)
+        tail = self._tail(None if visitor is None else item(visitor, TAIL))
+        outlook = self._judge(user_id, visitor, outlook, session)
+        due_ms = self._due_ms(session, outlook)
+        is_due = 0 < due_ms and not 0 < timer_ms <= due_ms
+        if is_due:
+            timer_ms = due_ms
+
+        after = new_tuple(_Visitor, 9)
+        set_item(after, TOTALS, self._add_totals(totals))
+        set_item(after, BASE, base)
+        set_item(after, HEAD, session)
+        set_item(after, TAIL, tail)
+        set_item(after, ENDED, False)
+        set_item(after, TIMER, timer_ms)
+        set_item(after, SEEN, self._seen(b"" if visitor is None else item(visitor, SEEN)))
+        set_item(after, ORDERS, orders)
+        set_item(after, OUTLOOK, outlook)
+        if item(tail, 1) > _SETTLED_SIZE:
+            after = settle(after, self._rules.session)
+        if due_ms < 0:
+            self._outcome.put(user_id, after, self._alert_rules)
+        else:
+            self._visitors[user_id] = after
+            if is_due:
+                self._timers[user_id] = item(after, TIMER)
+        return 0
+
+    cdef object _advance(self, object head):
+        """See `stream.session.advance`."""
+        cdef long long[RANKS] counts
+        cdef long long units = 0
+        cdef Deed* deed = self._deeds
+        cdef Py_ssize_t i
+        cdef dict revenue, cart
+        cdef bint is_copied = head is None
+        if head is None:
+            session_id, number, start_ms, revenue, cart = None, 1, deed.at_ms, {}, {}
+            for i in range(RANKS):
+                counts[i] = 0
+        else:
+            session_id, number, start_ms = item(head, HEAD_ID), item(head, HEAD_NUMBER), item(head, HEAD_START)
+            units, revenue, cart = item(head, HEAD_UNITS), item(head, HEAD_REVENUE), item(head, HEAD_CART)
+            read_counts(item(head, HEAD_COUNTS), counts)
+        for i in range(self._size):
+            deed = &self._deeds[i]
+            counts[deed.rank] += 1
+            event = <object>deed.event
+            given_id = item(event, EVENT_SESSION)
+            if given_id is not None:
+                session_id = given_id
+            if deed.rank < CART:
+                continue
+            if not is_copied:
+                revenue, cart, is_copied = revenue.copy(), cart.copy(), True
+            product = item(event, EVENT_PRODUCT)
+            if deed.rank == CART:
+                add_line(cart, product, event)
+            elif deed.rank == REMOVE:
+                lower_line(cart, product, item(event, EVENT_QUANTITY))
+            else:
+                cart.pop(product, None)
+                units += <long long>item(event, EVENT_QUANTITY)
+                add_revenue(revenue, event)
+        session = new_tuple(_Session, 8)
+        set_item(session, HEAD_ID, session_id)
+        set_item(session, HEAD_NUMBER, number)
+        set_item(session, HEAD_START, start_ms)
+        set_item(session, HEAD_LAST, deed.at_ms)
+        set_item(session, HEAD_COUNTS, new_counts(counts))
+        set_item(session, HEAD_UNITS, units)
+        set_item(session, HEAD_REVENUE, revenue)
+        set_item(session, HEAD_CART, cart)
+        return session
+
+    cdef object _add_totals(self, object totals):
+        """What `stream.session` adds to the sums over everything a visitor did."""
+        cdef long long[RANKS] counts
+        cdef long long units = 0
+        cdef Deed* deed = self._deeds
+        cdef Py_ssize_t i
+        cdef dict revenue
+        cdef bint is_copied = totals is None
+        first_ms, last_ms = deed.at_ms, self._deeds[self._size - 1].at_ms
+        if totals is None:
+            revenue = {}
+            for i in range(RANKS):
+                counts[i] = 0
+        else:
+            if item(totals, TOTALS_FIRST) < first_ms:
+                first_ms = item(totals, TOTALS_FIRST)
+            if item(totals, TOTALS_LAST) > last_ms:
+                last_ms = item(totals, TOTALS_LAST)
+            units, revenue = item(totals, TOTALS_UNITS), item(totals, TOTALS_REVENUE)
+            read_counts(item(totals, TOTALS_COUNTS), counts)
+        for i in range(self._size):
+            deed = &self._deeds[i]
+            counts[deed.rank] += 1
+            if deed.rank == PURCHASE:
+                event = <object>deed.event
+                units += <long long>item(event, EVENT_QUANTITY)
+                if not is_copied:
+                    revenue, is_copied = revenue.copy(), True
+                add_revenue(revenue, event)
+        after = new_tuple(_Totals, 5)
+        set_item(after, TOTALS_FIRST, first_ms)
+        set_item(after, TOTALS_LAST, last_ms)
+        set_item(after, TOTALS_COUNTS, new_counts(counts))
+        set_item(after, TOTALS_UNITS, units)
+        set_item(after, TOTALS_REVENUE, revenue)
+        return after
+
+    cdef object _tail(self, object tail):
+        """The tail with the actions at its end, packed as `contracts.visitor.pack_actions` does it."""
+        cdef Packer packer = self._packer
+        cdef Deed* deed = self._deeds
+        cdef Py_ssize_t i
+        cdef bytes before
+        packer.size = 0
+        size = self._size
+        if tail is not None:
+            before = item(tail, 0)
+            packer.put_raw(PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
+            size += item(tail, 1)
+        for i in range(self._size):
+            deed = &self._deeds[i]
+            event = <object>deed.event
+            packer.put_array(10)
+            packer.put_int(deed.at_ms)
+            packer.put_int(deed.rank)
+            packer.put_bytes(<char*>deed.digest, BLAKE2B_DIGEST_BYTES)
+            packer.put(item(event, EVENT_PRODUCT))
+            packer.put(item(event, EVENT_QUANTITY))
+            packer.put(item(event, EVENT_PRICE))
+            packer.put(item(event, EVENT_CURRENCY))
+            packer.put(item(event, EVENT_CATEGORY))
+            packer.put(item(event, EVENT_BRAND))
+            packer.put(item(event, EVENT_SESSION))
+        after = new_tuple(_Tail, 3)
+        set_item(after, 0, packer.taken())
+        set_item(after, 1, size)
+        set_item(after, 2, (deed.at_ms, deed.rank, digest_bytes(deed)))
+        return after
+
+    cdef bytes _seen(self, bytes seen):
+        """Digests seen, the newest last, at most `MAX_SEEN_BYTES` of them."""
+        cdef Py_ssize_t before = PyBytes_GET_SIZE(seen), added = self._size * BLAKE2B_DIGEST_BYTES, i
+        cdef Py_ssize_t cut = max(0, before + added - _MAX_SEEN)
+        cdef bytes after
+        cdef char* at
+        if cut > before:  # as many new ones as are kept: rare enough to be done simply
+            return (seen + b"".join([digest_bytes(&self._deeds[i]) for i in range(self._size)]))[-_MAX_SEEN:]
+        after = PyBytes_FromStringAndSize(NULL, before + added - cut)
+        at = PyBytes_AS_STRING(after)
+        memcpy(at, PyBytes_AS_STRING(seen) + cut, before - cut)
+        at += before - cut
+        for i in range(self._size):
+            memcpy(at + i * BLAKE2B_DIGEST_BYTES, self._deeds[i].digest, BLAKE2B_DIGEST_BYTES)
+        return after
+
+    # -- what the shop counts --------------------------------------------------------------------------
+
+    cdef int _count(self, Deed* deed) except -1:
+        """See `stream.demand.DemandCounter.count`."""
+        cdef long long minute_ms = deed.at_ms - deed.at_ms % _MINUTE_MS
+        cdef dict products
+        event = <object>deed.event
+        product = item(event, EVENT_PRODUCT)
+        if minute_ms != self._minute_ms:
+            by_rank = self._minutes.get(minute_ms)
+            if by_rank is None:
+                by_rank = self._minutes[minute_ms] = ({}, {}, {}, {}, {})
+            self._by_rank, self._minute_ms = by_rank, minute_ms
+        products = <dict>item(self._by_rank, deed.rank)
+        grow(products, product, 1)
+        if deed.rank == PURCHASE:
+            self._counter.count_sale(
+                minute_ms, product, item(event, EVENT_QUANTITY), item(event, EVENT_PRICE), item(event, EVENT_CURRENCY)
+            )
+        return 0
+
+    cdef int _count_reach(self, object before, object after) except -1:
+        """See `stream.session_counts.session_counts`, for a session that begins or goes on."""
+        cdef long long[RANKS] had
+        cdef long long[RANKS] has
+        cdef long long start_ms
+        cdef Py_ssize_t i
+        read_counts(item(after, HEAD_COUNTS), has)
+        if before is None:
+            for i in range(RANKS):
+                had[i] = 0
+        else:
+            read_counts(item(before, HEAD_COUNTS), had)
+        viewed = not (had[VIEW] or had[FAVORITE]) and (has[VIEW] or has[FAVORITE])
+        carted, bought = not had[CART] and has[CART], not had[PURCHASE] and has[PURCHASE]
+        if before is not None and not viewed and not carted and not bought:
+            return 0
+        start_ms = item(after, HEAD_START)
+        minute_ms = start_ms - start_ms % _MINUTE_MS
+        fields = self._shop.get(minute_ms)
+        if fields is None:
+            fields = self._shop[minute_ms] = {}
+        if before is None:
+            grow(<dict>fields, _SESSIONS, 1)
+        if viewed:
+            grow(<dict>fields, _VIEWED, 1)
+        if carted:
+            grow(<dict>fields, _CARTED, 1)
+        if bought:
+            grow(<dict>fields, _BOUGHT, 1)
+        return 0
+
+    # -- what is expected of the visitor ---------------------------------------------------------------
+
+    cdef object _judge(self, object user_id, object before, object outlook, object session):
+        """See `stream.outlook.judge_arrival`."""
+        cdef list actions, stale
+        cdef Py_ssize_t i
+        book, unjudged = item(outlook, 1), item(outlook, 2)
+        event_id = item(<object>self._deeds[self._size - 1].event, EVENT_ID)
+        if item(book, BOOK_OPEN) or item(unjudged, 0) or item(unjudged, 1) or not self._is_calm(before):
+            actions = [action_of(&self._deeds[i]) for i in range(self._size)]
+            stale = []
+            if self._stale:
+                stale = [
+                    digest_bytes(&self._deeds[i])
+                    for i in range(self._size)
+                    if item(<object>self._deeds[i].event, EVENT_ID) in self._stale
+                ]
+            arrival = Arrival(before, actions, stale)
+            return judge_arrival(self._outcome.foresight, user_id, arrival, self._alert_rules)
+        live = not (self._stale and event_id in self._stale)
+        after = book
+        if self._is_at_stake(before, book):
+            after = enter_book(after, session)
+        if item(after, BOOK_LIVE) is not live:
+            after = copy_tuple(after)
+            replace_item(after, BOOK_LIVE, live)
+        if after is book:
+            return outlook
+        judged = new_tuple(_Outlook, 3)
+        set_item(judged, 0, item(outlook, 0))
+        set_item(judged, 1, after)
+        set_item(judged, 2, unjudged)
+        return judged
+
+    cdef bint _is_calm(self, object before) except -1:
+        """Whether no silence before or between the events was long enough to lead to anything."""
+        cdef long long last_ms = self._deeds[0].at_ms
+        cdef Py_ssize_t i
+        if before is not None:
+            last_ms = item(item(before, HEAD), HEAD_LAST)
+        for i in range(self._size):
+            if self._deeds[i].at_ms - last_ms > self._calm_ms:
+                return False
+            last_ms = self._deeds[i].at_ms
+        return True
+
+    cdef bint _is_at_stake(self, object before, object book) except -1:
+        """See `stream.alerting`: whether these events can matter to alerts."""
+        cdef Py_ssize_t i
+        if item(book, BOOK_INTENT) or (before is not None and item(item(before, HEAD), HEAD_CART)):
+            return True
+        for i in range(self._size):
+            if self._deeds[i].rank == CART:
+                return True
+        return False
+
+    cdef long long _due_ms(self, object session, object outlook) except -2:
+        """See `stream.outlook.timer_of`; -1 where it must be asked itself."""
+        cdef long long last_ms = item(session, HEAD_LAST), abandoned_ms
+        score, book = item(outlook, 0), item(outlook, 1)
+        if item(book, BOOK_OPEN) or (score is not None and item(score, 1) == last_ms):
+            return -1
+        counts = item(session, HEAD_COUNTS)
+        if item(session, HEAD_CART) and item(counts, CART) and not item(counts, PURCHASE):
+            abandoned_ms = last_ms + self._cart_idle_ms
+            if abandoned_ms >= <long long>item(item(book, BOOK_QUIET), 1):
+                return min(abandoned_ms, last_ms + self._idle_ms)
+        return last_ms + self._idle_ms
+
+
+# -- books of alerts ----------------------------------------------------------------------------------------
+
+
+cdef object enter_book(object book, object session):
+    """See `stream.alerting`: the book in this session."""
+    cdef long long number = item(book, BOOK_SESSION), number_now = item(session, HEAD_NUMBER)
+    if item(session, HEAD_START) > item(book, BOOK_START):
+        after = copy_tuple(book)
+        replace_item(after, BOOK_START, item(session, HEAD_START))
+        if number_now > number:
+            replace_item(after, BOOK_SESSION, number_now)
+            replace_item(after, BOOK_EPISODES, (0, 0))
+        replace_item(after, BOOK_ARMED, True)
+        replace_item(after, BOOK_INTENT, False)
+        return after
+    if number_now <= number:
+        return book
+    after = copy_tuple(book)
+    replace_item(after, BOOK_SESSION, number_now)
+    return after
+
+
+cdef object copy_tuple(object book):
+    """A copy of a named tuple that nobody has seen yet, so that its items may be replaced."""
+    cdef Py_ssize_t i, size = PyTuple_GET_SIZE(book)
+    after = new_tuple(type(book), size)
+    for i in range(size):
+        set_item(after, i, item(book, i))
+    return after
+
+
+cdef int replace_item(object fresh, Py_ssize_t place, object value) except -1:
+    Py_DECREF(item(fresh, place))
+    set_item(fresh, place, value)
+    return 0
