@@ -18,6 +18,7 @@ cdef class VisitorStep:
     cdef long long apply(self, object user_id, object visitor, list events) except -1
     cdef bint _take(self, object visitor, list events) except -1
     cdef bint _is_one_session(self, object visitor) except -1
+    cdef bint _is_within(self, object before, long long gap_ms) except -1
     cdef bint _repeats(self, Deed* deed) noexcept
     cdef int _make_room(self, Py_ssize_t size) except -1
     cdef int _go_on(self, object user_id, object visitor) except -1
@@ -28,6 +29,5 @@ cdef class VisitorStep:
     cdef int _count(self, Deed* deed) except -1
     cdef int _count_reach(self, object before, object after) except -1
     cdef object _judge(self, object user_id, object before, object outlook, object session)
-    cdef bint _is_calm(self, object before) except -1
     cdef bint _is_at_stake(self, object before, object book) except -1
     cdef long long _due_ms(self, object session, object outlook) except -2

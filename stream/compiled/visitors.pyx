@@ -91,9 +91,7 @@ cdef class VisitorStep:
         return not self._size or self._is_one_session(visitor)
 
     cdef bint _is_one_session(self, object visitor) except -1:
-        cdef long long last_ms = self._deeds[0].at_ms
         cdef Deed newest
-        cdef Py_ssize_t i
         if visitor is not None:
             if item(visitor, ENDED):
                 return False
@@ -102,9 +100,16 @@ cdef class VisitorStep:
             memcpy(newest.digest, PyBytes_AS_STRING(item(last, 2)), BLAKE2B_DIGEST_BYTES)
             if not is_before(&newest, &self._deeds[0]):
                 return False
-            last_ms = item(item(visitor, HEAD), HEAD_LAST)
+        return self._is_within(visitor, self._idle_ms)
+
+    cdef bint _is_within(self, object before, long long gap_ms) except -1:
+        """Whether no silence before or between the events was longer than `gap_ms`."""
+        cdef long long last_ms = self._deeds[0].at_ms
+        cdef Py_ssize_t i
+        if before is not None:
+            last_ms = item(item(before, HEAD), HEAD_LAST)
         for i in range(self._size):
-            if self._deeds[i].at_ms - last_ms > self._idle_ms:
+            if self._deeds[i].at_ms - last_ms > gap_ms:
                 return False
             last_ms = self._deeds[i].at_ms
         return True
@@ -365,7 +370,8 @@ cdef class VisitorStep:
         cdef Py_ssize_t i
         book, unjudged = item(outlook, 1), item(outlook, 2)
         event_id = item(<object>self._deeds[self._size - 1].event, EVENT_ID)
-        if item(book, BOOK_OPEN) or item(unjudged, 0) or item(unjudged, 1) or not self._is_calm(before):
+        is_waiting = item(book, BOOK_OPEN) or item(unjudged, 0) or item(unjudged, 1)
+        if is_waiting or not self._is_within(before, self._calm_ms):
             actions = [action_of(&self._deeds[i]) for i in range(self._size)]
             stale = []
             if self._stale:
@@ -390,18 +396,6 @@ cdef class VisitorStep:
         set_item(judged, 1, after)
         set_item(judged, 2, unjudged)
         return judged
-
-    cdef bint _is_calm(self, object before) except -1:
-        """Whether no silence before or between the events was long enough to lead to anything."""
-        cdef long long last_ms = self._deeds[0].at_ms
-        cdef Py_ssize_t i
-        if before is not None:
-            last_ms = item(item(before, HEAD), HEAD_LAST)
-        for i in range(self._size):
-            if self._deeds[i].at_ms - last_ms > self._calm_ms:
-                return False
-            last_ms = self._deeds[i].at_ms
-        return True
 
     cdef bint _is_at_stake(self, object before, object book) except -1:
         """See `stream.alerting`: whether these events can matter to alerts."""
