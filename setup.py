@@ -9,5 +9,5 @@ sources = [
 ]
 extensions = cythonize(sources, build_dir="build")
 for extension in extensions:
-    extension.optional = True  # without a C compiler the installation goes on, see stream/core.py
+    extension.optional = True  # without a C compiler the installation goes on, see stream/batch/core.py
 setup(ext_modules=extensions)

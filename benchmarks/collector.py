@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stream.collector import tune_collector
+from stream.runtime.gc_tuning import tune_collector
 
 
 @contextmanager

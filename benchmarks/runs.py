@@ -33,7 +33,7 @@ from benchmarks.visitors import make_subjects
 from contracts.settings import Settings
 from models.next_action.card import ArtefactError
 from models.next_action.predictor import Predictor
-from stream.core import PYTHON, load_compiled
+from stream.batch.core import PYTHON, load_compiled
 
 Figures = dict[str, Any]
 

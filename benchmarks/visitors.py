@@ -9,7 +9,7 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from producers.simulator.simulation import SimulationConfig, simulate
-from stream.batch import Clock, Entry, Rules, apply_batch
+from stream.batch.step import Clock, Entry, Rules, apply_batch
 
 FEWEST, MOST = 3, 30
 """Actions in the current session of a visitor that is taken."""

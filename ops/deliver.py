@@ -11,7 +11,7 @@ from api.webhooks.policy import policy_of
 from api.webhooks.sender import Sender
 from api.webhooks.targets import border_of
 from contracts.settings import Settings
-from stream.probe import Probe
+from stream.runtime.probe import Probe
 
 _log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from ops.ports import LOOPBACK, is_free
 from ops.redis_server import find_binary
 from ops.stack import PREFERRED_API_PORT
 from ops.stack_record import find_settings, read_record
-from stream.core import load_compiled
+from stream.batch.core import load_compiled
 
 MIN_PYTHON = (3, 11)
 EXACT_PACKAGES = ("faust-streaming", "aiokafka")

@@ -13,9 +13,9 @@ from contracts.scores import Score, round_score
 from contracts.visitor import Action, Visitor
 from models.next_action.cases import PrefixSet
 from models.next_action.predictor import Predictor
-from stream.alert_rules import AlertRules
-from stream.outlook import Arrival, Foresight, judge_arrival, pass_silence, take_score
-from stream.session import SessionRules, absorb, end_session
+from stream.alerts.thresholds import AlertRules
+from stream.scoring.predictions import Arrival, Foresight, judge_arrival, pass_silence, take_score
+from stream.visitors.session import SessionRules, absorb, end_session
 
 CART, PURCHASE = EventType.CART.rank, EventType.PURCHASE.rank
 LAST_MINUTE_MS = 60_000

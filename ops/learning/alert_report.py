@@ -16,8 +16,8 @@ from models.next_action.predictor import load, load_shipped
 from models.next_action.prefixes import actions_by_visitor, prefixes_of_visitors
 from ops.learning.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
-from stream.alert_rules import AlertRules
-from stream.session import SessionRules
+from stream.alerts.thresholds import AlertRules
+from stream.visitors.session import SessionRules
 
 _FILE_WIDTH = 200
 THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)

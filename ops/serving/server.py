@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.connection import ConnectionLimits, limited_connection
-from stream.collector import tune_collector
+from stream.runtime.gc_tuning import tune_collector
 
 BEAT_EVERY_S = 1
 _SPARE_FILES = 128

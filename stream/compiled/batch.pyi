@@ -1,4 +1,4 @@
-from stream.core import ApplyBatch, UsersOf
+from stream.batch.core import ApplyBatch, UsersOf
 
 users_of: UsersOf
 apply_batch: ApplyBatch

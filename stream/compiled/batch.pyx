@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The pure batch step, as `stream.batch.apply_batch` makes it.
+"""The pure batch step, as `stream.batch.step.apply_batch` makes it.
 
 Visitors whose events go on in order with their session are taken in visitors.pyx; those with late events, or of
 whom a session ended, go the way that defines the step. So do alerts and predictions wherever any are at stake.
@@ -15,15 +15,15 @@ from stream.compiled.visitors cimport VisitorStep
 from contracts.clock import LIVE_SKEW_MS
 from models.next_action.prices import UNKNOWN_LEVEL
 from models.trending import contribution, landmark_of
-from stream.batch import Clock, Outcome
-from stream.demand import METRIC_OF_RANK, WEIGHT_OF_RANK, DemandCounter
-from stream.forgotten import NOBODY, keep_out
+from stream.batch.step import Clock, Outcome
+from stream.components.demand import METRIC_OF_RANK, WEIGHT_OF_RANK, DemandCounter
+from stream.components.deletions.screen import NOBODY, keep_out
 
 cdef long long _LIVE_SKEW_MS = LIVE_SKEW_MS
 
 
 def users_of(entries):
-    """See `stream.batch.users_of`."""
+    """See `stream.batch.step.users_of`."""
     cdef set users = set()
     for entry in entries:
         event = item(entry, ENTRY_EVENT)
@@ -33,7 +33,7 @@ def users_of(entries):
 
 
 def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgotten=NOBODY):
-    """See `stream.batch.apply_batch`."""
+    """See `stream.batch.step.apply_batch`."""
     cdef long long applied = 0, on_time = 0
     cdef list prices = []
     cdef dict grouped
@@ -60,7 +60,7 @@ def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgott
 
 
 cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
-    """Events by visitor, as `stream.batch` groups them; `stale` gets the ids of those that arrived late."""
+    """Events by visitor, as `stream.batch.step` groups them; `stale` gets the ids of those that arrived late."""
     cdef long long max_event_ms = outcome.clock[0], broker_ms = outcome.clock[1]
     cdef long long at_ms, record_ms, moment, late = 0
     cdef dict grouped = {}
@@ -98,7 +98,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
 
 
 cdef int _settle_demand(object counter) except -1:
-    """See `stream.demand.DemandCounter.settle`."""
+    """See `stream.components.demand.DemandCounter.settle`."""
     cdef dict products, shop, scores, numbers
     cdef long long total
     cdef double worth

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Counts, money and carts, as `stream.session` and `stream.demand` keep them."""
+"""Counts, money and carts, as `stream.visitors.session` and `stream.components.demand` keep them."""
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
@@ -45,7 +45,7 @@ cdef int add_revenue(dict revenue, object event) except -1:
 
 
 cdef int add_line(dict cart, object product, object event) except -1:
-    """See `stream.session`: a cart that is full loses the product that is in it longest."""
+    """See `stream.visitors.session`: a cart that is full loses the product that is in it longest."""
     known = cart.get(product)
     price, currency, quantity = item(event, EVENT_PRICE), item(event, EVENT_CURRENCY), item(event, EVENT_QUANTITY)
     if known is not None:

@@ -1,3 +1,3 @@
-from stream.core import MergeHeads
+from stream.batch.core import MergeHeads
 
 merge_heads: MergeHeads

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Merging the topics of a partition by event time, as `stream.merge.merge_heads` does it."""
+"""Merging the topics of a partition by event time, as `stream.batch.merge.merge_heads` does it."""
 
 from stream.compiled.places cimport ENTRY_AT, ENTRY_OFFSET
 from stream.compiled.tuples cimport item
@@ -8,7 +8,7 @@ cdef long long _FOREVER_MS = 0x7fffffffffffffff
 
 
 def merge_heads(buffers, order, *, awaited, Py_ssize_t limit):
-    """See `stream.merge.merge_heads`."""
+    """See `stream.batch.merge.merge_heads`."""
     cdef list merged = [], filled = [topic for topic in order if buffers[topic]]
     cdef dict last = {}
     cdef long long until_ms, head_ms, best_ms

@@ -9,7 +9,7 @@ cdef enum:
     EVENT_ID, EVENT_TYPE, EVENT_TIME, EVENT_USER, EVENT_PRODUCT, EVENT_SESSION, EVENT_PRICE, EVENT_CURRENCY
     EVENT_QUANTITY, EVENT_CATEGORY, EVENT_BRAND, EVENT_ORDER
 cdef enum:
-    # Places in `stream.batch.Entry`
+    # Places in `stream.batch.step.Entry`
     ENTRY_OFFSET, ENTRY_AT, ENTRY_BROKER, ENTRY_EVENT, ENTRY_LETTER
 cdef enum:
     # Places in `contracts.visitor.Visitor`

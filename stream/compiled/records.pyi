@@ -1,3 +1,3 @@
-from stream.core import ReadRecords
+from stream.batch.core import ReadRecords
 
 read_records: ReadRecords

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""From Kafka records to entries, as `stream.records.read_records` makes them.
+"""From Kafka records to entries, as `stream.batch.records.read_records` makes them.
 
 Only what is surely valid as it stands is read here: an object of the current schema version without escapes,
 nested values or exponents, keyed by its visitor. Any other record goes the way that defines the contract.
@@ -18,8 +18,8 @@ from contracts.currencies import MINOR_DIGITS
 from contracts.events import MAX_EVENT_BYTES, SCHEMA_VERSION, Event, EventType
 from contracts.fields import EARLIEST_MS, MAX_AHEAD_MS, MAX_ID_CHARS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
-from stream.batch import Entry
-from stream.records import read_records as read_any_records
+from stream.batch.step import Entry
+from stream.batch.records import read_records as read_any_records
 
 cdef extern from "Python.h":
     str PyUnicode_New(Py_ssize_t, Py_UCS4)
@@ -69,7 +69,7 @@ for _power in range(1, 19):
 
 
 def read_records(records, *, str topic, int partition, str default_currency, now_ms):
-    """See `stream.records.read_records`."""
+    """See `stream.batch.records.read_records`."""
     cdef list entries = []
     cdef long long at_broker_ms
     for record in records:

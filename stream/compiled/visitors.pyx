@@ -27,10 +27,10 @@ from stream.compiled.tuples cimport item, new_tuple, set_item
 from contracts.keys import GRAIN_MS, Metric
 from contracts.outlook import BLANK, Outlook
 from contracts.visitor import Session, Tail, Totals, Visitor
-from stream.batch import apply_events
-from stream.orders import count_order
-from stream.outlook import Arrival, judge_arrival
-from stream.session import KEEP_ACTIONS, MAX_SEEN_BYTES, settle
+from stream.batch.step import apply_events
+from stream.visitors.orders import count_order
+from stream.scoring.predictions import Arrival, judge_arrival
+from stream.visitors.session import KEEP_ACTIONS, MAX_SEEN_BYTES, settle
 
 cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor, _Outlook = Outlook
 cdef object _BLANK = BLANK
@@ -133,7 +133,7 @@ cdef class VisitorStep:
     # -- the state -------------------------------------------------------------------------------------
 
     cdef int _go_on(self, object user_id, object visitor) except -1:
-        """See `stream.batch.apply_events` and `stream.session.absorb`, for events in order in one session."""
+        """See `stream.batch.step.apply_events` and `stream.visitors.session.absorb`, for events in order in one session."""
         cdef Deed* deed
         cdef Py_ssize_t i
         cdef long long timer_ms = 0, due_ms
@@ -179,7 +179,7 @@ cdef class VisitorStep:
         return 0
 
     cdef object _advance(self, object head):
-        """See `stream.session.advance`."""
+        """See `stream.visitors.session.advance`."""
         cdef long long[RANKS] counts
         cdef long long units = 0
         cdef Deed* deed = self._deeds
@@ -226,7 +226,7 @@ cdef class VisitorStep:
         return session
 
     cdef object _add_totals(self, object totals):
-        """What `stream.session` adds to the sums over everything a visitor did."""
+        """What `stream.visitors.session` adds to the sums over everything a visitor did."""
         cdef long long[RANKS] counts
         cdef long long units = 0
         cdef Deed* deed = self._deeds
@@ -313,7 +313,7 @@ cdef class VisitorStep:
     # -- what the shop counts --------------------------------------------------------------------------
 
     cdef int _count(self, Deed* deed) except -1:
-        """See `stream.demand.DemandCounter.count`."""
+        """See `stream.components.demand.DemandCounter.count`."""
         cdef long long minute_ms = deed.at_ms - deed.at_ms % _MINUTE_MS
         cdef dict products
         event = <object>deed.event
@@ -332,7 +332,7 @@ cdef class VisitorStep:
         return 0
 
     cdef int _count_reach(self, object before, object after) except -1:
-        """See `stream.session_counts.session_counts`, for a session that begins or goes on."""
+        """See `stream.visitors.session_counts.session_counts`, for a session that begins or goes on."""
         cdef long long[RANKS] had
         cdef long long[RANKS] has
         cdef long long start_ms
@@ -365,7 +365,7 @@ cdef class VisitorStep:
     # -- what is expected of the visitor ---------------------------------------------------------------
 
     cdef object _judge(self, object user_id, object before, object outlook, object session):
-        """See `stream.outlook.judge_arrival`."""
+        """See `stream.scoring.predictions.judge_arrival`."""
         cdef list actions, stale
         cdef Py_ssize_t i
         book, unjudged = item(outlook, 1), item(outlook, 2)
@@ -398,7 +398,7 @@ cdef class VisitorStep:
         return judged
 
     cdef bint _is_at_stake(self, object before, object book) except -1:
-        """See `stream.alerting`: whether these events can matter to alerts."""
+        """See `stream.alerts.steps`: whether these events can matter to alerts."""
         cdef Py_ssize_t i
         if item(book, BOOK_INTENT) or (before is not None and item(item(before, HEAD), HEAD_CART)):
             return True
@@ -408,7 +408,7 @@ cdef class VisitorStep:
         return False
 
     cdef long long _due_ms(self, object session, object outlook) except -2:
-        """See `stream.outlook.timer_of`; -1 where it must be asked itself."""
+        """See `stream.scoring.predictions.timer_of`; -1 where it must be asked itself."""
         cdef long long last_ms = item(session, HEAD_LAST), abandoned_ms
         score, book = item(outlook, 0), item(outlook, 1)
         if item(book, BOOK_OPEN) or (score is not None and item(score, 1) == last_ms):
@@ -425,7 +425,7 @@ cdef class VisitorStep:
 
 
 cdef object enter_book(object book, object session):
-    """See `stream.alerting`: the book in this session."""
+    """See `stream.alerts.steps`: the book in this session."""
     cdef long long number = item(book, BOOK_SESSION), number_now = item(session, HEAD_NUMBER)
     if item(session, HEAD_START) > item(book, BOOK_START):
         after = copy_tuple(book)

@@ -14,7 +14,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from event_door import CART, PATH, client_of, decode_record, open_client, read_records
 from key_ring import bearer, make_secret_key
-from stream.records import read_records as read_entries
+from stream.batch.records import read_records as read_entries
 
 
 async def headers_of(settings: Settings) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from benchmarks.shop_log import make_events
 from contracts.events import decode, encode
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
-from stream.core import PYTHON
+from stream.batch.core import PYTHON
 
 
 @pytest.mark.parametrize("batch", [8, 4_000])

@@ -11,7 +11,7 @@ from benchmarks.visitors import FEWEST, MOST, Subject, make_subjects, mean_actio
 from contracts.settings import Settings
 from models.next_action.encoding import encode_visitor, stack
 from models.next_action.predictor import Predictor
-from stream.core import PYTHON
+from stream.batch.core import PYTHON
 from stub_model import write_model
 
 SETTINGS = Settings()

@@ -3,7 +3,7 @@
 import pytest
 
 from cores import NAMES, core_named
-from stream.core import Core
+from stream.batch.core import Core
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -13,7 +13,7 @@ from contracts.alerts import Alert, AlertKind, AlertState, OfferKind, Severity
 from contracts.visitor import Action, Session
 from models.silence import DEFAULT_CURVE, hear_silence
 from shoppers import NOW_MS, make_action
-from stream.alerting import on_actions
+from stream.alerts.steps import on_actions
 
 CHURN, ABANDONED = AlertKind.CHURN_RISK, AlertKind.CART_ABANDONED
 FIRING, RESOLVED, EXPIRED = AlertState

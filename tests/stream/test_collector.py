@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stream.collector import UNSEEN, sweep_young
+from stream.runtime.gc_tuning import UNSEEN, sweep_young
 
 
 class Node:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.events import MAX_EVENT_BYTES
 from cores import core_named, exact
 from shoppers import NOW_MS
-from stream.core import PYTHON, Core
+from stream.batch.core import PYTHON, Core
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,17 @@ from contracts.events import encode
 from contracts.settings import Settings
 from contracts.topics import Topics
 from shoppers import NOW_MS, make_event
-from stream.applier import Applier
-from stream.assignment import Assignment, TopicPartition
-from stream.commit import Commit, Retention, Verdict
-from stream.core import PYTHON
-from stream.drift_watch import DriftWatch
-from stream.forgetting import Forgetter
-from stream.ledger import Ledger
-from stream.memory_store import MemoryStore
-from stream.metrics import Meter
-from stream.records import Record
-from stream.scorer import Scorer
+from stream.partitions.scheduler import Applier
+from stream.partitions.assignment import Assignment, TopicPartition
+from stream.state.commit import Commit, Retention, Verdict
+from stream.batch.core import PYTHON
+from stream.scoring.drift_watch import DriftWatch
+from stream.components.deletions.deletion import Forgetter
+from stream.partitions.committer import Ledger
+from stream.state.memory_store import MemoryStore
+from stream.runtime.metrics import Meter
+from stream.batch.records import Record
+from stream.scoring.scorer import Scorer
 
 TOPICS = Topics()
 SETTINGS = Settings(partitions=1, scoring=False, deletion_secret="s")  # noqa: S106
@@ -36,7 +36,7 @@ class Raw:
 
 
 class MemoryLog:
-    """`stream.assignment.Log` of one partition, in memory."""
+    """`stream.partitions.assignment.Log` of one partition, in memory."""
 
     def __init__(self) -> None:
         self.records: dict[str, list[Raw]] = {topic: [] for topic in TOPICS.partitioned}

@@ -8,7 +8,7 @@ from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, Partitio
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 
-from stream.lane_records import Fetched
+from stream.consumer.parsed_records import Fetched
 
 TP = TopicPartition("view", 0)
 

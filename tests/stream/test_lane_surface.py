@@ -12,9 +12,9 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 
-from stream.lane import LaneConsumer
-from stream.lane_app import LaneApp
-from stream.lane_thread import LaneThread
+from stream.consumer.batch_consumer import LaneConsumer
+from stream.consumer.batch_app import LaneApp
+from stream.consumer.consumer_thread import LaneThread
 
 OURS = {
     Consumer: LaneConsumer,

@@ -4,7 +4,7 @@ from alert_desk import DAY_S, at
 from contracts.alerts import Offer, OfferKind
 from contracts.visitor import Action, CartLine
 from shoppers import make_action
-from stream.offers import describe_cart, suggest_offer, value_of
+from stream.alerts.offers import describe_cart, suggest_offer, value_of
 
 
 def liked(kind: str, at_s: float, *, brand: str | None = None, category: str | None = None) -> Action:

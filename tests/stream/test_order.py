@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from contracts.events import Event
 from contracts.visitor import DIGEST_BYTES, Visitor
 from shoppers import RULES, Shop, make_entries, make_event
-from stream.core import Core
+from stream.batch.core import Core
 
 KINDS = ("view", "favorite", "cart", "remove_from_cart", "purchase")
 DISORDER_S = RULES.session.disorder_ms / 1_000

@@ -23,7 +23,7 @@ from models.quality import (
     purchase_figures,
 )
 from shoppers import make_action
-from stream.prequential import MAX_WAITING, expect
+from stream.scoring.prequential import MAX_WAITING, expect
 
 CHURN, ABANDONED = AlertKind
 

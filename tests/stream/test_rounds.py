@@ -8,17 +8,17 @@ import pytest
 from contracts.settings import Settings
 from contracts.topics import Topics
 from shoppers import NOW_MS, make_event
-from stream.assignment import Assignment, TopicPartition
-from stream.batch import Entry
-from stream.commit import NO_OFFSET, Commit, Retention, Verdict
-from stream.core import PYTHON
-from stream.drift_watch import DriftWatch
-from stream.ledger import Fenced, Ledger
-from stream.memory_store import MemoryStore
-from stream.metrics import Meter
-from stream.records import Record
-from stream.rounds import COMMITS_AT_ONCE, Batch, Rounds
-from stream.scorer import Scorer
+from stream.partitions.assignment import Assignment, TopicPartition
+from stream.batch.step import Entry
+from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.batch.core import PYTHON
+from stream.scoring.drift_watch import DriftWatch
+from stream.partitions.committer import Fenced, Ledger
+from stream.state.memory_store import MemoryStore
+from stream.runtime.metrics import Meter
+from stream.batch.records import Record
+from stream.partitions.rounds import COMMITS_AT_ONCE, Batch, Rounds
+from stream.scoring.scorer import Scorer
 
 TOPICS = Topics()
 N_PARTITIONS = 2 * COMMITS_AT_ONCE + 1
@@ -26,7 +26,7 @@ SETTINGS = Settings(partitions=N_PARTITIONS, scoring=False)
 
 
 class OneView:
-    """`stream.assignment.Log` with one view in every partition."""
+    """`stream.partitions.assignment.Log` with one view in every partition."""
 
     def __init__(self) -> None:
         self.moves: list[TopicPartition] = []

@@ -13,9 +13,9 @@ from contracts.scores import round_score
 from contracts.visitor import Visitor
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, SETTINGS, Shop, make_entries, make_event
-from stream.metrics import Meter
-from stream.model_watch import ModelWatch
-from stream.scorer import Scorer
+from stream.runtime.metrics import Meter
+from stream.scoring.model_watch import ModelWatch
+from stream.scoring.scorer import Scorer
 
 
 class FixedModel:

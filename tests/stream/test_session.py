@@ -3,7 +3,7 @@
 from contracts.keys import Metric
 from contracts.visitor import Visitor
 from shoppers import NOW_MS, make_action
-from stream.session import KEEP_ACTIONS, MAX_CART_LINES, SessionRules, absorb, advance, end_session
+from stream.visitors.session import KEEP_ACTIONS, MAX_CART_LINES, SessionRules, absorb, advance, end_session
 
 IDLE_MS = 30 * 60_000
 RULES = SessionRules(idle_ms=IDLE_MS, disorder_ms=60_000)

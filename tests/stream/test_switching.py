@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from stream.switching import BACKLOG_S, LIVE_S, tune_switching
+from stream.runtime.thread_switching import BACKLOG_S, LIVE_S, tune_switching
 
 
 async def await_interval(wanted_s: float) -> None:

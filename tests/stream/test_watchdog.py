@@ -1,8 +1,8 @@
 """Which partition the watchdog calls stalled."""
 
-from stream.commit import Claim
-from stream.partition import Partition
-from stream.watchdog import find_stalled
+from stream.state.commit import Claim
+from stream.partitions.partition import Partition
+from stream.partitions.watchdog import find_stalled
 
 
 def make_partition(number: int, *, lag: int, progress_s: float) -> Partition:

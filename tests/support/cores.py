@@ -1,7 +1,7 @@
 """The implementations of the hot steps, for tests that hold each of them to the same."""
 
 from services import lack
-from stream.core import PYTHON, Core, load_compiled
+from stream.batch.core import PYTHON, Core, load_compiled
 
 NAMES = ("python", "compiled")
 

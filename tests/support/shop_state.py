@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor, pack_visitor
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 
-_PUBLISH = files("stream").joinpath("publish_alerts.lua").read_text()
+_PUBLISH = files("stream.state").joinpath("publish_alerts.lua").read_text()
 
 METRIC_OF_TYPE = {
     EventType.VIEW: Metric.VIEWS,

@@ -9,10 +9,10 @@ from contracts.events import Event, EventType
 from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
 from models.next_action.prices import UNKNOWN_LEVEL
-from stream.batch import Clock, Entry, Outcome, Rules, fire_deadlines
-from stream.core import PYTHON, Core
-from stream.forgetting import Removal, forget
-from stream.markers import Marker
+from stream.batch.step import Clock, Entry, Outcome, Rules, fire_deadlines
+from stream.batch.core import PYTHON, Core
+from stream.components.deletions.deletion import Removal, forget
+from stream.components.deletions.records import Marker
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000

@@ -43,8 +43,8 @@ from small_training import (
     small_events,
     small_training,
 )
-from stream.metrics import Meter
-from stream.scorer import Scorer
+from stream.runtime.metrics import Meter
+from stream.scoring.scorer import Scorer
 
 N_KINDS = len(ID_FEATURES)
 MOST_BYTES = 2_000_000

@@ -14,7 +14,7 @@ from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions
 from models.next_action.prefixes import PrefixSet, actions_by_visitor, concatenate, prefixes_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, make_action, make_event
-from stream.session import SessionRules, absorb
+from stream.visitors.session import SessionRules, absorb
 
 IDLE_MS = 30 * 60_000
 

@@ -1,0 +1,1 @@
+"""The pure steps of a batch: records read, merged by time, applied."""

@@ -1,0 +1,85 @@
+"""The hot steps of the stream, compiled or in Python. Both give the same."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import NamedTuple, Protocol
+
+from contracts.visitor import PackVisitors, Visitor, pack_visitors
+from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
+from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, users_of
+from stream.components.deletions.screen import NOBODY
+from stream.batch.merge import merge_heads
+from stream.batch.records import Record, read_records
+
+log = logging.getLogger(__name__)
+
+
+class ReadRecords(Protocol):
+    """See `stream.batch.records.read_records`."""
+
+    def __call__(
+        self, records: Iterable[Record], *, topic: str, partition: int, default_currency: str, now_ms: int
+    ) -> list[Entry]: ...
+
+
+class MergeHeads(Protocol):
+    """See `stream.batch.merge.merge_heads`."""
+
+    def __call__(
+        self, buffers: Mapping[str, deque[Entry]], order: Sequence[str], *, awaited: Set[str], limit: int
+    ) -> tuple[list[Entry], dict[str, int]]: ...
+
+
+class UsersOf(Protocol):
+    """See `stream.batch.step.users_of`."""
+
+    def __call__(self, entries: Iterable[Entry]) -> set[str]: ...
+
+
+class ApplyBatch(Protocol):
+    """See `stream.batch.step.apply_batch`."""
+
+    def __call__(
+        self,
+        clock: Clock,
+        entries: Sequence[Entry],
+        visitors: Mapping[str, Visitor | None],
+        rules: Rules,
+        *,
+        level: PriceLevel = UNKNOWN_LEVEL,
+        forgotten: Mapping[str, int] = NOBODY,
+    ) -> Outcome: ...
+
+
+class Core(NamedTuple):
+    """One implementation of the hot steps."""
+
+    name: str
+    read_records: ReadRecords
+    merge_heads: MergeHeads
+    users_of: UsersOf
+    apply_batch: ApplyBatch
+    pack_visitors: PackVisitors
+
+
+PYTHON = Core("python", read_records, merge_heads, users_of, apply_batch, pack_visitors)
+"""The definition of every step."""
+
+
+def load_compiled() -> Core | None:
+    """The compiled steps; None where they were not built, for want of a C compiler."""
+    try:
+        from stream.compiled import batch, merge, packing, records
+    except ImportError as exc:
+        log.info("the compiled steps are not there, Python's are taken: %s", exc)
+        return None
+    return Core(
+        "compiled", records.read_records, merge.merge_heads, batch.users_of, batch.apply_batch,
+        packing.pack_visitors,
+    )  # fmt: skip
+
+
+def choose_core(*, compiled: bool) -> Core:
+    """The compiled steps if they are wanted and were built, otherwise those in Python."""
+    return (load_compiled() if compiled else None) or PYTHON

@@ -1,0 +1,1 @@
+"""State beside the visitors': demand, deletions."""

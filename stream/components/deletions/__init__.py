@@ -1,0 +1,1 @@
+"""Deleted visitors: their removal, and their events kept out."""

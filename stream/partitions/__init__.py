@@ -1,0 +1,1 @@
+"""The partitions of one worker: claims, buffers, rounds, commits, timers and what they publish."""

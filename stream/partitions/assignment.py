@@ -1,0 +1,234 @@
+"""The assignment: which partitions this worker owns, under which epoch, and where it reads them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from aiokafka.errors import KafkaError
+
+from contracts.topics import Topics
+from stream.state.commit import NO_OFFSET
+from stream.components.deletions.records import read_to
+from stream.runtime.metrics import Meter
+from stream.partitions.partition import Partition
+from stream.batch.records import Record
+from stream.state.store import Store, insist
+
+log = logging.getLogger(__name__)
+
+TopicPartition = tuple[str, int]
+
+WATCH_S = 0.5
+PROBE_S = 0.02
+
+
+class Log(Protocol):
+    """The Kafka side of the applier."""
+
+    async def bounds(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """First offset kept and next offset to be written, per topic partition."""
+        ...
+
+    async def ends(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Next offset to be written, per topic partition."""
+        ...
+
+    async def read(
+        self, spans: Mapping[TopicPartition, tuple[int, int]]
+    ) -> dict[TopicPartition, list[Record]]:
+        """All records from one offset up to, not including, another; raises `KafkaError` if it cannot."""
+        ...
+
+    async def move(self, tp: TopicPartition, offset: int) -> None:
+        """Go on reading at `offset`; what was read before from elsewhere is not delivered any more."""
+        ...
+
+    def note_applied(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Next offsets that are in the store now, for Kafka's own lag tools."""
+        ...
+
+
+class Assignment:
+    """Partitions of one worker. Every claim raises the partition's epoch, which fences its former owner."""
+
+    def __init__(self, topics: Topics, store: Store, kafka: Log, meter: Meter) -> None:
+        self._topics = topics.partitioned
+        self._events = topics.events
+        self._deletions = topics.deletions
+        self._store = store
+        self.kafka = kafka
+        self._meter = meter
+        self._claiming = asyncio.Lock()
+        self._epochs: dict[int, int] = {}
+        self._places: dict[int, int] = {}
+        self._probed_s = 0.0
+        self.space = asyncio.Event()
+        """Set whenever buffers were emptied."""
+        self.partitions: dict[int, Partition] = {}
+
+    async def assign(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Claim the assigned partitions; returns where to read them. Everything buffered is forgotten."""
+        numbers = sorted({partition for topic, partition in tps if topic in self._topics})
+        async with self._claiming:
+            self.partitions = {}
+            self._places = {number: place for place, number in enumerate(numbers)}
+            self.space.set()
+            positions = await self._claim(numbers)
+        log.info("claimed partitions %s", numbers)
+        return positions
+
+    def revoke(self, numbers: Iterable[int]) -> None:
+        """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
+        for number in numbers:
+            self.partitions.pop(number, None)
+        self.space.set()
+
+    async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
+        tps = [(topic, number) for number in numbers for topic in self._topics]
+        bounds = await self.kafka.bounds(tps)
+        floors = {number: self._epochs.get(number, 0) for number in numbers}
+        claims = await insist(self._meter, lambda: self._store.claim(floors))
+        positions: dict[TopicPartition, int] = {}
+        parts: list[Partition] = []
+        for number, claim in claims.items():
+            self._epochs[number] = claim.epoch
+            part = Partition(
+                number,
+                self._events,
+                claim,
+                place=self._places[number],
+                now_s=time.monotonic(),
+                deletions=self._deletions,
+            )
+            for topic in self._topics:
+                start, end = bounds[topic, number]
+                positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
+                part.high[topic] = end
+            parts.append(part)
+        await self._read_deletions(parts)
+        for part in parts:
+            positions[self._deletions, part.number] = part.fetched[self._deletions]
+            self.partitions[part.number] = part
+        return positions
+
+    async def _read_deletions(self, parts: Sequence[Partition]) -> None:
+        """Read all deletions these partitions have not applied, before the first of their events.
+
+        So a deleted visitor never appears, not even for a moment, when the log is read again.
+        """
+        topic = self._deletions
+        spans = {
+            (topic, part.number): (part.fetched[topic], part.high[topic])
+            for part in parts
+            if part.fetched[topic] < part.high[topic]
+        }
+        found = await self.kafka.read(spans) if spans else {}
+        for part in parts:
+            span = spans.get((topic, part.number))
+            if span is not None:
+                records = found[topic, part.number]
+                part.markers.extend(
+                    read_to(span[1], records, topic=topic, partition=part.number, now_ms=now_ms())
+                )
+                part.fetched[topic] = span[1]
+
+    def _position(self, part: Partition, topic: str, start: int, end: int) -> int:
+        """Where to read on: at the stored offset, or at the start of the log if that is not in it."""
+        stored = part.stored[topic]
+        if stored == NO_OFFSET:
+            return start
+        if stored < start:
+            part.lost += start - stored
+            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, start - stored)
+            return start
+        if stored > end:
+            log.warning(
+                "%s[%d]: the log ends at %d, before the stored %d: it was made anew, reading it all",
+                topic,
+                part.number,
+                end,
+                stored,
+            )
+            return start
+        return stored
+
+    async def probe_ends(self, ready: Iterable[Partition], disorder_ms: int) -> None:
+        """Before a jump in event time, learn whether a log that seems read to its end goes on.
+
+        What a fetch left out is not known to exist until the next fetch. In live traffic event time moves by
+        milliseconds a round, so this costs nothing; in a fast replay it is one request every `PROBE_S`.
+        """
+        wanted = [
+            (topic, part.number)
+            for part in ready
+            if part.span_ms() > disorder_ms
+            for topic in part.read_topics()
+        ]
+        if wanted:
+            await asyncio.sleep(self._probed_s + PROBE_S - time.monotonic())
+            while not await self._answered(wanted):
+                await asyncio.sleep(PROBE_S)
+            self._probed_s = time.monotonic()
+
+    async def watch_ends(self) -> None:
+        """Note again and again when all there was to read was applied, until cancelled.
+
+        Event time goes on with the clock no further than that: a visitor whose events wait in a Kafka that
+        cannot be read seems silent, and is not.
+        """
+        while True:
+            asked_ms = now_ms()
+            resting = [part for part in self.partitions.values() if part.is_done]
+            if resting and await self._answered([(t, part.number) for part in resting for t in self._topics]):
+                for part in resting:
+                    if part.is_done:
+                        part.done_ms = asked_ms
+            await asyncio.sleep(WATCH_S)
+
+    async def _answered(self, tps: Sequence[TopicPartition]) -> bool:
+        try:
+            await self.refresh_ends(tps)
+        except KafkaError as exc:
+            log.info("the ends of the logs are not known, asking again: %s", exc)
+            return False
+        return True
+
+    async def refresh_ends(self, tps: Sequence[TopicPartition]) -> None:
+        """Ask Kafka for the ends of these logs."""
+        for (topic, number), end in (await self.kafka.ends(tps)).items():
+            part = self.partitions.get(number)
+            if part is not None:
+                part.high[topic] = max(end, part.fetched[topic])
+
+    async def rewind(self, parts: Sequence[Partition]) -> None:
+        """Redis has an older state than ours: claim again, drop what is cached and read from its offsets."""
+        async with self._claiming:
+            numbers = [part.number for part in parts if self.partitions.get(part.number) is part]
+            for number in numbers:
+                del self.partitions[number]
+            for tp, offset in (await self._claim(numbers)).items():
+                await self.kafka.move(tp, offset)
+
+    async def accept_gap(self, part: Partition, topic: str, asked: int, found: int) -> bool:
+        """Whether the records before `found` are missing in the log itself, not only on the way here.
+
+        What was asked for (from `asked` on) and did not come is not in the log: deleted, or never there, as
+        with compaction and transaction markers. The rest was dropped on the way and is read again.
+        """
+        expected = part.fetched[topic]
+        if asked > expected:
+            await self.kafka.move((topic, part.number), expected)
+            return False
+        start, _ = (await self.kafka.bounds([(topic, part.number)]))[topic, part.number]
+        lost = max(0, min(start, found) - expected)
+        if lost:
+            part.lost += lost
+            log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
+        return True
+
+
+def now_ms() -> int:
+    """The clock, in ms."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,34 @@
+"""The shares of a worker's partitions, which take turns: Redis works on one while the next is computed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from stream.partitions.partition import Partition
+
+SHARES = 2
+
+
+class Share:
+    """Every `SHARES`-th partition. Redis works on the commits of one share while the next is computed."""
+
+    def __init__(self, remainder: int) -> None:
+        self.wake = asyncio.Event()
+        self.round = asyncio.Lock()
+        """Held from taking entries to the verdict: the next batch starts from what this one stored."""
+        self.begun_s = 0.0
+        """When the last round began (monotonic clock)."""
+        self._remainder = remainder
+
+    def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
+        """Those of the partitions that are in this share."""
+        return [part for part in partitions.values() if part.place % SHARES == self._remainder]
+
+
+@asynccontextmanager
+async def hold(shares: Sequence[Share]) -> AsyncIterator[None]:
+    """Hold the rounds of these shares, which must come in their order."""
+    async with AsyncExitStack() as held:
+        for share in shares:
+            await held.enter_async_context(share.round)
+        yield

@@ -1,0 +1,108 @@
+"""The relay: publishes each outbox to Kafka, in order, and the alerts in it to readers in Redis too."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from contracts.settings import Settings
+from contracts.topics import Topics
+from stream.partitions.assignment import Assignment
+from stream.runtime.metrics import Meter
+from stream.state.store import OutboxItem, Pages, Store
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.01
+SWEEP_S = 5.0
+READ_LIMIT = 500
+
+
+class Relay:
+    """Copies what commits left in the outboxes; a copy that is made twice has the same `id` header."""
+
+    def __init__(self, settings: Settings, store: Store, assignment: Assignment, meter: Meter) -> None:
+        self._settings = settings
+        self._store = store
+        self._assignment = assignment
+        self._meter = meter
+        self._alerts_topic = Topics(settings.topic_prefix).alerts
+
+    async def run(self) -> None:
+        """Publish until cancelled; while Kafka or Redis is away the outboxes wait."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
+        )
+        while True:
+            try:
+                await producer.start()
+                break
+            except KafkaError as exc:
+                log.warning("the relay cannot reach Kafka, trying again: %s", exc)
+                await asyncio.sleep(1.0)
+        try:
+            await self._publish_forever(producer)
+        finally:
+            await producer.stop()
+
+    async def _publish_forever(self, producer: AIOKafkaProducer) -> None:
+        loop = asyncio.get_running_loop()
+        next_sweep_s = 0.0
+        while True:
+            partitions = self._meter.filled_outboxes
+            if loop.time() >= next_sweep_s:  # what an earlier owner left, or a failed publish
+                next_sweep_s = loop.time() + SWEEP_S
+                partitions = set(self._assignment.partitions)
+            self._meter.filled_outboxes = set()
+            try:
+                while partitions:
+                    partitions = await self._drain(producer, partitions)
+            except (KafkaError, RedisError, OSError) as exc:
+                log.warning("outboxes not published, trying again: %s", exc)
+            await asyncio.sleep(POLL_S)
+
+    async def _drain(self, producer: AIOKafkaProducer, partitions: set[int]) -> set[int]:
+        """Publish a page of each of these outboxes, all at once; returns those that may hold more.
+
+        Together, because every await of the relay waits for a round of the applier.
+        """
+        pages = await self._store.read_outboxes(partitions, READ_LIMIT)
+        if not pages:
+            return set()
+        published = await asyncio.gather(*[self._send(producer, *page) for page in pages.items()])
+        pages = {p: items for (p, items), done in zip(pages.items(), published, strict=True) if done}
+        void = await self._append(pages)
+        for number in void & self._assignment.partitions.keys():
+            self._meter.outbox_filled(number)  # with whatever is decided anew
+        pages = {p: items for p, items in pages.items() if p not in void}
+        if not pages:
+            return set()
+        await self._store.clear_outboxes(pages)
+        self._meter.published.inc(sum(map(len, pages.values())))
+        return {p for p, items in pages.items() if len(items) == READ_LIMIT}
+
+    async def _send(self, producer: AIOKafkaProducer, number: int, items: Sequence[OutboxItem]) -> bool:
+        """Whether Kafka has taken this page of an outbox."""
+        try:
+            acks = [
+                await producer.send(
+                    item.topic, item.value, key=item.key, headers=[("id", item.item_id.encode())]
+                )
+                for item in items
+            ]
+            await asyncio.gather(*acks)
+        except KafkaError as exc:
+            log.warning("outbox of partition %d not published, trying again: %s", number, exc)
+            return False
+        return True
+
+    async def _append(self, pages: Pages) -> set[int]:
+        """Append the alerts in these pages to the stream; returns the partitions whose page is void."""
+        alerts = {
+            p: [item for item in items if item.topic == self._alerts_topic] for p, items in pages.items()
+        }
+        alerts = {p: items for p, items in alerts.items() if items}
+        return await self._store.append_alerts(alerts) if alerts else set()

@@ -1,0 +1,203 @@
+"""The applier: buffers what the lane delivers and commits it, all ready partitions in one round."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+from contracts.settings import Settings
+from stream.partitions.assignment import Assignment, now_ms
+from stream.batch.step import Rules
+from stream.batch.core import Core
+from stream.partitions.timers import fire_due, verify_resting
+from stream.components.deletions.deletion import Forgetter
+from stream.partitions.committer import Ledger
+from stream.components.deletions.records import read_markers
+from stream.runtime.metrics import Meter
+from stream.partitions.partition import Partition
+from stream.batch.records import Record
+from stream.partitions.rounds import Batch, Rounds
+from stream.scoring.scorer import Scorer
+from stream.partitions.groups import SHARES, Share, hold
+
+MAX_BUFFERED = 100_000
+"""Entries in memory beyond which the lane is read no further: enough for a whole round of each of a dozen
+partitions, at 600 bytes an entry."""
+MAX_BUFFERED_WAITING = 160_000
+"""The same while a partition waits for a topic, whose records may be behind those of others."""
+ROUND_EVENTS = 8_000
+"""Events in one round, after which the other partitions of a share wait: 40 ms of the event loop.
+A backlog is done in few large commits, since most of the cost is per visitor and commit."""
+BEHIND_EVENTS = 4_000
+"""More waiting entries than this are a backlog, not live traffic."""
+ROUND_GAP_S = 0.02
+"""Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
+TICK_S = 0.5
+
+
+class Applier:
+    """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        core: Core,
+        ledger: Ledger,
+        scorer: Scorer,
+        assignment: Assignment,
+        forgetter: Forgetter,
+        meter: Meter,
+    ) -> None:
+        self._settings = settings
+        self._core = core
+        self._forgetter = forgetter
+        self._rules = Rules.of(settings)
+        self._rounds = Rounds(settings, core, ledger, scorer, meter)
+        self._ledger = ledger
+        self._assignment = assignment
+        self._meter = meter
+        self._shares = [Share(remainder) for remainder in range(SHARES)]
+        self._stopping = False
+        self._delivered_s = 0.0
+
+    @property
+    def _partitions(self) -> dict[int, Partition]:
+        return self._assignment.partitions
+
+    # -- delivery --------------------------------------------------------------------------------------
+
+    async def offer(self, topic: str, number: int, records: Sequence[Record], asked: int, high: int) -> None:
+        """Take a run of consecutive records of one topic partition; waits while too much is buffered.
+
+        What lies between the offset `asked` and the first record is not in the log.
+        """
+        while self._full() and not self._stopping:
+            self._assignment.space.clear()
+            await self._assignment.space.wait()
+        part = self._partitions.get(number)
+        if part is None or not records:
+            return
+        expected = part.fetched[topic]
+        if records[0].offset < expected:
+            records = [record for record in records if record.offset >= expected]
+            if not records:
+                return
+        elif records[0].offset > expected and not await self._assignment.accept_gap(
+            part, topic, asked, records[0].offset
+        ):
+            return
+        self._delivered_s = time.monotonic()
+        if topic == part.deletions:
+            part.markers.extend(read_markers(records, topic=topic, partition=number, now_ms=now_ms()))
+        else:
+            part.buffers[topic].extend(
+                self._core.read_records(
+                    records,
+                    topic=topic,
+                    partition=number,
+                    default_currency=self._settings.currency,
+                    now_ms=now_ms(),
+                )
+            )
+        part.fetched[topic] = records[-1].offset + 1
+        part.high[topic] = max(high, part.fetched[topic])
+        self._shares[part.place % SHARES if self.is_behind else 0].wake.set()
+
+    @property
+    def _buffered(self) -> int:
+        # Asked with every run of records, a handful each in live traffic.
+        return sum([len(buffer) for part in self._partitions.values() for buffer in part.buffers.values()])
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that it is a backlog, not live traffic."""
+        return self._buffered > BEHIND_EVENTS
+
+    def _full(self) -> bool:
+        buffered = self._buffered
+        if buffered < MAX_BUFFERED:
+            return False
+        is_waiting = any(part.waiting_since_s for part in self._partitions.values())
+        return buffered >= MAX_BUFFERED_WAITING or not is_waiting
+
+    # -- rounds ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Commit rounds until `drain`; raises `stream.partitions.committer.Fenced` if this worker is a zombie."""
+        await asyncio.gather(*[self._run_share(share) for share in self._shares])
+
+    async def _run_share(self, share: Share) -> None:
+        ticked_s = time.monotonic()
+        while not self._stopping:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(share.wake.wait(), TICK_S)
+            await asyncio.sleep(share.begun_s + ROUND_GAP_S - time.monotonic())
+            share.begun_s = time.monotonic()
+            share.wake.clear()
+            # In live traffic all of them in one round: two that take turns on one event loop are each as long
+            # as both. A lone share leaves the others to Redis, which is busy with long commits in a backlog.
+            shares = [share] if self.is_behind else self._shares
+            async with hold(shares):
+                if await self._apply_round(shares):
+                    share.wake.set()  # there may be more than one batch
+            if time.monotonic() - ticked_s >= TICK_S:  # also under load that never ends
+                ticked_s = time.monotonic()
+                async with hold([share]):
+                    await self._tick(share)
+
+    async def drain(self) -> None:
+        """Commit what is buffered, then stop."""
+        self._stopping = True
+        self._assignment.space.set()
+        for share in self._shares:
+            share.wake.set()
+            async with hold([share]):
+                while await self._apply_round([share]):
+                    pass
+
+    async def _tick(self, share: Share) -> None:
+        """What is done without new events."""
+        if await fire_due(share.of(self._partitions), self._ledger, self._rules):
+            share.wake.set()
+        await verify_resting(share.of(self._partitions), self._ledger)
+
+    async def _apply_round(self, shares: Sequence[Share]) -> bool:
+        """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
+        while marked := [part for part in self._parts_of(shares) if part.markers]:
+            await self._forgetter.forget(marked)
+        ready = [part for part in self._parts_of(shares) if part.buffered]
+        await self._assignment.probe_ends(ready, self._settings.disorder_ms)
+        taken = self._take(ready)
+        if not taken:
+            return False
+        await self._rounds.run(taken)
+        self._assignment.space.set()
+        return True
+
+    def _parts_of(self, shares: Sequence[Share]) -> list[Partition]:
+        return [part for share in shares for part in share.of(self._partitions)]
+
+    def _take(self, ready: Sequence[Partition]) -> list[Batch]:
+        """A batch of each partition, those first whose turn was longest ago, until the round is full."""
+        now_s = time.monotonic()
+        taken: list[Batch] = []
+        room = ROUND_EVENTS
+        for part in sorted(ready, key=lambda part: part.taken_s):
+            if room <= 0:
+                break
+            entries, offsets = part.take(
+                self._settings.batch_events, self._awaited(part, now_s), self._core.merge_heads
+            )
+            if entries:
+                part.taken_s = now_s
+                room -= len(entries)
+                taken.append(Batch(part, entries, offsets))
+        return taken
+
+    def _awaited(self, part: Partition, now_s: float) -> set[str]:
+        awaited, given_up = part.awaited_topics(
+            now_s=now_s, quiet_s=now_s - self._delivered_s, wait_s=self._settings.merge_wait_ms / 1_000
+        )
+        if given_up:
+            self._meter.merge_timeouts.inc()
+        return awaited

@@ -1,0 +1,74 @@
+"""The worker's heartbeat: once a second, its own figures into Redis."""
+
+import asyncio
+import logging
+import os
+import time
+
+import psutil
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
+from contracts.keys import Keys
+from stream.partitions.assignment import Assignment
+from stream.scoring.drift_watch import DriftWatch
+from stream.runtime.metrics import Meter
+from stream.scoring.scorer import Scorer
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 1.0
+
+
+async def beat(
+    client: redis.Redis,
+    keys: Keys,
+    assignment: Assignment,
+    meter: Meter,
+    scorer: Scorer,
+    drift: DriftWatch,
+    *,
+    worker_id: str,
+    port: int,
+) -> None:
+    """Write heartbeats until cancelled; an unreachable Redis costs heartbeats, nothing else."""
+    process = psutil.Process()
+    while True:
+        now_ms = time.time_ns() // 1_000_000
+        events_per_s, p50_ms, p99_ms = meter.recent(now_ms=now_ms)
+        _set_gauges(assignment, meter)
+        heartbeat = Heartbeat(
+            worker_id, now_ms, os.getpid(), events_per_s, p50_ms, p99_ms,
+            process.memory_info().rss, tuple(sorted(assignment.partitions)), port,
+            "" if scorer.model is None else scorer.model.version, scorer.state, meter.scored, meter.skipped,
+            drift.lines(),
+        )  # fmt: skip
+        try:
+            async with client.pipeline(transaction=True) as pipe:
+                pipe.hset(
+                    keys.worker(worker_id), items=[x for item in heartbeat.to_hash().items() for x in item]
+                )
+                pipe.expire(keys.worker(worker_id), HEARTBEAT_TTL_S)
+                pipe.zadd(keys.workers(), {worker_id: now_ms})
+                pipe.zremrangebyscore(keys.workers(), "-inf", now_ms - HEARTBEAT_TTL_S * 1_000)
+                await pipe.execute()
+        except (RedisError, OSError) as exc:
+            log.debug("no heartbeat: %s", exc)
+        await asyncio.sleep(INTERVAL_S)
+
+
+async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
+    """Take the heartbeat back, so that nobody waits for a worker that has left."""
+    try:
+        await client.zrem(keys.workers(), worker_id)
+        await client.delete(keys.worker(worker_id))
+    except (RedisError, OSError) as exc:
+        log.debug("heartbeat not taken back: %s", exc)
+
+
+def _set_gauges(assignment: Assignment, meter: Meter) -> None:
+    now_s = time.monotonic()
+    for part in list(assignment.partitions.values()):
+        meter.lag.labels(part.number).set(part.lag)
+        meter.progress_age.labels(part.number).set(now_s - part.progress_s)

@@ -1,0 +1,152 @@
+"""What a worker measures: Prometheus metrics, and the last seconds for its heartbeat."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from operator import itemgetter
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import Counter as Count
+
+from contracts.alerts import Alert
+from stream.batch.step import Entry, Outcome
+from stream.state.commit import Verdict
+
+WINDOW_S = 10
+_BROKER_MS = itemgetter(Entry._fields.index("broker_ms"))
+_DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Meter:
+    """Counts of one worker. Not shared between processes; no visitor, product or session is a label."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._events = Count(
+            "storepulse_worker_events", "Records by what became of them", ["result"], registry=self.registry
+        )
+        self._rejected = Count(
+            "storepulse_worker_rejected", "Dead letters by code", ["code"], registry=self.registry
+        )
+        self._verdicts = Count(
+            "storepulse_worker_commits", "Commits by Redis' verdict", ["verdict"], registry=self.registry
+        )
+        self._delay = Histogram(
+            "storepulse_worker_delay_seconds",
+            "Broker timestamp to committed in Redis, oldest record of each commit",
+            buckets=_DELAY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.merge_timeouts = Count(
+            "storepulse_worker_merge_timeouts",
+            "Waits for a co-partitioned topic given up",
+            registry=self.registry,
+        )
+        self.store_errors = Count(
+            "storepulse_worker_store_errors", "Calls to Redis without an answer", registry=self.registry
+        )
+        self.rebalances = Count(
+            "storepulse_worker_rebalances", "Assignments of partitions", registry=self.registry
+        )
+        self.published = Count(
+            "storepulse_worker_published", "Outbox items published to Kafka", registry=self.registry
+        )
+        self.deletions = Count(
+            "storepulse_worker_deletions", "Deletions of visitors applied", registry=self.registry
+        )
+        self._scores = Count(
+            "storepulse_worker_scores",
+            "Visitors a model was asked about, by what became of it",
+            ["result"],
+            registry=self.registry,
+        )
+        self._score_time = Histogram(
+            "storepulse_worker_score_seconds",
+            "Encoding and scoring the visitors of one round",
+            buckets=_DELAY_BUCKETS_S,
+            registry=self.registry,
+        )
+        self.models_refused = Count(
+            "storepulse_worker_models_refused",
+            "New models that did not pass their checks",
+            registry=self.registry,
+        )
+        self._alerts = Count(
+            "storepulse_worker_alerts",
+            "Steps of alerts; those of a replay are recorded, not fired",
+            ["kind", "state", "live"],
+            registry=self.registry,
+        )
+        self.drifts = Count(
+            "storepulse_worker_drifts", "Changes found in a watched number", ["name"], registry=self.registry
+        )
+        self.scored = self.skipped = 0
+        """Visitors scored and left unscored since the worker started."""
+        self.lag = Gauge(
+            "storepulse_worker_lag_records", "Records not yet applied", ["partition"], registry=self.registry
+        )
+        self.progress_age = Gauge(
+            "storepulse_worker_progress_age_seconds",
+            "Time since the partition's last commit",
+            ["partition"],
+            registry=self.registry,
+        )
+        self.filled_outboxes: set[int] = set()
+        self._window: deque[tuple[int, Counter[int]]] = deque()
+
+    def count_batch(self, entries: Sequence[Entry], outcome: Outcome, *, now_ms: int) -> None:
+        """Count a batch that is now in Redis."""
+        for result, number in outcome.counters.items():
+            self._events.labels(result).inc(number)
+        for letter in outcome.letters:
+            self._rejected.labels(letter.code).inc()
+        arrivals = Counter(map(_BROKER_MS, entries))
+        self._delay.observe(max(0, now_ms - min(arrivals)) / 1_000)
+        second = now_ms // 1_000
+        if not self._window or self._window[-1][0] != second:
+            self._window.append((second, Counter()))
+            while self._window[0][0] <= second - WINDOW_S:
+                self._window.popleft()
+        self._window[-1][1].update({now_ms - at_ms: number for at_ms, number in arrivals.items()})
+
+    def count_scores(self, scored: int, *, skipped: int, took_s: float | None = None) -> None:
+        """Count visitors a model was asked about, or should have been."""
+        self.scored += scored
+        self.skipped += skipped
+        self._scores.labels("scored").inc(scored)
+        self._scores.labels("skipped").inc(skipped)
+        if took_s is not None:
+            self._score_time.observe(took_s)
+
+    def count_alerts(self, alerts: Sequence[Alert]) -> None:
+        """Count steps of alerts that are now in Redis."""
+        for alert in alerts:
+            self._alerts.labels(alert.kind.value, alert.state.value, "yes" if alert.live else "no").inc()
+
+    def count_verdict(self, verdict: Verdict) -> None:
+        """Count one answer to a commit."""
+        self._verdicts.labels(verdict.value).inc()
+
+    def outbox_filled(self, partition: int) -> None:
+        """Remember that a commit left something to publish."""
+        self.filled_outboxes.add(partition)
+
+    def recent(self, *, now_ms: int) -> tuple[float, float, float]:
+        """Events per second, and delay p50 and p99 in ms, over the last whole seconds of the window."""
+        first = now_ms // 1_000 - WINDOW_S
+        delays: Counter[int] = Counter()
+        for second, counts in self._window:
+            if first <= second < now_ms // 1_000:
+                delays.update(counts)
+        total = delays.total()
+        if not total:
+            return 0.0, 0.0, 0.0
+        return total / WINDOW_S, _quantile(delays, total, 0.5), _quantile(delays, total, 0.99)
+
+
+def _quantile(delays: Counter[int], total: int, share: float) -> float:
+    seen = 0
+    for delay_ms in sorted(delays):
+        seen += delays[delay_ms]
+        if seen >= share * total:
+            return float(max(0, delay_ms))
+    return 0.0

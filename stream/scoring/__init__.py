@@ -1,0 +1,1 @@
+"""Predictions of visitors' next actions: asked, judged, watched."""

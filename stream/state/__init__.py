@@ -1,0 +1,1 @@
+"""The state of partitions: what a commit writes, and the stores that take it."""

@@ -1,0 +1,1 @@
+"""The pure steps of one visitor: sessions, carts, orders."""
