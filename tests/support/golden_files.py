@@ -1,0 +1,98 @@
+"""What an earlier version wrote (`tests/golden`), and its values in the words of the present one."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from contracts.alert_book import AlertBook
+from contracts.alerts import KINDS, Alert
+from contracts.visitor import Session, Visitor
+
+FOLDER = Path(__file__).parents[1] / "golden" / "753b379"
+Values = dict[str, Any]
+"""Plain values as JSON has them; bytes are hex digits."""
+
+
+class GoldenVisitor(NamedTuple):
+    """A visitor's blob, what this version writes for the same visitor, and what is in it."""
+
+    name: str
+    blob: bytes
+    repacked: bytes
+    values: Values
+
+
+def golden_visitors() -> list[GoldenVisitor]:
+    """Every blob there is."""
+    return [
+        GoldenVisitor(
+            row["name"],
+            base64.b64decode(row["blob"]),
+            base64.b64decode(row.get("repacked", row["blob"])),
+            row["values"],
+        )
+        for row in json.loads((FOLDER / "visitors.json").read_text())
+    ]
+
+
+def golden_records(kind: str) -> list[Any]:
+    """All records of a kind."""
+    found: list[Any] = json.loads((FOLDER / "records.json").read_text())[kind]
+    return found
+
+
+def visitor_values(visitor: Visitor) -> Values:
+    """The state of a visitor as the golden files have it."""
+    score, book, unjudged = visitor.outlook
+    at_ms, rank, digest = visitor.tail.last
+    return to_json(
+        {
+            "totals": visitor.totals._asdict(),
+            "base": None if visitor.base is None else session_values(visitor.base),
+            "head": session_values(visitor.head),
+            "actions": visitor.tail.actions(),
+            "tail_size": visitor.tail.size,
+            "tail_last": (at_ms, rank, digest),
+            "ended": visitor.ended,
+            "timer_ms": visitor.timer_ms,
+            "seen": visitor.seen,
+            "orders": {order.hex(): at_ms for order, at_ms in visitor.orders.items()},
+            "score": None if score is None else score._asdict(),
+            "alert_state": alert_state_values(book),
+            "unjudged": {
+                **unjudged._asdict(),
+                "pending": [pending._asdict() for pending in unjudged.pending],
+            },
+        }
+    )
+
+
+def session_values(session: Session) -> Values:
+    """A session with its cart."""
+    return {**session._asdict(), "cart": {product: line._asdict() for product, line in session.cart.items()}}
+
+
+def alert_state_values(book: AlertBook) -> Values:
+    """What is kept of a visitor's alerts, by the names of their kinds."""
+    return {
+        "session": book.session,
+        "session_start_ms": book.session_start_ms,
+        "armed": book.armed,
+        "intent": book.intent,
+        "looked_ms": book.looked_ms,
+        "live": book.live,
+        "episodes": {kind.value: n for kind, n in zip(KINDS, book.episodes, strict=True)},
+        "quiet_until_ms": {kind.value: at for kind, at in zip(KINDS, book.quiet_until_ms, strict=True)},
+        "open": [alert_values(alert) for alert in book.open],
+    }
+
+
+def alert_values(alert: Alert) -> Values:
+    """A step of an alert, all fields side by side."""
+    return {**alert._asdict(), "offer": None if alert.offer is None else alert.offer._asdict()}
+
+
+def to_json(value: Any) -> Any:
+    """Plain values: tuples become lists, bytes hex digits, members of enumerations their texts."""
+    return json.loads(json.dumps(value, default=bytes.hex))
