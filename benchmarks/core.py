@@ -21,11 +21,11 @@ from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.encoding import encode_visitor
 from models.next_action.model import Model
-from stream.batch.step import Outcome, Rules, take_scores
-from stream.state.commit import Claim, Commit, Retention, encode_commit
 from stream.batch.core import Core
-from stream.scoring.model_calls import ask, plan_calls
+from stream.batch.step import Outcome, Rules, take_scores
 from stream.partitions.partition import Partition
+from stream.scoring.model_calls import ask, plan_calls
+from stream.state.commit import Claim, Commit, Retention, encode_commit
 
 STEPS = ("read_records", "take", "find_states", "apply_batch", "encode_commit", "pack", "adopt")
 STEPS_WITH_SCORING = (*STEPS[:4], "encode", "ask", "take_scores", *STEPS[4:])

@@ -16,26 +16,26 @@ import redis.asyncio as redis
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
-from stream.consumer.app import add_agent, make_app
-from stream.partitions.scheduler import Applier
-from stream.partitions.assignment import Assignment
-from stream.runtime.gc_tuning import sweep_young, tune_collector
-from stream.state.commit import Retention
 from stream.batch.core import choose_core
-from stream.scoring.drift_watch import DriftWatch
 from stream.components.deletions.deletion import Forgetter
-from stream.runtime.heartbeat import beat, say_goodbye
-from stream.consumer.kafka_log import KafkaLog
+from stream.consumer.app import add_agent, make_app
 from stream.consumer.batch_app import LaneApp
+from stream.consumer.kafka_log import KafkaLog
+from stream.partitions.assignment import Assignment
 from stream.partitions.committer import Fenced, Ledger
-from stream.runtime.metrics import Meter
-from stream.scoring.model_watch import ModelWatch
-from stream.runtime.probe import Probe
 from stream.partitions.outbox_relay import Relay
-from stream.scoring.scorer import Scorer
-from stream.state.store import RedisStore
-from stream.runtime.thread_switching import tune_switching
+from stream.partitions.scheduler import Applier
 from stream.partitions.watchdog import Stalled, watch
+from stream.runtime.gc_tuning import sweep_young, tune_collector
+from stream.runtime.heartbeat import beat, say_goodbye
+from stream.runtime.metrics import Meter
+from stream.runtime.probe import Probe
+from stream.runtime.thread_switching import tune_switching
+from stream.scoring.drift_watch import DriftWatch
+from stream.scoring.model_watch import ModelWatch
+from stream.scoring.scorer import Scorer
+from stream.state.commit import Retention
+from stream.state.store import RedisStore
 
 log = logging.getLogger(__name__)
 

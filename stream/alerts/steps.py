@@ -14,9 +14,9 @@ from contracts.reasons import say_reasons
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Visitor
 from models.silence import hear_silence
+from stream.alerts.offers import describe_cart
 from stream.alerts.thresholds import AlertRules, Cause, Subject, close, fire, say_silence
 from stream.visitors.arrival import session_before, split_arrivals
-from stream.alerts.offers import describe_cart
 from stream.visitors.session import advance
 
 CART, PURCHASE = EventType.CART.rank, EventType.PURCHASE.rank

@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 
 from contracts.visitor import PackVisitors, Visitor, pack_visitors
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
-from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, users_of
-from stream.components.deletions.screen import NOBODY
 from stream.batch.merge import merge_heads
 from stream.batch.records import Record, read_records
+from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, users_of
+from stream.components.deletions.screen import NOBODY
 
 log = logging.getLogger(__name__)
 

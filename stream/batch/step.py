@@ -12,10 +12,10 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.alerts.thresholds import AlertRules
-from stream.components.demand import DemandCounter, DemandDeltas
 from stream.components.deletions.screen import NOBODY, keep_out
-from stream.visitors.orders import count_order
+from stream.components.demand import DemandCounter, DemandDeltas
 from stream.scoring.predictions import Arrival, Foresight, judge_arrival, pass_silence, take_score, timer_of
+from stream.visitors.orders import count_order
 from stream.visitors.session import MAX_SEEN_BYTES, PURCHASE, SessionRules, absorb, end_session
 from stream.visitors.session_counts import SessionDeltas
 

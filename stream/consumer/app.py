@@ -7,9 +7,9 @@ from mode import CrashingSupervisor
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from stream.partitions.scheduler import Applier
-from stream.consumer.batch_consumer import Delivery, LaneConsumer
 from stream.consumer.batch_app import LaneApp
+from stream.consumer.batch_consumer import Delivery, LaneConsumer
+from stream.partitions.scheduler import Applier
 
 
 def make_app(settings: Settings) -> LaneApp:

@@ -59,7 +59,7 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
             self._ensure_consumer().seek(AioTopicPartition(tp.topic, tp.partition), offset)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's livelock detector races between threads; `stream.partitions.watchdog` looks at our own progress."""
+        """Faust's livelock detector races between threads; `stream.partitions.watchdog` looks at ours."""
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Stock Faust ends the worker when a commit fails. Here Kafka's offsets are a hint, so an outage or a

@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from stream.partitions.assignment import TopicPartition
-from stream.consumer.batch_app import LaneApp
 from stream.batch.records import Record
+from stream.consumer.batch_app import LaneApp
+from stream.partitions.assignment import TopicPartition
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Protocol
 from aiokafka.errors import KafkaError
 
 from contracts.topics import Topics
-from stream.state.commit import NO_OFFSET
-from stream.components.deletions.records import read_to
-from stream.runtime.metrics import Meter
-from stream.partitions.partition import Partition
 from stream.batch.records import Record
+from stream.components.deletions.records import read_to
+from stream.partitions.partition import Partition
+from stream.runtime.metrics import Meter
+from stream.state.commit import NO_OFFSET
 from stream.state.store import Store, insist
 
 log = logging.getLogger(__name__)

@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from contracts.clock import watermark_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor
-from stream.partitions.assignment import Assignment, now_ms
 from stream.batch.step import Outcome
-from stream.state.commit import Commit, Verdict
-from stream.scoring.drift_watch import DriftWatch
-from stream.runtime.metrics import Meter
+from stream.partitions.assignment import Assignment, now_ms
 from stream.partitions.partition import TIMERS, Partition
+from stream.runtime.metrics import Meter
+from stream.scoring.drift_watch import DriftWatch
+from stream.state.commit import Commit, Verdict
 from stream.state.store import Store, insist
 
 log = logging.getLogger(__name__)

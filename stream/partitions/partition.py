@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.visitor import Visitor
-from stream.batch.step import Clock, Entry
-from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.batch.core import MergeHeads
-from stream.components.deletions.records import Marker
 from stream.batch.merge import merge_heads
+from stream.batch.step import Clock, Entry
+from stream.components.deletions.records import Marker
+from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.state.store import stored_offset
 
 TIMERS = "#timers"

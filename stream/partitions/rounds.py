@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from contracts.scores import Score
 from contracts.settings import Settings
-from stream.partitions.assignment import now_ms
-from stream.batch.step import Entry, Outcome, Rules, take_scores
-from stream.state.commit import Commit
 from stream.batch.core import Core
+from stream.batch.step import Entry, Outcome, Rules, take_scores
+from stream.partitions.assignment import now_ms
 from stream.partitions.committer import Ledger
-from stream.runtime.metrics import Meter
 from stream.partitions.partition import Partition
+from stream.runtime.metrics import Meter
 from stream.scoring.scorer import Scorer
+from stream.state.commit import Commit
 
 COMMITS_AT_ONCE = 3
 """Commits sent together: Redis works on them while those of the next partitions are made."""

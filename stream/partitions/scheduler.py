@@ -6,19 +6,19 @@ import time
 from collections.abc import Sequence
 
 from contracts.settings import Settings
-from stream.partitions.assignment import Assignment, now_ms
-from stream.batch.step import Rules
 from stream.batch.core import Core
-from stream.partitions.timers import fire_due, verify_resting
-from stream.components.deletions.deletion import Forgetter
-from stream.partitions.committer import Ledger
-from stream.components.deletions.records import read_markers
-from stream.runtime.metrics import Meter
-from stream.partitions.partition import Partition
 from stream.batch.records import Record
-from stream.partitions.rounds import Batch, Rounds
-from stream.scoring.scorer import Scorer
+from stream.batch.step import Rules
+from stream.components.deletions.deletion import Forgetter
+from stream.components.deletions.records import read_markers
+from stream.partitions.assignment import Assignment, now_ms
+from stream.partitions.committer import Ledger
 from stream.partitions.groups import SHARES, Share, hold
+from stream.partitions.partition import Partition
+from stream.partitions.rounds import Batch, Rounds
+from stream.partitions.timers import fire_due, verify_resting
+from stream.runtime.metrics import Meter
+from stream.scoring.scorer import Scorer
 
 MAX_BUFFERED = 100_000
 """Entries in memory beyond which the lane is read no further: enough for a whole round of each of a dozen
@@ -123,7 +123,7 @@ class Applier:
     # -- rounds ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit rounds until `drain`; raises `stream.partitions.committer.Fenced` if this worker is a zombie."""
+        """Commit rounds until `drain`; raises `Fenced` if this worker is a zombie."""
         await asyncio.gather(*[self._run_share(share) for share in self._shares])
 
     async def _run_share(self, share: Share) -> None:

@@ -12,8 +12,8 @@ from redis.exceptions import RedisError
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
 from contracts.keys import Keys
 from stream.partitions.assignment import Assignment
-from stream.scoring.drift_watch import DriftWatch
 from stream.runtime.metrics import Meter
+from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from contracts.alerts import Alert
 from contracts.outlook import BLANK, Outlook
 from contracts.scores import Score
 from contracts.visitor import Action, Visitor, visitor_of
-from stream.alerts.thresholds import AlertRules
 from stream.alerts.steps import next_deadline_ms, on_actions, on_deadline, on_score
+from stream.alerts.thresholds import AlertRules
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 
 

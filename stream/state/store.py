@@ -15,8 +15,8 @@ from redis.exceptions import BusyLoadingError, ConnectionError, NoScriptError, R
 from contracts.keys import Keys
 from contracts.visitor import PackVisitors, Visitor, pack_visitors, unpack_visitor
 from models.next_action.prices import PriceLevel
-from stream.state.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
 from stream.runtime.metrics import Meter
+from stream.state.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
 
 log = logging.getLogger(__name__)
 

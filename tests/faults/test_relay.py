@@ -13,8 +13,8 @@ from ops.redis_server import RedisServer
 from services import unique_settings
 from shoppers import NEW, RULES, make_entries, make_event
 from stream.batch.step import Outcome, apply_batch, fire_deadlines
-from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.partitions.outbox_relay import READ_LIMIT
+from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.state.store import RedisStore
 
 OpenStore = Callable[[], RedisStore]

@@ -4,8 +4,8 @@ from contracts.alerts import AlertKind, AlertState
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Metric
 from shoppers import MINUTE_MS, NOW_MS, SETTINGS, Shop, make_entries, make_event
-from stream.batch.step import Entry
 from stream.batch.core import Core
+from stream.batch.step import Entry
 
 DAY_S = 86_400
 

@@ -18,8 +18,8 @@ from contracts.visitor import Visitor, pack_visitor, unpack_visitor
 from cores import core_named, exact
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, RULES, make_event
-from stream.batch.step import Clock, Entry, Outcome, fire_deadlines, take_scores
 from stream.batch.core import PYTHON, Core
+from stream.batch.step import Clock, Entry, Outcome, fire_deadlines, take_scores
 
 KINDS = ("view", "view", "view", "favorite", "cart", "cart", "remove_from_cart", "purchase")
 STEPS_S = (

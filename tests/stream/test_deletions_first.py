@@ -8,17 +8,17 @@ from contracts.events import encode
 from contracts.settings import Settings
 from contracts.topics import Topics
 from shoppers import NOW_MS, make_event
-from stream.partitions.scheduler import Applier
-from stream.partitions.assignment import Assignment, TopicPartition
-from stream.state.commit import Commit, Retention, Verdict
 from stream.batch.core import PYTHON
-from stream.scoring.drift_watch import DriftWatch
-from stream.components.deletions.deletion import Forgetter
-from stream.partitions.committer import Ledger
-from stream.state.memory_store import MemoryStore
-from stream.runtime.metrics import Meter
 from stream.batch.records import Record
+from stream.components.deletions.deletion import Forgetter
+from stream.partitions.assignment import Assignment, TopicPartition
+from stream.partitions.committer import Ledger
+from stream.partitions.scheduler import Applier
+from stream.runtime.metrics import Meter
+from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
+from stream.state.commit import Commit, Retention, Verdict
+from stream.state.memory_store import MemoryStore
 
 TOPICS = Topics()
 SETTINGS = Settings(partitions=1, scoring=False, deletion_secret="s")  # noqa: S106

@@ -10,8 +10,8 @@ from contracts.deletions import SETTLE_MS, digest_user, encode_deletion
 from contracts.deletions import Deletion as Record
 from contracts.events import Event
 from shoppers import NOW_MS, RULES, Shop, make_entries, make_event
-from stream.batch.step import Entry
 from stream.batch.core import Core
+from stream.batch.step import Entry
 from stream.components.deletions.records import Marker, read_markers, read_to
 
 DIGEST = digest_user("u1", "")

@@ -12,8 +12,8 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 
-from stream.consumer.batch_consumer import LaneConsumer
 from stream.consumer.batch_app import LaneApp
+from stream.consumer.batch_consumer import LaneConsumer
 from stream.consumer.consumer_thread import LaneThread
 
 OURS = {

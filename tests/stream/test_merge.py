@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoppers import make_entries, make_event
-from stream.batch.step import Entry
 from stream.batch.core import Core
+from stream.batch.step import Entry
 
 ORDER = ("view", "cart", "purchase")
 

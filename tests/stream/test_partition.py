@@ -1,8 +1,8 @@
 """What one partition waits for, and when it stops waiting."""
 
 from shoppers import make_entries, make_event
-from stream.state.commit import Claim
 from stream.partitions.partition import MAX_WAITS, Partition
+from stream.state.commit import Claim
 
 TOPICS = ("view", "cart", "purchase")
 

@@ -8,17 +8,17 @@ import pytest
 from contracts.settings import Settings
 from contracts.topics import Topics
 from shoppers import NOW_MS, make_event
-from stream.partitions.assignment import Assignment, TopicPartition
-from stream.batch.step import Entry
-from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.batch.core import PYTHON
-from stream.scoring.drift_watch import DriftWatch
-from stream.partitions.committer import Fenced, Ledger
-from stream.state.memory_store import MemoryStore
-from stream.runtime.metrics import Meter
 from stream.batch.records import Record
+from stream.batch.step import Entry
+from stream.partitions.assignment import Assignment, TopicPartition
+from stream.partitions.committer import Fenced, Ledger
 from stream.partitions.rounds import COMMITS_AT_ONCE, Batch, Rounds
+from stream.runtime.metrics import Meter
+from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
+from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.state.memory_store import MemoryStore
 
 TOPICS = Topics()
 N_PARTITIONS = 2 * COMMITS_AT_ONCE + 1

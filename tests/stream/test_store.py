@@ -12,9 +12,9 @@ from contracts.keys import Keys
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
 from shoppers import MINUTE_MS, NEW, NOW_MS, RULES, SETTINGS, make_entries, make_event
 from stream.batch.step import Clock, Entry, Outcome, apply_batch
+from stream.partitions.partition import TIMERS
 from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.state.memory_store import MemoryStore
-from stream.partitions.partition import TIMERS
 from stream.state.store import OutboxItem, RedisStore, Store
 
 RETENTION = replace(Retention.of(SETTINGS), alerts=100)

@@ -1,8 +1,8 @@
 """Which partition the watchdog calls stalled."""
 
-from stream.state.commit import Claim
 from stream.partitions.partition import Partition
 from stream.partitions.watchdog import find_stalled
+from stream.state.commit import Claim
 
 
 def make_partition(number: int, *, lag: int, progress_s: float) -> Partition:

@@ -10,8 +10,8 @@ from contracts.alerts import Alert
 from contracts.scores import ALL_JUDGED, Score, round_score
 from contracts.visitor import Action, Session, Visitor
 from shoppers import NOW_MS, SETTINGS, make_action
-from stream.alerts.thresholds import AlertRules
 from stream.alerts.steps import next_deadline_ms, on_actions, on_deadline, on_score
+from stream.alerts.thresholds import AlertRules
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 from stream.visitors.session import SessionRules, absorb, end_session
 

@@ -24,8 +24,8 @@ from ops.audit.price_track import price_tracks
 from ops.chaos.shoppers import Shoppers
 from ops.chaos.site import SETTINGS as SITE_SETTINGS
 from shoppers import NOW_MS
-from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, fire_deadlines, take_scores
 from stream.batch.merge import merge_heads
+from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, fire_deadlines, take_scores
 
 BATCH_EVENTS = 300
 FIELDS: dict[str, Any] = {**SITE_SETTINGS, "partitions": 1, "batch_events": BATCH_EVENTS}

@@ -9,8 +9,8 @@ from contracts.events import Event, EventType
 from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
 from models.next_action.prices import UNKNOWN_LEVEL
-from stream.batch.step import Clock, Entry, Outcome, Rules, fire_deadlines
 from stream.batch.core import PYTHON, Core
+from stream.batch.step import Clock, Entry, Outcome, Rules, fire_deadlines
 from stream.components.deletions.deletion import Removal, forget
 from stream.components.deletions.records import Marker
 

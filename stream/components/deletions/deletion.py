@@ -8,10 +8,10 @@ from contracts.deletions import cut_of, digest_user, secret_id_of
 from contracts.settings import Settings
 from models.next_action.prices import PriceLevel
 from stream.batch.step import Clock, Outcome
-from stream.partitions.committer import Ledger
 from stream.components.deletions.records import Marker
-from stream.runtime.metrics import Meter
+from stream.partitions.committer import Ledger
 from stream.partitions.partition import Partition
+from stream.runtime.metrics import Meter
 
 log = logging.getLogger(__name__)
 
