@@ -18,7 +18,7 @@ from producers.lag import LagUnknown, RedisOffsets
 from producers.replay import Replay, ReplayPlan
 from producers.replay_view import ReplayView, summary, summary_table
 from producers.sender import KafkaSender, SendFailed
-from producers.sources import Source, UnknownFormat, fingerprint
+from sources import Source, UnknownFormat, fingerprint
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2

@@ -11,7 +11,7 @@ from producers.checkpoints import Checkpoint, CheckpointFile
 from producers.lag import AppliedOffsets, LagUnknown, lag_events
 from producers.pacing import Pacer
 from producers.sender import Sender
-from producers.sources import Refused, Source
+from sources import Refused, Source
 
 LAG_EVERY_S = 0.25
 CHECKPOINT_EVERY_S = 1.0

@@ -21,7 +21,7 @@ from producers.simulator.compare import Shape, comparison_table, measure
 from producers.simulator.profiles import PROFILES
 from producers.simulator.running import FileOutlet, Output, SimulationView, give_out
 from producers.simulator.simulation import SimulationConfig, simulate
-from producers.sources import Source, UnknownFormat
+from sources import Source, UnknownFormat
 
 COMPARED_EVENTS = 100_000
 COMPARED_RATE = 10.0

@@ -10,11 +10,12 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT: dict[str, set[str]] = {
     "contracts": set(),
+    "sources": {"contracts"},
     "models": {"contracts"},
     "stream": {"contracts", "models"},
-    "producers": {"contracts"},
+    "producers": {"contracts", "sources"},
     "api": {"contracts", "models"},
-    "ops": {"contracts", "models", "stream", "producers", "api"},
+    "ops": {"contracts", "sources", "models", "stream", "producers", "api"},
 }
 
 

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
-from producers.sources import UnknownFormat, fingerprint
+from sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_action.evaluation.contender import MakeContender

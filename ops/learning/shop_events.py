@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from contracts.events import Event
 from producers.simulator.profiles import PROFILES
 from producers.simulator.simulation import SimulationConfig, simulate
-from producers.sources import Refused, Source
+from sources import Refused, Source
 
 SIMULATED_FROM_MS = 1_759_276_800_000  # 1 October 2025, 00:00 UTC
 SIMULATED_RATE = 0.5

@@ -14,7 +14,7 @@ from rich.table import Table
 from contracts.events import Event
 from models.next_action.prefixes import PrefixSet, prefixes_of
 from ops.learning.shop_events import make_progress, read_events, simulate_events
-from producers.sources import UnknownFormat, fingerprint
+from sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_action.training.fit import Epoch

@@ -21,8 +21,8 @@ from producers.lag import LagUnknown, Offsets, RedisOffsets, lag_events
 from producers.pacing import Pacer, parse_speed
 from producers.replay import Progress, Replay, ReplayPlan
 from producers.sender import MemorySender
-from producers.sources import Source
 from services import wait_until
+from sources import Source
 
 START_MS = 1_600_000_000_000
 SETTINGS = Settings(topic_prefix="t.")

@@ -18,7 +18,7 @@ from producers.simulator.profiles import COSMETICS_SHOP, DEMO, MULTI_CATEGORY, P
 from producers.simulator.shop import Shop
 from producers.simulator.simulation import SimulationConfig, _Simulation, simulate
 from producers.simulator.visitors import make_visitor
-from producers.sources import Source
+from sources import Source
 
 MONDAY_MS = 1_759_708_800_000  # 2025-10-06 00:00 UTC
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from contracts.events import Event, EventType, encode
-from producers.sources import Refused, Source, UnknownFormat, fingerprint
+from sources import Refused, Source, UnknownFormat, fingerprint
 
 REES46_HEADER = (
     "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"

@@ -10,8 +10,8 @@ from typing import IO
 import polars as pl
 
 from contracts.events import Event, InvalidEvent, decode
-from producers.sources.formats import choose_format
-from producers.sources.rows import EventMaker, Refused, TableRow, check_size
+from sources.formats import choose_format
+from sources.rows import EventMaker, Refused, TableRow, check_size
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, content_id, encode, from_fields
-from producers.sources.formats import TableFormat
+from sources.formats import TableFormat
 
 
 class Refused(NamedTuple):

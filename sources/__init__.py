@@ -10,12 +10,12 @@ from types import TracebackType
 from polars.exceptions import PolarsError
 
 from contracts.events import Event
-from producers.sources.formats import FORMAT_NAMES as FORMAT_NAMES
-from producers.sources.formats import UnknownFormat as UnknownFormat
-from producers.sources.parquet import ParquetTable
-from producers.sources.rows import Refused as Refused
-from producers.sources.staging import CHUNK_ROWS, count_rows, in_time_order, stage_lines
-from producers.sources.text import CsvTable, JsonLines
+from sources.formats import FORMAT_NAMES as FORMAT_NAMES
+from sources.formats import UnknownFormat as UnknownFormat
+from sources.parquet import ParquetTable
+from sources.rows import Refused as Refused
+from sources.staging import CHUNK_ROWS, count_rows, in_time_order, stage_lines
+from sources.text import CsvTable, JsonLines
 
 _EDGE_BYTES = 1 << 20
 _JSON_NAMES = (".jsonl", ".ndjson", ".json")

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from contracts.events import Event
-from producers.sources.formats import choose_format
-from producers.sources.rows import EventMaker, Refused, TableRow
+from sources.formats import choose_format
+from sources.rows import EventMaker, Refused, TableRow
 
 
 class ParquetTable:
