@@ -1,20 +1,11 @@
-"""The command line. Each command is a thin function that imports its package when it runs."""
+"""The application of the command line: the groups of commands, and the commands that stand alone."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ops import (
-    cli_alerts,
-    cli_evaluate,
-    cli_events,
-    cli_keys,
-    cli_privacy,
-    cli_producers,
-    cli_train,
-    cli_webhooks,
-)
+from ops.cli import alerts, evaluate, events, keys, privacy, producers, train, webhooks
 
 app = typer.Typer(
     name="storepulse",
@@ -27,14 +18,14 @@ health_app = typer.Typer(
     help="Ask a running part whether it is well; the exit code is the answer.", no_args_is_help=True
 )
 app.add_typer(health_app, name="health")
-cli_producers.register(app)
-cli_evaluate.register(app)
-cli_events.register(app)
-cli_alerts.register(app)
-cli_train.register(app)
-cli_keys.register(app)
-cli_privacy.register(app)
-cli_webhooks.register(app)
+producers.register(app)
+evaluate.register(app)
+events.register(app)
+alerts.register(app)
+train.register(app)
+keys.register(app)
+privacy.register(app)
+webhooks.register(app)
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -235,7 +226,3 @@ def _exit_with_health(url: str) -> None:
 def main() -> None:
     """Entry point of the `storepulse` command."""
     app()
-
-
-if __name__ == "__main__":
-    main()
