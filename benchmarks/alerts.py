@@ -18,7 +18,7 @@ from contracts.alerts import AlertKind, AlertState
 from contracts.events import Event
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.child import Child
+from ops.stack.child import Child
 
 FIRE, REARM = 0.9, 0.95
 """Nearly every visitor who puts something into the cart fires an alert, so that there are many to measure."""

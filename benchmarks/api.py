@@ -20,10 +20,10 @@ from benchmarks.shop_log import make_events, preload
 from contracts.events import encode
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.child import Child
 from ops.health import answers
-from ops.ports import LOOPBACK, pick_port
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.ports import LOOPBACK, pick_port
+from ops.stack.record import settings_environment
 
 BATCHES = {1: 32, 20: 16, 500: 4}
 """Events in a request, and how many connections send such requests."""

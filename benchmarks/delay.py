@@ -19,7 +19,7 @@ from benchmarks.throughput import Contender
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
-from ops.child import Child
+from ops.stack.child import Child
 
 PROBE_S = 0.005
 PEER_COMMIT_S = 0.05

@@ -10,7 +10,7 @@ from redis import Redis
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.child import Child
+from ops.stack.child import Child
 
 BEAT_TIMEOUT_S = 10.0
 MODEL_TIMEOUT_S = 60.0

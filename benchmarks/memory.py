@@ -11,7 +11,7 @@ from benchmarks.race import applied_counter, await_applied, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
 from contracts.settings import Settings
-from ops.child import Child
+from ops.stack.child import Child
 
 WAVE_EVENTS = 30_000
 SHORT_TTL_S = 5

@@ -13,8 +13,8 @@ from benchmarks.heartbeats import measure_scored
 from benchmarks.services import Services, drop_state, with_fresh_state
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.child import Child
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.record import settings_environment
 
 POLL_S = 0.02
 START_TIMEOUT_S = 90.0

@@ -18,7 +18,7 @@ from benchmarks.race import (
 )
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from contracts.settings import Settings
-from ops.child import Child
+from ops.stack.child import Child
 
 Fill = Callable[[Settings], None]
 """Puts the shop's log into the topics of an installation."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from redis import Redis
 
 from contracts.settings import Settings
-from ops.broker import KafkaBroker
-from ops.redis_server import RedisServer
-from ops.topics import delete_topics, ensure_topics
+from ops.stack.broker import KafkaBroker
+from ops.stack.redis_server import RedisServer
+from ops.stack.topics import delete_topics, ensure_topics
 
 FAST_JVM = ("-Xms1g", "-Xmx1g")
 """Both compilers and the default collector, unlike the small broker of demo and tests."""
@@ -74,7 +74,7 @@ def with_fresh_state(settings: Settings) -> Settings:
 
 
 def create_topics(settings: Settings) -> None:
-    """Create the topics; raises `ops.topics.TopicsError`."""
+    """Create the topics; raises `ops.stack.topics.TopicsError`."""
     ensure_topics(settings)
 
 

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.live import Live
 
 from ops.api_key import authorization
-from ops.child import Child, StartError
 from ops.demo_view import FORGETS, DemoView, Frame, plain_line
-from ops.stack import Stack
-from ops.stack_options import StackError, StackOptions
-from ops.stack_record import DEFAULT_STATE, settings_environment
-from ops.supervision import PartEnded
-from ops.up import StopSignals
+from ops.stack.child import Child, StartError
+from ops.stack.options import StackError, StackOptions
+from ops.stack.record import DEFAULT_STATE, settings_environment
+from ops.stack.stack import Stack
+from ops.stack.supervision import PartEnded
+from ops.stack.up import StopSignals
 
 FRAME_EVERY_S = 1.0
 TRENDING_SHOWN = 8

@@ -12,15 +12,15 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from ops.broker import MIN_JAVA, java_version
 from ops.checks import Check, Level
-from ops.child import StartError
 from ops.doctor_services import check_services
-from ops.kafka_jars import KAFKA_VERSION, jars_folder
-from ops.ports import LOOPBACK, is_free
-from ops.redis_server import find_binary
-from ops.stack import PREFERRED_API_PORT
-from ops.stack_record import find_settings, read_record
+from ops.stack.broker import MIN_JAVA, java_version
+from ops.stack.child import StartError
+from ops.stack.kafka_jars import KAFKA_VERSION, jars_folder
+from ops.stack.ports import LOOPBACK, is_free
+from ops.stack.record import find_settings, read_record
+from ops.stack.redis_server import find_binary
+from ops.stack.stack import PREFERRED_API_PORT
 from stream.batch.core import load_compiled
 
 MIN_PYTHON = (3, 11)

@@ -19,7 +19,7 @@ from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
-from ops.topics import open_admin
+from ops.stack.topics import open_admin
 
 COUNTERS = ("applied", "duplicates", "late", "rejected", "forgotten", "lost")
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from api.webhooks.messages import MAX_BODY_BYTES
 from api.webhooks.signing import InvalidSignature, check_secret, verify
-from ops.ports import LOOPBACK
+from ops.stack.ports import LOOPBACK
 
 _IDLE_S = 10.0
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings
-from ops.broker import KafkaBroker
-from ops.child import StartError
-from ops.embedded_broker import KAFKA_API, EmbeddedBroker
-from ops.kafka_jars import JarsError
-from ops.redis_server import RedisServer
+from ops.stack.broker import KafkaBroker
+from ops.stack.child import StartError
+from ops.stack.embedded_broker import KAFKA_API, EmbeddedBroker
+from ops.stack.kafka_jars import JarsError
+from ops.stack.redis_server import RedisServer
 from services import install, lack, uninstall, unique_settings
 
 MakeInstallation = Callable[..., Settings]

@@ -12,12 +12,12 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from contracts.settings import Settings
-from ops.broker import KafkaBroker
 from ops.chaos.faults import FAULTS
 from ops.chaos.site import SETTINGS, NotRecovered, Site, open_site
 from ops.chaos.traffic import Load, Traffic
 from ops.chaos.verdict import Verdict, judge
-from ops.topics import ensure_topics
+from ops.stack.broker import KafkaBroker
+from ops.stack.topics import ensure_topics
 
 RECOVERY_LIMIT_S = 30.0
 FAULT_LIMIT_S = 120.0

@@ -6,8 +6,8 @@ import threading
 from pathlib import Path
 
 from contracts.settings import Settings
-from ops.child import Child
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.record import settings_environment
 
 RESTART_DELAY_S = 0.2
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from contracts.topics import Topics
 from ops.chaos.site import Site
-from ops.child import Child
+from ops.stack.child import Child
 
 
 class Harm(NamedTuple):

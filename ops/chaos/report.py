@@ -17,8 +17,8 @@ from rich.table import Table
 from ops.audit import ChurnVerdict
 from ops.chaos.campaign import RECOVERY_LIMIT_S, Campaign, Plan, quantile, run_campaign
 from ops.chaos.verdict import Verdict
-from ops.child import StartError
-from ops.kafka_jars import JarsError
+from ops.stack.child import StartError
+from ops.stack.kafka_jars import JarsError
 
 EXIT_FAILED = 1
 _SHOWN_DIFFERENCES = 20

@@ -13,11 +13,11 @@ from redis.exceptions import RedisError
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.broker import KafkaBroker
 from ops.chaos.crew import Crew
-from ops.child import Child
-from ops.redis_server import RedisServer
-from ops.topics import ensure_topics
+from ops.stack.broker import KafkaBroker
+from ops.stack.child import Child
+from ops.stack.redis_server import RedisServer
+from ops.stack.topics import ensure_topics
 
 POLL_S = 0.02
 SETTINGS: dict[str, Any] = {

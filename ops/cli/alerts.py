@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.alerts import AlertKind, Severity, Verdict
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 KindOption = Annotated[AlertKind | None, typer.Option(help="Only of this kind.")]
 SeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity.")]
@@ -55,7 +55,7 @@ def tail(
     from api.alerts.log import AlertFilter
     from ops.alert_commands import run_stream
     from ops.alerts_tail import TailOptions, run_tail
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     since_ms = _parse_since(since)
     settings = find_settings(state)
@@ -151,7 +151,7 @@ def _say(
 
 def _calls(state: Path, url: str | None) -> Any:
     from ops.alert_calls import ApiCalls
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     return ApiCalls.of(find_settings(state), url)
 

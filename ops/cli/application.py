@@ -48,8 +48,8 @@ def up(
     """Run broker, Redis, workers, API and the delivery of webhooks here until Ctrl-C."""
     from rich.console import Console
 
-    from ops.stack_options import StackOptions
-    from ops.up import run_stack
+    from ops.stack.options import StackOptions
+    from ops.stack.up import run_stack
 
     options = StackOptions(
         broker=broker,
@@ -134,7 +134,7 @@ def deliver() -> None:
 def topics() -> None:
     """Create the topics that are missing, and check that the event topics are co-partitioned."""
     from contracts.settings import get_settings
-    from ops.topics import TopicsError, ensure_topics
+    from ops.stack.topics import TopicsError, ensure_topics
 
     try:
         count = ensure_topics(get_settings())
@@ -151,7 +151,7 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Show lag per partition, events/s, delay, counters and memory of the running stack."""
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from ops.status import run_status
 
     raise typer.Exit(run_status(find_settings(state), watch=watch, as_json=json))

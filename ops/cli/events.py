@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +35,6 @@ def tail(
     Example: storepulse events tail --key-id k7f3
     """
     from ops.events_tail import EventTailOptions, run_events_tail
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(run_events_tail(find_settings(state), EventTailOptions(key_id, for_s, json)))

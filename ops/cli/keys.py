@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from api.identity.principal import Scope
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -59,7 +59,7 @@ def create(
     from api.identity.key_store import KeyPlan
     from api.identity.origins import normalise_origins
     from ops.key_commands import create_key, parse_expiry
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     try:
         plan = KeyPlan(
@@ -82,7 +82,7 @@ def create(
 def show(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Show every key ever made, without what only its bearer knows."""
     from ops.key_commands import list_keys
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(list_keys(find_settings(state), as_json=json))
 
@@ -100,7 +100,7 @@ def rotate(
     Example: storepulse keys rotate k3jw0c81n2ab --overlap 2
     """
     from ops.key_commands import rotate_key
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(rotate_key(find_settings(state), key, overlap_h=overlap, as_json=json))
 
@@ -108,6 +108,6 @@ def rotate(
 def revoke(key: KeyArgument, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Let nobody in with this key any more, within two seconds and for good."""
     from ops.key_commands import revoke_key
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(revoke_key(find_settings(state), key, as_json=json))

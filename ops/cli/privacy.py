@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
 
@@ -32,7 +32,7 @@ def delete(
     A worker must run; an API need not. The exit code is 1 if it is not done in time.
     """
     from ops.privacy import run_delete
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(run_delete(find_settings(state), user_id, timeout_s=timeout if wait else 0.0))
 
@@ -43,7 +43,7 @@ def status(
 ) -> None:
     """Show how far a deletion is; the exit code is 1 if there is none with this id."""
     from ops.privacy import run_status
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(run_status(find_settings(state), deletion_id))
 
@@ -54,6 +54,6 @@ def check(
 ) -> None:
     """Look for a visitor in every key and every value in Redis; the exit code is 1 if they are anywhere."""
     from ops.privacy import run_check
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
 
     raise typer.Exit(run_check(find_settings(state), user_id))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack and of checkpoints.")]
 CodeOption = Annotated[str | None, typer.Option("--code", help="Only letters of this code.")]
@@ -50,7 +50,7 @@ def replay(
 
     Example: storepulse replay events.csv --speed 60
     """
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from producers.commands import ReplayOptions, run_replay
     from producers.pacing import parse_speed
     from producers.replay import ReplayPlan
@@ -88,7 +88,7 @@ def simulate(
     Examples: storepulse simulate --rate 50
     storepulse simulate --start 2025-10-01T08:00:00Z --duration 86400 --out day.jsonl
     """
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from producers.pacing import parse_speed
     from producers.simulate_command import SimulateOptions, run_simulate
 
@@ -118,7 +118,7 @@ def list_rejected(
     json: JsonOption = False,
 ) -> None:
     """Count dead letters by code; with --code list the newest of it."""
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from producers.rejected_command import run_ls
 
     raise typer.Exit(run_ls(find_settings(state), code=code, limit=limit, as_json=json))
@@ -130,7 +130,7 @@ def show_rejected(
     json: JsonOption = False,
 ) -> None:
     """Show one dead letter with its original bytes, escaped where they are not printable."""
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from producers.rejected_command import run_show
 
     raise typer.Exit(run_show(find_settings(state), letter_id, as_json=json))
@@ -144,7 +144,7 @@ def replay_rejected(
     json: JsonOption = False,
 ) -> None:
     """Send the original bytes again to their topic where they pass the contract by now."""
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from producers.rejected_command import run_replay
 
     raise typer.Exit(run_replay(find_settings(state), code=code, dry_run=dry_run, force=force, as_json=json))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.alerts import AlertKind, AlertState, Severity
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 IdArgument = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", help="As `list` shows it: ep_...")]
 UrlOption = Annotated[
@@ -209,7 +209,7 @@ def _run(
     method: str, path: str, body: dict[str, Any] | None, url: str | None, state: Path, as_json: bool
 ) -> None:
     from ops.alert_calls import ApiCalls
-    from ops.stack_record import find_settings
+    from ops.stack.record import find_settings
     from ops.webhook_commands import run_call
 
     calls = ApiCalls.of(find_settings(state), url)

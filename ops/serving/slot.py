@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from api.shared_metrics import forget_process
-from ops.child import Child, StartError
 from ops.serving.listening import PortTaken, listen
-from ops.supervision import STEADY_S, restart_delay_s
+from ops.stack.child import Child, StartError
+from ops.stack.supervision import STEADY_S, restart_delay_s
 
 START_S = 60.0
 """A process that has not begun to serve by then is replaced."""

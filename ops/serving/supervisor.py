@@ -13,11 +13,11 @@ from pathlib import Path
 from types import FrameType
 
 from contracts.settings import Settings
-from ops.child import StartError
 from ops.serving import GRACE_S
 from ops.serving.listening import PortTaken, reserve
 from ops.serving.slot import Slot
-from ops.stack_record import settings_environment
+from ops.stack.child import StartError
+from ops.stack.record import settings_environment
 
 CHECK_EVERY_S = 0.1
 SPARE_S = 5.0

@@ -16,7 +16,7 @@ from api_nursery import ApiNursery
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import bearer, make_secret_key
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from shop_state import ShopState
 
 STREAM = "/v1/alerts/stream"

@@ -15,7 +15,7 @@ from alert_makers import make_alert, make_expired
 from api_nursery import ApiNursery
 from contracts.alerts import AlertKind, Severity
 from contracts.settings import Settings
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from shop_state import ShopState
 from sse_client import Message, SseClient, read_messages
 

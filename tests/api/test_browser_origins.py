@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from chromium import Chromium
 from contracts.settings import Settings
 from key_ring import make_page_key
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from served_api import ServedApi
 from shop_state import ShopState
 

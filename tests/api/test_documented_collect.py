@@ -15,7 +15,7 @@ from api.collect.free_fields import ADDRESS_FIELDS, MAX_DEPTH, MAX_FIELDS
 from api.collect.receipts import Receipt
 from contracts.settings import Settings
 from event_log import read_event_log
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import lack
 

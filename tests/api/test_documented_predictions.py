@@ -13,7 +13,7 @@ import pytest
 
 from alert_makers import make_alert
 from contracts.settings import Settings
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from rule_model import GivenModel
 from scored_visitor import put_scored_visitor
 from served_api import ServedApi

@@ -14,7 +14,7 @@ from alert_makers import make_alert
 from api_nursery import ApiNursery
 from chromium import Chromium
 from contracts.settings import Settings
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from services import lack, wait_until
 from shop_state import ShopState
 

@@ -21,7 +21,7 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, check_problem, client_of
 from key_ring import bearer, look_again, make_page_key, make_secret_key
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from served_api import ServedApi
 from sse_client import Message, read_messages
 

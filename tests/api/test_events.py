@@ -27,7 +27,7 @@ from event_door import (
     read_records,
 )
 from event_log import read_event_log
-from ops.broker import KafkaBroker
+from ops.stack.broker import KafkaBroker
 from services import install, unique_settings
 
 

@@ -15,7 +15,7 @@ from api.reader import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import bearer, let_age, make_secret_key
-from ops.redis_server import RedisServer
+from ops.stack.redis_server import RedisServer
 from rule_model import GivenModel
 from services import unique_settings
 from shop_state import ShopState

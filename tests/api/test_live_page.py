@@ -11,7 +11,7 @@ from chromium import Chromium
 from contracts.alerts import AlertKind, AlertState
 from contracts.events import EventType
 from contracts.settings import Settings
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
 from shop_state import ShopState, make_event, now_ms

@@ -9,7 +9,7 @@ from alert_makers import make_alert
 from chromium import Chromium
 from contracts.settings import Settings
 from key_ring import ROOT_KEY
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
 from shop_state import ShopState, now_ms

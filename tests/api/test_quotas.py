@@ -15,7 +15,7 @@ from api.identity.quotas import Balance, Quotas, applicable
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import bearer, make_secret_key
-from ops.redis_server import RedisServer
+from ops.stack.redis_server import RedisServer
 from services import unique_settings
 
 MINUTE_MS = 60_000

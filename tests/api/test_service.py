@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from api.app import create_app
-from ops.redis_server import RedisServer
+from ops.stack.redis_server import RedisServer
 from services import unique_settings
 from shop_state import ShopState
 

@@ -10,7 +10,7 @@ from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.shared_pipeline import MAX_TOGETHER, SharedPipeline
-from ops.redis_server import RedisServer
+from ops.stack.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from chromium import Chromium
 from contracts.settings import Settings
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
 from shop_site import ShopSite

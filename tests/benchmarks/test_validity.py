@@ -14,7 +14,7 @@ from benchmarks.throughput import Row, ratios, speeds
 from contracts.heartbeat import Heartbeat
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.child import Child
+from ops.stack.child import Child
 from services import unique_settings
 
 LATER_MS = 2**52

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.broker import KafkaBroker
 from ops.chaos.site import SETTINGS, Site, open_site
 from ops.chaos.traffic import Load, Traffic
+from ops.stack.broker import KafkaBroker
 from services import uninstall, unique_settings
 from stub_model import write_model
 

@@ -24,7 +24,7 @@ from ops.audit import VisitorView, read_log, read_state
 from ops.chaos.crew import Crew
 from ops.chaos.site import Site
 from ops.chaos.traffic import make_producer
-from ops.stack_record import settings_environment
+from ops.stack.record import settings_environment
 
 OpenSite = Callable[..., Site]
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from ops.audit import (
     lost_and_doubled,
     read_state,
 )
-from ops.broker import KafkaBroker
 from ops.chaos.site import Site
+from ops.stack.broker import KafkaBroker
 
 OpenSite = Callable[..., Site]
 

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Callable
 
-from ops.broker import KafkaBroker
 from ops.chaos.faults import (
     Fault,
     empty_redis,
@@ -18,6 +17,7 @@ from ops.chaos.faults import (
 )
 from ops.chaos.site import Site
 from ops.chaos.traffic import Traffic
+from ops.stack.broker import KafkaBroker
 from verdicts import assert_exact, assert_replayed, await_load
 
 OpenSite = Callable[..., Site]

@@ -12,7 +12,7 @@ from contracts.heartbeat import Heartbeat
 from ops.audit import read_log
 from ops.chaos.site import Site
 from ops.chaos.traffic import Traffic
-from ops.ports import LOOPBACK, pick_port
+from ops.stack.ports import LOOPBACK, pick_port
 from served_api import ServedApi
 from stub_model import Trap, write_model
 from verdicts import assert_exact, await_load

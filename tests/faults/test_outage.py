@@ -7,9 +7,9 @@ from contracts.alerts import AlertState, decode_alert
 from contracts.events import Event, EventType, encode
 from contracts.topics import Topics
 from ops.audit import read_log
-from ops.broker import KafkaBroker
 from ops.chaos.site import Site
 from ops.chaos.traffic import make_producer
+from ops.stack.broker import KafkaBroker
 
 OpenSite = Callable[..., Site]
 

@@ -9,7 +9,7 @@ import redis.asyncio as aio
 from redis.exceptions import ConnectionError
 
 from contracts.keys import Keys
-from ops.redis_server import RedisServer
+from ops.stack.redis_server import RedisServer
 from services import unique_settings
 from shoppers import NEW, RULES, make_entries, make_event
 from stream.batch.step import Outcome, apply_batch, fire_deadlines

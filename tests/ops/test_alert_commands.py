@@ -18,8 +18,8 @@ from api_nursery import ApiNursery
 from contracts.settings import Settings
 from key_ring import make_secret_key
 from ops.alert_calls import to_contract
-from ops.ports import pick_port
-from ops.stack_record import settings_environment
+from ops.stack.ports import pick_port
+from ops.stack.record import settings_environment
 from services import unique_settings, wait_until
 from shop_state import ShopState
 

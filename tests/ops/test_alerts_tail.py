@@ -17,7 +17,7 @@ from api.alerts.log import AlertFilter
 from contracts.alerts import AlertKind, AlertState, Severity
 from contracts.settings import Settings
 from ops.alerts_tail import BACKLOG, TailOptions, parse_since, read_log, render_alert
-from ops.stack_record import settings_environment
+from ops.stack.record import settings_environment
 from services import unique_settings
 from shop_state import ShopState
 

@@ -18,11 +18,11 @@ from typer.testing import CliRunner
 
 from api.webhooks.outcomes import DeliveryStatus
 from contracts.settings import Settings
-from ops.child import Child
 from ops.cli import app
 from ops.health import answers
-from ops.ports import pick_port
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.ports import pick_port
+from ops.stack.record import settings_environment
 from receivers import Receiver, hang, open_receiver, say
 from rule_model import GivenModel
 from served_api import ServedApi

@@ -16,7 +16,7 @@ from api.reader import open_redis
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.events_tail import render_request
-from ops.stack_record import settings_environment
+from ops.stack.record import settings_environment
 from services import unique_settings, wait_until
 
 NOW_MS = 1_760_000_000_000

@@ -176,7 +176,7 @@ def test_a_bad_root_key_is_refused_without_being_repeated(
 
 
 def test_the_record_of_a_stack_holds_no_keys() -> None:
-    from ops.stack_record import settings_environment, settings_fields
+    from ops.stack.record import settings_environment, settings_fields
 
     settings = unique_settings("x:1", "redis://x/0", root_key=ROOT_KEY, api_key="sk_live_x")
     assert {"root_key", "api_key", "redis_password"}.isdisjoint(settings_fields(settings))

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.cli import app
-from ops.stack_record import settings_environment
+from ops.stack.record import settings_environment
 from services import uninstall, unique_settings
 
 USER = "visitor-17"

@@ -16,12 +16,12 @@ from redis import Redis
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from ops.broker import KafkaBroker, new_cluster_id
-from ops.child import LARGEST_LOG_BYTES, Child, StartError
-from ops.embedded_broker import KAFKA_API
-from ops.guard import read_groups
-from ops.redis_server import RedisServer
-from ops.topics import TopicsError, check_counts, ensure_topics
+from ops.stack.broker import KafkaBroker, new_cluster_id
+from ops.stack.child import LARGEST_LOG_BYTES, Child, StartError
+from ops.stack.embedded_broker import KAFKA_API
+from ops.stack.guard import read_groups
+from ops.stack.redis_server import RedisServer
+from ops.stack.topics import TopicsError, check_counts, ensure_topics
 from services import unique_settings, wait_until
 
 
@@ -153,7 +153,7 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""
         import sys, time
         from pathlib import Path
-        from ops.child import Child
+        from ops.stack.child import Child
         sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
         child = Child("sleeper", sleep, Path({str(tmp_path)!r}, "log"))
         child.start()

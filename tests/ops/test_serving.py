@@ -17,10 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_processes import ApiProgram, read_answer, send_head
 from contracts.settings import Settings
-from ops.ports import pick_port
 from ops.serving import slot as slots
 from ops.serving.listening import PortTaken, reserve
-from ops.stack_record import settings_environment
+from ops.stack.ports import pick_port
+from ops.stack.record import settings_environment
 from services import unique_settings, wait_until
 
 NO_KAFKA = "127.0.0.1:1"

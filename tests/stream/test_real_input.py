@@ -16,8 +16,8 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.audit import Rules, differences, expected_of, has_settled, log_ends, read_state
 from ops.audit.expected import COLUMNS
-from ops.child import Child
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.record import settings_environment
 from services import wait_until
 
 FILES = {

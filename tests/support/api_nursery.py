@@ -14,7 +14,7 @@ import httpx
 import psutil
 
 from contracts.settings import Settings
-from ops.stack_record import settings_environment
+from ops.stack.record import settings_environment
 from services import wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -12,10 +12,10 @@ import httpx
 import psutil
 
 from contracts.settings import Settings
-from ops.child import Child
 from ops.health import answers
-from ops.ports import pick_port
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.ports import pick_port
+from ops.stack.record import settings_environment
 from services import wait_until
 
 PATIENCE_S = 60.0

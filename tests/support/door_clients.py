@@ -13,10 +13,10 @@ from contracts.events import encode
 from contracts.settings import Settings
 from ops.chaos.ledger import Ledger
 from ops.chaos.shoppers import Shoppers
-from ops.child import Child
 from ops.health import answers
-from ops.ports import LOOPBACK, pick_port
-from ops.stack_record import settings_environment
+from ops.stack.child import Child
+from ops.stack.ports import LOOPBACK, pick_port
+from ops.stack.record import settings_environment
 
 BATCH = 50
 RESENT = 0.05

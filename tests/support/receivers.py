@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from api.webhooks.signing import verify
-from ops.ports import LOOPBACK
+from ops.stack.ports import LOOPBACK
 
 
 @dataclass

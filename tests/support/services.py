@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from contracts.settings import Settings
-from ops.topics import TopicsError, delete_topics, ensure_topics
+from ops.stack.topics import TopicsError, delete_topics, ensure_topics
 
 
 def wait_until(predicate: Callable[[], bool], timeout_s: float, what: str) -> None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from contracts.settings import Settings
 from key_ring import make_page_key
-from ops.ports import LOOPBACK
+from ops.stack.ports import LOOPBACK
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "shop.html"
 

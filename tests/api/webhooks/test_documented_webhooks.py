@@ -22,7 +22,7 @@ from api.webhooks.outcomes import DeliveryStatus, Result
 from api.webhooks.signing import make_secret, sign
 from contracts.settings import Settings
 from ops.cli import app
-from ops.ports import pick_port
+from ops.stack.ports import pick_port
 from services import lack, wait_until
 
 ROOT = Path(__file__).parents[3]

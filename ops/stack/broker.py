@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.child import Child, StartError
-from ops.kafka_jars import resolve_jars
-from ops.ports import LOOPBACK, pick_port
+from ops.stack.child import Child, StartError
+from ops.stack.kafka_jars import resolve_jars
+from ops.stack.ports import LOOPBACK, pick_port
 
 MIN_JAVA = 17
 SMALL_JVM = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

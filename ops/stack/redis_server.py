@@ -9,8 +9,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from contracts.settings import Settings
-from ops.child import Child, StartError
-from ops.ports import LOOPBACK, pick_port
+from ops.stack.child import Child, StartError
+from ops.stack.ports import LOOPBACK, pick_port
 
 _DATA_NAMES = ("appendonly.aof", "appendonlydir", "dump.rdb")
 """Append-only file of Redis 6, its folder since 7, and the snapshot."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops.child import Child, StartError
 from ops.health import answers
-from ops.ports import listens
+from ops.stack.child import Child, StartError
+from ops.stack.ports import listens
 
 READY_TIMEOUT_S = 60.0
 FIRST_DELAY_S = 0.5

@@ -8,15 +8,14 @@ from types import TracebackType
 from typing import Self
 
 from contracts.settings import Settings
-from ops.broker import KafkaBroker
-from ops.child import Child, StartError
-from ops.embedded_broker import KAFKA_API, PARTITIONS, EmbeddedBroker
-from ops.guard import GRACE_S
-from ops.kafka_jars import JarsError
-from ops.ports import LOOPBACK, is_free, pick_port
-from ops.redis_server import RedisServer, require_redis
-from ops.stack_options import StackError, StackOptions
-from ops.stack_record import (
+from ops.stack.broker import KafkaBroker
+from ops.stack.child import Child, StartError
+from ops.stack.embedded_broker import KAFKA_API, PARTITIONS, EmbeddedBroker
+from ops.stack.guard import GRACE_S
+from ops.stack.kafka_jars import JarsError
+from ops.stack.options import StackError, StackOptions
+from ops.stack.ports import LOOPBACK, is_free, pick_port
+from ops.stack.record import (
     StackRecord,
     await_leftovers,
     lock_state,
@@ -25,8 +24,9 @@ from ops.stack_record import (
     settings_environment,
     settings_fields,
 )
-from ops.supervision import Part, await_answer, check_part
-from ops.topics import TopicsError, ensure_topics
+from ops.stack.redis_server import RedisServer, require_redis
+from ops.stack.supervision import Part, await_answer, check_part
+from ops.stack.topics import TopicsError, ensure_topics
 
 PREFERRED_API_PORT = 8000
 

@@ -137,7 +137,7 @@ class Child:
 
 
 class _Guard:
-    """Our end of the pipe to the guard process (`ops.guard`), which is started with the first child."""
+    """Our end of the pipe to the guard process (`ops.stack.guard`), which is started with the first child."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -9,10 +9,10 @@ from types import FrameType
 from rich.console import Console
 from rich.table import Table
 
-from ops.child import StartError
-from ops.stack import Stack
-from ops.stack_options import StackError, StackOptions
-from ops.supervision import PartEnded
+from ops.stack.child import StartError
+from ops.stack.options import StackError, StackOptions
+from ops.stack.stack import Stack
+from ops.stack.supervision import PartEnded
 
 CHECK_EVERY_S = 0.2
 

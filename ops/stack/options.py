@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops.stack_record import DEFAULT_STATE
+from ops.stack.record import DEFAULT_STATE
 
 
 class StackError(RuntimeError):

@@ -9,7 +9,7 @@ from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsErr
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from ops.ports import is_open
+from ops.stack.ports import is_open
 
 RETENTION_MS = 7 * 86_400_000
 """As long as visitor state lives: whatever Redis may have to replay is still there."""

@@ -2,7 +2,7 @@
 
 It needs no Java. It forgets everything at its end, keeps about 100,000 records or 5 MB of each partition,
 makes any topic that is asked for, with 4 partitions, and its group coordinator serves one worker.
-`python -m ops.embedded_broker FILE` writes `HOST:PORT` to FILE and serves until it is told to end.
+`python -m ops.stack.embedded_broker FILE` writes `HOST:PORT` to FILE and serves until it is told to end.
 """
 
 import os
@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ops.child import Child
+from ops.stack.child import Child
 
 PARTITIONS = 4
 """Of every topic; the library offers no setting for it."""
@@ -30,7 +30,7 @@ class EmbeddedBroker:
     child: Child = field(init=False)
 
     def __post_init__(self) -> None:
-        argv = [sys.executable, "-P", "-m", "ops.embedded_broker", str(self._address_file)]
+        argv = [sys.executable, "-P", "-m", "ops.stack.embedded_broker", str(self._address_file)]
         self.child = Child("broker", argv, self.folder / "broker.log")
 
     @property
