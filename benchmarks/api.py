@@ -20,7 +20,7 @@ from benchmarks.shop_log import make_events, preload
 from contracts.events import encode
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.health import answers
+from ops.api_client.health import answers
 from ops.stack.child import Child
 from ops.stack.ports import LOOPBACK, pick_port
 from ops.stack.record import settings_environment

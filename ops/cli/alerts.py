@@ -53,8 +53,8 @@ def tail(
     Example: storepulse alerts tail --kind churn_risk --severity high
     """
     from api.alerts.log import AlertFilter
-    from ops.alert_commands import run_stream
-    from ops.alerts_tail import TailOptions, run_tail
+    from ops.alerts.commands import run_stream
+    from ops.alerts.tail import TailOptions, run_tail
     from ops.stack.record import find_settings
 
     since_ms = _parse_since(since)
@@ -89,7 +89,7 @@ def snooze(
     json: JsonOption = False,
 ) -> None:
     """Spare streams and webhooks further steps of this visitor and kind for a while."""
-    from ops.alerts_tail import parse_span
+    from ops.alerts.tail import parse_span
 
     try:
         body = {"for_s": parse_span(for_) // 1_000}
@@ -126,7 +126,7 @@ def export(
 
     Example: storepulse alerts export --since 1d --out alerts.csv
     """
-    from ops.alert_commands import run_export
+    from ops.alerts.commands import run_export
 
     since_ms = _parse_since(since)
     query = _query(kind, severity) | ({} if since_ms is None else {"since": str(since_ms)})
@@ -143,14 +143,14 @@ def _say(
     state: Path,
     as_json: bool,
 ) -> None:
-    from ops.alert_commands import run_say
+    from ops.alerts.commands import run_say
 
     body = None if undo else body
     raise typer.Exit(run_say(_calls(state, url), alert_id, part, body, undo=undo, as_json=as_json))
 
 
 def _calls(state: Path, url: str | None) -> Any:
-    from ops.alert_calls import ApiCalls
+    from ops.api_client.calls import ApiCalls
     from ops.stack.record import find_settings
 
     return ApiCalls.of(find_settings(state), url)
@@ -163,7 +163,7 @@ def _query(kind: AlertKind | None, severity: Severity | None) -> dict[str, str]:
 def _parse_since(text: str | None) -> int | None:
     import time
 
-    from ops.alerts_tail import parse_since
+    from ops.alerts.tail import parse_since
 
     try:
         return None if text is None else parse_since(text, time.time_ns() // 1_000_000)

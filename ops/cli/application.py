@@ -78,7 +78,7 @@ def demo(
     """Show a simulated shop flowing through an embedded stack, here and on a page."""
     from rich.console import Console
 
-    from ops.demo import DemoOptions, run_demo
+    from ops.demo.demo import DemoOptions, run_demo
 
     options = DemoOptions(rate, history, seed, duration, state, api_port)
     raise typer.Exit(run_demo(options, Console()))
@@ -88,7 +88,7 @@ def demo(
 def worker() -> None:
     """Run one worker in the foreground; settings come from STOREPULSE_* variables."""
     from contracts.settings import get_settings
-    from ops.logs import configure_logging
+    from ops.logs.setup import configure_logging
     from stream.worker import run
 
     settings = get_settings()
@@ -104,8 +104,8 @@ def api(
 ) -> None:
     """Run the API in the foreground; settings come from STOREPULSE_* variables."""
     from contracts.settings import get_settings
-    from ops.exposure import explain_exposure
-    from ops.logs import configure_logging
+    from ops.logs.setup import configure_logging
+    from ops.serving.exposure import explain_exposure
     from ops.serving.run import run_api
 
     settings = get_settings()
@@ -122,8 +122,8 @@ def api(
 def deliver() -> None:
     """Send webhooks, in the foreground; settings come from STOREPULSE_* variables. Several may run."""
     from contracts.settings import get_settings
-    from ops.deliver import run
-    from ops.logs import configure_logging
+    from ops.logs.setup import configure_logging
+    from ops.webhooks.deliver import run
 
     settings = get_settings()
     configure_logging(settings)
@@ -151,8 +151,8 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Show lag per partition, events/s, delay, counters and memory of the running stack."""
+    from ops.diagnosis.status import run_status
     from ops.stack.record import find_settings
-    from ops.status import run_status
 
     raise typer.Exit(run_status(find_settings(state), watch=watch, as_json=json))
 
@@ -160,7 +160,7 @@ def status(
 @app.command()
 def doctor(state: StateOption = Path(".storepulse"), json: JsonOption = False) -> None:
     """Check this machine and the running services, and say what to do."""
-    from ops.doctor import run_doctor
+    from ops.diagnosis.doctor import run_doctor
 
     raise typer.Exit(run_doctor(state, as_json=json))
 
@@ -216,7 +216,7 @@ def health_api() -> None:
 
 
 def _exit_with_health(url: str) -> None:
-    from ops.health import answers
+    from ops.api_client.health import answers
 
     well = answers(url, timeout_s=5.0)
     typer.echo(f"{url}: {'well' if well else 'no answer of 200'}")

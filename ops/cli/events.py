@@ -34,7 +34,7 @@ def tail(
 
     Example: storepulse events tail --key-id k7f3
     """
-    from ops.events_tail import EventTailOptions, run_events_tail
+    from ops.events.tail import EventTailOptions, run_events_tail
     from ops.stack.record import find_settings
 
     raise typer.Exit(run_events_tail(find_settings(state), EventTailOptions(key_id, for_s, json)))

@@ -58,7 +58,7 @@ def create(
     """
     from api.identity.key_store import KeyPlan
     from api.identity.origins import normalise_origins
-    from ops.key_commands import create_key, parse_expiry
+    from ops.keys.commands import create_key, parse_expiry
     from ops.stack.record import find_settings
 
     try:
@@ -81,7 +81,7 @@ def create(
 
 def show(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Show every key ever made, without what only its bearer knows."""
-    from ops.key_commands import list_keys
+    from ops.keys.commands import list_keys
     from ops.stack.record import find_settings
 
     raise typer.Exit(list_keys(find_settings(state), as_json=json))
@@ -99,7 +99,7 @@ def rotate(
 
     Example: storepulse keys rotate k3jw0c81n2ab --overlap 2
     """
-    from ops.key_commands import rotate_key
+    from ops.keys.commands import rotate_key
     from ops.stack.record import find_settings
 
     raise typer.Exit(rotate_key(find_settings(state), key, overlap_h=overlap, as_json=json))
@@ -107,7 +107,7 @@ def rotate(
 
 def revoke(key: KeyArgument, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Let nobody in with this key any more, within two seconds and for good."""
-    from ops.key_commands import revoke_key
+    from ops.keys.commands import revoke_key
     from ops.stack.record import find_settings
 
     raise typer.Exit(revoke_key(find_settings(state), key, as_json=json))

@@ -31,7 +31,7 @@ def delete(
 
     A worker must run; an API need not. The exit code is 1 if it is not done in time.
     """
-    from ops.privacy import run_delete
+    from ops.privacy.commands import run_delete
     from ops.stack.record import find_settings
 
     raise typer.Exit(run_delete(find_settings(state), user_id, timeout_s=timeout if wait else 0.0))
@@ -42,7 +42,7 @@ def status(
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Show how far a deletion is; the exit code is 1 if there is none with this id."""
-    from ops.privacy import run_status
+    from ops.privacy.commands import run_status
     from ops.stack.record import find_settings
 
     raise typer.Exit(run_status(find_settings(state), deletion_id))
@@ -53,7 +53,7 @@ def check(
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Look for a visitor in every key and every value in Redis; the exit code is 1 if they are anywhere."""
-    from ops.privacy import run_check
+    from ops.privacy.commands import run_check
     from ops.stack.record import find_settings
 
     raise typer.Exit(run_check(find_settings(state), user_id))

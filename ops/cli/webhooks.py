@@ -168,7 +168,7 @@ def replay(
     """
     import time
 
-    from ops.alerts_tail import parse_since
+    from ops.alerts.tail import parse_since
 
     try:
         since_ms = parse_since(since, time.time_ns() // 1_000_000)
@@ -196,7 +196,7 @@ def listen(
     For a stack with STOREPULSE_WEBHOOK_ALLOW_PRIVATE=true: add http://127.0.0.1:9999/. Without a secret
     nothing is verified, and every line says so.
     """
-    from ops.webhook_listener import ListenOptions, run_listener
+    from ops.webhooks.listener import ListenOptions, run_listener
 
     try:
         options = ListenOptions(port, secret, fail, count, json)
@@ -208,9 +208,9 @@ def listen(
 def _run(
     method: str, path: str, body: dict[str, Any] | None, url: str | None, state: Path, as_json: bool
 ) -> None:
-    from ops.alert_calls import ApiCalls
+    from ops.api_client.calls import ApiCalls
     from ops.stack.record import find_settings
-    from ops.webhook_commands import run_call
+    from ops.webhooks.commands import run_call
 
     calls = ApiCalls.of(find_settings(state), url)
     raise typer.Exit(run_call(calls, method, f"/v1/webhooks{path}", body, as_json=as_json))

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from api.app import create_app
 from api.shared_metrics import SharedMetrics
 from contracts.settings import get_settings
-from ops.logs import configure_logging
+from ops.logs.setup import configure_logging
 from ops.serving.server import make_server, raise_file_limit, run_server
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops.health import answers
+from ops.api_client.health import answers
 from ops.stack.child import Child, StartError
 from ops.stack.ports import listens
 

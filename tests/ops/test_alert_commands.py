@@ -17,7 +17,7 @@ from api.reader import open_redis
 from api_nursery import ApiNursery
 from contracts.settings import Settings
 from key_ring import make_secret_key
-from ops.alert_calls import to_contract
+from ops.api_client.calls import to_contract
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
 from services import unique_settings, wait_until

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 
 from api.webhooks.outcomes import DeliveryStatus
 from contracts.settings import Settings
+from ops.api_client.health import answers
 from ops.cli import app
-from ops.health import answers
 from ops.stack.child import Child
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment

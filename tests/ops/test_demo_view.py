@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.demo_view import DemoView, Frame, plain_line
+from ops.demo.view import DemoView, Frame, plain_line
 
 
 def make_frame(**live: Any) -> Frame:

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from ops.checks import Check, Level
 from ops.cli import app
-from ops.doctor import (
+from ops.diagnosis.checks import Check, Level
+from ops.diagnosis.doctor import (
     check_compiled,
     check_disk,
     check_java,
@@ -19,7 +19,7 @@ from ops.doctor import (
     check_package,
     check_python,
 )
-from ops.doctor_services import (
+from ops.diagnosis.services import (
     check_clock,
     check_eviction,
     check_persistence,

@@ -15,7 +15,7 @@ from api.collect.verdicts import Rules, judge
 from api.reader import open_redis
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.events_tail import render_request
+from ops.events.tail import render_request
 from ops.stack.record import settings_environment
 from services import unique_settings, wait_until
 

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from api.identity.key_text import parse_key
 from contracts.settings import Settings
 from key_ring import ROOT_KEY
-from ops.api_key import authorization
+from ops.api_client.authorization import authorization
 from ops.cli import app
-from ops.exposure import explain_exposure
+from ops.serving.exposure import explain_exposure
 from services import uninstall, unique_settings
 
 WIDE = {"api_host": "0.0.0.0"}  # noqa: S104 - it must not start

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from api.request_log import REQUEST_ID, RequestLog
-from ops.logs import JsonLines, Redaction
-from ops.redaction import redact
+from ops.logs.redaction import redact
+from ops.logs.setup import JsonLines, Redaction
 
 KEY = f"sk_live_{'a' * 12}_{'b' * 43}"
 

@@ -23,15 +23,15 @@ from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
+from ops.api_client.health import answers
 from ops.cli import app
-from ops.health import answers
+from ops.diagnosis.status import partition_status
 from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
 from ops.stack.ports import listens
 from ops.stack.record import find_settings, read_record
 from ops.stack.stack import Stack
 from ops.stack.supervision import LONGEST_DELAY_S, Part, PartEnded, await_answer, check_part, restart_delay_s
-from ops.status import partition_status
 from services import wait_until
 
 

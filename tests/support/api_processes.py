@@ -12,7 +12,7 @@ import httpx
 import psutil
 
 from contracts.settings import Settings
-from ops.health import answers
+from ops.api_client.health import answers
 from ops.stack.child import Child
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment

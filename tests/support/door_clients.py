@@ -11,9 +11,9 @@ import httpx
 
 from contracts.events import encode
 from contracts.settings import Settings
+from ops.api_client.health import answers
 from ops.chaos.ledger import Ledger
 from ops.chaos.shoppers import Shoppers
-from ops.health import answers
 from ops.stack.child import Child
 from ops.stack.ports import LOOPBACK, pick_port
 from ops.stack.record import settings_environment

@@ -15,8 +15,8 @@ import psutil
 from rich.console import Console
 from rich.live import Live
 
-from ops.api_key import authorization
-from ops.demo_view import FORGETS, DemoView, Frame, plain_line
+from ops.api_client.authorization import authorization
+from ops.demo.view import FORGETS, DemoView, Frame, plain_line
 from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
 from ops.stack.record import DEFAULT_STATE, settings_environment
@@ -80,7 +80,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
 def make_traffic(stack: Stack, options: DemoOptions) -> Child:
     """The simulated shop as a child process: first the past `history_min` minutes at once, then live."""
     figures = (f"{options.rate_per_s:g}", str(options.history_min), str(options.seed))
-    argv = [sys.executable, "-P", "-m", "ops.demo_traffic", *figures]
+    argv = [sys.executable, "-P", "-m", "ops.demo.traffic", *figures]
     log = stack.state / "logs" / "traffic.log"
     return Child("traffic", argv, log, env=settings_environment(stack.settings))
 

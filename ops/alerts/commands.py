@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from ops.alert_calls import ApiCalls, CallFailed, to_contract, write_table
-from ops.alerts_tail import render_alert
+from ops.alerts.tail import render_alert
+from ops.api_client.calls import ApiCalls, CallFailed, to_contract, write_table
 
 
 def run_say(

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from ops.checks import Check, Level
+from ops.diagnosis.checks import Check, Level
 from ops.stack.topics import TopicsError, check_counts, open_admin, partition_counts
 
 MIN_REDIS = (6, 2)

@@ -12,8 +12,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from ops.checks import Check, Level
-from ops.doctor_services import check_services
+from ops.diagnosis.checks import Check, Level
+from ops.diagnosis.services import check_services
 from ops.stack.broker import MIN_JAVA, java_version
 from ops.stack.child import StartError
 from ops.stack.kafka_jars import KAFKA_VERSION, jars_folder

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from contracts.events import Event
 from contracts.settings import Settings, get_settings
-from ops.logs import configure_logging
+from ops.logs.setup import configure_logging
 from producers.lag import RedisOffsets, lag_events
 from producers.sender import KafkaSender
 from producers.simulator.simulation import SimulationConfig, simulate

@@ -9,7 +9,7 @@ import orjson
 
 from api.request_log import REQUEST_ID
 from contracts.settings import Settings
-from ops.redaction import redact
+from ops.logs.redaction import redact
 
 _FIELDS = ("request_id", "route", "method", "status", "duration_ms", "key_id")
 """What lines about requests have beside the message."""

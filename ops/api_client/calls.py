@@ -17,7 +17,7 @@ import orjson
 
 from contracts.alerts import ALERT_SCHEMA, Alert, decode_alert
 from contracts.settings import Settings
-from ops.api_key import authorization
+from ops.api_client.authorization import authorization
 
 _TIMEOUT_S = 10.0
 _SILENCE_S = 45.0

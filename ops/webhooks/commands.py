@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.alert_calls import ApiCalls, CallFailed
+from ops.api_client.calls import ApiCalls, CallFailed
 
 _TIMEOUT_S = 90.0
 """A test message may take the receiver's whole timeout."""

@@ -1,0 +1,1 @@
+"""A simulated shop flowing through an embedded stack, shown in the terminal."""

@@ -1,0 +1,1 @@
+"""Following what becomes of events that were sent to the API."""

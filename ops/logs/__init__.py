@@ -1,0 +1,1 @@
+"""Log lines of the long-running processes, without secrets or personal data."""
