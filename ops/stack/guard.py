@@ -1,8 +1,8 @@
 """The guard: a tiny process that ends registered process groups when whoever started it dies.
 
 Run as a file, by `ops.stack.child`, with its standard input a pipe from the parent. Lines `+PGID` and `-PGID`
-add and remove a group. The pipe closes when the parent ends in any way, kill -9 included; no signal or prctl says
-that as surely, on every system and from every thread. It imports nothing of ours, so it stays under 10 MB.
+add and remove a group. The pipe closes when the parent ends in any way, kill -9 included; no signal or prctl
+says that as surely, on every system and from every thread. It imports nothing of ours: under 10 MB of memory.
 """
 
 import contextlib

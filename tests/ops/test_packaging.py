@@ -105,7 +105,7 @@ def test_compose_redis_refuses_when_full_and_keeps_its_writes() -> None:
 
 
 def test_pom_is_package_data() -> None:
-    assert files("ops").joinpath("kafka", "pom.xml").is_file()
+    assert files("ops").joinpath("stack", "kafka", "pom.xml").is_file()
 
 
 @pytest.mark.parametrize(("compiler", "built"), [(os.environ.get("CC", "cc"), True), ("false", False)])
