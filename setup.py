@@ -5,7 +5,7 @@ from setuptools import Extension, setup
 
 sources = [
     Extension(f"stream.compiled.{name}", [f"stream/compiled/{name}.pyx"], include_dirs=["stream/compiled"])
-    for name in ("packing", "records", "merge", "deeds", "carts", "visitors", "batch")
+    for name in ("packing", "records", "merge", "new_events", "carts", "visitors", "batch")
 ]
 extensions = cythonize(sources, build_dir="build")
 for extension in extensions:

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stream.runtime.gc_tuning import tune_collector
+from stream.runtime.gc_tuning import tune_gc
 
 
 @contextmanager
@@ -12,7 +12,7 @@ def tuned_collector() -> Iterator[None]:
     """The worker's settings until the block ends; what exists before it is frozen, as at a worker's start."""
     thresholds = gc.get_threshold()
     gc.collect()
-    tune_collector()
+    tune_gc()
     try:
         yield
     finally:

@@ -22,7 +22,7 @@ from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.encoding import encode_visitor
 from models.next_action.model import Model
 from stream.batch.core import Core
-from stream.batch.step import Outcome, Rules, take_scores
+from stream.batch.step import BatchResult, StepSettings, take_scores
 from stream.partitions.partition import Partition
 from stream.scoring.model_calls import ask, plan_calls
 from stream.state.commit import Claim, Commit, Retention, encode_commit
@@ -42,7 +42,7 @@ class RawRecord(NamedTuple):
     value: bytes
 
 
-class Share:
+class PartitionLog:
     """One partition's part of the log, and the worker's state of that partition."""
 
     def __init__(self, number: int) -> None:
@@ -52,7 +52,7 @@ class Share:
         self._done = 0
 
     def next_records(self, batch: int) -> dict[str, list[RawRecord]]:
-        """The next `batch` records by topic, as the lane would deliver them."""
+        """The next `batch` records by topic, as the batch consumer would deliver them."""
         portions: dict[str, list[RawRecord]] = {topic: [] for topic in EVENT_TOPICS}
         for topic, record in self.records[self._done : self._done + batch]:
             portions[topic].append(record)
@@ -94,9 +94,11 @@ class BlobRow:
     unpack_us: float
 
 
-def make_shares(events: int, partitions: int, *, step_ms: float = 1.0, seed: int = 7) -> list[Share]:
+def make_partition_logs(
+    events: int, partitions: int, *, step_ms: float = 1.0, seed: int = 7
+) -> list[PartitionLog]:
     """The shop's log split as Kafka would split it; broker timestamps follow event time at once."""
-    shares = [Share(number) for number in range(partitions)]
+    logs = [PartitionLog(number) for number in range(partitions)]
     offsets: Counter[tuple[int, str]] = Counter()
     first_ms = time.time_ns() // 1_000_000 - int(events * step_ms)
     topics = Topics()
@@ -105,21 +107,21 @@ def make_shares(events: int, partitions: int, *, step_ms: float = 1.0, seed: int
         key, value = event.user_id.encode(), encode(event)
         record = RawRecord(offsets[place], event.event_time_ms + ARRIVAL_MS, key, value)
         offsets[place] += 1
-        shares[place[0]].records.append((place[1], record))
-    return shares
+        logs[place[0]].records.append((place[1], record))
+    return logs
 
 
 def measure_core(
     settings: Settings, core: Core, *, events: int, batch: int, model: Model | None = None
 ) -> CoreRow:
     """Run the whole log through the steps, `batch` events of a partition at a time; scored with a model."""
-    shares = make_shares(events, settings.partitions)
+    logs = make_partition_logs(events, settings.partitions)
     bench = _Steps(settings, core, model)
     with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
-        for share in itertools.cycle(list(shares)):
-            if share in shares and not bench.step(share, batch):
-                shares.remove(share)
-            if not shares:
+        for log in itertools.cycle(list(logs)):
+            if log in logs and not bench.step(log, batch):
+                logs.remove(log)
+            if not logs:
                 break
     us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
     return CoreRow(
@@ -134,24 +136,24 @@ def measure_core(
 
 
 class _Steps:
-    """One round of the applier after another, without its awaits, and the time each step took."""
+    """One round of the scheduler after another, without its awaits, and the time each step took."""
 
     def __init__(self, settings: Settings, core: Core, model: Model | None = None) -> None:
         self._core = core
         self._currency = settings.currency
         self._idle_ms = settings.idle_ms
         self._model = model
-        self._rules = Rules.of(settings)
+        self._rules = StepSettings.of(settings)
         self._retention = Retention.of(settings)
         self._pack = msgpack.Packer(use_bin_type=False).pack
         self.spent_s = dict.fromkeys(STEPS if model is None else STEPS_WITH_SCORING, 0.0)
         self.events = self.visitors = self.size = self.scored = 0
         self._reading_s = _reading_s()
 
-    def step(self, share: Share, batch: int) -> bool:
+    def step(self, log: PartitionLog, batch: int) -> bool:
         """Take the next `batch` records of one partition through all steps; False when there are none."""
-        part = share.part
-        portions = share.next_records(batch)
+        part = log.part
+        portions = log.next_records(batch)
         if not any(portions.values()):
             return False
         with self._timed("read_records"):
@@ -180,8 +182,8 @@ class _Steps:
         self.events += len(entries)
         return True
 
-    def _score(self, model: Model, outcome: Outcome) -> None:
-        """As the applier does, with one partition in the round."""
+    def _score(self, model: Model, outcome: BatchResult) -> None:
+        """As the scheduler does, with one partition in the round."""
         wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
         names, subjects = list(wanted), list(wanted.values())
         with self._timed("ask"):
@@ -212,10 +214,10 @@ def _reading_s() -> float:
 
 def measure_blobs(settings: Settings, core: Core, *, events: int) -> BlobRow:
     """Pack and unpack the state of every visitor after the whole log."""
-    share = make_shares(events, 1)[0]
-    users = {record.key.decode() for _, record in share.records}
-    _Steps(settings, core).step(share, events)
-    visitors = share.part.known(users).values()
+    log = make_partition_logs(events, 1)[0]
+    users = {record.key.decode() for _, record in log.records}
+    _Steps(settings, core).step(log, events)
+    visitors = log.part.known(users).values()
     mark = time.process_time()
     blobs = core.pack_visitors(visitors)
     middle = time.process_time()

@@ -9,7 +9,7 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from producers.simulator.simulation import SimulationConfig, simulate
-from stream.batch.step import Clock, Entry, Rules, apply_batch
+from stream.batch.step import Clock, Entry, StepSettings, apply_batch
 
 FEWEST, MOST = 3, 30
 """Actions in the current session of a visitor that is taken."""
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
 
 def make_subjects(settings: Settings, number: int, *, events: int = EVENTS, seed: int = 7) -> list[Subject]:
     """`number` states, drawn from those right after an event; raises `ValueError` if there are fewer."""
-    rules = Rules.of(settings)
+    rules = StepSettings.of(settings)
     states: dict[str, Visitor | None] = {}
     clock, level = Clock(0, 0), UNKNOWN_LEVEL
     found: list[Subject] = []

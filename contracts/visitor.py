@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 import msgpack
 
 from contracts.events import EventType
-from contracts.outlook import BLANK, Outlook, pack_outlook, unpack_outlook
+from contracts.predictions import NO_PREDICTIONS, Predictions, pack_predictions, unpack_predictions
 
 FORMAT = 3
-"""First element of every blob; a reader refuses formats it does not know. Format 1 had no outlook."""
+"""First element of every blob; a reader refuses formats it does not know. Format 1 had no predictions."""
 
 ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
 """Index = `Action.rank`."""
@@ -91,8 +91,8 @@ class Visitor(NamedTuple):
     `head` is the current session: `base` with the actions of `tail` applied in order. An event that comes
     late is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the
     end of `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins digests of applied
-    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line. `outlook`
-    is what is expected of the visitor.
+    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
+    `predictions` are what is expected of the visitor.
     """
 
     totals: Totals
@@ -103,7 +103,7 @@ class Visitor(NamedTuple):
     timer_ms: int
     seen: bytes
     orders: dict[bytes, int]
-    outlook: Outlook = BLANK
+    predictions: Predictions = NO_PREDICTIONS
 
 
 DIGEST_BYTES = 8
@@ -141,7 +141,7 @@ def is_seen(seen: bytes, digest: bytes) -> bool:
 
 def pack_visitor(visitor: Visitor) -> bytes:
     """The blob of a visitor; named tuples become arrays."""
-    return bytes(_pack((FORMAT, *visitor[:-1], pack_outlook(visitor.outlook))))
+    return bytes(_pack((FORMAT, *visitor[:-1], pack_predictions(visitor.predictions))))
 
 
 class PackVisitors(Protocol):
@@ -162,7 +162,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
         fields = (*fields, ())
     elif fields[0] not in (2, FORMAT):
         raise ValueError(f"visitor blob has format {fields[0]!r}, this version reads up to {FORMAT}")
-    _, totals, base, head, tail, ended, timer_ms, seen, orders, outlook = fields
+    _, totals, base, head, tail, ended, timer_ms, seen, orders, predictions = fields
     return Visitor(
         Totals(*totals),
         None if base is None else _session(base),
@@ -172,7 +172,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
         timer_ms,
         seen,
         orders,
-        unpack_outlook(outlook),
+        unpack_predictions(predictions),
     )
 
 

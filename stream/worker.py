@@ -17,16 +17,16 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.batch.core import choose_core
-from stream.components.deletions.deletion import Forgetter
+from stream.components.deletions.deletion import DeletionApplier
 from stream.consumer.app import add_agent, make_app
-from stream.consumer.batch_app import LaneApp
+from stream.consumer.batch_app import BatchApp
 from stream.consumer.kafka_log import KafkaLog
 from stream.partitions.assignment import Assignment
-from stream.partitions.committer import Fenced, Ledger
+from stream.partitions.committer import Committer, Fenced
 from stream.partitions.outbox_relay import Relay
-from stream.partitions.scheduler import Applier
+from stream.partitions.scheduler import Scheduler
 from stream.partitions.watchdog import Stalled, watch
-from stream.runtime.gc_tuning import sweep_young, tune_collector
+from stream.runtime.gc_tuning import sweep_young, tune_gc
 from stream.runtime.heartbeat import beat, say_goodbye
 from stream.runtime.metrics import Meter
 from stream.runtime.probe import Probe
@@ -56,7 +56,7 @@ def run(settings: Settings) -> int:
     """
     import uvloop
 
-    tune_collector()
+    tune_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(settings))
 
@@ -73,11 +73,11 @@ async def _main(settings: Settings) -> int:
     kafka = KafkaLog(app, settings.bootstrap)
     assignment = Assignment(topics, store, kafka, meter)
     drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
-    ledger = Ledger(settings, store, assignment, meter, drift)
-    forgetter = Forgetter(settings, ledger, meter)
-    applier = Applier(settings, core, ledger, scorer, assignment, forgetter, meter)
+    committer = Committer(settings, store, assignment, meter, drift)
+    deletion_applier = DeletionApplier(settings, committer, meter)
+    scheduler = Scheduler(settings, core, committer, scorer, assignment, deletion_applier, meter)
     app.offsets = assignment
-    add_agent(app, settings, applier)
+    add_agent(app, settings, scheduler)
     stopping = _stop_on_signals()
     probe = Probe(settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set())
     probe.start()
@@ -88,7 +88,7 @@ async def _main(settings: Settings) -> int:
     jobs = {
         "stop": stopping.wait(),
         "faust": _run_app(app),
-        "applier": applier.run(),
+        "scheduler": scheduler.run(),
         "relay": Relay(settings, store, assignment, meter).run(),
         "ends": assignment.watch_ends(),
         "watchdog": watch(assignment, settings),
@@ -97,10 +97,10 @@ async def _main(settings: Settings) -> int:
         ),
         "model": _watch_model(settings, scorer, meter),
         "collector": sweep_young(),
-        "switching": tune_switching(lambda: applier.is_behind),
+        "switching": tune_switching(lambda: scheduler.is_behind),
     }
     try:
-        return await _supervise(jobs, app, applier)
+        return await _supervise(jobs, app, scheduler)
     finally:
         await say_goodbye(client, keys, worker_id)
         await client.aclose()
@@ -109,14 +109,14 @@ async def _main(settings: Settings) -> int:
         scorer.close()
 
 
-async def _supervise(jobs: dict[str, Any], app: LaneApp, applier: Applier) -> int:
+async def _supervise(jobs: dict[str, Any], app: BatchApp, scheduler: Scheduler) -> int:
     """Run the jobs until the first of them ends, then stop in order: drain, leave the group, close."""
     tasks = {asyncio.create_task(job, name=name): name for name, job in jobs.items()}
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     code = _exit_code({tasks[task]: task.exception() for task in done})
     if code == EXIT_OK:
         try:
-            await asyncio.wait_for(applier.drain(), DRAIN_S)
+            await asyncio.wait_for(scheduler.drain(), DRAIN_S)
         except (TimeoutError, Fenced) as exc:
             log.warning("not drained, the next owner reads it again: %r", exc)
     _exit_soon(code)
@@ -168,7 +168,7 @@ def _exit_code(ended: dict[str, BaseException | None]) -> int:
     return EXIT_CRASHED
 
 
-async def _run_app(app: LaneApp) -> None:
+async def _run_app(app: BatchApp) -> None:
     """Start Faust and wait for its end; raises what crashed it."""
     app.finalize()
     await app.start()

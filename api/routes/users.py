@@ -53,7 +53,7 @@ async def get_user_next_action(request: Request) -> Response:
     404 `user.unknown` or, for a visitor no model has scored, `score.none`.
     """
     user_id, visitor, time = await _read_visitor(request)
-    score = visitor.outlook.score
+    score = visitor.predictions.score
     if score is None:
         raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
     state = request.app.state

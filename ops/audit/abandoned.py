@@ -24,10 +24,10 @@ STALE_MS = 600_000
 FOREVER_MS = 2**62
 _NAMES = ("category", "brand")
 TOPICS = tuple(Topics().of(kind) for kind in sorted(EventType, key=lambda kind: kind.rank))
-"""Topic of the deeds of each rank."""
+"""Topic of the sent events of each rank."""
 
 
-class Deed(NamedTuple):
+class SentEvent(NamedTuple):
     """One event of one visitor; `arrived_ms` is when the broker got it. Sorts as visitors' actions do."""
 
     at_ms: int
@@ -82,7 +82,7 @@ class CartRules:
         )
 
 
-def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[Deed]]]:
+def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[SentEvent]]]:
     """The distinct events of each visitor in order; `events` has `COLUMNS` and `arrived_ms`.
 
     Category and brand are known where `events` has columns of that name.
@@ -95,72 +95,74 @@ def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[Deed]]]:
         "arrived_ms", *_NAMES,
     ).sort("user_id")  # fmt: skip
     for user, group in groupby(rows.iter_rows(), key=lambda row: row[0]):
-        yield user, sorted(Deed(at, rank, tie_of(name), *rest) for _, at, rank, name, *rest in group)
+        yield user, sorted(SentEvent(at, rank, tie_of(name), *rest) for _, at, rank, name, *rest in group)
 
 
-def abandoned_carts(deeds: Mapping[str, Sequence[Deed]], rules: CartRules) -> dict[str, list[CartStep]]:
+def abandoned_carts(
+    sent_events: Mapping[str, Sequence[SentEvent]], rules: CartRules
+) -> dict[str, list[CartStep]]:
     """The steps of each visitor that has any, in order."""
-    ends = _ends(deeds, rules)
+    ends = _ends(sent_events, rules)
     found = {
         user: _steps(user, mine, rules, ends[partition_of(user, rules.partitions)])
-        for user, mine in deeds.items()
+        for user, mine in sent_events.items()
     }
     return {user: steps for user, steps in found.items() if steps}
 
 
-def is_clear(deeds: Sequence[Deed], steps: Iterable[CartStep], rules: CartRules) -> bool:
+def is_clear(sent_events: Sequence[SentEvent], steps: Iterable[CartStep], rules: CartRules) -> bool:
     """Whether what must happen follows from the events alone, and not from when and in which order they came.
 
     It does not if an event came so late that something may have been decided without it.
     """
     ends_ms = [step.fired_ms + rules.recovery_ms for step in steps if step.state is AlertState.FIRING]
-    for place, deed in enumerate(deeds):
-        until_ms = known_from_ms(deeds, place, rules.disorder_ms)
-        if until_ms > deed.at_ms:
-            silences = [other.at_ms for other in deeds[max(0, place - 1) :] if other.at_ms < until_ms]
+    for place, sent_event in enumerate(sent_events):
+        until_ms = known_from_ms(sent_events, place, rules.disorder_ms)
+        if until_ms > sent_event.at_ms:
+            silences = [other.at_ms for other in sent_events[max(0, place - 1) :] if other.at_ms < until_ms]
             moments = [at_ms + gap_ms for at_ms in silences for gap_ms in (rules.cart_idle_ms, rules.idle_ms)]
-            if deed.rank == PURCHASE:
+            if sent_event.rank == PURCHASE:
                 moments += ends_ms
                 # A later purchase may have resolved, up to its own moment, what this one would have.
-                moments += [other.at_ms - 1 for other in deeds[place + 1 :] if other.rank == PURCHASE]
-            if any(deed.at_ms <= moment_ms < until_ms for moment_ms in moments):
+                moments += [other.at_ms - 1 for other in sent_events[place + 1 :] if other.rank == PURCHASE]
+            if any(sent_event.at_ms <= moment_ms < until_ms for moment_ms in moments):
                 return False
     return True
 
 
-def known_from_ms(deeds: Sequence[Deed], place: int, disorder_ms: int) -> int:
-    """Event time before which something may have been decided without the deed at this place, in ms.
+def known_from_ms(sent_events: Sequence[SentEvent], place: int, disorder_ms: int) -> int:
+    """Event time before which something may have been decided without the sent event at this place, in ms.
 
     Decisions are made when the watermark passes, and when a later action of the visitor comes first.
     """
-    deed = deeds[place]
-    until_ms = deed.arrived_ms + FETCH_MS - disorder_ms
-    for other in deeds[place + 1 :]:
-        if other.at_ms >= deed.arrived_ms + CROSSING_MS:
+    sent_event = sent_events[place]
+    until_ms = sent_event.arrived_ms + FETCH_MS - disorder_ms
+    for other in sent_events[place + 1 :]:
+        if other.at_ms >= sent_event.arrived_ms + CROSSING_MS:
             break
-        slack_ms = 0 if TOPICS[other.rank] == TOPICS[deed.rank] else CROSSING_MS
-        if other.arrived_ms <= deed.arrived_ms + slack_ms:
+        slack_ms = 0 if TOPICS[other.rank] == TOPICS[sent_event.rank] else CROSSING_MS
+        if other.arrived_ms <= sent_event.arrived_ms + slack_ms:
             until_ms = max(until_ms, other.at_ms)
     return until_ms
 
 
-def _ends(deeds: Mapping[str, Sequence[Deed]], rules: CartRules) -> dict[int, int]:
+def _ends(sent_events: Mapping[str, Sequence[SentEvent]], rules: CartRules) -> dict[int, int]:
     """Per partition the watermark at the end, in ms."""
     ends: dict[int, int] = {}
-    for user, mine in deeds.items():
+    for user, mine in sent_events.items():
         partition = partition_of(user, rules.partitions)
-        newest_ms = max(min(deed.at_ms, deed.arrived_ms) for deed in mine)
+        newest_ms = max(min(sent_event.at_ms, sent_event.arrived_ms) for sent_event in mine)
         ends[partition] = max(ends.get(partition, 0), newest_ms - rules.disorder_ms)
     return dict.fromkeys(ends, FOREVER_MS) if rules.live else ends
 
 
-def _steps(user: str, deeds: Sequence[Deed], rules: CartRules, end_ms: int) -> list[CartStep]:
-    if all(deed.rank != CART for deed in deeds):
+def _steps(user: str, sent_events: Sequence[SentEvent], rules: CartRules, end_ms: int) -> list[CartStep]:
+    if all(sent_event.rank != CART for sent_event in sent_events):
         return []
-    watch = _CartWatch(user, deeds[0].at_ms, rules)
-    for deed in deeds:
-        watch.wait(deed.at_ms)
-        watch.see(deed)
+    watch = _CartWatch(user, sent_events[0].at_ms, rules)
+    for sent_event in sent_events:
+        watch.wait(sent_event.at_ms)
+        watch.see(sent_event)
     watch.wait(end_ms)
     return watch.steps
 
@@ -196,19 +198,19 @@ class _CartWatch:
                 if left and self._open is None and silent_ms >= self._quiet_ms:
                     self._fire(silent_ms)
 
-    def see(self, deed: Deed) -> None:
+    def see(self, sent_event: SentEvent) -> None:
         """An action."""
-        if not self._number or deed.at_ms - self._last_ms > self._rules.idle_ms:
+        if not self._number or sent_event.at_ms - self._last_ms > self._rules.idle_ms:
             self._number += 1
-            self._start_ms, self._episode = deed.at_ms, 0
+            self._start_ms, self._episode = sent_event.at_ms, 0
             self._carted = self._bought = False
-        self._last_ms, self._decided = deed.at_ms, False
-        self._stale = deed.arrived_ms - deed.at_ms >= STALE_MS
-        fill_cart(self._cart, (*deed[:7], None))
-        self._carted |= deed.rank == CART
-        if deed.rank == PURCHASE:
+        self._last_ms, self._decided = sent_event.at_ms, False
+        self._stale = sent_event.arrived_ms - sent_event.at_ms >= STALE_MS
+        fill_cart(self._cart, (*sent_event[:7], None))
+        self._carted |= sent_event.rank == CART
+        if sent_event.rank == PURCHASE:
             self._bought = True
-            self._close(AlertState.RESOLVED, deed.at_ms)
+            self._close(AlertState.RESOLVED, sent_event.at_ms)
 
     def _fire(self, at_ms: int) -> None:
         self._episode += 1

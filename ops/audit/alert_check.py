@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, decode_alert
-from ops.audit.abandoned import CartRules, CartStep, Deed, abandoned_carts, is_clear
+from ops.audit.abandoned import CartRules, CartStep, SentEvent, abandoned_carts, is_clear
 from ops.audit.alert_state import AlertsFound
 from ops.audit.churn import ChurnRules, end_faults
 from ops.audit.churn_replay import ChurnVerdict, Heard, judge_churn
@@ -47,7 +47,7 @@ class AlertVerdict:
 
 def judge_alerts(
     found: AlertsFound,
-    deeds: Mapping[str, Sequence[Deed]],
+    sent_events: Mapping[str, Sequence[SentEvent]],
     rules: CartRules,
     churn: ChurnRules,
     replay: ScoreReplay | None,
@@ -66,14 +66,14 @@ def judge_alerts(
     _compare_copies(verdict, found, log, topic, data_lost=data_lost)
     _compare_counts(verdict, found, log)
     _check_lives(verdict, log, found.open_ids)
-    steps = abandoned_carts(deeds, rules)
-    clear = {user for user, mine in deeds.items() if is_clear(mine, steps.get(user, ()), rules)}
-    verdict.unclear = len(deeds) - len(clear)
+    steps = abandoned_carts(sent_events, rules)
+    clear = {user for user, mine in sent_events.items() if is_clear(mine, steps.get(user, ()), rules)}
+    verdict.unclear = len(sent_events) - len(clear)
     for where, records in (("log", log), ("topic", topic)):
         _compare_carts(verdict, where, records, {u: s for u, s in steps.items() if u in clear}, clear)
-    verdict.differences += end_faults(log.values(), deeds, clear, churn)
+    verdict.differences += end_faults(log.values(), sent_events, clear, churn)
     heard = Heard(tuple(log.values()), tuple(topic.values()), found.outlooks, found.counters)
-    verdict.churn = judge_churn(heard, deeds, replay, churn)
+    verdict.churn = judge_churn(heard, sent_events, replay, churn)
     for what, names in verdict.churn.wrong.items():
         verdict.note(what, names)
     verdict.lost += verdict.churn.lost

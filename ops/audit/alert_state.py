@@ -9,7 +9,7 @@ from redis import Redis
 
 from contracts.alerts import KINDS, AlertKind, AlertState
 from contracts.keys import Keys
-from contracts.outlook import Outlook
+from contracts.predictions import Predictions
 from contracts.settings import Settings
 from contracts.visitor import unpack_visitor
 from models.quality import Quality
@@ -36,7 +36,7 @@ class AlertsFound:
     topic: list[tuple[str, bytes]] = field(default_factory=list)
     counted: Counter[tuple[AlertKind, AlertState]] = field(default_factory=Counter)
     open_ids: set[str] = field(default_factory=set)
-    outlooks: dict[str, Outlook] = field(default_factory=dict)
+    outlooks: dict[str, Predictions] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
 
 
@@ -80,9 +80,9 @@ def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[AlertKind, AlertState
     return counts
 
 
-def read_outlooks(redis: Redis, keys: Keys) -> dict[str, Outlook]:
+def read_outlooks(redis: Redis, keys: Keys) -> dict[str, Predictions]:
     """What is expected of every visitor."""
-    found: dict[str, Outlook] = {}
+    found: dict[str, Predictions] = {}
     for p in range(keys.partitions):
         prefix = keys.visitor_in(p, "")
         names = list(redis.scan_iter(match=f"{prefix}*", count=PAGE))
@@ -91,13 +91,15 @@ def read_outlooks(redis: Redis, keys: Keys) -> dict[str, Outlook]:
             blobs: Any = redis.mget(page)
             for name, blob in zip(page, blobs, strict=True):
                 if blob is not None:
-                    found[name.decode().removeprefix(prefix)] = unpack_visitor(blob).outlook
+                    found[name.decode().removeprefix(prefix)] = unpack_visitor(blob).predictions
     return found
 
 
-def open_in(outlooks: Iterable[Outlook]) -> set[str]:
+def open_in(outlooks: Iterable[Predictions]) -> set[str]:
     """Ids of the alerts that are open and were published when they fired."""
-    return {alert.alert_id for outlook in outlooks for alert in outlook.book.open if alert.live}
+    return {
+        alert.alert_id for predictions in outlooks for alert in predictions.alert_state.open if alert.live
+    }
 
 
 def read_counters(redis: Redis, keys: Keys) -> Counter[str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.alerts import Alert, AlertKind, AlertState
 from contracts.settings import Settings
-from ops.audit.abandoned import Deed, known_from_ms
+from ops.audit.abandoned import SentEvent, known_from_ms
 from ops.audit.expected import PURCHASE
 
 _SHOWN = 5
@@ -36,58 +36,65 @@ class ChurnRules:
 
 
 def end_faults(
-    alerts: Iterable[Alert], deeds: Mapping[str, Sequence[Deed]], clear: Collection[str], rules: ChurnRules
+    alerts: Iterable[Alert],
+    sent_events: Mapping[str, Sequence[SentEvent]],
+    clear: Collection[str],
+    rules: ChurnRules,
 ) -> list[str]:
     """In words, what cannot be in the ends of churn alerts of visitors who are `clear`; empty if all can."""
     faults = []
     for alert in alerts:
         ended = alert.state is not AlertState.FIRING
         if ended and alert.kind is AlertKind.CHURN_RISK and alert.user_id in clear:
-            fault = end_fault(alert, deeds[alert.user_id], rules)
+            fault = end_fault(alert, sent_events[alert.user_id], rules)
             if fault:
                 faults.append(f"alerts: {alert.record_id} of {alert.user_id}: {fault}")
     more = [f"alerts: and {len(faults) - _SHOWN} more such"] if len(faults) > _SHOWN else []
     return faults[:_SHOWN] + more
 
 
-def end_fault(alert: Alert, deeds: Sequence[Deed], rules: ChurnRules) -> str:
+def end_fault(alert: Alert, sent_events: Sequence[SentEvent], rules: ChurnRules) -> str:
     """What cannot be in the last step of a churn alert, in words; empty if it can.
 
     Where events of the session came out of order, it may have fired before one of them was known.
     """
-    first, last = _session_at(deeds, alert.fired_ms, rules.idle_ms)
+    first, last = _session_at(sent_events, alert.fired_ms, rules.idle_ms)
     if last < 0:
         return "it fired before the visitor's first action"
-    if not _in_order(deeds, first, last, rules):
+    if not _in_order(sent_events, first, last, rules):
         return ""
     if alert.state is AlertState.RESOLVED:
-        bought = any(deed.rank == PURCHASE and deed.at_ms == alert.at_ms for deed in deeds)
+        bought = any(
+            sent_event.rank == PURCHASE and sent_event.at_ms == alert.at_ms for sent_event in sent_events
+        )
         return "" if bought else "it was resolved when nothing was bought"
     end = last
-    while end + 1 < len(deeds) and deeds[end + 1].at_ms - deeds[end].at_ms <= rules.idle_ms:
-        if deeds[end].at_ms >= alert.fired_ms + rules.ttl_ms:
+    while end + 1 < len(sent_events) and sent_events[end + 1].at_ms - sent_events[end].at_ms <= rules.idle_ms:
+        if sent_events[end].at_ms >= alert.fired_ms + rules.ttl_ms:
             break
         end += 1
-    expected_ms = min(deeds[end].at_ms + rules.idle_ms, alert.fired_ms + rules.ttl_ms)
+    expected_ms = min(sent_events[end].at_ms + rules.idle_ms, alert.fired_ms + rules.ttl_ms)
     if alert.at_ms != expected_ms:
         return f"it expired {alert.at_ms - expected_ms} ms after the session's end"
     return ""
 
 
-def _session_at(deeds: Sequence[Deed], at_ms: int, idle_ms: int) -> tuple[int, int]:
+def _session_at(sent_events: Sequence[SentEvent], at_ms: int, idle_ms: int) -> tuple[int, int]:
     """First and last place of the actions up to this moment in the session they are in; -1 for none."""
     last = -1
-    while last + 1 < len(deeds) and deeds[last + 1].at_ms <= at_ms:
+    while last + 1 < len(sent_events) and sent_events[last + 1].at_ms <= at_ms:
         last += 1
     first = last
-    while first > 0 and deeds[first].at_ms - deeds[first - 1].at_ms <= idle_ms:
+    while first > 0 and sent_events[first].at_ms - sent_events[first - 1].at_ms <= idle_ms:
         first -= 1
     return first, last
 
 
-def _in_order(deeds: Sequence[Deed], first: int, last: int, rules: ChurnRules) -> bool:
+def _in_order(sent_events: Sequence[SentEvent], first: int, last: int, rules: ChurnRules) -> bool:
     """Whether all actions up to `last`, and those of the session around it, were known in their order."""
-    if last > 0 and deeds[last].at_ms == deeds[last - 1].at_ms:
+    if last > 0 and sent_events[last].at_ms == sent_events[last - 1].at_ms:
         return False  # it may have fired between the two
-    places = range(max(0, first - 1), min(len(deeds), last + 2))
-    return all(known_from_ms(deeds, place, rules.disorder_ms) <= deeds[place].at_ms for place in places)
+    places = range(max(0, first - 1), min(len(sent_events), last + 2))
+    return all(
+        known_from_ms(sent_events, place, rules.disorder_ms) <= sent_events[place].at_ms for place in places
+    )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from contracts.alerts import Alert
-from ops.audit.abandoned import FOREVER_MS, Deed
+from ops.audit.abandoned import FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnRules
 from ops.audit.churn_required import Life
 from ops.audit.known import State, session_of, states_at
@@ -28,7 +28,7 @@ class Doubt(NamedTuple):
 def lacks_grounds(
     firings: Iterable[Alert],
     lives: Mapping[str, Sequence[Life]],
-    deeds: Mapping[str, Sequence[Deed]],
+    sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
     rules: ChurnRules,
 ) -> list[tuple[Alert, str]]:
@@ -47,7 +47,7 @@ def lacks_grounds(
         if not alert.cart_lines:
             lacks = "nothing in the cart and no chance was intent"
             doubts.append(Doubt(alert, lacks, rules.intent, alert.session_start_ms))
-    return wrong if replay is None else wrong + _settle(doubts, deeds, replay, rules)
+    return wrong if replay is None else wrong + _settle(doubts, sent_events, replay, rules)
 
 
 def _before(alert: Alert, lives: Sequence[Life]) -> Life | None:
@@ -66,14 +66,17 @@ def _comes_too_soon(alert: Alert, before: Life, rules: ChurnRules) -> bool:
 
 
 def _settle(
-    doubts: Sequence[Doubt], deeds: Mapping[str, Sequence[Deed]], replay: ScoreReplay, rules: ChurnRules
+    doubts: Sequence[Doubt],
+    sent_events: Mapping[str, Sequence[SentEvent]],
+    replay: ScoreReplay,
+    rules: ChurnRules,
 ) -> list[tuple[Alert, str]]:
     """Those for which no state in that time can have had the chance they need."""
     cases: list[Case] = []
     places: list[tuple[Doubt, int, int]] = []
     for doubt in doubts:
         alert = doubt.alert
-        states = list(_states_in(deeds[alert.user_id], doubt.since_ms, alert.fired_ms))
+        states = list(_states_in(sent_events[alert.user_id], doubt.since_ms, alert.fired_ms))
         known = [state for state in states if state is not None]
         starts_ms = [session_of(state, rules.idle_ms)[0].at_ms for state in known]
         if None not in states and not any(start_ms > doubt.quiet_ms for start_ms in starts_ms):
@@ -87,8 +90,10 @@ def _settle(
     ]
 
 
-def _states_in(deeds: Sequence[Deed], since_ms: int, until_ms: int) -> Iterator[State | None]:
+def _states_in(sent_events: Sequence[SentEvent], since_ms: int, until_ms: int) -> Iterator[State | None]:
     """States in which the visitor may have been scored after an action in this time; None: too many."""
-    for at_ms in sorted({deed.at_ms for deed in deeds if since_ms <= deed.at_ms <= until_ms}):
-        states = states_at(deeds, at_ms)
+    for at_ms in sorted(
+        {sent_event.at_ms for sent_event in sent_events if since_ms <= sent_event.at_ms <= until_ms}
+    ):
+        states = states_at(sent_events, at_ms)
         yield from [None] if states is None else states

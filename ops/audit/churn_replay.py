@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.alerts import Alert, AlertKind, AlertState
-from contracts.outlook import BLANK, Outlook
-from ops.audit.abandoned import FETCH_MS, FOREVER_MS, Deed
+from contracts.predictions import NO_PREDICTIONS, Predictions
+from ops.audit.abandoned import FETCH_MS, FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnRules
 from ops.audit.churn_grounds import lacks_grounds
 from ops.audit.churn_required import Evidence, Life, Need, need_at
@@ -64,12 +64,15 @@ class Heard:
 
     log: Sequence[Alert]
     topic: Sequence[Alert]
-    outlooks: Mapping[str, Outlook]
+    outlooks: Mapping[str, Predictions]
     counters: Mapping[str, int] | None = None
 
 
 def judge_churn(
-    heard: Heard, deeds: Mapping[str, Sequence[Deed]], replay: ScoreReplay | None, rules: ChurnRules
+    heard: Heard,
+    sent_events: Mapping[str, Sequence[SentEvent]],
+    replay: ScoreReplay | None,
+    rules: ChurnRules,
 ) -> ChurnVerdict:
     """The verdict; without a replay no chance is checked, but what follows from those told of still is."""
     verdict = ChurnVerdict()
@@ -77,9 +80,9 @@ def judge_churn(
     verdict.fired = sum(map(len, lives.values()))
     firings = {life.firing for mine in lives.values() for life in mine}
     firings |= {alert for alert in heard.topic if _is_churn(alert) and alert.state is AlertState.FIRING}
-    _check_firings(verdict, sorted(firings, key=_order), lives, deeds, replay, rules)
-    evidence = _check_scores(verdict, heard, deeds, replay, rules)
-    _check_required(verdict, evidence, deeds, lives, rules)
+    _check_firings(verdict, sorted(firings, key=_order), lives, sent_events, replay, rules)
+    evidence = _check_scores(verdict, heard, sent_events, replay, rules)
+    _check_required(verdict, evidence, sent_events, lives, rules)
     if heard.counters is not None:
         verdict.scored, verdict.skipped = heard.counters["scored"], heard.counters["skipped"]
     return verdict
@@ -100,7 +103,7 @@ def _check_firings(
     verdict: ChurnVerdict,
     firings: Sequence[Alert],
     lives: Mapping[str, Sequence[Life]],
-    deeds: Mapping[str, Sequence[Deed]],
+    sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
     rules: ChurnRules,
 ) -> None:
@@ -112,10 +115,10 @@ def _check_firings(
             wrong.append(f"{alert.record_id} at {alert.purchase} under {alert.threshold}")
         else:
             told.append(chance)
-    found = verify(told, deeds, replay, rules)
+    found = verify(told, sent_events, replay, rules)
     groundless = lacks_grounds(
         [t.alert for t, v in zip(told, found, strict=True) if v.finding is Finding.HOLDS and t.alert],
-        lives, deeds, replay, rules,
+        lives, sent_events, replay, rules,
     )  # fmt: skip
     wrong += [f"{alert.record_id}: {why}" for alert, why in groundless]
     wrong += _names(told, found)
@@ -130,21 +133,21 @@ def _check_firings(
 def _check_scores(
     verdict: ChurnVerdict,
     heard: Heard,
-    deeds: Mapping[str, Sequence[Deed]],
+    sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
     rules: ChurnRules,
 ) -> list[Evidence]:
     """Compare every other chance that was told of; returns where a score was there in a silence."""
-    told = _told_of_carts(verdict, heard.log, rules) + _told_of_states(verdict, heard, deeds, rules)
-    found = verify(told, deeds, replay, rules)
+    told = _told_of_carts(verdict, heard.log, rules) + _told_of_states(verdict, heard, sent_events, rules)
+    found = verify(told, sent_events, replay, rules)
     verdict.unlike = verdict.note("chances that the replay does not know", _names(told, found))
     verdict.scores = sum(v.finding is Finding.HOLDS for v in found)
     _exempt(verdict, "scores", found)
     evidence = []
     for chance, seen in zip(told, found, strict=True):
         ((at_ms, _),) = chance.moments
-        score, book, _ = chance.outlook or BLANK
-        intent_ms = book.session_start_ms if book.intent else 0
+        score, alert_state, _ = chance.predictions or NO_PREDICTIONS
+        intent_ms = alert_state.session_start_ms if alert_state.intent else 0
         evidence.append(Evidence(chance.user_id, at_ms, chance.purchase, seen.leave, score, intent_ms))
     return evidence
 
@@ -162,17 +165,20 @@ def _told_of_carts(verdict: ChurnVerdict, log: Iterable[Alert], rules: ChurnRule
 
 
 def _told_of_states(
-    verdict: ChurnVerdict, heard: Heard, deeds: Mapping[str, Sequence[Deed]], rules: ChurnRules
+    verdict: ChurnVerdict, heard: Heard, sent_events: Mapping[str, Sequence[SentEvent]], rules: ChurnRules
 ) -> list[Told]:
     told, missing = [], []
-    for user, mine in deeds.items():
+    for user, mine in sent_events.items():
         last_ms = mine[-1].at_ms
-        chance = told_by_state(user, heard.outlooks.get(user, BLANK), last_ms)
+        chance = told_by_state(user, heard.outlooks.get(user, NO_PREDICTIONS), last_ms)
         if chance is not None:
             told.append(chance)
             continue
         verdict.excuse(f"visitors {NOT_SCORED}")
-        if max(deed.arrived_ms for deed in mine) + FETCH_MS <= last_ms + rules.idle_ms + rules.disorder_ms:
+        if (
+            max(sent_event.arrived_ms for sent_event in mine) + FETCH_MS
+            <= last_ms + rules.idle_ms + rules.disorder_ms
+        ):
             missing.append(user)  # nothing came after the session's end, when nobody is scored
     if heard.counters is not None and len(missing) > heard.counters["skipped"]:
         more = f"visitors without a score, while {heard.counters['skipped']} were skipped"
@@ -183,7 +189,7 @@ def _told_of_states(
 def _check_required(
     verdict: ChurnVerdict,
     evidence: Iterable[Evidence],
-    deeds: Mapping[str, Sequence[Deed]],
+    sent_events: Mapping[str, Sequence[SentEvent]],
     lives: Mapping[str, Sequence[Life]],
     rules: ChurnRules,
 ) -> None:
@@ -191,7 +197,7 @@ def _check_required(
     for one in evidence:
         place = (one.user_id, one.at_ms)
         if needs.get(place, Need.NONE) in (Need.NONE, Need.UNKNOWN):
-            needs[place] = need_at(one, deeds[one.user_id], lives.get(one.user_id, ()), rules)
+            needs[place] = need_at(one, sent_events[one.user_id], lives.get(one.user_id, ()), rules)
     lost = [f"{user} after {at_ms}" for (user, at_ms), need in needs.items() if need is Need.LOST]
     counts = Counter(needs.values())
     verdict.required = counts[Need.THERE] + counts[Need.LOST]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from contracts.alerts import Alert
 from contracts.scores import Score
 from models.silence import hear_silence
-from ops.audit.abandoned import CROSSING_MS, FETCH_MS, FOREVER_MS, Deed
+from ops.audit.abandoned import CROSSING_MS, FETCH_MS, FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnRules
 from ops.audit.known import cart_of, count_sessions, has_bought, session_of
 from ops.audit.price_track import Span
@@ -51,17 +51,19 @@ class Need(StrEnum):
     UNKNOWN = "came out of order"
 
 
-def need_at(evidence: Evidence, deeds: Sequence[Deed], lives: Sequence[Life], rules: ChurnRules) -> Need:
+def need_at(
+    evidence: Evidence, sent_events: Sequence[SentEvent], lives: Sequence[Life], rules: ChurnRules
+) -> Need:
     """Whether a churn alert must have fired by the look into this silence; `lives` are the visitor's."""
-    end = bisect_right(deeds, evidence.at_ms, key=lambda deed: deed.at_ms)
-    known = deeds[:end]
-    next_ms = deeds[end].at_ms if end < len(deeds) else FOREVER_MS
+    end = bisect_right(sent_events, evidence.at_ms, key=lambda sent_event: sent_event.at_ms)
+    known = sent_events[:end]
+    next_ms = sent_events[end].at_ms if end < len(sent_events) else FOREVER_MS
     look_ms = evidence.at_ms + rules.look_again_ms
     if not known or known[-1].at_ms != evidence.at_ms or rules.look_again_ms >= rules.idle_ms:
         return Need.NONE
     if not _is_low(evidence, rules):
         return Need.NONE
-    arrived_ms = max(deed.arrived_ms for deed in known)
+    arrived_ms = max(sent_event.arrived_ms for sent_event in known)
     if arrived_ms + FETCH_MS > look_ms + rules.disorder_ms or arrived_ms + CROSSING_MS >= next_ms:
         return Need.UNKNOWN
     session = session_of(known, rules.idle_ms)

@@ -89,11 +89,11 @@ class ScoreReplay:
 
     def _level(self, case: Case) -> Span | None:
         track = self._tracks.get(partition_of(case.user_id, self._partitions))
-        arrived_ms = max(deed.arrived_ms for deed in case.state)
+        arrived_ms = max(sent_event.arrived_ms for sent_event in case.state)
         return None if track is None else track.span(case.state[-1].at_ms, arrived_ms)
 
     def _ask(self, states: Sequence[State], spans: Levels) -> Iterator[Chances]:
-        actions = [[_action_of(*deed) for deed in state] for state in states]
+        actions = [[_action_of(*sent_event) for sent_event in state] for state in states]
         batch = stack([encode_actions(own, _AS_IT_IS, self._idle_ms) for own in actions])
         ids = stack_ids(actions, batch[1]) if self._model.reads_ids else None
         rows = []

@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from contracts.alerts import Alert, AlertKind
-from contracts.outlook import Outlook
-from ops.audit.abandoned import Deed, known_from_ms
+from contracts.predictions import Predictions
+from ops.audit.abandoned import SentEvent, known_from_ms
 from ops.audit.churn import ChurnRules
 from ops.audit.known import State, cart_of, has_bought, session_of, states_at
 from ops.audit.price_track import Span
@@ -17,8 +17,8 @@ class Told(NamedTuple):
     """A chance of a purchase in an alert or in a visitor's state.
 
     `moments` are the times (ms) the score's last action may have, and whether the chance is that after the
-    silence. `alert` is a churn alert, whose own facts must be those of the state; `outlook` is that of the
-    visitor whose state told of the chance.
+    silence. `alert` is a churn alert, whose own facts must be those of the state; `predictions` are those of
+    the visitor whose state told of the chance.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Told(NamedTuple):
     purchase: float
     moments: tuple[tuple[int, bool], ...]
     alert: Alert | None = None
-    outlook: Outlook | None = None
+    predictions: Predictions | None = None
 
 
 class Finding(StrEnum):
@@ -62,18 +62,18 @@ def told_by_alert(alert: Alert, rules: ChurnRules) -> Told | None:
     return Told(name, user, version, purchase, moments, alert)
 
 
-def told_by_state(user_id: str, outlook: Outlook, last_ms: int) -> Told | None:
+def told_by_state(user_id: str, predictions: Predictions, last_ms: int) -> Told | None:
     """The chance in a visitor's state; None if there is no score of the last action."""
-    score = outlook.score
+    score = predictions.score
     if score is None or score.at_ms != last_ms:
         return None
     moments = ((score.at_ms, False),)
-    return Told(user_id, user_id, score.version, score.purchase, moments, outlook=outlook)
+    return Told(user_id, user_id, score.version, score.purchase, moments, predictions=predictions)
 
 
 def verify(
     chances: Sequence[Told],
-    deeds: Mapping[str, Sequence[Deed]],
+    sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
     rules: ChurnRules,
 ) -> list[Verified]:
@@ -83,7 +83,7 @@ def verify(
     cases: list[Case] = []
     plans: list[tuple[int, Plan | Finding]] = []
     for told in chances:
-        plan = _plan(told, deeds.get(told.user_id, ()), replay.version, rules)
+        plan = _plan(told, sent_events.get(told.user_id, ()), replay.version, rules)
         plans.append((len(cases), plan))
         if not isinstance(plan, Finding):
             cases += [Case(told.user_id, state) for state, _ in plan]
@@ -94,16 +94,16 @@ def verify(
     ]
 
 
-def _plan(told: Told, deeds: Sequence[Deed], version: str, rules: ChurnRules) -> Plan | Finding:
+def _plan(told: Told, sent_events: Sequence[SentEvent], version: str, rules: ChurnRules) -> Plan | Finding:
     """The states at which the chance may have been told."""
     if told.version != version:
         return Finding.OTHER_MODEL
     plan: Plan = []
     for at_ms, is_silent in told.moments:
-        states = states_at(deeds, at_ms)
+        states = states_at(sent_events, at_ms)
         if states is None:
             return Finding.NO_ORDER
-        if is_silent and not _may_be_silent(deeds, at_ms, rules):
+        if is_silent and not _may_be_silent(sent_events, at_ms, rules):
             continue
         fitting = [state for state in states if _fits(told, state, rules)]
         # A late action that was never scored changes what the alert says, and leaves the older score to it.
@@ -111,19 +111,19 @@ def _plan(told: Told, deeds: Sequence[Deed], version: str, rules: ChurnRules) ->
     return plan or Finding.CANNOT_BE
 
 
-def _may_be_silent(deeds: Sequence[Deed], at_ms: int, rules: ChurnRules) -> bool:
+def _may_be_silent(sent_events: Sequence[SentEvent], at_ms: int, rules: ChurnRules) -> bool:
     """Whether nothing that came in time happened until the look after this moment."""
     return not any(
-        at_ms < deed.at_ms <= at_ms + rules.look_again_ms
-        and known_from_ms(deeds, place, rules.disorder_ms) <= deed.at_ms
-        for place, deed in enumerate(deeds)
+        at_ms < sent_event.at_ms <= at_ms + rules.look_again_ms
+        and known_from_ms(sent_events, place, rules.disorder_ms) <= sent_event.at_ms
+        for place, sent_event in enumerate(sent_events)
     )
 
 
 def _fits(told: Told, state: State, rules: ChurnRules) -> bool:
     """Whether what else was told is so in this state."""
     session = session_of(state, rules.idle_ms)
-    score = told.outlook and told.outlook.score
+    score = told.predictions and told.predictions.score
     if score and score.actions != len(session):
         return False
     alert = told.alert

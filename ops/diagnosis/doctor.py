@@ -25,7 +25,7 @@ from stream.batch.core import load_compiled
 
 MIN_PYTHON = (3, 11)
 EXACT_PACKAGES = ("faust-streaming", "aiokafka")
-"""The lane overrides their private methods, so any other version may break it silently."""
+"""the batch consumer overrides their private methods, so any other version may break it silently."""
 
 MIN_FREE_BYTES = 2 * 2**30
 

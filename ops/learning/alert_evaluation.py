@@ -13,9 +13,9 @@ from contracts.scores import Score, round_score
 from contracts.visitor import Action, Visitor
 from models.next_action.cases import PrefixSet
 from models.next_action.predictor import Predictor
-from stream.alerts.thresholds import AlertRules
-from stream.scoring.predictions import Arrival, Foresight, judge_arrival, pass_silence, take_score
-from stream.visitors.session import SessionRules, absorb, end_session
+from stream.alerts.thresholds import AlertThresholds
+from stream.scoring.predictions import Arrival, PredictionResults, judge_arrival, pass_silence, take_score
+from stream.visitors.session import SessionSettings, absorb, end_session
 
 CART, PURCHASE = EventType.CART.rank, EventType.PURCHASE.rank
 LAST_MINUTE_MS = 60_000
@@ -58,7 +58,7 @@ class AlertTrial:
 
 
 class Scored(NamedTuple):
-    """One visitor: every state after an action, without an outlook, and the score made of it."""
+    """One visitor: every state after an action, without an predictions, and the score made of it."""
 
     user_id: str
     actions: Sequence[Action]
@@ -78,7 +78,7 @@ def predict_all(predictor: Predictor, cases: PrefixSet) -> tuple[npt.NDArray[np.
 
 
 def score_visitors(
-    by_visitor: Mapping[str, Sequence[Action]], cases: PrefixSet, predictor: Predictor, rules: SessionRules
+    by_visitor: Mapping[str, Sequence[Action]], cases: PrefixSet, predictor: Predictor, rules: SessionSettings
 ) -> list[Scored]:
     """States and scores of all visitors; `cases` are those of the same actions in the same order."""
     probabilities, purchase = predict_all(predictor, cases)
@@ -100,18 +100,20 @@ def score_visitors(
     return scored
 
 
-def fire_alerts(scored: Iterable[Scored], rules: AlertRules) -> list[Alert]:
+def fire_alerts(scored: Iterable[Scored], rules: AlertThresholds) -> list[Alert]:
     """The alerts that the stream would have fired, had it scored every action."""
-    foresight = Foresight()
+    prediction_results = PredictionResults()
     for user_id, actions, states, scores in scored:
         before: Visitor | None = None
         for action, state, score in zip(actions, states, scores, strict=True):
-            outlook = judge_arrival(foresight, user_id, Arrival(before, [action], ()), rules)
-            before = take_score(foresight, user_id, state._replace(outlook=outlook), score, rules)
+            predictions = judge_arrival(prediction_results, user_id, Arrival(before, [action], ()), rules)
+            before = take_score(
+                prediction_results, user_id, state._replace(predictions=predictions), score, rules
+            )
         if before is not None:
             ended, _ = end_session(before, idle_ms=rules.idle_ms)
-            pass_silence(foresight, user_id, ended, _AFTER_ALL_MS, rules)
-    return [alert for alert in foresight.alerts if alert.state is AlertState.FIRING]
+            pass_silence(prediction_results, user_id, ended, _AFTER_ALL_MS, rules)
+    return [alert for alert in prediction_results.alerts if alert.state is AlertState.FIRING]
 
 
 def cart_sessions(scored: Iterable[Scored], *, from_ms: int) -> list[CartSession]:
@@ -129,7 +131,7 @@ def cart_sessions(scored: Iterable[Scored], *, from_ms: int) -> list[CartSession
 
 
 def try_threshold(
-    scored: Sequence[Scored], sessions: Sequence[CartSession], rules: AlertRules, threshold: float
+    scored: Sequence[Scored], sessions: Sequence[CartSession], rules: AlertThresholds, threshold: float
 ) -> list[AlertTrial]:
     """The trial of each kind of alert, and of both together, with churn_risk firing under `threshold`."""
     tried = replace(

@@ -16,8 +16,8 @@ from models.next_action.predictor import load, load_shipped
 from models.next_action.prefixes import actions_by_visitor, prefixes_of_visitors
 from ops.learning.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
-from stream.alerts.thresholds import AlertRules
-from stream.visitors.session import SessionRules
+from stream.alerts.thresholds import AlertThresholds
+from stream.visitors.session import SessionSettings
 
 _FILE_WIDTH = 200
 THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
@@ -69,14 +69,14 @@ def measure_alerts(
     by_visitor = actions_by_visitor(events)
     cases = prefixes_of_visitors(by_visitor.values(), idle_ms=settings.idle_ms)
     (from_ms,) = cases.boundaries(held_back_from)
-    rules = SessionRules(settings.idle_ms, settings.disorder_ms)
+    rules = SessionSettings(settings.idle_ms, settings.disorder_ms)
     scored = score_visitors(by_visitor, cases, predictor, rules)
     sessions = cart_sessions(scored, from_ms=from_ms)
     if not sessions:
         raise ValueError(f"{title}: the held-back part has no session with something in the cart")
     holders = {session.user_id for session in sessions}
     wanted = [one for one in scored if one.user_id in holders]
-    alert_rules = AlertRules.of(settings)
+    alert_rules = AlertThresholds.of(settings)
     trials = [
         trial
         for threshold in sorted({*THRESHOLDS, settings.churn_fire})

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.connection import ConnectionLimits, limited_connection
-from stream.runtime.gc_tuning import tune_collector
+from stream.runtime.gc_tuning import tune_gc
 
 BEAT_EVERY_S = 1
 _SPARE_FILES = 128
@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to serve; what exists by then need not be looked at for garbage again."""
         await super().startup(sockets)
-        tune_collector()
+        tune_gc()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends streams, waits for requests, closes the application."""

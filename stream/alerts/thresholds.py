@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from contracts.alert_book import AlertBook
 from contracts.alerts import KINDS, Alert, AlertKind, AlertState, Severity, make_alert_id
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import CartLine, Session, Tail
+from contracts.visitor_alerts import VisitorAlerts
 from models.silence import DEFAULT_CURVE, SilenceCurve
 from stream.alerts.offers import suggest_offer, value_of
 
@@ -18,7 +18,7 @@ HIGH_LINES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class AlertRules:
+class AlertThresholds:
     """The settings that decide on alerts; see `contracts.settings` for each."""
 
     fire: float
@@ -36,7 +36,7 @@ class AlertRules:
     curve: SilenceCurve = field(default=DEFAULT_CURVE)
 
     @classmethod
-    def of(cls, settings: Settings, curve: SilenceCurve = DEFAULT_CURVE) -> "AlertRules":
+    def of(cls, settings: Settings, curve: SilenceCurve = DEFAULT_CURVE) -> "AlertThresholds":
         """The rules in the settings; a silence longer than the session's gap cannot happen within one."""
         return cls(
             settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.look_again_ms,
@@ -67,46 +67,50 @@ class Cause(NamedTuple):
     live: bool
 
 
-def fire(book: AlertBook, subject: Subject, cause: Cause, rules: AlertRules) -> tuple[AlertBook, Alert]:
-    """The alert of this cause, and the book that has it open and its cool-down begun."""
+def fire(
+    alert_state: VisitorAlerts, subject: Subject, cause: Cause, rules: AlertThresholds
+) -> tuple[VisitorAlerts, Alert]:
+    """The alert of this cause, and the alert state that has it open and its cool-down begun."""
     index = KINDS.index(cause.kind)
-    episode = book.episodes[index] + 1
+    episode = alert_state.episodes[index] + 1
     session = subject.session
     value_minor, currency = value_of(session.cart, rules.currency)
     actions = [] if subject.tail is None else subject.tail.actions()
     kept = Alert(
-        make_alert_id(subject.user_id, cause.kind, book.session, episode, subject.first_ms),
+        make_alert_id(subject.user_id, cause.kind, alert_state.session, episode, subject.first_ms),
         cause.kind, AlertState.FIRING, severity_of(session.cart, rules), subject.user_id, session.session_id,
-        book.session, session.start_ms, episode, cause.at_ms, cause.at_ms,
+        alert_state.session, session.start_ms, episode, cause.at_ms, cause.at_ms,
         len(session.cart), value_minor, currency, cause.purchase, cause.threshold,
         None if subject.score is None else subject.score.version, cause.live,
     )  # fmt: skip
     # At least a millisecond: what has fired at a moment must not fire at the very same one again.
     quiet_ms = cause.at_ms + max(1, rules.cooldown_ms)
-    after = book._replace(
-        episodes=_set(book.episodes, index, episode),
-        quiet_until_ms=_set(book.quiet_until_ms, index, quiet_ms),
-        open=(*book.open, kept),
+    after = alert_state._replace(
+        episodes=_set(alert_state.episodes, index, episode),
+        quiet_until_ms=_set(alert_state.quiet_until_ms, index, quiet_ms),
+        open=(*alert_state.open, kept),
     )
     offer = suggest_offer(session.cart, actions, at_ms=cause.at_ms, currency=rules.currency)
     return after, kept._replace(reasons=cause.reasons, offer=offer)
 
 
-def close(book: AlertBook, alert: Alert, state: AlertState, at_ms: int) -> tuple[AlertBook, Alert]:
-    """The last step of an open alert, and the book without it.
+def close(
+    alert_state: VisitorAlerts, alert: Alert, state: AlertState, at_ms: int
+) -> tuple[VisitorAlerts, Alert]:
+    """The last step of an open alert, and the alert state without it.
 
     Moments that passed while it was open are over: nothing fires for them afterwards.
     """
     index = KINDS.index(alert.kind)
     at_ms = max(at_ms, alert.fired_ms)
-    after = book._replace(
-        open=tuple(other for other in book.open if other is not alert),
-        quiet_until_ms=_set(book.quiet_until_ms, index, max(book.quiet_until_ms[index], at_ms)),
+    after = alert_state._replace(
+        open=tuple(other for other in alert_state.open if other is not alert),
+        quiet_until_ms=_set(alert_state.quiet_until_ms, index, max(alert_state.quiet_until_ms[index], at_ms)),
     )
     return after, alert._replace(state=state, at_ms=at_ms)
 
 
-def severity_of(cart: Mapping[str, CartLine], rules: AlertRules) -> Severity:
+def severity_of(cart: Mapping[str, CartLine], rules: AlertThresholds) -> Severity:
     """By value where a line has a price in the shop's currency, else by number of products."""
     value_minor, currency = value_of(cart, rules.currency)
     if value_minor is None or currency != rules.currency:

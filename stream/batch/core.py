@@ -9,7 +9,7 @@ from contracts.visitor import PackVisitors, Visitor, pack_visitors
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.batch.merge import merge_heads
 from stream.batch.records import Record, read_records
-from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, users_of
+from stream.batch.step import BatchResult, Clock, Entry, StepSettings, apply_batch, users_of
 from stream.components.deletions.screen import NOBODY
 
 log = logging.getLogger(__name__)
@@ -45,11 +45,11 @@ class ApplyBatch(Protocol):
         clock: Clock,
         entries: Sequence[Entry],
         visitors: Mapping[str, Visitor | None],
-        rules: Rules,
+        rules: StepSettings,
         *,
         level: PriceLevel = UNKNOWN_LEVEL,
         forgotten: Mapping[str, int] = NOBODY,
-    ) -> Outcome: ...
+    ) -> BatchResult: ...
 
 
 class Core(NamedTuple):

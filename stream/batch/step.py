@@ -11,32 +11,39 @@ from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
-from stream.alerts.thresholds import AlertRules
+from stream.alerts.thresholds import AlertThresholds
 from stream.components.deletions.screen import NOBODY, keep_out
 from stream.components.demand import DemandCounter, DemandDeltas
-from stream.scoring.predictions import Arrival, Foresight, judge_arrival, pass_silence, take_score, timer_of
+from stream.scoring.predictions import (
+    Arrival,
+    PredictionResults,
+    judge_arrival,
+    pass_silence,
+    take_score,
+    timer_of,
+)
 from stream.visitors.orders import count_order
-from stream.visitors.session import MAX_SEEN_BYTES, PURCHASE, SessionRules, absorb, end_session
+from stream.visitors.session import MAX_SEEN_BYTES, PURCHASE, SessionSettings, absorb, end_session
 from stream.visitors.session_counts import SessionDeltas
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class StepSettings:
     """The settings the step depends on."""
 
-    session: SessionRules
-    alerts: AlertRules
+    session: SessionSettings
+    alerts: AlertThresholds
     lateness_ms: int
     half_life_ms: int
     secret: str = ""
     """Key of the digests of deleted visitors."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "Rules":
+    def of(cls, settings: Settings) -> "StepSettings":
         """The rules in the settings."""
         return cls(
-            SessionRules(settings.idle_ms, settings.disorder_ms),
-            AlertRules.of(settings),
+            SessionSettings(settings.idle_ms, settings.disorder_ms),
+            AlertThresholds.of(settings),
             settings.lateness_ms,
             settings.trend_half_life_s * 1_000,
             settings.deletion_secret.get_secret_value(),
@@ -64,12 +71,12 @@ class Entry(NamedTuple):
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchResult:
     """What a batch comes to: new states and everything to be added, nothing of it written yet."""
 
     clock: Clock
     level: PriceLevel = UNKNOWN_LEVEL
-    foresight: Foresight = field(default_factory=Foresight)
+    prediction_results: PredictionResults = field(default_factory=PredictionResults)
     visitors: dict[str, Visitor] = field(default_factory=dict)
     demand: DemandDeltas = field(default_factory=DemandDeltas)
     letters: list[DeadLetter] = field(default_factory=list)
@@ -81,7 +88,7 @@ class Outcome:
     removed: dict[str, str] = field(default_factory=dict)
     """Those of them whose state is removed: digest to visitor."""
 
-    def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:
+    def put(self, user_id: str, visitor: Visitor, rules: AlertThresholds) -> None:
         """Take the visitor's new state, and set the deadline if it is earlier than the one that stands.
 
         A deadline is not moved with every event: one that comes too early is set again when it has come.
@@ -112,11 +119,11 @@ def apply_batch(
     clock: Clock,
     entries: Sequence[Entry],
     visitors: Mapping[str, Visitor | None],
-    rules: Rules,
+    rules: StepSettings,
     *,
     level: PriceLevel = UNKNOWN_LEVEL,
     forgotten: Mapping[str, int] = NOBODY,
-) -> Outcome:
+) -> BatchResult:
     """The outcome of `entries` for a partition at `clock` whose prices were at `level`.
 
     `visitors` holds the state of every visitor in the entries (None: unknown). An event whose id the
@@ -125,7 +132,7 @@ def apply_batch(
     and up to which ms their events are counted as forgotten, which adds nothing to anything of theirs.
     """
     prices = [entry.event.price_minor for entry in entries if entry.event and entry.event.price_minor]
-    outcome = Outcome(clock, level.after_all(prices))
+    outcome = BatchResult(clock, level.after_all(prices))
     demand = DemandCounter(outcome.demand, rules.half_life_ms)
     applied = on_time = 0
     grouped, stale = _group(outcome, entries, rules.session.disorder_ms + rules.lateness_ms)
@@ -141,7 +148,7 @@ def apply_batch(
 
 
 def _group(
-    outcome: Outcome, entries: Sequence[Entry], slack_ms: int
+    outcome: BatchResult, entries: Sequence[Entry], slack_ms: int
 ) -> tuple[dict[str, list[Event]], set[str]]:
     """Events by visitor, in the order of the entries; the outcome gets the clock, letters and late events.
 
@@ -178,13 +185,13 @@ def _group(
 
 
 def apply_events(
-    outcome: Outcome,
+    outcome: BatchResult,
     demand: DemandCounter,
     user_id: str,
     visitor: Visitor | None,
     events: list[Event],
     stale: set[str],
-    rules: Rules,
+    rules: StepSettings,
 ) -> int:
     """One visitor's events: those not seen before are counted and change the state; returns their number."""
     seen = b"" if visitor is None else visitor.seen
@@ -211,9 +218,9 @@ def apply_events(
     outcome.count_sessions(deltas)
     totals, base, head, tail, ended, timer_ms, _, _, _ = after
     arrival = Arrival(visitor, actions, stale_digests)
-    outlook = judge_arrival(outcome.foresight, user_id, arrival, rules.alerts)
+    predictions = judge_arrival(outcome.prediction_results, user_id, arrival, rules.alerts)
     seen = seen[-MAX_SEEN_BYTES:]
-    known = visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, outlook))
+    known = visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions))
     outcome.put(user_id, known, rules.alerts)
     return len(actions)
 
@@ -223,16 +230,16 @@ def fire_deadlines(
     watermark_ms: int,
     due: Sequence[str],
     visitors: Mapping[str, Visitor | None],
-    rules: Rules,
+    rules: StepSettings,
     *,
     level: PriceLevel = UNKNOWN_LEVEL,
-) -> Outcome:
+) -> BatchResult:
     """The outcome of the deadlines of the visitors in `due` at this watermark.
 
     One that has come may find that the visitor acted since, or that there is more to wait for: then it is set
     again for what comes next.
     """
-    outcome = Outcome(clock, level)
+    outcome = BatchResult(clock, level)
     idle_ms = rules.session.idle_ms
     for user_id in due:
         visitor = visitors.get(user_id)
@@ -242,14 +249,14 @@ def fire_deadlines(
         if visitor.head.last_ms + idle_ms < watermark_ms:
             visitor, deltas = end_session(visitor, idle_ms=idle_ms)
             outcome.count_sessions(deltas)
-        visitor = pass_silence(outcome.foresight, user_id, visitor, watermark_ms, rules.alerts)
+        visitor = pass_silence(outcome.prediction_results, user_id, visitor, watermark_ms, rules.alerts)
         due_ms = outcome.timers[user_id] = timer_of(visitor, rules.alerts)
         outcome.visitors[user_id] = visitor._replace(timer_ms=due_ms)
     return outcome
 
 
-def take_scores(outcome: Outcome, scores: Mapping[str, Score], rules: AlertRules) -> None:
+def take_scores(outcome: BatchResult, scores: Mapping[str, Score], rules: AlertThresholds) -> None:
     """Put scores of the outcome's visitors, made of these very states, into the outcome."""
     for user_id, score in scores.items():
-        visitor = take_score(outcome.foresight, user_id, outcome.visitors[user_id], score, rules)
+        visitor = take_score(outcome.prediction_results, user_id, outcome.visitors[user_id], score, rules)
         outcome.put(user_id, visitor, rules)

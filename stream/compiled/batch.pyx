@@ -8,14 +8,14 @@ whom a session ended, go the way that defines the step. So do alerts and predict
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 
-from stream.compiled.places cimport *
+from stream.compiled.layout cimport *
 from stream.compiled.tuples cimport item
 from stream.compiled.visitors cimport VisitorStep
 
 from contracts.clock import LIVE_SKEW_MS
 from models.next_action.prices import UNKNOWN_LEVEL
 from models.trending import contribution, landmark_of
-from stream.batch.step import Clock, Outcome
+from stream.batch.step import Clock, BatchResult
 from stream.components.demand import METRIC_OF_RANK, WEIGHT_OF_RANK, DemandCounter
 from stream.components.deletions.screen import NOBODY, keep_out
 
@@ -43,7 +43,7 @@ def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgott
             price = item(event, EVENT_PRICE)
             if price:
                 prices.append(price)
-    outcome = Outcome(clock, level.after_all(prices))
+    outcome = BatchResult(clock, level.after_all(prices))
     counter = DemandCounter(outcome.demand, rules.half_life_ms)
     stale = set()
     grouped = _group(outcome, entries, rules.session.disorder_ms + rules.lateness_ms, stale)

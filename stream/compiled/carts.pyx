@@ -4,7 +4,7 @@
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 
-from stream.compiled.places cimport *
+from stream.compiled.layout cimport *
 from stream.compiled.tuples cimport item, new_tuple, set_item
 
 from contracts.numbers import MAX_SUM_MINOR

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Merging the topics of a partition by event time, as `stream.batch.merge.merge_heads` does it."""
 
-from stream.compiled.places cimport ENTRY_AT, ENTRY_OFFSET
+from stream.compiled.layout cimport ENTRY_AT, ENTRY_OFFSET
 from stream.compiled.tuples cimport item
 
 cdef long long _FOREVER_MS = 0x7fffffffffffffff

@@ -12,13 +12,13 @@ from stream.compiled.tuples cimport item
 
 import msgpack
 
-from contracts.alert_book import NEW_BOOK
-from contracts.outlook import BLANK, pack_outlook
+from contracts.visitor_alerts import NO_ALERTS
+from contracts.predictions import NO_PREDICTIONS, pack_predictions
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import FORMAT
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
-cdef object _BLANK = BLANK, _NEW_BOOK = NEW_BOOK, _ALL_JUDGED = ALL_JUDGED
+cdef object _BLANK = NO_PREDICTIONS, _NEW_BOOK = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
 cdef int _FORMAT = FORMAT
 
 
@@ -168,19 +168,19 @@ cpdef list pack_visitors(object visitors):
         packer.put_int(_FORMAT)
         for i in range(last):
             packer.put(item(visitor, i))
-        _put_outlook(packer, item(visitor, last))
+        _put_predictions(packer, item(visitor, last))
         blobs.append(packer.taken())
     return blobs
 
 
-cdef int _put_outlook(Packer packer, object outlook) except -1:
-    """See `contracts.outlook.pack_outlook`."""
-    book, unjudged = item(outlook, 1), item(outlook, 2)
-    if outlook is _BLANK:
+cdef int _put_predictions(Packer packer, object predictions) except -1:
+    """See `contracts.predictions.pack_predictions`."""
+    alert_state, unjudged = item(predictions, 1), item(predictions, 2)
+    if predictions is _BLANK:
         return packer.put_array(0)
-    if item(outlook, 0) is not None or unjudged is not _ALL_JUDGED or book == _NEW_BOOK:
-        return packer.put(pack_outlook(outlook))
+    if item(predictions, 0) is not None or unjudged is not _ALL_JUDGED or alert_state == _NEW_BOOK:
+        return packer.put(pack_predictions(predictions))
     packer.put_array(3)  # not scored, but with a cart or an alert
     packer.put(None)
-    packer.put(book)
+    packer.put(alert_state)
     return packer.put_array(0)

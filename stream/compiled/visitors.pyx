@@ -10,9 +10,9 @@ from libc.string cimport memcmp, memcpy
 
 cimport cython
 from stream.compiled.carts cimport add_line, add_revenue, grow, lower_line, new_counts, read_counts
-from stream.compiled.deeds cimport (
+from stream.compiled.new_events cimport (
     BLAKE2B_DIGEST_BYTES,
-    Deed,
+    NewEvent,
     action_of,
     digest_bytes,
     holds,
@@ -21,19 +21,19 @@ from stream.compiled.deeds cimport (
     rank_of,
 )
 from stream.compiled.packing cimport Packer
-from stream.compiled.places cimport *
+from stream.compiled.layout cimport *
 from stream.compiled.tuples cimport item, new_tuple, set_item
 
 from contracts.keys import GRAIN_MS, Metric
-from contracts.outlook import BLANK, Outlook
+from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.visitor import Session, Tail, Totals, Visitor
 from stream.batch.step import apply_events
 from stream.visitors.orders import count_order
 from stream.scoring.predictions import Arrival, judge_arrival
 from stream.visitors.session import KEEP_ACTIONS, MAX_SEEN_BYTES, settle
 
-cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor, _Outlook = Outlook
-cdef object _BLANK = BLANK
+cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor, _Outlook = Predictions
+cdef object _BLANK = NO_PREDICTIONS
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef Py_ssize_t _MAX_SEEN = MAX_SEEN_BYTES
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
@@ -55,7 +55,7 @@ cdef class VisitorStep:
         self._minute_ms = -1
 
     def __dealloc__(self):
-        PyMem_Free(self._deeds)
+        PyMem_Free(self._new_events)
 
     cdef long long apply(self, object user_id, object visitor, list events) except -1:
         """Count one visitor's events and put the new state into the outcome; how many had not been seen."""
@@ -74,86 +74,86 @@ cdef class VisitorStep:
         cdef bytes seen = b"" if visitor is None else item(visitor, SEEN)
         cdef const char* digests = PyBytes_AS_STRING(seen)
         cdef Py_ssize_t known = PyBytes_GET_SIZE(seen) // BLAKE2B_DIGEST_BYTES, i
-        cdef Deed* deed
+        cdef NewEvent* new_event
         self._size = 0
         self._make_room(len(events))
         for event in events:
-            deed = &self._deeds[self._size]
-            put_digest(item(event, EVENT_ID), deed.digest)
-            if holds(digests, known, deed.digest) or self._repeats(deed):
+            new_event = &self._new_events[self._size]
+            put_digest(item(event, EVENT_ID), new_event.digest)
+            if holds(digests, known, new_event.digest) or self._repeats(new_event):
                 continue
-            deed.at_ms = item(event, EVENT_TIME)
-            deed.rank = rank_of(item(event, EVENT_TYPE))
-            deed.event = <PyObject*>event
-            if self._size and not is_before(deed - 1, deed):
+            new_event.at_ms = item(event, EVENT_TIME)
+            new_event.rank = rank_of(item(event, EVENT_TYPE))
+            new_event.event = <PyObject*>event
+            if self._size and not is_before(new_event - 1, new_event):
                 return False
             self._size += 1
         return not self._size or self._is_one_session(visitor)
 
     cdef bint _is_one_session(self, object visitor) except -1:
-        cdef Deed newest
+        cdef NewEvent newest
         if visitor is not None:
             if item(visitor, ENDED):
                 return False
             last = item(item(visitor, TAIL), 2)
             newest.at_ms, newest.rank = item(last, 0), item(last, 1)
             memcpy(newest.digest, PyBytes_AS_STRING(item(last, 2)), BLAKE2B_DIGEST_BYTES)
-            if not is_before(&newest, &self._deeds[0]):
+            if not is_before(&newest, &self._new_events[0]):
                 return False
         return self._is_within(visitor, self._idle_ms)
 
     cdef bint _is_within(self, object before, long long gap_ms) except -1:
         """Whether no silence before or between the events was longer than `gap_ms`."""
-        cdef long long last_ms = self._deeds[0].at_ms
+        cdef long long last_ms = self._new_events[0].at_ms
         cdef Py_ssize_t i
         if before is not None:
             last_ms = item(item(before, HEAD), HEAD_LAST)
         for i in range(self._size):
-            if self._deeds[i].at_ms - last_ms > gap_ms:
+            if self._new_events[i].at_ms - last_ms > gap_ms:
                 return False
-            last_ms = self._deeds[i].at_ms
+            last_ms = self._new_events[i].at_ms
         return True
 
-    cdef bint _repeats(self, Deed* deed) noexcept:
+    cdef bint _repeats(self, NewEvent* new_event) noexcept:
         cdef Py_ssize_t i
         for i in range(self._size):
-            if memcmp(self._deeds[i].digest, deed.digest, BLAKE2B_DIGEST_BYTES) == 0:
+            if memcmp(self._new_events[i].digest, new_event.digest, BLAKE2B_DIGEST_BYTES) == 0:
                 return True
         return False
 
     cdef int _make_room(self, Py_ssize_t size) except -1:
-        cdef Deed* deeds
+        cdef NewEvent* new_events
         if size > self._room:
-            deeds = <Deed*>PyMem_Realloc(self._deeds, 2 * size * sizeof(Deed))
-            if deeds == NULL:
+            new_events = <NewEvent*>PyMem_Realloc(self._new_events, 2 * size * sizeof(NewEvent))
+            if new_events == NULL:
                 raise MemoryError()
-            self._deeds, self._room = deeds, 2 * size
+            self._new_events, self._room = new_events, 2 * size
         return 0
 
     # -- the state -------------------------------------------------------------------------------------
 
     cdef int _go_on(self, object user_id, object visitor) except -1:
         """See `stream.batch.step.apply_events` and `stream.visitors.session.absorb`, for events in order in one session."""
-        cdef Deed* deed
+        cdef NewEvent* new_event
         cdef Py_ssize_t i
         cdef long long timer_ms = 0, due_ms
         cdef bint is_due
         cdef dict orders = {} if visitor is None else item(visitor, ORDERS)
         base = head = totals = None
-        outlook = _BLANK
+        predictions = _BLANK
         if visitor is not None:
             totals, base, head = item(visitor, TOTALS), item(visitor, BASE), item(visitor, HEAD)
-            timer_ms, outlook = item(visitor, TIMER), item(visitor, OUTLOOK)
+            timer_ms, predictions = item(visitor, TIMER), item(visitor, PREDICTIONS)
         for i in range(self._size):
-            deed = &self._deeds[i]
-            if deed.rank == PURCHASE:
-                orders = count_order(self._outcome.demand, orders, <object>deed.event)
-            self._count(deed)
+            new_event = &self._new_events[i]
+            if new_event.rank == PURCHASE:
+                orders = count_order(self._outcome.demand, orders, <object>new_event.event)
+            self._count(new_event)
         session = self._advance(head)
         self._count_reach(head, session)
         tail = self._tail(None if visitor is None else item(visitor, TAIL))
-        outlook = self._judge(user_id, visitor, outlook, session)
-        due_ms = self._due_ms(session, outlook)
+        predictions = self._judge(user_id, visitor, predictions, session)
+        due_ms = self._due_ms(session, predictions)
         is_due = 0 < due_ms and not 0 < timer_ms <= due_ms
         if is_due:
             timer_ms = due_ms
@@ -167,7 +167,7 @@ cdef class VisitorStep:
         set_item(after, TIMER, timer_ms)
         set_item(after, SEEN, self._seen(b"" if visitor is None else item(visitor, SEEN)))
         set_item(after, ORDERS, orders)
-        set_item(after, OUTLOOK, outlook)
+        set_item(after, PREDICTIONS, predictions)
         if item(tail, 1) > _SETTLED_SIZE:
             after = settle(after, self._rules.session)
         if due_ms < 0:
@@ -182,12 +182,12 @@ cdef class VisitorStep:
         """See `stream.visitors.session.advance`."""
         cdef long long[RANKS] counts
         cdef long long units = 0
-        cdef Deed* deed = self._deeds
+        cdef NewEvent* new_event = self._new_events
         cdef Py_ssize_t i
         cdef dict revenue, cart
         cdef bint is_copied = head is None
         if head is None:
-            session_id, number, start_ms, revenue, cart = None, 1, deed.at_ms, {}, {}
+            session_id, number, start_ms, revenue, cart = None, 1, new_event.at_ms, {}, {}
             for i in range(RANKS):
                 counts[i] = 0
         else:
@@ -195,20 +195,20 @@ cdef class VisitorStep:
             units, revenue, cart = item(head, HEAD_UNITS), item(head, HEAD_REVENUE), item(head, HEAD_CART)
             read_counts(item(head, HEAD_COUNTS), counts)
         for i in range(self._size):
-            deed = &self._deeds[i]
-            counts[deed.rank] += 1
-            event = <object>deed.event
+            new_event = &self._new_events[i]
+            counts[new_event.rank] += 1
+            event = <object>new_event.event
             given_id = item(event, EVENT_SESSION)
             if given_id is not None:
                 session_id = given_id
-            if deed.rank < CART:
+            if new_event.rank < CART:
                 continue
             if not is_copied:
                 revenue, cart, is_copied = revenue.copy(), cart.copy(), True
             product = item(event, EVENT_PRODUCT)
-            if deed.rank == CART:
+            if new_event.rank == CART:
                 add_line(cart, product, event)
-            elif deed.rank == REMOVE:
+            elif new_event.rank == REMOVE:
                 lower_line(cart, product, item(event, EVENT_QUANTITY))
             else:
                 cart.pop(product, None)
@@ -218,7 +218,7 @@ cdef class VisitorStep:
         set_item(session, HEAD_ID, session_id)
         set_item(session, HEAD_NUMBER, number)
         set_item(session, HEAD_START, start_ms)
-        set_item(session, HEAD_LAST, deed.at_ms)
+        set_item(session, HEAD_LAST, new_event.at_ms)
         set_item(session, HEAD_COUNTS, new_counts(counts))
         set_item(session, HEAD_UNITS, units)
         set_item(session, HEAD_REVENUE, revenue)
@@ -229,11 +229,11 @@ cdef class VisitorStep:
         """What `stream.visitors.session` adds to the sums over everything a visitor did."""
         cdef long long[RANKS] counts
         cdef long long units = 0
-        cdef Deed* deed = self._deeds
+        cdef NewEvent* new_event = self._new_events
         cdef Py_ssize_t i
         cdef dict revenue
         cdef bint is_copied = totals is None
-        first_ms, last_ms = deed.at_ms, self._deeds[self._size - 1].at_ms
+        first_ms, last_ms = new_event.at_ms, self._new_events[self._size - 1].at_ms
         if totals is None:
             revenue = {}
             for i in range(RANKS):
@@ -246,10 +246,10 @@ cdef class VisitorStep:
             units, revenue = item(totals, TOTALS_UNITS), item(totals, TOTALS_REVENUE)
             read_counts(item(totals, TOTALS_COUNTS), counts)
         for i in range(self._size):
-            deed = &self._deeds[i]
-            counts[deed.rank] += 1
-            if deed.rank == PURCHASE:
-                event = <object>deed.event
+            new_event = &self._new_events[i]
+            counts[new_event.rank] += 1
+            if new_event.rank == PURCHASE:
+                event = <object>new_event.event
                 units += <long long>item(event, EVENT_QUANTITY)
                 if not is_copied:
                     revenue, is_copied = revenue.copy(), True
@@ -265,7 +265,7 @@ cdef class VisitorStep:
     cdef object _tail(self, object tail):
         """The tail with the actions at its end, packed as `contracts.visitor.pack_actions` does it."""
         cdef Packer packer = self._packer
-        cdef Deed* deed = self._deeds
+        cdef NewEvent* new_event = self._new_events
         cdef Py_ssize_t i
         cdef bytes before
         packer.size = 0
@@ -275,12 +275,12 @@ cdef class VisitorStep:
             packer.put_raw(PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
             size += item(tail, 1)
         for i in range(self._size):
-            deed = &self._deeds[i]
-            event = <object>deed.event
+            new_event = &self._new_events[i]
+            event = <object>new_event.event
             packer.put_array(10)
-            packer.put_int(deed.at_ms)
-            packer.put_int(deed.rank)
-            packer.put_bytes(<char*>deed.digest, BLAKE2B_DIGEST_BYTES)
+            packer.put_int(new_event.at_ms)
+            packer.put_int(new_event.rank)
+            packer.put_bytes(<char*>new_event.digest, BLAKE2B_DIGEST_BYTES)
             packer.put(item(event, EVENT_PRODUCT))
             packer.put(item(event, EVENT_QUANTITY))
             packer.put(item(event, EVENT_PRICE))
@@ -291,7 +291,7 @@ cdef class VisitorStep:
         after = new_tuple(_Tail, 3)
         set_item(after, 0, packer.taken())
         set_item(after, 1, size)
-        set_item(after, 2, (deed.at_ms, deed.rank, digest_bytes(deed)))
+        set_item(after, 2, (new_event.at_ms, new_event.rank, digest_bytes(new_event)))
         return after
 
     cdef bytes _seen(self, bytes seen):
@@ -301,31 +301,31 @@ cdef class VisitorStep:
         cdef bytes after
         cdef char* at
         if cut > before:  # as many new ones as are kept: rare enough to be done simply
-            return (seen + b"".join([digest_bytes(&self._deeds[i]) for i in range(self._size)]))[-_MAX_SEEN:]
+            return (seen + b"".join([digest_bytes(&self._new_events[i]) for i in range(self._size)]))[-_MAX_SEEN:]
         after = PyBytes_FromStringAndSize(NULL, before + added - cut)
         at = PyBytes_AS_STRING(after)
         memcpy(at, PyBytes_AS_STRING(seen) + cut, before - cut)
         at += before - cut
         for i in range(self._size):
-            memcpy(at + i * BLAKE2B_DIGEST_BYTES, self._deeds[i].digest, BLAKE2B_DIGEST_BYTES)
+            memcpy(at + i * BLAKE2B_DIGEST_BYTES, self._new_events[i].digest, BLAKE2B_DIGEST_BYTES)
         return after
 
     # -- what the shop counts --------------------------------------------------------------------------
 
-    cdef int _count(self, Deed* deed) except -1:
+    cdef int _count(self, NewEvent* new_event) except -1:
         """See `stream.components.demand.DemandCounter.count`."""
-        cdef long long minute_ms = deed.at_ms - deed.at_ms % _MINUTE_MS
+        cdef long long minute_ms = new_event.at_ms - new_event.at_ms % _MINUTE_MS
         cdef dict products
-        event = <object>deed.event
+        event = <object>new_event.event
         product = item(event, EVENT_PRODUCT)
         if minute_ms != self._minute_ms:
             by_rank = self._minutes.get(minute_ms)
             if by_rank is None:
                 by_rank = self._minutes[minute_ms] = ({}, {}, {}, {}, {})
             self._by_rank, self._minute_ms = by_rank, minute_ms
-        products = <dict>item(self._by_rank, deed.rank)
+        products = <dict>item(self._by_rank, new_event.rank)
         grow(products, product, 1)
-        if deed.rank == PURCHASE:
+        if new_event.rank == PURCHASE:
             self._counter.count_sale(
                 minute_ms, product, item(event, EVENT_QUANTITY), item(event, EVENT_PRICE), item(event, EVENT_CURRENCY)
             )
@@ -364,59 +364,59 @@ cdef class VisitorStep:
 
     # -- what is expected of the visitor ---------------------------------------------------------------
 
-    cdef object _judge(self, object user_id, object before, object outlook, object session):
+    cdef object _judge(self, object user_id, object before, object predictions, object session):
         """See `stream.scoring.predictions.judge_arrival`."""
         cdef list actions, stale
         cdef Py_ssize_t i
-        book, unjudged = item(outlook, 1), item(outlook, 2)
-        event_id = item(<object>self._deeds[self._size - 1].event, EVENT_ID)
-        is_waiting = item(book, BOOK_OPEN) or item(unjudged, 0) or item(unjudged, 1)
+        alert_state, unjudged = item(predictions, 1), item(predictions, 2)
+        event_id = item(<object>self._new_events[self._size - 1].event, EVENT_ID)
+        is_waiting = item(alert_state, ALERTS_OPEN) or item(unjudged, 0) or item(unjudged, 1)
         if is_waiting or not self._is_within(before, self._calm_ms):
-            actions = [action_of(&self._deeds[i]) for i in range(self._size)]
+            actions = [action_of(&self._new_events[i]) for i in range(self._size)]
             stale = []
             if self._stale:
                 stale = [
-                    digest_bytes(&self._deeds[i])
+                    digest_bytes(&self._new_events[i])
                     for i in range(self._size)
-                    if item(<object>self._deeds[i].event, EVENT_ID) in self._stale
+                    if item(<object>self._new_events[i].event, EVENT_ID) in self._stale
                 ]
             arrival = Arrival(before, actions, stale)
-            return judge_arrival(self._outcome.foresight, user_id, arrival, self._alert_rules)
+            return judge_arrival(self._outcome.prediction_results, user_id, arrival, self._alert_rules)
         live = not (self._stale and event_id in self._stale)
-        after = book
-        if self._is_at_stake(before, book):
-            after = enter_book(after, session)
-        if item(after, BOOK_LIVE) is not live:
+        after = alert_state
+        if self._is_at_stake(before, alert_state):
+            after = enter_session(after, session)
+        if item(after, ALERTS_LIVE) is not live:
             after = copy_tuple(after)
-            replace_item(after, BOOK_LIVE, live)
-        if after is book:
-            return outlook
+            replace_item(after, ALERTS_LIVE, live)
+        if after is alert_state:
+            return predictions
         judged = new_tuple(_Outlook, 3)
-        set_item(judged, 0, item(outlook, 0))
+        set_item(judged, 0, item(predictions, 0))
         set_item(judged, 1, after)
         set_item(judged, 2, unjudged)
         return judged
 
-    cdef bint _is_at_stake(self, object before, object book) except -1:
+    cdef bint _is_at_stake(self, object before, object alert_state) except -1:
         """See `stream.alerts.steps`: whether these events can matter to alerts."""
         cdef Py_ssize_t i
-        if item(book, BOOK_INTENT) or (before is not None and item(item(before, HEAD), HEAD_CART)):
+        if item(alert_state, ALERTS_INTENT) or (before is not None and item(item(before, HEAD), HEAD_CART)):
             return True
         for i in range(self._size):
-            if self._deeds[i].rank == CART:
+            if self._new_events[i].rank == CART:
                 return True
         return False
 
-    cdef long long _due_ms(self, object session, object outlook) except -2:
+    cdef long long _due_ms(self, object session, object predictions) except -2:
         """See `stream.scoring.predictions.timer_of`; -1 where it must be asked itself."""
         cdef long long last_ms = item(session, HEAD_LAST), abandoned_ms
-        score, book = item(outlook, 0), item(outlook, 1)
-        if item(book, BOOK_OPEN) or (score is not None and item(score, 1) == last_ms):
+        score, alert_state = item(predictions, 0), item(predictions, 1)
+        if item(alert_state, ALERTS_OPEN) or (score is not None and item(score, 1) == last_ms):
             return -1
         counts = item(session, HEAD_COUNTS)
         if item(session, HEAD_CART) and item(counts, CART) and not item(counts, PURCHASE):
             abandoned_ms = last_ms + self._cart_idle_ms
-            if abandoned_ms >= <long long>item(item(book, BOOK_QUIET), 1):
+            if abandoned_ms >= <long long>item(item(alert_state, ALERTS_QUIET), 1):
                 return min(abandoned_ms, last_ms + self._idle_ms)
         return last_ms + self._idle_ms
 
@@ -424,31 +424,31 @@ cdef class VisitorStep:
 # -- books of alerts ----------------------------------------------------------------------------------------
 
 
-cdef object enter_book(object book, object session):
-    """See `stream.alerts.steps`: the book in this session."""
-    cdef long long number = item(book, BOOK_SESSION), number_now = item(session, HEAD_NUMBER)
-    if item(session, HEAD_START) > item(book, BOOK_START):
-        after = copy_tuple(book)
-        replace_item(after, BOOK_START, item(session, HEAD_START))
+cdef object enter_session(object alert_state, object session):
+    """See `stream.alerts.steps`: the alert_state in this session."""
+    cdef long long number = item(alert_state, ALERTS_SESSION), number_now = item(session, HEAD_NUMBER)
+    if item(session, HEAD_START) > item(alert_state, ALERTS_START):
+        after = copy_tuple(alert_state)
+        replace_item(after, ALERTS_START, item(session, HEAD_START))
         if number_now > number:
-            replace_item(after, BOOK_SESSION, number_now)
-            replace_item(after, BOOK_EPISODES, (0, 0))
-        replace_item(after, BOOK_ARMED, True)
-        replace_item(after, BOOK_INTENT, False)
+            replace_item(after, ALERTS_SESSION, number_now)
+            replace_item(after, ALERTS_EPISODES, (0, 0))
+        replace_item(after, ALERTS_ARMED, True)
+        replace_item(after, ALERTS_INTENT, False)
         return after
     if number_now <= number:
-        return book
-    after = copy_tuple(book)
-    replace_item(after, BOOK_SESSION, number_now)
+        return alert_state
+    after = copy_tuple(alert_state)
+    replace_item(after, ALERTS_SESSION, number_now)
     return after
 
 
-cdef object copy_tuple(object book):
+cdef object copy_tuple(object alert_state):
     """A copy of a named tuple that nobody has seen yet, so that its items may be replaced."""
-    cdef Py_ssize_t i, size = PyTuple_GET_SIZE(book)
-    after = new_tuple(type(book), size)
+    cdef Py_ssize_t i, size = PyTuple_GET_SIZE(alert_state)
+    after = new_tuple(type(alert_state), size)
     for i in range(size):
-        set_item(after, i, item(book, i))
+        set_item(after, i, item(alert_state, i))
     return after
 
 

@@ -1,4 +1,4 @@
-"""The Faust app: one agent on the three event topics that hands what the lane carries to the applier."""
+"""Faust app: one agent on all input topics that hands what the batch consumer carries to the scheduler."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from mode import CrashingSupervisor
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from stream.consumer.batch_app import LaneApp
-from stream.consumer.batch_consumer import Delivery, LaneConsumer
-from stream.partitions.scheduler import Applier
+from stream.consumer.batch_app import BatchApp
+from stream.consumer.batch_consumer import BatchConsumer, Delivery
+from stream.partitions.scheduler import Scheduler
 
 
-def make_app(settings: Settings) -> LaneApp:
+def make_app(settings: Settings) -> BatchApp:
     """The app without its agent."""
-    app = LaneApp(
+    app = BatchApp(
         settings.group,
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
         key_serializer="raw",
@@ -31,7 +31,7 @@ def make_app(settings: Settings) -> LaneApp:
         broker_request_timeout=max(40.0, settings.session_timeout_s + 10),
         broker_rebalance_timeout=30.0,
         broker_max_poll_interval=300.0,
-        stream_buffer_maxsize=64,  # deliveries, not records; the lane itself holds back at fewer
+        stream_buffer_maxsize=64,  # deliveries, not records; the batch consumer itself holds back at fewer
         stream_wait_empty=True,
         # With no standby replicas Faust gives partition p of the three topics to different workers; with one
         # its own assignor keeps them together, and `replicas = 0` lets a new worker get partitions at all.
@@ -41,16 +41,16 @@ def make_app(settings: Settings) -> LaneApp:
     return app
 
 
-def add_agent(app: LaneApp, settings: Settings, applier: Applier) -> Any:
+def add_agent(app: BatchApp, settings: Settings, scheduler: Scheduler) -> Any:
     """Subscribe the app to the topics of events and deletions; returns Faust's agent."""
     topics = Topics(settings.topic_prefix)
     channel = app.topic(*topics.partitioned, key_serializer="raw", value_serializer="raw")
 
     async def collect(stream: faust.Stream[Delivery]) -> None:
-        """Hand every run of records to the applier; waits while the applier has too much."""
+        """Hand every run of records to the scheduler; waits while the scheduler has too much."""
         async for event in stream.events():
-            consumer: LaneConsumer = app.consumer
+            consumer: BatchConsumer = app.consumer
             for run in consumer.collect(event.value):
-                await applier.offer(run.tp.topic, run.tp.partition, run.records, run.asked, run.high)
+                await scheduler.offer(run.tp.topic, run.tp.partition, run.records, run.asked, run.high)
 
     return app.agent(channel, name="collect", concurrency=1, supervisor_strategy=CrashingSupervisor)(collect)

@@ -1,10 +1,11 @@
-"""The batch lane: Faust's consumer group, rebalance and flow control at the cost of one message per fetch.
+"""Batch consumer: Faust's group, rebalance and flow control at the cost of one message per fetch.
 
 Stock Faust wraps every message in about four asyncio tasks. Here all that one fetch brings, a run of
 consecutive records for each of some topic partitions, travels as the value of ONE Faust message. Offsets are
-not Faust's either: it can commit past messages whose agent raised, so the lane commits only what the applier
-says is in Redis, and reads from where Redis says. `tests/stream/test_lane_surface.py` holds the private
-methods used here against the pinned versions of Faust and aiokafka.
+not Faust's either: it can commit past messages whose agent raised, so only what the scheduler
+says is in Redis is committed, and reading begins where Redis says.
+`tests/stream/test_consumer_surface.py` holds the private methods used here against the pinned versions of
+Faust and aiokafka.
 """
 
 import asyncio
@@ -17,14 +18,14 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
-from stream.consumer.consumer_thread import LaneThread
+from stream.consumer.consumer_thread import BatchConsumerThread
 
 log = logging.getLogger(__name__)
 
 MAX_CARRIED = 2_000
 """Records in one Faust message at most: what the event loop decodes without a break (about 10 ms)."""
 MAX_DELIVERIES = 8
-"""Messages waiting for the agent before the lane fetches no more."""
+"""Messages waiting for the agent before the batch consumer fetches no more."""
 IDLE_WAIT_S = 0.25
 FULL_WAIT_S = 0.005
 """Stock Faust sleeps a whole second when every partition is over its buffer limit."""
@@ -54,7 +55,7 @@ class Offsets(Protocol):
     def revoke(self, numbers: Iterable[int]) -> None: ...
 
 
-class LaneConsumer(driver.Consumer):  # type: ignore[misc]
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, delivering runs of records from where the assignment says."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,8 +71,8 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._read_offset = _NoReadOffsets()
 
-    def _new_consumer_thread(self) -> LaneThread:
-        return LaneThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # -- reading ---------------------------------------------------------------------------------------
 

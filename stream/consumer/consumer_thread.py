@@ -1,4 +1,4 @@
-"""The lane's consumer thread: aiokafka's side of Faust's consumer, less what keeps a worker silently idle."""
+"""The consumer thread: aiokafka's side of Faust's consumer, less what keeps a worker silently idle."""
 
 import contextlib
 import logging
@@ -20,7 +20,7 @@ FETCH_WAIT_MS = 50
 """Longest wait of a fetch without records. Faust says 1,500; the embedded broker always takes all of it."""
 
 
-class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
+class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
     """Faust's consumer thread, which reads coordinator errors that stock Faust leaves parked.
 
     aiokafka keeps such an error until somebody calls `check_errors`; Faust never does, so a worker could stay
@@ -59,7 +59,7 @@ class LaneThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust 
             self._ensure_consumer().seek(AioTopicPartition(tp.topic, tp.partition), offset)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's livelock detector races between threads; `stream.partitions.watchdog` looks at ours."""
+        """Faust's livelock detector races between threads; our own watchdog looks at our progress."""
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Stock Faust ends the worker when a commit fails. Here Kafka's offsets are a hint, so an outage or a

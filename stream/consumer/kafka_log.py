@@ -1,4 +1,4 @@
-"""The Kafka side of the assignment: the ends of the logs, and where the lane reads."""
+"""The Kafka side of the assignment: the ends of the logs, and where the batch consumer reads."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from stream.batch.records import Record
-from stream.consumer.batch_app import LaneApp
+from stream.consumer.batch_app import BatchApp
 from stream.partitions.assignment import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,10 @@ class KafkaLog:
     """`stream.partitions.assignment.Log` over Kafka.
 
     Asks for offsets on connections of its own: a broker answers the requests of one connection in order, and
-    on the lane's a request would wait for the long poll of the fetch before it, a second and more.
+    on the batch consumer's a request would wait for the long poll of the fetch before it, a second and more.
     """
 
-    def __init__(self, app: LaneApp, bootstrap: str) -> None:
+    def __init__(self, app: BatchApp, bootstrap: str) -> None:
         self._app = app
         self._bootstrap = bootstrap
         self._asker: AIOKafkaConsumer | None = None

@@ -14,7 +14,7 @@ from stream.components.deletions.records import read_to
 from stream.partitions.partition import Partition
 from stream.runtime.metrics import Meter
 from stream.state.commit import NO_OFFSET
-from stream.state.store import Store, insist
+from stream.state.store import Store, retry
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ PROBE_S = 0.02
 
 
 class Log(Protocol):
-    """The Kafka side of the applier."""
+    """The Kafka side of the scheduler."""
 
     async def bounds(self, tps: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         """First offset kept and next offset to be written, per topic partition."""
@@ -89,7 +89,7 @@ class Assignment:
         tps = [(topic, number) for number in numbers for topic in self._topics]
         bounds = await self.kafka.bounds(tps)
         floors = {number: self._epochs.get(number, 0) for number in numbers}
-        claims = await insist(self._meter, lambda: self._store.claim(floors))
+        claims = await retry(self._meter, lambda: self._store.claim(floors))
         positions: dict[TopicPartition, int] = {}
         parts: list[Partition] = []
         for number, claim in claims.items():
@@ -129,7 +129,7 @@ class Assignment:
             span = spans.get((topic, part.number))
             if span is not None:
                 records = found[topic, part.number]
-                part.markers.extend(
+                part.deletion_records.extend(
                     read_to(span[1], records, topic=topic, partition=part.number, now_ms=now_ms())
                 )
                 part.fetched[topic] = span[1]
@@ -215,7 +215,7 @@ class Assignment:
         """Whether the records before `found` are missing in the log itself, not only on the way here.
 
         What was asked for (from `asked` on) and did not come is not in the log: deleted, or never there, as
-        with compaction and transaction markers. The rest was dropped on the way and is read again.
+        with compaction and transaction deletions. The rest was dropped on the way and is read again.
         """
         expected = part.fetched[topic]
         if asked > expected:

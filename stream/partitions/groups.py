@@ -1,4 +1,4 @@
-"""The shares of a worker's partitions, which take turns: Redis works on one while the next is computed."""
+"""The groups of a worker's partitions, which take turns: Redis works on one while the next is computed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from stream.partitions.partition import Partition
 
-SHARES = 2
+GROUPS = 2
 
 
-class Share:
-    """Every `SHARES`-th partition. Redis works on the commits of one share while the next is computed."""
+class PartitionGroup:
+    """Every `GROUPS`-th partition. Redis works on the commits of one group while the next is computed."""
 
     def __init__(self, remainder: int) -> None:
         self.wake = asyncio.Event()
@@ -21,14 +21,14 @@ class Share:
         self._remainder = remainder
 
     def of(self, partitions: Mapping[int, Partition]) -> list[Partition]:
-        """Those of the partitions that are in this share."""
-        return [part for part in partitions.values() if part.place % SHARES == self._remainder]
+        """Those of the partitions that are in this group."""
+        return [part for part in partitions.values() if part.place % GROUPS == self._remainder]
 
 
 @asynccontextmanager
-async def hold(shares: Sequence[Share]) -> AsyncIterator[None]:
-    """Hold the rounds of these shares, which must come in their order."""
+async def hold_groups(groups: Sequence[PartitionGroup]) -> AsyncIterator[None]:
+    """Hold the rounds of these groups, which must come in their order."""
     async with AsyncExitStack() as held:
-        for share in shares:
-            await held.enter_async_context(share.round)
+        for group in groups:
+            await held.enter_async_context(group.round)
         yield

@@ -67,7 +67,7 @@ class Relay:
     async def _drain(self, producer: AIOKafkaProducer, partitions: set[int]) -> set[int]:
         """Publish a page of each of these outboxes, all at once; returns those that may hold more.
 
-        Together, because every await of the relay waits for a round of the applier.
+        Together, because every await of the relay waits for a round of the scheduler.
         """
         pages = await self._store.read_outboxes(partitions, READ_LIMIT)
         if not pages:

@@ -7,7 +7,7 @@ from contracts.visitor import Visitor
 from stream.batch.core import MergeHeads
 from stream.batch.merge import merge_heads
 from stream.batch.step import Clock, Entry
-from stream.components.deletions.records import Marker
+from stream.components.deletions.records import DeletionRecord
 from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.state.store import stored_offset
 
@@ -44,7 +44,7 @@ class Partition:
         self.next_due_ms = claim.next_due_ms
         self.forgotten = dict(claim.forgotten)
         """Digests of deleted visitors to the ms up to which their events are kept out."""
-        self.markers: deque[Marker] = deque()
+        self.deletion_records: deque[DeletionRecord] = deque()
         """Deletions read and not yet applied; no event is taken before them."""
         self.buffers: dict[str, deque[Entry]] = {topic: deque() for topic in topics}
         self.fetched: dict[str, int] = {}
@@ -119,9 +119,9 @@ class Partition:
         entries, last = merge(self.buffers, self.topics, awaited=awaited, limit=limit)
         return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
 
-    def take_markers(self, limit: int) -> list[Marker]:
+    def take_deletions(self, limit: int) -> list[DeletionRecord]:
         """Deletions in their order, off the buffer."""
-        return [self.markers.popleft() for _ in range(min(limit, len(self.markers)))]
+        return [self.deletion_records.popleft() for _ in range(min(limit, len(self.deletion_records)))]
 
     def offsets_to(self, ends: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Per topic the stored offset and the one after a commit that reaches `ends`.

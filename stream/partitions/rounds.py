@@ -7,9 +7,9 @@ from typing import NamedTuple
 from contracts.scores import Score
 from contracts.settings import Settings
 from stream.batch.core import Core
-from stream.batch.step import Entry, Outcome, Rules, take_scores
+from stream.batch.step import BatchResult, Entry, StepSettings, take_scores
 from stream.partitions.assignment import now_ms
-from stream.partitions.committer import Ledger
+from stream.partitions.committer import Committer
 from stream.partitions.partition import Partition
 from stream.runtime.metrics import Meter
 from stream.scoring.scorer import Scorer
@@ -33,11 +33,13 @@ class Batch(NamedTuple):
 class Rounds:
     """Applies, scores and commits the batches of a round."""
 
-    def __init__(self, settings: Settings, core: Core, ledger: Ledger, scorer: Scorer, meter: Meter) -> None:
+    def __init__(
+        self, settings: Settings, core: Core, committer: Committer, scorer: Scorer, meter: Meter
+    ) -> None:
         self._core = core
         self._scoring = settings.scoring
-        self._rules = Rules.of(settings)
-        self._ledger = ledger
+        self._rules = StepSettings.of(settings)
+        self._committer = committer
         self._scorer = scorer
         self._meter = meter
 
@@ -58,9 +60,9 @@ class Rounds:
             for call in calls:
                 call.cancel()
 
-    async def _apply(self, batches: Sequence[Batch]) -> list[Outcome]:
+    async def _apply(self, batches: Sequence[Batch]) -> list[BatchResult]:
         wanted = [(b.part, self._core.users_of(b.entries)) for b in batches]
-        states = await self._ledger.states(wanted)
+        states = await self._committer.states(wanted)
         return [
             self._core.apply_batch(
                 part.clock, entries, visitors, self._rules, level=part.level, forgotten=part.forgotten
@@ -68,7 +70,7 @@ class Rounds:
             for (part, entries, _), visitors in zip(batches, states, strict=True)
         ]
 
-    async def _score(self, outcomes: Sequence[Outcome]) -> list[dict[str, Score]]:
+    async def _score(self, outcomes: Sequence[BatchResult]) -> list[dict[str, Score]]:
         """Scores of the visitors of each outcome; the model is asked about those of all at once."""
         if not self._scoring:
             return [{} for _ in outcomes]
@@ -85,19 +87,19 @@ class Rounds:
             scores[place][user_id] = score
         return scores
 
-    def _take_scores(self, outcome: Outcome, scores: Mapping[str, Score]) -> None:
+    def _take_scores(self, outcome: BatchResult, scores: Mapping[str, Score]) -> None:
         if self._scoring:
             asked = sum(not visitor.ended for visitor in outcome.visitors.values())
             outcome.count("scored", len(scores))
             outcome.count("skipped", asked - len(scores))
         take_scores(outcome, scores, self._rules.alerts)
 
-    async def _commit(self, batches: Sequence[Batch], outcomes: Sequence[Outcome]) -> None:
+    async def _commit(self, batches: Sequence[Batch], outcomes: Sequence[BatchResult]) -> None:
         commits: list[Commit] = [
-            self._ledger.commit_of(part, offsets, outcome)
+            self._committer.commit_of(part, offsets, outcome)
             for (part, _, offsets), outcome in zip(batches, outcomes, strict=True)
         ]
-        stored = await self._ledger.commit([part for part, _, _ in batches], commits)
+        stored = await self._committer.commit([part for part, _, _ in batches], commits)
         done_ms = now_ms()
         for (_, entries, _), outcome, is_stored in zip(batches, outcomes, stored, strict=True):
             if is_stored:

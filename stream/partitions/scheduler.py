@@ -1,4 +1,4 @@
-"""The applier: buffers what the lane delivers and commits it, all ready partitions in one round."""
+"""The scheduler: buffers what the batch consumer delivers and commits it, ready partitions in one round."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from contracts.settings import Settings
 from stream.batch.core import Core
 from stream.batch.records import Record
-from stream.batch.step import Rules
-from stream.components.deletions.deletion import Forgetter
-from stream.components.deletions.records import read_markers
+from stream.batch.step import StepSettings
+from stream.components.deletions.deletion import DeletionApplier
+from stream.components.deletions.records import read_deletions
 from stream.partitions.assignment import Assignment, now_ms
-from stream.partitions.committer import Ledger
-from stream.partitions.groups import SHARES, Share, hold
+from stream.partitions.committer import Committer
+from stream.partitions.groups import GROUPS, PartitionGroup, hold_groups
 from stream.partitions.partition import Partition
 from stream.partitions.rounds import Batch, Rounds
 from stream.partitions.timers import fire_due, verify_resting
@@ -21,12 +21,12 @@ from stream.runtime.metrics import Meter
 from stream.scoring.scorer import Scorer
 
 MAX_BUFFERED = 100_000
-"""Entries in memory beyond which the lane is read no further: enough for a whole round of each of a dozen
+"""Entries in memory beyond which nothing more is read: enough for a whole round of each of a dozen
 partitions, at 600 bytes an entry."""
 MAX_BUFFERED_WAITING = 160_000
 """The same while a partition waits for a topic, whose records may be behind those of others."""
 ROUND_EVENTS = 8_000
-"""Events in one round, after which the other partitions of a share wait: 40 ms of the event loop.
+"""Events in one round, after which the other partitions of a group wait: 40 ms of the event loop.
 A backlog is done in few large commits, since most of the cost is per visitor and commit."""
 BEHIND_EVENTS = 4_000
 """More waiting entries than this are a backlog, not live traffic."""
@@ -35,28 +35,28 @@ ROUND_GAP_S = 0.02
 TICK_S = 0.5
 
 
-class Applier:
+class Scheduler:
     """Turns delivered records into commits. One instance per worker, on the worker's event loop."""
 
     def __init__(
         self,
         settings: Settings,
         core: Core,
-        ledger: Ledger,
+        committer: Committer,
         scorer: Scorer,
         assignment: Assignment,
-        forgetter: Forgetter,
+        deletion_applier: DeletionApplier,
         meter: Meter,
     ) -> None:
         self._settings = settings
         self._core = core
-        self._forgetter = forgetter
-        self._rules = Rules.of(settings)
-        self._rounds = Rounds(settings, core, ledger, scorer, meter)
-        self._ledger = ledger
+        self._deletion_applier = deletion_applier
+        self._rules = StepSettings.of(settings)
+        self._rounds = Rounds(settings, core, committer, scorer, meter)
+        self._committer = committer
         self._assignment = assignment
         self._meter = meter
-        self._shares = [Share(remainder) for remainder in range(SHARES)]
+        self._groups = [PartitionGroup(remainder) for remainder in range(GROUPS)]
         self._stopping = False
         self._delivered_s = 0.0
 
@@ -88,7 +88,9 @@ class Applier:
             return
         self._delivered_s = time.monotonic()
         if topic == part.deletions:
-            part.markers.extend(read_markers(records, topic=topic, partition=number, now_ms=now_ms()))
+            part.deletion_records.extend(
+                read_deletions(records, topic=topic, partition=number, now_ms=now_ms())
+            )
         else:
             part.buffers[topic].extend(
                 self._core.read_records(
@@ -101,7 +103,7 @@ class Applier:
             )
         part.fetched[topic] = records[-1].offset + 1
         part.high[topic] = max(high, part.fetched[topic])
-        self._shares[part.place % SHARES if self.is_behind else 0].wake.set()
+        self._groups[part.place % GROUPS if self.is_behind else 0].wake.set()
 
     @property
     def _buffered(self) -> int:
@@ -123,49 +125,49 @@ class Applier:
     # -- rounds ----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Commit rounds until `drain`; raises `Fenced` if this worker is a zombie."""
-        await asyncio.gather(*[self._run_share(share) for share in self._shares])
+        """Commit rounds until `drain`; raises `committer.Fenced` if this worker is a zombie."""
+        await asyncio.gather(*[self._run_group(group) for group in self._groups])
 
-    async def _run_share(self, share: Share) -> None:
+    async def _run_group(self, group: PartitionGroup) -> None:
         ticked_s = time.monotonic()
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(share.wake.wait(), TICK_S)
-            await asyncio.sleep(share.begun_s + ROUND_GAP_S - time.monotonic())
-            share.begun_s = time.monotonic()
-            share.wake.clear()
+                await asyncio.wait_for(group.wake.wait(), TICK_S)
+            await asyncio.sleep(group.begun_s + ROUND_GAP_S - time.monotonic())
+            group.begun_s = time.monotonic()
+            group.wake.clear()
             # In live traffic all of them in one round: two that take turns on one event loop are each as long
-            # as both. A lone share leaves the others to Redis, which is busy with long commits in a backlog.
-            shares = [share] if self.is_behind else self._shares
-            async with hold(shares):
-                if await self._apply_round(shares):
-                    share.wake.set()  # there may be more than one batch
+            # as both. A lone group leaves the others to Redis, which is busy with long commits in a backlog.
+            groups = [group] if self.is_behind else self._groups
+            async with hold_groups(groups):
+                if await self._apply_round(groups):
+                    group.wake.set()  # there may be more than one batch
             if time.monotonic() - ticked_s >= TICK_S:  # also under load that never ends
                 ticked_s = time.monotonic()
-                async with hold([share]):
-                    await self._tick(share)
+                async with hold_groups([group]):
+                    await self._tick(group)
 
     async def drain(self) -> None:
         """Commit what is buffered, then stop."""
         self._stopping = True
         self._assignment.space.set()
-        for share in self._shares:
-            share.wake.set()
-            async with hold([share]):
-                while await self._apply_round([share]):
+        for group in self._groups:
+            group.wake.set()
+            async with hold_groups([group]):
+                while await self._apply_round([group]):
                     pass
 
-    async def _tick(self, share: Share) -> None:
+    async def _tick(self, group: PartitionGroup) -> None:
         """What is done without new events."""
-        if await fire_due(share.of(self._partitions), self._ledger, self._rules):
-            share.wake.set()
-        await verify_resting(share.of(self._partitions), self._ledger)
+        if await fire_due(group.of(self._partitions), self._committer, self._rules):
+            group.wake.set()
+        await verify_resting(group.of(self._partitions), self._committer)
 
-    async def _apply_round(self, shares: Sequence[Share]) -> bool:
+    async def _apply_round(self, groups: Sequence[PartitionGroup]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
-        while marked := [part for part in self._parts_of(shares) if part.markers]:
-            await self._forgetter.forget(marked)
-        ready = [part for part in self._parts_of(shares) if part.buffered]
+        while marked := [part for part in self._parts_of(groups) if part.deletion_records]:
+            await self._deletion_applier.forget(marked)
+        ready = [part for part in self._parts_of(groups) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)
         if not taken:
@@ -174,8 +176,8 @@ class Applier:
         self._assignment.space.set()
         return True
 
-    def _parts_of(self, shares: Sequence[Share]) -> list[Partition]:
-        return [part for share in shares for part in share.of(self._partitions)]
+    def _parts_of(self, groups: Sequence[PartitionGroup]) -> list[Partition]:
+        return [part for group in groups for part in group.of(self._partitions)]
 
     def _take(self, ready: Sequence[Partition]) -> list[Batch]:
         """A batch of each partition, those first whose turn was longest ago, until the round is full."""

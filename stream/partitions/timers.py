@@ -3,26 +3,28 @@
 import time
 from collections.abc import Sequence
 
-from stream.batch.step import Outcome, Rules, fire_deadlines
-from stream.partitions.committer import Ledger
+from stream.batch.step import BatchResult, StepSettings, fire_deadlines
+from stream.partitions.committer import Committer
 from stream.partitions.partition import TIMERS, Partition
 
 DUE_LIMIT = 500
 VERIFY_S = 2.0
 
 
-async def fire_due(parts: Sequence[Partition], ledger: Ledger, rules: Rules) -> bool:
+async def fire_due(parts: Sequence[Partition], committer: Committer, rules: StepSettings) -> bool:
     """Fire the deadlines that the watermark has passed; whether there may be more of them."""
     due_parts = [
-        part for part in parts if part.next_due_ms is not None and part.next_due_ms < ledger.watermark(part)
+        part
+        for part in parts
+        if part.next_due_ms is not None and part.next_due_ms < committer.watermark(part)
     ]
     if not due_parts:
         return False
-    due = await ledger.due(due_parts, DUE_LIMIT)
+    due = await committer.due(due_parts, DUE_LIMIT)
     fired: list[tuple[Partition, list[str]]] = []
     is_more = False
     for part in due_parts:
-        watermark_ms = ledger.watermark(part)
+        watermark_ms = committer.watermark(part)
         users = [user for user, at_ms in due[part.number] if at_ms < watermark_ms]
         later = [at_ms for _, at_ms in due[part.number] if at_ms >= watermark_ms]
         part.next_due_ms = later[0] if later else None
@@ -31,17 +33,19 @@ async def fire_due(parts: Sequence[Partition], ledger: Ledger, rules: Rules) -> 
             is_more = True
         if users:
             fired.append((part, users))
-    states = await ledger.states([(part, set(users)) for part, users in fired])
+    states = await committer.states([(part, set(users)) for part, users in fired])
     commits = []
     for (part, users), visitors in zip(fired, states, strict=True):
-        outcome = fire_deadlines(part.clock, ledger.watermark(part), users, visitors, rules, level=part.level)
+        outcome = fire_deadlines(
+            part.clock, committer.watermark(part), users, visitors, rules, level=part.level
+        )
         ticks = part.stored[TIMERS]
-        commits.append(ledger.commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
-    await ledger.commit([part for part, _ in fired], commits)
+        commits.append(committer.commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
+    await committer.commit([part for part, _ in fired], commits)
     return is_more
 
 
-async def verify_resting(parts: Sequence[Partition], ledger: Ledger) -> None:
+async def verify_resting(parts: Sequence[Partition], committer: Committer) -> None:
     """Commit nothing for partitions that rest: the watermark goes on, and an older Redis is noticed.
 
     Without it a Redis that came back with the state of a second ago would stay so until the next event.
@@ -53,6 +57,7 @@ async def verify_resting(parts: Sequence[Partition], ledger: Ledger) -> None:
         if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
     ]
     commits = [
-        ledger.commit_of(part, part.offsets_to({}), Outcome(part.clock, part.level)) for part in resting
+        committer.commit_of(part, part.offsets_to({}), BatchResult(part.clock, part.level))
+        for part in resting
     ]
-    await ledger.commit(resting, commits)
+    await committer.commit(resting, commits)

@@ -8,7 +8,7 @@ UNSEEN = 15
 """Sweeps without a look after one that found nothing."""
 
 
-def tune_collector() -> None:
+def tune_gc() -> None:
     """Take what exists now out of the collector's sight, and let it look far less often.
 
     Events and states hold no cycles, but every one of them counts towards the collector's thresholds: with

@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Count
 
 from contracts.alerts import Alert
-from stream.batch.step import Entry, Outcome
-from stream.state.commit import Verdict
+from stream.batch.step import BatchResult, Entry
+from stream.state.commit import CommitStatus
 
 WINDOW_S = 10
 _BROKER_MS = itemgetter(Entry._fields.index("broker_ms"))
@@ -28,7 +28,7 @@ class Meter:
             "storepulse_worker_rejected", "Dead letters by code", ["code"], registry=self.registry
         )
         self._verdicts = Count(
-            "storepulse_worker_commits", "Commits by Redis' verdict", ["verdict"], registry=self.registry
+            "storepulse_worker_commits", "Commits by Redis' status", ["status"], registry=self.registry
         )
         self._delay = Histogram(
             "storepulse_worker_delay_seconds",
@@ -93,7 +93,7 @@ class Meter:
         self.filled_outboxes: set[int] = set()
         self._window: deque[tuple[int, Counter[int]]] = deque()
 
-    def count_batch(self, entries: Sequence[Entry], outcome: Outcome, *, now_ms: int) -> None:
+    def count_batch(self, entries: Sequence[Entry], outcome: BatchResult, *, now_ms: int) -> None:
         """Count a batch that is now in Redis."""
         for result, number in outcome.counters.items():
             self._events.labels(result).inc(number)
@@ -122,9 +122,9 @@ class Meter:
         for alert in alerts:
             self._alerts.labels(alert.kind.value, alert.state.value, "yes" if alert.live else "no").inc()
 
-    def count_verdict(self, verdict: Verdict) -> None:
+    def count_status(self, status: CommitStatus) -> None:
         """Count one answer to a commit."""
-        self._verdicts.labels(verdict.value).inc()
+        self._verdicts.labels(status.value).inc()
 
     def outbox_filled(self, partition: int) -> None:
         """Remember that a commit left something to publish."""

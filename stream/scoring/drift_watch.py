@@ -4,7 +4,7 @@ import logging
 
 from models.drift import Drift
 from stream.runtime.metrics import Meter
-from stream.scoring.predictions import Foresight
+from stream.scoring.predictions import PredictionResults
 
 log = logging.getLogger(__name__)
 
@@ -17,9 +17,12 @@ class DriftWatch:
         self._score = Drift("score")
         self._error = Drift("error")
 
-    def learn(self, foresight: Foresight, *, at_ms: int) -> None:
+    def learn(self, prediction_results: PredictionResults, *, at_ms: int) -> None:
         """Take what a batch that is now in Redis predicted and judged; `at_ms` is its event time."""
-        for detector, values in ((self._score, foresight.purchases), (self._error, foresight.tally.errors)):
+        for detector, values in (
+            (self._score, prediction_results.purchases),
+            (self._error, prediction_results.tally.errors),
+        ):
             if values and detector.learn(values, at_ms=at_ms):
                 name = detector.state.name
                 self._meter.drifts.labels(name).inc()

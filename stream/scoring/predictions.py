@@ -1,15 +1,15 @@
-"""The pure steps of a visitor's outlook: judge what was expected, decide on alerts, take in new scores."""
+"""The pure steps of a visitor's predictions: judge what was expected, decide on alerts, take new scores."""
 
 from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts.alerts import Alert
-from contracts.outlook import BLANK, Outlook
+from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Visitor, visitor_of
 from stream.alerts.steps import next_deadline_ms, on_actions, on_deadline, on_score
-from stream.alerts.thresholds import AlertRules
+from stream.alerts.thresholds import AlertThresholds
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 
 
@@ -25,7 +25,7 @@ class Arrival(NamedTuple):
 
 
 @dataclass(slots=True)
-class Foresight:
+class PredictionResults:
     """What a batch comes to beside counting: alerts to publish, and predictions judged."""
 
     alerts: list[Alert] = field(default_factory=list)
@@ -40,47 +40,57 @@ class Foresight:
             count_alerts(alerts, self.tally)
 
 
-def judge_arrival(foresight: Foresight, user_id: str, arrival: Arrival, rules: AlertRules) -> Outlook:
-    """The outlook of a visitor after new actions, before anything new is predicted."""
+def judge_arrival(
+    prediction_results: PredictionResults, user_id: str, arrival: Arrival, rules: AlertThresholds
+) -> Predictions:
+    """The predictions of a visitor after new actions, before anything new is predicted."""
     before, actions, stale = arrival
-    outlook = before.outlook if before is not None else BLANK
-    score, book, unjudged = outlook
-    after, alerts = on_actions(book, user_id, before, actions, score, rules, stale=stale)
-    fired = fired_in(book, alerts)
-    judged = judge_actions(unjudged, before, actions, fired, foresight.tally, idle_ms=rules.idle_ms)
-    foresight.add(alerts)
-    return outlook if after is book and judged is unjudged else Outlook(score, after, judged)
+    predictions = before.predictions if before is not None else NO_PREDICTIONS
+    score, alert_state, unjudged = predictions
+    after, alerts = on_actions(alert_state, user_id, before, actions, score, rules, stale=stale)
+    fired = fired_in(alert_state, alerts)
+    judged = judge_actions(unjudged, before, actions, fired, prediction_results.tally, idle_ms=rules.idle_ms)
+    prediction_results.add(alerts)
+    return predictions if after is alert_state and judged is unjudged else Predictions(score, after, judged)
 
 
 def take_score(
-    foresight: Foresight, user_id: str, visitor: Visitor, score: Score, rules: AlertRules
+    prediction_results: PredictionResults,
+    user_id: str,
+    visitor: Visitor,
+    score: Score,
+    rules: AlertThresholds,
 ) -> Visitor:
     """The visitor with a score made of this very state, rounded as it is kept."""
-    totals, base, head, tail, ended, timer_ms, seen, orders, (_, book, unjudged) = visitor
-    book, alerts = on_score(book, user_id, visitor, score, rules)
-    foresight.add(alerts)
-    foresight.purchases.append(score.purchase)
-    outlook = Outlook(score, book, expect(unjudged, visitor, score))
-    return visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, outlook))
+    totals, base, head, tail, ended, timer_ms, seen, orders, (_, alert_state, unjudged) = visitor
+    alert_state, alerts = on_score(alert_state, user_id, visitor, score, rules)
+    prediction_results.add(alerts)
+    prediction_results.purchases.append(score.purchase)
+    predictions = Predictions(score, alert_state, expect(unjudged, visitor, score))
+    return visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions))
 
 
 def pass_silence(
-    foresight: Foresight, user_id: str, visitor: Visitor, watermark_ms: int, rules: AlertRules
+    prediction_results: PredictionResults,
+    user_id: str,
+    visitor: Visitor,
+    watermark_ms: int,
+    rules: AlertThresholds,
 ) -> Visitor:
     """The visitor once event time has passed without an action of theirs, alerts that fell due decided."""
-    score, book, unjudged = visitor.outlook
-    book, alerts = on_deadline(book, user_id, visitor, score, watermark_ms, rules)
+    score, alert_state, unjudged = visitor.predictions
+    alert_state, alerts = on_deadline(alert_state, user_id, visitor, score, watermark_ms, rules)
     if visitor.ended:
         # Not before: the session's end is what the purchase predictions are judged by.
-        fired = fired_in(book, alerts)
-        unjudged = judge_end(unjudged, visitor.head, fired, foresight.tally, idle_ms=rules.idle_ms)
-    foresight.add(alerts)
-    return visitor._replace(outlook=Outlook(score, book, unjudged))
+        fired = fired_in(alert_state, alerts)
+        unjudged = judge_end(unjudged, visitor.head, fired, prediction_results.tally, idle_ms=rules.idle_ms)
+    prediction_results.add(alerts)
+    return visitor._replace(predictions=Predictions(score, alert_state, unjudged))
 
 
-def timer_of(visitor: Visitor, rules: AlertRules) -> int:
+def timer_of(visitor: Visitor, rules: AlertThresholds) -> int:
     """Event time at which to look at a silent visitor next, 0 for never (ms)."""
-    score, book, _ = visitor.outlook
-    if not (visitor.head.cart or visitor.ended or book.open or book.intent):
+    score, alert_state, _ = visitor.predictions
+    if not (visitor.head.cart or visitor.ended or alert_state.open or alert_state.intent):
         return visitor.head.last_ms + rules.idle_ms  # most visitors: nothing to wait for but the end
-    return next_deadline_ms(book, visitor, score, rules) or 0
+    return next_deadline_ms(alert_state, visitor, score, rules) or 0

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from contracts.alert_book import AlertBook
 from contracts.alerts import KINDS, Alert, AlertKind, AlertState
 from contracts.events import EventType
 from contracts.keys import bucket_start
 from contracts.scores import SCALE, Pending, Score, Unjudged, in_parts
 from contracts.visitor import Action, Session, Visitor
+from contracts.visitor_alerts import VisitorAlerts
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
 from models.quality import MICRO, NO_MODEL, Quality, bin_of, lead_bin
 from stream.visitors.arrival import session_before, split_arrivals
@@ -82,7 +82,7 @@ def judge_actions(
     """What is left to judge after new actions of a visitor whose state before them is given.
 
     An action that comes late judges no next action; a late purchase within the session counts as later. Call
-    it before `expect`. `fired` is `fired_in` the book before the actions and the alerts they led to.
+    it before `expect`. `fired` is `fired_in` the alert state before the actions and the alerts they led to.
     """
     late, newer = split_arrivals(before, actions)
     if before is not None:
@@ -117,11 +117,15 @@ def judge_end(unjudged: Unjudged, session: Session, fired: Fired, tally: Tally, 
     return unjudged._replace(closed=session.number)
 
 
-def fired_in(book: AlertBook, alerts: Sequence[Alert]) -> Fired:
-    """The sessions in which alerts fired, from the book before a step and the alerts of the step."""
-    if not alerts and book.episodes == (0, 0):
+def fired_in(alert_state: VisitorAlerts, alerts: Sequence[Alert]) -> Fired:
+    """The sessions in which alerts fired, from the alert state before a step and the alerts of the step."""
+    if not alerts and alert_state.episodes == (0, 0):
         return NONE_FIRED
-    known = {(book.session, kind) for kind, episode in zip(KINDS, book.episodes, strict=True) if episode}
+    known = {
+        (alert_state.session, kind)
+        for kind, episode in zip(KINDS, alert_state.episodes, strict=True)
+        if episode
+    }
     return frozenset(known | {(alert.session, alert.kind) for alert in alerts})
 
 

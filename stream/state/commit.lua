@@ -1,7 +1,7 @@
 -- One commit of one partition: everything, or nothing.
 -- KEYS[1]: meta hash. ARGV[1]: prefix of the partition's keys. ARGV[2]: msgpack map, see stream/state/commit.py.
 -- Other keys are built from the prefix; they carry the hash tag of KEYS[1], so they are on its node.
--- Answers {verdict, stored epoch}. All checks come before the first write: a script has no rollback.
+-- Answers {status, stored epoch}. All checks come before the first write: a script has no rollback.
 local meta, prefix = KEYS[1], ARGV[1]
 local c = cmsgpack.unpack(ARGV[2])
 local call, format = redis.call, string.format

@@ -12,14 +12,14 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.visitor import PackVisitors, pack_visitors
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
-from stream.batch.step import Outcome
+from stream.batch.step import BatchResult
 from stream.components.demand import roll_up
 
 NO_OFFSET = -1
 """Stored offset of a topic nothing was ever applied of."""
 
 
-class Verdict(StrEnum):
+class CommitStatus(StrEnum):
     """Redis' answer to a commit. Only after the first two is the batch in Redis."""
 
     APPLIED = "applied"
@@ -58,7 +58,7 @@ class Commit:
     partition: int
     epoch: int
     offsets: Mapping[str, tuple[int, int]]
-    outcome: Outcome
+    outcome: BatchResult
     watermark_ms: int
     updated_ms: int
     lost: int = 0
@@ -138,7 +138,7 @@ def encode_commit(commit: Commit, retention: Retention, pack: PackVisitors = pac
             *(x for letter in outcome.letters for x in _encode_letter(letter, retention.topics.rejected)),
             *(
                 x
-                for alert in outcome.foresight.alerts
+                for alert in outcome.prediction_results.alerts
                 if alert.live  # the others are counted, but nobody should act on them
                 for x in _encode_alert(alert, retention.topics.alerts)
             ),
@@ -146,7 +146,7 @@ def encode_commit(commit: Commit, retention: Retention, pack: PackVisitors = pac
     }  # fmt: skip
 
 
-def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
+def _encode_buckets(outcome: BatchResult, retention: Retention) -> list[Any]:
     """Keys with their lifetimes, then fields and what to add to them in each, for every group of buckets.
 
     A bucket past its lifetime is left alone: written again it would come back with a part of its counts.
@@ -156,7 +156,7 @@ def _encode_buckets(outcome: Outcome, retention: Retention) -> list[Any]:
     kinds = (
         ("d", outcome.demand.products, retention.product_s),
         ("s", outcome.demand.shop, retention.shop_s),
-        ("q", outcome.foresight.tally.minutes, retention.shop_s),
+        ("q", outcome.prediction_results.tally.minutes, retention.shop_s),
     )
     for kind, minutes, lifetimes_s in kinds:
         for buckets, fields in roll_up(minutes):

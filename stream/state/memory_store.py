@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.prices import PriceLevel
-from stream.state.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
+from stream.state.commit import NO_OFFSET, Claim, Commit, CommitStatus, Retention, encode_commit
 from stream.state.store import OutboxItem, Pages
 
 
@@ -78,22 +78,22 @@ class MemoryStore:
         """See `Store.visitor_ids`."""
         return list(self.partitions[p].visitors)
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+    async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         """See `Store.commit`."""
         return [self._commit_one(commit) for commit in commits]
 
-    def _commit_one(self, commit: Commit) -> Verdict:
+    def _commit_one(self, commit: Commit) -> CommitStatus:
         part = self.partitions[commit.partition]
         if part.epoch > commit.epoch:
-            return Verdict.FENCED
+            return CommitStatus.FENCED
         if part.epoch < commit.epoch:
-            return Verdict.BEHIND
+            return CommitStatus.BEHIND
         stored = {topic: part.offsets.get(topic, NO_OFFSET) for topic in commit.offsets}
         if any(stored[topic] != start for topic, (start, _) in commit.offsets.items()):
             repeated = all(stored[topic] == end for topic, (_, end) in commit.offsets.items())
-            return Verdict.REPEATED if repeated else Verdict.GAP
+            return CommitStatus.REPEATED if repeated else CommitStatus.GAP
         self._write(part, encode_commit(commit, self._retention))
-        return Verdict.APPLIED
+        return CommitStatus.APPLIED
 
     def _write(self, part: MemoryPartition, fields: dict[str, Any]) -> None:
         for name, value in _pairs(fields["meta"]).items():

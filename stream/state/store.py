@@ -16,7 +16,7 @@ from contracts.keys import Keys
 from contracts.visitor import PackVisitors, Visitor, pack_visitors, unpack_visitor
 from models.next_action.prices import PriceLevel
 from stream.runtime.metrics import Meter
-from stream.state.commit import NO_OFFSET, Claim, Commit, Retention, Verdict, encode_commit
+from stream.state.commit import NO_OFFSET, Claim, Commit, CommitStatus, Retention, encode_commit
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Store(Protocol):
         """All visitors a partition has a state of."""
         ...
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+    async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         """Write each commit atomically, or refuse it."""
         ...
 
@@ -171,7 +171,7 @@ class RedisStore:
         pages = self._client.scan_iter(match=f"{start}*", count=SCAN_PAGE)
         return [key.decode().removeprefix(start) async for key in pages]
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+    async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         """See `Store.commit`."""
         blobs = [self._pack(self._encode(commit)) for commit in commits]
         try:
@@ -179,7 +179,7 @@ class RedisStore:
         except NoScriptError:  # Redis was restarted and forgot its scripts
             await self._client.script_load(self._commit.script)
             rows = await self._send(commits, blobs)
-        return [Verdict(row[0].decode()) for row in rows]
+        return [CommitStatus(row[0].decode()) for row in rows]
 
     def _encode(self, commit: Commit) -> dict[str, Any]:
         return encode_commit(commit, self._retention, self._pack_visitors)
@@ -238,7 +238,7 @@ def _item(entry_id: bytes, fields: dict[bytes, bytes]) -> OutboxItem:
     return OutboxItem(entry_id.decode(), topic, fields[b"key"] or None, item_id, fields[b"value"])
 
 
-async def insist(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:
+async def retry(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:
     """Make a call to the store until it is answered; the watchdog ends a worker that waits too long."""
     for attempt in count():
         try:

@@ -16,7 +16,7 @@ def split_arrivals(before: Visitor | None, actions: Sequence[Action]) -> tuple[l
 
 
 def session_before(before: Visitor | None, late: Sequence[Action], *, idle_ms: int) -> Session | None:
-    """The current session with the late actions where they belong, as `absorb` sees it."""
+    """The current session with the late actions where they belong, as `session.absorb` sees it."""
     if before is None or not late:
         return None if before is None else before.head
     base = before.base

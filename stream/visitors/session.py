@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.events import EventType
 from contracts.numbers import MAX_SUM_MINOR
-from contracts.outlook import BLANK
+from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import (
     DIGEST_BYTES,
     Action,
@@ -42,7 +42,7 @@ _NO_COUNTS: Counts = (0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRules:
+class SessionSettings:
     """A gap over `idle_ms` starts a new session; an event up to `disorder_ms` late fits in exactly."""
 
     idle_ms: int
@@ -88,7 +88,7 @@ def advance(
 
 
 def absorb(
-    visitor: Visitor | None, actions: list[Action], rules: SessionRules
+    visitor: Visitor | None, actions: list[Action], rules: SessionSettings
 ) -> tuple[Visitor, SessionDeltas]:
     """The visitor after new actions (any order, none of them seen before), and the change of shop counters.
 
@@ -101,15 +101,15 @@ def absorb(
     if visitor is None:
         head, closed = advance(None, actions, idle_ms=rules.idle_ms)
         totals = _add_totals(None, actions)
-        fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}, BLANK))
+        fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}, NO_PREDICTIONS))
         return settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
     if actions[0] > visitor.tail.last:
         return _extend(visitor, actions, rules)
     return _insert(visitor, actions, rules)
 
 
-def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
-    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders, outlook = visitor
+def _extend(visitor: Visitor, actions: list[Action], rules: SessionSettings) -> tuple[Visitor, SessionDeltas]:
+    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders, predictions = visitor
     closed: list[Session] = []
     browsed = _browse(totals, known, actions, rules.idle_ms)
     if browsed is not None:
@@ -119,7 +119,7 @@ def _extend(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tup
         head, closed = advance(known, actions, idle_ms=rules.idle_ms)
     added = pack_actions(actions)
     tail = tail_of((packed + added.packed, size + added.size, added.last))
-    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders, outlook))
+    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders, predictions))
     if tail.size > 2 * KEEP_ACTIONS:
         after = settle(after, rules)
     if not closed and not ended and _reach(known) == _reach(head):
@@ -164,7 +164,7 @@ def _reach(session: Session) -> tuple[bool, bool, bool]:
     return views + favorites > 0, carts > 0, purchases > 0
 
 
-def _insert(visitor: Visitor, actions: list[Action], rules: SessionRules) -> tuple[Visitor, SessionDeltas]:
+def _insert(visitor: Visitor, actions: list[Action], rules: SessionSettings) -> tuple[Visitor, SessionDeltas]:
     base = visitor.base
     totals = _add_totals(visitor.totals, actions)
     if base is not None:
@@ -188,7 +188,7 @@ def end_session(visitor: Visitor, *, idle_ms: int) -> tuple[Visitor, SessionDelt
     return visitor._replace(ended=True, timer_ms=0), difference(after, before)
 
 
-def settle(visitor: Visitor, rules: SessionRules) -> Visitor:
+def settle(visitor: Visitor, rules: SessionSettings) -> Visitor:
     """Fold the oldest actions into `base` once the tail holds twice what is kept."""
     if visitor.tail.size <= 2 * KEEP_ACTIONS:
         return visitor

@@ -17,7 +17,7 @@ import pytest
 from alert_makers import make_alert
 from api_processes import ApiProgram
 from contracts.events import Event, EventType
-from contracts.outlook import Outlook
+from contracts.predictions import Predictions
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
@@ -46,7 +46,7 @@ def fill(state: ShopState) -> None:
     session = Session(None, 1, now, now, (1, 0, 0, 0, 0), 0, {}, {})
     tail = pack_actions([Action(now, 0, b"b" * 8, "p2", 1, None, None, None, None, None)])
     totals = Totals(now, now, session.counts, 0, {})
-    visitor = Visitor(totals, None, session, tail, False, 0, b"", {}, Outlook(score))
+    visitor = Visitor(totals, None, session, tail, False, 0, b"", {}, Predictions(score))
     state.put_visitor("visitor-17", visitor)
     state.add_events([Event(f"e{n}", EventType.VIEW, now, f"v{n}", f"p{n}") for n in range(20)])
     state.publish_alerts([make_alert(number) for number in range(5)])

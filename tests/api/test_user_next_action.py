@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from contracts.outlook import Outlook
+from contracts.predictions import Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
 from models.silence import hear_silence
@@ -18,7 +18,7 @@ def make_visitor(score: Score | None = SCORE, *, last_ms: int = AT_MS, ended: bo
     session = Session("s1", 2, AT_MS - 60_000, last_ms, counts, 0, {}, {})
     tail = pack_actions([Action(last_ms, 2, b"b" * 8, "p2", 1, None, None, None, None, "s1")])
     totals = Totals(AT_MS - 60_000, last_ms, counts, 0, {})
-    return Visitor(totals, None, session, tail, ended, 0, b"", {}, Outlook(score))
+    return Visitor(totals, None, session, tail, ended, 0, b"", {}, Predictions(score))
 
 
 def put(state: ShopState, visitor: Visitor, *, user_id: str = "u1", as_of_ms: int = AT_MS) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.core import STEPS, make_shares, measure_blobs, measure_core
+from benchmarks.core import STEPS, make_partition_logs, measure_blobs, measure_core
 from benchmarks.shop_log import make_events
 from contracts.events import decode, encode
 from contracts.partitioning import partition_of
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_log() -> None:
 
 
 def test_a_visitor_has_one_partition() -> None:
-    for share in make_shares(500, 12):
+    for share in make_partition_logs(500, 12):
         for _, record in share.records:
             assert partition_of(record.key.decode(), 12) == share.part.number
 

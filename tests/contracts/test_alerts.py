@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.alert_book import NEW_BOOK, AlertBook, pack_book, unpack_book
 from contracts.alerts import (
     MAX_VALUE_MINOR,
     Alert,
@@ -35,6 +34,7 @@ from contracts.scores import (
     unpack_unjudged,
 )
 from contracts.settings import Settings
+from contracts.visitor_alerts import NO_ALERTS, VisitorAlerts, pack_alerts, unpack_alerts
 
 NOW_MS = 1_760_000_000_000
 ALERT = Alert(
@@ -175,22 +175,22 @@ def test_a_score_read_back_is_the_score_that_was_decided_on(score: Score) -> Non
 @given(st.lists(alerts(), max_size=2), st.booleans())
 def test_a_book_survives_the_state(opened: list[Alert], live: bool) -> None:
     kept = tuple(alert._replace(reasons=(), offer=None) for alert in opened)
-    book = AlertBook(4, 3, (1, 2), False, True, (5, 6), 7, live, kept)
-    blob = msgpack.packb(pack_book(book))
-    again = unpack_book(msgpack.unpackb(blob, use_list=False))
-    assert again == book
-    assert unpack_book(msgpack.unpackb(blob)) == book
+    alert_state = VisitorAlerts(4, 3, (1, 2), False, True, (5, 6), 7, live, kept)
+    blob = msgpack.packb(pack_alerts(alert_state))
+    again = unpack_alerts(msgpack.unpackb(blob, use_list=False))
+    assert again == alert_state
+    assert unpack_alerts(msgpack.unpackb(blob)) == alert_state
     assert all(type(alert.kind) is AlertKind for alert in again.open)
 
 
 def test_a_book_of_an_earlier_version_is_read_without_the_start_of_its_session() -> None:
-    book = unpack_book((4, (1, 2), False, True, (5, 6), 7, True, ()))
-    assert book == AlertBook(4, 0, (1, 2), False, True, (5, 6), 7, True, ())
+    alert_state = unpack_alerts((4, (1, 2), False, True, (5, 6), 7, True, ()))
+    assert alert_state == VisitorAlerts(4, 0, (1, 2), False, True, (5, 6), 7, True, ())
 
 
 def test_what_was_never_used_takes_no_room_in_the_state() -> None:
-    assert pack_book(NEW_BOOK) == pack_unjudged(ALL_JUDGED) == ()
-    assert unpack_book(()) == NEW_BOOK
+    assert pack_alerts(NO_ALERTS) == pack_unjudged(ALL_JUDGED) == ()
+    assert unpack_alerts(()) == NO_ALERTS
     assert unpack_unjudged(()) == ALL_JUDGED
 
 

@@ -12,7 +12,7 @@ from contracts.keys import Keys
 from ops.stack.redis_server import RedisServer
 from services import unique_settings
 from shoppers import NEW, RULES, make_entries, make_event
-from stream.batch.step import Outcome, apply_batch, fire_deadlines
+from stream.batch.step import BatchResult, apply_batch, fire_deadlines
 from stream.partitions.outbox_relay import READ_LIMIT
 from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
 from stream.state.store import RedisStore
@@ -22,14 +22,14 @@ OpenStore = Callable[[], RedisStore]
 LATER_MS = 3_600_000
 
 
-def make_outcome(number_of_visitors: int = 3) -> Outcome:
+def make_outcome(number_of_visitors: int = 3) -> BatchResult:
     """Alerts of so many abandoned carts."""
     users = [f"u{i}" for i in range(number_of_visitors)]
     carted = apply_batch(NEW, make_entries([make_event("cart", 0, user=user) for user in users]), {}, RULES)
     return fire_deadlines(carted.clock, carted.clock.max_event_ms + LATER_MS, users, carted.visitors, RULES)
 
 
-async def commit(store: RedisStore, outcome: Outcome) -> None:
+async def commit(store: RedisStore, outcome: BatchResult) -> None:
     """Claim partition 0 and commit the outcome as its first."""
     epoch = (await store.claim({0: 0}))[0].epoch
     written = Commit(0, epoch, {"view": (NO_OFFSET, 3)}, outcome, 0, 0)

@@ -4,7 +4,7 @@ import pytest
 
 from contracts.alerts import AlertState
 from ops.audit import CartRules, CartStep, abandoned_carts, is_clear
-from ops.audit.abandoned import Deed
+from ops.audit.abandoned import SentEvent
 
 RULES = CartRules(
     partitions=1,
@@ -18,18 +18,18 @@ RULES = CartRules(
 VIEW, CART, PURCHASE = 0, 2, 4
 
 
-def deed(rank: int, at_ms: int, *, late_ms: int = 0) -> Deed:
-    return Deed(at_ms, rank, f"{at_ms}".encode(), "p1", 1, 100, "EUR", at_ms + late_ms)
+def sent_event(rank: int, at_ms: int, *, late_ms: int = 0) -> SentEvent:
+    return SentEvent(at_ms, rank, f"{at_ms}".encode(), "p1", 1, 100, "EUR", at_ms + late_ms)
 
 
-def judge(*deeds: Deed) -> tuple[list[CartStep], bool]:
+def judge(*sent_events: SentEvent) -> tuple[list[CartStep], bool]:
     """The steps of the only visitor, and whether they are clear."""
-    steps = abandoned_carts({"u1": deeds}, RULES).get("u1", [])
-    return steps, is_clear(deeds, steps, RULES)
+    steps = abandoned_carts({"u1": sent_events}, RULES).get("u1", [])
+    return steps, is_clear(sent_events, steps, RULES)
 
 
 def test_a_cart_is_abandoned_after_silence_and_bought_later() -> None:
-    steps, clear = judge(deed(CART, 1_000), deed(PURCHASE, 8_000))
+    steps, clear = judge(sent_event(CART, 1_000), sent_event(PURCHASE, 8_000))
     assert [(step.state, step.at_ms) for step in steps] == [
         (AlertState.FIRING, 6_000),
         (AlertState.RESOLVED, 8_000),
@@ -38,11 +38,14 @@ def test_a_cart_is_abandoned_after_silence_and_bought_later() -> None:
 
 
 def test_of_two_purchases_in_the_wrong_order_either_may_have_resolved_the_alert() -> None:
-    cart = deed(CART, 1_000)
-    assert judge(cart, deed(PURCHASE, 8_000), deed(PURCHASE, 8_100))[1]
-    assert not judge(cart, deed(PURCHASE, 8_000, late_ms=150), deed(PURCHASE, 8_100))[1]
+    cart = sent_event(CART, 1_000)
+    assert judge(cart, sent_event(PURCHASE, 8_000), sent_event(PURCHASE, 8_100))[1]
+    assert not judge(cart, sent_event(PURCHASE, 8_000, late_ms=150), sent_event(PURCHASE, 8_100))[1]
 
 
 @pytest.mark.parametrize(("late_ms", "clear"), [(500, True), (7_000, False)])
 def test_what_comes_after_a_silence_was_judged_without_it_decides_nothing(late_ms: int, clear: bool) -> None:
-    assert judge(deed(CART, 1_000), deed(VIEW, 3_000, late_ms=late_ms), deed(VIEW, 9_000))[1] is clear
+    assert (
+        judge(sent_event(CART, 1_000), sent_event(VIEW, 3_000, late_ms=late_ms), sent_event(VIEW, 9_000))[1]
+        is clear
+    )

@@ -210,13 +210,13 @@ def test_a_state_with_another_score_is_found() -> None:
     user, visitor = next(
         (user, visitor)
         for user, visitor in shop.visitors.items()
-        if visitor.outlook.score is not None
-        and visitor.outlook.score.at_ms == visitor.head.last_ms > SETTLED_MS
+        if visitor.predictions.score is not None
+        and visitor.predictions.score.at_ms == visitor.head.last_ms > SETTLED_MS
     )
-    score = visitor.outlook.score
+    score = visitor.predictions.score
     assert score is not None
-    spoiled = visitor.outlook._replace(score=score._replace(purchase=abs(score.purchase - 0.2)))
-    shop.visitors[user] = visitor._replace(outlook=spoiled)
+    spoiled = visitor.predictions._replace(score=score._replace(purchase=abs(score.purchase - 0.2)))
+    shop.visitors[user] = visitor._replace(predictions=spoiled)
     churn = audit(shop, sent, shop.alerts, replay).churn
     assert churn.unlike == 1
     assert churn.wrong["chances that the replay does not know"] == [f"{user} at {abs(score.purchase - 0.2)}"]

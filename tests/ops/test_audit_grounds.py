@@ -8,7 +8,7 @@ from contracts.alerts import Alert, AlertKind, AlertState, Severity
 from contracts.scores import Score
 from models.silence import hear_silence
 from ops.audit import ChurnRules, ChurnVerdict, ScoreReplay
-from ops.audit.abandoned import Deed
+from ops.audit.abandoned import SentEvent
 from ops.audit.churn_replay import Heard, judge_churn
 from ops.audit.price_track import PriceTrack
 from rule_model import RuleModel
@@ -19,15 +19,15 @@ VIEW, CART, PURCHASE = 0, 2, 4
 RULES = replace(ChurnRules.of(SETTINGS), intent=0.6, rearm=0.6)
 
 
-def deed(rank: int, at_ms: int, *, arrived_ms: int) -> Deed:
-    return Deed(NOW_MS + at_ms, rank, f"{at_ms}".encode(), "p1", 1, 100, "EUR", NOW_MS + arrived_ms)
+def sent_event(rank: int, at_ms: int, *, arrived_ms: int) -> SentEvent:
+    return SentEvent(NOW_MS + at_ms, rank, f"{at_ms}".encode(), "p1", 1, 100, "EUR", NOW_MS + arrived_ms)
 
 
 LATE_CART = [
-    deed(VIEW, -1_700, arrived_ms=-1_690),
-    deed(CART, -1_150, arrived_ms=40),
-    deed(VIEW, -1_000, arrived_ms=-900),
-    deed(PURCHASE, 250, arrived_ms=580),
+    sent_event(VIEW, -1_700, arrived_ms=-1_690),
+    sent_event(CART, -1_150, arrived_ms=40),
+    sent_event(VIEW, -1_000, arrived_ms=-900),
+    sent_event(PURCHASE, 250, arrived_ms=580),
 ]
 """The views are scored; the cart comes with the purchase, and the silence between them is looked at then."""
 
@@ -46,8 +46,8 @@ def alert(purchase: float, *, cart_lines: int) -> Alert:
     )  # fmt: skip
 
 
-def judge(alert: Alert, deeds: list[Deed]) -> ChurnVerdict:
-    return judge_churn(Heard([alert], [alert], {}), {"u1": deeds}, replay(), RULES)
+def judge(alert: Alert, sent_events: list[SentEvent]) -> ChurnVerdict:
+    return judge_churn(Heard([alert], [alert], {}), {"u1": sent_events}, replay(), RULES)
 
 
 def chance_without_the_cart() -> float:
@@ -64,15 +64,17 @@ def test_a_cart_that_came_after_the_score_was_intent_all_the_same() -> None:
     assert (verdict.wrong, verdict.replayed) == ({}, 1)
 
 
-@pytest.mark.parametrize("deeds", [LATE_CART, [LATE_CART[0], *LATE_CART[2:]]], ids=["late cart", "no cart"])
-def test_without_a_cart_some_chance_must_have_been_intent(deeds: list[Deed]) -> None:
-    verdict = judge(alert(chance_without_the_cart(), cart_lines=0), deeds)
+@pytest.mark.parametrize(
+    "sent_events", [LATE_CART, [LATE_CART[0], *LATE_CART[2:]]], ids=["late cart", "no cart"]
+)
+def test_without_a_cart_some_chance_must_have_been_intent(sent_events: list[SentEvent]) -> None:
+    verdict = judge(alert(chance_without_the_cart(), cart_lines=0), sent_events)
     (name,) = verdict.wrong["churn alerts that the replay does not know"]
     assert name.endswith("nothing in the cart and no chance was intent")
     assert (verdict.replayed, verdict.invented) == (0, 1)
 
 
 def test_a_silence_in_which_something_came_in_time_was_none() -> None:
-    deeds = sorted([*LATE_CART, deed(VIEW, -500, arrived_ms=-490)])
-    verdict = judge(alert(chance_without_the_cart(), cart_lines=1), deeds)
+    sent_events = sorted([*LATE_CART, sent_event(VIEW, -500, arrived_ms=-490)])
+    verdict = judge(alert(chance_without_the_cart(), cart_lines=1), sent_events)
     assert verdict.invented == 1

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_score
-from contracts.alert_book import NEW_BOOK
 from contracts.alerts import Alert, AlertKind, AlertState, OfferKind, Severity
 from contracts.visitor import Action, Session
+from contracts.visitor_alerts import NO_ALERTS
 from models.silence import DEFAULT_CURVE, hear_silence
 from shoppers import NOW_MS, make_action
 from stream.alerts.steps import on_actions
@@ -58,7 +58,7 @@ def test_a_visitor_without_intent_is_no_risk() -> None:
     for second in range(6):
         desk.act(make_action("view", second))
     assert not desk.alerts
-    assert desk.book == NEW_BOOK
+    assert desk.alert_state == NO_ALERTS
 
 
 def test_a_purchase_resolves_every_open_alert() -> None:
@@ -166,7 +166,7 @@ def test_the_deadlines_of_a_visitor_come_one_after_the_other_and_end() -> None:
         seen.append((due_ms - NOW_MS) // 1_000)
         desk.pass_time(due_ms + 1)
     assert seen == [180, 900, 1_800, 900 + DAY_S]
-    assert desk.book.open == ()
+    assert desk.alert_state.open == ()
 
 
 def test_a_visitor_with_nothing_at_stake_has_only_the_end_of_the_session_to_wait_for() -> None:
@@ -213,10 +213,10 @@ def test_a_late_purchase_resolves_but_not_one_of_an_earlier_session() -> None:
     desk.act(make_action("cart", 2 * HOUR_S, "a"))
     desk.act(make_action("view", 2 * HOUR_S + 60))
     desk.act(make_action("purchase", 1, "a"))
-    assert desk.book.open
+    assert desk.alert_state.open
     desk.act(make_action("purchase", 2 * HOUR_S + 1, "a"))
     assert steps(desk.alerts)[-1] == ("churn_risk", "resolved", 2 * HOUR_S + 1)
-    assert not desk.book.open
+    assert not desk.alert_state.open
 
 
 def test_a_late_purchase_from_before_the_firing_closes_at_the_firing() -> None:
@@ -243,9 +243,9 @@ def test_a_replay_records_the_same_alerts_but_none_of_them_is_live() -> None:
 def test_what_follows_from_a_very_late_action_is_recorded_only_though_others_are_live() -> None:
     actions = [make_action("cart", 0, "a"), make_action("view", 1_000), make_action("view", 1_200)]
     stale = {actions[0].digest}
-    book, alerts = on_actions(NEW_BOOK, "u1", None, actions, None, RULES, stale=stale)
+    alert_state, alerts = on_actions(NO_ALERTS, "u1", None, actions, None, RULES, stale=stale)
     assert [(alert.kind, alert.live) for alert in alerts] == [(ABANDONED, False)]
-    assert book.live
+    assert alert_state.live
 
 
 def test_the_end_of_an_alert_is_as_live_as_its_firing() -> None:
@@ -291,7 +291,7 @@ def test_a_cart_in_another_currency_is_weighed_by_its_products() -> None:
 
 def test_actions_with_nothing_at_stake_leave_the_book_as_it_is() -> None:
     actions = [make_action("view", 0), make_action("favorite", 1), make_action("purchase", 2)]
-    assert on_actions(NEW_BOOK, "u1", None, actions, None, RULES) == (NEW_BOOK, [])
+    assert on_actions(NO_ALERTS, "u1", None, actions, None, RULES) == (NO_ALERTS, [])
 
 
 @given(st.integers(0, 40 * 60_000), st.floats(0, 1), st.floats(0, 1))

@@ -19,7 +19,7 @@ from cores import core_named, exact
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, RULES, make_event
 from stream.batch.core import PYTHON, Core
-from stream.batch.step import Clock, Entry, Outcome, fire_deadlines, take_scores
+from stream.batch.step import BatchResult, Clock, Entry, fire_deadlines, take_scores
 
 KINDS = ("view", "view", "view", "favorite", "cart", "cart", "remove_from_cart", "purchase")
 STEPS_S = (
@@ -33,7 +33,7 @@ LOW_SEED = 0
 """With this seed every visitor gets the lowest of `CHANCES`."""
 
 
-class Lane:
+class CoreRun:
     """One partition through one implementation of the steps."""
 
     def __init__(self, core: Core) -> None:
@@ -44,7 +44,9 @@ class Lane:
         self.timers: dict[str, int] = {}
         self.alerts: list[Alert] = []
 
-    def apply(self, entries: list[Entry], *, scores_seed: int | None, forgotten: dict[str, int]) -> Outcome:
+    def apply(
+        self, entries: list[Entry], *, scores_seed: int | None, forgotten: dict[str, int]
+    ) -> BatchResult:
         outcome = self.core.apply_batch(
             self.clock, entries, self.visitors, RULES, level=self.level, forgotten=forgotten
         )
@@ -59,16 +61,16 @@ class Lane:
             take_scores(outcome, scores, RULES.alerts)
         return self._adopt(outcome)
 
-    def pass_time(self, watermark_ms: int) -> Outcome:
+    def pass_time(self, watermark_ms: int) -> BatchResult:
         due = sorted(user for user, at_ms in self.timers.items() if at_ms < watermark_ms)
         return self._adopt(
             fire_deadlines(self.clock, watermark_ms, due, self.visitors, RULES, level=self.level)
         )
 
-    def _adopt(self, outcome: Outcome) -> Outcome:
+    def _adopt(self, outcome: BatchResult) -> BatchResult:
         self.clock, self.level = outcome.clock, outcome.level
         self.visitors.update(outcome.visitors)
-        self.alerts += outcome.foresight.alerts
+        self.alerts += outcome.prediction_results.alerts
         self.timers.update(outcome.timers)
         self.timers = {user: at_ms for user, at_ms in self.timers.items() if at_ms}
         return outcome
@@ -82,25 +84,25 @@ def make_score(visitor: Visitor, draw: random.Random, chance: float) -> Score:
     return round_score(Score("m1", head.last_ms, sum(head.counts), head.number, chances, chance))
 
 
-class Lanes:
+class CoreRuns:
     """The same partition through both implementations, every outcome compared."""
 
     def __init__(self) -> None:
-        self.python, self.compiled = Lane(PYTHON), Lane(core_named("compiled"))
+        self.python, self.compiled = CoreRun(PYTHON), CoreRun(core_named("compiled"))
 
     def apply(
         self, entries: list[Entry], *, scores_seed: int | None = None, forgotten: dict[str, int] | None = None
-    ) -> Outcome:
+    ) -> BatchResult:
         found = [
-            lane.apply(entries, scores_seed=scores_seed, forgotten=forgotten or {})
-            for lane in (self.python, self.compiled)
+            run.apply(entries, scores_seed=scores_seed, forgotten=forgotten or {})
+            for run in (self.python, self.compiled)
         ]
         return self._same(*found)
 
-    def pass_time(self, watermark_ms: int) -> Outcome:
+    def pass_time(self, watermark_ms: int) -> BatchResult:
         return self._same(self.python.pass_time(watermark_ms), self.compiled.pass_time(watermark_ms))
 
-    def _same(self, expected: Outcome, found: Outcome) -> Outcome:
+    def _same(self, expected: BatchResult, found: BatchResult) -> BatchResult:
         assert parts_of(found) == parts_of(expected)
         assert list(found.visitors) == list(expected.visitors)
         states = list(expected.visitors.values())
@@ -110,13 +112,13 @@ class Lanes:
         return found
 
 
-def parts_of(outcome: Outcome) -> dict[str, Any]:
+def parts_of(outcome: BatchResult) -> dict[str, Any]:
     """All of an outcome, types included."""
     parts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    for name in ("demand", "foresight"):
+    for name in ("demand", "prediction_results"):
         parts |= {f"{name}.{f.name}": getattr(parts[name], f.name) for f in dataclasses.fields(parts[name])}
         del parts[name]
-    tally = parts.pop("foresight.tally")
+    tally = parts.pop("prediction_results.tally")
     return {name: exact(part) for name, part in parts.items()} | {"tally": (tally.minutes, tally.errors)}
 
 
@@ -158,7 +160,7 @@ def batches(draw: st.DrawFn) -> list[list[tuple[Event, int]]]:
 def test_any_batches_give_the_same(
     found: list[list[tuple[Event, int]]], seeds: list[int | None], is_timed: bool
 ) -> None:
-    lanes = Lanes()
+    lanes = CoreRuns()
     for batch, seed in zip(found, seeds, strict=False):
         lanes.apply(entries_of(batch), scores_seed=seed)
         if is_timed:
@@ -176,7 +178,7 @@ def test_a_visitor_who_never_stops_gives_the_same(size: int, step_s: float) -> N
         make_event(kind, i * step_s, f"p{draw.randrange(400)}", event_id=f"e{i}", session_id=f"s{i // 500}")
         for i, kind in enumerate(kinds)
     ]
-    lanes = Lanes()
+    lanes = CoreRuns()
     for start in range(0, len(events), size):
         lanes.apply(entries_of([(event, 0) for event in events[start : start + size]]))
     lanes.apply(entries_of([(event, 0) for event in events[-1_100:]]))  # all of them again, some forgotten
@@ -196,7 +198,7 @@ def test_a_visitor_who_never_stops_gives_the_same(size: int, step_s: float) -> N
     ],
 )
 def test_alerts_of_earlier_sessions_bear_alike_on_the_next(story: str, fired: dict[AlertKind, int]) -> None:
-    lanes = Lanes()
+    lanes = CoreRuns()
     for batch in story.split(", "):
         words = batch.split()
         acts = zip(words[::2], map(int, words[1::2]), strict=True)
@@ -207,7 +209,7 @@ def test_alerts_of_earlier_sessions_bear_alike_on_the_next(story: str, fired: di
 
 
 def test_letters_and_nothing_at_all_give_the_same() -> None:
-    lanes = Lanes()
+    lanes = CoreRuns()
     lanes.apply([])
     outcome = lanes.apply([Entry(0, 0, NOW_MS, None, LETTER), Entry(1, 0, NOW_MS + 5, None, None)])
     assert outcome.letters == [LETTER]
@@ -215,7 +217,7 @@ def test_letters_and_nothing_at_all_give_the_same() -> None:
 
 
 def test_deleted_visitors_are_kept_out_alike() -> None:
-    lanes = Lanes()
+    lanes = CoreRuns()
     events = [make_event("cart", i, user=user) for i in range(4) for user in ("u1", "u2")]
     forgotten = {digest_user("u1", RULES.secret): NOW_MS + 1_000}
     outcome = lanes.apply(entries_of([(event, 0) for event in events]), forgotten=forgotten)
@@ -223,7 +225,7 @@ def test_deleted_visitors_are_kept_out_alike() -> None:
 
 
 def test_sums_stay_within_what_lua_can_count() -> None:
-    lanes = Lanes()
+    lanes = CoreRuns()
     for i in range(4):
         event = make_event("purchase", i, price_minor=10**12, quantity=10**6, order_id="o")
         lanes.apply(entries_of([(event, 0)]))
@@ -232,7 +234,7 @@ def test_sums_stay_within_what_lua_can_count() -> None:
 
 @pytest.mark.parametrize("text", ["e", "é", "日", "🛒"])
 def test_digests_of_any_length_are_those_of_hashlib(text: str) -> None:
-    compiled = Lane(core_named("compiled"))
+    compiled = CoreRun(core_named("compiled"))
     ids = [text * length for length in range(1, 129)]
     events = [make_event("view", i, event_id=event_id) for i, event_id in enumerate(ids)]
     outcome = compiled.apply(entries_of([(event, 0) for event in events]), scores_seed=None, forgotten={})

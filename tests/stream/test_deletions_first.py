@@ -10,14 +10,14 @@ from contracts.topics import Topics
 from shoppers import NOW_MS, make_event
 from stream.batch.core import PYTHON
 from stream.batch.records import Record
-from stream.components.deletions.deletion import Forgetter
+from stream.components.deletions.deletion import DeletionApplier
 from stream.partitions.assignment import Assignment, TopicPartition
-from stream.partitions.committer import Ledger
-from stream.partitions.scheduler import Applier
+from stream.partitions.committer import Committer
+from stream.partitions.scheduler import Scheduler
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
-from stream.state.commit import Commit, Retention, Verdict
+from stream.state.commit import Commit, CommitStatus, Retention
 from stream.state.memory_store import MemoryStore
 
 TOPICS = Topics()
@@ -71,10 +71,10 @@ class WatchedStore(MemoryStore):
         super().__init__(Retention.of(SETTINGS))
         self.known: set[str] = set()
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
-        verdicts = await super().commit(commits)
+    async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
+        statuses = await super().commit(commits)
         self.known.update(self.partitions[0].visitors)
-        return verdicts
+        return statuses
 
 
 class Core:
@@ -84,18 +84,20 @@ class Core:
         meter = Meter()
         self.kafka = kafka
         self.assignment = Assignment(TOPICS, store, kafka, meter)
-        ledger = Ledger(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
-        forgetter = Forgetter(SETTINGS, ledger, meter)
+        committer = Committer(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
+        deletion_applier = DeletionApplier(SETTINGS, committer, meter)
         scorer = Scorer(meter, idle_ms=SETTINGS.idle_ms)
-        self.applier = Applier(SETTINGS, PYTHON, ledger, scorer, self.assignment, forgetter, meter)
+        self.scheduler = Scheduler(
+            SETTINGS, PYTHON, committer, scorer, self.assignment, deletion_applier, meter
+        )
 
     async def read_all(self) -> None:
         """Claim the partition, then deliver and apply the log topic by topic, from where the claim says."""
         tps = [(topic, 0) for topic in TOPICS.partitioned]
         for (topic, _), position in (await self.assignment.assign(tps)).items():
             records = self.kafka.records[topic]
-            await self.applier.offer(topic, 0, records[position:], position, len(records))
-            await self.applier.drain()
+            await self.scheduler.offer(topic, 0, records[position:], position, len(records))
+            await self.scheduler.drain()
 
 
 def shop() -> MemoryLog:
@@ -159,9 +161,9 @@ async def test_a_worker_that_runs_forgets_its_own_copy_too() -> None:
     await core.read_all()
     delete(kafka, 10)
     kafka.append("view", "u1", encode(make_event("view", 60, user="u1")), NOW_MS + 60_000)
-    await core.applier.offer("deletions", 0, kafka.records["deletions"], 0, 1)
-    await core.applier.offer("view", 0, kafka.records["view"][3:], 3, 4)
-    await core.applier.drain()
+    await core.scheduler.offer("deletions", 0, kafka.records["deletions"], 0, 1)
+    await core.scheduler.offer("view", 0, kafka.records["view"][3:], 3, 4)
+    await core.scheduler.drain()
     assert store.partitions[0].meta["applied"] == 4
     (visitor,) = (await store.load({0: ["u1"]}))[0]
     assert visitor is not None

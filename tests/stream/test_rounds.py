@@ -12,12 +12,12 @@ from stream.batch.core import PYTHON
 from stream.batch.records import Record
 from stream.batch.step import Entry
 from stream.partitions.assignment import Assignment, TopicPartition
-from stream.partitions.committer import Fenced, Ledger
+from stream.partitions.committer import Committer, Fenced
 from stream.partitions.rounds import COMMITS_AT_ONCE, Batch, Rounds
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
-from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.state.commit import NO_OFFSET, Commit, CommitStatus, Retention
 from stream.state.memory_store import MemoryStore
 
 TOPICS = Topics()
@@ -59,7 +59,7 @@ class SlowStore(MemoryStore):
         self._answers_after = answers_after
         self._enough = asyncio.Event()
 
-    async def commit(self, commits: Sequence[Commit]) -> list[Verdict]:
+    async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         self.calls.append([commit.partition for commit in commits])
         if len(self.calls) >= self._answers_after:
             self._enough.set()
@@ -74,8 +74,8 @@ class Worker:
         meter = Meter()
         self.log = OneView()
         self.assignment = Assignment(TOPICS, store, self.log, meter)
-        ledger = Ledger(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
-        self.rounds = Rounds(SETTINGS, PYTHON, ledger, Scorer(meter, idle_ms=SETTINGS.idle_ms), meter)
+        committer = Committer(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
+        self.rounds = Rounds(SETTINGS, PYTHON, committer, Scorer(meter, idle_ms=SETTINGS.idle_ms), meter)
 
     async def take_batches(self) -> list[Batch]:
         """Claim all partitions, and take the view of each."""

@@ -3,10 +3,17 @@
 from contracts.keys import Metric
 from contracts.visitor import Visitor
 from shoppers import NOW_MS, make_action
-from stream.visitors.session import KEEP_ACTIONS, MAX_CART_LINES, SessionRules, absorb, advance, end_session
+from stream.visitors.session import (
+    KEEP_ACTIONS,
+    MAX_CART_LINES,
+    SessionSettings,
+    absorb,
+    advance,
+    end_session,
+)
 
 IDLE_MS = 30 * 60_000
-RULES = SessionRules(idle_ms=IDLE_MS, disorder_ms=60_000)
+RULES = SessionSettings(idle_ms=IDLE_MS, disorder_ms=60_000)
 
 
 def absorbed(*batches: list) -> tuple[Visitor, dict[str, int]]:

@@ -11,9 +11,9 @@ from contracts.dead_letters import DeadLetter
 from contracts.keys import Keys
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
 from shoppers import MINUTE_MS, NEW, NOW_MS, RULES, SETTINGS, make_entries, make_event
-from stream.batch.step import Clock, Entry, Outcome, apply_batch
+from stream.batch.step import BatchResult, Clock, Entry, apply_batch
 from stream.partitions.partition import TIMERS
-from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.state.commit import NO_OFFSET, Commit, CommitStatus, Retention
 from stream.state.memory_store import MemoryStore
 from stream.state.store import OutboxItem, RedisStore, Store
 
@@ -34,12 +34,12 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     await client.aclose()
 
 
-def outcome_of(*kinds: str) -> Outcome:
+def outcome_of(*kinds: str) -> BatchResult:
     events = [make_event(kind, i) for i, kind in enumerate(kinds)]
     return apply_batch(Clock(0, 0), make_entries(events), {}, RULES)
 
 
-def commit_of(epoch: int, offsets: dict[str, tuple[int, int]], outcome: Outcome | None = None) -> Commit:
+def commit_of(epoch: int, offsets: dict[str, tuple[int, int]], outcome: BatchResult | None = None) -> Commit:
     return Commit(1, epoch, offsets, outcome or outcome_of("view", "cart"), NOW_MS, NOW_MS)
 
 
@@ -53,8 +53,8 @@ async def test_a_first_claim_finds_nothing_and_raises_the_epoch(store: Store) ->
 async def test_what_is_committed_is_found_by_the_next_owner(store: Store) -> None:
     await store.claim({1: 0})
     outcome = outcome_of("view", "cart")
-    verdicts = await store.commit([commit_of(1, {"view": (NO_OFFSET, 1), "cart": (NO_OFFSET, 1)}, outcome)])
-    assert verdicts == [Verdict.APPLIED]
+    statuses = await store.commit([commit_of(1, {"view": (NO_OFFSET, 1), "cart": (NO_OFFSET, 1)}, outcome)])
+    assert statuses == [CommitStatus.APPLIED]
     claim = (await store.claim({1: 0}))[1]
     assert claim.offsets == {"view": 1, "cart": 1}
     assert claim.max_event_ms == outcome.clock.max_event_ms
@@ -66,20 +66,20 @@ async def test_what_is_committed_is_found_by_the_next_owner(store: Store) -> Non
 async def test_an_older_epoch_is_fenced_and_writes_nothing(store: Store) -> None:
     await store.claim({1: 0})
     await store.claim({1: 0})
-    assert await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})]) == [Verdict.FENCED]
+    assert await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})]) == [CommitStatus.FENCED]
     assert (await store.claim({1: 0}))[1].offsets == {}
     assert await store.load({1: ["u1"]}) == {1: [None]}
 
 
 async def test_a_store_that_came_back_older_says_so(store: Store) -> None:
     await store.claim({1: 0})
-    assert await store.commit([commit_of(7, {"view": (NO_OFFSET, 2)})]) == [Verdict.BEHIND]
+    assert await store.commit([commit_of(7, {"view": (NO_OFFSET, 2)})]) == [CommitStatus.BEHIND]
 
 
 async def test_a_commit_made_again_changes_nothing(store: Store) -> None:
     await store.claim({1: 0})
     commit = commit_of(1, {"view": (NO_OFFSET, 2)})
-    assert await store.commit([commit, commit]) == [Verdict.APPLIED, Verdict.REPEATED]
+    assert await store.commit([commit, commit]) == [CommitStatus.APPLIED, CommitStatus.REPEATED]
 
 
 @pytest.mark.parametrize("offsets", [{"view": (5, 9)}, {"view": (0, 3)}, {"view": (2, 3), "cart": (1, 2)}])
@@ -88,7 +88,7 @@ async def test_a_commit_that_starts_elsewhere_is_a_gap(
 ) -> None:
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
-    assert await store.commit([commit_of(1, offsets)]) == [Verdict.GAP]
+    assert await store.commit([commit_of(1, offsets)]) == [CommitStatus.GAP]
     assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
 
 
@@ -96,17 +96,17 @@ async def test_a_topic_without_records_must_stand_where_it_was_too(store: Store)
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2), "cart": (NO_OFFSET, NO_OFFSET)})])
     assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
-    assert await store.commit([commit_of(2, {"view": (2, 3), "cart": (4, 4)})]) == [Verdict.GAP]
+    assert await store.commit([commit_of(2, {"view": (2, 3), "cart": (4, 4)})]) == [CommitStatus.GAP]
 
 
 async def test_a_deadline_is_cleared_once(store: Store) -> None:
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
-    cleared = Outcome(Clock(NOW_MS, NOW_MS), timers={"u1": 0})
+    cleared = BatchResult(Clock(NOW_MS, NOW_MS), timers={"u1": 0})
     cleared.demand.add_shop(NOW_MS - NOW_MS % MINUTE_MS, "se", 1)
     commit = commit_of(1, {TIMERS: (NO_OFFSET, 0)}, cleared)
-    assert await store.commit([commit]) == [Verdict.APPLIED]
-    assert await store.commit([commit]) == [Verdict.REPEATED]
+    assert await store.commit([commit]) == [CommitStatus.APPLIED]
+    assert await store.commit([commit]) == [CommitStatus.REPEATED]
     assert await store.due([1], 10) == {1: []}
 
 
@@ -128,9 +128,9 @@ async def test_the_outbox_keeps_order_until_it_is_cleared(store: Store) -> None:
 
 async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) -> None:
     await store.claim({1: 0})
-    outcome = Outcome(Clock(0, 0))
-    outcome.foresight.alerts += [make_alert(episode=episode) for episode in (1, 2, 3)]
-    outcome.foresight.alerts.append(make_alert(episode=4, live=False))
+    outcome = BatchResult(Clock(0, 0))
+    outcome.prediction_results.alerts += [make_alert(episode=episode) for episode in (1, 2, 3)]
+    outcome.prediction_results.alerts.append(make_alert(episode=4, live=False))
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
     items = (await store.read_outboxes([1], 10))[1]
     assert [decode_alert(item.value).episode for item in items] == [1, 2, 3]
@@ -177,7 +177,7 @@ async def test_sums_of_money_too_large_to_count_stop_nothing(store: Store) -> No
         known = {"u1": (await store.load({1: ["u1"]}))[1][0]}
         outcome = apply_batch(Clock(0, 0), make_entries(events), known, RULES)
         commit = commit_of(1, {"purchase": (offset or NO_OFFSET, offset + 1)}, outcome)
-        assert await store.commit([commit]) == [Verdict.APPLIED]
+        assert await store.commit([commit]) == [CommitStatus.APPLIED]
     visitor = (await store.load({1: ["u1"]}))[1][0]
     assert visitor is not None
     assert visitor.totals.revenue_minor == {"EUR": MAX_SUM_MINOR}
@@ -191,14 +191,14 @@ async def test_a_deletion_takes_a_visitor_out_of_everything_and_is_known_to_the_
     await store.commit(
         [commit_of(1, {"view": (NO_OFFSET, 1)}, apply_batch(NEW, make_entries(events), {}, RULES))]
     )
-    removal = Outcome(NEW, forgotten={"d" * 64: NOW_MS}, removed={"d" * 64: "u1"})
+    removal = BatchResult(NEW, forgotten={"d" * 64: NOW_MS}, removed={"d" * 64: "u1"})
     removal.count("deletions", 1)
     offsets = {"deletions": (NO_OFFSET, 1), "view": (1, 1)}
-    assert await store.commit([commit_of(1, offsets, removal)]) == [Verdict.APPLIED]
+    assert await store.commit([commit_of(1, offsets, removal)]) == [CommitStatus.APPLIED]
     assert [visitor is None for visitor in (await store.load({1: ["u1", "u2"]}))[1]] == [True, False]
     assert [user for user, _ in (await store.due([1], 10))[1]] == ["u2"]
     assert await store.visitor_ids(1) == ["u2"]
-    assert await store.commit([commit_of(1, offsets, removal)]) == [Verdict.REPEATED]
+    assert await store.commit([commit_of(1, offsets, removal)]) == [CommitStatus.REPEATED]
     claim = (await store.claim({1: 0}))[1]
     assert (claim.forgotten, claim.offsets["deletions"]) == ({"d" * 64: NOW_MS}, 1)
 
@@ -212,7 +212,7 @@ async def test_whom_a_digest_means_is_known_until_the_deletion_is_applied(
         await store.claim({1: 0})
         await client.hset(keys.forgetting(1), mapping={"a": "ünï", "b": "u2"})
         assert await store.names({1: ["a", "c"], 2: ["a"], 3: []}) == {1: {"a": "ünï"}, 2: {}, 3: {}}
-        removal = Outcome(NEW, forgotten={"a": NOW_MS}, removed={"a": "ünï"})
+        removal = BatchResult(NEW, forgotten={"a": NOW_MS}, removed={"a": "ünï"})
         await store.commit([commit_of(1, {"deletions": (NO_OFFSET, 1)}, removal)])
         assert await client.hgetall(keys.forgetting(1)) == {b"b": b"u2"}
         await client.unlink(keys.meta(1), keys.forgetting(1), keys.forgotten(1))

@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
-from contracts.alert_book import NEW_BOOK
 from contracts.alerts import Alert
 from contracts.scores import ALL_JUDGED, Score, round_score
 from contracts.visitor import Action, Session, Visitor
+from contracts.visitor_alerts import NO_ALERTS
 from shoppers import NOW_MS, SETTINGS, make_action
 from stream.alerts.steps import next_deadline_ms, on_actions, on_deadline, on_score
-from stream.alerts.thresholds import AlertRules
+from stream.alerts.thresholds import AlertThresholds
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
-from stream.visitors.session import SessionRules, absorb, end_session
+from stream.visitors.session import SessionSettings, absorb, end_session
 
-RULES = AlertRules.of(SETTINGS)
-SESSION_RULES = SessionRules(SETTINGS.idle_ms, SETTINGS.disorder_ms)
+RULES = AlertThresholds.of(SETTINGS)
+SESSION_RULES = SessionSettings(SETTINGS.idle_ms, SETTINGS.disorder_ms)
 
 Scorer = Callable[[Session], float]
 
@@ -65,11 +65,11 @@ def make_score(session: Session, purchase: float, *, leave: float = 0.3, version
 class Desk:
     """The visitor `u1`. `scorer` gives the chance of a purchase; None: no model is there."""
 
-    def __init__(self, scorer: Scorer | None = None, rules: AlertRules = RULES) -> None:
+    def __init__(self, scorer: Scorer | None = None, rules: AlertThresholds = RULES) -> None:
         self.rules = rules
         self.scorer = scorer
         self.visitor: Visitor | None = None
-        self.book = NEW_BOOK
+        self.alert_state = NO_ALERTS
         self.score: Score | None = None
         self.unjudged = ALL_JUDGED
         self.alerts: list[Alert] = []
@@ -80,16 +80,18 @@ class Desk:
         """One batch with these actions, scored at its end."""
         before = self.visitor
         stale = () if live else {action.digest for action in actions}
-        book, alerts = on_actions(self.book, "u1", before, actions, self.score, self.rules, stale=stale)
-        fired = fired_in(self.book, alerts)
+        alert_state, alerts = on_actions(
+            self.alert_state, "u1", before, actions, self.score, self.rules, stale=stale
+        )
+        fired = fired_in(self.alert_state, alerts)
         self.unjudged = judge_actions(
             self.unjudged, before, actions, fired, self.tally, idle_ms=self.rules.idle_ms
         )
         self.visitor, _ = absorb(before, list(actions), SESSION_RULES)
-        self.book = book
+        self.alert_state = alert_state
         if self.scorer is not None:
             self.score = make_score(self.visitor.head, self.scorer(self.visitor.head))
-            self.book, more = on_score(self.book, "u1", self.visitor, self.score, self.rules)
+            self.alert_state, more = on_score(self.alert_state, "u1", self.visitor, self.score, self.rules)
             alerts = alerts + more
             waiting = len(self.unjudged.waiting)
             self.unjudged = expect(self.unjudged, self.visitor, self.score)
@@ -100,21 +102,23 @@ class Desk:
         """What the timers do once the watermark is at `until_ms`."""
         if self.visitor is None:
             return []
-        book, alerts = on_deadline(self.book, "u1", self.visitor, self.score, until_ms, self.rules)
+        alert_state, alerts = on_deadline(
+            self.alert_state, "u1", self.visitor, self.score, until_ms, self.rules
+        )
         if self.visitor.head.last_ms + self.rules.idle_ms < until_ms:
-            fired = fired_in(self.book, alerts)
+            fired = fired_in(self.alert_state, alerts)
             self.unjudged = judge_end(
                 self.unjudged, self.visitor.head, fired, self.tally, idle_ms=self.rules.idle_ms
             )
             self.visitor, _ = end_session(self.visitor, idle_ms=self.rules.idle_ms)
-        self.book = book
+        self.alert_state = alert_state
         return self._note(alerts)
 
     @property
     def next_ms(self) -> int | None:
         """The deadline to set now."""
         assert self.visitor is not None
-        return next_deadline_ms(self.book, self.visitor, self.score, self.rules)
+        return next_deadline_ms(self.alert_state, self.visitor, self.score, self.rules)
 
     def _note(self, alerts: Sequence[Alert]) -> list[Alert]:
         count_alerts(alerts, self.tally)

@@ -25,12 +25,20 @@ from ops.chaos.shoppers import Shoppers
 from ops.chaos.site import SETTINGS as SITE_SETTINGS
 from shoppers import NOW_MS
 from stream.batch.merge import merge_heads
-from stream.batch.step import Clock, Entry, Outcome, Rules, apply_batch, fire_deadlines, take_scores
+from stream.batch.step import (
+    BatchResult,
+    Clock,
+    Entry,
+    StepSettings,
+    apply_batch,
+    fire_deadlines,
+    take_scores,
+)
 
 BATCH_EVENTS = 300
 FIELDS: dict[str, Any] = {**SITE_SETTINGS, "partitions": 1, "batch_events": BATCH_EVENTS}
 SETTINGS = Settings.model_validate(FIELDS)
-RULES = Rules.of(SETTINGS)
+RULES = StepSettings.of(SETTINGS)
 TOPICS = Topics()
 LONG_MS = 3_600_000
 
@@ -123,10 +131,10 @@ class ScoredShop:
                 fire_deadlines(self._clock, watermark_ms, due, self.visitors, RULES, level=self._level)
             )
 
-    def _adopt(self, outcome: Outcome) -> None:
+    def _adopt(self, outcome: BatchResult) -> None:
         self._clock, self._level = outcome.clock, outcome.level
         self.visitors.update(outcome.visitors)
-        self.alerts += outcome.foresight.alerts
+        self.alerts += outcome.prediction_results.alerts
         self._timers.update(outcome.timers)
         self._timers = {user: at_ms for user, at_ms in self._timers.items() if at_ms}
 
@@ -146,7 +154,7 @@ def audit(
 ) -> AlertVerdict:
     """The verdict of the audit if these had been the alerts in log and topic."""
     log = [(alert.record_id, encode_alert(alert)) for alert in alerts]
-    outlooks = {user: visitor.outlook for user, visitor in shop.visitors.items()}
+    outlooks = {user: visitor.predictions for user, visitor in shop.visitors.items()}
     found = AlertsFound(
         log,
         log,
@@ -155,8 +163,10 @@ def audit(
         outlooks,
         shop.counters,
     )
-    deeds = dict(deeds_of(frame_of(sent)))
-    return judge_alerts(found, deeds, CartRules.of(SETTINGS, live=True), ChurnRules.of(SETTINGS), replay)
+    sent_events = dict(deeds_of(frame_of(sent)))
+    return judge_alerts(
+        found, sent_events, CartRules.of(SETTINGS, live=True), ChurnRules.of(SETTINGS), replay
+    )
 
 
 def frame_of(sent: Sequence[Sent]) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """A visitor who viewed one product just now, with a score of that."""
 
-from contracts.outlook import Outlook
+from contracts.predictions import Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
 from shop_state import ShopState, now_ms
@@ -13,6 +13,6 @@ def put_scored_visitor(state: ShopState, user_id: str) -> None:
     session = Session(None, 1, now, now, (1, 0, 0, 0, 0), 0, {}, {})
     tail = pack_actions([Action(now, 0, b"b" * 8, "p2", 1, None, None, None, None, None)])
     totals = Totals(now, now, session.counts, 0, {})
-    visitor = Visitor(totals, None, session, tail, False, 0, b"", {}, Outlook(score))
+    visitor = Visitor(totals, None, session, tail, False, 0, b"", {}, Predictions(score))
     state.put_visitor(user_id, visitor)
     state.beat("w1", model="m-1", scoring="ok")

@@ -10,14 +10,14 @@ from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
 from models.next_action.prices import UNKNOWN_LEVEL
 from stream.batch.core import PYTHON, Core
-from stream.batch.step import Clock, Entry, Outcome, Rules, fire_deadlines
+from stream.batch.step import BatchResult, Clock, Entry, StepSettings, fire_deadlines
 from stream.components.deletions.deletion import Removal, forget
-from stream.components.deletions.records import Marker
+from stream.components.deletions.records import DeletionRecord
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000
 SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
-RULES = Rules.of(SETTINGS)
+RULES = StepSettings.of(SETTINGS)
 RANKS = {"view": 0, "favorite": 1, "cart": 2, "remove_from_cart": 3, "purchase": 4}
 NEW = Clock(0, 0)
 
@@ -46,7 +46,7 @@ def make_event(kind: str, at_s: float, product: str = "p1", *, user: str = "u1",
 
 
 def make_entries(events: list[Event], *, arrived_ms: int | None = None) -> list[Entry]:
-    """Entries as the lane delivers them; each arrives at its event time unless said otherwise."""
+    """Entries as the batch consumer delivers them; each arrives at its event time unless said otherwise."""
     return [
         Entry(i, event.event_time_ms, arrived_ms or event.event_time_ms, event, None)
         for i, event in enumerate(events)
@@ -56,7 +56,7 @@ def make_entries(events: list[Event], *, arrived_ms: int | None = None) -> list[
 class Shop:
     """One partition without a store: states and counts after any number of batches."""
 
-    def __init__(self, rules: Rules = RULES, core: Core = PYTHON) -> None:
+    def __init__(self, rules: StepSettings = RULES, core: Core = PYTHON) -> None:
         self.rules = rules
         self.core = core
         self.clock = NEW
@@ -68,16 +68,16 @@ class Shop:
         self.alerts: list[Alert] = []
         self.forgotten: dict[str, int] = {}
 
-    def apply(self, entries: list[Entry]) -> Outcome:
+    def apply(self, entries: list[Entry]) -> BatchResult:
         """Apply one batch."""
         return self._adopt(
             self.core.apply_batch(self.clock, entries, self.visitors, self.rules, forgotten=self.forgotten)
         )
 
-    def forget(self, user: str, record_ms: int) -> Outcome:
+    def forget(self, user: str, record_ms: int) -> BatchResult:
         """Apply a deletion of a visitor that was recorded then."""
         digest = digest_user(user, self.rules.secret)
-        marker = Marker(0, record_ms, Deletion("d1", digest, record_ms, ""), None)
+        marker = DeletionRecord(0, record_ms, Deletion("d1", digest, record_ms, ""), None)
         users = {digest: user} if user in self.visitors else {}
         outcome = forget(self.clock, UNKNOWN_LEVEL, self.forgotten, Removal([marker], users))
         for removed in outcome.removed.values():
@@ -91,11 +91,11 @@ class Shop:
         while due := [user for user, at_ms in self.timers.items() if at_ms < watermark_ms]:
             self._adopt(fire_deadlines(self.clock, watermark_ms, due, self.visitors, self.rules))
 
-    def _adopt(self, outcome: Outcome) -> Outcome:
+    def _adopt(self, outcome: BatchResult) -> BatchResult:
         self.clock = outcome.clock
         self.visitors.update(outcome.visitors)
         self.counters.update(outcome.counters)
-        self.alerts += outcome.foresight.alerts
+        self.alerts += outcome.prediction_results.alerts
         for user, at_ms in outcome.timers.items():
             if at_ms:
                 self.timers[user] = at_ms

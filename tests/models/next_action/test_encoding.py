@@ -20,10 +20,10 @@ from models.next_action.encoding import (
 from models.next_action.fold import hash_id, hash_names
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import make_action
-from stream.visitors.session import KEEP_ACTIONS, SessionRules, absorb
+from stream.visitors.session import KEEP_ACTIONS, SessionSettings, absorb
 
 IDLE_MS = 30 * 60_000
-RULES = SessionRules(idle_ms=IDLE_MS, disorder_ms=60_000)
+RULES = SessionSettings(idle_ms=IDLE_MS, disorder_ms=60_000)
 LEVEL = PriceLevel(5.0, 100.0)
 
 names = st.sampled_from([None, "a", "b", "c"])

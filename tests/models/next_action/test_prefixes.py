@@ -14,7 +14,7 @@ from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions
 from models.next_action.prefixes import PrefixSet, actions_by_visitor, concatenate, prefixes_of
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, make_action, make_event
-from stream.visitors.session import SessionRules, absorb
+from stream.visitors.session import SessionSettings, absorb
 
 IDLE_MS = 30 * 60_000
 
@@ -115,7 +115,7 @@ def test_a_case_is_encoded_as_the_live_visitor_is_at_that_moment() -> None:
     cases = prefixes(*events)
     level, visitor = UNKNOWN_LEVEL, None
     for i, event in enumerate(events):
-        visitor, _ = absorb(visitor, [action_of(event)], SessionRules(IDLE_MS, 60_000))
+        visitor, _ = absorb(visitor, [action_of(event)], SessionSettings(IDLE_MS, 60_000))
         rows, row = encode_visitor(visitor, level, IDLE_MS)
         level = level.after(event.price_minor)
         steps, _, context = cases.batch(np.array([i]))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from contracts.alerts import Alert, AlertKind, AlertState, Severity
 
 
-class AlertBook(NamedTuple):
+class VisitorAlerts(NamedTuple):
     """Open alerts of a visitor and what keeps others from firing.
 
     Tuples of two are by `contracts.alerts.KINDS`. `session` and `session_start_ms` are of the session that
@@ -35,24 +35,24 @@ class AlertBook(NamedTuple):
         return None
 
 
-NEW_BOOK = AlertBook()
+NO_ALERTS = VisitorAlerts()
 _FIELDS_BEFORE_STARTS = 8
-"""Of a book in a visitor's state of format 2: its session has no start, so the next action begins another."""
+"""Of the alert state in a blob of format 2: its session has no start, so the next action begins another."""
 
 
-def pack_book(book: AlertBook) -> tuple[Any, ...]:
-    """The book as plain values for msgpack; empty if it was never used."""
-    return () if book == NEW_BOOK else tuple(book)
+def pack_alerts(alert_state: VisitorAlerts) -> tuple[Any, ...]:
+    """The alert state as plain values for msgpack; empty if it was never used."""
+    return () if alert_state == NO_ALERTS else tuple(alert_state)
 
 
-def unpack_book(fields: tuple[Any, ...]) -> AlertBook:
-    """The book in what `pack_book` gave, lists instead of tuples too."""
+def unpack_alerts(fields: tuple[Any, ...]) -> VisitorAlerts:
+    """The alert state in what `pack_alerts` gave, lists instead of tuples too."""
     if not fields:
-        return NEW_BOOK
+        return NO_ALERTS
     if len(fields) == _FIELDS_BEFORE_STARTS:
         fields = (fields[0], 0, *fields[1:])
     session, start_ms, episodes, armed, intent, quiet_until_ms, looked_ms, live, alerts = fields
-    return AlertBook(
+    return VisitorAlerts(
         session, start_ms, (episodes[0], episodes[1]), armed, intent, (quiet_until_ms[0], quiet_until_ms[1]),
         looked_ms, live, tuple([_open_alert(alert) for alert in alerts]),
     )  # fmt: skip

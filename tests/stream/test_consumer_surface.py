@@ -1,4 +1,4 @@
-"""The private methods the lane overrides or calls are those of the pinned Faust and aiokafka."""
+"""The private methods the batch consumer overrides or calls are those of the pinned Faust and aiokafka."""
 
 import inspect
 from importlib.metadata import version
@@ -12,15 +12,15 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from faust.transport.consumer import Consumer
 from faust.transport.drivers import aiokafka as driver
 
-from stream.consumer.batch_app import LaneApp
-from stream.consumer.batch_consumer import LaneConsumer
-from stream.consumer.consumer_thread import LaneThread
+from stream.consumer.batch_app import BatchApp
+from stream.consumer.batch_consumer import BatchConsumer
+from stream.consumer.consumer_thread import BatchConsumerThread
 
 OURS = {
-    Consumer: LaneConsumer,
-    driver.Consumer: LaneConsumer,
-    driver.AIOKafkaConsumerThread: LaneThread,
-    faust.App: LaneApp,
+    Consumer: BatchConsumer,
+    driver.Consumer: BatchConsumer,
+    driver.AIOKafkaConsumerThread: BatchConsumerThread,
+    faust.App: BatchApp,
 }
 OVERRIDDEN = {
     (Consumer, "getmany"): ["self", "timeout"],

@@ -12,14 +12,14 @@ from contracts.events import Event
 from shoppers import NOW_MS, RULES, Shop, make_entries, make_event
 from stream.batch.core import Core
 from stream.batch.step import Entry
-from stream.components.deletions.records import Marker, read_markers, read_to
+from stream.components.deletions.records import DeletionRecord, read_deletions, read_to
 
 DIGEST = digest_user("u1", "")
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A record as the lane delivers it."""
+    """A record as the batch consumer delivers it."""
 
     offset: int
     value: bytes | None
@@ -113,10 +113,10 @@ def test_another_secret_forgets_nobody(core: Core) -> None:
 def test_a_record_that_is_no_deletion_becomes_a_dead_letter() -> None:
     good = encode_deletion(Record("d1", DIGEST, NOW_MS, "00000000"))
     records = [Raw(3, good), Raw(4, b"?", key=b"k")]
-    markers = read_markers(records, topic="deletions", partition=1, now_ms=NOW_MS)
-    assert markers[0] == Marker(3, NOW_MS, Record("d1", DIGEST, NOW_MS, "00000000"), None)
-    assert markers[1].letter is not None
-    assert (markers[1].letter.code, markers[1].letter.value) == ("deletion.not_json", b"?")
+    deletion_records = read_deletions(records, topic="deletions", partition=1, now_ms=NOW_MS)
+    assert deletion_records[0] == DeletionRecord(3, NOW_MS, Record("d1", DIGEST, NOW_MS, "00000000"), None)
+    assert deletion_records[1].letter is not None
+    assert (deletion_records[1].letter.code, deletion_records[1].letter.value) == ("deletion.not_json", b"?")
 
 
 @pytest.mark.parametrize(("offsets", "ends"), [([], [9]), ([3], [3, 9]), ([3, 9], [3, 9])])
@@ -124,8 +124,10 @@ def test_deletions_are_read_to_the_end_though_the_newest_are_gone(
     offsets: list[int], ends: list[int]
 ) -> None:
     good = encode_deletion(Record("d1", DIGEST, NOW_MS, "00000000"))
-    markers = read_to(10, [Raw(o, good) for o in offsets], topic="deletions", partition=1, now_ms=NOW_MS)
-    assert [marker.offset for marker in markers] == ends
+    deletion_records = read_to(
+        10, [Raw(o, good) for o in offsets], topic="deletions", partition=1, now_ms=NOW_MS
+    )
+    assert [marker.offset for marker in deletion_records] == ends
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcmp, memcpy
 
-from stream.compiled.places cimport *
+from stream.compiled.layout cimport *
 from stream.compiled.tuples cimport item, new_tuple, set_item
 
 from contracts.events import EventType
@@ -26,7 +26,7 @@ cdef int rank_of(object event_type) noexcept:
     return REMOVE if event_type is _REMOVE else PURCHASE
 
 
-cdef bint is_before(Deed* one, Deed* other) noexcept:
+cdef bint is_before(NewEvent* one, NewEvent* other) noexcept:
     """The order of `contracts.visitor.Action`."""
     if one.at_ms != other.at_ms:
         return one.at_ms < other.at_ms
@@ -57,16 +57,16 @@ cdef bint holds(const char* digests, Py_ssize_t number, uint8_t* digest) noexcep
     return False
 
 
-cdef bytes digest_bytes(Deed* deed):
-    return PyBytes_FromStringAndSize(<char*>deed.digest, BLAKE2B_DIGEST_BYTES)
+cdef bytes digest_bytes(NewEvent* new_event):
+    return PyBytes_FromStringAndSize(<char*>new_event.digest, BLAKE2B_DIGEST_BYTES)
 
 
-cdef object action_of(Deed* deed):
-    event = <object>deed.event
+cdef object action_of(NewEvent* new_event):
+    event = <object>new_event.event
     action = new_tuple(_Action, 10)
-    set_item(action, 0, deed.at_ms)
-    set_item(action, 1, deed.rank)
-    set_item(action, 2, digest_bytes(deed))
+    set_item(action, 0, new_event.at_ms)
+    set_item(action, 1, new_event.rank)
+    set_item(action, 2, digest_bytes(new_event))
     set_item(action, 3, item(event, EVENT_PRODUCT))
     set_item(action, 4, item(event, EVENT_QUANTITY))
     set_item(action, 5, item(event, EVENT_PRICE))

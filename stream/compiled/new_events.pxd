@@ -1,4 +1,4 @@
-"""One event of a visitor on its way into the state. See deeds.pyx."""
+"""One event of a visitor on its way into the state. See new_events.pyx."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
@@ -9,7 +9,7 @@ cdef extern from "blake2b.h":
         BLAKE2B_DIGEST_BYTES
     void blake2b_8(const char*, size_t, uint8_t*) noexcept
 
-cdef struct Deed:
+cdef struct NewEvent:
     # One event of a visitor that was not seen before; the event itself is held by its batch.
     long long at_ms
     int rank
@@ -18,8 +18,8 @@ cdef struct Deed:
 
 
 cdef int rank_of(object event_type) noexcept
-cdef bint is_before(Deed* one, Deed* other) noexcept
+cdef bint is_before(NewEvent* one, NewEvent* other) noexcept
 cdef int put_digest(str event_id, uint8_t* digest) except -1
 cdef bint holds(const char* digests, Py_ssize_t number, uint8_t* digest) noexcept
-cdef bytes digest_bytes(Deed* deed)
-cdef object action_of(Deed* deed)
+cdef bytes digest_bytes(NewEvent* new_event)
+cdef object action_of(NewEvent* new_event)
