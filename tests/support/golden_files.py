@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contracts.alert_book import AlertBook
 from contracts.alerts import KINDS, Alert
 from contracts.visitor import Session, Visitor
+from contracts.visitor_alerts import VisitorAlerts
 
 FOLDER = Path(__file__).parents[1] / "golden" / "753b379"
 Values = dict[str, Any]
@@ -44,7 +44,7 @@ def golden_records(kind: str) -> list[Any]:
 
 def visitor_values(visitor: Visitor) -> Values:
     """The state of a visitor as the golden files have it."""
-    score, book, unjudged = visitor.outlook
+    score, alert_state, unjudged = visitor.predictions
     at_ms, rank, digest = visitor.tail.last
     return to_json(
         {
@@ -59,7 +59,7 @@ def visitor_values(visitor: Visitor) -> Values:
             "seen": visitor.seen,
             "orders": {order.hex(): at_ms for order, at_ms in visitor.orders.items()},
             "score": None if score is None else score._asdict(),
-            "alert_state": alert_state_values(book),
+            "alert_state": alert_state_values(alert_state),
             "unjudged": {
                 **unjudged._asdict(),
                 "pending": [pending._asdict() for pending in unjudged.pending],
@@ -73,18 +73,20 @@ def session_values(session: Session) -> Values:
     return {**session._asdict(), "cart": {product: line._asdict() for product, line in session.cart.items()}}
 
 
-def alert_state_values(book: AlertBook) -> Values:
+def alert_state_values(alert_state: VisitorAlerts) -> Values:
     """What is kept of a visitor's alerts, by the names of their kinds."""
     return {
-        "session": book.session,
-        "session_start_ms": book.session_start_ms,
-        "armed": book.armed,
-        "intent": book.intent,
-        "looked_ms": book.looked_ms,
-        "live": book.live,
-        "episodes": {kind.value: n for kind, n in zip(KINDS, book.episodes, strict=True)},
-        "quiet_until_ms": {kind.value: at for kind, at in zip(KINDS, book.quiet_until_ms, strict=True)},
-        "open": [alert_values(alert) for alert in book.open],
+        "session": alert_state.session,
+        "session_start_ms": alert_state.session_start_ms,
+        "armed": alert_state.armed,
+        "intent": alert_state.intent,
+        "looked_ms": alert_state.looked_ms,
+        "live": alert_state.live,
+        "episodes": {kind.value: n for kind, n in zip(KINDS, alert_state.episodes, strict=True)},
+        "quiet_until_ms": {
+            kind.value: at for kind, at in zip(KINDS, alert_state.quiet_until_ms, strict=True)
+        },
+        "open": [alert_values(alert) for alert in alert_state.open],
     }
 
 
