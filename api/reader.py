@@ -1,7 +1,6 @@
 """Reads of Redis: one pipeline per question, and sums over partitions done where the data is."""
 
 import logging
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,11 +78,6 @@ def open_redis(settings: Settings) -> Redis:
         connection_class=_Connection,
     )
     return Redis.from_pool(pool)
-
-
-def wall_clock_ms() -> int:
-    """Now, in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class Reader:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from contracts.alerts import Alert, InvalidAlert, decode_alert
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -46,7 +47,7 @@ class AlertReader(threading.Thread):
                 message = self._consumer.poll(POLL_S)
                 if message is None:
                     continue
-                seen_ms = time.time_ns() // 1_000_000
+                seen_ms = wall_clock_ms()
                 if message.error() is not None:  # librdkafka goes on by itself; `finish` waits for it
                     continue
                 sighting = Sighting(decode_alert(message.value()), message.timestamp()[1], seen_ms)

@@ -15,6 +15,7 @@ from benchmarks.services import Services, create_topics, drop_state, drop_topics
 from benchmarks.shop_log import Delivered
 from benchmarks.throughput import Contender
 from contracts.alerts import AlertKind, AlertState
+from contracts.clock import wall_clock_ms
 from contracts.events import Event
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -121,7 +122,7 @@ def measure_alerts(
         applied = applied_counter(services.client, settings)
         warm = send_paced(settings, stamps.taker, rate=500, seconds=1.0, progress=lambda _: None, seed=11)
         await_applied(applied, warm, child)
-        from_ms = time.time_ns() // 1_000_000 + int(SETTLE_S * 1_000)
+        from_ms = wall_clock_ms() + int(SETTLE_S * 1_000)
         began_s = time.monotonic()
         sent = send_paced(settings, stamps.taker, rate=rate, seconds=seconds + SETTLE_S, progress=progress)
         sent_per_s = sent / (time.monotonic() - began_s)

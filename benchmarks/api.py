@@ -17,6 +17,7 @@ from benchmarks.http_driver import Tally, drive, make_request
 from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, cpu_s, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
+from contracts.clock import wall_clock_ms
 from contracts.events import encode
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -84,7 +85,7 @@ def measure_api(services: Services, *, runs: int, note: Callable[[str], None]) -
 
 def _make_state(services: Services, settings: Settings) -> None:
     """Visitors, scores and alerts, as a worker writes them; it ends then."""
-    first_ms = time.time_ns() // 1_000_000 - STATE_EVENTS
+    first_ms = wall_clock_ms() - STATE_EVENTS
     preload(settings, make_events(STATE_EVENTS, first_ms=first_ms, step_ms=1.0, seed=7), progress=_ignore)
     worker = start_contender(services, settings, "storepulse_worker")
     try:
@@ -203,7 +204,7 @@ def _drive(
 
 
 def _body(batch: int, number: int) -> bytes:
-    first_ms = time.time_ns() // 1_000_000 - batch
+    first_ms = wall_clock_ms() - batch
     events = make_events(batch, first_ms=first_ms, step_ms=1.0, seed=1_000 + number)
     return orjson.dumps([orjson.loads(encode(event)) for event in events])
 

@@ -13,6 +13,7 @@ import msgpack
 
 from benchmarks.collector import tuned_collector
 from benchmarks.shop_log import make_events
+from contracts.clock import wall_clock_ms
 from contracts.events import encode
 from contracts.partitioning import partition_of
 from contracts.scores import Score
@@ -100,7 +101,7 @@ def make_partition_logs(
     """The shop's log split as Kafka would split it; broker timestamps follow event time at once."""
     logs = [PartitionLog(number) for number in range(partitions)]
     offsets: Counter[tuple[int, str]] = Counter()
-    first_ms = time.time_ns() // 1_000_000 - int(events * step_ms)
+    first_ms = wall_clock_ms() - int(events * step_ms)
     topics = Topics()
     for event in make_events(events, first_ms=first_ms, step_ms=step_ms, seed=seed):
         place = partition_of(event.user_id, partitions), topics.of(event.event_type)

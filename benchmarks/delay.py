@@ -16,6 +16,7 @@ from benchmarks.pace import SETTLE_S, quantile, send_paced
 from benchmarks.race import START_TIMEOUT_S, cpu_s, start_contender
 from benchmarks.services import Services, drop_state
 from benchmarks.throughput import Contender
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -80,7 +81,7 @@ class OffsetProbe(threading.Thread):
                 for p in range(self._settings.partitions):
                     pipe.hmget(keys.meta(p), *fields)
                 rows = pipe.execute()
-                now_ms = time.time_ns() // 1_000_000
+                now_ms = wall_clock_ms()
                 for p, row in enumerate(rows):
                     for topic, value in zip(topics, row, strict=True):
                         self._note((topic, p), int(value or 0), now_ms)
@@ -127,7 +128,7 @@ def measure_delay(
         _warm_up(settings, child, acks, probe)
         cpu_before_s, redis_before_s = cpu_s(child.pid), cpu_s(services.redis_pid)
         started_s = time.monotonic()
-        measured_from_ms = time.time_ns() // 1_000_000 + int(SETTLE_S * 1_000)
+        measured_from_ms = wall_clock_ms() + int(SETTLE_S * 1_000)
         sent = send_paced(
             settings, lambda _: acks.take, rate=rate, seconds=seconds + SETTLE_S, progress=progress
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from redis import Redis
 
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -45,7 +46,7 @@ def measure_scored(client: Redis, settings: Settings, child: Child) -> float:
 
     Raises `RuntimeError` if it scored none: then nothing was measured of scoring.
     """
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
 
     def fresh(beats: Sequence[Heartbeat]) -> bool:
         return bool(beats) and all(beat.at_ms >= now_ms for beat in beats)

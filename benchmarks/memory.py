@@ -1,6 +1,5 @@
 """Memory of worker and Redis: per 100,000 active visitors, and bounded while ever-new visitors arrive."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from benchmarks.heartbeats import measure_scored
 from benchmarks.race import applied_counter, await_applied, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from ops.stack.child import Child
 
@@ -93,7 +93,7 @@ def _measure(
         for wave in range(1, waves + 1):
             # Each wave has a seed and with it visitors of its own.
             new = None if events_per_visitor == 1 else per_wave
-            first_ms = time.time_ns() // 1_000_000 - 1_000
+            first_ms = wall_clock_ms() - 1_000
             events = make_events(WAVE_EVENTS, first_ms=first_ms, step_ms=1 / 30, seed=wave, visitors=new)
             preload(settings, events, progress=lambda _: None)
             await_applied(applied, wave * WAVE_EVENTS, child)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.shop_log import Delivered, make_events, open_producer, send
+from contracts.clock import wall_clock_ms
 from contracts.events import Event
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -31,7 +32,7 @@ def send_paced(
     producer = open_producer(settings, linger_ms=1)
     topics = Topics(settings.topic_prefix)
     count = int(rate * seconds)
-    first_ms = time.time_ns() // 1_000_000
+    first_ms = wall_clock_ms()
     events = make_events(count, first_ms=first_ms, step_ms=1_000 / rate, seed=seed)
     start_s = time.monotonic()
     for number, event in enumerate(events):

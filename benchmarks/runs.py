@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -30,6 +29,7 @@ from benchmarks.pace import SETTLE_S
 from benchmarks.services import Services, create_topics, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
 from benchmarks.visitors import make_subjects
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from models.next_action.card import ArtefactError
 from models.next_action.predictor import Predictor
@@ -237,6 +237,6 @@ def prepare(services: Services, events: int, *, scoring: bool = False) -> Settin
 
 def fill(settings: Settings, events: int) -> None:
     """Write the shop's log: one event a millisecond, the last about now."""
-    first_ms = time.time_ns() // 1_000_000 - events
+    first_ms = wall_clock_ms() - events
     with tables.progress_bar(console, f"writing {events:,} events to Kafka", events) as advance:
         preload(settings, make_events(events, first_ms=first_ms, step_ms=1.0, seed=7), progress=advance)

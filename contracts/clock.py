@@ -1,7 +1,14 @@
-"""Event time against the clock: when a stream is live, and what "now" means in it."""
+"""The clock, and event time against it: when a stream is live, and what "now" means in it."""
+
+import time
 
 LIVE_SKEW_MS = 10 * 60_000
 """Newest events at most this much older than their arrival: live traffic. More: a replay of old data."""
+
+
+def wall_clock_ms() -> int:
+    """Now, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 def is_live(max_event_ms: int, broker_ms: int) -> bool:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from contracts.clock import wall_clock_ms
 from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter, decode_dead_letter
 from contracts.events import Event, InvalidEvent, decode
 from contracts.settings import Settings
@@ -132,7 +133,7 @@ def replay_letters(
     default_currency: str,
     dry_run: bool = False,
     force: bool = False,
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    now_ms: Callable[[], int] = wall_clock_ms,
 ) -> ReplayedLetters:
     """Send the original bytes to their topic again where they pass the contract, or all with `force`."""
     outcome = ReplayedLetters()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event, content_id
 from producers.checkpoints import Checkpoint, CheckpointFile
@@ -169,14 +170,14 @@ class Replay:
             offset=refused.row,
             key=None,
             value=refused.value,
-            rejected_ms=time.time_ns() // 1_000_000,
+            rejected_ms=wall_clock_ms(),
         )
         self._sender.reject(letter)
 
     def _shifted(self, event: Event) -> Event:
         """The event at its time in this replay; a moved event is another one than the original."""
         if self._shift_ms is None:
-            self._shift_ms = time.time_ns() // 1_000_000 - event.event_time_ms
+            self._shift_ms = wall_clock_ms() - event.event_time_ms
         if not self._shift_ms:
             return event
         return event._replace(

@@ -1,6 +1,5 @@
 """`storepulse simulate`: options in, exit code out."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +10,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from contracts.clock import wall_clock_ms
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import Event
 from contracts.settings import Settings
@@ -67,7 +67,7 @@ def make_config(settings: Settings, options: SimulateOptions) -> SimulationConfi
     """
     if options.profile not in PROFILES:
         raise ValueError(f"--profile must be one of {', '.join(PROFILES)}, got {options.profile!r}")
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     live = options.start == "now" and options.out is None and not options.compare
     if live and options.speed != 1:
         raise ValueError("--start now needs --speed 1: event times would leave the clock behind")

@@ -1,11 +1,11 @@
 """Rows of a table become events of the contract, or refusals."""
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
 
+from contracts.clock import wall_clock_ms
 from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, content_id, encode, from_fields
 from sources.formats import TableFormat
 
@@ -53,7 +53,7 @@ class EventMaker:
         self._columns = tuple(columns)
         self._names = tuple(table.fields.get(column) for column in self._columns)
         self._currency = currency
-        self._received_ms = time.time_ns() // 1_000_000
+        self._received_ms = wall_clock_ms()
         self._equal_rows: dict[tuple[Any, ...] | None, int] = {}
         self._equal_at: int | None = None
 

@@ -2,13 +2,13 @@
 
 import csv
 import gzip
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import polars as pl
 
+from contracts.clock import wall_clock_ms
 from contracts.events import Event, InvalidEvent, decode
 from sources.formats import choose_format
 from sources.rows import EventMaker, Refused, TableRow, check_size
@@ -104,7 +104,7 @@ class JsonLines:
 
 def _decode(row: int, line: bytes, currency: str) -> Event | Refused:
     try:
-        event = decode(line, received_ms=time.time_ns() // 1_000_000, default_currency=currency)
+        event = decode(line, received_ms=wall_clock_ms(), default_currency=currency)
         check_size(event)
     except InvalidEvent as exc:
         return Refused(row, exc.code, exc.detail, line)

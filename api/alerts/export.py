@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from api.alerts.handling import Handled, HandlingState, read_handled
 from api.alerts.log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
 from api.intervals import to_datetime
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from contracts.alerts import Alert
+from contracts.clock import wall_clock_ms
 from contracts.events import format_minor
 
 COLUMNS = (

@@ -13,8 +13,9 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from api.errors import Problem
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from contracts.alerts import KINDS, Alert, AlertState, Verdict, make_record_id
+from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
 from models.quality import NO_MODEL, Quality
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from api.alerts.handling import HandlingState, read_handled
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from contracts.alerts import (
     Alert,
     AlertKind,
@@ -19,6 +19,7 @@ from contracts.alerts import (
     decode_alert,
     make_record_id,
 )
+from contracts.clock import wall_clock_ms
 
 _log = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from api.errors import Problem
 from api.identity.guard import spend_events
 from api.identity.principal import Principal
 from api.metrics import ApiMetrics
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
+from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
 
 _MAX_TAILS = 16

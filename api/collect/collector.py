@@ -14,6 +14,7 @@ from api.collect.kafka_producer import Headers, Producer
 from api.collect.verdicts import Record
 from api.errors import Problem
 from api.metrics import ApiMetrics
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -126,7 +127,7 @@ class Collector:
         self, producer: Producer, records: Sequence[Record], headers: Headers, anonymous_headers: Headers
     ) -> None:
         acks: list[asyncio.Future[object]] = []
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         try:
             for event, value, is_anonymous in records:
                 topic = self._topics.of(event.event_type)

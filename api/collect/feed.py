@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from api.collect.verdicts import Verdict
 from api.errors import Problem
 from api.intervals import to_datetime
-from api.reader import wall_clock_ms
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 
 _log = logging.getLogger(__name__)

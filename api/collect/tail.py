@@ -14,7 +14,7 @@ from api.alerts.seats import Seats
 from api.alerts.stream import AlertStreamResponse
 from api.collect.feed import CHECK_S
 from api.metrics import ApiMetrics
-from api.reader import wall_clock_ms
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 
 _log = logging.getLogger(__name__)

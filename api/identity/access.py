@@ -15,7 +15,7 @@ from api.identity.key_text import KeyText, parse_key
 from api.identity.origins import is_local_host, is_loopback, is_own_origin, normalise_origins
 from api.identity.principal import Limits, Principal, Scope
 from api.identity.quotas import Quotas
-from api.reader import wall_clock_ms
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 

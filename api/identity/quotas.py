@@ -14,8 +14,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.errors import Problem
 from api.identity.principal import Limits, Principal
-from api.reader import wall_clock_ms
 from api.shared_pipeline import SharedPipeline
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 
 _SPEND = (Path(__file__).parent / "spend.lua").read_text()

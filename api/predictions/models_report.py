@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from api.intervals import to_datetime
 from api.predictions import model_schemas as schemas
 from api.predictions.model_host import ModelHost
-from api.reader import Counts, Reader, wall_clock_ms
+from api.reader import Counts, Reader
 from api.schemas import Part
 from api.shop.live import read_stream_time
 from contracts.alerts import KINDS
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Grain, bucket_start
 from models.drift import drift_from_text

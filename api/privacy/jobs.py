@@ -7,7 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from api.privacy.job import Job, from_fields, to_fields
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
+from contracts.clock import wall_clock_ms
 from contracts.deletions import digest_user
 from contracts.partitioning import partition_of
 

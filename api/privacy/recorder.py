@@ -7,7 +7,8 @@ from aiokafka.errors import KafkaError
 
 from api.privacy.job import Job
 from api.privacy.jobs import LEASE_MS, Jobs
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
+from contracts.clock import wall_clock_ms
 from contracts.deletions import Deletion, encode_deletion, secret_id_of
 from contracts.topics import Topics
 

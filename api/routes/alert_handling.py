@@ -15,11 +15,12 @@ from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
 from api.query_times import parse_time
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from api.routes.alerts import AlertId
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.shop.live import read_stream_time
 from contracts.alerts import Alert, Verdict
+from contracts.clock import wall_clock_ms
 
 MIN_SNOOZE_S = 60
 MAX_SNOOZE_S = timedelta(days=7) // timedelta(seconds=1)

@@ -19,9 +19,9 @@ from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.intervals import to_datetime
 from api.openapi.problem_document import describe_problems
-from api.reader import wall_clock_ms
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.schemas import Answer
+from contracts.clock import wall_clock_ms
 
 _reader = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"])

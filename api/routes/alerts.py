@@ -14,11 +14,12 @@ from api.identity.guard import require
 from api.identity.principal import Scope
 from api.intervals import to_datetime
 from api.openapi.problem_document import describe_problems
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.routes.direct import direct_router
 from api.routes.queries import describe_query, read_query, to_json_response
 from api.shop.live import read_stream_time
+from contracts.clock import wall_clock_ms
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])

@@ -10,8 +10,8 @@ from api.identity.principal import Scope
 from api.predictions.document import REQUEST_BODY, RESPONSES
 from api.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
 from api.predictions.sequences import Rules, parse_actions
-from api.reader import wall_clock_ms
 from api.routes.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
+from contracts.clock import wall_clock_ms
 from models.next_action.prices import UNKNOWN_LEVEL
 
 router = APIRouter(

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 from api import schemas
 from api.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
-from api.reader import Counts, Reader, revenue_fields, revenue_of, wall_clock_ms
+from api.reader import Counts, Reader, revenue_fields, revenue_of
 from api.stream_time import PartitionMeta, StreamTime, clock_of, stream_time
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Metric, bucket_start
 

@@ -6,10 +6,11 @@ from typing import NamedTuple
 from api.alerts.handling import find_muted, read_handled
 from api.alerts.log import START, Cursor, Step, is_lost, read_ends, read_steps
 from api.alerts.schemas import to_handling
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from api.webhooks.endpoints import Filters
 from api.webhooks.messages import Message, to_message
 from contracts.alerts import Alert
+from contracts.clock import wall_clock_ms
 
 PAGE = 250
 _LOOK_PAGES = 4

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from api.alerts.log import START, parse_cursor, read_ends
 from api.errors import Problem
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from api.webhooks.lane import Lane
 from api.webhooks.metrics import WebhookMetrics
@@ -22,6 +22,7 @@ from api.webhooks.policy import Policy
 from api.webhooks.registry import Registry
 from api.webhooks.sender import Sender
 from api.webhooks.tools import LaneTools
+from contracts.clock import wall_clock_ms
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from api.alerts.log import Cursor, parse_cursor
 from api.errors import Problem
-from api.reader import Reader, wall_clock_ms
+from api.reader import Reader
 from api.webhooks.outcomes import (
     Delivery,
     DeliveryStatus,
@@ -18,6 +18,7 @@ from api.webhooks.outcomes import (
 )
 from api.webhooks.registry import unknown_endpoint
 from api.webhooks.scripts import lane_keys, run_script
+from contracts.clock import wall_clock_ms
 
 _RETRIES = 5
 

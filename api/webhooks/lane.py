@@ -7,13 +7,13 @@ import time
 from redis.exceptions import RedisError
 
 from api.alerts.log import Cursor
-from api.reader import wall_clock_ms
 from api.webhooks.backlog import Lookout, read_page
 from api.webhooks.endpoints import Endpoint, EndpointState
 from api.webhooks.messages import Message
 from api.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow
 from api.webhooks.queue import Claim, Fenced, Move, Moved, Queue
 from api.webhooks.tools import LaneTools
+from contracts.clock import wall_clock_ms
 
 _log = logging.getLogger(__name__)
 

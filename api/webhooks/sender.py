@@ -18,6 +18,7 @@ from api.webhooks.outcomes import Attempt, Result, judge_status
 from api.webhooks.retry import parse_retry_after
 from api.webhooks.signing import sign
 from api.webhooks.targets import Border, Target, UnsafeTarget, check_addresses, parse_target
+from contracts.clock import wall_clock_ms
 
 MAX_ANSWER_BYTES = 64 * 1024
 ANSWER_KEPT = 1_024
@@ -62,7 +63,7 @@ class Sender:
 
     async def send(self, endpoint: Endpoint, message: Message) -> Attempt:
         """Sends once, and never raises for what the receiver, the name or the network does."""
-        at_ms = time.time_ns() // 1_000_000
+        at_ms = wall_clock_ms()
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):

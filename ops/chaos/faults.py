@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from ops.chaos.site import Site
 from ops.stack.child import Child
@@ -166,4 +167,4 @@ def _owning(site: Site, *, at_least: int) -> list[Child]:
 
 
 def _now() -> Harm:
-    return Harm(time.monotonic(), time.time_ns() // 1_000_000)
+    return Harm(time.monotonic(), wall_clock_ms())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from contracts.clock import wall_clock_ms
 from contracts.events import Event, encode
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -85,7 +86,7 @@ class Traffic(threading.Thread):
 
     def _send_next(self) -> None:
         self._events += 1
-        event = self._shoppers.next_event(time.time_ns() // 1_000_000, spread_ms=SPREAD_MS)
+        event = self._shoppers.next_event(wall_clock_ms(), spread_ms=SPREAD_MS)
         self._send(event)
         if self._draw.random() < self._load.repeated:
             self._repeats.append((self._events + _REPEAT_AFTER, event))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.alerts import AlertKind, Severity, Verdict
+from contracts.clock import wall_clock_ms
 from ops.stack.record import DEFAULT_STATE
 
 KindOption = Annotated[AlertKind | None, typer.Option(help="Only of this kind.")]
@@ -161,11 +162,9 @@ def _query(kind: AlertKind | None, severity: Severity | None) -> dict[str, str]:
 
 
 def _parse_since(text: str | None) -> int | None:
-    import time
-
     from ops.alerts.tail import parse_since
 
     try:
-        return None if text is None else parse_since(text, time.time_ns() // 1_000_000)
+        return None if text is None else parse_since(text, wall_clock_ms())
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--since") from exc

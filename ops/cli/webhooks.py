@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from contracts.alerts import AlertKind, AlertState, Severity
+from contracts.clock import wall_clock_ms
 from ops.stack.record import DEFAULT_STATE
 
 IdArgument = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", help="As `list` shows it: ep_...")]
@@ -166,12 +167,10 @@ def replay(
 
     Example: storepulse webhooks replay ep_3f1c7a90b2d4e865 --since 2h
     """
-    import time
-
     from ops.alerts.tail import parse_since
 
     try:
-        since_ms = parse_since(since, time.time_ns() // 1_000_000)
+        since_ms = parse_since(since, wall_clock_ms())
     except ValueError as exc:
         raise typer.BadParameter(str(exc), param_hint="--since") from exc
     _run("POST", f"/{_quote(webhook_id)}/replay", {"since": str(since_ms)}, url, state, json)

@@ -4,9 +4,9 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
 
+from contracts.clock import wall_clock_ms
 from contracts.events import Event
 from contracts.settings import Settings, get_settings
 from ops.logs.setup import configure_logging
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopping.set())
     config = SimulationConfig(
-        start_ms=_now_ms() - history_min * 60_000,
+        start_ms=wall_clock_ms() - history_min * 60_000,
         rate=rate_per_s,
         visitors=VISITORS,
         currency=settings.currency,
@@ -47,7 +47,7 @@ def send_when_due(events: Iterable[Event], settings: Settings, stopping: threadi
     applied = RedisOffsets(settings)
     try:
         for event in events:
-            wait_s = (event.event_time_ms - _now_ms()) / 1_000
+            wait_s = (event.event_time_ms - wall_clock_ms()) / 1_000
             if wait_s > 0:
                 stopping.wait(wait_s)
             if stopping.is_set():
@@ -66,10 +66,6 @@ def _await_stream(lag: Callable[[], int], stopping: threading.Event) -> None:
     while lag() > MAX_LAG_EVENTS:
         if stopping.wait(0.02):
             return
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -83,7 +84,7 @@ def read_status(settings: Settings, admin: KafkaAdminClient, client: Redis) -> S
         pipe.hgetall(keys.meta(p))
     metas = pipe.execute()
     return Status(
-        at_ms=time.time_ns() // 1_000_000,
+        at_ms=wall_clock_ms(),
         partitions=tuple(partition_status(p, metas[p], topics, ends) for p in numbers),
         workers=read_workers(client, keys),
         redis_used_bytes=int(client.info("memory")["used_memory"]),

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from api.collect.feed import CHECK_S, EVERYTHING
 from api.collect.tail import WATCH_S
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 
@@ -61,7 +62,7 @@ def watch_events(client: Redis, keys: Keys, options: EventTailOptions) -> Iterat
         while options.for_s is None or time.monotonic() - begun_s < options.for_s:
             if time.monotonic() - renewed_s >= _RENEW_S:
                 renewed_s = time.monotonic()
-                client.zadd(keys.tail_watchers(), {watched: int((time.time() + WATCH_S) * 1_000)})
+                client.zadd(keys.tail_watchers(), {watched: wall_clock_ms() + int(WATCH_S * 1_000)})
                 client.pexpire(keys.tail_watchers(), int(WATCH_S * 1_000))
             if not is_ready and time.monotonic() - begun_s > CHECK_S:
                 is_ready = True

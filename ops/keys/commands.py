@@ -16,7 +16,8 @@ from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
 from api.identity.key_text import KeyText, key_name
 from api.intervals import to_datetime
 from api.query_times import parse_time
-from api.reader import open_redis, wall_clock_ms
+from api.reader import open_redis
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 

@@ -1,6 +1,5 @@
 """`storepulse predict`: a few actions in, what comes next out."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from api.errors import Problem
 from api.predictions.sequences import Rules, parse_actions
+from contracts.clock import wall_clock_ms
 from contracts.settings import get_settings
 from models.next_action.actions import TARGETS
 from models.next_action.card import ArtefactError
@@ -26,7 +26,7 @@ EXIT_ERROR, EXIT_USAGE = 1, 2
 def run_prediction(actions: Sequence[str], folder: Path | None, *, pause_s: float, as_json: bool) -> int:
     """Predict and print; returns the exit code."""
     settings = get_settings()
-    rules = Rules(time.time_ns() // 1_000_000, settings.currency)
+    rules = Rules(wall_clock_ms(), settings.currency)
     try:
         parsed = parse_actions(_body(actions, pause_s), rules)
         predictor = load_shipped() if folder is None else load(folder)

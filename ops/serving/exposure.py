@@ -6,7 +6,8 @@ from redis.exceptions import RedisError
 
 from api.identity.key_store import KeyStore
 from api.identity.origins import is_loopback
-from api.reader import open_redis, wall_clock_ms
+from api.reader import open_redis
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 

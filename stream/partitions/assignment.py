@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aiokafka.errors import KafkaError
 
+from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from stream.batch.records import Record
 from stream.components.deletions.records import read_to
@@ -130,7 +131,7 @@ class Assignment:
             if span is not None:
                 records = found[topic, part.number]
                 part.deletion_records.extend(
-                    read_to(span[1], records, topic=topic, partition=part.number, now_ms=now_ms())
+                    read_to(span[1], records, topic=topic, partition=part.number, now_ms=wall_clock_ms())
                 )
                 part.fetched[topic] = span[1]
 
@@ -179,7 +180,7 @@ class Assignment:
         cannot be read seems silent, and is not.
         """
         while True:
-            asked_ms = now_ms()
+            asked_ms = wall_clock_ms()
             resting = [part for part in self.partitions.values() if part.is_done]
             if resting and await self._answered([(t, part.number) for part in resting for t in self._topics]):
                 for part in resting:
@@ -227,8 +228,3 @@ class Assignment:
             part.lost += lost
             log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
         return True
-
-
-def now_ms() -> int:
-    """The clock, in ms."""
-    return time.time_ns() // 1_000_000

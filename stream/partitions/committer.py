@@ -4,11 +4,11 @@ import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 
-from contracts.clock import watermark_of
+from contracts.clock import wall_clock_ms, watermark_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor
 from stream.batch.step import BatchResult
-from stream.partitions.assignment import Assignment, now_ms
+from stream.partitions.assignment import Assignment
 from stream.partitions.partition import TIMERS, Partition
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
@@ -45,7 +45,7 @@ class Committer:
     ) -> Commit:
         """The commit of an outcome, as of now."""
         return Commit(
-            part.number, part.epoch, offsets, outcome, self.watermark(part), now_ms(), lost=part.lost
+            part.number, part.epoch, offsets, outcome, self.watermark(part), wall_clock_ms(), lost=part.lost
         )
 
     async def states(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from contracts.clock import wall_clock_ms
 from contracts.scores import Score
 from contracts.settings import Settings
 from stream.batch.core import Core
 from stream.batch.step import BatchResult, Entry, StepSettings, take_scores
-from stream.partitions.assignment import now_ms
 from stream.partitions.committer import Committer
 from stream.partitions.partition import Partition
 from stream.runtime.metrics import Meter
@@ -100,7 +100,7 @@ class Rounds:
             for (part, _, offsets), outcome in zip(batches, outcomes, strict=True)
         ]
         stored = await self._committer.commit([part for part, _, _ in batches], commits)
-        done_ms = now_ms()
+        done_ms = wall_clock_ms()
         for (_, entries, _), outcome, is_stored in zip(batches, outcomes, stored, strict=True):
             if is_stored:
                 self._meter.count_batch(entries, outcome, now_ms=done_ms)

@@ -5,13 +5,14 @@ import contextlib
 import time
 from collections.abc import Sequence
 
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from stream.batch.core import Core
 from stream.batch.records import Record
 from stream.batch.step import StepSettings
 from stream.components.deletions.deletion import DeletionApplier
 from stream.components.deletions.records import read_deletions
-from stream.partitions.assignment import Assignment, now_ms
+from stream.partitions.assignment import Assignment
 from stream.partitions.committer import Committer
 from stream.partitions.groups import GROUPS, PartitionGroup, hold_groups
 from stream.partitions.partition import Partition
@@ -89,7 +90,7 @@ class Scheduler:
         self._delivered_s = time.monotonic()
         if topic == part.deletions:
             part.deletion_records.extend(
-                read_deletions(records, topic=topic, partition=number, now_ms=now_ms())
+                read_deletions(records, topic=topic, partition=number, now_ms=wall_clock_ms())
             )
         else:
             part.buffers[topic].extend(
@@ -98,7 +99,7 @@ class Scheduler:
                     topic=topic,
                     partition=number,
                     default_currency=self._settings.currency,
-                    now_ms=now_ms(),
+                    now_ms=wall_clock_ms(),
                 )
             )
         part.fetched[topic] = records[-1].offset + 1

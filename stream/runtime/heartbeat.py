@@ -9,6 +9,7 @@ import psutil
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
 from contracts.keys import Keys
 from stream.partitions.assignment import Assignment
@@ -35,7 +36,7 @@ async def beat(
     """Write heartbeats until cancelled; an unreachable Redis costs heartbeats, nothing else."""
     process = psutil.Process()
     while True:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         events_per_s, p50_ms, p99_ms = meter.recent(now_ms=now_ms)
         _set_gauges(assignment, meter)
         heartbeat = Heartbeat(

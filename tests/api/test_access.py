@@ -11,7 +11,7 @@ from api.app import create_app
 from api.identity.key_store import KeyPlan, KeyStore
 from api.identity.key_text import KeyText, make_key, make_secret
 from api.identity.principal import Scope
-from api.reader import wall_clock_ms
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import (

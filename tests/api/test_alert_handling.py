@@ -12,8 +12,9 @@ from alert_makers import make_alert, make_expired
 from api.alerts.handling import is_muted
 from api.reader import Reader, open_redis
 from contracts.alerts import AlertKind
+from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 ALERT = "/v1/alerts/id0"
 
@@ -108,12 +109,12 @@ async def test_a_snooze_mutes_a_visitor_and_a_kind_until_its_end(
     redis = open_redis(state.settings)
     reader = Reader(redis, state.settings)
     later = make_alert(7, user_id="u0")
-    assert await is_muted(reader, later, now_ms())
-    assert not await is_muted(reader, later, now_ms() + 601_000)
-    assert not await is_muted(reader, later._replace(kind=AlertKind.CART_ABANDONED), now_ms())
-    assert not await is_muted(reader, make_alert(1), now_ms())
+    assert await is_muted(reader, later, wall_clock_ms())
+    assert not await is_muted(reader, later, wall_clock_ms() + 601_000)
+    assert not await is_muted(reader, later._replace(kind=AlertKind.CART_ABANDONED), wall_clock_ms())
+    assert not await is_muted(reader, make_alert(1), wall_clock_ms())
     await take_back(client, f"{ALERT}/snooze")
-    assert not await is_muted(reader, later, now_ms())
+    assert not await is_muted(reader, later, wall_clock_ms())
     await redis.aclose()
 
 

@@ -16,13 +16,14 @@ import pytest
 
 from alert_makers import make_alert
 from api_processes import ApiProgram
+from contracts.clock import wall_clock_ms
 from contracts.events import Event, EventType
 from contracts.predictions import Predictions
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
 from services import install, uninstall, unique_settings
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 ROOT_KEY = "contract-" + "k" * 40
 SETTINGS = Path(__file__).parent / "contract"
@@ -41,7 +42,7 @@ OVERRIDES = {
 
 def fill(state: ShopState) -> None:
     """A visitor with a score, and alerts: what the settings of schemathesis name."""
-    now = now_ms()
+    now = wall_clock_ms()
     score = Score("m-1", now, 1, 1, (0.41, 0.08, 0.02, 0.06, 0.43), 0.18, (("cart", 0.7),))
     session = Session(None, 1, now, now, (1, 0, 0, 0, 0), 0, {}, {})
     tail = pack_actions([Action(now, 0, b"b" * 8, "p2", 1, None, None, None, None, None)])

@@ -8,9 +8,10 @@ import pytest
 from api.errors import InvalidQuery
 from api.query_times import parse_time
 from api.shop.demand import MAX_BUCKETS, choose_interval
+from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Grain
-from shop_state import ShopState, make_event, now_ms
+from shop_state import ShopState, make_event
 
 AT_MS = 1_570_000_000_000
 MINUTE_MS = GRAIN_MS["minute"]
@@ -36,7 +37,7 @@ def add_history(state: ShopState, product_id: str) -> None:
             for age in (0, 1, 59, 60, 60 * 47, 60 * 24 * 29)
             for i in range(3)
         ),
-        broker_ms=now_ms(),
+        broker_ms=wall_clock_ms(),
     )
     state.flush()
 
@@ -144,5 +145,5 @@ def test_a_time_names_its_field_when_it_is_none() -> None:
 
 
 def test_only_to_reaches_back_by_the_default_span() -> None:
-    interval = choose_interval(None, str(AT_MS), "hour", as_of_ms=now_ms())
+    interval = choose_interval(None, str(AT_MS), "hour", as_of_ms=wall_clock_ms())
     assert interval == (AT_MS - 48 * GRAIN_MS["hour"], AT_MS)

@@ -1,12 +1,12 @@
 """What an event may say: every kind of bad event and time, and its verdict."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from contracts.clock import wall_clock_ms
 from event_door import CART, DRY, WORDS, check_problem
 
 PURCHASE = {**CART, "event_type": "purchase"}
@@ -141,7 +141,7 @@ async def test_such_a_time_is_refused(client: httpx.AsyncClient, event_time: obj
 
 
 async def test_a_time_may_be_old_but_hardly_ahead(client: httpx.AsyncClient) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     times: list[object] = [
         now_ms,
         later(minutes=4),

@@ -16,7 +16,8 @@ from api.collect.feed import CHECK_S, EventFeed, Notice
 from api.collect.verdicts import Rules, judge
 from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
-from api.reader import open_redis, wall_clock_ms
+from api.reader import open_redis
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, check_problem, client_of

@@ -11,7 +11,7 @@ from api.identity.key_book import GRACE_S
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText, make_key
 from api.identity.principal import Scope
-from api.reader import wall_clock_ms
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import bearer, let_age, make_secret_key

@@ -6,11 +6,12 @@ import httpx
 import pytest
 
 from api.intervals import today, yesterday_at_this_time
+from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Metric
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
-from shop_state import ShopState, make_event, now_ms
+from shop_state import ShopState, make_event
 
 MINUTE_MS = GRAIN_MS["minute"]
 OLD_MS = 1_570_000_000_000
@@ -38,7 +39,7 @@ async def test_an_empty_installation_answers_zeros_as_of_now(client: httpx.Async
 async def test_active_visitors_are_those_of_the_last_five_minutes(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
-    now = now_ms()
+    now = wall_clock_ms()
     state.add_events(make_event(EventType.VIEW, now - 1_000, user_id=f"new{i}") for i in range(7))
     state.add_events(make_event(EventType.VIEW, now - 6 * MINUTE_MS, user_id=f"old{i}") for i in range(5))
     state.flush()
@@ -46,8 +47,8 @@ async def test_active_visitors_are_those_of_the_last_five_minutes(
 
 
 async def test_a_replay_answers_as_of_its_newest_event(client: httpx.AsyncClient, state: ShopState) -> None:
-    state.add_events([make_event(EventType.VIEW, OLD_MS, user_id="a")], broker_ms=now_ms())
-    state.add_events([make_event(EventType.VIEW, OLD_MS - 1, user_id="b")], broker_ms=now_ms())
+    state.add_events([make_event(EventType.VIEW, OLD_MS, user_id="a")], broker_ms=wall_clock_ms())
+    state.add_events([make_event(EventType.VIEW, OLD_MS - 1, user_id="b")], broker_ms=wall_clock_ms())
     state.flush()
     live = await get(client, "/v1/live")
     assert live["mode"] == "replay"
@@ -59,7 +60,7 @@ async def test_a_replay_answers_as_of_its_newest_event(client: httpx.AsyncClient
 async def test_a_live_stream_without_traffic_answers_as_of_the_clock(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
-    hour_ago = now_ms() - 60 * MINUTE_MS
+    hour_ago = wall_clock_ms() - 60 * MINUTE_MS
     state.add_events([make_event(EventType.VIEW, hour_ago)], broker_ms=hour_ago + 500)
     state.flush()
     live = await get(client, "/v1/live")
@@ -73,7 +74,7 @@ async def test_today_and_yesterday_count_exactly_the_minutes_of_their_intervals(
 ) -> None:
     zone = ZoneInfo(settings.timezone)
     as_of = OLD_MS + 7 * 3_600_000 + 12_345
-    state.add_events([make_event(EventType.VIEW, as_of)], broker_ms=now_ms())
+    state.add_events([make_event(EventType.VIEW, as_of)], broker_ms=wall_clock_ms())
     days = [today(as_of, zone), yesterday_at_this_time(as_of, zone)]
     for at_ms in range(days[1].from_ms - MINUTE_MS, days[0].to_ms + MINUTE_MS, MINUTE_MS):
         state.add_shop(at_ms // MINUTE_MS % 4, at_ms, {Metric.ORDERS: 1, f"{Metric.REVENUE}EUR": 199})
@@ -92,7 +93,7 @@ async def test_today_and_yesterday_count_exactly_the_minutes_of_their_intervals(
 
 
 async def test_currencies_are_never_added_to_each_other(client: httpx.AsyncClient, state: ShopState) -> None:
-    now = now_ms()
+    now = wall_clock_ms()
     state.add_shop(0, now, {f"{Metric.REVENUE}EUR": 1_050, f"{Metric.REVENUE}JPY": 700})
     state.add_shop(1, now, {f"{Metric.REVENUE}EUR": 5, f"{Metric.REVENUE}KWD": 1})
     state.flush()
@@ -104,7 +105,7 @@ async def test_currencies_are_never_added_to_each_other(client: httpx.AsyncClien
 
 
 async def test_the_funnel_sums_partitions(client: httpx.AsyncClient, state: ShopState) -> None:
-    now = now_ms()
+    now = wall_clock_ms()
     for p in range(4):
         state.add_shop(p, now, {"s": 10, "sv": 8, "sc": 3, "sp": 1, "ca": 2})
     state.flush()
@@ -116,12 +117,12 @@ async def test_the_funnel_sums_partitions(client: httpx.AsyncClient, state: Shop
 async def test_the_last_half_hour_is_counted_per_minute_and_type(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
-    state.add_events([make_event(EventType.VIEW, OLD_MS)], broker_ms=now_ms())
+    state.add_events([make_event(EventType.VIEW, OLD_MS)], broker_ms=wall_clock_ms())
     state.add_events(
         (make_event(t, OLD_MS - 3 * MINUTE_MS, user_id=f"u{i}") for i in range(9) for t in EventType),
-        broker_ms=now_ms(),
+        broker_ms=wall_clock_ms(),
     )
-    state.add_events([make_event(EventType.CART, OLD_MS - 30 * MINUTE_MS)], broker_ms=now_ms())
+    state.add_events([make_event(EventType.CART, OLD_MS - 30 * MINUTE_MS)], broker_ms=wall_clock_ms())
     state.flush()
     minutes = (await get(client, "/v1/live"))["per_minute"]
     assert [m["start"] for m in minutes] == sorted(m["start"] for m in minutes)
@@ -136,7 +137,7 @@ async def test_workers_speed_adds_up_and_silent_ones_are_left_out(
 ) -> None:
     state.beat("w1", partitions=(0, 1), events_per_s=30.0)
     state.beat("w2", partitions=(2, 3), events_per_s=12.5)
-    state.beat("gone", at_ms=now_ms() - 11_000, events_per_s=99.0)
+    state.beat("gone", at_ms=wall_clock_ms() - 11_000, events_per_s=99.0)
     state.flush()
     live = await get(client, "/v1/live")
     assert live["events_per_s"] == 42.5
@@ -185,7 +186,7 @@ async def test_trending_ranks_actions_by_weight_and_age(client: httpx.AsyncClien
             make_event(EventType.VIEW, OLD_MS, product_id="seen now", user_id="c"),
             make_event(EventType.VIEW, OLD_MS - 86_400_000, product_id="seen yesterday", user_id="d"),
         ],
-        broker_ms=now_ms(),
+        broker_ms=wall_clock_ms(),
     )
     state.flush()
     answer = await get(client, "/v1/trending?limit=3")
@@ -209,7 +210,7 @@ async def test_trending_finds_a_product_that_leads_no_partition(
         make_event(EventType.CART, OLD_MS, product_id="everywhere", user_id=user_in(state, p))
         for p in range(4)
     ]
-    state.add_events(events, broker_ms=now_ms())
+    state.add_events(events, broker_ms=wall_clock_ms())
     state.flush()
     products = (await get(client, "/v1/trending?limit=100"))["products"]
     assert products[0]["product_id"] == "everywhere"

@@ -9,12 +9,13 @@ import pytest
 from alert_makers import make_alert, make_expired
 from chromium import Chromium
 from contracts.alerts import AlertKind, AlertState
+from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.settings import Settings
 from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
-from shop_state import ShopState, make_event, now_ms
+from shop_state import ShopState, make_event
 
 HOSTILE_ID = '<img src=x onerror="document.title=1">'
 KEEPS_NOTHING = {"durable": False}
@@ -35,7 +36,7 @@ def browser(tmp_path: Path) -> Iterator[Chromium]:
 
 
 def fill(state: ShopState) -> None:
-    now = now_ms()
+    now = wall_clock_ms()
     state.add_events(
         make_event(EventType.VIEW, now - i * 1_000, user_id=f"u{i}", product_id=f"product-{i % 3}")
         for i in range(60)
@@ -84,7 +85,7 @@ def test_the_page_draws_new_events_without_a_reload(
     fill(state)
     browser.open(served.url)
     wait_until(lambda: browser.text("#orders") == "61", 20, "the first numbers")
-    state.add_shop(0, now_ms(), {"o": 5})
+    state.add_shop(0, wall_clock_ms(), {"o": 5})
     state.flush()
     wait_until(lambda: browser.text("#orders") == "66", 20, "the new orders")
 
@@ -132,7 +133,7 @@ def test_pause_stops_asking_and_resume_goes_on(
     browser.evaluate("new Promise((done) => setTimeout(done, 2200))")
     assert len(browser.requests) <= asked + 2  # what was under way when the button was pressed
     assert browser.evaluate("document.getElementById('pause').getAttribute('aria-pressed')") == "true"
-    state.add_shop(0, now_ms(), {"o": 1})
+    state.add_shop(0, wall_clock_ms(), {"o": 1})
     state.flush()
     browser.evaluate("document.getElementById('pause').click()")
     wait_until(lambda: browser.text("#orders") == "62", 20, "the numbers after the pause")

@@ -6,10 +6,11 @@ import httpx
 import pytest
 
 from api.predictions.models_report import judge_scoring, window_starts
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from models.drift import DriftState
 from rule_model import GivenModel
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 HOUR_MS = 3_600_000
 COUNTS = {
@@ -32,7 +33,7 @@ async def read(client: httpx.AsyncClient) -> dict[str, Any]:
 async def test_each_version_has_figures_over_both_windows(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
-    now = now_ms()
+    now = wall_clock_ms()
     state.add_quality(0, now, COUNTS)
     state.add_quality(3, now, {"x00:m-1": 5})
     state.add_quality(1, now - 2 * HOUR_MS, {"x00:m-1": 100, "x00:m-0": 7})

@@ -7,12 +7,13 @@ import pytest
 
 from alert_makers import make_alert
 from chromium import Chromium
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from key_ring import ROOT_KEY
 from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 CLOSED = {"root_key": ROOT_KEY}
 
@@ -44,7 +45,7 @@ def enter(browser: Chromium, key: str) -> None:
 def test_the_page_asks_for_a_key_and_shows_the_figures_with_it(
     served: ServedApi, browser: Chromium, state: ShopState
 ) -> None:
-    state.add_shop(1, now_ms(), {"o": 61})
+    state.add_shop(1, wall_clock_ms(), {"o": 61})
     state.flush()
     browser.open(served.url)
     wait_until(lambda: browser.text("#updated") == "Locked", 20, "the form")
@@ -78,7 +79,7 @@ def test_the_page_asks_for_a_key_and_shows_the_figures_with_it(
 def test_the_page_of_an_open_installation_asks_for_nothing(
     served: ServedApi, browser: Chromium, state: ShopState
 ) -> None:
-    state.add_shop(1, now_ms(), {"o": 61})
+    state.add_shop(1, wall_clock_ms(), {"o": 61})
     state.flush()
     browser.open(served.url)
     wait_until(lambda: browser.text("#orders") == "61", 20, "the figures")

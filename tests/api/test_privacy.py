@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from redis import Redis
 
 from api.privacy.jobs import KEPT_S
+from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS, decode_deletion, digest_user
 from contracts.events import EventType
 from contracts.keys import Keys
@@ -19,7 +20,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.audit.kafka_log import _read
 from services import install, uninstall, unique_settings
-from shop_state import make_event, now_ms
+from shop_state import make_event
 
 PATH = "/v1/privacy/deletions"
 USER = "visitor-17"
@@ -46,7 +47,7 @@ class FakeWorker:
         pipe = self.redis.pipeline(transaction=True)
         pipe.unlink(self.keys.visitor(USER))
         pipe.hset(self.keys.meta(self.p), f"off:{topic}", offset)
-        pipe.hset(self.keys.forgotten(self.p), digest, now_ms() + SETTLE_MS)
+        pipe.hset(self.keys.forgotten(self.p), digest, wall_clock_ms() + SETTLE_MS)
         pipe.hdel(self.keys.forgetting(self.p), digest)
         pipe.execute()
 
@@ -201,6 +202,6 @@ async def test_unknown_things_are_refused(client: httpx.AsyncClient) -> None:
 async def test_an_event_of_a_deleted_visitor_is_still_taken(client: httpx.AsyncClient) -> None:
     """Whether it is applied is the stream's to say: it may be of after the deletion."""
     await ask(client)
-    event = make_event(EventType.VIEW, now_ms(), user_id=USER)
+    event = make_event(EventType.VIEW, wall_clock_ms(), user_id=USER)
     body = {"event_type": "view", "user_id": event.user_id, "product_id": event.product_id}
     assert (await client.post("/v1/events", json=body)).status_code == 202

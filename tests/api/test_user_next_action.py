@@ -3,11 +3,12 @@
 import httpx
 import pytest
 
+from contracts.clock import wall_clock_ms
 from contracts.predictions import Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
 from models.silence import hear_silence
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 AT_MS = 1_570_000_000_000
 SCORE = Score("m-1", AT_MS, 3, 2, (0.5, 0.1, 0.05, 0.05, 0.3), 0.2, (("bought", 0.7), ("unheard_of", -0.4)))
@@ -24,7 +25,7 @@ def make_visitor(score: Score | None = SCORE, *, last_ms: int = AT_MS, ended: bo
 def put(state: ShopState, visitor: Visitor, *, user_id: str = "u1", as_of_ms: int = AT_MS) -> None:
     """A visitor in a replay whose newest event is at `as_of_ms`."""
     state.put_visitor(user_id, visitor)
-    state.set_meta(0, max_event_ms=as_of_ms, broker_ms=now_ms())
+    state.set_meta(0, max_event_ms=as_of_ms, broker_ms=wall_clock_ms())
     state.flush()
 
 

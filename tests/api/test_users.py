@@ -7,8 +7,9 @@ import pytest
 from redis import Redis
 
 from api.schemas import VisitorState
+from contracts.clock import wall_clock_ms
 from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
-from shop_state import ShopState, now_ms
+from shop_state import ShopState
 
 AT_MS = 1_570_000_000_000
 
@@ -32,7 +33,7 @@ async def test_a_visitor_has_session_cart_totals_and_recent_actions(
         "unpriced": CartLine(2, None, None, AT_MS - 5_000),
     }
     state.put_visitor("u1", make_visitor(cart=cart))
-    state.set_meta(0, max_event_ms=AT_MS + 1, broker_ms=now_ms())
+    state.set_meta(0, max_event_ms=AT_MS + 1, broker_ms=wall_clock_ms())
     state.flush()
     answer = await client.get("/v1/users/u1")
     assert answer.status_code == 200

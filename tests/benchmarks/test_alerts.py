@@ -1,7 +1,6 @@
 """The benchmark of alerts dates each alert by the event that fired it."""
 
 import math
-import time
 
 import pytest
 from confluent_kafka import Producer
@@ -12,6 +11,7 @@ from benchmarks.alerts import AlertsRow, find_delays
 from benchmarks.contenders.echo import echo
 from benchmarks.runs import judge_alerts
 from contracts.alerts import Alert, AlertKind, decode_alert, encode_alert
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -65,7 +65,7 @@ def test_an_alert_without_its_event_is_an_error() -> None:
 def test_the_reader_has_every_alert_of_the_topic(installation: Settings) -> None:
     alerts = [make_alert(number) for number in range(20)]
     reader = AlertReader(installation)
-    began_ms = time.time_ns() // 1_000_000
+    began_ms = wall_clock_ms()
     try:
         reader.start()
         producer = Producer({"bootstrap.servers": installation.bootstrap})

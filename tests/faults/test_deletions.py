@@ -16,6 +16,7 @@ from api.privacy.search import Needle, search
 from api.reader import Reader, open_redis
 from api.webhooks.outcomes import Delivery, encode_delivery
 from contracts.alerts import decode_alert
+from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS
 from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
@@ -36,7 +37,7 @@ DONE_S = 60.0
 def send(site: Site, *users: str, visit: int = 0) -> int:
     """Each visitor looks at two things and puts one into the cart, now; returns the number of events."""
     producer = make_producer(site.settings)
-    topics, at_ms = Topics(site.settings.topic_prefix), time.time_ns() // 1_000_000
+    topics, at_ms = Topics(site.settings.topic_prefix), wall_clock_ms()
     kinds = (EventType.VIEW, EventType.CART, EventType.VIEW)
     for user in users:
         for number, kind in enumerate(kinds):
@@ -180,7 +181,7 @@ def test_a_deleted_visitor_is_nowhere_and_stays_away_when_the_log_is_read_again(
         assert (again.counter("applied"), again.counter("forgotten")) == (sent - 3, 3)
         again.await_that(lambda: others(again, again.keys) == before, 60, "the others to be as before")
         assert places_of(again, GONE) == set()
-        site.await_that(lambda: time.time_ns() // 1_000_000 > (job.cut_ms or 0), 10, "the deletion to settle")
+        site.await_that(wall_clock_ms > (job.cut_ms or 0), 10, "the deletion to settle")
         send(site, GONE, visit=2)
         for shop in (site, again):
             await_new(shop, GONE, job.cut_ms or 0)

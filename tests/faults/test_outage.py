@@ -1,9 +1,9 @@
 """While Kafka cannot be read nobody counts as gone: what a visitor did may be waiting there."""
 
-import time
 from collections.abc import Callable
 
 from contracts.alerts import AlertState, decode_alert
+from contracts.clock import wall_clock_ms
 from contracts.events import Event, EventType, encode
 from contracts.topics import Topics
 from ops.audit import read_log
@@ -18,7 +18,7 @@ CART_IDLE_MS, DISORDER_MS = 6_000, 1_000
 
 def put(site: Site, kind: EventType) -> int:
     """Let the only visitor do this now; returns when that is, once the broker has it."""
-    at_ms = time.time_ns() // 1_000_000
+    at_ms = wall_clock_ms()
     event = Event(f"e-{kind}", kind, at_ms, "u1", "p1", price_minor=100, currency="EUR")
     producer = make_producer(site.settings)
     producer.produce(Topics(site.settings.topic_prefix).of(kind), encode(event), b"u1")

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from kafka import KafkaProducer
 from redis import Redis
 from typer.testing import CliRunner
 
+from contracts.clock import wall_clock_ms
 from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -43,7 +43,7 @@ def embedded_stack(tmp_path: Path) -> Iterator[Stack]:
 
 def send_views(settings: Settings, count: int) -> None:
     producer = KafkaProducer(bootstrap_servers=settings.bootstrap, api_version=settings.kafka_api_version)
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     for number in range(count):
         event = Event(f"e{number}", EventType.VIEW, now_ms, f"u{number % 5}", f"p{number % 3}")
         producer.send(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from contracts.clock import wall_clock_ms
 from contracts.events import encode
 from contracts.settings import Settings
 from ops.api_client.health import answers
@@ -116,7 +117,7 @@ class Storefronts:
                 with self._lock:
                     size = min(BATCH, self._left)
                     self._left -= size
-                    now_ms = time.time_ns() // 1_000_000
+                    now_ms = wall_clock_ms()
                     events = [self._shoppers.next_event(now_ms, spread_ms=SPREAD_MS) for _ in range(size)]
                     again = self._draw.random() < RESENT
                 if not events:

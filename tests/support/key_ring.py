@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from api.identity.key_store import KeyPlan, KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
-from api.reader import wall_clock_ms
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 

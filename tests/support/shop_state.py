@@ -1,6 +1,5 @@
 """Writes state as the contracts lay it out, so that the API can be tested without a stream."""
 
-import time
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from redis import Redis
 
 from contracts.alerts import Alert, encode_alert
+from contracts.clock import wall_clock_ms
 from contracts.events import Event, EventType
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Keys, Metric, bucket_start
@@ -98,7 +98,7 @@ class ShopState:
         **scoring: Any,
     ) -> None:
         """Writes one worker's heartbeat, by default just now and owning everything."""
-        at_ms = now_ms() if at_ms is None else at_ms
+        at_ms = wall_clock_ms() if at_ms is None else at_ms
         owned = tuple(range(self.settings.partitions) if partitions is None else partitions)
         heartbeat = Heartbeat(
             worker_id, at_ms, 4242, events_per_s, 12.0, 48.5, 90_000_000, owned, 9000, **scoring
@@ -109,7 +109,7 @@ class ShopState:
     def beat_badly(self, worker_id: str) -> None:
         """Writes a heartbeat this version does not understand."""
         self._pipe.hset(self.keys.worker(worker_id), mapping={"version": "99"})
-        self._pipe.zadd(self.keys.workers(), {worker_id: now_ms()})
+        self._pipe.zadd(self.keys.workers(), {worker_id: wall_clock_ms()})
 
     def flush(self) -> None:
         """Sends everything to Redis."""
@@ -139,11 +139,6 @@ class ShopState:
             bucket = self.keys.product_bucket(p, grain, bucket_start(event.event_time_ms, grain))
             for metric, count in counts.items():
                 self._pipe.hincrby(bucket, f"{metric}:{event.product_id}", count)
-
-
-def now_ms() -> int:
-    """The wall clock, in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def make_event(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from alert_makers import make_alert
-from api.reader import Reader, open_redis, wall_clock_ms
+from api.reader import Reader, open_redis
 from api.webhooks.deliverer import Deliverer
 from api.webhooks.delivery_log import DeliveryLog, LaneStatus, Logged
 from api.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
@@ -18,6 +18,7 @@ from api.webhooks.sender import Sender
 from api.webhooks.signing import make_secret
 from api.webhooks.targets import Border
 from contracts.alerts import Alert
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from shop_state import ShopState
 
