@@ -43,6 +43,11 @@ class Settings(BaseSettings):
     lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
     merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
 
+    extensions: str = Field(
+        "",
+        description="Packages with capabilities of their own, comma-separated (docs/extending.md)",
+        pattern=r"^([A-Za-z_][\w.]*(,[A-Za-z_][\w.]*)*)?$",
+    )
     compiled: bool = Field(
         True,
         description="Take the steps compiled at the installation, if any; False: those in Python",
@@ -218,6 +223,11 @@ class Settings(BaseSettings):
             return None
         major, minor = self.kafka_api.split(".")
         return int(major), int(minor)
+
+    @property
+    def extension_names(self) -> tuple[str, ...]:
+        """The packages in `extensions`."""
+        return tuple(self.extensions.split(",")) if self.extensions else ()
 
     @model_validator(mode="after")
     def _ordered_thresholds(self) -> Self:

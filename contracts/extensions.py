@@ -1,0 +1,60 @@
+"""Extensions: packages from outside the product that register capabilities of their own.
+
+An extension is an importable package named in `Settings.extensions`. It has a module for each part of the
+product that it adds to, each with a function `register`:
+
+    contracts   `register()`: kinds of alerts, families of keys and input topics, which all processes know
+    stream      `register(registry)`: components, visitor fields, alert rules, timers, model slots and jobs
+    api         `register(registry)`: resources
+
+A process imports only the modules of the parts it runs, so an API does not load what only a worker needs.
+"""
+
+import importlib
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Literal
+
+from contracts.settings import Settings
+
+Part = Literal["contracts", "stream", "api"]
+
+_known: set[str] = set()
+"""Extensions whose kinds, keys and topics this process knows already."""
+
+
+class InvalidExtension(ValueError):
+    """An extension that cannot be imported, or one without `register` where it should have it."""
+
+
+def load_contracts(settings: Settings) -> None:
+    """Register what every process must know of the extensions, once; raises `InvalidExtension`."""
+    for name in settings.extension_names:
+        if name not in _known:
+            module = _module(name, "contracts")
+            if module is not None:
+                module.register()
+            _known.add(name)
+
+
+def load_part(settings: Settings, part: Part) -> list[ModuleType]:
+    """The extensions' modules of one part, to be given its registry; raises `InvalidExtension`."""
+    load_contracts(settings)
+    found = [_module(name, part) for name in settings.extension_names]
+    return [module for module in found if module is not None]
+
+
+def _module(name: str, part: Part) -> ModuleType | None:
+    """One module of an extension; None if the extension has none for this part."""
+    full_name = f"{name}.{part}"
+    try:
+        if find_spec(full_name) is None:
+            return None
+        module = importlib.import_module(full_name)
+    except ImportError as exc:
+        raise InvalidExtension(
+            f"STOREPULSE_EXTENSIONS names {name!r}, which cannot be imported: {exc}"
+        ) from exc
+    if not callable(getattr(module, "register", None)):
+        raise InvalidExtension(f"{full_name} must have a function named register")
+    return module
