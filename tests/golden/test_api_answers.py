@@ -1,0 +1,76 @@
+"""The API answers from what an earlier version left in Redis as that version did."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from api.app import create_app
+from contracts.settings import Settings
+from golden_installation import Answer, about, golden_answers, restore_redis
+from rule_model import GivenModel
+from services import uninstall, unique_settings
+
+NO_KAFKA = "127.0.0.1:1"
+
+
+@pytest.fixture
+def restored(redis_url: str) -> Iterator[Settings]:
+    """The settings of the installation, in a namespace of its own."""
+    settings = unique_settings(NO_KAFKA, redis_url, **about()["settings"])
+    client = Redis.from_url(redis_url)
+    restore_redis(client, settings)
+    client.close()
+    yield settings
+    uninstall(settings, topics=False)
+
+
+@pytest.fixture
+async def client(restored: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the API whose clock stands where the installation's was."""
+    now_ns = about()["now_ms"] * 1_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
+    monkeypatch.setattr(time, "time", lambda: now_ns / 1e9)
+    app = create_app(restored, GivenModel())
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://localhost",
+            headers={"Authorization": f"Bearer {about()['token']}"},
+        ) as client,
+    ):
+        yield client
+
+
+async def test_every_answer_is_as_it_was(client: httpx.AsyncClient) -> None:
+    expected = {answer.path: comparable(answer) for answer in golden_answers()}
+    found = {path: comparable(await ask(client, path)) for path in expected}
+    assert [path for path, answer in found.items() if answer != expected[path]] == []
+    assert found == expected
+
+
+async def ask(client: httpx.AsyncClient, path: str) -> Answer:
+    response = await client.get(path)
+    content_type = response.headers["content-type"]
+    body = response.json() if "json" in content_type else response.text
+    return Answer(path, response.status_code, content_type, body)
+
+
+def comparable(answer: Answer) -> Answer:
+    """The answer without what differs between two requests, and no more digits than any machine gives."""
+    body = rounded(answer.body)
+    if answer.status >= 400:
+        del body["request_id"]
+    return answer._replace(body=body)
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [rounded(part) for part in value]
+    return round(value, 9) if isinstance(value, float) else value

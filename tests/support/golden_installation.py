@@ -1,0 +1,110 @@
+"""A small installation as an earlier version left it: its Redis, its topics, and what its API answered."""
+
+import base64
+import gzip
+import json
+from typing import Any, NamedTuple
+
+from confluent_kafka import Producer
+from redis import Redis
+
+from contracts.settings import Settings
+from golden_files import FOLDER, Values
+
+PREFIX = b"goldenprefix."
+"""Before the name of each of its topics, which values in Redis have too."""
+
+
+class Answer(NamedTuple):
+    """What its API answered to GET `path` at `NOW_MS`."""
+
+    path: str
+    status: int
+    content_type: str
+    body: Any
+
+
+class Record(NamedTuple):
+    """A record in one of its topics, whose name is without prefix; `item_id` is the header `id`."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    key: bytes | None
+    value: bytes | None
+    item_id: str | None
+
+
+def _load(name: str) -> Any:
+    return json.loads(gzip.decompress((FOLDER / name).read_bytes()))
+
+
+def about() -> Values:
+    """`now_ms`, when the worker was killed, its `settings`, an API key (`token`), and visitors by name."""
+    found: Values = _load("answers.json.gz")["about"]
+    return found
+
+
+def golden_answers() -> list[Answer]:
+    """The answers of its API."""
+    rows = _load("answers.json.gz")["answers"]
+    return [Answer(row["path"], row["status"], row["type"], row["body"]) for row in rows]
+
+
+def golden_log() -> list[Record]:
+    """The records of all topics, those of one partition in their order."""
+    return [
+        Record(
+            row["topic"], row["partition"], row["offset"], row["at_ms"], _to_bytes(row["key"]),
+            _to_bytes(row["value"]), row.get("id"),
+        )
+        for row in _load("kafka.json.gz")
+    ]  # fmt: skip
+
+
+def golden_keys() -> list[Values]:
+    """Every key of its Redis without the namespace, with type and value."""
+    rows: list[Values] = _load("redis.json.gz")
+    return rows
+
+
+def restore_redis(redis: Redis, settings: Settings) -> None:
+    """Write all keys into the installation's namespace; none of them expires."""
+
+    def adapt(value: Any) -> bytes:
+        return (_to_bytes(value) or b"").replace(PREFIX, settings.topic_prefix.encode())
+
+    pipe = redis.pipeline(transaction=False)
+    for row in golden_keys():
+        key, value = f"{settings.namespace}:{row['key']}", row["value"]
+        match row["type"]:
+            case "string":
+                pipe.set(key, adapt(value))
+            case "hash":
+                pipe.hset(key, mapping={adapt(name): adapt(text) for name, text in value.items()})
+            case "zset":
+                pipe.zadd(key, {member: float(score) for member, score in value.items()})
+            case "set":
+                pipe.sadd(key, *value)
+            case "stream":
+                for entry_id, fields in value:
+                    pipe.xadd(key, {name: adapt(text) for name, text in fields.items()}, id=entry_id)
+    pipe.execute()
+
+
+def restore_topics(settings: Settings) -> None:
+    """Send all records to the installation's topics, which must be empty: every offset is as it was."""
+    producer = Producer({"bootstrap.servers": settings.bootstrap, "enable.idempotence": True, "log_level": 0})
+    for record in golden_log():
+        headers = [("id", record.item_id.encode())] if record.item_id else None
+        producer.produce(
+            settings.topic_prefix + record.topic, record.value, record.key, record.partition, headers=headers
+        )
+    assert producer.flush(30) == 0
+
+
+def _to_bytes(value: Any) -> bytes | None:
+    if isinstance(value, dict):
+        return base64.b64decode(value["base64"])
+    return None if value is None else str(value).encode()
