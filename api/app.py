@@ -10,11 +10,12 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from api.alerts.feed import AlertFeed
+from api.alerts.problems import ERROR_ANSWERS as ALERT_ERRORS
 from api.alerts.seats import Seats
 from api.collect.admission import Door
 from api.collect.collector import Collector
 from api.cross_origin import CrossOrigin
-from api.errors import install_errors
+from api.errors import install_errors, translate_errors
 from api.gate import Gate, Load
 from api.identity.access import Access
 from api.identity.documentation import document_access
@@ -52,6 +53,7 @@ from api.shop.live import read_live
 from api.shop.trending import read_trending
 from api.snapshot import Snapshot
 from api.webhooks.desk import Desk
+from api.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
 from contracts.settings import Settings
 
 PAGE_FOLDER = Path(__file__).parent / "page"
@@ -86,6 +88,7 @@ def create_app(
     app.state.stopping = False  # whoever runs the server sets it when an end was asked for: readiness says so
     app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
     install_errors(app)
+    translate_errors(app, ALERT_ERRORS | WEBHOOK_ERRORS)
     alerting = (alert_stream, alerts, alert_handling)
     for direct in (events.router, alerts.direct, users.router):  # what is asked most
         add_direct_routes(app, direct)

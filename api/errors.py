@@ -1,9 +1,10 @@
 """Errors as RFC 9457 `application/problem+json` with stable codes; nothing of the request is repeated."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -74,6 +75,14 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers
         self.errors = errors
+
+
+class ErrorAnswer(NamedTuple):
+    """The answer to an error of the domain, whose message is the detail."""
+
+    status: HTTPStatus
+    code: str
+    headers: dict[str, str] | None = None
 
 
 class InvalidQuery(ValueError):
@@ -157,6 +166,16 @@ def install_errors(app: FastAPI) -> None:
             "the state store does not answer; try again",
             headers={"Retry-After": "1"},
         )
+
+
+def translate_errors(app: FastAPI, answers: Mapping[type[Exception], ErrorAnswer]) -> None:
+    """Makes errors of the domain, which knows no HTTP, problem documents."""
+    for error, answer in answers.items():
+        app.add_exception_handler(error, partial(_answer_error, answer))
+
+
+async def _answer_error(answer: ErrorAnswer, _: Request, exc: Exception) -> JSONResponse:
+    return problem_response(answer.status, answer.code, str(exc), headers=answer.headers)
 
 
 def _invalid(errors: list[dict[str, str]]) -> JSONResponse:

@@ -6,13 +6,11 @@ kind about this visitor. Whoever pulls gets them.
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from api.errors import Problem
 from api.reader import Reader
 from contracts.alerts import KINDS, Alert, AlertState, Verdict, make_record_id
 from contracts.clock import wall_clock_ms
@@ -21,7 +19,20 @@ from models.quality import NO_MODEL, Quality
 
 Part = Literal["acknowledged", "snoozed", "feedback"]
 _SCRIPT = files("api.alerts").joinpath("handle_alert.lua").read_text()
-_ENDED = "the alert is over: only feedback may still be given"
+
+
+class UnknownAlert(LookupError):
+    """No step of the alert is kept."""
+
+    def __init__(self) -> None:
+        super().__init__("no step of an alert with this id is kept")
+
+
+class EndedAlert(RuntimeError):
+    """The alert has ended, so nothing may be done about it any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the alert is over: only feedback may still be given")
 
 
 class HandlingState(StrEnum):
@@ -83,12 +94,12 @@ async def is_muted(reader: Reader, alert: Alert, now_ms: int) -> bool:
 
 
 async def acknowledge(reader: Reader, alert: Alert, by: str) -> Handled:
-    """Somebody takes care of it; who said so first stays. Raises `Problem` 404 or, once it has ended, 409."""
+    """Somebody takes care of it; who said so first stays. Raises `UnknownAlert` or `EndedAlert`."""
     return await _say(reader, alert, "acknowledged", {"by": by, "at_ms": wall_clock_ms()})
 
 
 async def snooze(reader: Reader, alert: Alert, by: str, until_ms: int) -> Handled:
-    """Spares subscribers this visitor and kind until then. Raises `Problem` 404 or, after its end, 409."""
+    """Spares subscribers this visitor and kind until then. Raises `UnknownAlert` or `EndedAlert`."""
     word = {"by": by, "at_ms": wall_clock_ms(), "until_ms": until_ms}
     return await _say(reader, alert, "snoozed", word)
 
@@ -96,7 +107,7 @@ async def snooze(reader: Reader, alert: Alert, by: str, until_ms: int) -> Handle
 async def judge(
     reader: Reader, alert: Alert, by: str, verdict: Verdict, note: str | None, as_of_ms: int
 ) -> Handled:
-    """The last verdict counts, in the buckets of `as_of_ms` (stream time); raises `Problem` 404."""
+    """The last verdict counts, in the buckets of `as_of_ms` (stream time); raises `UnknownAlert`."""
     word: dict[str, Any] = {"by": by, "at_ms": wall_clock_ms(), "verdict": verdict}
     if note is not None:  # cjson has no null that a reader could tell from a missing field
         word["note"] = note
@@ -104,13 +115,8 @@ async def judge(
 
 
 async def take_back(reader: Reader, alert: Alert, part: Part) -> Handled:
-    """As if it had not been said; nothing changes if it was not. Raises `Problem` 404."""
+    """As if it had not been said; nothing changes if it was not. Raises `UnknownAlert`."""
     return await _say(reader, alert, part, None)
-
-
-def unknown_alert() -> Problem:
-    """No step of the alert is kept."""
-    return Problem(HTTPStatus.NOT_FOUND, "alert.unknown", "no step of an alert with this id is kept")
 
 
 async def _say(
@@ -136,9 +142,9 @@ async def _say(
     ]
     reply: Any = await reader.redis.eval(_SCRIPT, len(keys), *keys, *args)
     if reply[0] == b"unknown":
-        raise unknown_alert()
+        raise UnknownAlert
     if reply[0] == b"ended":
-        raise Problem(HTTPStatus.CONFLICT, "alert.ended", _ENDED)
+        raise EndedAlert
     return _decode(reply[1])
 
 

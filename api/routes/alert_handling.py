@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.alerts import handling
-from api.alerts.handling import Handled, unknown_alert
+from api.alerts.handling import Handled, UnknownAlert
 from api.alerts.log import find_alert
 from api.alerts.schemas import AlertHandling, to_handling
 from api.errors import InvalidQuery
@@ -141,7 +141,7 @@ async def withdraw_feedback(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep)
 async def _find(reader: Reader, alert_id: str) -> Alert:
     steps = await find_alert(reader, alert_id)
     if not steps:
-        raise unknown_alert()
+        raise UnknownAlert
     return steps[0]
 
 

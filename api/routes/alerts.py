@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.alerts.export import EXPORT_HEADERS, Export, stream_export
-from api.alerts.handling import read_handled, unknown_alert
+from api.alerts.handling import UnknownAlert, read_handled
 from api.alerts.log import find_alert, read_alerts, read_newest
 from api.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
 from api.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling
@@ -94,7 +94,7 @@ async def get_alert(reader: ReaderDep, alert_id: AlertId, _: Annotated[NoQuery, 
     """The steps of one alert and what is being done about it, as far as the log goes back."""
     steps = await find_alert(reader, alert_id)
     if not steps:
-        raise unknown_alert()
+        raise UnknownAlert
     (said,) = await read_handled(reader, steps[:1])
     handling = to_handling(said, wall_clock_ms())
     return AlertLife(

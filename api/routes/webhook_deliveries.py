@@ -12,7 +12,7 @@ from api.openapi.problem_document import describe_problems
 from api.query_times import parse_time
 from api.routes.dependencies import forbid_store
 from api.routes.webhooks import NOT_JSON, UNKNOWN, DeskDep, NoQueryDep, WebhookId
-from api.webhooks.delivery_log import unknown_delivery
+from api.webhooks.errors import UnknownDelivery
 from api.webhooks.messages import is_message_id
 from api.webhooks.requests import Replay
 from api.webhooks.schemas import (
@@ -41,7 +41,7 @@ class DeliveryQuery(BaseModel):
 
 def _known_form(delivery_id: Annotated[str, Path(max_length=100, description="`id` of the delivery")]) -> str:
     if not is_message_id(delivery_id):
-        raise unknown_delivery()
+        raise UnknownDelivery
     return delivery_id
 
 

@@ -12,7 +12,7 @@ from api.openapi.problem_document import describe_problems
 from api.routes.dependencies import NoQuery, forbid_store
 from api.webhooks.desk import Desk
 from api.webhooks.endpoints import is_endpoint_id
-from api.webhooks.registry import unknown_endpoint
+from api.webhooks.errors import UnknownEndpoint
 from api.webhooks.requests import NewWebhook, Rotation, WebhookChange
 from api.webhooks.schemas import (
     Webhook,
@@ -35,7 +35,7 @@ def _desk(request: Request) -> Desk:
 
 def _known_form(webhook_id: Annotated[str, Path(max_length=40, description="`id` of the endpoint")]) -> str:
     if not is_endpoint_id(webhook_id):
-        raise unknown_endpoint()
+        raise UnknownEndpoint
     return webhook_id
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from api.alerts.log import START, parse_cursor, read_ends
-from api.errors import Problem
 from api.reader import Reader
 from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
+from api.webhooks.errors import ChangedMeanwhile, UnknownEndpoint
 from api.webhooks.lane import Lane
 from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.policy import Policy
@@ -122,7 +122,12 @@ class Deliverer:
 
         try:
             changed = await self._registry.change(endpoint.endpoint_id, turn)
-        except (Problem, RedisError) as exc:  # removed meanwhile, or the next failure disables it
+        except (
+            UnknownEndpoint,
+            ChangedMeanwhile,
+            RedisError,
+        ) as exc:
+            # It was removed meanwhile, or the next failure disables it.
             _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, exc)
             return
         lane = self._lanes.get(endpoint.endpoint_id)

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from api.alerts.log import Cursor, parse_cursor
-from api.errors import Problem
 from api.reader import Reader
+from api.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
 from api.webhooks.outcomes import (
     Delivery,
     DeliveryStatus,
@@ -16,7 +15,6 @@ from api.webhooks.outcomes import (
     decode_health,
     encode_delivery,
 )
-from api.webhooks.registry import unknown_endpoint
 from api.webhooks.scripts import lane_keys, run_script
 from contracts.clock import wall_clock_ms
 
@@ -65,53 +63,48 @@ class DeliveryLog:
         return logged, rows[-1][1] if len(found) > limit else None
 
     async def find(self, delivery_id: str) -> Logged:
-        """The delivery; raises `Problem` 404."""
+        """The delivery; raises `UnknownDelivery`."""
         number: float | None = await self._redis.zscore(self._keys.log, delivery_id)
         logged = [] if number is None else await self._load([(delivery_id, int(number))])
         if not logged:
-            raise unknown_delivery()
+            raise UnknownDelivery
         return logged[0]
 
     async def resend(self, delivery_id: str) -> Logged:
-        """Sends it again, from the start of the schedule; raises `Problem` 404, or 429 if too many wait."""
+        """Sends it again, from the start of the schedule; raises `UnknownDelivery`, or `QueueFull`."""
         keys = [self._keys.pending, self._keys.waiting, self._keys.deliveries, self._keys.log]
         most = self._settings.webhook_pending_max
         for _ in range(_RETRIES):
             raw: Any = await self._redis.hget(self._keys.deliveries, delivery_id)
             if raw is None:
-                raise unknown_delivery()
+                raise UnknownDelivery
             again = encode_delivery(decode_delivery(raw).again())
             args = [delivery_id, raw, again, wall_clock_ms(), most]
             done = int(await run_script(self._redis, "resend", [*keys, self._keys.finished], args))
             if done == -2:
-                raise Problem(
-                    HTTPStatus.TOO_MANY_REQUESTS,
-                    "webhook.queue_full",
-                    f"{most} deliveries wait for this endpoint already",
-                    headers={"Retry-After": "60"},
-                )
+                raise QueueFull(most)
             if done == 1:
                 break
         return await self.find(delivery_id)
 
     async def replay(self, since_ms: int) -> bool:
-        """Sends again what was published from `since_ms` on; False: nothing was. Raises `Problem` 404."""
+        """Sends again what was published from `since_ms` on; False: nothing was. Raises `UnknownEndpoint`."""
         # Behind the last possible entry of the millisecond before.
         place = [max(since_ms - 1, 0), 2**53]
         keys = [self._keys.lane, self._endpoints]
         done = int(await run_script(self._redis, "replay", keys, [self._endpoint_id, *place]))
         if done < 0:
-            raise unknown_endpoint()
+            raise UnknownEndpoint
         return done == 1
 
     async def record(self, delivery: Delivery, body: bytes) -> None:
-        """Logs a delivery that was made at once; raises `Problem` 404."""
+        """Logs a delivery that was made at once; raises `UnknownEndpoint`."""
         lane, *_, deliveries, bodies, log, finished = self._keys[1:]
         keys = [lane, deliveries, bodies, log, finished, self._endpoints]
         kept = self._settings.webhook_log_kept
         args = [delivery.delivery_id, encode_delivery(delivery), body, kept, self._endpoint_id]
         if not int(await run_script(self._redis, "record", keys, args)):
-            raise unknown_endpoint()
+            raise UnknownEndpoint
 
     async def status(self) -> LaneStatus:
         """How it stands with the endpoint now."""
@@ -154,11 +147,6 @@ class DeliveryLog:
             for (_, number), raw, due in zip(rows, raws, dues, strict=True)
             if raw is not None
         ]
-
-
-def unknown_delivery() -> Problem:
-    """There is no delivery of this id in the log."""
-    return Problem(HTTPStatus.NOT_FOUND, "delivery.unknown", "no delivery of this endpoint has this id")
 
 
 def _said(delivery: Delivery, due: float | None) -> Delivery:

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, Literal
 
 from api.alerts.log import Cursor, read_ends
-from api.errors import Problem
 from api.reader import Reader
 from api.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
+from api.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint
 from api.webhooks.scripts import lane_keys, run_script
 
 _log = logging.getLogger(__name__)
@@ -32,22 +31,19 @@ class Registry:
         return {e.endpoint_id: e for e in sorted(found, key=lambda e: (e.created_ms, e.endpoint_id))}
 
     async def read(self, endpoint_id: str) -> Endpoint:
-        """The endpoint; raises `Problem` 404."""
+        """The endpoint; raises `UnknownEndpoint`."""
         raw: Any = await self._redis.hget(self._key, endpoint_id)
         if raw is None:
-            raise unknown_endpoint()
+            raise UnknownEndpoint
         return decode_endpoint(raw)
 
     async def add(self, endpoint: Endpoint) -> None:
-        """A new endpoint, told of what is published from now on; raises `Problem` 409 beyond the limit."""
+        """A new endpoint, told of what is published from now on; raises `TooManyEndpoints`."""
         if await self._swap(endpoint.endpoint_id, b"", endpoint, "begin", await self._newest()) < 0:
-            most = self._reader.settings.webhook_endpoints_max
-            raise Problem(
-                HTTPStatus.CONFLICT, "webhook.too_many", f"there may be at most {most} webhook endpoints"
-            )
+            raise TooManyEndpoints(self._reader.settings.webhook_endpoints_max)
 
     async def change(self, endpoint_id: str, make: Callable[[Endpoint], Endpoint]) -> Endpoint:
-        """The endpoint after `make`, which gets what is stored; raises `Problem` 404.
+        """The endpoint after `make`, given what is stored; raises `UnknownEndpoint` or `ChangedMeanwhile`.
 
         Disabling skips what waits. A disabled one that goes on begins with what is published from then on.
         Another URL is another receiver: the failures of the old one are forgotten.
@@ -56,7 +52,7 @@ class Registry:
         for _ in range(_RETRIES):
             raw: Any = await self._redis.hget(self._key, endpoint_id)
             if raw is None:
-                raise unknown_endpoint()
+                raise UnknownEndpoint
             old = decode_endpoint(raw)
             new = make(old)
             if new == old:
@@ -65,15 +61,15 @@ class Registry:
                 if new.url != old.url:
                     await self._redis.hdel(self._reader.keys.webhook_lane(endpoint_id), "health")
                 return new
-        raise Problem(HTTPStatus.CONFLICT, "webhook.changed", "it was changed by others at the same time")
+        raise ChangedMeanwhile
 
     async def remove(self, endpoint_id: str) -> None:
-        """No more endpoint, and nothing left of its deliveries; raises `Problem` 404."""
+        """No more endpoint, and nothing left of its deliveries; raises `UnknownEndpoint`."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.hdel(self._key, endpoint_id)
         pipe.delete(*lane_keys(self._reader.keys, endpoint_id))
         if not (await pipe.execute())[0]:
-            raise unknown_endpoint()
+            raise UnknownEndpoint
 
     async def _newest(self) -> Cursor:
         return (await read_ends(self._reader))[1]
@@ -84,11 +80,6 @@ class Registry:
         most = self._reader.settings.webhook_endpoints_max
         args = [endpoint_id, raw, encode_endpoint(new), most, queue, str(newest)]
         return int(await run_script(self._redis, "change", keys, args))
-
-
-def unknown_endpoint() -> Problem:
-    """There is no endpoint of this id."""
-    return Problem(HTTPStatus.NOT_FOUND, "webhook.unknown", "no webhook endpoint has this id")
 
 
 def _decode(endpoint_id: bytes, raw: bytes) -> Endpoint | None:

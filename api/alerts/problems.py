@@ -1,0 +1,11 @@
+"""What answers the errors of handling alerts become."""
+
+from http import HTTPStatus
+
+from api.alerts.handling import EndedAlert, UnknownAlert
+from api.errors import ErrorAnswer
+
+ERROR_ANSWERS = {
+    UnknownAlert: ErrorAnswer(HTTPStatus.NOT_FOUND, "alert.unknown"),
+    EndedAlert: ErrorAnswer(HTTPStatus.CONFLICT, "alert.ended"),
+}

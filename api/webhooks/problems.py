@@ -1,0 +1,20 @@
+"""What answers the errors of webhooks become."""
+
+from http import HTTPStatus
+
+from api.errors import ErrorAnswer
+from api.webhooks.errors import (
+    ChangedMeanwhile,
+    QueueFull,
+    TooManyEndpoints,
+    UnknownDelivery,
+    UnknownEndpoint,
+)
+
+ERROR_ANSWERS = {
+    UnknownEndpoint: ErrorAnswer(HTTPStatus.NOT_FOUND, "webhook.unknown"),
+    UnknownDelivery: ErrorAnswer(HTTPStatus.NOT_FOUND, "delivery.unknown"),
+    TooManyEndpoints: ErrorAnswer(HTTPStatus.CONFLICT, "webhook.too_many"),
+    ChangedMeanwhile: ErrorAnswer(HTTPStatus.CONFLICT, "webhook.changed"),
+    QueueFull: ErrorAnswer(HTTPStatus.TOO_MANY_REQUESTS, "webhook.queue_full", {"Retry-After": "60"}),
+}
