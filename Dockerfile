@@ -7,12 +7,13 @@ COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
-RUN for package in contracts sources models stream producers api ops; do mkdir $package && touch $package/__init__.py; done \
+RUN for package in contracts sources models readers stream producers api ops; do mkdir $package && touch $package/__init__.py; done \
  && pip install -c constraints.txt . && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
 COPY sources sources
 COPY models models
+COPY readers readers
 COPY stream stream
 COPY producers producers
 COPY api api

@@ -26,7 +26,6 @@ from api.predictions.model_host import ModelHost
 from api.predictions.model_source import ArtefactFolder, ModelSource
 from api.predictions.models_report import MODELS_AGE_S, read_models
 from api.privacy.remover import Remover
-from api.reader import Reader, open_redis
 from api.request_log import RequestLog
 from api.routes import (
     adapters,
@@ -51,10 +50,11 @@ from api.routes.direct import add_direct_routes
 from api.shared_metrics import SharedMetrics
 from api.shop.live import read_live
 from api.shop.trending import read_trending
-from api.snapshot import Snapshot
 from api.webhooks.desk import Desk
 from api.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
 from contracts.settings import Settings
+from readers.reader import Reader, open_redis
+from readers.snapshot import Snapshot
 
 PAGE_FOLDER = Path(__file__).parent / "page"
 _SNAPSHOT_AGE_S = 0.5

@@ -10,9 +10,9 @@ from api.collect.collector import Collector
 from api.gate import Load
 from api.predictions.model_host import ModelHost
 from api.predictions.models_report import judge_scoring
-from api.reader import Reader
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
+from readers.reader import Reader
 
 SLOW_PING_MS = 250.0
 

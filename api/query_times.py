@@ -4,8 +4,8 @@ import re
 from datetime import datetime, timedelta
 
 from api.errors import InvalidQuery
-from api.intervals import to_datetime
 from contracts.fields import EARLIEST_MS
+from readers.intervals import to_datetime
 
 LATEST_MS = 4_102_444_800_000
 """2100-01-01; an integer above it is usually epoch microseconds."""

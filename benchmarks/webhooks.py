@@ -12,7 +12,6 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from api.reader import Reader, open_redis
 from api.webhooks.deliverer import Deliverer
 from api.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
 from api.webhooks.metrics import WebhookMetrics
@@ -25,6 +24,7 @@ from benchmarks.aims import Aim
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
+from readers.reader import Reader, open_redis
 
 AIM_MS = 1_000.0
 PER_S = 20

@@ -14,8 +14,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "models": {"contracts"},
     "stream": {"contracts", "models"},
     "producers": {"contracts", "sources"},
-    "api": {"contracts", "models"},
-    "ops": {"contracts", "sources", "models", "stream", "producers", "api"},
+    "readers": {"contracts", "models"},
+    "api": {"contracts", "models", "readers"},
+    "ops": {"contracts", "sources", "models", "stream", "producers", "readers", "api"},
 }
 
 

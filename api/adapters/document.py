@@ -7,7 +7,7 @@ from pydantic import Field
 from api.collect.parcels import MAX_EVENTS
 from api.collect.receipts import Receipt
 from api.openapi.problem_document import describe_problems
-from api.schemas import Answer
+from readers.answers import Answer
 
 
 class SegmentReceipt(Receipt):

@@ -5,13 +5,13 @@ import io
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from api.alerts.handling import Handled, HandlingState, read_handled
-from api.alerts.log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
-from api.intervals import to_datetime
-from api.reader import Reader
 from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
 from contracts.events import format_minor
+from readers.alerts.handling import Handled, HandlingState, read_handled
+from readers.alerts.log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
+from readers.intervals import to_datetime
+from readers.reader import Reader
 
 COLUMNS = (
     "record_id", "alert_id", "kind", "state", "severity", "user_id", "session_id", "session", "episode",

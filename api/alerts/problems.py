@@ -2,8 +2,8 @@
 
 from http import HTTPStatus
 
-from api.alerts.handling import EndedAlert, UnknownAlert
 from api.errors import ErrorAnswer
+from readers.alerts.handling import EndedAlert, UnknownAlert
 
 ERROR_ANSWERS = {
     UnknownAlert: ErrorAnswer(HTTPStatus.NOT_FOUND, "alert.unknown"),

@@ -2,11 +2,11 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.alerts.handling import HandlingState
-from api.alerts.log import START, AlertFilter, Cursor, parse_cursor
 from api.errors import InvalidQuery
 from api.query_times import parse_time
 from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Segment, Severity
+from readers.alerts.handling import HandlingState
+from readers.alerts.log import START, AlertFilter, Cursor, parse_cursor
 
 MAX_PAGE = 500
 _CURSOR = {"pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}

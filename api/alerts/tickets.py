@@ -9,7 +9,7 @@ import orjson
 
 from api.errors import Problem
 from api.identity.principal import Principal, Scope
-from api.reader import Reader
+from readers.reader import Reader
 
 TICKET_TTL_S = 60
 

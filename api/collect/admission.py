@@ -22,9 +22,9 @@ from api.errors import Problem
 from api.identity.guard import spend_events
 from api.identity.principal import Principal
 from api.metrics import ApiMetrics
-from api.reader import Reader
 from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
+from readers.reader import Reader
 
 _MAX_TAILS = 16
 _MAX_TAILS_PER_KEY = 4

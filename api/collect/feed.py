@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 
 from api.collect.verdicts import Verdict
 from api.errors import Problem
-from api.intervals import to_datetime
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
+from readers.intervals import to_datetime
 
 _log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from api.schemas import Answer
+from readers.answers import Answer
 
 
 class Dedupe(StrEnum):

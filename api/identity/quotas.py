@@ -14,9 +14,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.errors import Problem
 from api.identity.principal import Limits, Principal
-from api.shared_pipeline import SharedPipeline
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
+from readers.shared_pipeline import SharedPipeline
 
 _SPEND = (Path(__file__).parent / "spend.lua").read_text()
 _DIGEST = hashlib.sha1(_SPEND.encode(), usedforsecurity=False).hexdigest()

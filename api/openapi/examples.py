@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api.alerts.schemas import EXAMPLE as _ALERT
 from api.webhooks.schemas import EXAMPLE as _WEBHOOK
+from readers.alerts.schemas import EXAMPLE as _ALERT
 
 _RECEIPT = {
     "accepted": 1,

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.schemas import Answer
+from readers.answers import Answer
 
 
 class BrokenRule(Answer):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.alerts.schemas import EXAMPLE as ALERT
+from readers.alerts.schemas import EXAMPLE as ALERT
 
 _REQUEST_ID = "2e7234a5aa284421a95ec4855aa78760"
 

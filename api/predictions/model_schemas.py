@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.schemas import Answer, Part, TimedAnswer
+from api.schemas import Part
 from contracts.alerts import AlertKind
+from readers.answers import Answer, TimedAnswer
 
 Window = Literal["1h", "24h"]
 

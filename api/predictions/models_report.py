@@ -4,10 +4,8 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from api.intervals import to_datetime
 from api.predictions import model_schemas as schemas
 from api.predictions.model_host import ModelHost
-from api.reader import Counts, Reader
 from api.schemas import Part
 from api.shop.live import read_stream_time
 from contracts.alerts import KINDS
@@ -23,6 +21,8 @@ from models.quality import (
     next_action_figures,
     purchase_figures,
 )
+from readers.intervals import to_datetime
+from readers.reader import Counts, Reader
 
 _log = logging.getLogger(__name__)
 

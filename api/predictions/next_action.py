@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from api.intervals import to_datetime
 from api.predictions.schemas import prediction_fields, reasons_fields
-from api.stream_time import StreamTime
 from contracts.scores import Score
 from contracts.visitor import Visitor
 from models.next_action.encoding import encode_context
 from models.next_action.prices import PriceLevel
 from models.silence import hear_silence
+from readers.intervals import to_datetime
+from readers.stream_time import StreamTime
 
 
 def to_user_next_action(

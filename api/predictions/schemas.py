@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.schemas import Answer, TimedAnswer
 from contracts.reasons import say_reason
 from contracts.scores import Score
 from models.next_action.actions import TARGETS
 from models.next_action.reasons import describe
+from readers.answers import Answer, TimedAnswer
 
 _DISTRIBUTION = {"view": 0.41, "cart": 0.08, "remove_from_cart": 0.02, "purchase": 0.06, "leave": 0.43}
 _PREDICTION = {

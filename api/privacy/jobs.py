@@ -7,10 +7,10 @@ from importlib.resources import files
 from typing import Any
 
 from api.privacy.job import Job, from_fields, to_fields
-from api.reader import Reader
 from contracts.clock import wall_clock_ms
 from contracts.deletions import digest_user
 from contracts.partitioning import partition_of
+from readers.reader import Reader
 
 LEASE_MS = 15_000
 """As long nobody else goes on with a deletion whose process has died."""

@@ -7,10 +7,10 @@ from aiokafka.errors import KafkaError
 
 from api.privacy.job import Job
 from api.privacy.jobs import LEASE_MS, Jobs
-from api.reader import Reader
 from contracts.clock import wall_clock_ms
 from contracts.deletions import Deletion, encode_deletion, secret_id_of
 from contracts.topics import Topics
+from readers.reader import Reader
 
 RECORD_TIMEOUT_S = 5.0
 

@@ -12,10 +12,10 @@ from api.privacy.jobs import LEASE_MS, Jobs
 from api.privacy.recorder import Unrecorded, record
 from api.privacy.scrubbers import SCRUBBERS, Trace
 from api.privacy.search import Needle, search
-from api.reader import Reader
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from contracts.visitor import unpack_visitor
+from readers.reader import Reader
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.intervals import to_datetime
 from api.privacy.job import Job, JobStatus
-from api.schemas import Answer
 from contracts.fields import MAX_ID_CHARS
+from readers.answers import Answer
+from readers.intervals import to_datetime
 
 _CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 _BLANK = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"

@@ -6,11 +6,11 @@ Each removes what it finds, may be run again, and says how much it removed, by k
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from api.alerts.log import decode_entry
 from api.privacy.search import Needle
-from api.reader import Reader
 from api.webhooks.delivery_log import DeliveryLog
 from contracts.alerts import KINDS, Alert
+from readers.alerts.log import decode_entry
+from readers.reader import Reader
 
 _PAGE = 1_000
 

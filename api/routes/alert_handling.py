@@ -6,21 +6,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.alerts import handling
-from api.alerts.handling import Handled, UnknownAlert
-from api.alerts.log import find_alert
-from api.alerts.schemas import AlertHandling, to_handling
 from api.errors import InvalidQuery
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
 from api.query_times import parse_time
-from api.reader import Reader
 from api.routes.alerts import AlertId
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.shop.live import read_stream_time
 from contracts.alerts import Alert, Verdict
 from contracts.clock import wall_clock_ms
+from readers.alerts import handling
+from readers.alerts.handling import Handled, UnknownAlert
+from readers.alerts.log import find_alert
+from readers.alerts.schemas import AlertHandling, to_handling
+from readers.reader import Reader
 
 MIN_SNOOZE_S = 60
 MAX_SNOOZE_S = timedelta(days=7) // timedelta(seconds=1)

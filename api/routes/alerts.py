@@ -6,20 +6,20 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.alerts.export import EXPORT_HEADERS, Export, stream_export
-from api.alerts.handling import UnknownAlert, read_handled
-from api.alerts.log import find_alert, read_alerts, read_newest
 from api.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
-from api.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.intervals import to_datetime
 from api.openapi.problem_document import describe_problems
-from api.reader import Reader
 from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.routes.direct import direct_router
 from api.routes.queries import describe_query, read_query, to_json_response
 from api.shop.live import read_stream_time
 from contracts.clock import wall_clock_ms
+from readers.alerts.handling import UnknownAlert, read_handled
+from readers.alerts.log import find_alert, read_alerts, read_newest
+from readers.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling
+from readers.intervals import to_datetime
+from readers.reader import Reader
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])

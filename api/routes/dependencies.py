@@ -11,10 +11,10 @@ from api.collect.collector import Collector
 from api.errors import Problem
 from api.predictions.model_host import ModelHost
 from api.predictions.model_schemas import Models
-from api.reader import Reader
-from api.snapshot import Snapshot
 from contracts.fields import InvalidEvent, identifier
 from models.next_action.prices import PriceLevel
+from readers.reader import Reader
+from readers.snapshot import Snapshot
 
 # Even the shortest of these are coroutines: FastAPI runs plain functions in threads, at 50 us each.
 

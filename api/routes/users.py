@@ -12,15 +12,15 @@ from api.identity.guard import require
 from api.identity.principal import Scope
 from api.predictions.next_action import to_user_next_action
 from api.predictions.schemas import UserNextAction
-from api.reader import Reader
 from api.routes.dependencies import NoQuery, check_identifier
 from api.routes.direct import DirectRoute, direct_router
 from api.routes.queries import describe_path, read_query, to_json_response
 from api.shop.live import read_stream_time
 from api.shop.visitors import to_visitor_state
-from api.stream_time import StreamTime, not_before
 from contracts.fields import MAX_ID_CHARS
 from contracts.visitor import Visitor, unpack_visitor
+from readers.reader import Reader
+from readers.stream_time import StreamTime, not_before
 
 
 class _LiteralEnd(DirectRoute):

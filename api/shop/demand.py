@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 from api import schemas
 from api.errors import InvalidQuery
-from api.intervals import Interval, to_datetime
 from api.query_times import parse_time
-from api.reader import Counts, Reader, revenue_fields, revenue_of
-from api.stream_time import StreamTime
 from contracts.keys import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
+from readers.answers import to_money
+from readers.intervals import Interval, to_datetime
+from readers.reader import Counts, Reader, revenue_fields, revenue_of
+from readers.stream_time import StreamTime
 
 MAX_BUCKETS = 1_500
 _DEFAULT_BUCKETS: dict[Grain, int] = {"minute": 60, "hour": 48, "day": 30}
@@ -88,5 +89,5 @@ def _bucket(start_ms: int, counts: Counts) -> schemas.DemandBucket:
         removes=counts[Metric.REMOVES],
         purchases=counts[Metric.PURCHASES],
         units=counts[Metric.UNITS],
-        revenue=schemas.to_money(revenue_of(counts)),
+        revenue=to_money(revenue_of(counts)),
     )

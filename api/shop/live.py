@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from api import schemas
-from api.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
-from api.reader import Counts, Reader, revenue_fields, revenue_of
-from api.stream_time import PartitionMeta, StreamTime, clock_of, stream_time
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Metric, bucket_start
+from readers.answers import to_money
+from readers.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
+from readers.reader import Counts, Reader, revenue_fields, revenue_of
+from readers.stream_time import PartitionMeta, StreamTime, clock_of, stream_time
 
 ACTIVE_MS = 5 * 60_000
 CHART_MINUTES = 30
@@ -77,7 +78,7 @@ def _sales(interval: Interval, counts: Counts) -> schemas.Sales:
         to=to_datetime(interval.to_ms),
         orders=counts[Metric.ORDERS],
         units=counts[Metric.UNITS],
-        revenue=schemas.to_money(revenue_of(counts)),
+        revenue=to_money(revenue_of(counts)),
     )
 
 

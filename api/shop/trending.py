@@ -5,10 +5,10 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from api import schemas
-from api.intervals import to_datetime
-from api.reader import Reader
 from api.shop.live import read_stream_time
 from models.trending import decay_since, landmarks_as_of, merge_scores, top_products
+from readers.intervals import to_datetime
+from readers.reader import Reader
 
 MAX_PRODUCTS = 100
 _MAX_CANDIDATES = 2_000

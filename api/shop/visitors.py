@@ -6,10 +6,10 @@ A model per action and amount would take longer to build than all else in the an
 from collections.abc import Mapping
 from typing import Any
 
-from api.intervals import to_datetime
-from api.stream_time import StreamTime
 from contracts.events import format_minor
 from contracts.visitor import ACTION_TYPES, Action, CartLine, Session, Totals, Visitor
+from readers.intervals import to_datetime
+from readers.stream_time import StreamTime
 
 _NAMES = tuple(event_type.value for event_type in ACTION_TYPES)
 

@@ -3,14 +3,14 @@
 from collections import deque
 from typing import NamedTuple
 
-from api.alerts.handling import find_muted, read_handled
-from api.alerts.log import START, Cursor, Step, is_lost, read_ends, read_steps
-from api.alerts.schemas import to_handling
-from api.reader import Reader
 from api.webhooks.endpoints import Filters
 from api.webhooks.messages import Message, to_message
 from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
+from readers.alerts.handling import find_muted, read_handled
+from readers.alerts.log import START, Cursor, Step, is_lost, read_ends, read_steps
+from readers.alerts.schemas import to_handling
+from readers.reader import Reader
 
 PAGE = 250
 _LOOK_PAGES = 4

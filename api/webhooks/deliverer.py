@@ -12,8 +12,6 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from api.alerts.log import START, parse_cursor, read_ends
-from api.reader import Reader
 from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from api.webhooks.errors import ChangedMeanwhile, UnknownEndpoint
 from api.webhooks.lane import Lane
@@ -23,6 +21,8 @@ from api.webhooks.registry import Registry
 from api.webhooks.sender import Sender
 from api.webhooks.tools import LaneTools
 from contracts.clock import wall_clock_ms
+from readers.alerts.log import START, parse_cursor, read_ends
+from readers.reader import Reader
 
 _log = logging.getLogger(__name__)
 

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from api.alerts.log import Cursor, parse_cursor
-from api.reader import Reader
 from api.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
 from api.webhooks.outcomes import (
     Delivery,
@@ -17,6 +15,8 @@ from api.webhooks.outcomes import (
 )
 from api.webhooks.scripts import lane_keys, run_script
 from contracts.clock import wall_clock_ms
+from readers.alerts.log import Cursor, parse_cursor
+from readers.reader import Reader
 
 _RETRIES = 5
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from api.errors import Problem
-from api.reader import Reader
 from api.webhooks.delivery_log import DeliveryLog, Logged
 from api.webhooks.endpoints import Endpoint, EndpointState, Filters, Secret, make_endpoint_id
 from api.webhooks.messages import make_test_message
@@ -18,6 +17,7 @@ from api.webhooks.sender import Sender
 from api.webhooks.signing import make_secret
 from api.webhooks.targets import UnsafeTarget, border_of
 from contracts.clock import wall_clock_ms
+from readers.reader import Reader
 
 _CHECK_S = 5.0
 _TESTS_AT_ONCE = 8

@@ -6,7 +6,6 @@ import time
 
 from redis.exceptions import RedisError
 
-from api.alerts.log import Cursor
 from api.webhooks.backlog import Lookout, read_page
 from api.webhooks.endpoints import Endpoint, EndpointState
 from api.webhooks.messages import Message
@@ -14,6 +13,7 @@ from api.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, fo
 from api.webhooks.queue import Claim, Fenced, Move, Moved, Queue
 from api.webhooks.tools import LaneTools
 from contracts.clock import wall_clock_ms
+from readers.alerts.log import Cursor
 
 _log = logging.getLogger(__name__)
 

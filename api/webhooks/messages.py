@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.alerts.schemas import Handling, to_alert
-from api.intervals import to_datetime
 from contracts.alerts import Alert, AlertKind, AlertState, Severity
+from readers.alerts.schemas import Handling, to_alert
+from readers.intervals import to_datetime
 
 MAX_BODY_BYTES = 20_000
 """Receivers are promised that no body is larger."""

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from api.alerts.log import Cursor, parse_cursor
-from api.reader import Reader
 from api.webhooks.messages import Message
 from api.webhooks.outcomes import (
     Delivery,
@@ -16,6 +14,8 @@ from api.webhooks.outcomes import (
     encode_health,
 )
 from api.webhooks.scripts import lane_keys, run_script
+from readers.alerts.log import Cursor, parse_cursor
+from readers.reader import Reader
 
 
 class Claim(NamedTuple):

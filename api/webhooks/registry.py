@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from api.alerts.log import Cursor, read_ends
-from api.reader import Reader
 from api.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
 from api.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint
 from api.webhooks.scripts import lane_keys, run_script
+from readers.alerts.log import Cursor, read_ends
+from readers.reader import Reader
 
 _log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.intervals import to_datetime
-from api.schemas import Answer
 from api.webhooks.delivery_log import LaneStatus, Logged
 from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from api.webhooks.outcomes import Attempt, DeliveryStatus, Result
 from contracts.alerts import AlertKind, AlertState, Severity
+from readers.answers import Answer
+from readers.intervals import to_datetime
 
 
 class SigningSecret(Answer):

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from api.reader import Reader
 from api.webhooks.endpoints import DisabledReason, Endpoint
 from api.webhooks.messages import Message
 from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.outcomes import Attempt
 from api.webhooks.policy import Policy
+from readers.reader import Reader
 
 Send = Callable[[Endpoint, Message], Awaitable[Attempt]]
 Disable = Callable[[Endpoint, DisabledReason], Awaitable[None]]

@@ -11,13 +11,13 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
-from api.alerts.log import START, AlertFilter, decode_entry
-from api.intervals import to_datetime
 from api.query_times import parse_time
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
 from contracts.events import format_minor
 from contracts.keys import Keys
 from contracts.settings import Settings
+from readers.alerts.log import START, AlertFilter, decode_entry
+from readers.intervals import to_datetime
 
 BACKLOG = 10
 """Steps to begin with when following and no time is told."""

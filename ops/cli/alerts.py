@@ -53,10 +53,10 @@ def tail(
 
     Example: storepulse alerts tail --kind churn_risk --severity high
     """
-    from api.alerts.log import AlertFilter
     from ops.alerts.commands import run_stream
     from ops.alerts.tail import TailOptions, run_tail
     from ops.stack.record import find_settings
+    from readers.alerts.log import AlertFilter
 
     since_ms = _parse_since(since)
     settings = find_settings(state)

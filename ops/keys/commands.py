@@ -14,12 +14,12 @@ from rich.text import Text
 from api.identity.key_record import KeyRecord
 from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
 from api.identity.key_text import KeyText, key_name
-from api.intervals import to_datetime
 from api.query_times import parse_time
-from api.reader import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
+from readers.intervals import to_datetime
+from readers.reader import open_redis
 
 _HOUR_MS = 3_600_000
 _SPAN = re.compile(r"([0-9]{1,5})([hd])", re.ASCII)

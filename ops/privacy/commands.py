@@ -15,9 +15,9 @@ from api.privacy.recorder import Unrecorded, record
 from api.privacy.remover import Remover
 from api.privacy.schemas import to_deletion
 from api.privacy.search import Needle, search
-from api.reader import Reader, open_redis
 from contracts.fields import InvalidEvent, identifier
 from contracts.settings import Settings
+from readers.reader import Reader, open_redis
 
 POLL_S = 0.2
 

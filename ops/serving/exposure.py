@@ -6,10 +6,10 @@ from redis.exceptions import RedisError
 
 from api.identity.key_store import KeyStore
 from api.identity.origins import is_loopback
-from api.reader import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
+from readers.reader import open_redis
 
 
 def explain_exposure(settings: Settings) -> str | None:

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import signal
 
-from api.reader import Reader, open_redis
 from api.webhooks.deliverer import Deliverer
 from api.webhooks.metrics import WebhookMetrics
 from api.webhooks.policy import policy_of
 from api.webhooks.sender import Sender
 from api.webhooks.targets import border_of
 from contracts.settings import Settings
+from readers.reader import Reader, open_redis
 from stream.runtime.probe import Probe
 
 _log = logging.getLogger(__name__)

@@ -9,11 +9,11 @@ import pytest
 from redis import Redis
 
 from alert_makers import make_alert, make_expired
-from api.alerts.handling import is_muted
-from api.reader import Reader, open_redis
 from contracts.alerts import AlertKind
 from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S
+from readers.alerts.handling import is_muted
+from readers.reader import Reader, open_redis
 from shop_state import ShopState
 
 ALERT = "/v1/alerts/id0"

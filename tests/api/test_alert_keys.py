@@ -11,13 +11,13 @@ from alert_makers import make_alert
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
-from api.reader import open_redis
 from api_nursery import ApiNursery
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import bearer, make_secret_key
 from ops.stack.ports import pick_port
+from readers.reader import open_redis
 from shop_state import ShopState
 
 STREAM = "/v1/alerts/stream"

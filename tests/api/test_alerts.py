@@ -7,8 +7,8 @@ import pytest
 from redis import Redis
 
 from alert_makers import AT_MS, CHURN, make_alert, make_expired
-from api.alerts.log import MAX_SCANNED
 from contracts.alerts import AlertKind, Severity
+from readers.alerts.log import MAX_SCANNED
 from shop_state import ShopState
 
 LIST = "/v1/alerts"

@@ -16,13 +16,13 @@ from api.collect.feed import CHECK_S, EventFeed, Notice
 from api.collect.verdicts import Rules, judge
 from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
-from api.reader import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, check_problem, client_of
 from key_ring import bearer, look_again, make_page_key, make_secret_key
 from ops.stack.ports import pick_port
+from readers.reader import open_redis
 from served_api import ServedApi
 from sse_client import Message, read_messages
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.intervals import Interval, cover, today, yesterday_at_this_time
 from contracts.keys import GRAIN_MS
+from readers.intervals import Interval, cover, today, yesterday_at_this_time
 
 MINUTE_MS = GRAIN_MS["minute"]
 HOUR_MS = GRAIN_MS["hour"]

@@ -5,12 +5,11 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from api.intervals import today, yesterday_at_this_time
-from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Metric
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
+from readers.intervals import today, yesterday_at_this_time
 from shop_state import ShopState, make_event
 
 MINUTE_MS = GRAIN_MS["minute"]

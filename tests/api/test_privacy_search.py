@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from alert_makers import make_alert
 from api.privacy.scrubbers import Trace, scrub_alerts
 from api.privacy.search import PAGE, Needle, Place, search
-from api.reader import Reader, open_redis
 from contracts.alerts import decode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import Keys
 from contracts.settings import Settings
+from readers.reader import Reader, open_redis
 from shop_state import ShopState
 
 USER = "visitor/17 é"

@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from api.collect.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
 from api.collect.salts import LIFETIME_S, Salts
 from api.collect.verdicts import Rules, judge
-from api.reader import open_redis
 from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, client_of, decode_record, open_client, read_records
+from readers.reader import open_redis
 from services import unique_settings
 
 SALT, OTHER_SALT = b"a" * 32, b"b" * 32

@@ -9,8 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from api.shared_pipeline import MAX_TOGETHER, SharedPipeline
 from ops.stack.redis_server import RedisServer
+from readers.shared_pipeline import MAX_TOGETHER, SharedPipeline
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import random
 import pytest
 from redis.asyncio import Redis
 
-from api.reader import open_redis
 from api.shop.trending import Merge, ScoreList, find_top
-from api.snapshot import Snapshot
 from contracts.keys import TREND_LANDMARK_MS
 from contracts.settings import Settings
 from models.trending import merge_scores, top_products
+from readers.reader import open_redis
+from readers.snapshot import Snapshot
 
 AS_OF_MS = 20_000 * TREND_LANDMARK_MS + TREND_LANDMARK_MS // 3
 LANDMARKS = (20_000 * TREND_LANDMARK_MS, 19_999 * TREND_LANDMARK_MS)

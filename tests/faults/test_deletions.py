@@ -13,7 +13,6 @@ from api.privacy.jobs import Jobs
 from api.privacy.recorder import record
 from api.privacy.remover import Remover
 from api.privacy.search import Needle, search
-from api.reader import Reader, open_redis
 from api.webhooks.outcomes import Delivery, encode_delivery
 from contracts.alerts import decode_alert
 from contracts.clock import wall_clock_ms
@@ -26,6 +25,7 @@ from ops.chaos.crew import Crew
 from ops.chaos.site import Site
 from ops.chaos.traffic import make_producer
 from ops.stack.record import settings_environment
+from readers.reader import Reader, open_redis
 
 OpenSite = Callable[..., Site]
 T = TypeVar("T")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from alert_makers import CHURN, make_alert, make_expired
-from api.alerts.schemas import to_alert
 from api.identity.principal import Scope
-from api.reader import open_redis
 from api_nursery import ApiNursery
 from contracts.settings import Settings
 from key_ring import make_secret_key
 from ops.api_client.calls import to_contract
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
+from readers.alerts.schemas import to_alert
+from readers.reader import open_redis
 from services import unique_settings, wait_until
 from shop_state import ShopState
 

@@ -13,11 +13,11 @@ import pytest
 from redis import Redis
 
 from alert_makers import AT_MS, CHURN, make_alert, make_expired
-from api.alerts.log import AlertFilter
 from contracts.alerts import AlertKind, AlertState, Severity
 from contracts.settings import Settings
 from ops.alerts.tail import BACKLOG, TailOptions, parse_since, read_log, render_alert
 from ops.stack.record import settings_environment
+from readers.alerts.log import AlertFilter
 from services import unique_settings
 from shop_state import ShopState
 

@@ -12,11 +12,11 @@ from redis import Redis
 
 from api.collect.feed import EventFeed, Notice
 from api.collect.verdicts import Rules, judge
-from api.reader import open_redis
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.events.tail import render_request
 from ops.stack.record import settings_environment
+from readers.reader import open_redis
 from services import unique_settings, wait_until
 
 NOW_MS = 1_760_000_000_000

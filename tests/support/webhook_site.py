@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from alert_makers import make_alert
-from api.reader import Reader, open_redis
 from api.webhooks.deliverer import Deliverer
 from api.webhooks.delivery_log import DeliveryLog, LaneStatus, Logged
 from api.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
@@ -20,6 +19,7 @@ from api.webhooks.targets import Border
 from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
+from readers.reader import Reader, open_redis
 from shop_state import ShopState
 
 QUICK = Policy(timeout_s=1.5, scale=0.01, lease_ms=1_500, renew_s=0.2, drain_s=2.0)

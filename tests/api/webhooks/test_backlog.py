@@ -3,12 +3,12 @@
 import asyncio
 
 from alert_makers import make_alert
-from api.alerts.log import START, Cursor, read_ends
 from api.webhooks.backlog import Lookout, Position, read_page
 from api.webhooks.endpoints import EndpointState, Filters
 from api.webhooks.outcomes import DeliveryStatus
 from contracts.alerts import AlertKind
 from contracts.clock import wall_clock_ms
+from readers.alerts.log import START, Cursor, read_ends
 from receivers import (
     Receiver,
     hang,

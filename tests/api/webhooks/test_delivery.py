@@ -8,12 +8,12 @@ import orjson
 import pytest
 
 from alert_makers import make_alert, make_expired
-from api.alerts.schemas import to_alert
 from api.webhooks.endpoints import DisabledReason, EndpointState, Filters
 from api.webhooks.outcomes import DeliveryStatus, Result
 from api.webhooks.signing import InvalidSignature, make_secret
 from contracts.alerts import AlertKind, AlertState, Severity
 from contracts.clock import wall_clock_ms
+from readers.alerts.schemas import to_alert
 from receivers import (
     Received,
     Receiver,

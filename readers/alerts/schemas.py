@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 from pydantic import ConfigDict, Field
 
-from api.alerts.handling import NOTHING_SAID, Handled, HandlingState
-from api.alerts.log import CACHED_STEPS
-from api.intervals import to_datetime
-from api.schemas import Answer, Money, TimedAnswer, to_money
 from contracts import alerts
 from contracts.alerts import AlertKind, AlertState, OfferKind, Segment, Severity, Verdict
+from readers.alerts.handling import NOTHING_SAID, Handled, HandlingState
+from readers.alerts.log import CACHED_STEPS
+from readers.answers import Answer, Money, TimedAnswer, to_money
+from readers.intervals import to_datetime
 
 EXAMPLE: dict[str, Any] = {
     "record_id": "b7c4d1a0e59f4c22a1f0b3d4-firing",

@@ -11,14 +11,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.connection import HiredisRespSerializer
 
-from api.intervals import Cover
-from api.shared_pipeline import SharedPipeline
-from api.snapshot import Snapshot
-from api.stream_time import PartitionMeta, StreamClock, clock_of
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Grain, Keys, Metric
 from contracts.settings import Settings
 from models.next_action.prices import PriceLevel
+from readers.intervals import Cover
+from readers.shared_pipeline import SharedPipeline
+from readers.snapshot import Snapshot
+from readers.stream_time import PartitionMeta, StreamClock, clock_of
 
 _log = logging.getLogger(__name__)
 

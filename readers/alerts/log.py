@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from api.alerts.handling import HandlingState, read_handled
-from api.reader import Reader
 from contracts.alerts import (
     Alert,
     AlertKind,
@@ -20,6 +18,8 @@ from contracts.alerts import (
     make_record_id,
 )
 from contracts.clock import wall_clock_ms
+from readers.alerts.handling import HandlingState, read_handled
+from readers.reader import Reader
 
 _log = logging.getLogger(__name__)
 

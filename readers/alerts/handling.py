@@ -11,14 +11,14 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from api.reader import Reader
 from contracts.alerts import KINDS, Alert, AlertState, Verdict, make_record_id
 from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
 from models.quality import NO_MODEL, Quality
+from readers.reader import Reader
 
 Part = Literal["acknowledged", "snoozed", "feedback"]
-_SCRIPT = files("api.alerts").joinpath("handle_alert.lua").read_text()
+_SCRIPT = files("readers.alerts").joinpath("handle_alert.lua").read_text()
 
 
 class UnknownAlert(LookupError):

@@ -1,0 +1,1 @@
+"""The log of alerts, what people said of alerts, and how an alert is shown."""

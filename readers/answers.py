@@ -1,0 +1,36 @@
+"""What all answers have in common. Times are RFC 3339 in UTC; money is minor units and a decimal."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from contracts.events import format_minor
+from readers.stream_time import Mode
+
+
+class Answer(BaseModel, frozen=True):
+    """What all answers have in common: they are built once and not changed."""
+
+
+class TimedAnswer(Answer):
+    """An answer about a moment of the stream."""
+
+    as_of: datetime = Field(description="The 'now' of this answer")
+    mode: Mode = Field(description="live: as_of is the clock; replay: as_of is the newest event of old data")
+
+
+class Money(Answer):
+    """An amount in one currency; amounts of different currencies are never added."""
+
+    currency: str
+    amount_minor: int = Field(description="Minor units, such as cents")
+    amount: str = Field(description="The same in major units, as a decimal")
+
+
+def to_money(minor_of: Mapping[str, int]) -> list[Money]:
+    """One amount per currency, in the order of the codes."""
+    return [
+        Money(currency=code, amount_minor=minor, amount=format_minor(minor, code))
+        for code, minor in sorted(minor_of.items())
+    ]
