@@ -7,7 +7,7 @@ COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
-RUN for package in contracts sources models readers stream producers api ops; do mkdir $package && touch $package/__init__.py; done \
+RUN for package in contracts sources models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
  && pip install -c constraints.txt . && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
@@ -16,6 +16,7 @@ COPY models models
 COPY readers readers
 COPY stream stream
 COPY producers producers
+COPY delivery delivery
 COPY api api
 COPY ops ops
 RUN pip install --no-deps .

@@ -12,18 +12,18 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
 
-from api.webhooks.deliverer import Deliverer
-from api.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
-from api.webhooks.metrics import WebhookMetrics
-from api.webhooks.policy import Policy
-from api.webhooks.registry import Registry
-from api.webhooks.sender import Sender
-from api.webhooks.signing import make_secret
-from api.webhooks.targets import Border
 from benchmarks.aims import Aim
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
+from delivery.webhooks.deliverer import Deliverer
+from delivery.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
+from delivery.webhooks.metrics import WebhookMetrics
+from delivery.webhooks.policy import Policy
+from delivery.webhooks.registry import Registry
+from delivery.webhooks.sender import Sender
+from delivery.webhooks.signing import make_secret
+from delivery.webhooks.targets import Border
 from readers.reader import Reader, open_redis
 
 AIM_MS = 1_000.0

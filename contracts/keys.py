@@ -178,7 +178,7 @@ class Keys:
         return f"{self.namespace}:{{tail}}:of:{watched}"
 
     def webhook_endpoints(self) -> str:
-        """Hash: id of an endpoint to its JSON, secrets included (`api.webhooks.endpoints`)."""
+        """Hash: id of an endpoint to its JSON, secrets included (`delivery.webhooks.endpoints`)."""
         return self._webhooks("endpoints")
 
     def webhook_lease(self, endpoint_id: str) -> str:
@@ -198,7 +198,7 @@ class Keys:
         return self._webhooks(f"{endpoint_id}:waiting")
 
     def webhook_deliveries(self, endpoint_id: str) -> str:
-        """Hash: id of a delivery to its JSON (`api.webhooks.outcomes`)."""
+        """Hash: id of a delivery to its JSON (`delivery.webhooks.outcomes`)."""
         return self._webhooks(f"{endpoint_id}:deliveries")
 
     def webhook_bodies(self, endpoint_id: str) -> str:

@@ -15,8 +15,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stream": {"contracts", "models"},
     "producers": {"contracts", "sources"},
     "readers": {"contracts", "models"},
-    "api": {"contracts", "models", "readers"},
-    "ops": {"contracts", "sources", "models", "stream", "producers", "readers", "api"},
+    "delivery": {"contracts", "models", "readers"},
+    "api": {"contracts", "models", "readers", "delivery"},
+    "ops": {"contracts", "sources", "models", "stream", "producers", "readers", "delivery", "api"},
 }
 
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from api.privacy.search import Needle
-from api.webhooks.delivery_log import DeliveryLog
 from contracts.alerts import KINDS, Alert
+from delivery.webhooks.delivery_log import DeliveryLog
 from readers.alerts.log import decode_entry
 from readers.reader import Reader
 

@@ -12,8 +12,6 @@ from api.openapi.problem_document import describe_problems
 from api.query_times import parse_time
 from api.routes.dependencies import forbid_store
 from api.routes.webhooks import NOT_JSON, UNKNOWN, DeskDep, NoQueryDep, WebhookId
-from api.webhooks.errors import UnknownDelivery
-from api.webhooks.messages import is_message_id
 from api.webhooks.requests import Replay
 from api.webhooks.schemas import (
     ReplayStarted,
@@ -21,6 +19,8 @@ from api.webhooks.schemas import (
     WebhookDelivery,
     to_delivery,
 )
+from delivery.webhooks.errors import UnknownDelivery
+from delivery.webhooks.messages import is_message_id
 
 router = APIRouter(
     prefix="/v1/webhooks/{webhook_id}",

@@ -11,8 +11,6 @@ from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
 from api.routes.dependencies import NoQuery, forbid_store
 from api.webhooks.desk import Desk
-from api.webhooks.endpoints import is_endpoint_id
-from api.webhooks.errors import UnknownEndpoint
 from api.webhooks.requests import NewWebhook, Rotation, WebhookChange
 from api.webhooks.schemas import (
     Webhook,
@@ -21,6 +19,8 @@ from api.webhooks.schemas import (
     WebhookWithSecret,
     to_delivery,
 )
+from delivery.webhooks.endpoints import is_endpoint_id
+from delivery.webhooks.errors import UnknownEndpoint
 
 _manager = require(Scope.WEBHOOKS_MANAGE)
 router = APIRouter(

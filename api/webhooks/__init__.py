@@ -1,1 +1,1 @@
-"""Webhooks: alerts sent to receivers of others, by the Standard Webhooks specification 1.0.0."""
+"""What the API does about webhooks: endpoints, their deliveries, and answers about them."""

@@ -6,17 +6,17 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from api.errors import Problem
-from api.webhooks.delivery_log import DeliveryLog, Logged
-from api.webhooks.endpoints import Endpoint, EndpointState, Filters, Secret, make_endpoint_id
-from api.webhooks.messages import make_test_message
-from api.webhooks.outcomes import Delivery, DeliveryStatus, Result
-from api.webhooks.registry import Registry
 from api.webhooks.requests import NewWebhook, WebhookChange
 from api.webhooks.schemas import to_webhook
-from api.webhooks.sender import Sender
-from api.webhooks.signing import make_secret
-from api.webhooks.targets import UnsafeTarget, border_of
 from contracts.clock import wall_clock_ms
+from delivery.webhooks.delivery_log import DeliveryLog, Logged
+from delivery.webhooks.endpoints import Endpoint, EndpointState, Filters, Secret, make_endpoint_id
+from delivery.webhooks.messages import make_test_message
+from delivery.webhooks.outcomes import Delivery, DeliveryStatus, Result
+from delivery.webhooks.registry import Registry
+from delivery.webhooks.sender import Sender
+from delivery.webhooks.signing import make_secret
+from delivery.webhooks.targets import UnsafeTarget, border_of
 from readers.reader import Reader
 
 _CHECK_S = 5.0

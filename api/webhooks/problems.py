@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from api.errors import ErrorAnswer
-from api.webhooks.errors import (
+from delivery.webhooks.errors import (
     ChangedMeanwhile,
     QueueFull,
     TooManyEndpoints,

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.webhooks.endpoints import Filters
-from api.webhooks.targets import MAX_URL_LENGTH
 from contracts.alerts import AlertKind, AlertState, Severity
+from delivery.webhooks.endpoints import Filters
+from delivery.webhooks.targets import MAX_URL_LENGTH
 
 MAX_OVERLAP_H = 7 * 24
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"

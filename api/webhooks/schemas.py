@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.webhooks.delivery_log import LaneStatus, Logged
-from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
-from api.webhooks.outcomes import Attempt, DeliveryStatus, Result
 from contracts.alerts import AlertKind, AlertState, Severity
+from delivery.webhooks.delivery_log import LaneStatus, Logged
+from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
+from delivery.webhooks.outcomes import Attempt, DeliveryStatus, Result
 from readers.answers import Answer
 from readers.intervals import to_datetime
 

@@ -4,12 +4,12 @@ import asyncio
 import logging
 import signal
 
-from api.webhooks.deliverer import Deliverer
-from api.webhooks.metrics import WebhookMetrics
-from api.webhooks.policy import policy_of
-from api.webhooks.sender import Sender
-from api.webhooks.targets import border_of
 from contracts.settings import Settings
+from delivery.webhooks.deliverer import Deliverer
+from delivery.webhooks.metrics import WebhookMetrics
+from delivery.webhooks.policy import policy_of
+from delivery.webhooks.sender import Sender
+from delivery.webhooks.targets import border_of
 from readers.reader import Reader, open_redis
 from stream.runtime.probe import Probe
 

@@ -8,8 +8,8 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from api.webhooks.messages import MAX_BODY_BYTES
-from api.webhooks.signing import InvalidSignature, check_secret, verify
+from delivery.webhooks.messages import MAX_BODY_BYTES
+from delivery.webhooks.signing import InvalidSignature, check_secret, verify
 from ops.stack.ports import LOOPBACK
 
 _IDLE_S = 10.0

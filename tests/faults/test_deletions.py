@@ -13,13 +13,13 @@ from api.privacy.jobs import Jobs
 from api.privacy.recorder import record
 from api.privacy.remover import Remover
 from api.privacy.search import Needle, search
-from api.webhooks.outcomes import Delivery, encode_delivery
 from contracts.alerts import decode_alert
 from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS
 from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.topics import Topics
+from delivery.webhooks.outcomes import Delivery, encode_delivery
 from ops.audit import VisitorView, read_log, read_state
 from ops.chaos.crew import Crew
 from ops.chaos.site import Site

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from api.webhooks.outcomes import DeliveryStatus
 from contracts.settings import Settings
+from delivery.webhooks.outcomes import DeliveryStatus
 from ops.api_client.health import answers
 from ops.cli import app
 from ops.stack.child import Child

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from api.webhooks.signing import verify
+from delivery.webhooks.signing import verify
 from ops.stack.ports import LOOPBACK
 
 

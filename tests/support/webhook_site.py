@@ -6,19 +6,19 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from alert_makers import make_alert
-from api.webhooks.deliverer import Deliverer
-from api.webhooks.delivery_log import DeliveryLog, LaneStatus, Logged
-from api.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
-from api.webhooks.metrics import WebhookMetrics
-from api.webhooks.outcomes import DeliveryStatus
-from api.webhooks.policy import Policy
-from api.webhooks.registry import Registry
-from api.webhooks.sender import Sender
-from api.webhooks.signing import make_secret
-from api.webhooks.targets import Border
 from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
+from delivery.webhooks.deliverer import Deliverer
+from delivery.webhooks.delivery_log import DeliveryLog, LaneStatus, Logged
+from delivery.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
+from delivery.webhooks.metrics import WebhookMetrics
+from delivery.webhooks.outcomes import DeliveryStatus
+from delivery.webhooks.policy import Policy
+from delivery.webhooks.registry import Registry
+from delivery.webhooks.sender import Sender
+from delivery.webhooks.signing import make_secret
+from delivery.webhooks.targets import Border
 from readers.reader import Reader, open_redis
 from shop_state import ShopState
 

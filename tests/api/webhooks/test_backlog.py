@@ -3,11 +3,10 @@
 import asyncio
 
 from alert_makers import make_alert
-from api.webhooks.backlog import Lookout, Position, read_page
-from api.webhooks.endpoints import EndpointState, Filters
-from api.webhooks.outcomes import DeliveryStatus
 from contracts.alerts import AlertKind
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.endpoints import EndpointState, Filters
+from delivery.webhooks.outcomes import DeliveryStatus
+from delivery.webhooks.unread_alerts import Lookout, Position, read_page
 from readers.alerts.log import START, Cursor, read_ends
 from receivers import (
     Receiver,

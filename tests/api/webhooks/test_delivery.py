@@ -8,11 +8,10 @@ import orjson
 import pytest
 
 from alert_makers import make_alert, make_expired
-from api.webhooks.endpoints import DisabledReason, EndpointState, Filters
-from api.webhooks.outcomes import DeliveryStatus, Result
-from api.webhooks.signing import InvalidSignature, make_secret
 from contracts.alerts import AlertKind, AlertState, Severity
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.endpoints import DisabledReason, EndpointState, Filters
+from delivery.webhooks.outcomes import DeliveryStatus, Result
+from delivery.webhooks.signing import InvalidSignature, make_secret
 from readers.alerts.schemas import to_alert
 from receivers import (
     Received,

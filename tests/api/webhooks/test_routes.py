@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.webhooks.delivery_log import DeliveryLog
-from api.webhooks.signing import check_secret
+from delivery.webhooks.delivery_log import DeliveryLog
+from delivery.webhooks.signing import check_secret
 from receivers import Receiver, open_receiver, say, say_in_turn
 from webhook_site import Site
 

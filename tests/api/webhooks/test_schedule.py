@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.webhooks.endpoints import DisabledReason
-from api.webhooks.outcomes import (
+from delivery.webhooks.endpoints import DisabledReason
+from delivery.webhooks.outcomes import (
     ATTEMPTS_KEPT,
     Attempt,
     Delivery,
@@ -22,9 +22,9 @@ from api.webhooks.outcomes import (
     follow,
     judge_status,
 )
-from api.webhooks.policy import Policy
-from api.webhooks.retry import SCHEDULE_S, delay_s, parse_retry_after, throttle_s
-from api.webhooks.streaks import NO_STREAK, SEVERAL, Streak, add_failure, is_hopeless
+from delivery.webhooks.policy import Policy
+from delivery.webhooks.retry import SCHEDULE_S, delay_s, parse_retry_after, throttle_s
+from delivery.webhooks.streaks import NO_STREAK, SEVERAL, Streak, add_failure, is_hopeless
 
 AT_MS = 1_760_000_000_000
 HOUR_MS = 3_600_000

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from api.webhooks.endpoints import Endpoint, Filters, Secret
-from api.webhooks.messages import make_test_message
-from api.webhooks.outcomes import Attempt, Result
-from api.webhooks.sender import ANSWER_KEPT, Sender
-from api.webhooks.signing import InvalidSignature, make_secret
-from api.webhooks.targets import Border, UnsafeTarget
+from delivery.webhooks.endpoints import Endpoint, Filters, Secret
+from delivery.webhooks.messages import make_test_message
+from delivery.webhooks.outcomes import Attempt, Result
+from delivery.webhooks.sender import ANSWER_KEPT, Sender
+from delivery.webhooks.signing import InvalidSignature, make_secret
+from delivery.webhooks.targets import Border, UnsafeTarget
 from receivers import (
     Answer,
     Receiver,

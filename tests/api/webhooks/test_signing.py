@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from standardwebhooks import Webhook
 
-from api.webhooks.signing import InvalidSignature, check_secret, make_secret, sign, verify
+from delivery.webhooks.signing import InvalidSignature, check_secret, make_secret, sign, verify
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - published with the vector
 MESSAGE_ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"

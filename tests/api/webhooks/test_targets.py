@@ -4,9 +4,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from api.webhooks.addresses import embedded, is_loopback, is_public, is_unicast
-from api.webhooks.targets import Border, UnsafeTarget, border_of, check_addresses, parse_target
 from contracts.settings import Settings
+from delivery.webhooks.addresses import embedded, is_loopback, is_public, is_unicast
+from delivery.webhooks.targets import Border, UnsafeTarget, border_of, check_addresses, parse_target
 
 BORDER = Border(blocked_hosts=frozenset({"api.shop.example"}))
 DEVELOPMENT = Border(allow_private=True)

@@ -3,10 +3,9 @@
 from collections import deque
 from typing import NamedTuple
 
-from api.webhooks.endpoints import Filters
-from api.webhooks.messages import Message, to_message
 from contracts.alerts import Alert
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.endpoints import Filters
+from delivery.webhooks.messages import Message, to_message
 from readers.alerts.handling import find_muted, read_handled
 from readers.alerts.log import START, Cursor, Step, is_lost, read_ends, read_steps
 from readers.alerts.schemas import to_handling

@@ -12,13 +12,12 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from api.webhooks.endpoints import Endpoint
-from api.webhooks.messages import Message
-from api.webhooks.outcomes import Attempt, Result, judge_status
-from api.webhooks.retry import parse_retry_after
-from api.webhooks.signing import sign
-from api.webhooks.targets import Border, Target, UnsafeTarget, check_addresses, parse_target
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.endpoints import Endpoint
+from delivery.webhooks.messages import Message
+from delivery.webhooks.outcomes import Attempt, Result, judge_status
+from delivery.webhooks.retry import parse_retry_after
+from delivery.webhooks.signing import sign
+from delivery.webhooks.targets import Border, Target, UnsafeTarget, check_addresses, parse_target
 
 MAX_ANSWER_BYTES = 64 * 1024
 ANSWER_KEPT = 1_024

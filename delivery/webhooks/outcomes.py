@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.webhooks.endpoints import DisabledReason
-from api.webhooks.policy import Policy
-from api.webhooks.retry import delay_s, throttle_s
-from api.webhooks.streaks import NO_STREAK, Streak, add_failure, is_hopeless
+from delivery.webhooks.endpoints import DisabledReason
+from delivery.webhooks.policy import Policy
+from delivery.webhooks.retry import delay_s, throttle_s
+from delivery.webhooks.streaks import NO_STREAK, Streak, add_failure, is_hopeless
 
 ATTEMPTS_KEPT = 20
 _SPARING = frozenset((429, 502, 503, 504))

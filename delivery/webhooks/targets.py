@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from api.webhooks.addresses import is_loopback, is_public, is_unicast
 from contracts.settings import Settings
+from delivery.webhooks.addresses import is_loopback, is_public, is_unicast
 
 MAX_URL_LENGTH = 2_000
 _PLAIN = re.compile(r"[!-~]+", re.ASCII)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
-from api.webhooks.endpoints import EndpointState
-from api.webhooks.outcomes import Result
+from delivery.webhooks.endpoints import EndpointState
+from delivery.webhooks.outcomes import Result
 
 
 class WebhookMetrics:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from api.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
-from api.webhooks.outcomes import (
+from delivery.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
+from delivery.webhooks.outcomes import (
     Delivery,
     DeliveryStatus,
     Health,
@@ -13,8 +13,7 @@ from api.webhooks.outcomes import (
     decode_health,
     encode_delivery,
 )
-from api.webhooks.scripts import lane_keys, run_script
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.scripts import lane_keys, run_script
 from readers.alerts.log import Cursor, parse_cursor
 from readers.reader import Reader
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.webhooks.retry import SCHEDULE_S
-from api.webhooks.streaks import GIVE_UP_MS
 from contracts.settings import Settings
+from delivery.webhooks.retry import SCHEDULE_S
+from delivery.webhooks.streaks import GIVE_UP_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from api.webhooks.messages import Message
-from api.webhooks.outcomes import (
+from delivery.webhooks.messages import Message
+from delivery.webhooks.outcomes import (
     Delivery,
     Health,
     Outcome,
@@ -13,7 +13,7 @@ from api.webhooks.outcomes import (
     encode_delivery,
     encode_health,
 )
-from api.webhooks.scripts import lane_keys, run_script
+from delivery.webhooks.scripts import lane_keys, run_script
 from readers.alerts.log import Cursor, parse_cursor
 from readers.reader import Reader
 

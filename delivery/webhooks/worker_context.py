@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from api.webhooks.endpoints import DisabledReason, Endpoint
-from api.webhooks.messages import Message
-from api.webhooks.metrics import WebhookMetrics
-from api.webhooks.outcomes import Attempt
-from api.webhooks.policy import Policy
+from delivery.webhooks.endpoints import DisabledReason, Endpoint
+from delivery.webhooks.messages import Message
+from delivery.webhooks.metrics import WebhookMetrics
+from delivery.webhooks.outcomes import Attempt
+from delivery.webhooks.policy import Policy
 from readers.reader import Reader
 
 Send = Callable[[Endpoint, Message], Awaitable[Attempt]]

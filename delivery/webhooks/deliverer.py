@@ -12,15 +12,14 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from api.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
-from api.webhooks.errors import ChangedMeanwhile, UnknownEndpoint
-from api.webhooks.lane import Lane
-from api.webhooks.metrics import WebhookMetrics
-from api.webhooks.policy import Policy
-from api.webhooks.registry import Registry
-from api.webhooks.sender import Sender
-from api.webhooks.tools import LaneTools
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.endpoint_worker import Lane
+from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
+from delivery.webhooks.errors import ChangedMeanwhile, UnknownEndpoint
+from delivery.webhooks.metrics import WebhookMetrics
+from delivery.webhooks.policy import Policy
+from delivery.webhooks.registry import Registry
+from delivery.webhooks.sender import Sender
+from delivery.webhooks.worker_context import LaneTools
 from readers.alerts.log import START, parse_cursor, read_ends
 from readers.reader import Reader
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from contracts.keys import Keys
 
 _TEXTS = {
-    name: files("api.webhooks").joinpath(f"{name}.lua").read_text()
+    name: files("delivery.webhooks").joinpath(f"{name}.lua").read_text()
     for name in ("claim", "release", "enqueue", "finish", "record", "resend", "change", "replay", "forget")
 }
 

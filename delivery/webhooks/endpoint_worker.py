@@ -6,13 +6,12 @@ import time
 
 from redis.exceptions import RedisError
 
-from api.webhooks.backlog import Lookout, read_page
-from api.webhooks.endpoints import Endpoint, EndpointState
-from api.webhooks.messages import Message
-from api.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow
-from api.webhooks.queue import Claim, Fenced, Move, Moved, Queue
-from api.webhooks.tools import LaneTools
-from contracts.clock import wall_clock_ms
+from delivery.webhooks.endpoints import Endpoint, EndpointState
+from delivery.webhooks.messages import Message
+from delivery.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow
+from delivery.webhooks.queue import Claim, Fenced, Move, Moved, Queue
+from delivery.webhooks.unread_alerts import Lookout, read_page
+from delivery.webhooks.worker_context import LaneTools
 from readers.alerts.log import Cursor
 
 _log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from api.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
-from api.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint
-from api.webhooks.scripts import lane_keys, run_script
+from delivery.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
+from delivery.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint
+from delivery.webhooks.scripts import lane_keys, run_script
 from readers.alerts.log import Cursor, read_ends
 from readers.reader import Reader
 

@@ -1,0 +1,1 @@
+"""What tells others of alerts, each way in processes of its own."""
