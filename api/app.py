@@ -11,22 +11,24 @@ from fastapi.staticfiles import StaticFiles
 
 from api.alerts.feed import AlertFeed
 from api.alerts.problems import ERROR_ANSWERS as ALERT_ERRORS
-from api.alerts.seats import Seats
 from api.collect.admission import Door
 from api.collect.collector import Collector
-from api.cross_origin import CrossOrigin
-from api.errors import install_errors, translate_errors
-from api.gate import Gate, Load
+from api.http.connection_limiter import Seats
+from api.http.cross_origin import CrossOrigin
+from api.http.direct_routes import add_direct_routes
+from api.http.errors import install_errors, translate_errors
+from api.http.load_shedding import Gate, Load
+from api.http.metrics import ApiMetrics
+from api.http.request_context import Boundary
+from api.http.request_log import RequestLog
+from api.http.shared_metrics import SharedMetrics
 from api.identity.access import Access
 from api.identity.documentation import document_access
-from api.metrics import ApiMetrics
-from api.middleware import Boundary
 from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
 from api.predictions.model_host import ModelHost
 from api.predictions.model_source import ArtefactFolder, ModelSource
 from api.predictions.models_report import MODELS_AGE_S, read_models
 from api.privacy.remover import Remover
-from api.request_log import RequestLog
 from api.routes import (
     adapters,
     alert_handling,
@@ -46,8 +48,6 @@ from api.routes import (
     webhook_deliveries,
     webhooks,
 )
-from api.routes.direct import add_direct_routes
-from api.shared_metrics import SharedMetrics
 from api.shop.live import read_live
 from api.shop.trending import read_trending
 from api.webhooks.desk import Desk

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from api import schemas
 from api.collect.collector import Collector
-from api.gate import Load
+from api.http.load_shedding import Load
 from api.predictions.model_host import ModelHost
 from api.predictions.models_report import judge_scoring
 from contracts.clock import wall_clock_ms

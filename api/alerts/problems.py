@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from api.errors import ErrorAnswer
+from api.http.errors import ErrorAnswer
 from readers.alerts.handling import EndedAlert, UnknownAlert
 
 ERROR_ANSWERS = {

@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors import InvalidQuery
-from api.query_times import parse_time
+from api.http.errors import InvalidQuery
+from api.http.query_times import parse_time
 from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Segment, Severity
 from readers.alerts.handling import HandlingState
 from readers.alerts.log import START, AlertFilter, Cursor, parse_cursor

@@ -13,9 +13,9 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from api.alerts.feed import AlertFeed, Entry, FeedPage
-from api.alerts.seats import Seats
-from api.errors import Problem
-from api.metrics import ApiMetrics
+from api.http.connection_limiter import Seats
+from api.http.errors import Problem
+from api.http.metrics import ApiMetrics
 from readers.alerts.log import AlertFilter, Cursor
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.principal import Principal, Scope
 from readers.reader import Reader
 

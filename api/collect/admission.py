@@ -6,23 +6,22 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 
-from api.alerts.seats import Seats
 from api.collect.addresses import truncate_address
 from api.collect.backlog import Backlog
 from api.collect.clock_skew import clock_offset_ms
 from api.collect.collector import Collector
 from api.collect.feed import EventFeed, Notice
-from api.collect.intake import bad_body, check_length, is_gzip, read_body
 from api.collect.kafka_producer import Headers
 from api.collect.parcels import Parcel
 from api.collect.privacy_signals import Objection, denies_consent, objects_by_header
 from api.collect.salts import Salts
 from api.collect.verdicts import Rules, Verdict, any_consent, judge
-from api.errors import Problem
+from api.http.bodies import bad_body, check_length, is_gzip, read_body
+from api.http.connection_limiter import Seats
+from api.http.errors import Problem
+from api.http.metrics import ApiMetrics
 from api.identity.guard import spend_events
 from api.identity.principal import Principal
-from api.metrics import ApiMetrics
-from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
 from readers.reader import Reader
 

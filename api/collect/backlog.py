@@ -4,8 +4,8 @@ import asyncio
 import random
 from http import HTTPStatus
 
-from api.errors import Problem
-from api.metrics import ApiMetrics
+from api.http.errors import Problem
+from api.http.metrics import ApiMetrics
 
 _REPORT_AFTER_S = 0.1
 

@@ -12,9 +12,8 @@ from api import schemas
 from api.collect.backlog import retry_header
 from api.collect.kafka_producer import Headers, Producer
 from api.collect.verdicts import Record
-from api.errors import Problem
-from api.metrics import ApiMetrics
-from contracts.clock import wall_clock_ms
+from api.http.errors import Problem
+from api.http.metrics import ApiMetrics
 from contracts.settings import Settings
 from contracts.topics import Topics
 

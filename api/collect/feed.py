@@ -11,8 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from api.collect.verdicts import Verdict
-from api.errors import Problem
-from contracts.clock import wall_clock_ms
+from api.http.errors import Problem
 from contracts.keys import Keys
 from readers.intervals import to_datetime
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.collect.intake import bad_body, media_type_of, unsupported_type
-from api.errors import Problem
+from api.http.bodies import bad_body, media_type_of, unsupported_type
+from api.http.errors import Problem
 from contracts.fields import InvalidEvent, kind_of
 
 MAX_EVENTS = 1_000

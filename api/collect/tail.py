@@ -10,11 +10,10 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
-from api.alerts.seats import Seats
 from api.alerts.stream import AlertStreamResponse
 from api.collect.feed import CHECK_S
-from api.metrics import ApiMetrics
-from contracts.clock import wall_clock_ms
+from api.http.connection_limiter import Seats
+from api.http.metrics import ApiMetrics
 from contracts.keys import Keys
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from redis.asyncio import Redis
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.credentials import unauthorized
 from api.identity.key_book import KeyBook
 from api.identity.key_record import KeyRecord, takes_secret, to_principal

@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from api.errors import Problem
+from api.http.errors import Problem
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="storepulse"'}
 """Not Basic, which we take as well: a browser would ask its user for a name and a password."""

@@ -10,7 +10,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from redis.exceptions import RedisError
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.access import Access
 from api.identity.credentials import read_authorization, several, unauthorized
 from api.identity.key_text import holds_key, parse_key

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from redis.exceptions import RedisError
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.key_record import KeyRecord
 from api.identity.key_store import KeyStore
 

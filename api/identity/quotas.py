@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.principal import Limits, Principal
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys

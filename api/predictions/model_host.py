@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from api.errors import Problem
-from api.metrics import ApiMetrics
+from api.http.errors import Problem
+from api.http.metrics import ApiMetrics
 from api.predictions.model_source import CardedModel, ModelSource
 from api.predictions.sequences import count_last_session
 from contracts.scores import Score, round_score

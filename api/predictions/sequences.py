@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from api.errors import Problem
+from api.http.errors import Problem
 from contracts.events import Event, EventType, from_fields
 from contracts.fields import InvalidEvent, kind_of
 from contracts.visitor import DIGEST_BYTES, Action

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.adapters import document, ga4, segment
 from api.adapters.translation import Translation
 from api.collect.admission import Admission, Outcome, receipt_of, refusals_of
-from api.collect.intake import bad_body
 from api.collect.parcels import MAX_EVENTS, Parcel
+from api.http.bodies import bad_body
+from api.http.dependencies import NoQuery, forbid_store
 from api.identity.guard import identify, require
 from api.identity.principal import Principal, Scope
-from api.routes.dependencies import NoQuery, forbid_store
 from contracts.fields import kind_of
 
 router = APIRouter(tags=["adapters"], dependencies=[Depends(forbid_store)], responses=document.RESPONSES)

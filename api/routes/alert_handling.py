@@ -6,13 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.errors import InvalidQuery
+from api.http.dependencies import NoQuery, ReaderDep, forbid_store
+from api.http.errors import InvalidQuery
+from api.http.query_times import parse_time
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
-from api.query_times import parse_time
 from api.routes.alerts import AlertId
-from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
 from api.shop.live import read_stream_time
 from contracts.alerts import Alert, Verdict
 from contracts.clock import wall_clock_ms

@@ -13,12 +13,11 @@ from api.alerts.feed import AlertFeed
 from api.alerts.queries import AlertStreamQuery, to_cursor
 from api.alerts.stream import AlertStreamResponse, Subscription, make_events
 from api.alerts.tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
-from api.errors import InvalidQuery
+from api.http.dependencies import NoQuery, ReaderDep, forbid_store
+from api.http.errors import InvalidQuery
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
-from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
-from contracts.clock import wall_clock_ms
 from readers.alerts.log import parse_cursor
 from readers.answers import Answer
 from readers.intervals import to_datetime

@@ -7,12 +7,12 @@ from fastapi.responses import StreamingResponse
 
 from api.alerts.export import EXPORT_HEADERS, Export, stream_export
 from api.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
+from api.http.dependencies import NoQuery, ReaderDep, forbid_store
+from api.http.direct_routes import direct_router
+from api.http.queries import describe_query, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
-from api.routes.dependencies import NoQuery, ReaderDep, forbid_store
-from api.routes.direct import direct_router
-from api.routes.queries import describe_query, read_query, to_json_response
 from api.shop.live import read_stream_time
 from contracts.clock import wall_clock_ms
 from readers.alerts.handling import UnknownAlert, read_handled

@@ -3,7 +3,7 @@
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from api.conditional import answer_if_changed
+from api.http.conditional import answer_if_changed
 
 router = APIRouter(include_in_schema=False)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.collect.admission import Door
 from api.collect.feed import EVERYTHING
 from api.collect.tail import EventTailResponse, Watch, follow
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.guard import access_of, require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems

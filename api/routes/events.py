@@ -9,10 +9,10 @@ from api.collect.admission import Admission, Outcome, receipt_of, refusals_of
 from api.collect.document import PARAMETERS, REQUEST_BODY, RESPONSES
 from api.collect.parcels import open_parcel
 from api.collect.receipts import Receipt
-from api.errors import InvalidQuery, Problem
+from api.http.direct_routes import direct_router
+from api.http.errors import InvalidQuery, Problem
 from api.identity.guard import identify, require
 from api.identity.principal import Scope
-from api.routes.direct import direct_router
 
 _sender = require(Scope.EVENTS_WRITE, key_in_body=True)
 router = direct_router("/v1/events", "events")

@@ -7,9 +7,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from api import schemas
 from api.health import check_readiness
+from api.http.dependencies import CollectorDep, ModelHostDep, ReaderDep, forbid_store
 from api.identity.guard import is_allowed, require
 from api.identity.principal import Scope
-from api.routes.dependencies import CollectorDep, ModelHostDep, ReaderDep, forbid_store
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas
+from api.http.dependencies import LiveDep, NoQuery, TrendingDep, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.routes.dependencies import LiveDep, NoQuery, TrendingDep, forbid_store
 from api.shop.trending import MAX_PRODUCTS
 
 router = APIRouter(

@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from api.http.dependencies import ModelsDep, NoQuery
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.predictions.model_schemas import Models
 from api.predictions.models_report import MODELS_AGE_S
-from api.routes.dependencies import ModelsDep, NoQuery
 
 router = APIRouter(
     prefix="/v1/models",

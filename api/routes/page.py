@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import FileResponse
 
-from api.cross_origin import SNIPPET_PATH
+from api.http.cross_origin import SNIPPET_PATH
 
 router = APIRouter(include_in_schema=False)
 

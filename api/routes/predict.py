@@ -4,14 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api.collect.intake import check_headers, read_body
+from api.http.bodies import check_headers, read_body
+from api.http.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.predictions.document import REQUEST_BODY, RESPONSES
 from api.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
 from api.predictions.sequences import Rules, parse_actions
-from api.routes.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
-from contracts.clock import wall_clock_ms
 from models.next_action.prices import UNKNOWN_LEVEL
 
 router = APIRouter(

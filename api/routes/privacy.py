@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from api.errors import Problem
+from api.http.dependencies import NoQuery, ReaderDep, check_identifier, forbid_store
+from api.http.errors import Problem
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
@@ -13,7 +14,6 @@ from api.privacy.jobs import ReusedKey
 from api.privacy.recorder import Unrecorded, record
 from api.privacy.remover import Remover
 from api.privacy.schemas import Deletion, DeletionRequest, to_deletion
-from api.routes.dependencies import NoQuery, ReaderDep, check_identifier, forbid_store
 
 _writer = require(Scope.PRIVACY_WRITE)
 router = APIRouter(

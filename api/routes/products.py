@@ -6,9 +6,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import schemas
+from api.http.dependencies import ReaderDep, check_identifier, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.routes.dependencies import ReaderDep, check_identifier, forbid_store
 from api.shop.demand import DemandQuery, choose_interval, read_demand
 from api.shop.live import read_stream_time
 from contracts.keys import Grain

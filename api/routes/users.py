@@ -7,14 +7,14 @@ from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
 from api import schemas
-from api.errors import Problem
+from api.http.dependencies import NoQuery, check_identifier
+from api.http.direct_routes import DirectRoute, direct_router
+from api.http.errors import Problem
+from api.http.queries import describe_path, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.predictions.next_action import to_user_next_action
 from api.predictions.schemas import UserNextAction
-from api.routes.dependencies import NoQuery, check_identifier
-from api.routes.direct import DirectRoute, direct_router
-from api.routes.queries import describe_path, read_query, to_json_response
 from api.shop.live import read_stream_time
 from api.shop.visitors import to_visitor_state
 from contracts.fields import MAX_ID_CHARS

@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.http.dependencies import forbid_store
+from api.http.query_times import parse_time
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
-from api.query_times import parse_time
-from api.routes.dependencies import forbid_store
 from api.routes.webhooks import NOT_JSON, UNKNOWN, DeskDep, NoQueryDep, WebhookId
 from api.webhooks.requests import Replay
 from api.webhooks.schemas import (

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
+from api.http.dependencies import NoQuery, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
-from api.routes.dependencies import NoQuery, forbid_store
 from api.webhooks.desk import Desk
 from api.webhooks.requests import NewWebhook, Rotation, WebhookChange
 from api.webhooks.schemas import (

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 from api import schemas
-from api.errors import InvalidQuery
-from api.query_times import parse_time
+from api.http.errors import InvalidQuery
+from api.http.query_times import parse_time
 from contracts.keys import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
 from readers.answers import to_money
 from readers.intervals import Interval, to_datetime

@@ -5,7 +5,7 @@ import secrets
 from dataclasses import replace
 from http import HTTPStatus
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.webhooks.requests import NewWebhook, WebhookChange
 from api.webhooks.schemas import to_webhook
 from contracts.clock import wall_clock_ms

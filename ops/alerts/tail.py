@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
-from api.query_times import parse_time
+from api.http.query_times import parse_time
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
 from contracts.events import format_minor
 from contracts.keys import Keys

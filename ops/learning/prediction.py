@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.predictions.sequences import Rules, parse_actions
 from contracts.clock import wall_clock_ms
 from contracts.settings import get_settings

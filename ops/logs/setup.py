@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from api.request_log import REQUEST_ID
+from api.http.request_log import REQUEST_ID
 from contracts.settings import Settings
 from ops.logs.redaction import redact
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from api.errors import problem_response
-from api.gate import REFUSED
-from api.request_log import REQUEST_ID
+from api.http.errors import problem_response
+from api.http.load_shedding import REFUSED
+from api.http.request_log import REQUEST_ID
 
 MAX_URL_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 32 * 1024

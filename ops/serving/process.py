@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from api.app import create_app
-from api.shared_metrics import SharedMetrics
+from api.http.shared_metrics import SharedMetrics
 from contracts.settings import get_settings
 from ops.logs.setup import configure_logging
 from ops.serving.server import make_server, raise_file_limit, run_server

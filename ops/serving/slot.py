@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from api.shared_metrics import forget_process
+from api.http.shared_metrics import forget_process
 from ops.serving.listening import PortTaken, listen
 from ops.stack.child import Child, StartError
 from ops.stack.supervision import STEADY_S, restart_delay_s

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.collect.intake import MAX_BODY_BYTES
+from api.http.bodies import MAX_BODY_BYTES
 from api.identity.principal import Scope
 from contracts.settings import Settings
 from event_log import read_event_log

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.cross_origin import COLLECTING_PATHS, SNIPPET_PATH
+from api.http.cross_origin import COLLECTING_PATHS, SNIPPET_PATH
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope

@@ -5,8 +5,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from api.errors import InvalidQuery
-from api.query_times import parse_time
+from api.http.errors import InvalidQuery
+from api.http.query_times import parse_time
 from api.shop.demand import MAX_BUCKETS, choose_interval
 from contracts.clock import wall_clock_ms
 from contracts.events import EventType

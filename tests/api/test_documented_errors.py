@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api import errors
+from api.http import errors
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()

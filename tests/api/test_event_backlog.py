@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from api.collect.backlog import Backlog
-from api.errors import Problem
-from api.metrics import ApiMetrics
+from api.http.errors import Problem
+from api.http.metrics import ApiMetrics
 from event_door import CART, JSON, PATH, check_problem, open_client
 from services import unique_settings
 

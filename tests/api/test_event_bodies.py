@@ -10,8 +10,8 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from api.collect.intake import MAX_BODY_BYTES, read_body
-from api.errors import Problem
+from api.http.bodies import MAX_BODY_BYTES, read_body
+from api.http.errors import Problem
 from contracts.settings import Settings
 from event_door import (
     CART,

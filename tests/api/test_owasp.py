@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import Mount, Route
 
-from api.cross_origin import SNIPPET_PATH
+from api.http.cross_origin import SNIPPET_PATH
 from api.identity.guard import Guard
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
@@ -217,7 +217,7 @@ async def test_api8_a_mistake_of_ours_tells_nothing(
         raise RuntimeError("planted-secret-of-the-inside")
 
     app.state.live.get = fail
-    with caplog.at_level(logging.CRITICAL, logger="api.middleware"):
+    with caplog.at_level(logging.CRITICAL, logger="api.http.request_context"):
         answer = await client.get("/v1/live")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert "planted" not in answer.text

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.identity.principal import ANYONE, Limits, Principal, Scope
 from api.identity.quotas import Balance, Quotas, applicable
 from contracts.keys import Keys

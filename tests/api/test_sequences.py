@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from api.errors import Problem
+from api.http.errors import Problem
 from api.predictions.sequences import MAX_ACTIONS, Rules, count_last_session, name_products, parse_actions
 from contracts.events import EventType
 from contracts.visitor import Action

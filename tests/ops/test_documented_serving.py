@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from api.collect.intake import MAX_BODY_BYTES, READ_TIMEOUT_S
+from api.http.bodies import MAX_BODY_BYTES, READ_TIMEOUT_S
 from contracts.settings import Settings
 from ops.serving import GRACE_S, connection, slot
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.request_log import REQUEST_ID, RequestLog
+from api.http.request_log import REQUEST_ID, RequestLog
 from ops.logs.redaction import redact
 from ops.logs.setup import JsonLines, Redaction
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api import schemas
 from api.collect.collector import Collector
-from api.errors import Problem
+from api.http.errors import Problem
 from api.predictions.model_host import ModelHost
 from api.predictions.model_schemas import Models
 from contracts.fields import InvalidEvent, identifier

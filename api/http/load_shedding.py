@@ -7,8 +7,8 @@ from http import HTTPStatus
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.collect.intake import MAX_BODY_BYTES, READ_TIMEOUT_S
-from api.errors import problem_response
+from api.http.bodies import MAX_BODY_BYTES, READ_TIMEOUT_S
+from api.http.errors import problem_response
 
 UNLIMITED = frozenset(("/livez", "/readyz", "/startupz", "/metrics"))
 """Paths that answer however much is going on: whoever watches must see it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from api.errors import Problem
+from api.http.errors import Problem
 
 
 class Seats:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from starlette.types import Receive
 
-from api.errors import Problem
+from api.http.errors import Problem
 
 MAX_BODY_BYTES = 1024 * 1024
 READ_TIMEOUT_S = 10.0
@@ -62,7 +62,8 @@ async def read_body(
     """The whole body, decompressed if it is gzip.
 
     `take` is told how many bytes there are more, as they come, and may raise. Raises `Problem` when they are
-    too many, not gzip though they should, or when they break off. `api.gate` limits what comes, and its time.
+    too many, not gzip though they should, or when they break off. `api.http.load_shedding` limits what comes, and
+    its time.
     """
     body = bytearray()
     inflater = _Inflater() if gzip else None

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 
-from api.errors import InvalidQuery
+from api.http.errors import InvalidQuery
 from contracts.fields import EARLIEST_MS
 from readers.intervals import to_datetime
 

@@ -9,7 +9,7 @@ from typing import Any
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that is being served; empty outside of one."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("api.request_log")  # documented: filters of logs name it
 
 
 class RequestLog:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
 
-from api.request_log import REQUEST_ID
+from api.http.request_log import REQUEST_ID
 
 _log = logging.getLogger(__name__)
 

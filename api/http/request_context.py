@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.cross_origin import SNIPPET_PATH
-from api.errors import internal_problem
+from api.http.cross_origin import SNIPPET_PATH
+from api.http.errors import internal_problem
+from api.http.metrics import ApiMetrics
+from api.http.request_log import REQUEST_ID, RequestLog
 from api.identity.guard import settle
 from api.identity.key_text import holds_key
 from api.identity.quotas import Balance
-from api.metrics import ApiMetrics
-from api.request_log import REQUEST_ID, RequestLog
 
 _log = logging.getLogger(__name__)
 

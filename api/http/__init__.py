@@ -1,0 +1,1 @@
+"""What all resources share in speaking HTTP: errors, limits, headers, metrics, logs, parameters, bodies."""
