@@ -9,10 +9,6 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from api.alerts.feed import AlertFeed
-from api.alerts.problems import ERROR_ANSWERS as ALERT_ERRORS
-from api.collect.admission import Door
-from api.collect.collector import Collector
 from api.http.connection_limiter import Seats
 from api.http.cross_origin import CrossOrigin
 from api.http.direct_routes import add_direct_routes
@@ -25,38 +21,41 @@ from api.http.shared_metrics import SharedMetrics
 from api.identity.access import Access
 from api.identity.documentation import document_access
 from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
-from api.predictions.model_host import ModelHost
-from api.predictions.model_source import ArtefactFolder, ModelSource
-from api.predictions.models_report import MODELS_AGE_S, read_models
-from api.privacy.remover import Remover
-from api.routes import (
-    adapters,
-    alert_handling,
-    alert_stream,
-    alerts,
-    document,
-    event_tail,
-    events,
-    health,
-    live,
-    models,
-    page,
-    predict,
-    privacy,
-    products,
-    users,
-    webhook_deliveries,
-    webhooks,
-)
-from api.shop.live import read_live
-from api.shop.trending import read_trending
-from api.webhooks.desk import Desk
-from api.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
+from api.resources.adapters import routes as adapters
+from api.resources.alerts import handling_routes as alert_handling
+from api.resources.alerts import routes as alerts
+from api.resources.alerts import stream_routes as alert_stream
+from api.resources.alerts.feed import AlertFeed
+from api.resources.alerts.problems import ERROR_ANSWERS as ALERT_ERRORS
+from api.resources.document import routes as document
+from api.resources.events import routes as events
+from api.resources.events import tail_routes as event_tail
+from api.resources.events.ingestion import Door
+from api.resources.events.publisher import Collector
+from api.resources.health import routes as health
+from api.resources.live import routes as live
+from api.resources.live.report import read_live
+from api.resources.models import routes as models
+from api.resources.models.report import MODELS_AGE_S, read_models
+from api.resources.page import routes as page
+from api.resources.predictions import routes as predict
+from api.resources.predictions.model_host import ModelHost
+from api.resources.predictions.model_source import ArtefactFolder, ModelSource
+from api.resources.privacy import routes as privacy
+from api.resources.privacy.remover import Remover
+from api.resources.products import routes as products
+from api.resources.trending import routes as trending
+from api.resources.trending.ranking import read_trending
+from api.resources.users import routes as users
+from api.resources.webhooks import delivery_routes as webhook_deliveries
+from api.resources.webhooks import routes as webhooks
+from api.resources.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
+from api.resources.webhooks.service import Desk
 from contracts.settings import Settings
 from readers.reader import Reader, open_redis
 from readers.snapshot import Snapshot
 
-PAGE_FOLDER = Path(__file__).parent / "page"
+PAGE_FOLDER = Path(__file__).parent / "resources" / "page" / "static"
 _SNAPSHOT_AGE_S = 0.5
 _LEVEL_AGE_S = 30.0
 
@@ -75,7 +74,7 @@ def create_app(
         title=TITLE,
         description=DESCRIPTION,
         version=VERSION,
-        openapi_url=None,  # `api.routes.document` serves it, with an ETag
+        openapi_url=None,  # `api.resources.document.routes` serves it, with an ETag
         generate_unique_id_function=lambda route: route.name,
         lifespan=partial(_lifespan, settings, source or ArtefactFolder(settings.model_dir)),
         docs_url=None,
@@ -96,6 +95,7 @@ def create_app(
         *alerting,
         predict,
         live,
+        trending,
         products,
         adapters,
         models,

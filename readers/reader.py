@@ -18,7 +18,7 @@ from models.next_action.prices import PriceLevel
 from readers.intervals import Cover
 from readers.shared_pipeline import SharedPipeline
 from readers.snapshot import Snapshot
-from readers.stream_time import PartitionMeta, StreamClock, clock_of
+from readers.stream_time import PartitionMeta, StreamClock, StreamTime, clock_of, stream_time
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +101,10 @@ class Reader:
     async def clock(self) -> StreamClock:
         """How far the stream has come."""
         return clock_of(await self.metas())
+
+    async def stream_time(self) -> StreamTime:
+        """The time answers are about; in a replay the newest event as of `RECENT_S` ago at most."""
+        return stream_time(await self.recent_clock.get(), now_ms=wall_clock_ms())
 
     async def price_level(self) -> PriceLevel:
         """The shop's level of prices: those of the partitions, by their weights; unknown before any price."""

@@ -62,8 +62,8 @@ async def read_body(
     """The whole body, decompressed if it is gzip.
 
     `take` is told how many bytes there are more, as they come, and may raise. Raises `Problem` when they are
-    too many, not gzip though they should, or when they break off. `api.http.load_shedding` limits what comes, and
-    its time.
+    too many, not gzip though they should, or when they break off. What comes, and its time, is limited by
+    `api.http.load_shedding`.
     """
     body = bytearray()
     inflater = _Inflater() if gzip else None

@@ -6,11 +6,12 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from api import schemas
-from api.collect.collector import Collector
 from api.http.errors import Problem
-from api.predictions.model_host import ModelHost
-from api.predictions.model_schemas import Models
+from api.resources.events.publisher import Collector
+from api.resources.live.schemas import Live
+from api.resources.models.schemas import Models
+from api.resources.predictions.model_host import ModelHost
+from api.resources.trending.schemas import Trending
 from contracts.fields import InvalidEvent, identifier
 from models.next_action.prices import PriceLevel
 from readers.reader import Reader
@@ -35,13 +36,13 @@ async def _collector(request: Request) -> Collector:
     return collector
 
 
-async def _live(request: Request) -> Snapshot[schemas.Live]:
-    snapshot: Snapshot[schemas.Live] = request.app.state.live
+async def _live(request: Request) -> Snapshot[Live]:
+    snapshot: Snapshot[Live] = request.app.state.live
     return snapshot
 
 
-async def _trending(request: Request) -> Snapshot[schemas.Trending]:
-    snapshot: Snapshot[schemas.Trending] = request.app.state.trending
+async def _trending(request: Request) -> Snapshot[Trending]:
+    snapshot: Snapshot[Trending] = request.app.state.trending
     return snapshot
 
 
@@ -67,8 +68,8 @@ async def forbid_store(response: Response) -> None:
 
 ReaderDep = Annotated[Reader, Depends(_reader)]
 CollectorDep = Annotated[Collector, Depends(_collector)]
-LiveDep = Annotated[Snapshot[schemas.Live], Depends(_live)]
-TrendingDep = Annotated[Snapshot[schemas.Trending], Depends(_trending)]
+LiveDep = Annotated[Snapshot[Live], Depends(_live)]
+TrendingDep = Annotated[Snapshot[Trending], Depends(_trending)]
 ModelsDep = Annotated[Snapshot[Models], Depends(_models)]
 ModelHostDep = Annotated[ModelHost, Depends(_model_host)]
 PriceLevelDep = Annotated[Snapshot[PriceLevel], Depends(_price_level)]

@@ -5,13 +5,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.collect.document import SCHEMAS as COLLECT_SCHEMAS
-from api.collect.document import TEXT_ID
 from api.openapi.examples import ANSWERS
 from api.openapi.links import add_links
 from api.openapi.nulls import restore_nulls
 from api.openapi.problems import PARAMETERS, PROBLEMS
-from api.predictions.document import SCHEMAS as PREDICT_SCHEMAS
+from api.resources.events.document import SCHEMAS as COLLECT_SCHEMAS
+from api.resources.events.document import TEXT_ID
+from api.resources.predictions.document import SCHEMAS as PREDICT_SCHEMAS
 
 Document = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.webhooks.schemas import EXAMPLE as _WEBHOOK
+from api.resources.webhooks.schemas import EXAMPLE as _WEBHOOK
 from readers.alerts.schemas import EXAMPLE as _ALERT
 
 _RECEIPT = {

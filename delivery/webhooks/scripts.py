@@ -1,7 +1,7 @@
 """The steps in Redis that must be one, and the keys of an endpoint that they work on."""
 
 from collections.abc import Sequence
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from contracts.keys import Keys
 
 _TEXTS = {
-    name: files("delivery.webhooks").joinpath(f"{name}.lua").read_text()
+    name: (Path(__file__).parent / f"{name}.lua").read_text()
     for name in ("claim", "release", "enqueue", "finish", "record", "resend", "change", "replay", "forget")
 }
 

@@ -11,9 +11,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.text import Text
 
-from api.collect.feed import CHECK_S, EVERYTHING
-from api.collect.tail import WATCH_S
-from contracts.clock import wall_clock_ms
+from api.resources.events.tail import WATCH_S
+from api.resources.events.tail_publisher import CHECK_S, EVERYTHING
 from contracts.keys import Keys
 from contracts.settings import Settings
 
@@ -49,7 +48,7 @@ def run_events_tail(settings: Settings, options: EventTailOptions) -> int:
 
 
 def watch_events(client: Redis, keys: Keys, options: EventTailOptions) -> Iterator[dict[str, Any]]:
-    """What `api.collect.feed` publishes: `requests` and how many were `skipped`.
+    """What `api.resources.events.tail_publisher` publishes: `requests` and how many were `skipped`.
 
     An empty dict comes when every process has noticed that somebody watches. Raises `RedisError`.
     """

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.http.errors import Problem
-from api.predictions.sequences import Rules, parse_actions
-from contracts.clock import wall_clock_ms
+from api.resources.predictions.sequences import Rules, parse_actions
 from contracts.settings import get_settings
 from models.next_action.actions import TARGETS
 from models.next_action.card import ArtefactError

@@ -9,12 +9,12 @@ import orjson
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from api.privacy.job import Job, JobStatus
-from api.privacy.jobs import Jobs
-from api.privacy.recorder import Unrecorded, record
-from api.privacy.remover import Remover
-from api.privacy.schemas import to_deletion
-from api.privacy.search import Needle, search
+from api.resources.privacy.job import Job, JobStatus
+from api.resources.privacy.jobs import Jobs
+from api.resources.privacy.recorder import Unrecorded, record
+from api.resources.privacy.remover import Remover
+from api.resources.privacy.schemas import to_deletion
+from api.resources.privacy.search import Needle, search
 from contracts.fields import InvalidEvent, identifier
 from contracts.settings import Settings
 from readers.reader import Reader, open_redis

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.adapters import ga4, segment
-from api.adapters.translation import Translation
-from api.collect.verdicts import Rules, Verdict, judge
+from api.resources.adapters import ga4, segment
+from api.resources.adapters.translation import Translation
+from api.resources.events.validation import Rules, Verdict, judge
 from contracts.events import format_minor
 
 RECEIVED_MS = 1_795_283_430_000

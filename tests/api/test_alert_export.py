@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from alert_makers import CHURN, make_alert, make_expired
-from api.alerts.export import COLUMNS
+from api.resources.alerts.export import COLUMNS
 from contracts.alerts import AlertKind, Offer, OfferKind
 from shop_state import ShopState
 

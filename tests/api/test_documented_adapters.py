@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 import orjson
 
-from api.adapters import ga4, segment
-from api.adapters.document import SegmentReceipt
-from api.collect.verdicts import Rules, judge
+from api.resources.adapters import ga4, segment
+from api.resources.adapters.document import SegmentReceipt
+from api.resources.events.validation import Rules, judge
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = (ROOT / "docs" / "adapters.md").read_text()
 STOREFRONT = (ROOT / "docs" / "storefront.md").read_text()
-SNIPPET = (ROOT / "api" / "page" / "storepulse.js").read_text()
+SNIPPET = (ROOT / "api/resources/page/static/storepulse.js").read_text()
 EXAMPLES: list[dict[str, Any]] = [
     orjson.loads(block) for block in re.findall(r"```json\n(.*?)```", ADAPTERS, re.DOTALL)
 ]

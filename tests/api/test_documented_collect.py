@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from api.collect.free_fields import ADDRESS_FIELDS, MAX_DEPTH, MAX_FIELDS
-from api.collect.receipts import Receipt
+from api.resources.events.free_fields import ADDRESS_FIELDS, MAX_DEPTH, MAX_FIELDS
+from api.resources.events.receipts import Receipt
 from contracts.settings import Settings
 from event_log import read_event_log
 from ops.stack.ports import pick_port
@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "collect.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", PAGE, re.DOTALL)
 CODE = re.compile(r"(body|batch|sent_at|key|event|events|items|collector|kafka|content_[a-z]+)\.[a-z_]+")
-_COLLECT = ("intake", "parcels", "backlog", "collector", "verdicts", "free_fields")
-MODULES = (*[f"collect/{name}" for name in _COLLECT], "routes/events")
+_INGESTION = ("payloads", "in_flight", "publisher", "validation", "free_fields", "routes")
+MODULES = ("http/bodies", *[f"resources/events/{name}" for name in _INGESTION])
 
 
 @pytest.fixture

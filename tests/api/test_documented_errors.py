@@ -13,10 +13,12 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
 SOURCES = [
     *(ROOT / "api").rglob("*.py"),
+    *(ROOT / "delivery").rglob("*.py"),
     ROOT / "ops" / "serving" / "connection.py",
     *(ROOT / "contracts" / name for name in ("events.py", "fields.py", "numbers.py", "orders.py")),
 ]
 MAKERS = {
+    "ErrorAnswer",
     "Problem",
     "problem_response",
     "unauthorized",

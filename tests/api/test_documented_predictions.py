@@ -24,8 +24,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "predictions.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", PAGE, re.DOTALL)
 CODE = re.compile(r"(body|actions?|after_s|event_time|score|user)\.[a-z_]+$")
-MODULES = ("predictions/sequences", "predictions/model_host", "routes/users", "routes/alerts")
-HOST = (ROOT / "api" / "predictions" / "model_host.py").read_text()
+RESOURCES = ROOT / "api" / "resources"
+MODULES = ("predictions/sequences", "predictions/model_host", "users/routes", "alerts/routes")
+HOST = (RESOURCES / "predictions" / "model_host.py").read_text()
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_every_command_of_the_page_answers_and_looks_as_shown(served: ServedApi)
 def test_every_code_of_these_paths_is_on_the_page() -> None:
     named = set()
     for module in MODULES:
-        for node in ast.walk(ast.parse((ROOT / "api" / f"{module}.py").read_text())):
+        for node in ast.walk(ast.parse((RESOURCES / f"{module}.py").read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value):
                 named.add(node.value)
     assert len(named) > 12

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from api.collect.backlog import Backlog
 from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
+from api.resources.events.in_flight import Backlog
 from event_door import CART, JSON, PATH, check_problem, open_client
 from services import unique_settings
 

@@ -12,11 +12,10 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from api.app import create_app
-from api.collect.feed import CHECK_S, EventFeed, Notice
-from api.collect.verdicts import Rules, judge
 from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
-from contracts.clock import wall_clock_ms
+from api.resources.events.tail_publisher import CHECK_S, EventFeed, Notice
+from api.resources.events.validation import Rules, judge
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, check_problem, client_of

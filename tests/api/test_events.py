@@ -7,9 +7,9 @@ import httpx
 from fastapi import FastAPI
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
-from api.collect.document import REQUEST_BODY, SCHEMAS
-from api.collect.receipts import Receipt
-from api.collect.verdicts import Rules, judge
+from api.resources.events.document import REQUEST_BODY, SCHEMAS
+from api.resources.events.receipts import Receipt
+from api.resources.events.validation import Rules, judge
 from contracts import events
 from contracts.clock import wall_clock_ms
 from contracts.events import MAX_EVENT_BYTES, EventType

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from api.collect.addresses import truncate_address
-from api.collect.free_fields import Cleaner
+from api.resources.events.free_fields import Cleaner
+from api.resources.events.ip_addresses import truncate_address
 
 
 def clean(**fields: Any) -> dict[str, Any]:

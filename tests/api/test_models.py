@@ -5,8 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.predictions.models_report import judge_scoring, window_starts
-from contracts.clock import wall_clock_ms
+from api.resources.models.report import judge_scoring, window_starts
 from contracts.heartbeat import Heartbeat
 from models.drift import DriftState
 from rule_model import GivenModel

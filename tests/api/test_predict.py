@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.predictions.model_host import MAX_AT_ONCE, ModelHost
+from api.resources.predictions.model_host import MAX_AT_ONCE, ModelHost
 from key_ring import AS_ROOT, ROOT_KEY
 from rule_model import GivenModel, RuleModel
 from services import unique_settings
@@ -128,7 +128,7 @@ async def test_a_model_that_hangs_is_not_waited_for(
     client: httpx.AsyncClient, source: GivenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await predict(client, "view")
-    monkeypatch.setattr("api.predictions.model_host.TIME_LIMIT_S", 0.05)
+    monkeypatch.setattr("api.resources.predictions.model_host.TIME_LIMIT_S", 0.05)
     source.model.may_answer.clear()
     answer = await predict(client, "view")
     assert (answer.status_code, answer.json()["code"]) == (503, "model.slow")

@@ -9,8 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from alert_makers import make_alert
-from api.privacy.scrubbers import Trace, scrub_alerts
-from api.privacy.search import PAGE, Needle, Place, search
+from api.resources.privacy.scrubbers import Trace, scrub_alerts
+from api.resources.privacy.search import PAGE, Needle, Place, search
 from contracts.alerts import decode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import Keys

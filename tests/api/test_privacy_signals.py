@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from api.collect.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
-from api.collect.salts import LIFETIME_S, Salts
-from api.collect.verdicts import Rules, judge
+from api.resources.events.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
+from api.resources.events.salts import LIFETIME_S, Salts
+from api.resources.events.validation import Rules, judge
 from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings

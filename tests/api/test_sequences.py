@@ -6,7 +6,13 @@ import orjson
 import pytest
 
 from api.http.errors import Problem
-from api.predictions.sequences import MAX_ACTIONS, Rules, count_last_session, name_products, parse_actions
+from api.resources.predictions.sequences import (
+    MAX_ACTIONS,
+    Rules,
+    count_last_session,
+    name_products,
+    parse_actions,
+)
 from contracts.events import EventType
 from contracts.visitor import Action
 

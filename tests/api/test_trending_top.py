@@ -6,7 +6,7 @@ import random
 import pytest
 from redis.asyncio import Redis
 
-from api.shop.trending import Merge, ScoreList, find_top
+from api.resources.trending.ranking import Merge, ScoreList, find_top
 from contracts.keys import TREND_LANDMARK_MS
 from contracts.settings import Settings
 from models.trending import merge_scores, top_products

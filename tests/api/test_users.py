@@ -6,8 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from api.schemas import VisitorState
-from contracts.clock import wall_clock_ms
+from api.resources.users.schemas import VisitorState
 from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
 from shop_state import ShopState
 

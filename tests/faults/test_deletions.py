@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from api.privacy.job import Job, JobStatus
-from api.privacy.jobs import Jobs
-from api.privacy.recorder import record
-from api.privacy.remover import Remover
-from api.privacy.search import Needle, search
+from api.resources.privacy.job import Job, JobStatus
+from api.resources.privacy.jobs import Jobs
+from api.resources.privacy.recorder import record
+from api.resources.privacy.remover import Remover
+from api.resources.privacy.search import Needle, search
 from contracts.alerts import decode_alert
 from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from redis import Redis
 
-from api.collect.feed import EventFeed, Notice
-from api.collect.verdicts import Rules, judge
+from api.resources.events.tail_publisher import EventFeed, Notice
+from api.resources.events.validation import Rules, judge
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.events.tail import render_request

@@ -3,7 +3,7 @@
 import threading
 
 from api.app import create_app
-from api.predictions.model_source import ModelSource
+from api.resources.predictions.model_source import ModelSource
 from contracts.settings import Settings
 from ops.serving.server import make_server
 from services import wait_until

@@ -92,7 +92,8 @@ def test_the_receivers_of_the_page_take_what_is_signed_and_nothing_else(
 
 def test_every_code_and_kind_of_error_is_on_the_page() -> None:
     codes = set()
-    for path in (ROOT / "api" / "webhooks").glob("*.py"):
+    folders = (ROOT / "delivery" / "webhooks", ROOT / "api" / "resources" / "webhooks")
+    for path in (path for folder in folders for path in folder.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "UnsafeTarget":
                 codes.add(f"url.{ast.literal_eval(node.args[0])}")

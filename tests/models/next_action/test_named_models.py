@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from api.predictions.model_host import ask
+from api.resources.predictions.model_host import ask
 from contracts.events import encode
 from contracts.scores import SCALE
 from models.next_action.card import ArtefactError, decode_card

@@ -1,1 +1,0 @@
-"""Bodies that other systems send, as native events: pure functions, one module per system."""

@@ -1,1 +1,0 @@
-"""The way of events from a request to Kafka."""

@@ -1,1 +1,0 @@
-"""The model that answers requests, and how good predictions are."""

@@ -1,1 +1,0 @@
-"""Deleting visitors: from a request to the proof that nothing of them is left in Redis."""

@@ -1,0 +1,1 @@
+"""What the API serves: one folder each for all that belongs to one thing."""

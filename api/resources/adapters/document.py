@@ -1,0 +1,101 @@
+"""The answers to senders of other systems, and how the OpenAPI document shows what they may send."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from api.openapi.problem_document import describe_problems
+from api.resources.events.payloads import MAX_EVENTS
+from api.resources.events.receipts import Receipt
+from readers.answers import Answer
+
+
+class SegmentReceipt(Receipt):
+    """What Segment answers, and what became of the calls; an `index` in `errors` is a place in the batch."""
+
+    success: Literal[True] = True
+    ignored: int = Field(ge=0, description="Calls that say nothing of a product, a cart or an order")
+
+
+class ValidationMessage(Answer):
+    """One rule that an event breaks, as GA4's validation server says it."""
+
+    field_path: str = Field(serialization_alias="fieldPath")
+    description: str
+    validation_code: str = Field(serialization_alias="validationCode")
+
+
+class Validation(Answer):
+    """What GA4's validation server answers; empty if nothing is wrong."""
+
+    validation_messages: list[ValidationMessage] = Field(serialization_alias="validationMessages")
+
+
+_CALL: dict[str, Any] = {
+    "type": "track",
+    "event": "Product Added",
+    "anonymousId": "507f191e810c19729de860ea",
+    "messageId": "ajs-next-1760000000250-0b",
+    "timestamp": "2025-10-09T08:53:20.250Z",
+    "sentAt": "2025-10-09T08:53:20.262Z",
+    "properties": {"product_id": "p00054", "price": 19.9, "quantity": 1, "currency": "EUR"},
+}
+_BODY: dict[str, Any] = {
+    "client_id": "1847123456.1760000000",
+    "timestamp_micros": 1760000000250000,
+    "events": [
+        {
+            "name": "add_to_cart",
+            "params": {
+                "session_id": "1760000000",
+                "currency": "EUR",
+                "items": [{"item_id": "p00054", "item_name": "Stride Tee", "price": 19.9, "quantity": 1}],
+            },
+        }
+    ],
+}
+_OBJECT: dict[str, Any] = {
+    "type": "object",
+    "description": "Members not named in docs/adapters.md are left out",
+}
+
+
+def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """The body as JSON; as plain text no schema could say what is taken."""
+    text = "The same JSON may come as `text/plain`, as browsers send it without a preflight, and as gzip."
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"requestBody": {"required": True, "description": text, "content": content}}
+
+
+_ANY_CALL = {"description": "A call; each is judged on its own"}
+CALL_BODY = _body(_OBJECT, _CALL)
+BATCH_BODY = _body(
+    {
+        **_OBJECT,
+        "required": ["batch"],
+        "properties": {
+            "batch": {
+                "type": "array",
+                "maxItems": MAX_EVENTS,
+                "items": {"description": "A call, judged on its own"},
+            }
+        },
+    },
+    {"batch": [_CALL], "sentAt": _CALL["sentAt"]},
+)
+GA4_BODY = _body(_OBJECT, _BODY)
+
+RESPONSES = describe_problems(
+    {
+        400: "The body is no JSON object, or has no list where its events should be",
+        401: "No key, one that is not known, or several",
+        403: "The key lacks the scope `events:write`, or is bound to other origins",
+        408: "The body did not come within 10 s",
+        413: "The body is larger than 1 MiB, decompressed too",
+        415: "Compressed with anything but gzip",
+        422: "A parameter is not known",
+        429: "A quota of the key is spent: try again after `Retry-After` seconds",
+        503: "The event log did not acknowledge, or too much waits for it: send the same again after "
+        "`Retry-After` seconds",
+    }
+)

@@ -1,0 +1,176 @@
+"""Where libraries of Segment and senders of GA4 send to: what they send is translated, then as any event."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.bodies import bad_body
+from api.http.dependencies import NoQuery, forbid_store
+from api.identity.guard import identify, require
+from api.identity.principal import Principal, Scope
+from api.resources.adapters import document, ga4, segment
+from api.resources.adapters.translation import Translation
+from api.resources.events.ingestion import Admission, Outcome, receipt_of, refusals_of
+from api.resources.events.payloads import MAX_EVENTS, Parcel
+from contracts.fields import kind_of
+
+router = APIRouter(tags=["adapters"], dependencies=[Depends(forbid_store)], responses=document.RESPONSES)
+
+_caller = require(Scope.EVENTS_WRITE, key_in_body=True)
+_sender = require(Scope.EVENTS_WRITE, key_in_query="api_secret")
+Caller = Annotated[Principal, Depends(_caller)]
+Sender = Annotated[Principal, Depends(_sender)]
+Nothing = Annotated[NoQuery, Query()]
+
+_IGNORED_CALLS = ("identify", "page", "screen", "group", "alias")
+_NOTHING = Translation([], [], 1)
+
+
+class Ga4Query(BaseModel):
+    """What GA4 wants in the URL; which stream it is makes no difference here."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    api_secret: str | None = Field(default=None, max_length=256, description="A publishable key")
+    measurement_id: str | None = Field(default=None, max_length=64, description="Of a web stream; ignored")
+    firebase_app_id: str | None = Field(default=None, max_length=128, description="Of an app; ignored")
+
+
+@router.post("/v1/t", include_in_schema=False)
+@router.post("/v1/track", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
+async def post_track(request: Request, _: Caller, __: Nothing) -> Response:
+    """Takes a `track` call of Segment's ecommerce spec; others are ignored and counted.
+
+    200 says that the call was read, as Segment does: whether the event follows the contract is in `errors`.
+    """
+    with Admission(request) as admission:
+        call = _read_object(await admission.read())
+        sender = await identify(request, _write_key_of(call))
+        return await _answer(request, admission, sender, segment.translate_call(call))
+
+
+@router.post("/v1/b", include_in_schema=False)
+@router.post("/v1/import", include_in_schema=False)
+@router.post("/v1/batch", response_model=document.SegmentReceipt, openapi_extra=document.BATCH_BODY)
+async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
+    """Takes up to 1,000 calls of Segment's, of which those of its ecommerce spec are events.
+
+    200 says that the batch was read, as Segment does: which events break a rule is in `errors`.
+    """
+    with Admission(request) as admission:
+        body = _read_object(await admission.read())
+        sender = await identify(request, _write_key_of(body))
+        translation = segment.translate_batch(_calls_of(body), body.get("sentAt"))
+        return await _answer(request, admission, sender, translation)
+
+
+async def ignore_call(request: Request, _: Caller, __: Nothing) -> Response:
+    """Takes a call of Segment's that says nothing of a product or an order, and keeps nothing of it."""
+    with Admission(request) as admission:
+        call = _read_object(await admission.read())
+        sender = await identify(request, _write_key_of(call))
+        return await _answer(request, admission, sender, _NOTHING)
+
+
+for _name in _IGNORED_CALLS:
+    router.add_api_route(
+        f"/v1/{_name}",
+        ignore_call,
+        methods=["POST"],
+        name=f"post_{_name}",
+        summary=f"Ignore {_name}",
+        response_model=document.SegmentReceipt,
+        openapi_extra=document.CALL_BODY,
+    )
+    router.add_api_route(f"/v1/{_name[0]}", ignore_call, methods=["POST"], include_in_schema=False)
+
+
+@router.post("/mp/collect", status_code=HTTPStatus.NO_CONTENT, openapi_extra=document.GA4_BODY)
+async def post_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Query, Query()]) -> Response:
+    """Takes events of GA4's Measurement Protocol; those that are not of products or orders are ignored.
+
+    204 says, as its protocol has it, that the events were read and Kafka has those that follow the contract.
+    What is wrong with the others says `/debug/mp/collect`, the live tail of events, and the metrics.
+    """
+    with Admission(request) as admission:
+        await _admit_ga4(request, admission, sender, dry_run=False)
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/debug/mp/collect",
+    response_model=document.Validation,
+    response_model_by_alias=True,
+    openapi_extra=document.GA4_BODY,
+)
+async def validate_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Query, Query()]) -> Response:
+    """Says what is wrong with events of GA4's Measurement Protocol, and keeps nothing of them."""
+    with Admission(request) as admission:
+        translation, outcome = await _admit_ga4(request, admission, sender, dry_run=True)
+    messages = [
+        ga4.word_refusal(translation.places[refusal.index], refusal.code, refusal.detail)
+        for refusal in outcome.verdict.refusals
+    ]
+    return _json({"validationMessages": messages})
+
+
+async def _admit_ga4(
+    request: Request, admission: Admission, sender: Principal, *, dry_run: bool
+) -> tuple[Translation, Outcome]:
+    body = _read_object(await admission.read())
+    translation = ga4.translate_body(body, received_ms=admission.received_ms)
+    outcome = await admission.admit(sender, Parcel(translation.events), dry_run=dry_run)
+    _count_ignored(request, "ga4", translation)
+    return translation, outcome
+
+
+async def _answer(
+    request: Request, admission: Admission, sender: Principal, translation: Translation
+) -> Response:
+    outcome = await admission.admit(sender, Parcel(translation.events, translation.sent_at))
+    _count_ignored(request, "segment", translation)
+    errors = [
+        {**refusal, "index": translation.places[refusal["index"]]} for refusal in refusals_of(outcome.verdict)
+    ]
+    receipt = receipt_of(request.state.request_id, outcome)
+    return _json({"success": True, "ignored": translation.ignored, **receipt, "errors": errors})
+
+
+def _count_ignored(request: Request, system: str, translation: Translation) -> None:
+    if translation.ignored:
+        request.app.state.metrics.count_events("ignored", f"{system}.no_counterpart", translation.ignored)
+
+
+def _read_object(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        detail = f"the body must be UTF-8 JSON; it is not at line {exc.lineno}, column {exc.colno}"
+        raise bad_body("body.not_json", detail) from exc
+    if type(content) is not dict:
+        raise bad_body("body.not_object", f"the body must be a JSON object, got {kind_of(content)}")
+    return content
+
+
+def _calls_of(body: dict[str, Any]) -> list[Any]:
+    batch = body.get("batch")
+    if type(batch) is not list:
+        raise bad_body("batch.not_list", f"batch must be an array of calls, got {kind_of(batch)}")
+    if len(batch) > MAX_EVENTS:
+        detail = f"batch must have at most {MAX_EVENTS} calls, got {len(batch)}"
+        raise bad_body("body.too_many_events", detail)
+    return batch
+
+
+def _write_key_of(body: dict[str, Any]) -> str | None:
+    """The key in the body; one that is in the calls of a batch instead is Segment's, and no key of ours."""
+    key = body.get("writeKey")
+    return key if type(key) is str else None
+
+
+def _json(content: dict[str, Any]) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(orjson.dumps(content), HTTPStatus.OK, headers, "application/json")

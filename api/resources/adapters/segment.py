@@ -1,0 +1,120 @@
+"""Segment's HTTP API: `track` calls of its ecommerce spec, alone or in a batch."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from api.resources.adapters.translation import Translation, object_of, present, valid_time
+
+_TYPES = {
+    "productviewed": "view",
+    "viewedproduct": "view",
+    "productadded": "cart",
+    "addedproduct": "cart",
+    "wishlistproductaddedtocart": "cart",
+    "productremoved": "remove_from_cart",
+    "removedproduct": "remove_from_cart",
+    "productaddedtowishlist": "favorite",
+    "ordercompleted": "purchase",
+    "completedorder": "purchase",
+}
+"""Our types by Segment's names (version 2 of the spec and its aliases) in lower case without separators: its
+own libraries take `product_viewed` for `Product Viewed` too."""
+_SEPARATORS = str.maketrans("", "", " _-")
+_ORDER_EXTRAS = ("coupon", "tax", "shipping", "discount")
+_PLAIN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
+_HUGE = 1e12
+
+
+def translate_call(call: dict[str, Any]) -> Translation:
+    """One `track` call, the body of `/v1/track`."""
+    event = _to_event(call)
+    return _translation([] if event is None else [(0, event)], 1, call.get("sentAt"))
+
+
+def translate_batch(calls: list[Any], sent_at: Any) -> Translation:
+    """The calls of `/v1/batch`, each with its `type`; `sent_at` is the batch's `sentAt`."""
+    found: list[tuple[int, Any]] = []
+    for place, call in enumerate(calls):
+        if type(call) is not dict:
+            found.append((place, call))  # for the intake to refuse
+        elif call.get("type") == "track" and (event := _to_event(call)) is not None:
+            found.append((place, event))
+    return _translation(found, len(calls), sent_at)
+
+
+def _translation(found: list[tuple[int, Any]], calls: int, sent_at: Any) -> Translation:
+    places, events = [place for place, _ in found], [event for _, event in found]
+    return Translation(events, places, calls - len(found), valid_time(sent_at))
+
+
+def _to_event(call: dict[str, Any]) -> dict[str, Any] | None:
+    name = call.get("event")
+    event_type = _TYPES.get(name.translate(_SEPARATORS).lower()) if type(name) is str else None
+    if event_type is None:
+        return None
+    properties, context = object_of(call.get("properties")), object_of(call.get("context"))
+    event = {
+        "event_id": call.get("messageId"),
+        "event_type": event_type,
+        "event_time": call.get("timestamp") or call.get("originalTimestamp"),
+        "user_id": call.get("userId") or call.get("anonymousId"),
+        "session_id": context.get("sessionId"),
+        "currency": properties.get("currency"),
+    }
+    event |= _order_of(properties) if event_type == "purchase" else _product_of(properties)
+    if _denies(context.get("consent")):
+        event["consent"] = False
+    return present(event)
+
+
+def _denies(consent: object) -> bool:
+    """Whether the visitor consented to nothing: categories have names of the shop's own."""
+    categories = object_of(object_of(consent).get("categoryPreferences"))
+    return consent is False or consent == "denied" or (bool(categories) and not any(categories.values()))
+
+
+def _product_of(product: dict[str, Any]) -> dict[str, Any]:
+    get = product.get
+    return {
+        "product_id": get("product_id") or get("id") or get("sku"),
+        "price": get("price"),
+        "quantity": get("quantity"),
+        "category": get("category"),
+        "brand": get("brand"),
+        "name": get("name"),
+        "variant": get("variant"),
+    }
+
+
+def _order_of(properties: dict[str, Any]) -> dict[str, Any]:
+    products = properties.get("products")
+    if type(products) is list:
+        items: Any = [present(_product_of(p)) if type(p) is dict else p for p in products]
+    else:
+        items = [] if products is None else products
+    return {
+        "order_id": properties.get("order_id"),
+        "items": items,
+        "total": _goods_total(properties),
+        **{name: properties.get(name) for name in _ORDER_EXTRAS},
+    }
+
+
+def _goods_total(properties: dict[str, Any]) -> Any:
+    """What was paid for the goods: after discounts, without shipping and tax; None if it was not told."""
+    for name in ("subtotal", "revenue"):
+        if properties.get(name) is not None:
+            return properties[name]
+    total = properties.get("total")
+    amounts = [_exact(properties.get(name)) for name in ("total", "shipping", "tax")]
+    if amounts[0] is None or (amounts[1] is None and amounts[2] is None):
+        return total
+    return str(amounts[0] - sum(amount for amount in amounts[1:] if amount is not None))
+
+
+def _exact(amount: object) -> Decimal | None:
+    """The amount if it is a plain number; whatever else it is, the contract refuses in its own words."""
+    if type(amount) is int or (type(amount) is str and _PLAIN.fullmatch(amount)):
+        return Decimal(amount)
+    return Decimal(str(amount)) if type(amount) is float and 0 <= amount < _HUGE else None

@@ -1,0 +1,40 @@
+"""What the body of another system comes to."""
+
+from typing import Any, NamedTuple
+
+from api.resources.events.clock_skew import clock_offset_ms
+from contracts.fields import EARLIEST_MS, InvalidEvent
+
+
+class Translation(NamedTuple):
+    """Native events of one body, in the order they came.
+
+    `events` holds the fields of events for `verdicts.judge`, which refuses what breaks the contract, so an
+    element that is no JSON object is passed on as it came. `places` has the place of each in the sender's
+    batch. `ignored` counts what has no counterpart here. `sent_at` is the sender's clock, None if it told no
+    valid time.
+    """
+
+    events: list[Any]
+    places: list[int]
+    ignored: int
+    sent_at: Any = None
+
+
+def object_of(value: object) -> dict[str, Any]:
+    """The JSON object, or an empty one if there is none."""
+    return value if type(value) is dict else {}
+
+
+def valid_time(sent_at: object) -> object:
+    """The time as it came, None if it is none: one wrong clock must not cost a whole batch."""
+    try:
+        clock_offset_ms(sent_at, EARLIEST_MS)
+    except InvalidEvent:
+        return None
+    return sent_at
+
+
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that say something: senders write null and the empty string for what they do not know."""
+    return {name: value for name, value in fields.items() if value is not None and value != ""}

@@ -1,0 +1,1 @@
+"""Alerts: read, streamed, exported and handled."""

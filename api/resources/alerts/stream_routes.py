@@ -1,0 +1,115 @@
+"""`/v1/alerts/stream` and the tickets that open it in a browser."""
+
+from datetime import datetime
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from api.http.dependencies import NoQuery, ReaderDep, forbid_store
+from api.http.errors import InvalidQuery
+from api.identity.guard import require
+from api.identity.principal import Principal, Scope
+from api.openapi.problem_document import describe_problems
+from api.resources.alerts.feed import AlertFeed
+from api.resources.alerts.queries import AlertStreamQuery, to_cursor
+from api.resources.alerts.stream import AlertStreamResponse, Subscription, make_events
+from api.resources.alerts.tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
+from readers.alerts.log import parse_cursor
+from readers.answers import Answer
+from readers.intervals import to_datetime
+
+_reader = require(Scope.ALERTS_READ)
+router = APIRouter(prefix="/v1", tags=["alerts"])
+
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": (
+            "Events: `alert` (data: a step as `/v1/alerts` shows it; id: its cursor), `cursor` (only an id: "
+            "of the begin, or of steps that were filtered out), and `reset` (steps behind the given id are "
+            "lost; the stream goes on with the oldest kept)"
+        ),
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+_PROBLEMS = describe_problems(
+    {
+        401: "No key and no ticket, or one that does not count",
+        429: "The key has as many streams open as it may",
+        503: "The process serves no more streams, or the store does not answer",
+    }
+)
+
+
+class StreamTicket(Answer):
+    """For `/v1/alerts/stream?ticket=`: opens one stream."""
+
+    ticket: str = Field(description="Shown this once")
+    expires_at: datetime
+
+
+async def _find_listener(
+    request: Request, reader: ReaderDep, query: Annotated[AlertStreamQuery, Query()]
+) -> Principal:
+    if query.ticket is not None:
+        return await redeem_ticket(reader, query.ticket)
+    return await _reader(request)
+
+
+@router.get(
+    "/alerts/stream",
+    status_code=200,
+    response_class=AlertStreamResponse,
+    responses={**_EVENTS, **_PROBLEMS},
+    openapi_extra=_reader.describe(),
+)
+async def stream_alerts(
+    request: Request,
+    query: Annotated[AlertStreamQuery, Query()],
+    principal: Annotated[Principal, Depends(_find_listener)],
+    last_event_id: Annotated[
+        str | SkipJsonSchema[None],
+        Header(
+            max_length=41,
+            description="Wins over `after`",
+            json_schema_extra={"pattern": "^([0-9]{1,19}-[0-9]{1,19})?$"},
+        ),
+    ] = None,
+) -> AlertStreamResponse:
+    """Steps of alerts as server-sent events, each once and in order, from now on or behind an id.
+
+    A client that comes again with the id it heard last misses nothing that is still kept. Steps of a visitor
+    and kind that are snoozed are left out.
+    """
+    state = request.app.state
+    feed: AlertFeed = state.alert_feed
+    cursor = None if query.after is None else to_cursor(query.after)
+    if last_event_id:
+        try:
+            cursor = parse_cursor(last_event_id)
+        except ValueError:
+            raise InvalidQuery("last_event_id", "not_cursor", "must be an id of this stream") from None
+    if cursor is None:
+        cursor = await feed.find_end()
+    settings = state.reader.settings
+    is_welcome = partial(state.access.still_counts, principal.key_id)
+    subscription = Subscription(query.to_filter(), cursor, settings.stream_max_s, is_welcome)
+    events = make_events(feed, subscription, state.closing)
+    return AlertStreamResponse(
+        events, principal.key_id, state.stream_seats, state.metrics, settings.stream_send_timeout_s
+    )
+
+
+@router.post("/stream-tickets", status_code=HTTPStatus.CREATED, dependencies=[Depends(forbid_store)])
+async def create_stream_ticket(
+    reader: ReaderDep, principal: Annotated[Principal, Depends(_reader)], _: Annotated[NoQuery, Query()]
+) -> StreamTicket:
+    """A ticket for one stream, good for a minute.
+
+    An `EventSource` cannot send a key, and a key in an address is written into logs.
+    """
+    ticket = await issue_ticket(reader, principal)
+    return StreamTicket(ticket=ticket, expires_at=to_datetime(wall_clock_ms() + TICKET_TTL_S * 1_000))

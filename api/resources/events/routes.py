@@ -1,0 +1,79 @@
+"""`/v1/events`."""
+
+from http import HTTPStatus
+
+import orjson
+from fastapi import Request, Response
+
+from api.http.direct_routes import direct_router
+from api.http.errors import InvalidQuery, Problem
+from api.identity.guard import identify, require
+from api.identity.principal import Scope
+from api.resources.events.document import PARAMETERS, REQUEST_BODY, RESPONSES
+from api.resources.events.ingestion import Admission, Outcome, receipt_of, refusals_of
+from api.resources.events.payloads import open_parcel
+from api.resources.events.receipts import Receipt
+
+_sender = require(Scope.EVENTS_WRITE, key_in_body=True)
+router = direct_router("/v1/events", "events")
+
+_DRY_RUN = {b"": False, b"validate=0": False, b"validate=1": True}
+_HEADERS = {"Cache-Control": "no-store"}
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=Receipt,
+    responses=RESPONSES,
+    openapi_extra={"requestBody": REQUEST_BODY, "parameters": PARAMETERS, **_sender.describe()},
+)
+async def post_events(request: Request) -> Response:
+    """Takes up to 1,000 events: one, an array, a batch, or a line of JSON each.
+
+    Each event is held against the event contract on its own, and one that breaks a rule fails no other. 202
+    means that Kafka has the accepted ones on every replica in sync.
+
+    Unlike in Kafka, `event_time` may be absent: it is then the time of receipt. `event_id` may be absent: it
+    is then a digest of the content, so alike events of one time count once. An event that is sent again with
+    the same `event_id` is counted once, so give one if you repeat requests after a 503 or a lost answer;
+    with neither id nor time, every repetition is another event.
+    """
+    await _sender(request)
+    dry_run = _is_dry_run(request)
+    with Admission(request) as admission:
+        body = await admission.read()
+        parcel = open_parcel(body, admission.content_type)
+        sender = await identify(request, parcel.key)
+        outcome = await admission.admit(sender, parcel, dry_run=dry_run)
+    _require_something(outcome)
+    return Response(
+        orjson.dumps(receipt_of(admission.request_id, outcome)),
+        HTTPStatus.OK if dry_run else HTTPStatus.ACCEPTED,
+        _HEADERS,
+        "application/json",
+    )
+
+
+def _is_dry_run(request: Request) -> bool:
+    """Read by hand, for this path is the busiest."""
+    query: bytes = request.scope["query_string"]
+    dry_run = _DRY_RUN.get(query)
+    if dry_run is not None:
+        return dry_run
+    if set(request.query_params) == {"validate"}:
+        raise InvalidQuery("validate", "not_allowed", "must be 0 or 1")
+    raise InvalidQuery("query", "unknown", "has a parameter this path does not know")
+
+
+def _require_something(outcome: Outcome) -> None:
+    """Raises `Problem` if every event was refused."""
+    verdict = outcome.verdict
+    if verdict.accepted or verdict.dropped:
+        return
+    raise Problem(
+        HTTPStatus.BAD_REQUEST,
+        "events.rejected",
+        "no event follows the contract; errors says why",
+        errors=refusals_of(verdict),
+    )

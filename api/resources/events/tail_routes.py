@@ -1,0 +1,101 @@
+"""`/v1/events/tail`."""
+
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.errors import Problem
+from api.identity.guard import access_of, require
+from api.identity.principal import Principal, Scope
+from api.openapi.problem_document import describe_problems
+from api.resources.events.ingestion import Door
+from api.resources.events.tail import EventTailResponse, Watch, follow
+from api.resources.events.tail_publisher import EVERYTHING
+
+_sender = require(Scope.EVENTS_WRITE)
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+_EXAMPLE = (
+    "event: request\n"
+    'data: {"received_at":"2025-10-09T08:53:21.250000+00:00","request_id":"5f0c1a52f4a44d6b9b1f6f4c6a8c3e0d",'
+    '"key_id":"k7f3","dry_run":false,"accepted":0,"duplicates":0,"rejected":1,"dropped":0,"problem":null,'
+    '"events":[],"errors":[{"index":0,"code":"price.negative","detail":"price must not be negative",'
+    '"event_id":null}]}\n\n'
+)
+_EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": (
+            "Events: `ready` (from now on nothing is missed), `request` (data: the receipt of one request, "
+            "up to 20 of its events as in Kafka, and the `problem` it ended with), and `skipped` (data: "
+            "how many `requests` were too many to show)"
+        ),
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    }
+}
+_PROBLEMS = describe_problems(
+    {
+        401: "No key, or one that does not count",
+        403: "The key is publishable, or may not watch others",
+        422: "A parameter breaks a rule",
+        429: "The key has as many streams open as it may",
+        503: "The process serves no more tails, or the store does not answer",
+    }
+)
+
+
+class EventTailQuery(BaseModel):
+    """Parameters of `/v1/events/tail`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key_id: str | None = Field(
+        None,
+        max_length=64,
+        description="Only of this key; another than one's own needs the scope operations:read",
+    )
+    for_s: int = Field(600, ge=1, le=3_600, description="The stream ends after so many seconds")
+
+
+@router.get(
+    "/tail", status_code=HTTPStatus.OK, response_class=EventTailResponse, responses={**_EVENTS, **_PROBLEMS}
+)
+async def tail_events(
+    request: Request,
+    query: Annotated[EventTailQuery, Query()],
+    principal: Annotated[Principal, Depends(_sender)],
+) -> EventTailResponse:
+    """What becomes of events as they are sent, as server-sent events: for looking on while one builds.
+
+    With a secret key: of what this key sends; with the scope operations:read too, of what all keys send.
+    Nothing is kept, so nothing from before is shown; under load some requests are skipped and counted.
+    """
+    door: Door = request.app.state.door
+    state = request.app.state
+    watched = _choose(principal, query.key_id)
+    is_welcome = partial(access_of(request).still_counts, principal.key_id)
+    watch = Watch(watched, query.for_s, is_welcome)
+    reader, settings = state.reader, door.settings
+    return EventTailResponse(
+        follow(reader.redis, reader.keys, watch, state.closing),
+        principal.key_id,
+        state.stream_seats,
+        door.metrics,
+        settings.stream_send_timeout_s,
+        door.tail_seats,
+    )
+
+
+def _choose(principal: Principal, key_id: str | None) -> str:
+    """What to watch; raises `Problem` 403 if it is not this caller's to see."""
+    if principal.is_publishable:
+        raise Problem(HTTPStatus.FORBIDDEN, "key.publishable", "watching events needs a secret key")
+    if Scope.OPERATIONS_READ in principal.scopes:
+        return EVERYTHING if key_id is None else key_id
+    if key_id not in (None, principal.key_id):
+        raise Problem(
+            HTTPStatus.FORBIDDEN, "key.scope", "watching the events of other keys needs operations:read"
+        )
+    return principal.key_id

@@ -1,0 +1,159 @@
+"""What becomes of each element of a request: a record for Kafka, or the rule it breaks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from api.identity.claims import check_claim
+from api.identity.principal import ANYONE, Principal
+from api.resources.events.free_fields import Cleaner
+from api.resources.events.privacy_signals import CONSENT_FIELDS, Objection, anonymise, denies_consent
+from api.resources.events.receipts import Dedupe, Refusal
+from contracts.events import MAX_EVENT_BYTES, Event, derive_id, encode, from_fields, upcast
+from contracts.fields import InvalidEvent, identifier, kind_of, parse_time
+from contracts.orders import split_items
+
+MAX_RECORDS = 10_000
+"""Events with items become a record per item; an event that begins beyond this many is refused."""
+_NO_OBJECTION = Objection("ignore")
+
+
+class Record(NamedTuple):
+    """An event that follows the contract, and its bytes for Kafka."""
+
+    event: Event
+    value: bytes
+    is_anonymous: bool = False
+    """Its visitor objects: nothing may tell who or where they were."""
+
+
+class Rules(NamedTuple):
+    """What the verdicts depend on beside the elements; a missing `event_time` becomes `received_ms`."""
+
+    received_ms: int
+    default_currency: str
+    clock_offset_ms: int = 0
+    """Added to the sender's times."""
+    objection: Objection = _NO_OBJECTION
+    principal: Principal = ANYONE
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The events of one request: records in the order they came, refusals, and the numbers of the others.
+
+    An event counts once, however many records it becomes.
+    """
+
+    records: list[Record] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    accepted: int = 0
+    duplicates: int = 0
+    dropped: int = 0
+    redacted: int = 0
+    dedupe: Dedupe = Dedupe.EVENT_ID
+
+
+def judge(elements: Sequence[Any], rules: Rules) -> Verdict:
+    """Holds each element against the event contract, and against what else a sender must keep to."""
+    verdict = Verdict()
+    seen: set[tuple[str, str]] = set()
+    for index, element in enumerate(elements):
+        try:
+            if len(verdict.records) >= MAX_RECORDS:
+                raise InvalidEvent("items.too_many_in_all", f"a request has room for {MAX_RECORDS} items")
+            records, n_redacted = _take(element, rules)
+        except InvalidEvent as exc:
+            refusal = Refusal(index=index, code=exc.code, detail=exc.detail, event_id=_valid_id(element))
+            verdict.refusals.append(refusal)
+            continue
+        if not records:
+            verdict.dropped += 1
+            continue
+        event = records[0].event
+        known = (event.user_id, event.event_id)
+        if known in seen:
+            verdict.duplicates += 1
+            continue
+        seen.add(known)
+        verdict.accepted += 1
+        verdict.records += records
+        if n_redacted:
+            verdict.redacted += 1
+        if element.get("event_id") is None and verdict.dedupe is not Dedupe.NONE:
+            verdict.dedupe = Dedupe.NONE if element.get("event_time") is None else Dedupe.DERIVED
+    return verdict
+
+
+def _take(element: Any, rules: Rules) -> tuple[Sequence[Record], int]:
+    """The records of one element, and how many texts in it were replaced.
+
+    There are no records if its visitor objects and such events are dropped.
+    """
+    if type(element) is not dict:
+        if isinstance(element, InvalidEvent):
+            raise element
+        raise InvalidEvent("event.not_object", f"must be a JSON object, got {kind_of(element)}")
+    fields = upcast(element)
+    objection, is_anonymous = rules.objection, False
+    if objection.mode != "ignore" and (
+        objection.is_general or (not CONSENT_FIELDS.isdisjoint(fields) and denies_consent(fields))
+    ):
+        if objection.mode == "drop":
+            return (), 0
+        fields = anonymise(fields, objection.salt)
+        is_anonymous = True
+    if fields.get("event_time") is None:
+        fields = {**fields, "event_time": rules.received_ms}
+        if rules.clock_offset_ms:
+            rules = rules._replace(clock_offset_ms=0)
+    if "items" not in fields:
+        record, n_redacted = _to_record(fields, rules, is_anonymous)
+        return (record,), n_redacted
+    lines = split_items(fields, default_currency=rules.default_currency)
+    pairs = [_to_record(line, rules, is_anonymous) for line in lines]
+    return [record for record, _ in pairs], sum(n for _, n in pairs)
+
+
+def _to_record(fields: dict[str, Any], rules: Rules, is_anonymous: bool) -> tuple[Record, int]:
+    event = _to_event(fields, rules)
+    n_redacted = 0
+    if event.extra is not None:
+        cleaner = Cleaner(len(fields) - len(event.extra))
+        cleaner.clean(event.extra)
+        n_redacted = cleaner.redacted
+    if not rules.principal.may_purchase:
+        check_claim(rules.principal, event.event_type)
+    value = encode(event)
+    if len(value) > MAX_EVENT_BYTES:  # the stream would refuse it, after we said it was taken
+        raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")
+    return Record(event, value, is_anonymous), n_redacted
+
+
+def _to_event(fields: dict[str, Any], rules: Rules) -> Event:
+    """The event, its time by our clock; a derived id is of what was sent, or no repetition would have it."""
+    offset_ms = rules.clock_offset_ms
+    if not offset_ms:
+        return from_fields(fields, received_ms=rules.received_ms, default_currency=rules.default_currency)
+    time = fields.get("event_time")
+    time_ms = time if type(time) is int else parse_time(time)
+    event = from_fields(
+        {**fields, "event_time": time_ms + offset_ms},
+        received_ms=rules.received_ms,
+        default_currency=rules.default_currency,
+    )
+    return event if fields.get("event_id") is not None else event._replace(event_id=derive_id(fields))
+
+
+def any_consent(elements: Iterable[Any]) -> bool:
+    """Whether some element might say something of consent."""
+    return any(type(element) is dict and not CONSENT_FIELDS.isdisjoint(element) for element in elements)
+
+
+def _valid_id(element: Any) -> str | None:
+    if type(element) is not dict or "event_id" not in element:
+        return None
+    try:
+        return identifier("event_id", element["event_id"])
+    except InvalidEvent:
+        return None

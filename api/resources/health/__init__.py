@@ -1,0 +1,1 @@
+"""Whether the process lives, has started and can answer; its metrics."""

@@ -1,0 +1,71 @@
+"""Whether the API can answer with live figures: each part it needs, and the worst of them."""
+
+import asyncio
+import time
+
+from redis.exceptions import RedisError
+
+from api.http.load_shedding import Load
+from api.http.parts import Part, PartStatus
+from api.resources.events.publisher import Collector
+from api.resources.health import schemas
+from api.resources.models.report import judge_scoring
+from api.resources.predictions.model_host import ModelHost
+from contracts.heartbeat import Heartbeat
+from readers.reader import Reader
+
+SLOW_PING_MS = 250.0
+
+_ORDER: tuple[PartStatus, ...] = ("ok", "degraded", "down")
+
+
+async def check_readiness(
+    reader: Reader, collector: Collector, host: ModelHost, load: Load, *, stopping: bool
+) -> schemas.Readiness:
+    """The parts `redis`, `stream`, `model`, `kafka` and `load`; never raises because one of them is away."""
+    await host.find()
+    parts, kafka = await asyncio.gather(_check_reads(reader, host.trouble), collector.check())
+    parts |= {"kafka": kafka, "load": judge_load(load)}
+    worst = max((part.status for part in parts.values()), key=_ORDER.index)
+    return schemas.Readiness(status="stopping" if stopping else worst, parts=parts)
+
+
+def judge_load(load: Load) -> Part:
+    """Degraded while the next request would be refused."""
+    status: PartStatus = "degraded" if load.is_full else "ok"
+    return Part(status=status, detail=f"{load.under_way} of {load.limit} requests under way")
+
+
+async def _check_reads(reader: Reader, model_trouble: str) -> dict[str, Part]:
+    started = time.perf_counter()
+    try:
+        await reader.redis.ping()
+        ping_ms = (time.perf_counter() - started) * 1_000
+        workers = await reader.heartbeats(now_ms=wall_clock_ms())
+    except RedisError:
+        return {
+            "redis": Part(status="down", detail="does not answer"),
+            "stream": Part(status="down", detail="unknown while Redis does not answer"),
+            "model": Part(status="degraded", detail="unknown while Redis does not answer"),
+        }
+    return {
+        "redis": _judge_redis(ping_ms),
+        "stream": judge_stream(workers, reader.settings.partitions),
+        "model": judge_scoring(workers, model_trouble),
+    }
+
+
+def judge_stream(workers: list[Heartbeat], partitions: int) -> Part:
+    """Down without a worker, degraded while some partition has none."""
+    if not workers:
+        return Part(status="down", detail="no worker was heard of in the last 10 s")
+    owned = {p for worker in workers for p in worker.partitions}
+    detail = (
+        f"{len(workers)} worker{'' if len(workers) == 1 else 's'}, {len(owned)} of {partitions} partitions"
+    )
+    return Part(status="ok" if len(owned) == partitions else "degraded", detail=detail)
+
+
+def _judge_redis(ping_ms: float) -> Part:
+    status: PartStatus = "ok" if ping_ms <= SLOW_PING_MS else "degraded"
+    return Part(status=status, detail=f"answered in {ping_ms:.1f} ms")

@@ -1,0 +1,54 @@
+"""`/livez`, `/readyz`, `/startupz` and `/metrics`."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from api.http.dependencies import CollectorDep, ModelHostDep, ReaderDep, forbid_store
+from api.identity.guard import is_allowed, require
+from api.identity.principal import Scope
+from api.resources.health import schemas
+from api.resources.health.readiness import check_readiness
+
+router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
+
+
+@router.get("/livez")
+async def get_livez() -> schemas.Liveness:
+    """The process answers; says nothing about what it needs."""
+    return schemas.Liveness()
+
+
+@router.get("/readyz", responses={503: {"model": schemas.Readiness}})
+async def get_readyz(
+    request: Request, reader: ReaderDep, collector: CollectorDep, host: ModelHostDep, response: Response
+) -> schemas.Readiness:
+    """Whether answers are live, part by part; 503 if a part is down, or the process is about to end.
+
+    Kafka is at worst degraded: answers need only Redis and a worker, events are refused meanwhile. So is the
+    model: what is counted does not need it.
+    """
+    state = request.app.state
+    readiness = await check_readiness(reader, collector, host, state.load, stopping=state.stopping)
+    if readiness.status in ("down", "stopping"):
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    if not await is_allowed(request, Scope.OPERATIONS_READ):
+        readiness = readiness.model_copy(update={"parts": {}})
+    return readiness
+
+
+@router.get("/startupz", responses={503: {"model": schemas.Startup}})
+async def get_startupz(host: ModelHostDep, response: Response) -> schemas.Startup:
+    """Whether the process has looked for its model; 503 until then. What it needs may be away."""
+    if host.has_looked:
+        return schemas.Startup(status="ok")
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return schemas.Startup(status="starting")
+
+
+@router.get("/metrics", response_class=Response, dependencies=[Depends(require(Scope.OPERATIONS_READ))])
+async def get_metrics(request: Request) -> Response:
+    """Metrics of the API in the Prometheus text format, of all its processes together."""
+    headers = {"Cache-Control": "no-store"}
+    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST, headers=headers)

@@ -1,0 +1,1 @@
+"""Which models are at work, and how good they are."""

@@ -1,0 +1,144 @@
+"""Which models are at work and how good they are: counters of all partitions, heartbeats, our own model."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+
+from api.http.parts import Part
+from api.resources.models import schemas as schemas
+from api.resources.predictions.model_host import ModelHost
+from contracts.alerts import KINDS
+from contracts.clock import wall_clock_ms
+from contracts.heartbeat import Heartbeat
+from contracts.keys import GRAIN_MS, Grain, bucket_start
+from models.drift import drift_from_text
+from models.quality import (
+    NO_MODEL,
+    add_up,
+    alert_figures,
+    by_version,
+    next_action_figures,
+    purchase_figures,
+)
+from readers.intervals import to_datetime
+from readers.reader import Counts, Reader
+
+_log = logging.getLogger(__name__)
+
+WINDOWS: dict[schemas.Window, tuple[Grain, int]] = {"1h": ("minute", 60), "24h": ("hour", 24)}
+"""Grain and number of buckets, the running one included."""
+MODELS_AGE_S = 2.0
+"""An answer this old is given again: its figures are of minutes."""
+_NAMED = 3
+"""Workers whose trouble is told; more would make a line nobody reads."""
+
+
+async def read_models(reader: Reader, host: ModelHost) -> schemas.Models:
+    """The answer of `/v1/models`."""
+    time = await reader.stream_time()
+    model, workers = await asyncio.gather(host.find(), reader.heartbeats(now_ms=wall_clock_ms()))
+    counts = {window: by_version(await _read_counts(reader, window, time.as_of_ms)) for window in WINDOWS}
+    known = {worker.model for worker in workers} | ({model.version} if model else set())
+    return schemas.Models(
+        as_of=to_datetime(time.as_of_ms),
+        mode=time.mode,
+        scoring=judge_scoring(workers, host.trouble),
+        together={window: _figures(add_up(versions.values())) for window, versions in counts.items()},
+        models=_models(counts, known - {""}),
+        workers=[_worker(worker) for worker in workers],
+        api=_own(host),
+    )
+
+
+def judge_scoring(workers: Sequence[Heartbeat], own_trouble: str) -> Part:
+    """Degraded where visitors are not scored or a model was refused; figures go on being right without it."""
+    troubles = [f"{w.worker_id}: {_say_scoring(w.scoring)}" for w in workers if w.scoring != "ok"]
+    if len(troubles) > _NAMED:
+        troubles[_NAMED:] = [f"{len(troubles) - _NAMED} more workers"]
+    if not workers:
+        troubles.append("no worker scores visitors")
+    if own_trouble:
+        troubles.append(f"API: {own_trouble}")
+    if troubles:
+        return Part(status="degraded", detail="; ".join(troubles))
+    versions = sorted({worker.model for worker in workers})
+    return Part(status="ok", detail=f"visitors are scored by {' and '.join(versions)}")
+
+
+def window_starts(window: schemas.Window, as_of_ms: int) -> range:
+    """Starts of the buckets of a window, oldest first."""
+    grain, number = WINDOWS[window]
+    end_ms = bucket_start(as_of_ms, grain) + GRAIN_MS[grain]
+    return range(end_ms - number * GRAIN_MS[grain], end_ms, GRAIN_MS[grain])
+
+
+async def _read_counts(reader: Reader, window: schemas.Window, as_of_ms: int) -> Counts:
+    return await reader.sum_quality(WINDOWS[window][0], window_starts(window, as_of_ms))
+
+
+def _say_scoring(scoring: str) -> str:
+    return "no model is loaded" if scoring == "off" else scoring
+
+
+def _models(
+    counts: Mapping[schemas.Window, Mapping[str, Counts]], known: Iterable[str]
+) -> list[schemas.ModelFigures]:
+    versions = set(known).union(*counts.values())
+    found = [
+        schemas.ModelFigures(
+            version=None if version == NO_MODEL else version,
+            windows={window: _figures(sums.get(version, {})) for window, sums in counts.items()},
+        )
+        for version in sorted(versions)
+    ]
+    return sorted(found, key=lambda model: -model.windows["24h"].next_action.n)
+
+
+def _figures(counts: Counts) -> schemas.Figures:
+    return schemas.Figures(
+        next_action=schemas.NextActionFigures.model_validate(next_action_figures(counts)),
+        purchase=schemas.PurchaseFigures.model_validate(purchase_figures(counts)),
+        alerts={kind: schemas.AlertFigures.model_validate(alert_figures(counts, kind)) for kind in KINDS},
+    )
+
+
+def _worker(heartbeat: Heartbeat) -> schemas.ScoringWorker:
+    return schemas.ScoringWorker(
+        worker_id=heartbeat.worker_id,
+        heard_at=to_datetime(heartbeat.at_ms),
+        model=heartbeat.model or None,
+        scoring=heartbeat.scoring,
+        scored=heartbeat.scored,
+        skipped=heartbeat.skipped,
+        drift=[drift for line in heartbeat.drift if (drift := _drift(line))],
+    )
+
+
+def _drift(line: str) -> schemas.Drift | None:
+    try:
+        state = drift_from_text(line)
+    except ValueError as exc:  # a worker of another version must not take the answers down
+        _log.warning("a worker's drift state is not understood: %s", exc)
+        return None
+    return schemas.Drift(
+        name=state.name,
+        mean=state.mean,
+        width=state.width,
+        drifts=state.drifts,
+        drifted_at=to_datetime(state.drifted_ms) if state.drifted_ms else None,
+    )
+
+
+def _own(host: ModelHost) -> schemas.OwnModel:
+    model, card = host.model, None
+    if model is not None:
+        card = schemas.CardSummary(
+            training=model.card.training,
+            metrics=model.card.metrics,
+            config=model.card.config,
+            libraries=model.card.libraries,
+            licence=model.card.licence,
+        )
+    return schemas.OwnModel(
+        version=None if model is None else model.version, trouble=host.trouble or None, card=card
+    )

@@ -1,0 +1,1 @@
+"""The live page, and the snippet that shops load into their pages."""

@@ -1,0 +1,87 @@
+"""How the OpenAPI document shows what may be sent to `/v1/predict/next-action`, and the answers."""
+
+from typing import Any
+
+from api.resources.events.document import MAYBE_ID
+from api.resources.events.document import SCHEMAS as EVENT_SCHEMAS
+from api.resources.predictions.schemas import ActionsProblem
+from api.resources.predictions.sequences import MAX_ACTIONS, MAX_AFTER_S
+
+_NAMES = {"$ref": "#/components/schemas/EventType"}
+_FIELDS = ("event_type", "event_time", "product_id", "price", "currency", "quantity", "category", "brand")
+_ACTION: dict[str, Any] = {
+    "type": "object",
+    "required": ["event_type"],
+    "properties": {
+        **{name: EVENT_SCHEMAS["Event"]["properties"][name] for name in _FIELDS},
+        "product_id": MAYBE_ID,
+        "after_s": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": MAX_AFTER_S,
+            "default": 60,
+            "description": "Seconds since the action before; only where no action has event_time",
+        },
+    },
+    "additionalProperties": True,
+}
+_SHORT = {"actions": ["view", "view", "cart"]}
+_LONG = {
+    "actions": [
+        {"event_type": "view", "product_id": "p00054", "price": "19.90", "category": "apparel.shoes"},
+        {"event_type": "cart", "product_id": "p00054", "price": "19.90", "after_s": 40},
+        {"event_type": "view", "product_id": "p00427", "price": "34.90", "after_s": 200},
+    ]
+}
+_TIMED = {
+    "actions": [
+        {"event_type": "view", "event_time": "2025-10-09T10:53:20+02:00"},
+        {"event_type": "cart", "event_time": "2025-10-09T10:54:00+02:00"},
+    ]
+}
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "SequenceAction": _ACTION,
+    "ActionSequence": {
+        "type": "object",
+        "title": "ActionSequence",
+        "description": "What a visitor did, oldest first: names of event types, or more of each",
+        "required": ["actions"],
+        "properties": {
+            "actions": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_ACTIONS,
+                "items": {"oneOf": [_NAMES, {"$ref": "#/components/schemas/SequenceAction"}]},
+            }
+        },
+        "additionalProperties": False,
+    },
+}
+"""What the body refers to."""
+
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/ActionSequence"},
+            "examples": {
+                "short": {"summary": "Only what was done", "value": _SHORT},
+                "long": {"summary": "Products, prices and pauses", "value": _LONG},
+                "timed": {"summary": "With times", "value": _TIMED},
+            },
+        },
+    },
+}
+
+_STATUSES = {
+    400: "The body is no JSON object",
+    408: "The body did not come within 10 s",
+    413: "The body is larger than 1 MiB",
+    415: "Another Content-Type, or a compressed body",
+    422: f"No action, more than {MAX_ACTIONS}, or some that break a rule (`errors`)",
+    503: "No model is loaded, it fails, or too many predictions are under way: try again",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ActionsProblem, "description": text} for status, text in _STATUSES.items()
+}

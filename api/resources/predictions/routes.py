@@ -1,0 +1,53 @@
+"""`/v1/predict/next-action`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api.http.bodies import check_headers, read_body
+from api.http.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
+from api.identity.guard import require
+from api.identity.principal import Scope
+from api.resources.predictions.document import REQUEST_BODY, RESPONSES
+from api.resources.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
+from api.resources.predictions.sequences import Rules, parse_actions
+from models.next_action.prices import UNKNOWN_LEVEL
+
+router = APIRouter(
+    prefix="/v1/predict",
+    tags=["predictions"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.VISITORS_READ))],
+)
+
+
+@router.post("/next-action", responses=RESPONSES, openapi_extra={"requestBody": REQUEST_BODY})
+async def predict_next_action(
+    request: Request,
+    reader: ReaderDep,
+    host: ModelHostDep,
+    levels: PriceLevelDep,
+    _: Annotated[NoQuery, Query()],
+) -> PredictedAction:
+    """What follows a sequence of 1 to 256 actions of one visitor, oldest first. Nothing is stored.
+
+    An action is the name of an event type, or an object with `event_type` and what else is known of it; the
+    rules are those of the event contract. Either every action has `event_time`, or none has: then `after_s`
+    is the pause before it (a minute if not told; the first one's counts for nothing) and the last action is
+    now. A pause longer than a session may have begins another session.
+
+    Where no `product_id` is told, a view is of another product, a favourite or an add is of the product of
+    the action before, a removal or a purchase of the product added last that is still in the cart.
+    """
+    headers = request.headers
+    check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))
+    body = await read_body(request.receive)
+    actions = parse_actions(body, Rules(wall_clock_ms(), reader.settings.currency))
+    priced = any(action.price_minor for action in actions)
+    level = await levels.get() if priced else UNKNOWN_LEVEL  # without prices it makes no difference
+    score, context = await host.predict(actions, level)
+    return PredictedAction(
+        **prediction_fields(score),
+        reasons=reasons_fields(score, context),
+        model=score.version,
+        actions=score.actions,
+    )

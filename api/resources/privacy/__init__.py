@@ -1,0 +1,1 @@
+"""Deletion of visitors, followed until nothing of them is left."""

@@ -1,0 +1,94 @@
+"""`/v1/privacy/deletions`."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+
+from api.http.dependencies import NoQuery, ReaderDep, check_identifier, forbid_store
+from api.http.errors import Problem
+from api.identity.guard import require
+from api.identity.principal import Principal, Scope
+from api.openapi.problem_document import describe_problems
+from api.resources.privacy.jobs import ReusedKey
+from api.resources.privacy.recorder import Unrecorded, record
+from api.resources.privacy.remover import Remover
+from api.resources.privacy.schemas import Deletion, DeletionRequest, to_deletion
+
+_writer = require(Scope.PRIVACY_WRITE)
+router = APIRouter(
+    prefix="/v1/privacy/deletions", tags=["privacy"], dependencies=[Depends(forbid_store), Depends(_writer)]
+)
+_DELETE = describe_problems(
+    {
+        400: "The body is no JSON",
+        503: "Kafka did not acknowledge the record, or Redis is away: send the same again",
+    }
+)
+_UNKNOWN = describe_problems({404: "No deletion has this id, or it was done more than 30 days ago"})
+_LOCATION: dict[int | str, dict[str, Any]] = {
+    202: {
+        "headers": {"Location": {"description": "Where to ask how far it is", "schema": {"type": "string"}}}
+    }
+}
+
+
+@router.post("", status_code=HTTPStatus.ACCEPTED, responses={**_DELETE, **_LOCATION})
+async def delete_visitor(
+    request: Request,
+    response: Response,
+    reader: ReaderDep,
+    principal: Annotated[Principal, Depends(_writer)],
+    body: DeletionRequest,
+    _: Annotated[NoQuery, Query()],
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1, max_length=200, description="The same key and visitor: the same deletion, a day"
+        ),
+    ] = None,
+) -> Deletion:
+    """Removes all that is kept of a visitor, and keeps their events up to now out for ever.
+
+    202 means that the deletion is recorded where a replay of the log finds it; `Location` says how far it is.
+    While one is under way for the visitor, the same comes back. Counts the visitor was part of stay: they
+    tell nothing about anybody. What the visitor does afterwards makes a new, unknown visitor.
+    """
+    user_id = check_identifier("user_id", body.user_id)
+    jobs = _remover(request).jobs
+    try:
+        job = await jobs.open(user_id, f"{principal.key_id}:{idempotency_key}" if idempotency_key else "")
+        job = await record(reader, jobs, job)
+    except ReusedKey as exc:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "idempotency_key.reused",
+            "this Idempotency-Key was sent with another user_id before",
+        ) from exc
+    except Unrecorded as exc:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "kafka.unavailable",
+            "the deletion was not acknowledged by the event log; send the same again",
+            headers={"Retry-After": "1"},
+        ) from exc
+    response.headers["Location"] = f"{router.prefix}/{job.deletion_id}"
+    return to_deletion(job)
+
+
+@router.get("/{deletion_id}", responses=_UNKNOWN)
+async def get_deletion(
+    request: Request,
+    deletion_id: Annotated[str, Path(max_length=100)],
+    _: Annotated[NoQuery, Query()],
+) -> Deletion:
+    """How far a deletion is, for 30 days after it was done."""
+    job = await _remover(request).jobs.get(deletion_id)
+    if job is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "deletion.unknown", "no deletion has this id, or not any more")
+    return to_deletion(job)
+
+
+def _remover(request: Request) -> Remover:
+    remover: Remover = request.app.state.remover
+    return remover

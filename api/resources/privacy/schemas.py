@@ -1,0 +1,80 @@
+"""What `/v1/privacy/deletions` takes and answers."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.resources.privacy.job import Job, JobStatus
+from contracts.fields import MAX_ID_CHARS
+from readers.answers import Answer
+from readers.intervals import to_datetime
+
+_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
+_BLANK = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+_ID = f"^[^{_CONTROL}]*[^{_CONTROL}{_BLANK}][^{_CONTROL}]*$(?!\\n)"
+"""Not blank, and no control characters: what the event contract, which decides, says of ids.
+
+In Python a dollar sign matches before a last line feed too.
+"""
+_EXAMPLE: dict[str, Any] = {
+    "deletion_id": "0f4c5d1e9a6b4f0c8e7d2a3b4c5d6e7f",
+    "status": "done",
+    "requested_at": "2025-10-09T08:53:20.250Z",
+    "recorded_at": "2025-10-09T08:53:20.291Z",
+    "removed_at": "2025-10-09T08:53:20.502Z",
+    "done_at": "2025-10-09T08:53:22.114Z",
+    "removed": {"alert_steps": 2, "state": 1},
+    "remaining": 0,
+    "returned": False,
+}
+
+
+class DeletionRequest(BaseModel):
+    """Whom to delete."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"user_id": "visitor-17"}]})
+
+    user_id: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_ID_CHARS)] = Field(
+        description="As in the events", json_schema_extra={"pattern": _ID}
+    )
+
+
+class Deletion(Answer):
+    """How far a deletion is. It never names the visitor."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    deletion_id: str
+    status: JobStatus = Field(
+        description="pending: recorded, not applied yet; removing: the state is gone and stays away, other "
+        "traces are being removed; done: everything was searched and nothing is left"
+    )
+    requested_at: datetime
+    recorded_at: datetime | None = Field(description="Kafka has acknowledged the record")
+    removed_at: datetime | None = Field(description="A worker has removed the state")
+    done_at: datetime | None
+    removed: dict[str, int] = Field(description="What was removed, by kind; only kinds that were found")
+    remaining: int = Field(description="Keys of Redis in which the last search still found the id")
+    returned: bool = Field(
+        description="The visitor acted after the deletion, and is known again from then on"
+    )
+
+
+def to_deletion(job: Job) -> Deletion:
+    """The answer for a deletion."""
+    return Deletion(
+        deletion_id=job.deletion_id,
+        status=job.status,
+        requested_at=to_datetime(job.requested_ms),
+        recorded_at=_at(job.recorded_ms),
+        removed_at=_at(job.removed_ms),
+        done_at=_at(job.done_ms),
+        removed=dict(job.removed),
+        remaining=job.remaining or 0,
+        returned=job.returned,
+    )
+
+
+def _at(ms: int | None) -> datetime | None:
+    return None if ms is None else to_datetime(ms)

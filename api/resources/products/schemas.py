@@ -1,0 +1,32 @@
+"""Answers about single products."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from contracts.keys import Grain
+from readers.answers import Answer, Money, TimedAnswer
+
+
+class DemandBucket(Answer):
+    """What happened to one product in one bucket."""
+
+    start: datetime
+    views: int
+    favorites: int
+    carts: int
+    removes: int
+    purchases: int
+    units: int
+    revenue: list[Money]
+
+
+class Demand(TimedAnswer):
+    """Demand of one product; buckets without events are there with zeros."""
+
+    product_id: str
+    grain: Grain
+    from_: datetime = Field(serialization_alias="from")
+    to: datetime
+    retention_s: int = Field(description="Buckets are kept this long; older ones read as zeros")
+    buckets: list[DemandBucket]

@@ -1,0 +1,1 @@
+"""Products of most recent interest."""

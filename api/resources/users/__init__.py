@@ -1,0 +1,1 @@
+"""State of single visitors, and what is expected of them."""

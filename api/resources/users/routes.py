@@ -1,0 +1,87 @@
+"""`/v1/users/{user_id}` and what is below it."""
+
+from http import HTTPStatus
+
+from fastapi import Request, Response
+from starlette.routing import Match
+from starlette.types import Scope as AsgiScope
+
+from api.http.dependencies import NoQuery, check_identifier
+from api.http.direct_routes import DirectRoute, direct_router
+from api.http.errors import Problem
+from api.http.queries import describe_path, read_query, to_json_response
+from api.identity.guard import require
+from api.identity.principal import Scope
+from api.resources.predictions.next_action import to_user_next_action
+from api.resources.predictions.schemas import UserNextAction
+from api.resources.users import schemas
+from api.resources.users.state import to_visitor_state
+from contracts.fields import MAX_ID_CHARS
+from contracts.visitor import Visitor, unpack_visitor
+from readers.reader import Reader
+from readers.stream_time import StreamTime, not_before
+
+
+class _LiteralEnd(DirectRoute):
+    """Matches if the path ends with the route's last segment as it was sent, not only once decoded.
+
+    Ids may hold slashes, which are sent percent-encoded: `/v1/users/a%2Fnext-action` is the visitor
+    `a/next-action`, `/v1/users/a/next-action` the next action of the visitor `a`.
+    """
+
+    def matches(self, scope: AsgiScope) -> tuple[Match, AsgiScope]:
+        end = self.path[self.path.rindex("/") :].encode()
+        if not scope.get("raw_path", end).endswith(end):  # servers need not give it
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+_guard = require(Scope.VISITORS_READ)
+_DOCUMENT = {
+    "parameters": [describe_path("user_id", minLength=1, maxLength=MAX_ID_CHARS)],
+    **_guard.describe(),
+}
+router = direct_router("/v1/users", "visitors")
+_below = direct_router("/v1/users", "visitors", _LiteralEnd)
+
+
+@_below.get("/{user_id:path}/next-action", response_model=UserNextAction, openapi_extra=_DOCUMENT)
+async def get_user_next_action(request: Request) -> Response:
+    """What a model expects of one visitor: as of the last action, and after the silence since.
+
+    404 `user.unknown` or, for a visitor no model has scored, `score.none`.
+    """
+    user_id, visitor, time = await _read_visitor(request)
+    score = visitor.predictions.score
+    if score is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
+    state = request.app.state
+    level, idle_ms = await state.price_level.get(), state.reader.settings.idle_ms
+    return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
+
+
+router.routes.extend(_below.routes)  # before the next route, which matches every path
+
+
+@router.get("/{user_id:path}", response_model=schemas.VisitorState, openapi_extra=_DOCUMENT)
+async def get_user(request: Request) -> Response:
+    """One visitor's session, cart, totals and recent actions."""
+    return to_json_response(to_visitor_state(*await _read_visitor(request)))
+
+
+async def _read_visitor(request: Request) -> tuple[str, Visitor, StreamTime]:
+    """The visitor in the path, for whoever may ask."""
+    await _guard(request)
+    read_query(request, NoQuery)
+    user_id = check_identifier("user_id", request.path_params["user_id"])
+    reader: Reader = request.app.state.reader
+    time = await reader.stream_time()
+    blob = await reader.visitor_blob(user_id)
+    if blob is None:
+        raise Problem(
+            HTTPStatus.NOT_FOUND,
+            "user.unknown",
+            "no event of this visitor, or none for longer than state is kept",
+        )
+    visitor = unpack_visitor(blob)
+    return user_id, visitor, not_before(time, visitor.totals.last_ms)

@@ -1,0 +1,82 @@
+"""Answers about single visitors."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from contracts.events import EventType
+from readers.answers import Answer, Money, TimedAnswer
+
+
+class CartLine(Answer):
+    """One product in a cart; null prices were never told."""
+
+    product_id: str
+    quantity: int
+    unit_price: Money | None
+    value: Money | None
+    added_at: datetime
+
+
+class Cart(Answer):
+    """The cart; `value` has one amount per currency and leaves out lines without a price."""
+
+    lines: list[CartLine]
+    units: int
+    value: list[Money]
+
+
+class ActionCounts(Answer):
+    """Events by type."""
+
+    view: int
+    favorite: int
+    cart: int
+    remove_from_cart: int
+    purchase: int
+
+
+class Session(Answer):
+    """The visitor's newest session."""
+
+    session_id: str | None
+    number: int = Field(description="1 is the first session of this visitor")
+    started_at: datetime
+    last_event_at: datetime
+    ended: bool
+    counts: ActionCounts
+    units_bought: int
+    revenue: list[Money]
+
+
+class VisitorTotals(Answer):
+    """Everything this visitor did while the state lived."""
+
+    first_event_at: datetime
+    last_event_at: datetime
+    counts: ActionCounts
+    units_bought: int
+    revenue: list[Money]
+
+
+class Action(Answer):
+    """One recent event."""
+
+    at: datetime
+    event_type: EventType
+    product_id: str
+    quantity: int
+    unit_price: Money | None
+    category: str | None
+    brand: str | None
+    session_id: str | None
+
+
+class VisitorState(TimedAnswer):
+    """One visitor: session, cart, totals and recent actions, newest first."""
+
+    user_id: str
+    session: Session
+    cart: Cart
+    totals: VisitorTotals
+    recent: list[Action]

@@ -1,0 +1,94 @@
+"""`/v1/webhooks/{webhook_id}/deliveries` and `/replay`: what was sent, and sending it again."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.http.dependencies import forbid_store
+from api.http.query_times import parse_time
+from api.identity.guard import require
+from api.identity.principal import Scope
+from api.openapi.problem_document import describe_problems
+from api.resources.webhooks.requests import Replay
+from api.resources.webhooks.routes import NOT_JSON, UNKNOWN, DeskDep, NoQueryDep, WebhookId
+from api.resources.webhooks.schemas import (
+    ReplayStarted,
+    WebhookDeliveries,
+    WebhookDelivery,
+    to_delivery,
+)
+from delivery.webhooks.errors import UnknownDelivery
+from delivery.webhooks.messages import is_message_id
+
+router = APIRouter(
+    prefix="/v1/webhooks/{webhook_id}",
+    tags=["webhooks"],
+    dependencies=[Depends(forbid_store), Depends(require(Scope.WEBHOOKS_MANAGE))],
+)
+_NO_DELIVERY = "There is no such endpoint, or no such delivery in its log"
+
+
+class DeliveryQuery(BaseModel):
+    """Parameters of the log of deliveries."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    before: int | None = Field(None, ge=0, le=2**53, description="`next` of the answer before")
+    limit: int = Field(50, ge=1, le=200, description="Most deliveries to return")
+
+
+def _known_form(delivery_id: Annotated[str, Path(max_length=100, description="`id` of the delivery")]) -> str:
+    if not is_message_id(delivery_id):
+        raise UnknownDelivery
+    return delivery_id
+
+
+DeliveryId = Annotated[str, Depends(_known_form)]
+
+
+@router.get("/deliveries", responses=describe_problems({404: UNKNOWN}))
+async def list_webhook_deliveries(
+    desk: DeskDep, webhook_id: WebhookId, query: Annotated[DeliveryQuery, Query()]
+) -> WebhookDeliveries:
+    """What was sent and how it went, the newest first, as far as it is kept."""
+    await desk.registry.read(webhook_id)
+    logged, following = await desk.log(webhook_id).read(query.before, query.limit)
+    return WebhookDeliveries(deliveries=[to_delivery(one) for one in logged], next=following)
+
+
+@router.get("/deliveries/{delivery_id}", responses=describe_problems({404: _NO_DELIVERY}))
+async def get_webhook_delivery(
+    desk: DeskDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
+) -> WebhookDelivery:
+    """One delivery."""
+    return to_delivery(await desk.log(webhook_id).find(delivery_id))
+
+
+@router.post(
+    "/deliveries/{delivery_id}/resend",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=describe_problems({404: _NO_DELIVERY, 429: "Too many deliveries wait for this endpoint"}),
+)
+async def resend_webhook_delivery(
+    desk: DeskDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
+) -> WebhookDelivery:
+    """Sends it again with the same id, from the start of the schedule; one that waits is sent at once."""
+    await desk.registry.read(webhook_id)
+    return to_delivery(await desk.log(webhook_id).resend(delivery_id))
+
+
+@router.post(
+    "/replay",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=describe_problems({400: NOT_JSON, 404: UNKNOWN}),
+)
+async def replay_webhook(desk: DeskDep, webhook_id: WebhookId, body: Replay, _: NoQueryDep) -> ReplayStarted:
+    """Sends again every step it wants that was published since then and is kept in the log of alerts.
+
+    Also what was delivered, with the same ids, so that receivers can drop it. New alerts are not held up.
+    Asked for again, the newer wish holds.
+    """
+    since_ms = parse_time("since", body.since)
+    return ReplayStarted(replaying=await desk.log(webhook_id).replay(since_ms))

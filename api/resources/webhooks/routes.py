@@ -1,0 +1,130 @@
+"""`/v1/webhooks`: endpoints that are told of alerts."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from api.http.dependencies import NoQuery, forbid_store
+from api.identity.guard import require
+from api.identity.principal import Principal, Scope
+from api.openapi.problem_document import describe_problems
+from api.resources.webhooks.requests import NewWebhook, Rotation, WebhookChange
+from api.resources.webhooks.schemas import (
+    Webhook,
+    WebhookDelivery,
+    Webhooks,
+    WebhookWithSecret,
+    to_delivery,
+)
+from api.resources.webhooks.service import Desk
+from delivery.webhooks.endpoints import is_endpoint_id
+from delivery.webhooks.errors import UnknownEndpoint
+
+_manager = require(Scope.WEBHOOKS_MANAGE)
+router = APIRouter(
+    prefix="/v1/webhooks", tags=["webhooks"], dependencies=[Depends(forbid_store), Depends(_manager)]
+)
+
+
+def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.webhooks
+    return desk
+
+
+def _known_form(webhook_id: Annotated[str, Path(max_length=40, description="`id` of the endpoint")]) -> str:
+    if not is_endpoint_id(webhook_id):
+        raise UnknownEndpoint
+    return webhook_id
+
+
+DeskDep = Annotated[Desk, Depends(_desk)]
+WebhookId = Annotated[str, Depends(_known_form)]
+NoQueryDep = Annotated[NoQuery, Query()]
+NOT_JSON = "The body is no JSON"
+UNKNOWN = "There is no such endpoint"
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=describe_problems({400: NOT_JSON, 409: "There are as many endpoints as there may be"}),
+)
+async def create_webhook(
+    desk: DeskDep,
+    principal: Annotated[Principal, Depends(_manager)],
+    response: Response,
+    body: NewWebhook,
+    _: NoQueryDep,
+) -> WebhookWithSecret:
+    """An endpoint that is told of every alert that is published from now on and that it wants.
+
+    Its secret is in this answer and in no other. The URL must lead to the public Internet: 422 `url.rule`.
+    """
+    endpoint, secret = await desk.add(body, principal.key_id)
+    response.headers["Location"] = f"/v1/webhooks/{endpoint.endpoint_id}"
+    return WebhookWithSecret.model_validate({**await desk.describe(endpoint), "secret": secret})
+
+
+@router.get("")
+async def list_webhooks(desk: DeskDep, _: NoQueryDep) -> Webhooks:
+    """All endpoints, the oldest first."""
+    endpoints = (await desk.registry.read_all()).values()
+    shown = await asyncio.gather(*map(desk.describe, endpoints))
+    return Webhooks(webhooks=[Webhook.model_validate(fields) for fields in shown])
+
+
+@router.get("/{webhook_id}", responses=describe_problems({404: UNKNOWN}))
+async def get_webhook(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep) -> Webhook:
+    """One endpoint, and how it stands with its deliveries."""
+    return Webhook.model_validate(await desk.describe(await desk.registry.read(webhook_id)))
+
+
+@router.patch(
+    "/{webhook_id}",
+    responses=describe_problems({400: NOT_JSON, 404: UNKNOWN, 409: "Others changed it at the same time"}),
+)
+async def change_webhook(desk: DeskDep, webhook_id: WebhookId, body: WebhookChange, _: NoQueryDep) -> Webhook:
+    """Another URL, other filters, pause and resume.
+
+    A paused endpoint keeps its place in the log of alerts: resumed, it gets what came meanwhile. A disabled
+    one that is made active begins with what is published from then on; `replay` gets what was skipped.
+    """
+    return Webhook.model_validate(await desk.describe(await desk.change(webhook_id, body)))
+
+
+@router.delete(
+    "/{webhook_id}", status_code=HTTPStatus.NO_CONTENT, responses=describe_problems({404: UNKNOWN})
+)
+async def delete_webhook(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep) -> None:
+    """No more endpoint, with its secrets and the log of its deliveries."""
+    await desk.registry.remove(webhook_id)
+
+
+@router.post(
+    "/{webhook_id}/test",
+    responses=describe_problems({404: UNKNOWN, 503: "Many tests are being sent: try again"}),
+)
+async def send_test_message(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep) -> WebhookDelivery:
+    """Sends a message of type `webhook.test` now, in any state of the endpoint, and says how it went.
+
+    It is logged like a delivery, and never tried again.
+    """
+    return to_delivery(await desk.try_out(webhook_id))
+
+
+@router.post(
+    "/{webhook_id}/rotate",
+    responses=describe_problems({400: NOT_JSON, 404: UNKNOWN, 409: "Others changed it at the same time"}),
+)
+async def rotate_webhook_secret(
+    desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep, body: Rotation | None = None
+) -> WebhookWithSecret:
+    """A new secret, shown in this answer only. Messages carry signatures by both during the overlap.
+
+    Asked for again within an overlap, the newer of the two stays and the older one signs no more.
+    """
+    overlap_h = (body or Rotation()).overlap_h
+    endpoint, secret = await desk.rotate(webhook_id, overlap_h)
+    return WebhookWithSecret.model_validate({**await desk.describe(endpoint), "secret": secret})

@@ -1,1 +1,0 @@
-"""Figures of the shop and of its visitors."""

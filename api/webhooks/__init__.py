@@ -1,1 +1,0 @@
-"""What the API does about webhooks: endpoints, their deliveries, and answers about them."""
