@@ -12,6 +12,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoint_worker import Lane
 from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from delivery.webhooks.errors import ChangedMeanwhile, UnknownEndpoint

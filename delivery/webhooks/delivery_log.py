@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
 from delivery.webhooks.outcomes import (
     Delivery,

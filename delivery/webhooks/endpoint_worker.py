@@ -6,6 +6,7 @@ import time
 
 from redis.exceptions import RedisError
 
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoints import Endpoint, EndpointState
 from delivery.webhooks.messages import Message
 from delivery.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow

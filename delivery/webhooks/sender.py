@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoints import Endpoint
 from delivery.webhooks.messages import Message
 from delivery.webhooks.outcomes import Attempt, Result, judge_status

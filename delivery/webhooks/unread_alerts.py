@@ -4,6 +4,7 @@ from collections import deque
 from typing import NamedTuple
 
 from contracts.alerts import Alert
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoints import Filters
 from delivery.webhooks.messages import Message, to_message
 from readers.alerts.handling import find_muted, read_handled

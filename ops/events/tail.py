@@ -13,6 +13,7 @@ from rich.text import Text
 
 from api.resources.events.tail import WATCH_S
 from api.resources.events.tail_publisher import CHECK_S, EVERYTHING
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 

@@ -15,6 +15,7 @@ from api.http.query_times import parse_time
 from api.identity.key_record import KeyRecord
 from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
 from api.identity.key_text import KeyText, key_name
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from readers.intervals import to_datetime

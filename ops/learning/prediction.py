@@ -11,6 +11,7 @@ from rich.table import Table
 
 from api.http.errors import Problem
 from api.resources.predictions.sequences import Rules, parse_actions
+from contracts.clock import wall_clock_ms
 from contracts.settings import get_settings
 from models.next_action.actions import TARGETS
 from models.next_action.card import ArtefactError

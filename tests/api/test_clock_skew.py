@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from api.resources.events.clock_skew import MAX_OFFSET_MS, clock_offset_ms
 from api.resources.events.validation import Rules, judge
+from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
 from event_door import CART, DRY
 

@@ -16,6 +16,7 @@ from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
 from api.resources.events.tail_publisher import CHECK_S, EventFeed, Notice
 from api.resources.events.validation import Rules, judge
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, check_problem, client_of

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Metric
 from contracts.partitioning import partition_of

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from api.resources.models.report import judge_scoring, window_starts
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from models.drift import DriftState
 from rule_model import GivenModel

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from redis import Redis
 
 from api.resources.privacy.jobs import KEPT_S
+from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS, decode_deletion, digest_user
 from contracts.events import EventType
 from contracts.keys import Keys

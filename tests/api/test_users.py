@@ -7,6 +7,7 @@ import pytest
 from redis import Redis
 
 from api.resources.users.schemas import VisitorState
+from contracts.clock import wall_clock_ms
 from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
 from shop_state import ShopState
 

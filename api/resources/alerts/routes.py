@@ -13,6 +13,7 @@ from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.alerts.export import EXPORT_HEADERS, Export, stream_export
 from api.resources.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
+from contracts.clock import wall_clock_ms
 from readers.alerts.handling import UnknownAlert, read_handled
 from readers.alerts.log import find_alert, read_alerts, read_newest
 from readers.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling

@@ -18,6 +18,7 @@ from api.resources.alerts.feed import AlertFeed
 from api.resources.alerts.queries import AlertStreamQuery, to_cursor
 from api.resources.alerts.stream import AlertStreamResponse, Subscription, make_events
 from api.resources.alerts.tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
+from contracts.clock import wall_clock_ms
 from readers.alerts.log import parse_cursor
 from readers.answers import Answer
 from readers.intervals import to_datetime

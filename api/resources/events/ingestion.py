@@ -22,6 +22,7 @@ from api.resources.events.publisher import Collector
 from api.resources.events.salts import Salts
 from api.resources.events.tail_publisher import EventFeed, Notice
 from api.resources.events.validation import Rules, Verdict, any_consent, judge
+from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
 from readers.reader import Reader
 

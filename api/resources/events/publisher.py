@@ -14,6 +14,7 @@ from api.http.parts import Part
 from api.resources.events.in_flight import retry_header
 from api.resources.events.kafka_producer import Headers, Producer
 from api.resources.events.validation import Record
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
 

@@ -14,6 +14,7 @@ from api.http.connection_limiter import Seats
 from api.http.metrics import ApiMetrics
 from api.resources.alerts.stream import AlertStreamResponse
 from api.resources.events.tail_publisher import CHECK_S
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 
 _log = logging.getLogger(__name__)

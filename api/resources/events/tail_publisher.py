@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from api.http.errors import Problem
 from api.resources.events.validation import Verdict
+from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from readers.intervals import to_datetime
 

@@ -11,6 +11,7 @@ from api.resources.events.publisher import Collector
 from api.resources.health import schemas
 from api.resources.models.report import judge_scoring
 from api.resources.predictions.model_host import ModelHost
+from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from readers.reader import Reader
 

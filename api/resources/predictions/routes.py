@@ -11,6 +11,7 @@ from api.identity.principal import Scope
 from api.resources.predictions.document import REQUEST_BODY, RESPONSES
 from api.resources.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
 from api.resources.predictions.sequences import Rules, parse_actions
+from contracts.clock import wall_clock_ms
 from models.next_action.prices import UNKNOWN_LEVEL
 
 router = APIRouter(

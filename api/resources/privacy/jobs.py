@@ -7,6 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from api.resources.privacy.job import Job, from_fields, to_fields
+from contracts.clock import wall_clock_ms
 from contracts.deletions import digest_user
 from contracts.partitioning import partition_of
 from readers.reader import Reader

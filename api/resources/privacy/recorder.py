@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError
 
 from api.resources.privacy.job import Job
 from api.resources.privacy.jobs import LEASE_MS, Jobs
+from contracts.clock import wall_clock_ms
 from contracts.deletions import Deletion, encode_deletion, secret_id_of
 from contracts.topics import Topics
 from readers.reader import Reader

@@ -12,6 +12,7 @@ from api.resources.privacy.jobs import LEASE_MS, Jobs
 from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.scrubbers import SCRUBBERS, Trace
 from api.resources.privacy.search import Needle, search
+from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from contracts.visitor import unpack_visitor
 from readers.reader import Reader

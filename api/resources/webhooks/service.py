@@ -8,6 +8,7 @@ from http import HTTPStatus
 from api.http.errors import Problem
 from api.resources.webhooks.requests import NewWebhook, WebhookChange
 from api.resources.webhooks.schemas import to_webhook
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.delivery_log import DeliveryLog, Logged
 from delivery.webhooks.endpoints import Endpoint, EndpointState, Filters, Secret, make_endpoint_id
 from delivery.webhooks.messages import make_test_message

@@ -4,6 +4,7 @@ import asyncio
 
 from alert_makers import make_alert
 from contracts.alerts import AlertKind
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoints import EndpointState, Filters
 from delivery.webhooks.outcomes import DeliveryStatus
 from delivery.webhooks.unread_alerts import Lookout, Position, read_page

@@ -9,6 +9,7 @@ import pytest
 
 from alert_makers import make_alert, make_expired
 from contracts.alerts import AlertKind, AlertState, Severity
+from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoints import DisabledReason, EndpointState, Filters
 from delivery.webhooks.outcomes import DeliveryStatus, Result
 from delivery.webhooks.signing import InvalidSignature, make_secret
