@@ -7,10 +7,11 @@ COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
-RUN for package in contracts sources models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
+RUN for package in contracts connections sources models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
  && pip install -c constraints.txt . && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
+COPY connections connections
 COPY sources sources
 COPY models models
 COPY readers readers

@@ -51,8 +51,9 @@ from api.resources.webhooks import delivery_routes as webhook_deliveries
 from api.resources.webhooks import routes as webhooks
 from api.resources.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
 from api.resources.webhooks.service import Desk
+from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 from readers.snapshot import Snapshot
 
 PAGE_FOLDER = Path(__file__).parent / "resources" / "page" / "static"
@@ -119,7 +120,7 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> AsyncIterator[None]:
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     reader = Reader(redis, settings)
     collector = Collector(settings, app.state.metrics)
     access = Access(settings, redis)

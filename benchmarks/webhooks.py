@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.aims import Aim
+from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
@@ -24,7 +25,7 @@ from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.signing import make_secret
 from delivery.webhooks.targets import Border
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 
 AIM_MS = 1_000.0
 PER_S = 20
@@ -148,7 +149,7 @@ _Add = Callable[[_Answer, Callable[[bytes], None] | None], Awaitable[None]]
 @asynccontextmanager
 async def _delivering(settings: Settings) -> AsyncIterator[tuple[Redis, Reader, _Add]]:
     """A deliverer on a namespace of its own, and a way to add receivers."""
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     reader = Reader(redis, settings)
     registry = Registry(reader)
     policy = Policy()

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import redis
 
+from connections.redis import open_redis
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -28,14 +29,8 @@ class RedisOffsets:
     """The offsets the stream commits together with its state."""
 
     def __init__(self, settings: Settings) -> None:
-        password = settings.redis_password
         self._url = settings.redis_url
-        self._client = redis.Redis.from_url(
-            settings.redis_url,
-            password=password.get_secret_value() if password else None,
-            socket_connect_timeout=2.0,
-            socket_timeout=5.0,
-        )
+        self._client = open_redis(settings, connect_timeout_s=2.0)
         self._topics = Topics(settings.topic_prefix).events
         self._metas = [
             Keys(settings.namespace, settings.partitions).meta(p) for p in range(settings.partitions)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from connections.kafka import kafka_python_arguments
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter, decode_dead_letter
 from contracts.events import Event, InvalidEvent, decode
@@ -36,8 +37,7 @@ def read_letters(settings: Settings, timeout_s: float = 30.0) -> Iterator[Kept]:
     topic = Topics(settings.topic_prefix).rejected
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=settings.bootstrap.split(","),
-            api_version=settings.kafka_api_version,
+            **kafka_python_arguments(settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,

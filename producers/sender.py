@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from connections.kafka import kafka_python_arguments
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.settings import Settings
@@ -223,8 +224,7 @@ def _unacknowledged(topics: Topics, partitions: int) -> list[dict[str, deque[tup
 def _connect(settings: Settings, linger_ms: int) -> Any:
     connect = partial(
         KafkaProducer,
-        bootstrap_servers=settings.bootstrap.split(","),
-        api_version=settings.kafka_api_version,
+        **kafka_python_arguments(settings),
         client_id="storepulse-producer",
         enable_idempotence=True,
         acks="all",

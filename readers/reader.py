@@ -5,11 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import hiredis
-from redis.asyncio import BlockingConnectionPool, Connection, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.connection import HiredisRespSerializer
+from redis.asyncio import Redis
 
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
@@ -29,56 +25,11 @@ _SUM_BUCKETS = (_FOLDER / "sum_buckets.lua").read_text()
 _SUM_FIELDS = (_FOLDER / "sum_fields.lua").read_text()
 _READ_BUCKETS = (_FOLDER / "read_buckets.lua").read_text()
 
-_CONNECTIONS = 100
-"""More requests than that may be under way: those that come then wait for a connection, up to the timeout."""
-_TIMEOUT_S = 2.0
-
 RECENT_S = 0.1
 """Oldest that what tells the stream's time may be: to read it costs a command of every partition."""
 
 Counts = dict[str, int]
 """Field name of a bucket to its value."""
-
-
-class _Connection(Connection):
-    """Packs commands in C, as redis-py does without asyncio: a page of alerts asks for 20 keys."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pack = HiredisRespSerializer().pack
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        """The bytes of a command; raises `redis.DataError` for what cannot be sent."""
-        packed: list[bytes] = self._pack(*args)
-        return packed
-
-    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
-        """The bytes of some, in one piece."""
-        packed: list[bytes] = []
-        for command in commands:
-            name, *_ = args = tuple(command)  # of bytes alone, as `SharedPipeline` has it, or of anything
-            packed += [hiredis.pack_command(args)] if type(name) is bytes else self._pack(*args)
-        return [b"".join(packed)]
-
-
-def open_redis(settings: Settings) -> Redis:
-    """A client of the settings' Redis; it connects at the first command.
-
-    One quick retry outlives a Redis that was restarted between two requests; a Redis that stays away is
-    reported within about a second, not waited for.
-    """
-    password = settings.redis_password
-    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=_CONNECTIONS,
-        timeout=_TIMEOUT_S,
-        password=password.get_secret_value() if password else None,
-        socket_timeout=_TIMEOUT_S,
-        socket_connect_timeout=1.0,
-        retry=Retry(ExponentialBackoff(cap=0.05, base=0.01), 1),
-        connection_class=_Connection,
-    )
-    return Redis.from_pool(pool)
 
 
 class Reader:

@@ -11,8 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio as redis
-
+from connections.asyncio_redis import open_worker_redis
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -65,12 +64,12 @@ async def _main(settings: Settings) -> int:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     topics = Topics(settings.topic_prefix)
     keys = Keys(settings.namespace, settings.partitions)
-    client = connect(settings)
+    client = open_worker_redis(settings)
     meter = Meter()
     core = choose_core(compiled=settings.compiled)
     store = RedisStore(client, keys, Retention.of(settings), core.pack_visitors)
     app = make_app(settings)
-    kafka = KafkaLog(app, settings.bootstrap)
+    kafka = KafkaLog(app, settings)
     assignment = Assignment(topics, store, kafka, meter)
     drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
     committer = Committer(settings, store, assignment, meter, drift)
@@ -188,27 +187,3 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
     return stopping
-
-
-def connect(settings: Settings) -> redis.Redis:
-    """A Redis client with a time limit on every call, so that nothing can hang in a rebalance."""
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    client: redis.Redis = redis.Redis.from_url(
-        settings.redis_url,
-        password=password,
-        socket_timeout=5.0,
-        socket_connect_timeout=2.0,
-        connection_class=_Connection,
-    )
-    return client
-
-
-class _Connection(redis.Connection):
-    """A connection whose every failure is a `ConnectionError`, so that callers try again."""
-
-    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
-        """Send; uvloop has a `RuntimeError` for a transport that a dying server closed just now."""
-        try:
-            await super().send_packed_command(*args, **kwargs)
-        except RuntimeError as exc:
-            raise redis.ConnectionError(f"the connection was closed: {exc}") from exc

@@ -10,14 +10,25 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT: dict[str, set[str]] = {
     "contracts": set(),
+    "connections": {"contracts"},
     "sources": {"contracts"},
     "models": {"contracts"},
-    "stream": {"contracts", "models"},
-    "producers": {"contracts", "sources"},
-    "readers": {"contracts", "models"},
-    "delivery": {"contracts", "models", "readers"},
-    "api": {"contracts", "models", "readers", "delivery"},
-    "ops": {"contracts", "sources", "models", "stream", "producers", "readers", "delivery", "api"},
+    "stream": {"contracts", "connections", "models"},
+    "producers": {"contracts", "connections", "sources"},
+    "readers": {"contracts", "connections", "models"},
+    "delivery": {"contracts", "connections", "models", "readers"},
+    "api": {"contracts", "connections", "models", "readers", "delivery"},
+    "ops": {
+        "contracts",
+        "connections",
+        "sources",
+        "models",
+        "stream",
+        "producers",
+        "readers",
+        "delivery",
+        "api",
+    },
 }
 
 
@@ -85,13 +96,30 @@ def test_packages_exist_and_are_read(package: str) -> None:
     assert list(trees(package))
 
 
-def test_models_know_no_kafka_redis_or_http() -> None:
+@pytest.mark.parametrize("package", ["sources", "models"])
+def test_sources_and_models_know_no_kafka_redis_or_http(package: str) -> None:
     services = {"kafka", "aiokafka", "faust", "confluent_kafka", "redis", "fastapi", "uvicorn", "httpx"}
     found = [
         f"{path}:{line} imports {name}"
-        for path, tree in trees("models")
+        for path, tree in trees(package)
         for name, line in imported(tree)
         if name.partition(".")[0] in services
+    ]
+    assert not found
+
+
+OWN_SERVERS = {"ops/stack/broker.py", "ops/stack/embedded_broker.py"}
+"""Ask the server they started, before there are settings."""
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT.keys() - {"connections"}))
+def test_clients_are_made_from_settings_in_one_place(package: str) -> None:
+    words = re.compile(r"\bfrom_url\b|\.redis_password\b|\bbootstrap_servers\b|bootstrap\.servers|kafka://")
+    found = [
+        f"{path}:{number} has {match[0]}"
+        for path, _ in trees(package)
+        for number, line in enumerate((ROOT / path).read_text().splitlines(), 1)
+        if str(path) not in OWN_SERVERS | {"contracts/settings.py"} and (match := words.search(line))
     ]
     assert not found
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.http.query_times import parse_time
+from connections.redis import open_redis
 from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
 from contracts.events import format_minor
 from contracts.keys import Keys
@@ -42,9 +43,8 @@ class TailOptions:
 def run_tail(settings: Settings, options: TailOptions) -> int:
     """Print steps until Ctrl-C, or until there are no more; the exit code is 1 if Redis is not there."""
     console = Console(highlight=False, soft_wrap=True)
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
     key = Keys(settings.namespace, settings.partitions).alerts()
-    with Redis.from_url(settings.redis_url, password=password, socket_timeout=5.0) as client:
+    with open_redis(settings) as client:
         try:
             for alert in read_log(client, key, options):
                 if options.as_json:

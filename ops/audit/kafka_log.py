@@ -9,6 +9,7 @@ import orjson
 import polars as pl
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from connections.kafka import librdkafka_arguments
 from contracts.dead_letters import decode_dead_letter
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -119,11 +120,10 @@ def _read(settings: Settings, topics: Sequence[str]) -> Iterator[Message]:
 def _consumer(settings: Settings) -> Consumer:
     return Consumer(
         {
-            "bootstrap.servers": settings.bootstrap,
+            **librdkafka_arguments(settings),
             "group.id": f"audit-{uuid.uuid4().hex}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
-            "log_level": 0,
         }
     )
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from connections.kafka import librdkafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from ops.chaos.site import Site
@@ -149,7 +150,7 @@ def reset_group(site: Site) -> None:
         for p in range(site.settings.partitions)
     ]
     wanted = ConsumerGroupTopicPartitions(site.settings.group, places)
-    admin = AdminClient({"bootstrap.servers": site.settings.bootstrap, "log_level": 0})
+    admin = AdminClient(librdkafka_arguments(site.settings))
     for answer in admin.alter_consumer_group_offsets([wanted], request_timeout=30).values():
         answer.result()
 

@@ -10,6 +10,7 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
+from connections.redis import open_redis
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -68,7 +69,7 @@ class Site:
     keys: Keys = field(init=False)
 
     def __post_init__(self) -> None:
-        self.client = Redis.from_url(self.redis.url, socket_timeout=10.0, socket_connect_timeout=5.0)
+        self.client = open_redis(self.settings, timeout_s=10.0)
         self.keys = Keys(self.settings.namespace, self.settings.partitions)
 
     def metas(self) -> list[dict[str, int]]:

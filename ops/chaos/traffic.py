@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from connections.kafka import librdkafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.events import Event, encode
 from contracts.settings import Settings
@@ -120,13 +121,12 @@ def make_producer(settings: Settings) -> Producer:
     """An idempotent producer that goes on trying for `DELIVERY_TIMEOUT_S`."""
     return Producer(
         {
-            "bootstrap.servers": settings.bootstrap,
+            **librdkafka_arguments(settings),
             "enable.idempotence": True,
             "acks": "all",
             "partitioner": "murmur2_random",
             "linger.ms": 5,
             "message.timeout.ms": DELIVERY_TIMEOUT_S * 1_000,
             "reconnect.backoff.max.ms": 500,
-            "log_level": 0,
         }
     )

@@ -5,9 +5,9 @@ from typing import Any
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
-from redis import Redis
 from redis.exceptions import RedisError
 
+from connections.redis import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -83,10 +83,7 @@ def check_topics(counts: dict[str, int], topics: Topics) -> Check:
 
 
 def _check_redis(settings: Settings) -> Iterator[Check]:
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    with Redis.from_url(
-        settings.redis_url, password=password, socket_timeout=5.0, decode_responses=True
-    ) as client:
+    with open_redis(settings, decode_responses=True) as client:
         before_ms = wall_clock_ms()
         seconds, micros = client.time()
         after_ms = wall_clock_ms()

@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 
+from connections.redis import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
@@ -101,8 +102,7 @@ def read_workers(client: Redis, keys: Keys) -> tuple[Heartbeat, ...]:
 def run_status(settings: Settings, *, watch: bool, as_json: bool) -> int:
     """Print the status once, or until Ctrl-C with `watch`; the exit code is 1 if a service is not there."""
     console = Console()
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    client = Redis.from_url(settings.redis_url, password=password, decode_responses=True, socket_timeout=5.0)
+    client = open_redis(settings, decode_responses=True)
     try:
         with open_admin(settings) as admin, client:
             if watch:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from api.resources.events.tail import WATCH_S
 from api.resources.events.tail_publisher import CHECK_S, EVERYTHING
+from connections.redis import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -35,8 +36,7 @@ def run_events_tail(settings: Settings, options: EventTailOptions) -> int:
     """Print what becomes of events until Ctrl-C; the exit code is 1 if Redis is not there."""
     console = Console(highlight=False, soft_wrap=True)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    with Redis.from_url(settings.redis_url, password=password, socket_timeout=5.0) as client:
+    with open_redis(settings) as client:
         try:
             for content in watch_events(client, Keys(settings.namespace, settings.partitions), options):
                 _print(console, errors, content, as_json=options.as_json)

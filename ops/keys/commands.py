@@ -15,11 +15,11 @@ from api.http.query_times import parse_time
 from api.identity.key_record import KeyRecord
 from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
 from api.identity.key_text import KeyText, key_name
+from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from readers.intervals import to_datetime
-from readers.reader import open_redis
 
 _HOUR_MS = 3_600_000
 _SPAN = re.compile(r"([0-9]{1,5})([hd])", re.ASCII)
@@ -127,7 +127,7 @@ def parse_expiry(text: str) -> int:
 
 def _run(settings: Settings, act: Callable[[KeyStore], Awaitable[None]]) -> int:
     async def run() -> None:
-        redis = open_redis(settings)
+        redis = open_redis_pool(settings)
         try:
             await act(KeyStore(redis, Keys(settings.namespace, settings.partitions)))
         finally:

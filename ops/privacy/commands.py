@@ -15,9 +15,10 @@ from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import to_deletion
 from api.resources.privacy.search import Needle, search
+from connections.asyncio_redis import open_redis_pool
 from contracts.fields import InvalidEvent, identifier
 from contracts.settings import Settings
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 
 POLL_S = 0.2
 
@@ -99,7 +100,7 @@ def _run(settings: Settings, work: Callable[[Reader, Console], Awaitable[int]]) 
 
 @asynccontextmanager
 async def _reader(settings: Settings) -> AsyncIterator[Reader]:
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     try:
         yield Reader(redis, settings)
     finally:

@@ -6,10 +6,10 @@ from redis.exceptions import RedisError
 
 from api.identity.key_store import KeyStore
 from api.identity.origins import is_loopback
+from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
-from readers.reader import open_redis
 
 
 def explain_exposure(settings: Settings) -> str | None:
@@ -31,7 +31,7 @@ def explain_exposure(settings: Settings) -> str | None:
 
 
 async def _has_secret_key(settings: Settings) -> bool:
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     try:
         records = await KeyStore(redis, Keys(settings.namespace, settings.partitions)).load()
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
+from connections.redis import open_redis
 from contracts.settings import Settings
 from ops.stack.child import Child, StartError
 from ops.stack.ports import LOOPBACK, pick_port
@@ -103,7 +104,7 @@ class RedisServer:
         ]
 
     def _answers(self) -> bool:
-        client = Redis.from_url(self.url, socket_timeout=1.0, socket_connect_timeout=1.0)
+        client = Redis(LOOPBACK, self.port, socket_timeout=1.0, socket_connect_timeout=1.0)
         try:
             return bool(client.ping())
         except RedisError:
@@ -127,10 +128,7 @@ def find_binary() -> str:
 
 def require_redis(settings: Settings) -> None:
     """Raises `StartError` unless the Redis of the settings answers."""
-    password = settings.redis_password.get_secret_value() if settings.redis_password else None
-    client = Redis.from_url(
-        settings.redis_url, password=password, socket_timeout=5.0, socket_connect_timeout=5.0
-    )
+    client = open_redis(settings)
     try:
         client.ping()
     except RedisError as exc:

@@ -7,6 +7,7 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
+from connections.kafka import kafka_python_arguments
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.stack.ports import is_open
@@ -47,8 +48,7 @@ def open_admin(settings: Settings) -> KafkaAdminClient:
     if not any(_listens(address) for address in settings.bootstrap.split(",")):
         raise KafkaConnectionError(f"nothing listens at {settings.bootstrap}")
     return KafkaAdminClient(
-        bootstrap_servers=settings.bootstrap,
-        api_version=settings.kafka_api_version,
+        **kafka_python_arguments(settings),
         request_timeout_ms=10_000,
         bootstrap_timeout_ms=10_000,
     )
@@ -116,7 +116,7 @@ def _listens(address: str) -> bool:
 
 
 def _touch(settings: Settings, topics: Topics) -> dict[str, int]:
-    producer = KafkaProducer(bootstrap_servers=settings.bootstrap, api_version=settings.kafka_api_version)
+    producer = KafkaProducer(**kafka_python_arguments(settings))
     try:
         counts = {name: len(producer.partitions_for(name)) for name in topics.all}
     finally:

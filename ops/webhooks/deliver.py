@@ -4,13 +4,14 @@ import asyncio
 import logging
 import signal
 
+from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
 from delivery.webhooks.deliverer import Deliverer
 from delivery.webhooks.metrics import WebhookMetrics
 from delivery.webhooks.policy import policy_of
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.targets import border_of
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 from stream.runtime.probe import Probe
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ async def _main(settings: Settings) -> None:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     metrics = WebhookMetrics()
     sender = Sender(border_of(settings), timeout_s=settings.webhook_timeout_s)
     deliverer = Deliverer(Reader(redis, settings), sender, policy_of(settings), metrics)

@@ -5,6 +5,7 @@ from typing import Any
 import faust
 from mode import CrashingSupervisor
 
+from connections.kafka import faust_arguments
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.consumer.batch_app import BatchApp
@@ -16,7 +17,7 @@ def make_app(settings: Settings) -> BatchApp:
     """The app without its agent."""
     app = BatchApp(
         settings.group,
-        broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
+        **faust_arguments(settings),
         key_serializer="raw",
         value_serializer="raw",
         web_enabled=False,

@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from connections.kafka import aiokafka_arguments
+from contracts.settings import Settings
 from stream.batch.records import Record
 from stream.consumer.batch_app import BatchApp
 from stream.partitions.assignment import TopicPartition
@@ -26,9 +28,9 @@ class KafkaLog:
     on the batch consumer's a request would wait for the long poll of the fetch before it, a second and more.
     """
 
-    def __init__(self, app: BatchApp, bootstrap: str) -> None:
+    def __init__(self, app: BatchApp, settings: Settings) -> None:
         self._app = app
-        self._bootstrap = bootstrap
+        self._settings = settings
         self._asker: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
 
@@ -49,7 +51,9 @@ class KafkaLog:
         self, spans: Mapping[TopicPartition, tuple[int, int]]
     ) -> dict[TopicPartition, list[Record]]:
         """See `Log.read`."""
-        reader = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False)
+        reader = AIOKafkaConsumer(
+            **aiokafka_arguments(self._settings), group_id=None, enable_auto_commit=False
+        )
         found: dict[TopicPartition, list[Record]] = {tp: [] for tp in spans}
         try:
             async with asyncio.timeout(READ_S):
@@ -88,7 +92,7 @@ class KafkaLog:
         async with self._starting:
             while self._asker is None:
                 asker = AIOKafkaConsumer(
-                    bootstrap_servers=self._bootstrap,
+                    **aiokafka_arguments(self._settings),
                     group_id=None,
                     enable_auto_commit=False,
                     retry_backoff_ms=50,

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
+from connections.kafka import aiokafka_arguments
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.partitions.assignment import Assignment
@@ -34,7 +35,7 @@ class Relay:
     async def run(self) -> None:
         """Publish until cancelled; while Kafka or Redis is away the outboxes wait."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap, acks="all", enable_idempotence=True, linger_ms=0
+            **aiokafka_arguments(self._settings), acks="all", enable_idempotence=True, linger_ms=0
         )
         while True:
             try:

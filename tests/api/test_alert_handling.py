@@ -9,11 +9,12 @@ import pytest
 from redis import Redis
 
 from alert_makers import make_alert, make_expired
+from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import AlertKind
 from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S
 from readers.alerts.handling import is_muted
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 from shop_state import ShopState
 
 ALERT = "/v1/alerts/id0"
@@ -106,7 +107,7 @@ async def test_a_snooze_mutes_a_visitor_and_a_kind_until_its_end(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
     await say(client, f"{ALERT}/snooze", for_s=600)
-    redis = open_redis(state.settings)
+    redis = open_redis_pool(state.settings)
     reader = Reader(redis, state.settings)
     later = make_alert(7, user_id="u0")
     assert await is_muted(reader, later, wall_clock_ms())

@@ -12,12 +12,12 @@ from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
 from api_nursery import ApiNursery
+from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from key_ring import bearer, make_secret_key
 from ops.stack.ports import pick_port
-from readers.reader import open_redis
 from shop_state import ShopState
 
 STREAM = "/v1/alerts/stream"
@@ -26,7 +26,7 @@ TIMEOUT_S = 30.0
 
 @pytest.fixture
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     yield redis
     await redis.aclose()
 

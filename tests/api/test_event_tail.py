@@ -16,13 +16,13 @@ from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
 from api.resources.events.tail_publisher import CHECK_S, EventFeed, Notice
 from api.resources.events.validation import Rules, judge
+from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, check_problem, client_of
 from key_ring import bearer, look_again, make_page_key, make_secret_key
 from ops.stack.ports import pick_port
-from readers.reader import open_redis
 from served_api import ServedApi
 from sse_client import Message, read_messages
 
@@ -128,7 +128,7 @@ async def test_a_tail_ends_by_itself_and_leaves_nothing(app: FastAPI, settings: 
 
 async def test_a_tail_ends_when_its_key_is_revoked(installation: Settings, watched: ServedApi) -> None:
     keys = Keys(installation.namespace, installation.partitions)
-    async with open_redis(installation) as redis:
+    async with open_redis_pool(installation) as redis:
         key = await make_secret_key(redis, installation, Scope.EVENTS_WRITE)
         async with watch(watched.url, **bearer(key)) as messages:
             await KeyStore(redis, keys).revoke(key.key_id, wall_clock_ms())
@@ -138,7 +138,7 @@ async def test_a_tail_ends_when_its_key_is_revoked(installation: Settings, watch
 
 @pytest.fixture
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
-    async with open_redis(settings) as redis:
+    async with open_redis_pool(settings) as redis:
         yield redis
 
 
@@ -184,7 +184,7 @@ async def test_under_load_some_requests_are_only_counted(redis: Redis, settings:
 
 async def test_without_redis_events_are_judged_and_nobody_is_told(settings: Settings) -> None:
     away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    async with open_redis(away) as redis:
+    async with open_redis_pool(away) as redis:
         feed = EventFeed(redis, Keys(away.namespace, away.partitions))
         feed.offer(notice("k1"))
         assert feed._task is not None

@@ -11,11 +11,12 @@ from redis.asyncio import Redis
 from alert_makers import make_alert
 from api.resources.privacy.scrubbers import Trace, scrub_alerts
 from api.resources.privacy.search import PAGE, Needle, Place, search
+from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import decode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import Keys
 from contracts.settings import Settings
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 from shop_state import ShopState
 
 USER = "visitor/17 é"
@@ -25,7 +26,7 @@ USER = "visitor/17 é"
 async def redis(settings: Settings, state: ShopState) -> AsyncIterator[Redis]:
     """Redis; what is written under the namespace is removed after the test."""
     del state
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     yield redis
     await redis.aclose()
 

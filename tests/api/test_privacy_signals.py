@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from api.resources.events.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
 from api.resources.events.salts import LIFETIME_S, Salts
 from api.resources.events.validation import Rules, judge
+from connections.asyncio_redis import open_redis_pool
 from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings
 from event_door import CART, DRY, PATH, WORDS, client_of, decode_record, open_client, read_records
-from readers.reader import open_redis
 from services import unique_settings
 
 SALT, OTHER_SALT = b"a" * 32, b"b" * 32
@@ -148,7 +148,7 @@ async def test_a_shop_may_ignore_objections(app: FastAPI) -> None:
 
 @pytest.fixture
 async def redis(settings: Settings) -> Any:
-    async with open_redis(settings) as redis:
+    async with open_redis_pool(settings) as redis:
         yield redis
 
 
@@ -166,7 +166,7 @@ async def test_processes_share_a_salt_for_a_day(redis: Redis, settings: Settings
 
 async def test_without_redis_the_salt_is_of_this_process(settings: Settings) -> None:
     away = unique_settings(settings.bootstrap, "redis://127.0.0.1:1/0")
-    async with open_redis(away) as redis:
+    async with open_redis_pool(away) as redis:
         keys = Keys(away.namespace, away.partitions)
         one, other = Salts(redis, keys), Salts(redis, keys)
         salt = await one.get()

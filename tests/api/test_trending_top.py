@@ -7,10 +7,10 @@ import pytest
 from redis.asyncio import Redis
 
 from api.resources.trending.ranking import Merge, ScoreList, find_top
+from connections.asyncio_redis import open_redis_pool
 from contracts.keys import TREND_LANDMARK_MS
 from contracts.settings import Settings
 from models.trending import merge_scores, top_products
-from readers.reader import open_redis
 from readers.snapshot import Snapshot
 
 AS_OF_MS = 20_000 * TREND_LANDMARK_MS + TREND_LANDMARK_MS // 3
@@ -40,7 +40,7 @@ async def test_the_top_over_all_partitions_is_that_of_the_whole_merge(
         for p in range(6)
         for mark in LANDMARKS
     ]
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     try:
         stored = await fill(redis, lists, seed)
         parts = zip((part.landmark_ms for part in lists), stored, strict=True)

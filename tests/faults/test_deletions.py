@@ -13,6 +13,7 @@ from api.resources.privacy.jobs import Jobs
 from api.resources.privacy.recorder import record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.search import Needle, search
+from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import decode_alert
 from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS
@@ -25,7 +26,7 @@ from ops.chaos.crew import Crew
 from ops.chaos.site import Site
 from ops.chaos.traffic import make_producer
 from ops.stack.record import settings_environment
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 
 OpenSite = Callable[..., Site]
 T = TypeVar("T")
@@ -59,7 +60,7 @@ def ask(site: Site, question: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
     """The answer to a question of a process of the API."""
 
     async def main() -> T:
-        redis = open_redis(site.settings)
+        redis = open_redis_pool(site.settings)
         try:
             return await question(Reader(redis, site.settings))
         finally:

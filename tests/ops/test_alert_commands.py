@@ -13,13 +13,13 @@ import pytest
 from alert_makers import CHURN, make_alert, make_expired
 from api.identity.principal import Scope
 from api_nursery import ApiNursery
+from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
 from key_ring import make_secret_key
 from ops.api_client.calls import to_contract
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
 from readers.alerts.schemas import to_alert
-from readers.reader import open_redis
 from services import unique_settings, wait_until
 from shop_state import ShopState
 
@@ -109,7 +109,7 @@ def test_a_table_is_written_to_a_file_or_to_the_output(settings: Settings, tmp_p
 async def test_where_keys_are_needed_one_is_taken_from_the_environment(
     nursery: ApiNursery, settings: Settings
 ) -> None:
-    redis = open_redis(settings)
+    redis = open_redis_pool(settings)
     key = await make_secret_key(redis, settings, Scope.ALERTS_WRITE)
     await redis.aclose()
     nursery.end(signal.SIGTERM)

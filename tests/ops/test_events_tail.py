@@ -12,11 +12,11 @@ from redis import Redis
 
 from api.resources.events.tail_publisher import EventFeed, Notice
 from api.resources.events.validation import Rules, judge
+from connections.asyncio_redis import open_redis_pool
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.events.tail import render_request
 from ops.stack.record import settings_environment
-from readers.reader import open_redis
 from services import unique_settings, wait_until
 
 NOW_MS = 1_760_000_000_000
@@ -68,7 +68,7 @@ def tail(settings: Settings, folder: Path, *arguments: str) -> "subprocess.Popen
 async def offer(settings: Settings, key_id: str) -> None:
     """What a process of the API does with an event of this key."""
     keys = Keys(settings.namespace, settings.partitions)
-    async with open_redis(settings) as redis:
+    async with open_redis_pool(settings) as redis:
         feed = EventFeed(redis, keys)
         verdict = judge([EVENT], Rules(NOW_MS, "EUR"))
         feed.offer(Notice(NOW_MS, "r1", key_id, False, verdict, None))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from alert_makers import make_alert
+from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
@@ -19,7 +20,7 @@ from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.signing import make_secret
 from delivery.webhooks.targets import Border
-from readers.reader import Reader, open_redis
+from readers.reader import Reader
 from shop_state import ShopState
 
 QUICK = Policy(timeout_s=1.5, scale=0.01, lease_ms=1_500, renew_s=0.2, drain_s=2.0)
@@ -34,7 +35,7 @@ class Site:
         self.state = state
         self.policy = policy
         self.metrics = WebhookMetrics()
-        self.reader = Reader(open_redis(settings), settings)
+        self.reader = Reader(open_redis_pool(settings), settings)
         self.registry = Registry(self.reader)
         self._n_alerts = 0
 

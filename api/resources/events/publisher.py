@@ -14,6 +14,7 @@ from api.http.parts import Part
 from api.resources.events.in_flight import retry_header
 from api.resources.events.kafka_producer import Headers, Producer
 from api.resources.events.validation import Record
+from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -109,7 +110,7 @@ class Collector:
         async with self._lock:
             if self._producer is None:
                 producer = Producer(
-                    bootstrap_servers=self._settings.bootstrap,
+                    **aiokafka_arguments(self._settings),
                     acks="all",
                     enable_idempotence=True,
                     request_timeout_ms=_REQUEST_TIMEOUT_MS,

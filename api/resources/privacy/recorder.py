@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError
 
 from api.resources.privacy.job import Job
 from api.resources.privacy.jobs import LEASE_MS, Jobs
+from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.deletions import Deletion, encode_deletion, secret_id_of
 from contracts.topics import Topics
@@ -37,7 +38,7 @@ async def record(reader: Reader, jobs: Jobs, job: Job) -> Job:
         job.requested_ms,
         secret_id_of(settings.deletion_secret.get_secret_value()),
     )
-    producer = AIOKafkaProducer(bootstrap_servers=settings.bootstrap, acks="all", request_timeout_ms=4_000)
+    producer = AIOKafkaProducer(**aiokafka_arguments(settings), acks="all", request_timeout_ms=4_000)
     try:
         async with asyncio.timeout(RECORD_TIMEOUT_S):
             await producer.start()
