@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.settings import Settings
@@ -16,11 +17,13 @@ _log = logging.getLogger(__name__)
 class Crew:
     """Real worker processes (`storepulse worker`), watched by a thread until `close`."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, *, env: Mapping[str, str] | None = None) -> None:
+        """`env` is added to the environment of the workers, after the settings; `folder` gets their logs."""
         self.settings = settings
         self.exits: list[tuple[str, int]] = []
         """(worker, exit code) of every end that was not asked for."""
         self._folder = folder
+        self._env = {**settings_environment(settings), **(env or {})}
         self._made = 0
         self._workers: list[Child] = []
         self._lock = threading.Lock()
@@ -39,7 +42,7 @@ class Crew:
         self._made += 1
         name = f"worker-{self._made}"
         argv = [sys.executable, "-P", "-m", "ops.cli", "worker"]
-        child = Child(name, argv, self._folder / f"{name}.log", env=settings_environment(self.settings))
+        child = Child(name, argv, self._folder / f"{name}.log", env=self._env)
         child.start()
         with self._lock:
             self._workers.append(child)
