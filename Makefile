@@ -1,7 +1,7 @@
 # Every target that needs the environment makes it first; the stamp files say what is installed already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint fix audit bench chaos doctor clean
+.PHONY: help demo up test lint fix audit bench chaos doctor compile clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -53,6 +53,9 @@ bench: .venv-bench/.bench ## Measure speed, delay and memory beside other engine
 chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
 	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
+compile: | $(BIN)/python ## Build the stream's compiled steps again from the sources that are here
+	@$(PIP) -e .
+
 clean: ## Remove the environment, caches and the stack's state
 	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info stream/compiled/*.so
 
@@ -61,7 +64,9 @@ $(BIN)/python:
 	@echo "making the environment in $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV) || { echo "python -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-COMPILED := setup.py $(wildcard stream/compiled/*.pyx stream/compiled/*.pxd stream/compiled/*.h)
+# What the compiled steps are built from, see stream/compiled/layout.py.
+COMPILED := setup.py stream/compiled/layout.py $(wildcard stream/compiled/*.pyx stream/compiled/*.pxd stream/compiled/*.h) \
+	stream/batch/step.py $(addprefix contracts/,events.py fields.py numbers.py predictions.py scores.py visitor.py visitor_alerts.py)
 
 $(VENV)/.run: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing"

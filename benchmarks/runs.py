@@ -34,6 +34,7 @@ from contracts.settings import Settings
 from models.next_action.card import ArtefactError
 from models.next_action.predictor import Predictor
 from stream.batch.core import PYTHON, load_compiled
+from stream.compiled.guard import CompiledStepsError
 
 Figures = dict[str, Any]
 
@@ -54,10 +55,12 @@ def run_core(events: int) -> Figures:
     rows: list[core_bench.CoreRow] = []
     blobs: list[core_bench.BlobRow] = []
     models = [None, found] if (found := find_model(settings)) else [None]
-    compiled = load_compiled()
-    if compiled is None:
-        console.log("compiled steps left out: they were not built, see storepulse doctor")
-    for core in (PYTHON, *([compiled] if compiled else [])):
+    cores = [PYTHON]
+    try:
+        cores.append(load_compiled())
+    except CompiledStepsError as exc:
+        console.log(f"compiled steps left out: {exc}")
+    for core in cores:
         for model in models:
             what = "counting only" if model is None else "with scoring"
             for batch in CORE_BATCHES:

@@ -22,6 +22,7 @@ from ops.stack.record import find_settings, read_record
 from ops.stack.redis_server import find_binary
 from ops.stack.stack import PREFERRED_API_PORT
 from stream.batch.core import load_compiled
+from stream.compiled.guard import INSTALL, CompiledStepsError, NotBuiltError
 
 MIN_PYTHON = (3, 11)
 EXACT_PACKAGES = ("faust-streaming", "aiokafka")
@@ -60,7 +61,7 @@ def check_machine(state: Path, *, running: bool) -> Iterator[Check]:
     yield check_python(sys.version_info[:2])
     for name in EXACT_PACKAGES:
         yield check_package(name, _wanted(name), _installed(name))
-    yield check_compiled(load_compiled() is not None)
+    yield check_compiled(_compiled_fault())
     yield check_java(java_version())
     yield check_maven(shutil.which("mvn"), jars_folder().is_dir())
     yield check_redis_binary()
@@ -86,16 +87,17 @@ def check_package(name: str, wanted: str, found: str | None) -> Check:
     )
 
 
-def check_compiled(is_built: bool) -> Check:
-    """The stream's compiled steps built at the installation?"""
-    if is_built:
-        return Check("compiled steps", Level.OK, "built")
-    return Check(
-        "compiled steps",
-        Level.WARN,
-        "not built: workers take those in Python, a third as fast",
-        "install a C compiler and Python's headers (Debian: gcc python3-dev), then install Storepulse again",
-    )
+def check_compiled(fault: CompiledStepsError | None) -> Check:
+    """The stream's compiled steps built, and from what is here now? `fault` says why they cannot be taken."""
+    if fault is None:
+        return Check("compiled steps", Level.OK, "built from the sources that are here")
+    if isinstance(fault, NotBuiltError):
+        advice = f"install a C compiler and Python's headers (Debian: gcc python3-dev), then {INSTALL}"
+        return Check(
+            "compiled steps", Level.WARN, "not built: workers take those in Python, a third as fast", advice
+        )
+    found = f"{fault}: workers take those in Python, a third as fast"
+    return Check("compiled steps", Level.WARN, found, INSTALL)
 
 
 def check_java(found: int) -> Check:
@@ -147,6 +149,14 @@ def check_port(port: int) -> Check:
     return Check(
         f"port {port}", Level.WARN, "in use", "`storepulse up` will take another one, or give --api-port"
     )
+
+
+def _compiled_fault() -> CompiledStepsError | None:
+    try:
+        load_compiled()
+    except CompiledStepsError as exc:
+        return exc
+    return None
 
 
 def _wanted(name: str) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence, Set
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from contracts.visitor import PackVisitors, Visitor, pack_visitors
@@ -10,6 +11,7 @@ from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.batch.merge import merge_heads
 from stream.batch.records import Record, read_records
 from stream.batch.step import BatchResult, Clock, Entry, StepSettings, apply_batch, users_of
+from stream.compiled.guard import INSTALL, CompiledStepsError, NotBuiltError, import_compiled
 from stream.components.deletions.screen import NOBODY
 
 log = logging.getLogger(__name__)
@@ -67,19 +69,28 @@ PYTHON = Core("python", read_records, merge_heads, users_of, apply_batch, pack_v
 """The definition of every step."""
 
 
-def load_compiled() -> Core | None:
-    """The compiled steps; None where they were not built, for want of a C compiler."""
-    try:
-        from stream.compiled import batch, merge, packing, records
-    except ImportError as exc:
-        log.info("the compiled steps are not there, Python's are taken: %s", exc)
-        return None
+@cache
+def load_compiled() -> Core:
+    """The compiled steps; raises `CompiledStepsError` where they were not built from what is here now."""
+    modules = import_compiled()
     return Core(
-        "compiled", records.read_records, merge.merge_heads, batch.users_of, batch.apply_batch,
-        packing.pack_visitors,
-    )  # fmt: skip
+        "compiled",
+        modules["records"].read_records,
+        modules["merge"].merge_heads,
+        modules["batch"].users_of,
+        modules["batch"].apply_batch,
+        modules["packing"].pack_visitors,
+    )
 
 
 def choose_core(*, compiled: bool) -> Core:
-    """The compiled steps if they are wanted and were built, otherwise those in Python."""
-    return (load_compiled() if compiled else None) or PYTHON
+    """The compiled steps if they are wanted and fit, otherwise those in Python, which are a third as fast."""
+    if not compiled:
+        return PYTHON
+    try:
+        return load_compiled()
+    except NotBuiltError as exc:
+        log.info("the steps in Python are taken: %s", exc)
+    except CompiledStepsError as exc:
+        log.warning("the steps in Python are taken, a third as fast: %s; %s", exc, INSTALL)
+    return PYTHON

@@ -8,9 +8,10 @@ whom a session ended, go the way that defines the step. So do alerts and predict
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 
-from stream.compiled.layout cimport *
 from stream.compiled.tuples cimport item
 from stream.compiled.visitors cimport VisitorStep
+
+include "batch.pxi"  # positions in named tuples, see layout.py
 
 from contracts.clock import LIVE_SKEW_MS
 from models.next_action.prices import UNKNOWN_LEVEL
@@ -28,7 +29,7 @@ def users_of(entries):
     for entry in entries:
         event = item(entry, ENTRY_EVENT)
         if event is not None:
-            users.add(item(event, EVENT_USER))
+            users.add(item(event, EVENT_USER_ID))
     return users
 
 
@@ -40,7 +41,7 @@ def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgott
     for entry in entries:
         event = item(entry, ENTRY_EVENT)
         if event is not None:
-            price = item(event, EVENT_PRICE)
+            price = item(event, EVENT_PRICE_MINOR)
             if price:
                 prices.append(price)
     outcome = BatchResult(clock, level.after_all(prices))
@@ -67,7 +68,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
     cdef list events
     cdef PyObject* known
     for entry in entries:
-        record_ms = item(entry, ENTRY_BROKER)
+        record_ms = item(entry, ENTRY_BROKER_MS)
         if record_ms > broker_ms:
             broker_ms = record_ms
         event = item(entry, ENTRY_EVENT)
@@ -76,7 +77,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
             if letter is not None:
                 outcome.letters.append(letter)
             continue
-        at_ms = item(entry, ENTRY_AT)
+        at_ms = item(entry, ENTRY_AT_MS)
         moment = at_ms if at_ms < record_ms else record_ms
         if moment > max_event_ms:
             max_event_ms = moment
@@ -84,8 +85,8 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
             late += 1
             continue
         if record_ms - at_ms >= _LIVE_SKEW_MS:
-            stale.add(item(event, EVENT_ID))
-        user_id = item(event, EVENT_USER)
+            stale.add(item(event, EVENT_EVENT_ID))
+        user_id = item(event, EVENT_USER_ID)
         known = PyDict_GetItem(grouped, user_id)
         if known == NULL:
             grouped[user_id] = [event]

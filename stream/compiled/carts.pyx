@@ -4,11 +4,14 @@
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 
-from stream.compiled.layout cimport *
-from stream.compiled.tuples cimport item, new_tuple, set_item
+from stream.compiled.tuples cimport item, need, new_tuple, set_item
+
+include "carts.pxi"  # positions in named tuples, see layout.py
 
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import MAX_CART_LINES, CartLine
+
+need(CART_LINE_FIELDS == 4 and RANKS == 5)
 
 cdef object _CartLine = CartLine
 cdef long long _MAX_SUM = MAX_SUM_MINOR
@@ -37,7 +40,7 @@ cdef int grow(dict fields, object name, long long change) except -1:
 
 cdef int add_revenue(dict revenue, object event) except -1:
     cdef long long price_minor, quantity
-    price, currency = item(event, EVENT_PRICE), item(event, EVENT_CURRENCY)
+    price, currency = item(event, EVENT_PRICE_MINOR), item(event, EVENT_CURRENCY)
     if price is not None and currency is not None:
         price_minor, quantity = price, item(event, EVENT_QUANTITY)
         grow(revenue, currency, min(price_minor * quantity, _MAX_SUM))
@@ -47,18 +50,19 @@ cdef int add_revenue(dict revenue, object event) except -1:
 cdef int add_line(dict cart, object product, object event) except -1:
     """See `stream.visitors.session`: a cart that is full loses the product that is in it longest."""
     known = cart.get(product)
-    price, currency, quantity = item(event, EVENT_PRICE), item(event, EVENT_CURRENCY), item(event, EVENT_QUANTITY)
+    price, currency = item(event, EVENT_PRICE_MINOR), item(event, EVENT_CURRENCY)
+    quantity = item(event, EVENT_QUANTITY)
     if known is not None:
         if price is None:
-            price, currency = item(known, 1), item(known, 2)
-        quantity = item(known, 0) + quantity
+            price, currency = item(known, CART_LINE_PRICE_MINOR), item(known, CART_LINE_CURRENCY)
+        quantity = item(known, CART_LINE_QUANTITY) + quantity
     elif len(cart) >= _MAX_LINES:
         del cart[next(iter(cart))]
-    line = new_tuple(_CartLine, 4)
-    set_item(line, 0, quantity)
-    set_item(line, 1, price)
-    set_item(line, 2, currency)
-    set_item(line, 3, item(event, EVENT_TIME))
+    line = new_tuple(_CartLine, CART_LINE_FIELDS)
+    set_item(line, CART_LINE_QUANTITY, quantity)
+    set_item(line, CART_LINE_PRICE_MINOR, price)
+    set_item(line, CART_LINE_CURRENCY, currency)
+    set_item(line, CART_LINE_ADDED_MS, item(event, EVENT_EVENT_TIME_MS))
     cart[product] = line
     return 0
 
@@ -66,8 +70,8 @@ cdef int add_line(dict cart, object product, object event) except -1:
 cdef int lower_line(dict cart, object product, object quantity) except -1:
     line = cart.get(product)
     if line is not None:
-        if item(line, 0) > quantity:
-            cart[product] = line._replace(quantity=item(line, 0) - quantity)
+        if item(line, CART_LINE_QUANTITY) > quantity:
+            cart[product] = line._replace(quantity=item(line, CART_LINE_QUANTITY) - quantity)
         else:
             del cart[product]
     return 0

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Merging the topics of a partition by event time, as `stream.batch.merge.merge_heads` does it."""
 
-from stream.compiled.layout cimport ENTRY_AT, ENTRY_OFFSET
 from stream.compiled.tuples cimport item
+
+include "merge.pxi"  # positions in named tuples, see layout.py
 
 cdef long long _FOREVER_MS = 0x7fffffffffffffff
 
@@ -47,4 +48,4 @@ cdef int _take(object buffer, long long until_ms, Py_ssize_t limit, list merged)
 
 
 cdef inline long long _at_ms(object entry) except? -1:
-    return item(entry, ENTRY_AT)
+    return item(entry, ENTRY_AT_MS)

@@ -5,11 +5,14 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.string cimport memcmp, memcpy
 
-from stream.compiled.layout cimport *
-from stream.compiled.tuples cimport item, new_tuple, set_item
+from stream.compiled.tuples cimport item, need, new_tuple, set_item
+
+include "new_events.pxi"  # positions in named tuples, see layout.py
 
 from contracts.events import EventType
 from contracts.visitor import Action, digest_of
+
+need(ACTION_FIELDS == 10 and RANKS == 5)
 
 cdef object _VIEW = EventType.VIEW, _FAVORITE = EventType.FAVORITE, _CART = EventType.CART
 cdef object _REMOVE = EventType.REMOVE_FROM_CART
@@ -18,12 +21,12 @@ cdef object _Action = Action
 
 cdef int rank_of(object event_type) noexcept:
     if event_type is _VIEW:
-        return VIEW
+        return RANK_VIEW
     if event_type is _CART:
-        return CART
+        return RANK_CART
     if event_type is _FAVORITE:
-        return FAVORITE
-    return REMOVE if event_type is _REMOVE else PURCHASE
+        return RANK_FAVORITE
+    return RANK_REMOVE_FROM_CART if event_type is _REMOVE else RANK_PURCHASE
 
 
 cdef bint is_before(NewEvent* one, NewEvent* other) noexcept:
@@ -63,15 +66,15 @@ cdef bytes digest_bytes(NewEvent* new_event):
 
 cdef object action_of(NewEvent* new_event):
     event = <object>new_event.event
-    action = new_tuple(_Action, 10)
-    set_item(action, 0, new_event.at_ms)
-    set_item(action, 1, new_event.rank)
-    set_item(action, 2, digest_bytes(new_event))
-    set_item(action, 3, item(event, EVENT_PRODUCT))
-    set_item(action, 4, item(event, EVENT_QUANTITY))
-    set_item(action, 5, item(event, EVENT_PRICE))
-    set_item(action, 6, item(event, EVENT_CURRENCY))
-    set_item(action, 7, item(event, EVENT_CATEGORY))
-    set_item(action, 8, item(event, EVENT_BRAND))
-    set_item(action, 9, item(event, EVENT_SESSION))
+    action = new_tuple(_Action, ACTION_FIELDS)
+    set_item(action, ACTION_AT_MS, new_event.at_ms)
+    set_item(action, ACTION_RANK, new_event.rank)
+    set_item(action, ACTION_DIGEST, digest_bytes(new_event))
+    set_item(action, ACTION_PRODUCT_ID, item(event, EVENT_PRODUCT_ID))
+    set_item(action, ACTION_QUANTITY, item(event, EVENT_QUANTITY))
+    set_item(action, ACTION_PRICE_MINOR, item(event, EVENT_PRICE_MINOR))
+    set_item(action, ACTION_CURRENCY, item(event, EVENT_CURRENCY))
+    set_item(action, ACTION_CATEGORY, item(event, EVENT_CATEGORY))
+    set_item(action, ACTION_BRAND, item(event, EVENT_BRAND))
+    set_item(action, ACTION_SESSION_ID, item(event, EVENT_SESSION_ID))
     return action

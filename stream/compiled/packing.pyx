@@ -8,7 +8,9 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from stream.compiled.tuples cimport item
+from stream.compiled.tuples cimport item, need
+
+include "packing.pxi"  # positions in named tuples, see layout.py
 
 import msgpack
 
@@ -16,6 +18,9 @@ from contracts.visitor_alerts import NO_ALERTS
 from contracts.predictions import NO_PREDICTIONS, pack_predictions
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import FORMAT
+
+need(VISITOR_PREDICTIONS == VISITOR_FIELDS - 1)  # written last, see contracts.visitor.pack_visitor
+need(PREDICTIONS_SCORE == 0 and PREDICTIONS_ALERT_STATE == 1 and PREDICTIONS_UNJUDGED == 2 and PREDICTIONS_FIELDS == 3)
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
 cdef object _BLANK = NO_PREDICTIONS, _NEW_BOOK = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
@@ -159,28 +164,27 @@ cdef Packer _packer = Packer()
 cpdef list pack_visitors(object visitors):
     """The blob of each visitor."""
     cdef list blobs = []
-    cdef Py_ssize_t i, last
+    cdef Py_ssize_t i
     cdef Packer packer = _packer
     packer.size = 0  # of a call that was broken off
     for visitor in visitors:
-        last = PyTuple_GET_SIZE(visitor) - 1
-        packer.put_array(last + 2)
+        packer.put_array(VISITOR_FIELDS + 1)
         packer.put_int(_FORMAT)
-        for i in range(last):
+        for i in range(VISITOR_PREDICTIONS):
             packer.put(item(visitor, i))
-        _put_predictions(packer, item(visitor, last))
+        _put_predictions(packer, item(visitor, VISITOR_PREDICTIONS))
         blobs.append(packer.taken())
     return blobs
 
 
 cdef int _put_predictions(Packer packer, object predictions) except -1:
     """See `contracts.predictions.pack_predictions`."""
-    alert_state, unjudged = item(predictions, 1), item(predictions, 2)
+    alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
     if predictions is _BLANK:
         return packer.put_array(0)
-    if item(predictions, 0) is not None or unjudged is not _ALL_JUDGED or alert_state == _NEW_BOOK:
+    if item(predictions, PREDICTIONS_SCORE) is not None or unjudged is not _ALL_JUDGED or alert_state == _NEW_BOOK:
         return packer.put(pack_predictions(predictions))
-    packer.put_array(3)  # not scored, but with a cart or an alert
+    packer.put_array(PREDICTIONS_FIELDS)  # not scored, but with a cart or an alert
     packer.put(None)
     packer.put(alert_state)
     return packer.put_array(0)

@@ -12,7 +12,9 @@ from libc.math cimport rint
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp, memcpy
 
-from stream.compiled.tuples cimport new_tuple, set_item
+from stream.compiled.tuples cimport item, need, new_tuple, set_item
+
+include "records.pxi"  # positions in named tuples, see layout.py
 
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import MAX_EVENT_BYTES, SCHEMA_VERSION, Event, EventType
@@ -28,10 +30,9 @@ cdef extern from "Python.h":
     double PyOS_string_to_double(const char*, char**, PyObject*) except? -1.0
 
 cdef enum:
-    # Fields of `Event` in their order, those before `EXTRA`, and one more that it does not keep.
-    EVENT_ID, TYPE, TIME, USER, PRODUCT, SESSION, PRICE, CURRENCY, QUANTITY, CATEGORY, BRAND, ORDER, EXTRA
-    SCHEMA = EXTRA
-    FIELDS
+    # Fields of the JSON object: those of `Event`, and behind them one that it does not keep.
+    SCHEMA = EVENT_FIELDS
+    JSON_FIELDS
     UNKNOWN = -1
 
 cdef enum Kind:
@@ -49,6 +50,8 @@ cdef struct Value:
 cdef struct Cursor:
     const char* at
     const char* end
+
+need(EVENT_FIELDS == 13 and ENTRY_FIELDS == 5)
 
 cdef object _Event = Event
 cdef object _Entry = Entry
@@ -81,19 +84,19 @@ def read_records(records, *, str topic, int partition, str default_currency, now
                 (record,), topic=topic, partition=partition, default_currency=default_currency, now_ms=now_ms
             )
             continue
-        entry = new_tuple(_Entry, 5)
-        set_item(entry, 0, record.offset)
-        set_item(entry, 1, (<tuple>event)[TIME])
-        set_item(entry, 2, timestamp)
-        set_item(entry, 3, event)
-        set_item(entry, 4, None)
+        entry = new_tuple(_Entry, ENTRY_FIELDS)
+        set_item(entry, ENTRY_OFFSET, record.offset)
+        set_item(entry, ENTRY_AT_MS, item(event, EVENT_EVENT_TIME_MS))
+        set_item(entry, ENTRY_BROKER_MS, timestamp)
+        set_item(entry, ENTRY_EVENT, event)
+        set_item(entry, ENTRY_LETTER, None)
         entries.append(entry)
     return entries
 
 
 cdef object _read(object raw, object key, long long received_ms, str default_currency):
     """The event in `raw`, or None for whatever is not plainly valid."""
-    cdef Value[FIELDS] values
+    cdef Value[JSON_FIELDS] values
     cdef Value* value
     cdef long long time_ms, number
     cdef object extra
@@ -106,16 +109,16 @@ cdef object _read(object raw, object key, long long received_ms, str default_cur
     value = &values[SCHEMA]
     if value.kind != ABSENT and not (value.kind == WHOLE and _integer(value) == _SCHEMA):
         return None
-    value = &values[USER]
+    value = &values[EVENT_USER_ID]
     if value.size != PyBytes_GET_SIZE(key) or memcmp(value.start, PyBytes_AS_STRING(key), value.size) != 0:
         return None
-    value = &values[TIME]
+    value = &values[EVENT_EVENT_TIME_MS]
     if value.kind != WHOLE:
         return None
     time_ms = _integer(value)
     if not _EARLIEST_MS <= time_ms <= received_ms + _AHEAD_MS:
         return None
-    value = &values[QUANTITY]
+    value = &values[EVENT_QUANTITY]
     quantity = _ONE
     if value.kind > NOTHING:
         number = _integer(value) if value.kind == WHOLE else 0
@@ -123,53 +126,53 @@ cdef object _read(object raw, object key, long long received_ms, str default_cur
             return None
         quantity = number
 
-    event_type = _type_of(&values[TYPE])
-    event_id, user_id, product_id = _id(&values[EVENT_ID]), _id(&values[USER]), _id(&values[PRODUCT])
+    event_type = _type_of(&values[EVENT_EVENT_TYPE])
+    event_id, user_id, product_id = _id(&values[EVENT_EVENT_ID]), _id(&values[EVENT_USER_ID]), _id(&values[EVENT_PRODUCT_ID])
     if event_type is None or event_id is None or user_id is None or product_id is None:
         return None
     session_id = order_id = category = brand = currency = price = None
-    if values[SESSION].kind > NOTHING:
-        session_id = _id(&values[SESSION])
+    if values[EVENT_SESSION_ID].kind > NOTHING:
+        session_id = _id(&values[EVENT_SESSION_ID])
         if session_id is None:
             return None
-    if values[ORDER].kind > NOTHING:
-        order_id = _id(&values[ORDER])
+    if values[EVENT_ORDER_ID].kind > NOTHING:
+        order_id = _id(&values[EVENT_ORDER_ID])
         if order_id is None:
             return None
-    if values[CATEGORY].kind > NOTHING and not _is_empty(&values[CATEGORY]):
-        category = _string(&values[CATEGORY], _MAX_TEXT)
+    if values[EVENT_CATEGORY].kind > NOTHING and not _is_empty(&values[EVENT_CATEGORY]):
+        category = _string(&values[EVENT_CATEGORY], _MAX_TEXT)
         if category is None:
             return None
-    if values[BRAND].kind > NOTHING and not _is_empty(&values[BRAND]):
-        brand = _string(&values[BRAND], _MAX_TEXT)
+    if values[EVENT_BRAND].kind > NOTHING and not _is_empty(&values[EVENT_BRAND]):
+        brand = _string(&values[EVENT_BRAND], _MAX_TEXT)
         if brand is None:
             return None
-    if values[CURRENCY].kind > NOTHING:
-        currency = _currency(&values[CURRENCY], default_currency)
+    if values[EVENT_CURRENCY].kind > NOTHING:
+        currency = _currency(&values[EVENT_CURRENCY], default_currency)
         if currency is None:
             return None
-    if values[PRICE].kind > NOTHING:
+    if values[EVENT_PRICE_MINOR].kind > NOTHING:
         if currency is None:
             currency = default_currency
-        number = _price_minor(&values[PRICE], _DIGITS[currency])
+        number = _price_minor(&values[EVENT_PRICE_MINOR], _DIGITS[currency])
         if number < 0:
             return None
         price = number
 
-    event = new_tuple(_Event, 13)
-    set_item(event, EVENT_ID, event_id)
-    set_item(event, TYPE, event_type)
-    set_item(event, TIME, time_ms)
-    set_item(event, USER, user_id)
-    set_item(event, PRODUCT, product_id)
-    set_item(event, SESSION, session_id)
-    set_item(event, PRICE, price)
-    set_item(event, CURRENCY, currency)
-    set_item(event, QUANTITY, quantity)
-    set_item(event, CATEGORY, category)
-    set_item(event, BRAND, brand)
-    set_item(event, ORDER, order_id)
-    set_item(event, EXTRA, None if extra is _NO_EXTRA else extra)
+    event = new_tuple(_Event, EVENT_FIELDS)
+    set_item(event, EVENT_EVENT_ID, event_id)
+    set_item(event, EVENT_EVENT_TYPE, event_type)
+    set_item(event, EVENT_EVENT_TIME_MS, time_ms)
+    set_item(event, EVENT_USER_ID, user_id)
+    set_item(event, EVENT_PRODUCT_ID, product_id)
+    set_item(event, EVENT_SESSION_ID, session_id)
+    set_item(event, EVENT_PRICE_MINOR, price)
+    set_item(event, EVENT_CURRENCY, currency)
+    set_item(event, EVENT_QUANTITY, quantity)
+    set_item(event, EVENT_CATEGORY, category)
+    set_item(event, EVENT_BRAND, brand)
+    set_item(event, EVENT_ORDER_ID, order_id)
+    set_item(event, EVENT_EXTRA, None if extra is _NO_EXTRA else extra)
     return event
 
 
@@ -183,7 +186,7 @@ cdef object _scan(const char* data, Py_ssize_t size, Value* values):
     cdef int field
     cdef dict extra = _NO_EXTRA
     cursor.at, cursor.end = data, data + size
-    for field in range(FIELDS):
+    for field in range(JSON_FIELDS):
         values[field].kind, values[field].size = ABSENT, 0
     if not _take(&cursor, c'{'):
         return None
@@ -324,35 +327,35 @@ cdef int _field(Value* name) noexcept:
     """The place of a field of the contract, `UNKNOWN` for any other."""
     if name.size == 5:
         if _is(name, b"price", 5):
-            return PRICE
+            return EVENT_PRICE_MINOR
         if _is(name, b"brand", 5):
-            return BRAND
+            return EVENT_BRAND
     elif name.size == 6:
         if _is(name, b"schema", 6):
             return SCHEMA
     elif name.size == 7:
         if _is(name, b"user_id", 7):
-            return USER
+            return EVENT_USER_ID
     elif name.size == 8:
         if _is(name, b"event_id", 8):
-            return EVENT_ID
+            return EVENT_EVENT_ID
         if _is(name, b"currency", 8):
-            return CURRENCY
+            return EVENT_CURRENCY
         if _is(name, b"quantity", 8):
-            return QUANTITY
+            return EVENT_QUANTITY
         if _is(name, b"category", 8):
-            return CATEGORY
+            return EVENT_CATEGORY
         if _is(name, b"order_id", 8):
-            return ORDER
+            return EVENT_ORDER_ID
     elif name.size == 10:
         if _is(name, b"event_type", 10):
-            return TYPE
+            return EVENT_EVENT_TYPE
         if _is(name, b"event_time", 10):
-            return TIME
+            return EVENT_EVENT_TIME_MS
         if _is(name, b"session_id", 10):
-            return SESSION
+            return EVENT_SESSION_ID
         if _is(name, b"product_id", 10):
-            return PRODUCT
+            return EVENT_PRODUCT_ID
     return UNKNOWN
 
 

@@ -22,3 +22,10 @@ cdef inline void set_item(object target, Py_ssize_t place, object value):
 cdef inline object item(object source, Py_ssize_t place):
     """An item of a tuple, named or not."""
     return <object>PyTuple_GET_ITEM(source, place)
+
+
+cdef inline int need(bint holds) except -1:
+    """Called while a module is imported, for what its code takes for granted about a layout."""
+    if not holds:
+        raise ImportError("a named tuple has other fields than the compiled steps know")
+    return 0

@@ -21,8 +21,9 @@ from stream.compiled.new_events cimport (
     rank_of,
 )
 from stream.compiled.packing cimport Packer
-from stream.compiled.layout cimport *
-from stream.compiled.tuples cimport item, new_tuple, set_item
+from stream.compiled.tuples cimport item, need, new_tuple, set_item
+
+include "visitors.pxi"  # positions in named tuples, see layout.py
 
 from contracts.keys import GRAIN_MS, Metric
 from contracts.predictions import NO_PREDICTIONS, Predictions
@@ -32,7 +33,15 @@ from stream.visitors.orders import count_order
 from stream.scoring.predictions import Arrival, judge_arrival
 from stream.visitors.session import KEEP_ACTIONS, MAX_SEEN_BYTES, settle
 
-cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor, _Outlook = Predictions
+need(SESSION_FIELDS == 8 and TAIL_FIELDS == 3 and TOTALS_FIELDS == 5 and VISITOR_FIELDS == 9 and PREDICTIONS_FIELDS == 3)
+need(
+    ACTION_AT_MS == 0 and ACTION_RANK == 1 and ACTION_DIGEST == 2 and ACTION_PRODUCT_ID == 3 and ACTION_QUANTITY == 4
+    and ACTION_PRICE_MINOR == 5 and ACTION_CURRENCY == 6 and ACTION_CATEGORY == 7 and ACTION_BRAND == 8
+    and ACTION_SESSION_ID == 9 and ACTION_FIELDS == 10
+)  # packed in this order
+
+cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor
+cdef object _Predictions = Predictions
 cdef object _BLANK = NO_PREDICTIONS
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef Py_ssize_t _MAX_SEEN = MAX_SEEN_BYTES
@@ -71,7 +80,7 @@ cdef class VisitorStep:
 
     cdef bint _take(self, object visitor, list events) except -1:
         """Note the events not seen before; False unless they go on in order with the visitor's session."""
-        cdef bytes seen = b"" if visitor is None else item(visitor, SEEN)
+        cdef bytes seen = b"" if visitor is None else item(visitor, VISITOR_SEEN)
         cdef const char* digests = PyBytes_AS_STRING(seen)
         cdef Py_ssize_t known = PyBytes_GET_SIZE(seen) // BLAKE2B_DIGEST_BYTES, i
         cdef NewEvent* new_event
@@ -79,11 +88,11 @@ cdef class VisitorStep:
         self._make_room(len(events))
         for event in events:
             new_event = &self._new_events[self._size]
-            put_digest(item(event, EVENT_ID), new_event.digest)
+            put_digest(item(event, EVENT_EVENT_ID), new_event.digest)
             if holds(digests, known, new_event.digest) or self._repeats(new_event):
                 continue
-            new_event.at_ms = item(event, EVENT_TIME)
-            new_event.rank = rank_of(item(event, EVENT_TYPE))
+            new_event.at_ms = item(event, EVENT_EVENT_TIME_MS)
+            new_event.rank = rank_of(item(event, EVENT_EVENT_TYPE))
             new_event.event = <PyObject*>event
             if self._size and not is_before(new_event - 1, new_event):
                 return False
@@ -93,9 +102,9 @@ cdef class VisitorStep:
     cdef bint _is_one_session(self, object visitor) except -1:
         cdef NewEvent newest
         if visitor is not None:
-            if item(visitor, ENDED):
+            if item(visitor, VISITOR_ENDED):
                 return False
-            last = item(item(visitor, TAIL), 2)
+            last = item(item(visitor, VISITOR_TAIL), TAIL_LAST)
             newest.at_ms, newest.rank = item(last, 0), item(last, 1)
             memcpy(newest.digest, PyBytes_AS_STRING(item(last, 2)), BLAKE2B_DIGEST_BYTES)
             if not is_before(&newest, &self._new_events[0]):
@@ -107,7 +116,7 @@ cdef class VisitorStep:
         cdef long long last_ms = self._new_events[0].at_ms
         cdef Py_ssize_t i
         if before is not None:
-            last_ms = item(item(before, HEAD), HEAD_LAST)
+            last_ms = item(item(before, VISITOR_HEAD), SESSION_LAST_MS)
         for i in range(self._size):
             if self._new_events[i].at_ms - last_ms > gap_ms:
                 return False
@@ -138,44 +147,45 @@ cdef class VisitorStep:
         cdef Py_ssize_t i
         cdef long long timer_ms = 0, due_ms
         cdef bint is_due
-        cdef dict orders = {} if visitor is None else item(visitor, ORDERS)
+        cdef dict orders = {} if visitor is None else item(visitor, VISITOR_ORDERS)
         base = head = totals = None
         predictions = _BLANK
         if visitor is not None:
-            totals, base, head = item(visitor, TOTALS), item(visitor, BASE), item(visitor, HEAD)
-            timer_ms, predictions = item(visitor, TIMER), item(visitor, PREDICTIONS)
+            totals, base = item(visitor, VISITOR_TOTALS), item(visitor, VISITOR_BASE)
+            head, timer_ms = item(visitor, VISITOR_HEAD), item(visitor, VISITOR_TIMER_MS)
+            predictions = item(visitor, VISITOR_PREDICTIONS)
         for i in range(self._size):
             new_event = &self._new_events[i]
-            if new_event.rank == PURCHASE:
+            if new_event.rank == RANK_PURCHASE:
                 orders = count_order(self._outcome.demand, orders, <object>new_event.event)
             self._count(new_event)
         session = self._advance(head)
         self._count_reach(head, session)
-        tail = self._tail(None if visitor is None else item(visitor, TAIL))
+        tail = self._tail(None if visitor is None else item(visitor, VISITOR_TAIL))
         predictions = self._judge(user_id, visitor, predictions, session)
         due_ms = self._due_ms(session, predictions)
         is_due = 0 < due_ms and not 0 < timer_ms <= due_ms
         if is_due:
             timer_ms = due_ms
 
-        after = new_tuple(_Visitor, 9)
-        set_item(after, TOTALS, self._add_totals(totals))
-        set_item(after, BASE, base)
-        set_item(after, HEAD, session)
-        set_item(after, TAIL, tail)
-        set_item(after, ENDED, False)
-        set_item(after, TIMER, timer_ms)
-        set_item(after, SEEN, self._seen(b"" if visitor is None else item(visitor, SEEN)))
-        set_item(after, ORDERS, orders)
-        set_item(after, PREDICTIONS, predictions)
-        if item(tail, 1) > _SETTLED_SIZE:
+        after = new_tuple(_Visitor, VISITOR_FIELDS)
+        set_item(after, VISITOR_TOTALS, self._add_totals(totals))
+        set_item(after, VISITOR_BASE, base)
+        set_item(after, VISITOR_HEAD, session)
+        set_item(after, VISITOR_TAIL, tail)
+        set_item(after, VISITOR_ENDED, False)
+        set_item(after, VISITOR_TIMER_MS, timer_ms)
+        set_item(after, VISITOR_SEEN, self._seen(b"" if visitor is None else item(visitor, VISITOR_SEEN)))
+        set_item(after, VISITOR_ORDERS, orders)
+        set_item(after, VISITOR_PREDICTIONS, predictions)
+        if item(tail, TAIL_SIZE) > _SETTLED_SIZE:
             after = settle(after, self._rules.session)
         if due_ms < 0:
             self._outcome.put(user_id, after, self._alert_rules)
         else:
             self._visitors[user_id] = after
             if is_due:
-                self._timers[user_id] = item(after, TIMER)
+                self._timers[user_id] = item(after, VISITOR_TIMER_MS)
         return 0
 
     cdef object _advance(self, object head):
@@ -191,38 +201,40 @@ cdef class VisitorStep:
             for i in range(RANKS):
                 counts[i] = 0
         else:
-            session_id, number, start_ms = item(head, HEAD_ID), item(head, HEAD_NUMBER), item(head, HEAD_START)
-            units, revenue, cart = item(head, HEAD_UNITS), item(head, HEAD_REVENUE), item(head, HEAD_CART)
-            read_counts(item(head, HEAD_COUNTS), counts)
+            session_id, number = item(head, SESSION_SESSION_ID), item(head, SESSION_NUMBER)
+            start_ms = item(head, SESSION_START_MS)
+            units, revenue = item(head, SESSION_UNITS), item(head, SESSION_REVENUE_MINOR)
+            cart = item(head, SESSION_CART)
+            read_counts(item(head, SESSION_COUNTS), counts)
         for i in range(self._size):
             new_event = &self._new_events[i]
             counts[new_event.rank] += 1
             event = <object>new_event.event
-            given_id = item(event, EVENT_SESSION)
+            given_id = item(event, EVENT_SESSION_ID)
             if given_id is not None:
                 session_id = given_id
-            if new_event.rank < CART:
+            if new_event.rank < RANK_CART:
                 continue
             if not is_copied:
                 revenue, cart, is_copied = revenue.copy(), cart.copy(), True
-            product = item(event, EVENT_PRODUCT)
-            if new_event.rank == CART:
+            product = item(event, EVENT_PRODUCT_ID)
+            if new_event.rank == RANK_CART:
                 add_line(cart, product, event)
-            elif new_event.rank == REMOVE:
+            elif new_event.rank == RANK_REMOVE_FROM_CART:
                 lower_line(cart, product, item(event, EVENT_QUANTITY))
             else:
                 cart.pop(product, None)
                 units += <long long>item(event, EVENT_QUANTITY)
                 add_revenue(revenue, event)
-        session = new_tuple(_Session, 8)
-        set_item(session, HEAD_ID, session_id)
-        set_item(session, HEAD_NUMBER, number)
-        set_item(session, HEAD_START, start_ms)
-        set_item(session, HEAD_LAST, new_event.at_ms)
-        set_item(session, HEAD_COUNTS, new_counts(counts))
-        set_item(session, HEAD_UNITS, units)
-        set_item(session, HEAD_REVENUE, revenue)
-        set_item(session, HEAD_CART, cart)
+        session = new_tuple(_Session, SESSION_FIELDS)
+        set_item(session, SESSION_SESSION_ID, session_id)
+        set_item(session, SESSION_NUMBER, number)
+        set_item(session, SESSION_START_MS, start_ms)
+        set_item(session, SESSION_LAST_MS, new_event.at_ms)
+        set_item(session, SESSION_COUNTS, new_counts(counts))
+        set_item(session, SESSION_UNITS, units)
+        set_item(session, SESSION_REVENUE_MINOR, revenue)
+        set_item(session, SESSION_CART, cart)
         return session
 
     cdef object _add_totals(self, object totals):
@@ -239,27 +251,27 @@ cdef class VisitorStep:
             for i in range(RANKS):
                 counts[i] = 0
         else:
-            if item(totals, TOTALS_FIRST) < first_ms:
-                first_ms = item(totals, TOTALS_FIRST)
-            if item(totals, TOTALS_LAST) > last_ms:
-                last_ms = item(totals, TOTALS_LAST)
-            units, revenue = item(totals, TOTALS_UNITS), item(totals, TOTALS_REVENUE)
+            if item(totals, TOTALS_FIRST_MS) < first_ms:
+                first_ms = item(totals, TOTALS_FIRST_MS)
+            if item(totals, TOTALS_LAST_MS) > last_ms:
+                last_ms = item(totals, TOTALS_LAST_MS)
+            units, revenue = item(totals, TOTALS_UNITS), item(totals, TOTALS_REVENUE_MINOR)
             read_counts(item(totals, TOTALS_COUNTS), counts)
         for i in range(self._size):
             new_event = &self._new_events[i]
             counts[new_event.rank] += 1
-            if new_event.rank == PURCHASE:
+            if new_event.rank == RANK_PURCHASE:
                 event = <object>new_event.event
                 units += <long long>item(event, EVENT_QUANTITY)
                 if not is_copied:
                     revenue, is_copied = revenue.copy(), True
                 add_revenue(revenue, event)
-        after = new_tuple(_Totals, 5)
-        set_item(after, TOTALS_FIRST, first_ms)
-        set_item(after, TOTALS_LAST, last_ms)
+        after = new_tuple(_Totals, TOTALS_FIELDS)
+        set_item(after, TOTALS_FIRST_MS, first_ms)
+        set_item(after, TOTALS_LAST_MS, last_ms)
         set_item(after, TOTALS_COUNTS, new_counts(counts))
         set_item(after, TOTALS_UNITS, units)
-        set_item(after, TOTALS_REVENUE, revenue)
+        set_item(after, TOTALS_REVENUE_MINOR, revenue)
         return after
 
     cdef object _tail(self, object tail):
@@ -271,27 +283,27 @@ cdef class VisitorStep:
         packer.size = 0
         size = self._size
         if tail is not None:
-            before = item(tail, 0)
+            before = item(tail, TAIL_PACKED)
             packer.put_raw(PyBytes_AS_STRING(before), PyBytes_GET_SIZE(before))
-            size += item(tail, 1)
+            size += item(tail, TAIL_SIZE)
         for i in range(self._size):
             new_event = &self._new_events[i]
             event = <object>new_event.event
-            packer.put_array(10)
+            packer.put_array(ACTION_FIELDS)
             packer.put_int(new_event.at_ms)
             packer.put_int(new_event.rank)
             packer.put_bytes(<char*>new_event.digest, BLAKE2B_DIGEST_BYTES)
-            packer.put(item(event, EVENT_PRODUCT))
+            packer.put(item(event, EVENT_PRODUCT_ID))
             packer.put(item(event, EVENT_QUANTITY))
-            packer.put(item(event, EVENT_PRICE))
+            packer.put(item(event, EVENT_PRICE_MINOR))
             packer.put(item(event, EVENT_CURRENCY))
             packer.put(item(event, EVENT_CATEGORY))
             packer.put(item(event, EVENT_BRAND))
-            packer.put(item(event, EVENT_SESSION))
-        after = new_tuple(_Tail, 3)
-        set_item(after, 0, packer.taken())
-        set_item(after, 1, size)
-        set_item(after, 2, (new_event.at_ms, new_event.rank, digest_bytes(new_event)))
+            packer.put(item(event, EVENT_SESSION_ID))
+        after = new_tuple(_Tail, TAIL_FIELDS)
+        set_item(after, TAIL_PACKED, packer.taken())
+        set_item(after, TAIL_SIZE, size)
+        set_item(after, TAIL_LAST, (new_event.at_ms, new_event.rank, digest_bytes(new_event)))
         return after
 
     cdef bytes _seen(self, bytes seen):
@@ -317,7 +329,7 @@ cdef class VisitorStep:
         cdef long long minute_ms = new_event.at_ms - new_event.at_ms % _MINUTE_MS
         cdef dict products
         event = <object>new_event.event
-        product = item(event, EVENT_PRODUCT)
+        product = item(event, EVENT_PRODUCT_ID)
         if minute_ms != self._minute_ms:
             by_rank = self._minutes.get(minute_ms)
             if by_rank is None:
@@ -325,9 +337,10 @@ cdef class VisitorStep:
             self._by_rank, self._minute_ms = by_rank, minute_ms
         products = <dict>item(self._by_rank, new_event.rank)
         grow(products, product, 1)
-        if new_event.rank == PURCHASE:
+        if new_event.rank == RANK_PURCHASE:
             self._counter.count_sale(
-                minute_ms, product, item(event, EVENT_QUANTITY), item(event, EVENT_PRICE), item(event, EVENT_CURRENCY)
+                minute_ms, product, item(event, EVENT_QUANTITY), item(event, EVENT_PRICE_MINOR),
+                item(event, EVENT_CURRENCY),
             )
         return 0
 
@@ -337,17 +350,17 @@ cdef class VisitorStep:
         cdef long long[RANKS] has
         cdef long long start_ms
         cdef Py_ssize_t i
-        read_counts(item(after, HEAD_COUNTS), has)
+        read_counts(item(after, SESSION_COUNTS), has)
         if before is None:
             for i in range(RANKS):
                 had[i] = 0
         else:
-            read_counts(item(before, HEAD_COUNTS), had)
-        viewed = not (had[VIEW] or had[FAVORITE]) and (has[VIEW] or has[FAVORITE])
-        carted, bought = not had[CART] and has[CART], not had[PURCHASE] and has[PURCHASE]
+            read_counts(item(before, SESSION_COUNTS), had)
+        viewed = not (had[RANK_VIEW] or had[RANK_FAVORITE]) and (has[RANK_VIEW] or has[RANK_FAVORITE])
+        carted, bought = not had[RANK_CART] and has[RANK_CART], not had[RANK_PURCHASE] and has[RANK_PURCHASE]
         if before is not None and not viewed and not carted and not bought:
             return 0
-        start_ms = item(after, HEAD_START)
+        start_ms = item(after, SESSION_START_MS)
         minute_ms = start_ms - start_ms % _MINUTE_MS
         fields = self._shop.get(minute_ms)
         if fields is None:
@@ -368,9 +381,9 @@ cdef class VisitorStep:
         """See `stream.scoring.predictions.judge_arrival`."""
         cdef list actions, stale
         cdef Py_ssize_t i
-        alert_state, unjudged = item(predictions, 1), item(predictions, 2)
-        event_id = item(<object>self._new_events[self._size - 1].event, EVENT_ID)
-        is_waiting = item(alert_state, ALERTS_OPEN) or item(unjudged, 0) or item(unjudged, 1)
+        alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
+        event_id = item(<object>self._new_events[self._size - 1].event, EVENT_EVENT_ID)
+        is_waiting = item(alert_state, VISITOR_ALERTS_OPEN) or item(unjudged, UNJUDGED_WAITING) or item(unjudged, UNJUDGED_PENDING)
         if is_waiting or not self._is_within(before, self._calm_ms):
             actions = [action_of(&self._new_events[i]) for i in range(self._size)]
             stale = []
@@ -378,7 +391,7 @@ cdef class VisitorStep:
                 stale = [
                     digest_bytes(&self._new_events[i])
                     for i in range(self._size)
-                    if item(<object>self._new_events[i].event, EVENT_ID) in self._stale
+                    if item(<object>self._new_events[i].event, EVENT_EVENT_ID) in self._stale
                 ]
             arrival = Arrival(before, actions, stale)
             return judge_arrival(self._outcome.prediction_results, user_id, arrival, self._alert_rules)
@@ -386,37 +399,39 @@ cdef class VisitorStep:
         after = alert_state
         if self._is_at_stake(before, alert_state):
             after = enter_session(after, session)
-        if item(after, ALERTS_LIVE) is not live:
+        if item(after, VISITOR_ALERTS_LIVE) is not live:
             after = copy_tuple(after)
-            replace_item(after, ALERTS_LIVE, live)
+            replace_item(after, VISITOR_ALERTS_LIVE, live)
         if after is alert_state:
             return predictions
-        judged = new_tuple(_Outlook, 3)
-        set_item(judged, 0, item(predictions, 0))
-        set_item(judged, 1, after)
-        set_item(judged, 2, unjudged)
+        judged = new_tuple(_Predictions, PREDICTIONS_FIELDS)
+        set_item(judged, PREDICTIONS_SCORE, item(predictions, PREDICTIONS_SCORE))
+        set_item(judged, PREDICTIONS_ALERT_STATE, after)
+        set_item(judged, PREDICTIONS_UNJUDGED, unjudged)
         return judged
 
     cdef bint _is_at_stake(self, object before, object alert_state) except -1:
         """See `stream.alerts.steps`: whether these events can matter to alerts."""
         cdef Py_ssize_t i
-        if item(alert_state, ALERTS_INTENT) or (before is not None and item(item(before, HEAD), HEAD_CART)):
+        if item(alert_state, VISITOR_ALERTS_INTENT):
+            return True
+        if before is not None and item(item(before, VISITOR_HEAD), SESSION_CART):
             return True
         for i in range(self._size):
-            if self._new_events[i].rank == CART:
+            if self._new_events[i].rank == RANK_CART:
                 return True
         return False
 
     cdef long long _due_ms(self, object session, object predictions) except -2:
         """See `stream.scoring.predictions.timer_of`; -1 where it must be asked itself."""
-        cdef long long last_ms = item(session, HEAD_LAST), abandoned_ms
-        score, alert_state = item(predictions, 0), item(predictions, 1)
-        if item(alert_state, ALERTS_OPEN) or (score is not None and item(score, 1) == last_ms):
+        cdef long long last_ms = item(session, SESSION_LAST_MS), abandoned_ms
+        score, alert_state = item(predictions, PREDICTIONS_SCORE), item(predictions, PREDICTIONS_ALERT_STATE)
+        if item(alert_state, VISITOR_ALERTS_OPEN) or (score is not None and item(score, SCORE_AT_MS) == last_ms):
             return -1
-        counts = item(session, HEAD_COUNTS)
-        if item(session, HEAD_CART) and item(counts, CART) and not item(counts, PURCHASE):
+        counts = item(session, SESSION_COUNTS)
+        if item(session, SESSION_CART) and item(counts, RANK_CART) and not item(counts, RANK_PURCHASE):
             abandoned_ms = last_ms + self._cart_idle_ms
-            if abandoned_ms >= <long long>item(item(alert_state, ALERTS_QUIET), 1):
+            if abandoned_ms >= <long long>item(item(alert_state, VISITOR_ALERTS_QUIET_UNTIL_MS), 1):
                 return min(abandoned_ms, last_ms + self._idle_ms)
         return last_ms + self._idle_ms
 
@@ -426,20 +441,20 @@ cdef class VisitorStep:
 
 cdef object enter_session(object alert_state, object session):
     """See `stream.alerts.steps`: the alert_state in this session."""
-    cdef long long number = item(alert_state, ALERTS_SESSION), number_now = item(session, HEAD_NUMBER)
-    if item(session, HEAD_START) > item(alert_state, ALERTS_START):
+    cdef long long number = item(alert_state, VISITOR_ALERTS_SESSION), number_now = item(session, SESSION_NUMBER)
+    if item(session, SESSION_START_MS) > item(alert_state, VISITOR_ALERTS_SESSION_START_MS):
         after = copy_tuple(alert_state)
-        replace_item(after, ALERTS_START, item(session, HEAD_START))
+        replace_item(after, VISITOR_ALERTS_SESSION_START_MS, item(session, SESSION_START_MS))
         if number_now > number:
-            replace_item(after, ALERTS_SESSION, number_now)
-            replace_item(after, ALERTS_EPISODES, (0, 0))
-        replace_item(after, ALERTS_ARMED, True)
-        replace_item(after, ALERTS_INTENT, False)
+            replace_item(after, VISITOR_ALERTS_SESSION, number_now)
+            replace_item(after, VISITOR_ALERTS_EPISODES, (0, 0))
+        replace_item(after, VISITOR_ALERTS_ARMED, True)
+        replace_item(after, VISITOR_ALERTS_INTENT, False)
         return after
     if number_now <= number:
         return alert_state
     after = copy_tuple(alert_state)
-    replace_item(after, ALERTS_SESSION, number_now)
+    replace_item(after, VISITOR_ALERTS_SESSION, number_now)
     return after
 
 

@@ -27,6 +27,7 @@ from ops.diagnosis.services import (
     check_services,
     check_topics,
 )
+from stream.compiled.guard import NotBuiltError, StaleError
 
 TOPICS = Topics("x.")
 EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.rejected: 1}
@@ -40,8 +41,9 @@ EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.reject
         (check_package("aiokafka", "0.14.0", "0.14.0"), Level.OK, ""),
         (check_package("aiokafka", "0.14.0", "0.13.0"), Level.FAIL, "pip install aiokafka==0.14.0"),
         (check_package("aiokafka", "0.14.0", None), Level.FAIL, "pip install"),
-        (check_compiled(True), Level.OK, ""),
-        (check_compiled(False), Level.WARN, "install a C compiler"),
+        (check_compiled(None), Level.OK, ""),
+        (check_compiled(NotBuiltError("not built")), Level.WARN, "install a C compiler"),
+        (check_compiled(StaleError("of other sources")), Level.WARN, "make compile"),
         (check_java(17), Level.OK, ""),
         (check_java(11), Level.WARN, "Java 17"),
         (check_java(0), Level.WARN, "--broker embedded needs none"),

@@ -110,9 +110,9 @@ def test_pom_is_package_data() -> None:
 
 @pytest.mark.parametrize(("compiler", "built"), [(os.environ.get("CC", "cc"), True), ("false", False)])
 def test_an_installation_goes_on_without_a_c_compiler(tmp_path: Path, compiler: str, built: bool) -> None:
-    shutil.copytree(
-        ROOT / "stream", tmp_path / "stream", ignore=shutil.ignore_patterns("*.so", "__pycache__")
-    )
+    for package in ("contracts", "stream"):
+        ignored = shutil.ignore_patterns("*.so", "__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
     argv = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "lib"]

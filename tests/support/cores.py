@@ -2,15 +2,19 @@
 
 from services import lack
 from stream.batch.core import PYTHON, Core, load_compiled
+from stream.compiled.guard import CompiledStepsError
 
 NAMES = ("python", "compiled")
 
 
 def core_named(name: str) -> Core:
-    """One of `NAMES`; where the compiled steps were not built the test is skipped, or fails in CI."""
+    """One of `NAMES`; where the compiled steps cannot be taken the test is skipped, or fails in CI."""
     if name == PYTHON.name:
         return PYTHON
-    return load_compiled() or lack("the compiled steps were not built: a C compiler and Python.h are needed")
+    try:
+        return load_compiled()
+    except CompiledStepsError as exc:
+        lack(f"{exc}; a C compiler and Python.h are needed")
 
 
 def exact(value: object) -> object:
