@@ -1,7 +1,6 @@
 """The API answers from what an earlier version left in Redis as that version did."""
 
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -29,11 +28,9 @@ def restored(redis_url: str) -> Iterator[Settings]:
 
 
 @pytest.fixture
-async def client(restored: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+async def client(restored: Settings, set_clock: Callable[..., None]) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the API whose clock stands where the installation's was."""
-    now_ns = about()["now_ms"] * 1_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: now_ns)
-    monkeypatch.setattr(time, "time", lambda: now_ns / 1e9)
+    set_clock(stands=True)
     app = create_app(restored, GivenModel())
     async with (
         app.router.lifespan_context(app),

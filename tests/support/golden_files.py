@@ -1,6 +1,7 @@
 """What an earlier version wrote (`tests/golden`), and its values in the words of the present one."""
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,11 @@ class GoldenVisitor(NamedTuple):
     values: Values
 
 
+def load_golden(name: str) -> Any:
+    """What is in one of the files."""
+    return json.loads(gzip.decompress((FOLDER / name).read_bytes()))
+
+
 def golden_visitors() -> list[GoldenVisitor]:
     """Every blob there is."""
     return [
@@ -32,13 +38,13 @@ def golden_visitors() -> list[GoldenVisitor]:
             base64.b64decode(row.get("repacked", row["blob"])),
             row["values"],
         )
-        for row in json.loads((FOLDER / "visitors.json").read_text())
+        for row in load_golden("visitors.json.gz")
     ]
 
 
 def golden_records(kind: str) -> list[Any]:
     """All records of a kind."""
-    found: list[Any] = json.loads((FOLDER / "records.json").read_text())[kind]
+    found: list[Any] = load_golden("records.json.gz")[kind]
     return found
 
 

@@ -1,18 +1,19 @@
 """A small installation as an earlier version left it: its Redis, its topics, and what its API answered."""
 
 import base64
-import gzip
-import json
 from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
 from redis import Redis
 
 from contracts.settings import Settings
-from golden_files import FOLDER, Values
+from golden_files import Values, load_golden
 
 PREFIX = b"goldenprefix."
 """Before the name of each of its topics, which values in Redis have too."""
+
+RECEIVER = "http://127.0.0.1:44041"
+"""Where it sent webhooks to."""
 
 
 class Answer(NamedTuple):
@@ -36,19 +37,15 @@ class Record(NamedTuple):
     item_id: str | None
 
 
-def _load(name: str) -> Any:
-    return json.loads(gzip.decompress((FOLDER / name).read_bytes()))
-
-
 def about() -> Values:
     """`now_ms`, when the worker was killed, its `settings`, an API key (`token`), and visitors by name."""
-    found: Values = _load("answers.json.gz")["about"]
+    found: Values = load_golden("answers.json.gz")["about"]
     return found
 
 
 def golden_answers() -> list[Answer]:
     """The answers of its API."""
-    rows = _load("answers.json.gz")["answers"]
+    rows = load_golden("answers.json.gz")["answers"]
     return [Answer(row["path"], row["status"], row["type"], row["body"]) for row in rows]
 
 
@@ -59,24 +56,32 @@ def golden_log() -> list[Record]:
             row["topic"], row["partition"], row["offset"], row["at_ms"], _to_bytes(row["key"]),
             _to_bytes(row["value"]), row.get("id"),
         )
-        for row in _load("kafka.json.gz")
+        for row in load_golden("kafka.json.gz")
     ]  # fmt: skip
 
 
 def golden_keys() -> list[Values]:
     """Every key of its Redis without the namespace, with type and value."""
-    rows: list[Values] = _load("redis.json.gz")
+    rows: list[Values] = load_golden("redis.json.gz")
     return rows
 
 
-def restore_redis(redis: Redis, settings: Settings) -> None:
-    """Write all keys into the installation's namespace; none of them expires."""
+def restore_redis(
+    redis: Redis, settings: Settings, *, host: str = RECEIVER, without: str = "nothing"
+) -> None:
+    """Write all keys into the installation's namespace but those that end in `without`; none of them expires.
+
+    `host` takes the place of the receiver of its webhooks.
+    """
 
     def adapt(value: Any) -> bytes:
-        return (_to_bytes(value) or b"").replace(PREFIX, settings.topic_prefix.encode())
+        adapted = (_to_bytes(value) or b"").replace(PREFIX, settings.topic_prefix.encode())
+        return adapted.replace(RECEIVER.encode(), host.encode())
 
     pipe = redis.pipeline(transaction=False)
     for row in golden_keys():
+        if row["key"].endswith(without):
+            continue
         key, value = f"{settings.namespace}:{row['key']}", row["value"]
         match row["type"]:
             case "string":
