@@ -9,13 +9,13 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from api.http.connection_limiter import Seats
+from api.http.connection_limiter import ConnectionLimiter
 from api.http.cross_origin import CrossOrigin
 from api.http.direct_routes import add_direct_routes
 from api.http.errors import install_errors, translate_errors
-from api.http.load_shedding import Gate, Load
+from api.http.load_shedding import Load, LoadShedding
 from api.http.metrics import ApiMetrics
-from api.http.request_context import Boundary
+from api.http.request_context import RequestContext
 from api.http.request_log import RequestLog
 from api.http.shared_metrics import SharedMetrics
 from api.identity.access import Access
@@ -30,8 +30,8 @@ from api.resources.alerts.problems import ERROR_ANSWERS as ALERT_ERRORS
 from api.resources.document import routes as document
 from api.resources.events import routes as events
 from api.resources.events import tail_routes as event_tail
-from api.resources.events.ingestion import Door
-from api.resources.events.publisher import Collector
+from api.resources.events.ingestion import Ingestion
+from api.resources.events.publisher import EventPublisher
 from api.resources.health import routes as health
 from api.resources.live import routes as live
 from api.resources.live.report import read_live
@@ -50,7 +50,7 @@ from api.resources.users import routes as users
 from api.resources.webhooks import delivery_routes as webhook_deliveries
 from api.resources.webhooks import routes as webhooks
 from api.resources.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
-from api.resources.webhooks.service import Desk
+from api.resources.webhooks.service import WebhookService
 from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
 from readers.reader import Reader
@@ -112,9 +112,9 @@ def create_app(
     document_access(app)
     install_document(app)
     app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
-    app.add_middleware(Gate, load=app.state.load)
+    app.add_middleware(LoadShedding, load=app.state.load)
     app.add_middleware(CrossOrigin)
-    app.add_middleware(Boundary, metrics=metrics, log=RequestLog(settings.log_requests))
+    app.add_middleware(RequestContext, metrics=metrics, log=RequestLog(settings.log_requests))
     return app
 
 
@@ -122,13 +122,13 @@ def create_app(
 async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> AsyncIterator[None]:
     redis = open_redis_pool(settings)
     reader = Reader(redis, settings)
-    collector = Collector(settings, app.state.metrics)
+    publisher = EventPublisher(settings, app.state.metrics)
     access = Access(settings, redis)
     app.state.access = access
     app.state.reader = reader
-    app.state.collector = collector
-    door = app.state.door = Door(reader, collector, app.state.metrics)
-    app.state.webhooks = Desk(reader)
+    app.state.publisher = publisher
+    ingestion = app.state.ingestion = Ingestion(reader, publisher, app.state.metrics)
+    app.state.webhooks = WebhookService(reader)
     remover = app.state.remover = Remover(reader)
     app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
     app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
@@ -138,8 +138,8 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
     app.state.models = Snapshot(partial(read_models, reader, host), max_age_s=MODELS_AGE_S)
     feed = AlertFeed(reader, app.state.closing)
     app.state.alert_feed = feed
-    app.state.stream_seats = Seats(settings.stream_clients, settings.stream_clients_per_key)
-    collector.start()
+    app.state.stream_limiter = ConnectionLimiter(settings.stream_clients, settings.stream_clients_per_key)
+    publisher.start()
     host.start()
     feed.start()
     remover.start()
@@ -150,7 +150,7 @@ async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> As
         await feed.close()
         await remover.close()
         await host.close()
-        await door.close()
-        await collector.close()
-        await access.book.close()
+        await ingestion.close()
+        await publisher.close()
+        await access.key_cache.close()
         await redis.aclose()

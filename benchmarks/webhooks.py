@@ -20,11 +20,11 @@ from contracts.settings import Settings
 from delivery.webhooks.deliverer import Deliverer
 from delivery.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
 from delivery.webhooks.metrics import WebhookMetrics
-from delivery.webhooks.policy import Policy
+from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.signing import make_secret
-from delivery.webhooks.targets import Border
+from delivery.webhooks.targets import TargetRules
 from readers.reader import Reader
 
 AIM_MS = 1_000.0
@@ -152,8 +152,8 @@ async def _delivering(settings: Settings) -> AsyncIterator[tuple[Redis, Reader, 
     redis = open_redis_pool(settings)
     reader = Reader(redis, settings)
     registry = Registry(reader)
-    policy = Policy()
-    sender = Sender(Border(allow_private=True), timeout_s=policy.timeout_s)
+    policy = DeliveryPolicy()
+    sender = Sender(TargetRules(allow_private=True), timeout_s=policy.timeout_s)
     stopping = asyncio.Event()
     task = asyncio.create_task(Deliverer(reader, sender, policy, WebhookMetrics()).run(stopping))
     servers: list[asyncio.Server] = []

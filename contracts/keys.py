@@ -185,7 +185,7 @@ class Keys:
         """String: which process delivers to the endpoint; expires soon after its last sign of life."""
         return self._webhooks(f"{endpoint_id}:lease")
 
-    def webhook_lane(self, endpoint_id: str) -> str:
+    def webhook_progress(self, endpoint_id: str) -> str:
         """Hash: `fence`, `cursor` (log of alerts), `replay`, `replay_until`, `seq`, `missed`, `health`."""
         return self._webhooks(f"{endpoint_id}:lane")
 
@@ -198,7 +198,7 @@ class Keys:
         return self._webhooks(f"{endpoint_id}:waiting")
 
     def webhook_deliveries(self, endpoint_id: str) -> str:
-        """Hash: id of a delivery to its JSON (`delivery.webhooks.outcomes`)."""
+        """Hash: id of a delivery to its JSON (`delivery.webhooks.deliveries`)."""
         return self._webhooks(f"{endpoint_id}:deliveries")
 
     def webhook_bodies(self, endpoint_id: str) -> str:

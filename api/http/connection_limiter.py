@@ -8,40 +8,40 @@ from http import HTTPStatus
 from api.http.errors import Problem
 
 
-class Seats:
+class ConnectionLimiter:
     """Places for open streams; whoever finds none is told when to try again."""
 
     def __init__(self, total: int, per_key: int) -> None:
         self._total = total
         self._per_key = per_key
-        self._taken: Counter[str] = Counter()
+        self._open: Counter[str] = Counter()
 
     @property
-    def n_taken(self) -> int:
+    def n_open(self) -> int:
         """Streams that are open now."""
-        return self._taken.total()
+        return self._open.total()
 
     @contextmanager
-    def take(self, key_id: str) -> Iterator[None]:
+    def hold(self, key_id: str) -> Iterator[None]:
         """A place for as long as the block runs; raises `Problem` 429 for the key, 503 for the process."""
-        if self._taken[key_id] >= self._per_key:
+        if self._open[key_id] >= self._per_key:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "streams.too_many",
                 "this key has as many streams open as it may",
                 headers={"Retry-After": "10"},
             )
-        if self.n_taken >= self._total:
+        if self.n_open >= self._total:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "streams.full",
                 "as many streams are open as this process serves",
                 headers={"Retry-After": "10"},
             )
-        self._taken[key_id] += 1
+        self._open[key_id] += 1
         try:
             yield
         finally:
-            self._taken[key_id] -= 1
-            if not self._taken[key_id]:
-                del self._taken[key_id]
+            self._open[key_id] -= 1
+            if not self._open[key_id]:
+                del self._open[key_id]

@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.http.errors import Problem
-from api.resources.events.publisher import Collector
+from api.resources.events.publisher import EventPublisher
 from api.resources.live.schemas import Live
 from api.resources.models.schemas import Models
 from api.resources.predictions.model_host import ModelHost
@@ -31,8 +31,8 @@ async def _reader(request: Request) -> Reader:
     return reader
 
 
-async def _collector(request: Request) -> Collector:
-    collector: Collector = request.app.state.collector
+async def _collector(request: Request) -> EventPublisher:
+    collector: EventPublisher = request.app.state.collector
     return collector
 
 
@@ -67,7 +67,7 @@ async def forbid_store(response: Response) -> None:
 
 
 ReaderDep = Annotated[Reader, Depends(_reader)]
-CollectorDep = Annotated[Collector, Depends(_collector)]
+CollectorDep = Annotated[EventPublisher, Depends(_collector)]
 LiveDep = Annotated[Snapshot[Live], Depends(_live)]
 TrendingDep = Annotated[Snapshot[Trending], Depends(_trending)]
 ModelsDep = Annotated[Snapshot[Models], Depends(_models)]

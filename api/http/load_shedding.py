@@ -33,7 +33,7 @@ class Load:
         return self.under_way >= self.limit
 
 
-class Gate:
+class LoadShedding:
     """Answers 503 `server.busy` to what is one too many.
 
     Bodies are limited whatever route reads them. An answer that comes before the whole body closes the

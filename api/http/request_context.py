@@ -35,7 +35,7 @@ SECURITY_HEADERS = {
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 
 
-class Boundary:
+class RequestContext:
     """Wraps the whole app, so that even an answer to a crash carries headers and is counted."""
 
     def __init__(self, app: ASGIApp, metrics: ApiMetrics, log: RequestLog) -> None:

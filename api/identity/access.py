@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from api.http.errors import Problem
 from api.identity.credentials import unauthorized
-from api.identity.key_book import KeyBook
+from api.identity.key_cache import KeyCache
 from api.identity.key_record import KeyRecord, takes_secret, to_principal
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText, parse_key
@@ -27,7 +27,7 @@ class Access:
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         keys = Keys(settings.namespace, settings.partitions)
-        self.book = KeyBook(KeyStore(redis, keys))
+        self.key_cache = KeyCache(KeyStore(redis, keys))
         self.quotas = Quotas(redis, keys)
         self._defaults = Limits(
             settings.key_requests_per_s, settings.key_events_per_minute, settings.key_events_per_day
@@ -39,7 +39,7 @@ class Access:
 
     async def needs_key(self) -> bool:
         """False only on loopback, without a root key, and where no key was ever made."""
-        return self._always_closed or bool(await self.book.read())
+        return self._always_closed or bool(await self.key_cache.read())
 
     async def recognise(self, presented: str, origin: str | None) -> Principal:
         """Whose key this is, sent by a page of this origin, if by a page.
@@ -60,7 +60,7 @@ class Access:
                 "key.origin",
                 "this publishable key is bound to pages of other origins than the one that sent this",
             )
-        self.book.note_use(record.key_id, now_ms)
+        self.key_cache.note_use(record.key_id, now_ms)
         return to_principal(record, self._defaults)
 
     def check_local(self, method: str, host: str, origin: str | None) -> None:
@@ -83,9 +83,9 @@ class Access:
 
     async def welcomes(self, origin: str) -> bool:
         """Whether pages of this origin may send events and read the answers."""
-        if await self.book.welcomes(origin.lower(), wall_clock_ms()):
+        if await self.key_cache.welcomes(origin.lower(), wall_clock_ms()):
             return True
-        return origin.lower() in self._open_to and not (self._always_closed or self.book.has_keys)
+        return origin.lower() in self._open_to and not (self._always_closed or self.key_cache.has_keys)
 
     async def still_counts(self, key_id: str) -> bool:
         """Whether whoever opened a stream may go on: keys are revoked, and made where there were none."""
@@ -93,12 +93,12 @@ class Access:
             return not await self.needs_key()
         if key_id == "root":
             return True
-        record = (await self.book.read()).get(key_id)
+        record = (await self.key_cache.read()).get(key_id)
         return record is not None and record.state(wall_clock_ms()) == "active"
 
     async def _find(self, presented: str, now_ms: int) -> KeyRecord:
         key = parse_key(presented) or KeyText(is_publishable=False, key_id="", secret=presented)
-        for read in (self.book.read, self.book.read_again):  # it may be newer than what we know
+        for read in (self.key_cache.read, self.key_cache.read_again):  # it may be newer than what we know
             record = (await read()).get(key.key_id)
             fits = takes_secret(record, key.secret, now_ms)
             if record is not None and fits and record.is_publishable == key.is_publishable:

@@ -25,7 +25,7 @@ _MAX_PAUSE_S = 1.0
 """A key that has spent a quota is refused for so long at most before Redis is asked again."""
 
 
-class Policy(NamedTuple):
+class QuotaPolicy(NamedTuple):
     """One kind of limit, as `RateLimit-Policy` names it."""
 
     name: str
@@ -36,16 +36,16 @@ class Policy(NamedTuple):
     code: str
 
 
-REQUESTS = Policy("requests", "requests", 1_000, True, "rate.exceeded")
-EVENTS_PER_MINUTE = Policy("events-per-minute", "events", 60_000, False, "quota.spent")
-EVENTS_PER_DAY = Policy("events-per-day", "events", 86_400_000, False, "quota.spent")
+REQUESTS = QuotaPolicy("requests", "requests", 1_000, True, "rate.exceeded")
+EVENTS_PER_MINUTE = QuotaPolicy("events-per-minute", "events", 60_000, False, "quota.spent")
+EVENTS_PER_DAY = QuotaPolicy("events-per-day", "events", 86_400_000, False, "quota.spent")
 _POLICIES = (REQUESTS, EVENTS_PER_MINUTE, EVENTS_PER_DAY)
 
 
 class Spending(NamedTuple):
     """A limit that applies, and what a request costs of it."""
 
-    policy: Policy
+    policy: QuotaPolicy
     limit: int
     cost: int
 
@@ -138,7 +138,7 @@ class Quotas:
         except NoScriptError:  # Redis is new, or was started again
             return await self._ask_redis("EVAL", _SPEND, *args)
 
-    def _is_paused(self, key_id: str, policy: Policy) -> bool:
+    def _is_paused(self, key_id: str, policy: QuotaPolicy) -> bool:
         return self._paused.get((key_id, policy.name), 0.0) > time.monotonic()
 
     def _pause(self, key_id: str, balance: Balance, i: int) -> None:
@@ -160,7 +160,7 @@ def applicable(limits: Limits, n_events: int) -> list[Spending]:
     ]
 
 
-def _remaining_ms(policy: Policy, now_ms: int) -> int:
+def _remaining_ms(policy: QuotaPolicy, now_ms: int) -> int:
     return policy.window_ms - now_ms % policy.window_ms
 
 

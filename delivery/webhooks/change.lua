@@ -1,5 +1,5 @@
 -- Replaces an endpoint that has not changed since it was read; 1, or 0 if it has.
--- KEYS: endpoints, lane, pending, waiting, log, finished. ARGV: id, its JSON as it was read ('' for none) and
+-- KEYS: endpoints, progress, pending, waiting, log, finished. ARGV: id, its JSON as it was read ('' for none) and
 -- as it shall be, most endpoints, what becomes of its queue ('keep', 'skip' or 'begin'), where it begins.
 local old = redis.call('HGET', KEYS[1], ARGV[1])
 if (old or '') ~= ARGV[2] then

@@ -1,5 +1,5 @@
 -- Takes or keeps the lease of an endpoint; the fencing token and what the holder must know, or nothing.
--- KEYS: lease, lane, endpoints, waiting. ARGV: holder, ms until it expires, id of the endpoint.
+-- KEYS: lease, progress, endpoints, waiting. ARGV: holder, ms until it expires, id of the endpoint.
 if redis.call('HEXISTS', KEYS[3], ARGV[3]) == 0 then
   return {}
 end
@@ -11,7 +11,7 @@ if not holder then
   redis.call('HINCRBY', KEYS[2], 'fence', 1)
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local lane = redis.call('HMGET', KEYS[2], 'fence', 'cursor', 'replay', 'replay_until', 'health')
+local progress = redis.call('HMGET', KEYS[2], 'fence', 'cursor', 'replay', 'replay_until', 'health')
 local oldest = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
-lane[6] = oldest[2]
-return lane
+progress[6] = oldest[2]
+return progress

@@ -1,4 +1,4 @@
-"""The deliverer: a lane for every endpoint, and an ear at the log of alerts that wakes them."""
+"""The deliverer: a worker for every endpoint, and a listener at the log of alerts that wakes them."""
 
 import asyncio
 import contextlib
@@ -13,14 +13,14 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from contracts.clock import wall_clock_ms
-from delivery.webhooks.endpoint_worker import Lane
+from delivery.webhooks.endpoint_worker import EndpointWorker
 from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from delivery.webhooks.errors import ChangedMeanwhile, UnknownEndpoint
 from delivery.webhooks.metrics import WebhookMetrics
-from delivery.webhooks.policy import Policy
+from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
-from delivery.webhooks.worker_context import LaneTools
+from delivery.webhooks.worker_context import WorkerContext
 from readers.alerts.log import START, parse_cursor, read_ends
 from readers.reader import Reader
 
@@ -33,14 +33,16 @@ _ALIVE_S = 15.0
 class Deliverer:
     """Delivers for every endpoint whose lease it gets; any number of them may run on one Redis."""
 
-    def __init__(self, reader: Reader, sender: Sender, policy: Policy, metrics: WebhookMetrics) -> None:
+    def __init__(
+        self, reader: Reader, sender: Sender, policy: DeliveryPolicy, metrics: WebhookMetrics
+    ) -> None:
         self.holder = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._reader = reader
         self._registry = Registry(reader)
         self._policy = policy
         self._metrics = metrics
-        self._tools = LaneTools(reader, sender.send, self._disable, policy, metrics, self.holder)
-        self._lanes: dict[str, Lane] = {}
+        self._context = WorkerContext(reader, sender.send, self._disable, policy, metrics, self.holder)
+        self._workers: dict[str, EndpointWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen_s = time.monotonic()
 
@@ -51,16 +53,16 @@ class Deliverer:
     @property
     def known(self) -> dict[str, Endpoint]:
         """The endpoints as this process knows them; a change arrives within half a second."""
-        return {endpoint_id: lane.endpoint for endpoint_id, lane in self._lanes.items()}
+        return {endpoint_id: worker.endpoint for endpoint_id, worker in self._workers.items()}
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Delivers until told to stop, then lets what is under way end and gives its leases back."""
-        ear = asyncio.create_task(self._listen(stopping))
+        listener = asyncio.create_task(self._listen(stopping))
         try:
             while not stopping.is_set():
                 self._seen_s = time.monotonic()
                 try:
-                    self._keep_lanes(await self._registry.read_all())
+                    self._keep_workers(await self._registry.read_all())
                 except RedisError as exc:
                     _log.warning("the registry of webhooks cannot be read, trying again: %s", exc)
                 self._show()
@@ -70,32 +72,32 @@ class Deliverer:
         finally:
             stopping.set()
             await self._stop()
-            await ear
+            await listener
 
-    def _keep_lanes(self, endpoints: dict[str, Endpoint]) -> None:
-        """A lane for every endpoint that there is, none for those that are gone."""
+    def _keep_workers(self, endpoints: dict[str, Endpoint]) -> None:
+        """A worker for every endpoint that there is, none for those that are gone."""
         for endpoint_id, endpoint in endpoints.items():
-            lane = self._lanes.get(endpoint_id)
-            if lane is None:
-                lane = self._lanes[endpoint_id] = Lane(endpoint, self._tools)
-                self._tasks[endpoint_id] = asyncio.create_task(lane.run(), name=f"lane {endpoint_id}")
-            elif lane.endpoint != endpoint:
-                lane.replace(endpoint)
+            worker = self._workers.get(endpoint_id)
+            if worker is None:
+                worker = self._workers[endpoint_id] = EndpointWorker(endpoint, self._context)
+                self._tasks[endpoint_id] = asyncio.create_task(worker.run(), name=f"worker {endpoint_id}")
+            elif worker.endpoint != endpoint:
+                worker.replace(endpoint)
             if self._tasks[endpoint_id].done():  # a mistake of ours must be seen, and ends the process
                 self._tasks[endpoint_id].result()
-        for endpoint_id in self._lanes.keys() - endpoints.keys():
-            self._lanes.pop(endpoint_id).abandon()
+        for endpoint_id in self._workers.keys() - endpoints.keys():
+            self._workers.pop(endpoint_id).abandon()
             del self._tasks[endpoint_id]
         self._metrics.show_endpoints(Counter(endpoint.state for endpoint in endpoints.values()))
 
     def _show(self) -> None:
-        claims = [lane.claim for lane in self._lanes.values() if lane.claim is not None]
+        claims = [worker.claim for worker in self._workers.values() if worker.claim is not None]
         since = [claim.oldest_ms for claim in claims if claim.oldest_ms is not None]
         oldest_s = (wall_clock_ms() - min(since)) / 1_000 if since else 0.0
-        self._metrics.show_lanes(len(claims), max(oldest_s, 0.0))
+        self._metrics.show_leases(len(claims), max(oldest_s, 0.0))
 
     async def _listen(self, stopping: asyncio.Event) -> None:
-        """Wakes every lane when there is something new in the log."""
+        """Wakes every worker when there is something new in the log."""
         key = self._reader.keys.alerts()
         last = START
         while not stopping.is_set():
@@ -109,8 +111,8 @@ class Deliverer:
                 continue
             if found:
                 last = parse_cursor(found[0][1][-1][0].decode())
-                for lane in self._lanes.values():
-                    lane.wake()
+                for worker in self._workers.values():
+                    worker.wake()
 
     async def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
         """Disables the endpoint, unless it was given another receiver meanwhile."""
@@ -130,12 +132,12 @@ class Deliverer:
             # It was removed meanwhile, or the next failure disables it.
             _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, exc)
             return
-        lane = self._lanes.get(endpoint.endpoint_id)
-        if lane is not None and lane.endpoint != changed:
+        worker = self._workers.get(endpoint.endpoint_id)
+        if worker is not None and worker.endpoint != changed:
             _log.warning("webhook endpoint %s is disabled: %s", endpoint.endpoint_id, reason.value)
-            lane.replace(changed)
+            worker.replace(changed)
 
     async def _stop(self) -> None:
         with contextlib.suppress(RedisError):
-            await asyncio.gather(*(lane.stop() for lane in self._lanes.values()))
+            await asyncio.gather(*(worker.stop() for worker in self._workers.values()))
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

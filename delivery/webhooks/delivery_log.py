@@ -5,8 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from contracts.clock import wall_clock_ms
-from delivery.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
-from delivery.webhooks.outcomes import (
+from delivery.webhooks.deliveries import (
     Delivery,
     DeliveryStatus,
     Health,
@@ -14,7 +13,8 @@ from delivery.webhooks.outcomes import (
     decode_health,
     encode_delivery,
 )
-from delivery.webhooks.scripts import lane_keys, run_script
+from delivery.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
+from delivery.webhooks.scripts import endpoint_keys, run_script
 from readers.alerts.log import Cursor, parse_cursor
 from readers.reader import Reader
 
@@ -29,7 +29,7 @@ class Logged(NamedTuple):
     due_ms: int | None
 
 
-class LaneStatus(NamedTuple):
+class EndpointStatus(NamedTuple):
     """How it stands with an endpoint. At least `missed` steps left the log of alerts unread."""
 
     pending: int
@@ -49,7 +49,7 @@ class DeliveryLog:
         self._redis = reader.redis
         self._settings = reader.settings
         self._endpoint_id = endpoint_id
-        self._keys = lane_keys(reader.keys, endpoint_id)
+        self._keys = endpoint_keys(reader.keys, endpoint_id)
         self._endpoints = reader.keys.webhook_endpoints()
 
     async def read(self, before: int | None, limit: int) -> tuple[list[Logged], int | None]:
@@ -91,7 +91,7 @@ class DeliveryLog:
         """Sends again what was published from `since_ms` on; False: nothing was. Raises `UnknownEndpoint`."""
         # Behind the last possible entry of the millisecond before.
         place = [max(since_ms - 1, 0), 2**53]
-        keys = [self._keys.lane, self._endpoints]
+        keys = [self._keys.progress, self._endpoints]
         done = int(await run_script(self._redis, "replay", keys, [self._endpoint_id, *place]))
         if done < 0:
             raise UnknownEndpoint
@@ -99,22 +99,22 @@ class DeliveryLog:
 
     async def record(self, delivery: Delivery, body: bytes) -> None:
         """Logs a delivery that was made at once; raises `UnknownEndpoint`."""
-        lane, *_, deliveries, bodies, log, finished = self._keys[1:]
-        keys = [lane, deliveries, bodies, log, finished, self._endpoints]
+        progress, *_, deliveries, bodies, log, finished = self._keys[1:]
+        keys = [progress, deliveries, bodies, log, finished, self._endpoints]
         kept = self._settings.webhook_log_kept
         args = [delivery.delivery_id, encode_delivery(delivery), body, kept, self._endpoint_id]
         if not int(await run_script(self._redis, "record", keys, args)):
             raise UnknownEndpoint
 
-    async def status(self) -> LaneStatus:
+    async def status(self) -> EndpointStatus:
         """How it stands with the endpoint now."""
         pipe = self._redis.pipeline(transaction=True)
-        pipe.hmget(self._keys.lane, "cursor", "missed", "missed_ms", "health", "replay")
+        pipe.hmget(self._keys.progress, "cursor", "missed", "missed_ms", "health", "replay")
         pipe.zcard(self._keys.pending)
         pipe.zrange(self._keys.waiting, 0, 0, withscores=True)
         pipe.exists(self._keys.lease)
         (cursor, missed, missed_ms, health, replay), pending, oldest, leased = await pipe.execute()
-        return LaneStatus(
+        return EndpointStatus(
             pending=pending,
             oldest_ms=int(oldest[0][1]) if oldest else None,
             missed=int(missed or 0),

@@ -1,4 +1,4 @@
-"""The lane: the one task that delivers to one endpoint, so that no endpoint waits for another."""
+"""The worker of an endpoint: the one task that delivers to it, so that no endpoint waits for another."""
 
 import asyncio
 import logging
@@ -7,12 +7,12 @@ import time
 from redis.exceptions import RedisError
 
 from contracts.clock import wall_clock_ms
+from delivery.webhooks.deliveries import Attempt, Delivery, DeliveryUpdate, Health, Result, apply_attempt
 from delivery.webhooks.endpoints import Endpoint, EndpointState
 from delivery.webhooks.messages import Message
-from delivery.webhooks.outcomes import Attempt, Delivery, Health, Outcome, Result, follow
 from delivery.webhooks.queue import Claim, Fenced, Move, Moved, Queue
-from delivery.webhooks.unread_alerts import Lookout, read_page
-from delivery.webhooks.worker_context import LaneTools
+from delivery.webhooks.unread_alerts import MissedAlerts, read_page
+from delivery.webhooks.worker_context import WorkerContext
 from readers.alerts.log import Cursor
 
 _log = logging.getLogger(__name__)
@@ -22,17 +22,17 @@ _PAGES = 8
 """Most pages of the log in one round: attempts that are due must not wait for a long backlog."""
 
 
-class Lane:
+class EndpointWorker:
     """Delivers to one endpoint while it holds its lease."""
 
-    def __init__(self, endpoint: Endpoint, tools: LaneTools) -> None:
+    def __init__(self, endpoint: Endpoint, context: WorkerContext) -> None:
         self.endpoint = endpoint
         self.claim: Claim | None = None
         """What we hold; None while another process delivers."""
-        self._tools = tools
-        self._queue = Queue(tools.reader, endpoint.endpoint_id, tools.holder)
+        self._context = context
+        self._queue = Queue(context.reader, endpoint.endpoint_id, context.holder)
         self._health = Health()
-        self._lookout = Lookout()
+        self._missed_alerts = MissedAlerts()
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
         self._woken = asyncio.Event()
@@ -45,7 +45,7 @@ class Lane:
     def replace(self, endpoint: Endpoint) -> None:
         """The endpoint was changed: by now, what it wants and how it answered must be read anew."""
         self.endpoint = endpoint
-        self._lookout.forget()
+        self._missed_alerts.forget()
         self._claim_at_s = 0.0
         self.wake()
 
@@ -70,10 +70,10 @@ class Lane:
                 wait_s = await self._step()
             except RedisError as exc:
                 _log.warning("webhooks of %s wait for Redis: %s", self.endpoint.endpoint_id, exc)
-                wait_s = self._tools.policy.renew_s
+                wait_s = self._context.policy.renew_s
             except Fenced:
                 self._lose()
-                wait_s = self._tools.policy.renew_s
+                wait_s = self._context.policy.renew_s
             except Moved:
                 self._claim_at_s = wait_s = 0.0
             except Exception:  # the boundary: what is wrong with one endpoint must not stop the others
@@ -90,7 +90,7 @@ class Lane:
         self._stopping = True
         self.wake()
         if self._under_way:
-            await asyncio.wait(self._under_way.values(), timeout=self._tools.policy.drain_s)
+            await asyncio.wait(self._under_way.values(), timeout=self._context.policy.drain_s)
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
@@ -110,13 +110,13 @@ class Lane:
                 self._full = await self._refill(self.claim)
             wait_s = await self._dispatch(self.claim)
         else:
-            self._full, wait_s = self.endpoint.state is EndpointState.PAUSED, self._tools.policy.renew_s
+            self._full, wait_s = self.endpoint.state is EndpointState.PAUSED, self._context.policy.renew_s
         if self._full:
-            await self._lookout.look(self._tools.reader, self.endpoint.filters, self.claim.cursor)
+            await self._missed_alerts.look(self._context.reader, self.endpoint.filters, self.claim.cursor)
         return min(wait_s, self._claim_at_s - time.monotonic())
 
     async def _renew(self, now_s: float) -> None:
-        policy = self._tools.policy
+        policy = self._context.policy
         self._claim_at_s = now_s + policy.renew_s
         self._news = True
         claim = await self._queue.claim(policy.lease_ms)
@@ -132,11 +132,11 @@ class Lane:
 
     def _lose(self) -> None:
         self.claim = None
-        self._lookout.forget()
+        self._missed_alerts.forget()
 
     async def _refill(self, claim: Claim) -> bool:
         """Enqueues what is new and a little of what is to be sent again; True if there is no more room."""
-        policy = self._tools.policy
+        policy = self._context.policy
         _, waiting = await self._queue.next_due(1)
         room = policy.pending_max - waiting
         for _ in range(_PAGES):
@@ -153,20 +153,20 @@ class Lane:
 
     async def _advance(self, claim: Claim, room: int) -> tuple[bool, int]:
         """One page of the log; whether there may be more, and how much of it was enqueued."""
-        tools, old = self._tools, claim.cursor
-        start, missed = await self._lookout.locate(tools.reader, old)
-        page = await read_page(tools.reader, self.endpoint.filters, start, room, None)
+        context, old = self._context, claim.cursor
+        start, missed = await self._missed_alerts.locate(context.reader, old)
+        page = await read_page(context.reader, self.endpoint.filters, start, room, None)
         if page.end == old and not missed:
             return False, 0
         move = Move(False, old, page.end, missed)
         enqueued = await self._queue.enqueue(claim.token, move, page.messages, wall_clock_ms())
-        self._lookout.forget()
+        self._missed_alerts.forget()
         self.claim = claim._replace(cursor=page.end)
         return page.more, enqueued
 
     async def _repeat(self, claim: Claim, replay: Cursor, until: Cursor) -> None:
-        ahead = self._tools.policy.replay_ahead
-        page = await read_page(self._tools.reader, self.endpoint.filters, replay, ahead, until)
+        ahead = self._context.policy.replay_ahead
+        page = await read_page(self._context.reader, self.endpoint.filters, replay, ahead, until)
         end = None if page.end >= until or not page.more else page.end
         ids = self._under_way.keys()
         messages = [message for message in page.messages if message.message_id not in ids]
@@ -176,7 +176,7 @@ class Lane:
 
     async def _dispatch(self, claim: Claim) -> float:
         """Starts what is due; seconds until the next is."""
-        policy, now_ms = self._tools.policy, wall_clock_ms()
+        policy, now_ms = self._context.policy, wall_clock_ms()
         most = 1 if self._health.throttled else policy.concurrency
         self._ended.clear()
         candidates, _ = await self._queue.next_due(most + len(self._under_way))
@@ -203,34 +203,34 @@ class Lane:
         self._woken.set()
 
     async def _deliver(self, claim: Claim, endpoint: Endpoint, delivery: Delivery, body: bytes) -> None:
-        tools = self._tools
+        context = self._context
         message = Message(delivery.delivery_id, delivery.message_type, body, delivery.user_id)
         attempt = await self._attempt(endpoint, message)
-        tools.metrics.count_attempt(attempt.result)
-        outcome = follow(delivery, self._health, attempt, tools.policy, tools.random.random())
-        self._health = outcome.health
+        context.metrics.count_attempt(attempt.result)
+        update = apply_attempt(delivery, self._health, attempt, context.policy, context.random.random())
+        self._health = update.health
         try:
-            await self._store(claim, outcome)
-            if outcome.disable is not None:
-                await tools.disable(endpoint, outcome.disable)
+            await self._store(claim, update)
+            if update.disable is not None:
+                await context.disable(endpoint, update.disable)
         except Fenced:
             self._lose()
 
     async def _attempt(self, endpoint: Endpoint, message: Message) -> Attempt:
         try:
-            return await self._tools.send(endpoint, message)
+            return await self._context.send(endpoint, message)
         except Exception:  # the boundary: one message we cannot send must not stop the others
             _log.exception("message %s cannot be sent for a reason of ours", message.message_id)
             return Attempt(wall_clock_ms(), 0, Result.INTERNAL, detail="a mistake of the sender")
 
-    async def _store(self, claim: Claim, outcome: Outcome) -> None:
+    async def _store(self, claim: Claim, update: DeliveryUpdate) -> None:
         """Stores it however long Redis is away: what was delivered must not be sent again for that."""
         while True:
             try:
-                await self._queue.finish(claim.token, outcome, self._tools.policy.log_kept)
+                await self._queue.finish(claim.token, update, self._context.policy.log_kept)
                 return
             except RedisError as exc:
                 _log.warning("an attempt at %s waits for Redis: %s", self.endpoint.endpoint_id, exc)
                 if self._stopping:
                     return
-                await asyncio.sleep(self._tools.policy.renew_s)
+                await asyncio.sleep(self._context.policy.renew_s)

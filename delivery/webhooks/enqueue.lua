@@ -1,13 +1,13 @@
 -- Moves a cursor on and enqueues what was found on the way, in one step.
 -- The number that was enqueued; -1: another process delivers now; -2: the cursor was moved by somebody else.
--- KEYS: lane, pending, waiting, deliveries, bodies, log, finished. ARGV: fencing token, field of the cursor,
+-- KEYS: progress, pending, waiting, deliveries, bodies, log, finished. ARGV: fencing token, field of the cursor,
 -- its old and new value, '1' to send again what was sent already, steps that were missed, now in ms,
 -- then id, delivery and body of each.
-local lane = redis.call('HMGET', KEYS[1], 'fence', ARGV[2])
-if lane[1] ~= ARGV[1] then
+local progress = redis.call('HMGET', KEYS[1], 'fence', ARGV[2])
+if progress[1] ~= ARGV[1] then
   return -1
 end
-if lane[2] ~= ARGV[3] then
+if progress[2] ~= ARGV[3] then
   return -2
 end
 local enqueued = 0

@@ -1,5 +1,5 @@
 -- Stores what an attempt came to. 1; 0: the delivery is gone; -1: another process delivers now.
--- KEYS: lane, pending, waiting, deliveries, bodies, log, finished. ARGV: fencing token, id, delivery, time of
+-- KEYS: progress, pending, waiting, deliveries, bodies, log, finished. ARGV: fencing token, id, delivery, time of
 -- the next attempt in ms or '' for none, health of the endpoint, finished deliveries to keep.
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
   return -1

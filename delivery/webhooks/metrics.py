@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
+from delivery.webhooks.deliveries import Result
 from delivery.webhooks.endpoints import EndpointState
-from delivery.webhooks.outcomes import Result
 
 
 class WebhookMetrics:
@@ -47,7 +47,7 @@ class WebhookMetrics:
         for state in EndpointState:
             self._endpoints.labels(state.value).set(counts.get(state, 0))
 
-    def show_lanes(self, leases: int, oldest_s: float) -> None:
+    def show_leases(self, leases: int, oldest_s: float) -> None:
         """What this process holds, and since when its oldest delivery waits."""
         self._leases.set(leases)
         self._oldest.set(oldest_s)

@@ -9,7 +9,7 @@ from delivery.webhooks.streaks import GIVE_UP_MS
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class DeliveryPolicy:
     """Limits and waits of delivery. `scale` shortens the waits between attempts, for tests in real time."""
 
     pending_max: int = 1_000
@@ -32,9 +32,9 @@ class Policy:
     """Most repeats that wait at a time, so that new alerts are not far behind."""
 
 
-def policy_of(settings: Settings) -> Policy:
+def delivery_policy_of(settings: Settings) -> DeliveryPolicy:
     """The policy by these settings."""
-    return Policy(
+    return DeliveryPolicy(
         pending_max=settings.webhook_pending_max,
         log_kept=settings.webhook_log_kept,
         timeout_s=settings.webhook_timeout_s,

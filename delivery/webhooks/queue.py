@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from delivery.webhooks.messages import Message
-from delivery.webhooks.outcomes import (
+from delivery.webhooks.deliveries import (
     Delivery,
+    DeliveryUpdate,
     Health,
-    Outcome,
     decode_delivery,
     decode_health,
     encode_delivery,
     encode_health,
 )
-from delivery.webhooks.scripts import lane_keys, run_script
+from delivery.webhooks.messages import Message
+from delivery.webhooks.scripts import endpoint_keys, run_script
 from readers.alerts.log import Cursor, parse_cursor
 from readers.reader import Reader
 
@@ -58,12 +58,12 @@ class Queue:
         self._redis = reader.redis
         self._endpoint_id = endpoint_id
         self._holder = holder
-        self._keys = lane_keys(reader.keys, endpoint_id)
+        self._keys = endpoint_keys(reader.keys, endpoint_id)
         self._endpoints = reader.keys.webhook_endpoints()
 
     async def claim(self, lease_ms: int) -> Claim | None:
         """The lease for this long from now; None while another process has it or the endpoint is gone."""
-        keys = [self._keys.lease, self._keys.lane, self._endpoints, self._keys.waiting]
+        keys = [self._keys.lease, self._keys.progress, self._endpoints, self._keys.waiting]
         args = [self._holder, lease_ms, self._endpoint_id]
         reply = await run_script(self._redis, "claim", keys, args)
         if not reply:
@@ -126,14 +126,14 @@ class Queue:
         rows = zip(ids, *await pipe.execute(), strict=True)
         return {one: (decode_delivery(raw), body) for one, raw, body in rows if raw and body}
 
-    async def finish(self, token: int, outcome: Outcome, log_kept: int) -> None:
+    async def finish(self, token: int, update: DeliveryUpdate, log_kept: int) -> None:
         """Stores what an attempt came to; raises `Fenced`, and nothing is done."""
         args: list[Any] = [
             token,
-            outcome.delivery.delivery_id,
-            encode_delivery(outcome.delivery),
-            "" if outcome.due_ms is None else outcome.due_ms,
-            encode_health(outcome.health),
+            update.delivery.delivery_id,
+            encode_delivery(update.delivery),
+            "" if update.due_ms is None else update.due_ms,
+            encode_health(update.health),
             log_kept,
         ]
         if int(await run_script(self._redis, "finish", self._keys[1:], args)) == -1:

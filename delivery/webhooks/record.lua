@@ -1,5 +1,5 @@
 -- Logs a delivery that was made outside the queue: the test. 1, or 0 if its endpoint is gone.
--- KEYS: lane, deliveries, bodies, log, finished, endpoints. ARGV: id, delivery, body, deliveries to keep,
+-- KEYS: progress, deliveries, bodies, log, finished, endpoints. ARGV: id, delivery, body, deliveries to keep,
 -- id of the endpoint.
 if redis.call('HEXISTS', KEYS[6], ARGV[5]) == 0 then
   return 0

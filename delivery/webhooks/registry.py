@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from delivery.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
 from delivery.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint
-from delivery.webhooks.scripts import lane_keys, run_script
+from delivery.webhooks.scripts import endpoint_keys, run_script
 from readers.alerts.log import Cursor, read_ends
 from readers.reader import Reader
 
@@ -59,7 +59,7 @@ class Registry:
                 return old
             if await self._swap(endpoint_id, raw, new, _queue_of(old, new), newest) == 1:
                 if new.url != old.url:
-                    await self._redis.hdel(self._reader.keys.webhook_lane(endpoint_id), "health")
+                    await self._redis.hdel(self._reader.keys.webhook_progress(endpoint_id), "health")
                 return new
         raise ChangedMeanwhile
 
@@ -67,7 +67,7 @@ class Registry:
         """No more endpoint, and nothing left of its deliveries; raises `UnknownEndpoint`."""
         pipe = self._redis.pipeline(transaction=True)
         pipe.hdel(self._key, endpoint_id)
-        pipe.delete(*lane_keys(self._reader.keys, endpoint_id))
+        pipe.delete(*endpoint_keys(self._reader.keys, endpoint_id))
         if not (await pipe.execute())[0]:
             raise UnknownEndpoint
 
@@ -75,8 +75,8 @@ class Registry:
         return (await read_ends(self._reader))[1]
 
     async def _swap(self, endpoint_id: str, raw: bytes, new: Endpoint, queue: _Queue, newest: Cursor) -> int:
-        lane = lane_keys(self._reader.keys, endpoint_id)
-        keys = [self._key, lane.lane, lane.pending, lane.waiting, lane.log, lane.finished]
+        own = endpoint_keys(self._reader.keys, endpoint_id)
+        keys = [self._key, own.progress, own.pending, own.waiting, own.log, own.finished]
         most = self._reader.settings.webhook_endpoints_max
         args = [endpoint_id, raw, encode_endpoint(new), most, queue, str(newest)]
         return int(await run_script(self._redis, "change", keys, args))

@@ -1,6 +1,6 @@
 -- Asks for everything from a place in the log of alerts up to the endpoint's cursor to be sent again.
 -- 1; 0: there is nothing before the cursor; -1: the endpoint is gone.
--- KEYS: lane, endpoints. ARGV: id of the endpoint, milliseconds and number of the place.
+-- KEYS: progress, endpoints. ARGV: id of the endpoint, milliseconds and number of the place.
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then
   return -1
 end

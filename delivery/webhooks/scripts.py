@@ -14,11 +14,11 @@ _TEXTS = {
 }
 
 
-class LaneKeys(NamedTuple):
+class EndpointKeys(NamedTuple):
     """The keys of one endpoint's deliveries."""
 
     lease: str
-    lane: str
+    progress: str
     pending: str
     waiting: str
     deliveries: str
@@ -27,11 +27,11 @@ class LaneKeys(NamedTuple):
     finished: str
 
 
-def lane_keys(keys: Keys, endpoint_id: str) -> LaneKeys:
+def endpoint_keys(keys: Keys, endpoint_id: str) -> EndpointKeys:
     """The keys of this endpoint."""
-    return LaneKeys(
+    return EndpointKeys(
         keys.webhook_lease(endpoint_id),
-        keys.webhook_lane(endpoint_id),
+        keys.webhook_progress(endpoint_id),
         keys.webhook_pending(endpoint_id),
         keys.webhook_waiting(endpoint_id),
         keys.webhook_deliveries(endpoint_id),

@@ -13,12 +13,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from contracts.clock import wall_clock_ms
+from delivery.webhooks.deliveries import Attempt, Result, judge_status
 from delivery.webhooks.endpoints import Endpoint
 from delivery.webhooks.messages import Message
-from delivery.webhooks.outcomes import Attempt, Result, judge_status
 from delivery.webhooks.retry import parse_retry_after
 from delivery.webhooks.signing import sign
-from delivery.webhooks.targets import Border, Target, UnsafeTarget, check_addresses, parse_target
+from delivery.webhooks.targets import Target, TargetRules, UnsafeTarget, check_addresses, parse_target
 
 MAX_ANSWER_BYTES = 64 * 1024
 ANSWER_KEPT = 1_024
@@ -39,21 +39,21 @@ class Sender:
 
     def __init__(
         self,
-        border: Border,
+        rules: TargetRules,
         *,
         timeout_s: float,
         lookup: Lookup = look_up,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`tls` replaces the system's certificate authorities."""
-        self._border = border
+        self._rules = rules
         self._timeout_s = timeout_s
         self._lookup = lookup
         self._tls = tls or ssl.create_default_context()
 
     async def check(self, url: str) -> Target:
         """The target, if this URL may be registered now; raises `UnsafeTarget`."""
-        target = parse_target(url, self._border)
+        target = parse_target(url, self._rules)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._resolve(target)
@@ -77,7 +77,7 @@ class Sender:
         return Attempt(at_ms=at_ms, took_ms=round((time.monotonic() - started) * 1_000), **fields)
 
     async def _post(self, endpoint: Endpoint, message: Message, at_ms: int) -> dict[str, Any]:
-        target = parse_target(endpoint.url, self._border)
+        target = parse_target(endpoint.url, self._rules)
         try:
             addresses = await self._resolve(target)
         except OSError:
@@ -106,7 +106,7 @@ class Sender:
 
     async def _resolve(self, target: Target) -> list[str]:
         found = [target.host] if target.is_address else await self._lookup(target.host, target.port)
-        return check_addresses(target, found, self._border)
+        return check_addresses(target, found, self._rules)
 
     def _open(self, addresses: Sequence[str]) -> aiohttp.ClientSession:
         """A session for one request that can connect to these addresses only."""

@@ -29,7 +29,7 @@ class UnsafeTarget(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Border:
+class TargetRules:
     """What may be reached. `allow_private`, for development: any port, private hosts, http to loopback."""
 
     ports: frozenset[int] = frozenset((443, 8443))
@@ -52,25 +52,25 @@ class Target:
         return ":" in self.host or _NUMBER.fullmatch(self.host.rpartition(".")[2]) is not None
 
 
-def border_of(settings: Settings) -> Border:
-    """The border by these settings; the hosts of our own services are outside it."""
+def target_rules_of(settings: Settings) -> TargetRules:
+    """The rules by these settings; the hosts of our own services are blocked."""
     own = [settings.api_host, settings.worker_host, settings.deliver_host]
     own += [host_port.rpartition(":")[0] for host_port in settings.bootstrap.split(",")]
     own += [urlsplit(settings.redis_url).hostname or ""]
     own += settings.webhook_blocked_hosts.split(",")
-    return Border(
+    return TargetRules(
         frozenset(int(port) for port in settings.webhook_ports.split(",")),
         frozenset(host.strip().strip("[]").rstrip(".").lower() for host in own) - {""},
         settings.webhook_allow_private,
     )
 
 
-def parse_target(url: str, border: Border) -> Target:
+def parse_target(url: str, rules: TargetRules) -> Target:
     """The target, if its URL may be registered; raises `UnsafeTarget`. Names are not resolved here."""
     if len(url) > MAX_URL_LENGTH:
         raise UnsafeTarget("too_long", f"must have at most {MAX_URL_LENGTH} characters")
     scheme = url.partition(":")[0].lower()
-    if scheme not in (("https", "http") if border.allow_private else ("https",)):
+    if scheme not in (("https", "http") if rules.allow_private else ("https",)):
         raise UnsafeTarget("scheme", "must begin with https://")
     if not _PLAIN.fullmatch(url) or "\\" in url or not url[len(scheme) :].startswith("://"):
         raise UnsafeTarget("malformed", "must be ASCII without spaces; names and paths in their encoded form")
@@ -85,15 +85,15 @@ def parse_target(url: str, border: Border) -> Target:
         raise UnsafeTarget("fragment", "must not have a fragment")
     host = _check_host(parts.hostname or "", parts.netloc)
     target = Target(url, scheme, host, _DEFAULT_PORTS[scheme] if port is None else port)
-    _check_border(target, border)
+    _check_rules(target, rules)
     return target
 
 
-def check_addresses(target: Target, addresses: list[str], border: Border) -> list[str]:
+def check_addresses(target: Target, addresses: list[str], rules: TargetRules) -> list[str]:
     """The addresses of the target, if it may be asked at every one of them; raises `UnsafeTarget`."""
     if not addresses:
         raise UnsafeTarget("no_address", "has a host without an address")
-    if not border.allow_private:
+    if not rules.allow_private:
         allowed = all(is_public(one) for one in addresses)
     else:
         allowed = all(is_unicast(one) for one in addresses)
@@ -124,14 +124,14 @@ def _check_host(host: str, netloc: str) -> str:
     return host
 
 
-def _check_border(target: Target, border: Border) -> None:
-    if target.host in border.blocked_hosts and not border.allow_private:
+def _check_rules(target: Target, rules: TargetRules) -> None:
+    if target.host in rules.blocked_hosts and not rules.allow_private:
         raise UnsafeTarget("blocked_host", "leads to a service of ours")
-    if not border.allow_private:
+    if not rules.allow_private:
         if not target.is_address and ("." not in target.host or target.host.endswith(_PRIVATE_SUFFIXES)):
             raise UnsafeTarget("private_host", "must have a host name of the public Internet")
-        if target.port not in border.ports:
-            allowed = ", ".join(map(str, sorted(border.ports)))
+        if target.port not in rules.ports:
+            allowed = ", ".join(map(str, sorted(rules.ports)))
             raise UnsafeTarget("port", f"must have one of these ports: {allowed}")
     if target.is_address:
-        check_addresses(target, [target.host], border)
+        check_addresses(target, [target.host], rules)

@@ -48,7 +48,7 @@ async def read_page(reader: Reader, filters: Filters, after: Cursor, room: int, 
     return Page(await _to_messages(reader, wanted), end, more)
 
 
-class Lookout:
+class MissedAlerts:
     """Watches the log in front of an endpoint that takes nothing, so that what it loses can be counted."""
 
     def __init__(self) -> None:

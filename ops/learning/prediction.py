@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.http.errors import Problem
-from api.resources.predictions.sequences import Rules, parse_actions
+from api.resources.predictions.sequences import Defaults, parse_actions
 from contracts.clock import wall_clock_ms
 from contracts.settings import get_settings
 from models.next_action.actions import TARGETS
@@ -26,9 +26,9 @@ EXIT_ERROR, EXIT_USAGE = 1, 2
 def run_prediction(actions: Sequence[str], folder: Path | None, *, pause_s: float, as_json: bool) -> int:
     """Predict and print; returns the exit code."""
     settings = get_settings()
-    rules = Rules(wall_clock_ms(), settings.currency)
+    defaults = Defaults(wall_clock_ms(), settings.currency)
     try:
-        parsed = parse_actions(_body(actions, pause_s), rules)
+        parsed = parse_actions(_body(actions, pause_s), defaults)
         predictor = load_shipped() if folder is None else load(folder)
     except Problem as exc:
         typer.echo(exc.detail, err=True)

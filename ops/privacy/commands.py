@@ -9,8 +9,8 @@ import orjson
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from api.resources.privacy.job import Job, JobStatus
-from api.resources.privacy.jobs import Jobs
+from api.resources.privacy.job import DeletionJob, DeletionStatus
+from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import to_deletion
@@ -28,14 +28,14 @@ def run_delete(settings: Settings, user_id: str, *, timeout_s: float) -> int:
 
     async def work(reader: Reader, console: Console) -> int:
         try:
-            job = await Jobs(reader).open(identifier("user_id", user_id))
-            job = await record(reader, Jobs(reader), job)
+            job = await DeletionJobs(reader).open(identifier("user_id", user_id))
+            job = await record(reader, DeletionJobs(reader), job)
         except (InvalidEvent, Unrecorded) as exc:
             console.print(f"not deleted: {exc}")
             return 1
         job = await _follow(reader, job, timeout_s)
         _show(console, job)
-        return 0 if job.status is JobStatus.DONE or not timeout_s else 1
+        return 0 if job.status is DeletionStatus.DONE or not timeout_s else 1
 
     return _run(settings, work)
 
@@ -44,7 +44,7 @@ def run_status(settings: Settings, deletion_id: str) -> int:
     """Print how far a deletion is; the exit code is 1 if it is not known."""
 
     async def work(reader: Reader, console: Console) -> int:
-        job = await Jobs(reader).get(deletion_id)
+        job = await DeletionJobs(reader).get(deletion_id)
         if job is None:
             console.print("no deletion has this id, or not any more")
             return 1
@@ -69,17 +69,17 @@ def run_check(settings: Settings, user_id: str) -> int:
     return _run(settings, work)
 
 
-async def _follow(reader: Reader, job: Job, timeout_s: float) -> Job:
+async def _follow(reader: Reader, job: DeletionJob, timeout_s: float) -> DeletionJob:
     """The deletion once it is done, or after so long."""
     remover, deadline = Remover(reader), time.monotonic() + timeout_s
-    while job.status is not JobStatus.DONE and time.monotonic() < deadline:
+    while job.status is not DeletionStatus.DONE and time.monotonic() < deadline:
         await remover.advance()
         await asyncio.sleep(POLL_S)
         job = await remover.jobs.get(job.deletion_id) or job
     return job
 
 
-def _show(console: Console, job: Job) -> None:
+def _show(console: Console, job: DeletionJob) -> None:
     text = orjson.dumps(to_deletion(job).model_dump(mode="json"), option=orjson.OPT_INDENT_2)
     console.out(text.decode(), highlight=False)
 

@@ -8,9 +8,9 @@ from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
 from delivery.webhooks.deliverer import Deliverer
 from delivery.webhooks.metrics import WebhookMetrics
-from delivery.webhooks.policy import policy_of
+from delivery.webhooks.policy import delivery_policy_of
 from delivery.webhooks.sender import Sender
-from delivery.webhooks.targets import border_of
+from delivery.webhooks.targets import target_rules_of
 from readers.reader import Reader
 from stream.runtime.probe import Probe
 
@@ -32,8 +32,8 @@ async def _main(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
     redis = open_redis_pool(settings)
     metrics = WebhookMetrics()
-    sender = Sender(border_of(settings), timeout_s=settings.webhook_timeout_s)
-    deliverer = Deliverer(Reader(redis, settings), sender, policy_of(settings), metrics)
+    sender = Sender(target_rules_of(settings), timeout_s=settings.webhook_timeout_s)
+    deliverer = Deliverer(Reader(redis, settings), sender, delivery_policy_of(settings), metrics)
     probe = Probe(
         settings.deliver_host,
         settings.deliver_port,

@@ -41,7 +41,7 @@ class Heard:
     message: Any
 
 
-class Ear:
+class Listener:
     """Judges messages, and knows which came before."""
 
     def __init__(self, secret: str) -> None:
@@ -74,16 +74,16 @@ def run_listener(options: ListenOptions) -> int:
     """Receive until Ctrl-C or enough came; the exit code is 1 if the port is taken."""
     console = Console(highlight=False, soft_wrap=True)
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
-    ear = Ear(options.secret)
+    listener = Listener(options.secret)
     try:
-        server = HTTPServer((LOOPBACK, options.port), _handler(ear, options, console))
+        server = HTTPServer((LOOPBACK, options.port), _handler(listener, options, console))
     except OSError as exc:
         notes.print(f"cannot listen on port {options.port}: {exc}", markup=False)
         return 1
     with server:
         notes.print(f"listening on http://{LOOPBACK}:{server.server_address[1]}/ until Ctrl-C")
         try:
-            while options.count is None or ear.n_heard < options.count:
+            while options.count is None or listener.n_heard < options.count:
                 server.handle_request()
         except KeyboardInterrupt:
             pass
@@ -107,7 +107,7 @@ def render(heard: Heard) -> Text:
     return line
 
 
-def _handler(ear: Ear, options: ListenOptions, console: Console) -> type[BaseHTTPRequestHandler]:
+def _handler(listener: Listener, options: ListenOptions, console: Console) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _IDLE_S
 
@@ -117,7 +117,7 @@ def _handler(ear: Ear, options: ListenOptions, console: Console) -> type[BaseHTT
                 self._answer(413)
                 return
             body = self.rfile.read(int(length))
-            heard = ear.hear({name.lower(): value for name, value in self.headers.items()}, body)
+            heard = listener.hear({name.lower(): value for name, value in self.headers.items()}, body)
             self._answer(401 if heard.verified is False else options.status)
             if options.as_json:
                 line = {"id": heard.message_id, "verified": heard.verified, "repeated": heard.repeated}

@@ -11,10 +11,7 @@ from api.app import create_app
 from api.identity.key_store import KeyPlan, KeyStore
 from api.identity.key_text import KeyText, make_key, make_secret
 from api.identity.principal import Scope
-from contracts.clock import wall_clock_ms
-from contracts.keys import Keys
-from contracts.settings import Settings
-from key_ring import (
+from api_keys import (
     AS_ROOT,
     ROOT_KEY,
     SHOP,
@@ -24,7 +21,10 @@ from key_ring import (
     make_page_key,
     make_secret_key,
 )
-from key_ring import make_key as store_key
+from api_keys import make_key as store_key
+from contracts.clock import wall_clock_ms
+from contracts.keys import Keys
+from contracts.settings import Settings
 from rule_model import GivenModel
 from shop_state import ShopState
 

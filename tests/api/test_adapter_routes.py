@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.http.bodies import MAX_BODY_BYTES
 from api.identity.principal import Scope
+from api_keys import SHOP, bearer, make_page_key, make_secret_key
 from contracts.settings import Settings
 from event_log import read_event_log
-from key_ring import SHOP, bearer, make_page_key, make_secret_key
 
 GOLDEN = Path(__file__).parent / "golden"
 NOTHING = {"accepted": 0, "duplicates": 0, "rejected": 0, "dropped": 0}

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from api.resources.adapters import ga4, segment
 from api.resources.adapters.translation import Translation
-from api.resources.events.validation import Rules, Verdict, judge
+from api.resources.events.validation import ValidatedEvents, ValidationContext, validate
 from contracts.events import format_minor
 
 RECEIVED_MS = 1_795_283_430_000
 GOLDEN = {
     path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "golden").glob("*.json")
 }
-RULES = Rules(RECEIVED_MS, "EUR")
+RULES = ValidationContext(RECEIVED_MS, "EUR")
 
 
 def translate(body: dict[str, Any]) -> Translation:
@@ -30,14 +30,14 @@ def translate(body: dict[str, Any]) -> Translation:
     return ga4.translate_body(body, received_ms=RECEIVED_MS)
 
 
-def judge_golden(name: str) -> tuple[Verdict, Translation]:
+def validate_golden(name: str) -> tuple[ValidatedEvents, Translation]:
     translation = translate(GOLDEN[name]["body"])
-    return judge(translation.events, RULES), translation
+    return validate(translation.events, RULES), translation
 
 
 def lines_of(name: str) -> list[tuple[str, int, str | None]]:
     """Product, quantity and price of each record of a golden file."""
-    events = [record.event for record in judge_golden(name)[0].records]
+    events = [record.event for record in validate_golden(name)[0].records]
     return [
         (
             e.product_id,
@@ -55,10 +55,10 @@ def test_bodies_as_their_senders_send_them_become_the_native_events_on_file(name
 
 @pytest.mark.parametrize("name", sorted(name for name in GOLDEN if not name.endswith("_refused")))
 def test_the_native_events_on_file_follow_the_contract(name: str) -> None:
-    verdict, translation = judge_golden(name)
-    assert verdict.refusals == []
-    assert verdict.accepted == len(translation.events) > 0
-    assert len({record.event.event_id for record in verdict.records}) == len(verdict.records)
+    validated, translation = validate_golden(name)
+    assert validated.refusals == []
+    assert validated.accepted == len(translation.events) > 0
+    assert len({record.event.event_id for record in validated.records}) == len(validated.records)
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
@@ -81,9 +81,9 @@ def test_orders_come_to_what_was_paid_for_the_goods() -> None:
 
 
 def test_an_order_of_ga4_is_known_by_its_transaction() -> None:
-    first, _ = judge_golden("ga4_purchase")
+    first, _ = validate_golden("ga4_purchase")
     body = GOLDEN["ga4_purchase"]["body"] | {"timestamp_micros": "1795283424999000"}
-    again = judge(ga4.translate_body(body, received_ms=RECEIVED_MS).events, RULES)
+    again = validate(ga4.translate_body(body, received_ms=RECEIVED_MS).events, RULES)
     assert [r.event.event_id for r in again.records] == [r.event.event_id for r in first.records]
     assert [r.event.category for r in first.records] == [
         "Apparel.Adult.Shirts.Crew.Short sleeve",
@@ -92,16 +92,16 @@ def test_an_order_of_ga4_is_known_by_its_transaction() -> None:
 
 
 def test_two_equal_events_of_one_time_are_two_and_a_repeated_body_is_none() -> None:
-    verdict, _ = judge_golden("ga4_browsing")
-    again, _ = judge_golden("ga4_browsing")
-    views = [r.event.event_id for r in verdict.records if r.event.event_type == "view"]
+    validated, _ = validate_golden("ga4_browsing")
+    again, _ = validate_golden("ga4_browsing")
+    views = [r.event.event_id for r in validated.records if r.event.event_type == "view"]
     assert len(set(views)) == 2
-    assert [r.event.event_id for r in again.records] == [r.event.event_id for r in verdict.records]
+    assert [r.event.event_id for r in again.records] == [r.event.event_id for r in validated.records]
 
 
 def test_refusals_name_field_and_rule() -> None:
-    verdict, translation = judge_golden("segment_batch_refused")
-    assert [(translation.places[r.index], r.code) for r in verdict.refusals] == [
+    validated, translation = validate_golden("segment_batch_refused")
+    assert [(translation.places[r.index], r.code) for r in validated.refusals] == [
         (0, "event.not_object"),
         (1, "user_id.missing"),
         (2, "price.not_number"),
@@ -113,8 +113,8 @@ def test_refusals_name_field_and_rule() -> None:
 
 
 def test_refusals_are_worded_as_the_validation_server_words_them() -> None:
-    verdict, translation = judge_golden("ga4_refused")
-    worded = [ga4.word_refusal(translation.places[r.index], r.code, r.detail) for r in verdict.refusals]
+    validated, translation = validate_golden("ga4_refused")
+    worded = [ga4.word_refusal(translation.places[r.index], r.code, r.detail) for r in validated.refusals]
     assert [(message["fieldPath"], message["validationCode"]) for message in worded] == [
         ("events[1].params.items", "VALUE_REQUIRED"),
         ("events[2].params.items", "VALUE_REQUIRED"),
@@ -133,7 +133,7 @@ def test_refusals_are_worded_as_the_validation_server_words_them() -> None:
 )
 def test_a_body_of_ga4_without_a_list_of_events_is_one_refusal(events: Any, code: str) -> None:
     translation = ga4.translate_body({"client_id": "c", "events": events}, received_ms=RECEIVED_MS)
-    [refusal] = judge(translation.events, RULES).refusals
+    [refusal] = validate(translation.events, RULES).refusals
     assert refusal.code == code
     assert ga4.word_refusal(0, refusal.code, refusal.detail)["fieldPath"] == "events"
 
@@ -213,7 +213,7 @@ EVENT = st.fixed_dictionaries(
 def test_whatever_segment_sends_is_translated_and_judged(calls: list[Any], sent_at: Any) -> None:
     translation = segment.translate_batch(calls, sent_at)
     assert len(translation.events) + translation.ignored == len(calls)
-    judge(translation.events, RULES)
+    validate(translation.events, RULES)
 
 
 @given(
@@ -223,5 +223,5 @@ def test_whatever_segment_sends_is_translated_and_judged(calls: list[Any], sent_
 def test_whatever_ga4_sends_is_translated_and_judged(events: Any, ids: dict[str, Any]) -> None:
     body = orjson.loads(orjson.dumps(ids | {"events": events}))
     translation = ga4.translate_body(body, received_ms=RECEIVED_MS)
-    judge(translation.events, RULES)
+    validate(translation.events, RULES)
     assert len(translation.events) + translation.ignored == (len(events) if type(events) is list else 1)

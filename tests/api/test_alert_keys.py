@@ -11,12 +11,12 @@ from alert_makers import make_alert
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api_keys import bearer, make_secret_key
 from api_nursery import ApiNursery
 from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
-from key_ring import bearer, make_secret_key
 from ops.stack.ports import pick_port
 from shop_state import ShopState
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from api_keys import make_page_key
 from chromium import Chromium
 from contracts.settings import Settings
-from key_ring import make_page_key
 from ops.stack.ports import pick_port
 from served_api import ServedApi
 from shop_state import ShopState

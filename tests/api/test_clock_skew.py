@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.resources.events.clock_skew import MAX_OFFSET_MS, clock_offset_ms
-from api.resources.events.validation import Rules, judge
+from api.resources.events.validation import ValidationContext, validate
 from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
-from event_door import CART, DRY
+from event_api import CART, DRY
 
 NOW_MS = 1_760_000_000_000
 
@@ -21,7 +21,7 @@ def test_the_age_of_an_event_is_that_by_its_senders_clock(wrong_ms: int, age_ms:
     sent_ms = NOW_MS - wrong_ms
     offset_ms = clock_offset_ms(sent_ms, NOW_MS)
     event = {**CART, "event_time": sent_ms - age_ms}
-    [record] = judge([event], Rules(NOW_MS, "EUR", offset_ms)).records
+    [record] = validate([event], ValidationContext(NOW_MS, "EUR", offset_ms)).records
     assert record.event.event_time_ms == NOW_MS - age_ms
 
 
@@ -55,7 +55,7 @@ def test_what_is_no_time_is_refused_in_the_name_of_sent_at(sent_at: object, code
 def test_a_derived_id_is_the_same_at_the_next_attempt() -> None:
     event = {**CART, "event_time": NOW_MS - 3_700_000}
     first, second, untold = (
-        judge([event], Rules(NOW_MS, "EUR", offset_ms)).records[0].event
+        validate([event], ValidationContext(NOW_MS, "EUR", offset_ms)).records[0].event
         for offset_ms in (3_600_000, 3_600_750, 0)
     )
     assert first.event_id == second.event_id == untold.event_id
@@ -64,9 +64,9 @@ def test_a_derived_id_is_the_same_at_the_next_attempt() -> None:
 
 def test_bad_times_and_absent_ones_are_not_corrected() -> None:
     events = [CART, {**CART, "event_time": "never"}, {**CART, "event_time": 1_760_000_000}]
-    verdict = judge(events, Rules(NOW_MS, "EUR", 3_600_000))
-    assert [record.event.event_time_ms for record in verdict.records] == [NOW_MS]
-    assert [r.code for r in verdict.refusals] == ["event_time.not_time", "event_time.too_early"]
+    validated = validate(events, ValidationContext(NOW_MS, "EUR", 3_600_000))
+    assert [record.event.event_time_ms for record in validated.records] == [NOW_MS]
+    assert [r.code for r in validated.refusals] == ["event_time.not_time", "event_time.too_early"]
 
 
 async def test_a_clock_an_hour_ahead_is_no_reason_to_refuse(client: httpx.AsyncClient) -> None:

@@ -8,10 +8,10 @@ from api.http.cross_origin import COLLECTING_PATHS, SNIPPET_PATH
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api_keys import SHOP, bearer, look_again, make_page_key, make_secret_key
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
-from key_ring import SHOP, bearer, look_again, make_page_key, make_secret_key
 from shop_state import ShopState
 
 PREFLIGHT = {

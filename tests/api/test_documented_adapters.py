@@ -9,7 +9,7 @@ import orjson
 
 from api.resources.adapters import ga4, segment
 from api.resources.adapters.document import SegmentReceipt
-from api.resources.events.validation import Rules, judge
+from api.resources.events.validation import ValidationContext, validate
 
 ROOT = Path(__file__).parents[2]
 ADAPTERS = (ROOT / "docs" / "adapters.md").read_text()
@@ -36,8 +36,10 @@ async def test_the_validation_server_says_what_is_shown(client: httpx.AsyncClien
 def test_the_body_shown_for_ga4_is_an_order_of_two_products() -> None:
     (body,) = [example for example in EXAMPLES if "client_id" in example]
     received_ms = int(body["timestamp_micros"]) // 1_000
-    verdict = judge(ga4.translate_body(body, received_ms=received_ms).events, Rules(received_ms, "USD"))
-    assert [(r.event.product_id, r.event.price_minor, r.event.category) for r in verdict.records] == [
+    validated = validate(
+        ga4.translate_body(body, received_ms=received_ms).events, ValidationContext(received_ms, "USD")
+    )
+    assert [(r.event.product_id, r.event.price_minor, r.event.category) for r in validated.records] == [
         ("p00054", 1_630, None),
         ("p00427", 2_860, "apparel.shoes"),
     ]

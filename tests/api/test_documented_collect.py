@@ -1,4 +1,4 @@
-"""What docs/collect.md shows is what the door for events does: commands, answers and codes."""
+"""What docs/collect.md shows is what the API for events does: commands, answers and codes."""
 
 import ast
 import json
@@ -61,7 +61,7 @@ def test_every_command_of_the_page_answers_as_shown(served: ServedApi, installat
     assert len(read_event_log(installation)) == 5 + len(lines)
 
 
-def test_every_code_of_the_door_is_on_the_page() -> None:
+def test_every_code_of_ingestion_is_on_the_page() -> None:
     named = set()
     for module in MODULES:
         for node in ast.walk(ast.parse((ROOT / "api" / f"{module}.py").read_text())):

@@ -28,7 +28,7 @@ MAKERS = {
     "_refused",
     "HeadRefused",
     "InvalidEvent",
-    "Policy",
+    "QuotaPolicy",
 }
 """Calls in which a string of the form of a code is one."""
 CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from api.http.bodies import MAX_BODY_BYTES, read_body
 from api.http.errors import Problem
+from api_keys import ROOT_KEY, bearer, look_again, make_page_key
 from contracts.settings import Settings
-from event_door import (
+from event_api import (
     CART,
     DRY,
     JSON,
@@ -26,7 +27,6 @@ from event_door import (
     codes_of,
     lines_of,
 )
-from key_ring import ROOT_KEY, bearer, look_again, make_page_key
 
 GZIP = {**JSON, "content-encoding": "gzip"}
 BAD = {**CART, "price": -1}

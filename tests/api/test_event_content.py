@@ -1,4 +1,4 @@
-"""What an event may say: every kind of bad event and time, and its verdict."""
+"""What an event may say: every kind of bad event and time, and what becomes of it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from contracts.clock import wall_clock_ms
-from event_door import CART, DRY, WORDS, check_problem
+from event_api import CART, DRY, WORDS, check_problem
 
 PURCHASE = {**CART, "event_type": "purchase"}
 ORDER: dict[str, Any] = {

@@ -6,13 +6,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.app import create_app
 from api.identity.principal import Scope
+from api_keys import bearer, make_secret_key
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import decode_dead_letter, encode_dead_letter
 from contracts.events import EventType
 from contracts.settings import Settings
 from contracts.topics import Topics
-from event_door import CART, PATH, client_of, decode_record, open_client, read_records
-from key_ring import bearer, make_secret_key
+from event_api import CART, PATH, client_of, decode_record, open_client, read_records
 from stream.batch.records import read_records as read_entries
 
 

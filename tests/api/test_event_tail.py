@@ -14,14 +14,14 @@ from redis.asyncio import Redis
 from api.app import create_app
 from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
-from api.resources.events.tail_publisher import CHECK_S, EventFeed, Notice
-from api.resources.events.validation import Rules, judge
+from api.resources.events.tail_publisher import CHECK_S, Notice, TailPublisher
+from api.resources.events.validation import ValidationContext, validate
+from api_keys import bearer, look_again, make_page_key, make_secret_key
 from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
-from event_door import CART, DRY, PATH, WORDS, check_problem, client_of
-from key_ring import bearer, look_again, make_page_key, make_secret_key
+from event_api import CART, DRY, PATH, WORDS, check_problem, client_of
 from ops.stack.ports import pick_port
 from served_api import ServedApi
 from sse_client import Message, read_messages
@@ -119,7 +119,7 @@ async def test_a_tail_ends_by_itself_and_leaves_nothing(app: FastAPI, settings: 
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.text.endswith("event: ready\ndata: {}\n\n")
-        assert app.state.door.tail_seats.n_taken == app.state.stream_seats.n_taken == 0
+        assert app.state.ingestion.tail_limiter.n_open == app.state.stream_limiter.n_open == 0
         left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()} - before
         assert left <= {"_shutdown_watcher"}  # sse-starlette's one of the process
         keys = Keys(settings.namespace, settings.partitions)
@@ -144,13 +144,13 @@ async def redis(settings: Settings) -> AsyncIterator[Redis]:
 
 def notice(key_id: str, n_events: int = 1) -> Notice:
     events = [{**CART, "event_id": f"e{n}"} for n in range(n_events)]
-    return Notice(NOW_MS, "r1", key_id, False, judge(events, Rules(NOW_MS, "EUR")), None)
+    return Notice(NOW_MS, "r1", key_id, False, validate(events, ValidationContext(NOW_MS, "EUR")), None)
 
 
 async def test_while_nobody_watches_redis_is_asked_once_a_second_at_most(
     redis: Redis, settings: Settings
 ) -> None:
-    feed = EventFeed(redis, Keys(settings.namespace, settings.partitions))
+    feed = TailPublisher(redis, Keys(settings.namespace, settings.partitions))
     feed.offer(notice("k1"))
     assert feed._task is not None
     await feed._task
@@ -162,7 +162,7 @@ async def test_while_nobody_watches_redis_is_asked_once_a_second_at_most(
 
 async def test_under_load_some_requests_are_only_counted(redis: Redis, settings: Settings) -> None:
     keys = Keys(settings.namespace, settings.partitions)
-    feed = EventFeed(redis, keys)
+    feed = TailPublisher(redis, keys)
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(keys.tail("k1"))
         await redis.zadd(keys.tail_watchers(), {"k1": 2 * NOW_MS})
@@ -185,7 +185,7 @@ async def test_under_load_some_requests_are_only_counted(redis: Redis, settings:
 async def test_without_redis_events_are_judged_and_nobody_is_told(settings: Settings) -> None:
     away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     async with open_redis_pool(away) as redis:
-        feed = EventFeed(redis, Keys(away.namespace, away.partitions))
+        feed = TailPublisher(redis, Keys(away.namespace, away.partitions))
         feed.offer(notice("k1"))
         assert feed._task is not None
         await feed._task

@@ -9,14 +9,14 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from api.resources.events.document import REQUEST_BODY, SCHEMAS
 from api.resources.events.receipts import Receipt
-from api.resources.events.validation import Rules, judge
+from api.resources.events.validation import ValidationContext, validate
 from contracts import events
 from contracts.clock import wall_clock_ms
 from contracts.events import MAX_EVENT_BYTES, EventType
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
-from event_door import (
+from event_api import (
     CART,
     PATH,
     TEXT,
@@ -200,7 +200,7 @@ def test_the_document_shows_every_field_of_the_contract() -> None:
     for value in shown:
         elements = value if isinstance(value, list) else value.get("batch", [value])
         now_ms = wall_clock_ms()
-        assert not judge(elements, Rules(now_ms, "EUR")).refusals
+        assert not validate(elements, ValidationContext(now_ms, "EUR")).refusals
     assert len(shown) >= 3
 
 

@@ -12,9 +12,9 @@ from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
 from api.identity.key_text import digest, holds_key, make_key, parse_key
 from api.identity.origins import is_local_host, is_loopback, normalise_origin
 from api.identity.principal import Limits, Scope
+from api_keys import SHOP
 from contracts.keys import Keys
 from contracts.settings import Settings
-from key_ring import SHOP
 
 NOW_MS = 1_760_000_000_000
 HOUR_MS = 3_600_000

@@ -7,7 +7,7 @@ import pytest
 
 from api.app import create_app
 from api.resources.predictions.model_source import ArtefactFolder
-from key_ring import AS_ROOT, ROOT_KEY
+from api_keys import AS_ROOT, ROOT_KEY
 from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError
 from rule_model import make_card
 from services import unique_settings

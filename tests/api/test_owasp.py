@@ -20,8 +20,8 @@ from api.http.cross_origin import SNIPPET_PATH
 from api.identity.guard import Guard
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api_keys import AS_ROOT, ROOT_KEY, SHOP, bearer, look_again, make_page_key, make_secret_key
 from contracts.settings import Settings
-from key_ring import AS_ROOT, ROOT_KEY, SHOP, bearer, look_again, make_page_key, make_secret_key
 from shop_state import ShopState
 
 CART = {"event_type": "cart", "user_id": "you", "product_id": "p00054"}

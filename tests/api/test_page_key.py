@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from alert_makers import make_alert
+from api_keys import ROOT_KEY
 from chromium import Chromium
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
-from key_ring import ROOT_KEY
 from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
@@ -38,7 +38,7 @@ def shown(browser: Chromium, element_id: str) -> bool:
 
 def enter(browser: Chromium, key: str) -> None:
     browser.evaluate(f"document.getElementById('key').value = '{key}'")
-    browser.evaluate("document.querySelector('#door button').click()")
+    browser.evaluate("document.querySelector('#key-form button').click()")
 
 
 @pytest.mark.parametrize("settings", [CLOSED], indirect=True)
@@ -49,22 +49,27 @@ def test_the_page_asks_for_a_key_and_shows_the_figures_with_it(
     state.flush()
     browser.open(served.url)
     wait_until(lambda: browser.text("#updated") == "Locked", 20, "the form")
-    assert "A key is needed" in browser.text("#door")
-    assert [shown(browser, name) for name in ("door", "main", "leave", "pause")] == [
+    assert "A key is needed" in browser.text("#key-form")
+    assert [shown(browser, name) for name in ("key-form", "main", "leave", "pause")] == [
         True,
         False,
         False,
         False,
     ]
-    assert browser.text("#door .reason") == ""
+    assert browser.text("#key-form .reason") == ""
 
     enter(browser, "sk_live_wrong")
-    wait_until(lambda: "not known" in browser.text("#door .reason"), 20, "the refusal")
+    wait_until(lambda: "not known" in browser.text("#key-form .reason"), 20, "the refusal")
     assert browser.evaluate("sessionStorage.length") == 0
 
     enter(browser, ROOT_KEY)
     wait_until(lambda: browser.text("#orders") == "61", 20, "the figures")
-    assert [shown(browser, name) for name in ("door", "main", "leave", "pause")] == [False, True, True, True]
+    assert [shown(browser, name) for name in ("key-form", "main", "leave", "pause")] == [
+        False,
+        True,
+        True,
+        True,
+    ]
     assert browser.evaluate("document.getElementById('key').value") == ""
     assert browser.evaluate("localStorage.length + document.cookie.length") == 0
     state.publish_alerts([make_alert(0)])
@@ -83,4 +88,4 @@ def test_the_page_of_an_open_installation_asks_for_nothing(
     state.flush()
     browser.open(served.url)
     wait_until(lambda: browser.text("#orders") == "61", 20, "the figures")
-    assert [shown(browser, name) for name in ("door", "leave")] == [False, False]
+    assert [shown(browser, name) for name in ("key-form", "leave")] == [False, False]

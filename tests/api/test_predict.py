@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.resources.predictions.model_host import MAX_AT_ONCE, ModelHost
-from key_ring import AS_ROOT, ROOT_KEY
+from api_keys import AS_ROOT, ROOT_KEY
 from rule_model import GivenModel, RuleModel
 from services import unique_settings
 from shop_state import ShopState

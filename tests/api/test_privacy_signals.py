@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 
 from api.resources.events.privacy_signals import Objection, anonymise, denies_consent, objects_by_header
 from api.resources.events.salts import LIFETIME_S, Salts
-from api.resources.events.validation import Rules, judge
+from api.resources.events.validation import ValidationContext, validate
 from connections.asyncio_redis import open_redis_pool
 from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings
-from event_door import CART, DRY, PATH, WORDS, client_of, decode_record, open_client, read_records
+from event_api import CART, DRY, PATH, WORDS, client_of, decode_record, open_client, read_records
 from services import unique_settings
 
 SALT, OTHER_SALT = b"a" * 32, b"b" * 32
@@ -83,9 +83,9 @@ def test_pseudonyms_hold_together_and_lead_nowhere() -> None:
 
 def test_what_breaks_a_rule_is_refused_for_it_all_the_same() -> None:
     events = [{**FULL, "user_id": " "}, {**FULL, "user_id": None}, {**FULL, "price": -1}, FULL]
-    verdict = judge(events, Rules(NOW_MS, "EUR", objection=Objection("anonymise", SALT)))
-    assert [r.code for r in verdict.refusals] == ["user_id.blank", "user_id.missing", "price.negative"]
-    [record] = verdict.records
+    validated = validate(events, ValidationContext(NOW_MS, "EUR", objection=Objection("anonymise", SALT)))
+    assert [r.code for r in validated.refusals] == ["user_id.blank", "user_id.missing", "price.negative"]
+    [record] = validated.records
     assert (record.is_anonymous, record.event.extra, record.event.event_id) == (True, None, "e1")
     assert WORDS.encode() not in record.value
 
@@ -99,18 +99,22 @@ def test_items_keep_what_the_contract_knows() -> None:
         "note": WORDS,
         "items": [{"sku": "p1", "price": "1", "engraving": WORDS}, {"product_id": "p2", "price": "2"}],
     }
-    verdict = judge([order], Rules(NOW_MS, "EUR", objection=Objection("anonymise", SALT, is_general=True)))
-    assert (verdict.accepted, len(verdict.records)) == (1, 2)
-    assert all(record.is_anonymous and WORDS.encode() not in record.value for record in verdict.records)
-    assert sum((r.event.price_minor or 0) * r.event.quantity for r in verdict.records) == 300
-    assert b'"you"' not in verdict.records[0].value
+    validated = validate(
+        [order], ValidationContext(NOW_MS, "EUR", objection=Objection("anonymise", SALT, is_general=True))
+    )
+    assert (validated.accepted, len(validated.records)) == (1, 2)
+    assert all(record.is_anonymous and WORDS.encode() not in record.value for record in validated.records)
+    assert sum((r.event.price_minor or 0) * r.event.quantity for r in validated.records) == 300
+    assert b'"you"' not in validated.records[0].value
 
 
 def test_dropped_events_are_not_even_judged() -> None:
     events = [FULL, {**FULL, "price": -1}, CART]
-    verdict = judge(events, Rules(NOW_MS, "EUR", objection=Objection("drop")))
-    assert (verdict.dropped, verdict.accepted, verdict.refusals) == (2, 1, [])
-    everything = judge(events, Rules(NOW_MS, "EUR", objection=Objection("drop", is_general=True)))
+    validated = validate(events, ValidationContext(NOW_MS, "EUR", objection=Objection("drop")))
+    assert (validated.dropped, validated.accepted, validated.refusals) == (2, 1, [])
+    everything = validate(
+        events, ValidationContext(NOW_MS, "EUR", objection=Objection("drop", is_general=True))
+    )
     assert (everything.dropped, everything.records) == (3, [])
 
 

@@ -12,9 +12,9 @@ from redis.exceptions import RedisError
 from api.http.errors import Problem
 from api.identity.principal import ANYONE, Limits, Principal, Scope
 from api.identity.quotas import Balance, Quotas, applicable
+from api_keys import bearer, make_secret_key
 from contracts.keys import Keys
 from contracts.settings import Settings
-from key_ring import bearer, make_secret_key
 from ops.stack.redis_server import RedisServer
 from services import unique_settings
 

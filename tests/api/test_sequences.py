@@ -8,7 +8,7 @@ import pytest
 from api.http.errors import Problem
 from api.resources.predictions.sequences import (
     MAX_ACTIONS,
-    Rules,
+    Defaults,
     count_last_session,
     name_products,
     parse_actions,
@@ -17,7 +17,7 @@ from contracts.events import EventType
 from contracts.visitor import Action
 
 NOW_MS = 1_760_000_000_000
-RULES = Rules(NOW_MS, "EUR")
+DEFAULTS = Defaults(NOW_MS, "EUR")
 VIEW, FAVORITE, CART, REMOVE, PURCHASE = (
     EventType.VIEW,
     EventType.FAVORITE,
@@ -28,7 +28,7 @@ VIEW, FAVORITE, CART, REMOVE, PURCHASE = (
 
 
 def parse(*actions: Any) -> list[Action]:
-    return parse_actions(orjson.dumps({"actions": actions}), RULES)
+    return parse_actions(orjson.dumps({"actions": actions}), DEFAULTS)
 
 
 def refusals(*actions: Any) -> list[tuple[int, str]]:
@@ -41,7 +41,7 @@ def refusals(*actions: Any) -> list[tuple[int, str]]:
 
 def code_of(body: bytes) -> tuple[int, str]:
     with pytest.raises(Problem) as caught:
-        parse_actions(body, RULES)
+        parse_actions(body, DEFAULTS)
     return caught.value.status, caught.value.code
 
 

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from api.resources.privacy.job import Job, JobStatus
-from api.resources.privacy.jobs import Jobs
+from delivery.webhooks.outcomes import Delivery, encode_delivery
+
+from api.resources.privacy.job import DeletionJob, DeletionStatus
+from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.search import Needle, search
@@ -20,7 +22,6 @@ from contracts.deletions import SETTLE_MS
 from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.topics import Topics
-from delivery.webhooks.outcomes import Delivery, encode_delivery
 from ops.audit import VisitorView, read_log, read_state
 from ops.chaos.crew import Crew
 from ops.chaos.site import Site
@@ -69,24 +70,24 @@ def ask(site: Site, question: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(main())
 
 
-def begin(site: Site, user: str) -> Job:
-    async def question(reader: Reader) -> Job:
-        jobs = Jobs(reader)
+def begin(site: Site, user: str) -> DeletionJob:
+    async def question(reader: Reader) -> DeletionJob:
+        jobs = DeletionJobs(reader)
         return await record(reader, jobs, await jobs.open(user))
 
     return ask(site, question)
 
 
-def finish(site: Site, job: Job) -> Job:
+def finish(site: Site, job: DeletionJob) -> DeletionJob:
     """Go on with the deletion as a process of the API does, until it is done."""
 
-    async def question(reader: Reader) -> Job:
+    async def question(reader: Reader) -> DeletionJob:
         remover, deadline = Remover(reader), time.monotonic() + DONE_S
         remover.start()
         while True:
             found = await remover.jobs.get(job.deletion_id)
             assert found is not None
-            if found.status is JobStatus.DONE:
+            if found.status is DeletionStatus.DONE:
                 await remover.close()
                 return found
             assert time.monotonic() < deadline, found
@@ -245,7 +246,7 @@ def test_who_goes_on_takes_over_from_a_process_that_was_killed(open_shop: OpenSi
     worker.resume()
     (fields,) = _jobs(site)
     assert fields[b"user_id"] == GONE.encode()
-    job = ask(site, lambda reader: Jobs(reader).get(fields[b"deletion_id"].decode()))
+    job = ask(site, lambda reader: DeletionJobs(reader).get(fields[b"deletion_id"].decode()))
     assert job is not None
     done = finish(site, job)
     assert done.user_id is None
@@ -256,8 +257,8 @@ def test_a_request_that_never_reached_kafka_is_recorded_by_whoever_goes_on(open_
     site = open_shop(workers=1, scoring=False)
     send(site, GONE)
     site.await_that(lambda: bool(site.client.exists(site.keys.visitor(GONE))), 60, "the visitor")
-    job = ask(site, lambda reader: Jobs(reader).open(GONE))
-    assert job.status is JobStatus.PENDING
+    job = ask(site, lambda reader: DeletionJobs(reader).open(GONE))
+    assert job.status is DeletionStatus.PENDING
     done = finish(site, job)
     assert done.cut_ms is not None
     assert done.cut_ms >= job.requested_ms + SETTLE_MS

@@ -12,10 +12,10 @@ import pytest
 
 from alert_makers import CHURN, make_alert, make_expired
 from api.identity.principal import Scope
+from api_keys import make_secret_key
 from api_nursery import ApiNursery
 from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
-from key_ring import make_secret_key
 from ops.api_client.calls import to_contract
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment

@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.settings import Settings
-from delivery.webhooks.outcomes import DeliveryStatus
+from delivery.webhooks.deliveries import DeliveryStatus
 from ops.api_client.health import answers
 from ops.cli import app
 from ops.stack.child import Child
@@ -231,13 +231,13 @@ def test_the_commands_do_what_the_api_does(served: ServedApi) -> None:
     ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as ear:
-        assert ear.stderr is not None
-        assert ear.stdout is not None
-        assert f"listening on http://127.0.0.1:{port}/" in ear.stderr.readline()
+    ) as listener:
+        assert listener.stderr is not None
+        assert listener.stdout is not None
+        assert f"listening on http://127.0.0.1:{port}/" in listener.stderr.readline()
         assert invoke(served, "test", webhook_id)["status"] == "delivered"
-        heard = json.loads(ear.stdout.readline())
-        assert ear.wait(20) == 0
+        heard = json.loads(listener.stdout.readline())
+        assert listener.wait(20) == 0
     assert (heard["verified"], heard["repeated"], heard["problem"]) == (True, False, "")
     assert heard["message"]["type"] == "webhook.test"
     assert invoke(served, "pause", webhook_id)["state"] == "paused"

@@ -11,8 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from api.identity.key_text import parse_key
+from api_keys import ROOT_KEY
 from contracts.settings import Settings
-from key_ring import ROOT_KEY
 from ops.api_client.authorization import authorization
 from ops.cli import app
 from ops.serving.exposure import explain_exposure

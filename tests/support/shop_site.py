@@ -8,8 +8,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from api_keys import make_page_key
 from contracts.settings import Settings
-from key_ring import make_page_key
 from ops.stack.ports import LOOPBACK
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "shop.html"

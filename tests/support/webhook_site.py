@@ -11,26 +11,26 @@ from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from delivery.webhooks.deliverer import Deliverer
-from delivery.webhooks.delivery_log import DeliveryLog, LaneStatus, Logged
+from delivery.webhooks.deliveries import DeliveryStatus
+from delivery.webhooks.delivery_log import DeliveryLog, EndpointStatus, Logged
 from delivery.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
 from delivery.webhooks.metrics import WebhookMetrics
-from delivery.webhooks.outcomes import DeliveryStatus
-from delivery.webhooks.policy import Policy
+from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.signing import make_secret
-from delivery.webhooks.targets import Border
+from delivery.webhooks.targets import TargetRules
 from readers.reader import Reader
 from shop_state import ShopState
 
-QUICK = Policy(timeout_s=1.5, scale=0.01, lease_ms=1_500, renew_s=0.2, drain_s=2.0)
+QUICK = DeliveryPolicy(timeout_s=1.5, scale=0.01, lease_ms=1_500, renew_s=0.2, drain_s=2.0)
 """A hundredth of the waits between attempts."""
 
 
 class Site:
     """One installation's webhooks."""
 
-    def __init__(self, settings: Settings, state: ShopState, policy: Policy = QUICK) -> None:
+    def __init__(self, settings: Settings, state: ShopState, policy: DeliveryPolicy = QUICK) -> None:
         self.settings = settings
         self.state = state
         self.policy = policy
@@ -66,7 +66,7 @@ class Site:
         """The endpoint's deliveries."""
         return DeliveryLog(self.reader, endpoint.endpoint_id)
 
-    async def status(self, endpoint: Endpoint) -> LaneStatus:
+    async def status(self, endpoint: Endpoint) -> EndpointStatus:
         """How it stands with the endpoint."""
         return await self.log(endpoint).status()
 
@@ -87,10 +87,10 @@ class Site:
         await until(holds, f"{message_id} to be {status} after {n_attempts} attempts")
         return (await self.deliveries(endpoint))[message_id]
 
-    def make_deliverer(self, policy: Policy | None = None) -> Deliverer:
+    def make_deliverer(self, policy: DeliveryPolicy | None = None) -> Deliverer:
         """A deliverer that does not run yet."""
         policy = policy or self.policy
-        sender = Sender(Border(allow_private=True), timeout_s=policy.timeout_s)
+        sender = Sender(TargetRules(allow_private=True), timeout_s=policy.timeout_s)
         return Deliverer(self.reader, sender, policy, self.metrics)
 
     @asynccontextmanager

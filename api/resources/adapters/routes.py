@@ -13,8 +13,8 @@ from api.identity.guard import identify, require
 from api.identity.principal import Principal, Scope
 from api.resources.adapters import document, ga4, segment
 from api.resources.adapters.translation import Translation
-from api.resources.events.ingestion import Admission, Outcome, receipt_of, refusals_of
-from api.resources.events.payloads import MAX_EVENTS, Parcel
+from api.resources.events.ingestion import EventRequest, IngestResult, receipt_of, refusals_of
+from api.resources.events.payloads import MAX_EVENTS, Payload
 from contracts.fields import kind_of
 
 router = APIRouter(tags=["adapters"], dependencies=[Depends(forbid_store)], responses=document.RESPONSES)
@@ -46,10 +46,10 @@ async def post_track(request: Request, _: Caller, __: Nothing) -> Response:
 
     200 says that the call was read, as Segment does: whether the event follows the contract is in `errors`.
     """
-    with Admission(request) as admission:
-        call = _read_object(await admission.read())
+    with EventRequest(request) as received:
+        call = _read_object(await received.read())
         sender = await identify(request, _write_key_of(call))
-        return await _answer(request, admission, sender, segment.translate_call(call))
+        return await _answer(request, received, sender, segment.translate_call(call))
 
 
 @router.post("/v1/b", include_in_schema=False)
@@ -60,19 +60,19 @@ async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
 
     200 says that the batch was read, as Segment does: which events break a rule is in `errors`.
     """
-    with Admission(request) as admission:
-        body = _read_object(await admission.read())
+    with EventRequest(request) as received:
+        body = _read_object(await received.read())
         sender = await identify(request, _write_key_of(body))
         translation = segment.translate_batch(_calls_of(body), body.get("sentAt"))
-        return await _answer(request, admission, sender, translation)
+        return await _answer(request, received, sender, translation)
 
 
 async def ignore_call(request: Request, _: Caller, __: Nothing) -> Response:
     """Takes a call of Segment's that says nothing of a product or an order, and keeps nothing of it."""
-    with Admission(request) as admission:
-        call = _read_object(await admission.read())
+    with EventRequest(request) as received:
+        call = _read_object(await received.read())
         sender = await identify(request, _write_key_of(call))
-        return await _answer(request, admission, sender, _NOTHING)
+        return await _answer(request, received, sender, _NOTHING)
 
 
 for _name in _IGNORED_CALLS:
@@ -95,8 +95,8 @@ async def post_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Quer
     204 says, as its protocol has it, that the events were read and Kafka has those that follow the contract.
     What is wrong with the others says `/debug/mp/collect`, the live tail of events, and the metrics.
     """
-    with Admission(request) as admission:
-        await _admit_ga4(request, admission, sender, dry_run=False)
+    with EventRequest(request) as received:
+        await _ingest_ga4(request, received, sender, dry_run=False)
     return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
 
 
@@ -108,34 +108,35 @@ async def post_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Quer
 )
 async def validate_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Query, Query()]) -> Response:
     """Says what is wrong with events of GA4's Measurement Protocol, and keeps nothing of them."""
-    with Admission(request) as admission:
-        translation, outcome = await _admit_ga4(request, admission, sender, dry_run=True)
+    with EventRequest(request) as received:
+        translation, result = await _ingest_ga4(request, received, sender, dry_run=True)
     messages = [
         ga4.word_refusal(translation.places[refusal.index], refusal.code, refusal.detail)
-        for refusal in outcome.verdict.refusals
+        for refusal in result.validated.refusals
     ]
     return _json({"validationMessages": messages})
 
 
-async def _admit_ga4(
-    request: Request, admission: Admission, sender: Principal, *, dry_run: bool
-) -> tuple[Translation, Outcome]:
-    body = _read_object(await admission.read())
-    translation = ga4.translate_body(body, received_ms=admission.received_ms)
-    outcome = await admission.admit(sender, Parcel(translation.events), dry_run=dry_run)
+async def _ingest_ga4(
+    request: Request, received: EventRequest, sender: Principal, *, dry_run: bool
+) -> tuple[Translation, IngestResult]:
+    body = _read_object(await received.read())
+    translation = ga4.translate_body(body, received_ms=received.received_ms)
+    result = await received.ingest(sender, Payload(translation.events), dry_run=dry_run)
     _count_ignored(request, "ga4", translation)
-    return translation, outcome
+    return translation, result
 
 
 async def _answer(
-    request: Request, admission: Admission, sender: Principal, translation: Translation
+    request: Request, received: EventRequest, sender: Principal, translation: Translation
 ) -> Response:
-    outcome = await admission.admit(sender, Parcel(translation.events, translation.sent_at))
+    result = await received.ingest(sender, Payload(translation.events, translation.sent_at))
     _count_ignored(request, "segment", translation)
     errors = [
-        {**refusal, "index": translation.places[refusal["index"]]} for refusal in refusals_of(outcome.verdict)
+        {**refusal, "index": translation.places[refusal["index"]]}
+        for refusal in refusals_of(result.validated)
     ]
-    receipt = receipt_of(request.state.request_id, outcome)
+    receipt = receipt_of(request.state.request_id, result)
     return _json({"success": True, "ignored": translation.ignored, **receipt, "errors": errors})
 
 

@@ -9,7 +9,7 @@ from contracts.fields import EARLIEST_MS, InvalidEvent
 class Translation(NamedTuple):
     """Native events of one body, in the order they came.
 
-    `events` holds the fields of events for `verdicts.judge`, which refuses what breaks the contract, so an
+    `events` holds the fields of events for `verdicts.validate`, which refuses what breaks the contract, so an
     element that is no JSON object is passed on as it came. `places` has the place of each in the sender's
     batch. `ignored` counts what has no counterpart here. `sent_at` is the sender's clock, None if it told no
     valid time.

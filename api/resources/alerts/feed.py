@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 PAGE = 250
 _BLOCK_MS = 1_000
-_RING_GAP_S = 0.1
+_NOTIFY_GAP_S = 0.1
 _PAGE_AGE_S = 0.25
 _RETRY_S = 1.0
 
@@ -58,13 +58,13 @@ class AlertFeed:
     def __init__(self, reader: Reader, closing: asyncio.Event) -> None:
         self._reader = reader
         self._closing = closing
-        self._bell = asyncio.Event()
+        self._notification = asyncio.Event()
         self._pages: dict[Cursor, tuple[float, asyncio.Task[FeedPage]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begins to watch the log."""
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._close_bell())]
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._notify_at_close())]
 
     async def close(self) -> None:
         """Ends the watch, once `closing` is set; nobody is woken any more."""
@@ -73,9 +73,9 @@ class AlertFeed:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
-    def bell(self) -> asyncio.Event:
+    def notification(self) -> asyncio.Event:
         """Set when the log grows next. Take it before reading, so that nothing is missed in between."""
-        return self._bell
+        return self._notification
 
     async def find_end(self) -> Cursor:
         """The cursor behind everything there is; raises `RedisError`."""
@@ -121,24 +121,24 @@ class AlertFeed:
                 newest = await self.find_end()
                 if newest != seen:  # also when the log was lost and ends earlier than before
                     seen = newest
-                    self._ring()
-                    await asyncio.sleep(_RING_GAP_S)
+                    self._notify()
+                    await asyncio.sleep(_NOTIFY_GAP_S)
                 stream: dict[Any, Any] = {self._reader.keys.alerts(): str(newest)}
                 await self._reader.redis.xread(stream, count=1, block=_BLOCK_MS)
             except RedisError as exc:
                 _log.warning("the log of alerts cannot be watched, trying again: %s", exc)
                 await asyncio.sleep(_RETRY_S)
 
-    async def _close_bell(self) -> None:
+    async def _notify_at_close(self) -> None:
         await self._closing.wait()
-        self._ring()
+        self._notify()
 
-    def _ring(self) -> None:
-        bell, self._bell = self._bell, asyncio.Event()
+    def _notify(self) -> None:
+        notification, self._notification = self._notification, asyncio.Event()
         if self._closing.is_set():
-            self._bell.set()
+            self._notification.set()
         self._pages.clear()
-        bell.set()
+        notification.set()
 
 
 def _take_notice(task: asyncio.Task[FeedPage]) -> None:

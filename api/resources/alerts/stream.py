@@ -12,7 +12,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from api.http.connection_limiter import Seats
+from api.http.connection_limiter import ConnectionLimiter
 from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
 from api.resources.alerts.feed import AlertFeed, Entry, FeedPage
@@ -53,7 +53,7 @@ async def make_events(
     end_s = loop.time() + max_age_s * random.uniform(0.9, 1.1)  # not all at once
     yield f"retry: {RETRY_MS}\n{_write_cursor(cursor)}".encode()
     while not closing.is_set() and loop.time() < end_s:
-        bell = feed.bell
+        notification = feed.notification
         try:
             if not await is_welcome():
                 return
@@ -62,7 +62,7 @@ async def make_events(
             await asyncio.sleep(_REDIS_RETRY_S)
             continue
         if page.end == cursor and not page.reset:
-            await _wait(bell, end_s)
+            await _wait(notification, end_s)
             continue
         cursor = page.end
         yield write_page(page, wanted)
@@ -97,10 +97,10 @@ def _write_reset(page: FeedPage) -> str:
     return f"event: reset\ndata: {json.dumps(body)}\n\n"
 
 
-async def _wait(bell: asyncio.Event, end_s: float) -> None:
+async def _wait(notification: asyncio.Event, end_s: float) -> None:
     try:
         async with asyncio.timeout_at(end_s):
-            await bell.wait()
+            await notification.wait()
     except TimeoutError:
         return
 
@@ -115,7 +115,7 @@ class AlertStreamResponse(EventSourceResponse):
         self,
         events: AsyncIterator[bytes],
         key_id: str,
-        seats: Seats,
+        limiter: ConnectionLimiter,
         metrics: ApiMetrics,
         send_timeout_s: float,
     ) -> None:
@@ -128,20 +128,20 @@ class AlertStreamResponse(EventSourceResponse):
             send_timeout=send_timeout_s,
         )
         self._key_id = key_id
-        self._seats = seats
+        self._limiter = limiter
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends events until client, process or subscription end; raises `Problem` 429 or 503."""
-        with self._seats.take(self._key_id):
-            self._metrics.set_streams(self._seats.n_taken)
+        with self._limiter.hold(self._key_id):
+            self._metrics.set_streams(self._limiter.n_open)
             try:
                 await super().__call__(scope, receive, send)
             except SendTimeoutError:
                 self._metrics.count_dropped_stream()
                 _log.info("a stream of alerts was dropped: its client does not read")
                 await _abort(receive)
-        self._metrics.set_streams(self._seats.n_taken)
+        self._metrics.set_streams(self._limiter.n_open)
 
 
 async def _abort(receive: Receive) -> None:

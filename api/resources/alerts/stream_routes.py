@@ -100,7 +100,7 @@ async def stream_alerts(
     subscription = Subscription(query.to_filter(), cursor, settings.stream_max_s, is_welcome)
     events = make_events(feed, subscription, state.closing)
     return AlertStreamResponse(
-        events, principal.key_id, state.stream_seats, state.metrics, settings.stream_send_timeout_s
+        events, principal.key_id, state.stream_limiter, state.metrics, settings.stream_send_timeout_s
     )
 
 

@@ -15,7 +15,7 @@ def retry_header() -> dict[str, str]:
     return {"Retry-After": str(random.randint(1, 5))}
 
 
-class Backlog:
+class InFlightEvents:
     """Counts events and bytes from when they are read until they are acknowledged.
 
     Beyond the limits more is refused at once: what piles up here, while Kafka is slow, is memory.

@@ -16,7 +16,7 @@ TEXT = "text/plain"
 _BATCH_MEMBERS = frozenset(("batch", "sent_at", "key", "consent"))
 
 
-class Parcel(NamedTuple):
+class Payload(NamedTuple):
     """The elements of one request; an `InvalidEvent` among them is one that is refused already."""
 
     elements: Sequence[Any]
@@ -28,7 +28,7 @@ class Parcel(NamedTuple):
     """What the sender says of consent for all elements, as it came."""
 
 
-def open_parcel(body: bytes, content_type: str) -> Parcel:
+def parse_payload(body: bytes, content_type: str) -> Payload:
     """What the body holds; raises `Problem` if it is nothing that could hold events.
 
     JSON may come as any media type, for many clients say nothing, or what they always say; other content
@@ -38,9 +38,9 @@ def open_parcel(body: bytes, content_type: str) -> Parcel:
     if not body.strip():
         raise bad_body("body.empty", "the body is empty; it must be an event or an array of events")
     if media_type == NDJSON:
-        return Parcel([_read_line(line) for line in _check_number(_lines_of(body))])
+        return Payload([_read_line(line) for line in _check_number(_lines_of(body))])
     try:
-        return _open_json(orjson.loads(body))
+        return _parse_json(orjson.loads(body))
     except orjson.JSONDecodeError as exc:
         problem = _not_json(exc)
     if media_type == JSON:
@@ -52,20 +52,20 @@ def open_parcel(body: bytes, content_type: str) -> Parcel:
     if not any(type(element) is dict for element in elements):
         raise problem
     _check_number(lines)
-    return Parcel(elements)
+    return Payload(elements)
 
 
-def _open_json(content: Any) -> Parcel:
+def _parse_json(content: Any) -> Payload:
     if type(content) is dict:
         if "batch" in content and "event_type" not in content:
-            return _open_batch(content)
-        return Parcel((content,))
+            return _parse_batch(content)
+        return Payload((content,))
     if type(content) is not list:
         raise bad_body("body.not_events", f"the body must be an object or an array, got {kind_of(content)}")
-    return Parcel(_check_number(content))
+    return Payload(_check_number(content))
 
 
-def _open_batch(content: dict[str, Any]) -> Parcel:
+def _parse_batch(content: dict[str, Any]) -> Payload:
     if not _BATCH_MEMBERS.issuperset(content):
         known = ", ".join(sorted(_BATCH_MEMBERS))
         raise bad_body("body.unknown_field", f"beside a batch only these members are known: {known}")
@@ -74,7 +74,7 @@ def _open_batch(content: dict[str, Any]) -> Parcel:
         raise bad_body("batch.not_list", f"batch must be an array of events, got {kind_of(batch)}")
     if key is not None and type(key) is not str:
         raise bad_body("key.not_string", f"key must be a string, got {kind_of(key)}")
-    return Parcel(_check_number(batch), content.get("sent_at"), key, content.get("consent"))
+    return Payload(_check_number(batch), content.get("sent_at"), key, content.get("consent"))
 
 
 def _lines_of(body: bytes) -> list[bytes]:

@@ -28,7 +28,7 @@ _CHECK_TIMEOUT_S = 1.0
 _AWAY = (KafkaError, OSError)  # TimeoutError is an OSError
 
 
-class Collector:
+class EventPublisher:
     """Sends events through one idempotent producer, which is made when first needed.
 
     A producer that failed or was late is replaced: it would retry without end, and send what it still holds

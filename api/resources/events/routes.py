@@ -10,8 +10,8 @@ from api.http.errors import InvalidQuery, Problem
 from api.identity.guard import identify, require
 from api.identity.principal import Scope
 from api.resources.events.document import PARAMETERS, REQUEST_BODY, RESPONSES
-from api.resources.events.ingestion import Admission, Outcome, receipt_of, refusals_of
-from api.resources.events.payloads import open_parcel
+from api.resources.events.ingestion import EventRequest, IngestResult, receipt_of, refusals_of
+from api.resources.events.payloads import parse_payload
 from api.resources.events.receipts import Receipt
 
 _sender = require(Scope.EVENTS_WRITE, key_in_body=True)
@@ -41,14 +41,14 @@ async def post_events(request: Request) -> Response:
     """
     await _sender(request)
     dry_run = _is_dry_run(request)
-    with Admission(request) as admission:
-        body = await admission.read()
-        parcel = open_parcel(body, admission.content_type)
-        sender = await identify(request, parcel.key)
-        outcome = await admission.admit(sender, parcel, dry_run=dry_run)
-    _require_something(outcome)
+    with EventRequest(request) as received:
+        body = await received.read()
+        payload = parse_payload(body, received.content_type)
+        sender = await identify(request, payload.key)
+        result = await received.ingest(sender, payload, dry_run=dry_run)
+    _require_something(result)
     return Response(
-        orjson.dumps(receipt_of(admission.request_id, outcome)),
+        orjson.dumps(receipt_of(received.request_id, result)),
         HTTPStatus.OK if dry_run else HTTPStatus.ACCEPTED,
         _HEADERS,
         "application/json",
@@ -66,14 +66,14 @@ def _is_dry_run(request: Request) -> bool:
     raise InvalidQuery("query", "unknown", "has a parameter this path does not know")
 
 
-def _require_something(outcome: Outcome) -> None:
+def _require_something(result: IngestResult) -> None:
     """Raises `Problem` if every event was refused."""
-    verdict = outcome.verdict
-    if verdict.accepted or verdict.dropped:
+    validated = result.validated
+    if validated.accepted or validated.dropped:
         return
     raise Problem(
         HTTPStatus.BAD_REQUEST,
         "events.rejected",
         "no event follows the contract; errors says why",
-        errors=refusals_of(verdict),
+        errors=refusals_of(validated),
     )

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
-from api.http.connection_limiter import Seats
+from api.http.connection_limiter import ConnectionLimiter
 from api.http.metrics import ApiMetrics
 from api.resources.alerts.stream import AlertStreamResponse
 from api.resources.events.tail_publisher import CHECK_S
@@ -27,7 +27,7 @@ _READY_AFTER_S = CHECK_S + 0.2
 """By then every process has noticed, or would with its next event."""
 
 
-class Watch(NamedTuple):
+class TailSubscription(NamedTuple):
     """Whose events a client watches, for how long, and whether its key still counts."""
 
     watched: str
@@ -42,22 +42,24 @@ class EventTailResponse(AlertStreamResponse):
         self,
         events: AsyncIterator[bytes],
         key_id: str,
-        seats: Seats,
+        limiter: ConnectionLimiter,
         metrics: ApiMetrics,
         send_timeout_s: float,
-        tail_seats: Seats,
+        tail_limiter: ConnectionLimiter,
     ) -> None:
-        super().__init__(events, key_id, seats, metrics, send_timeout_s)
+        super().__init__(events, key_id, limiter, metrics, send_timeout_s)
         self._tail_key_id = key_id
-        self._tail_seats = tail_seats
+        self._tail_limiter = tail_limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends events until client, process or watch end; raises `Problem` 429 or 503."""
-        with self._tail_seats.take(self._tail_key_id):
+        with self._tail_limiter.hold(self._tail_key_id):
             await super().__call__(scope, receive, send)
 
 
-async def follow(redis: Redis, keys: Keys, watch: Watch, closing: asyncio.Event) -> AsyncIterator[bytes]:
+async def follow(
+    redis: Redis, keys: Keys, watch: TailSubscription, closing: asyncio.Event
+) -> AsyncIterator[bytes]:
     """Blocks of server-sent events: `ready` when nothing is missed any more, then what comes.
 
     They come coalesced, so a client is written to a few times a second. Without Redis the stream ends.

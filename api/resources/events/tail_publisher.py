@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from api.http.errors import Problem
-from api.resources.events.validation import Verdict
+from api.resources.events.validation import ValidatedEvents
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from readers.intervals import to_datetime
@@ -33,17 +33,17 @@ _BACK_OFF_S = 5.0
 
 
 class Notice(NamedTuple):
-    """What became of one request: the verdict on its events, or the problem that it ended with."""
+    """What became of one request: its events, validated, or the problem that it ended with."""
 
     received_ms: int
     request_id: str
     key_id: str
     dry_run: bool
-    verdict: Verdict | None
+    validated: ValidatedEvents | None
     problem: Problem | None
 
 
-class EventFeed:
+class TailPublisher:
     """Publishes notices in Redis, coalesced and bounded, in a task that ends when there are no more."""
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
@@ -60,7 +60,7 @@ class EventFeed:
         """Takes a notice if somebody watches, or might: it costs the request nothing more."""
         if time.monotonic() - self._checked_s < CHECK_S and not self._is_watched(notice.key_id):
             return
-        n_events = 0 if notice.verdict is None else len(notice.verdict.records)
+        n_events = 0 if notice.validated is None else len(notice.validated.records)
         if len(self._queue) >= _MAX_REQUESTS or self._n_events + n_events > _MAX_EVENTS + MAX_SHOWN:
             self._n_skipped += 1
             return
@@ -116,18 +116,18 @@ class EventFeed:
 
 def show(notice: Notice) -> dict[str, Any]:
     """One request as a watcher is told of it, in the members of its receipt."""
-    verdict, problem = notice.verdict or Verdict(), notice.problem
-    values = [record.value for record in verdict.records[:MAX_SHOWN]]
+    validated, problem = notice.validated or ValidatedEvents(), notice.problem
+    values = [record.value for record in validated.records[:MAX_SHOWN]]
     return {
         "received_at": to_datetime(notice.received_ms),
         "request_id": notice.request_id,
         "key_id": notice.key_id,
         "dry_run": notice.dry_run,
-        "accepted": verdict.accepted,
-        "duplicates": verdict.duplicates,
-        "rejected": len(verdict.refusals),
-        "dropped": verdict.dropped,
+        "accepted": validated.accepted,
+        "duplicates": validated.duplicates,
+        "rejected": len(validated.refusals),
+        "dropped": validated.dropped,
         "problem": None if problem is None else {"code": problem.code, "detail": problem.detail},
         "events": [orjson.Fragment(value) for value in values if len(value) <= _MAX_SHOWN_BYTES],
-        "errors": [refusal.model_dump() for refusal in verdict.refusals[:MAX_SHOWN]],
+        "errors": [refusal.model_dump() for refusal in validated.refusals[:MAX_SHOWN]],
     }

@@ -11,8 +11,8 @@ from api.http.errors import Problem
 from api.identity.guard import access_of, require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
-from api.resources.events.ingestion import Door
-from api.resources.events.tail import EventTailResponse, Watch, follow
+from api.resources.events.ingestion import Ingestion
+from api.resources.events.tail import EventTailResponse, TailSubscription, follow
 from api.resources.events.tail_publisher import EVERYTHING
 
 _sender = require(Scope.EVENTS_WRITE)
@@ -72,19 +72,19 @@ async def tail_events(
     With a secret key: of what this key sends; with the scope operations:read too, of what all keys send.
     Nothing is kept, so nothing from before is shown; under load some requests are skipped and counted.
     """
-    door: Door = request.app.state.door
+    ingestion: Ingestion = request.app.state.ingestion
     state = request.app.state
     watched = _choose(principal, query.key_id)
     is_welcome = partial(access_of(request).still_counts, principal.key_id)
-    watch = Watch(watched, query.for_s, is_welcome)
-    reader, settings = state.reader, door.settings
+    watch = TailSubscription(watched, query.for_s, is_welcome)
+    reader, settings = state.reader, ingestion.settings
     return EventTailResponse(
         follow(reader.redis, reader.keys, watch, state.closing),
         principal.key_id,
-        state.stream_seats,
-        door.metrics,
+        state.stream_limiter,
+        ingestion.metrics,
         settings.stream_send_timeout_s,
-        door.tail_seats,
+        ingestion.tail_limiter,
     )
 
 

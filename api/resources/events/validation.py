@@ -27,7 +27,7 @@ class Record(NamedTuple):
     """Its visitor objects: nothing may tell who or where they were."""
 
 
-class Rules(NamedTuple):
+class ValidationContext(NamedTuple):
     """What the verdicts depend on beside the elements; a missing `event_time` becomes `received_ms`."""
 
     received_ms: int
@@ -39,7 +39,7 @@ class Rules(NamedTuple):
 
 
 @dataclass(slots=True)
-class Verdict:
+class ValidatedEvents:
     """The events of one request: records in the order they came, refusals, and the numbers of the others.
 
     An event counts once, however many records it becomes.
@@ -54,38 +54,38 @@ class Verdict:
     dedupe: Dedupe = Dedupe.EVENT_ID
 
 
-def judge(elements: Sequence[Any], rules: Rules) -> Verdict:
+def validate(elements: Sequence[Any], context: ValidationContext) -> ValidatedEvents:
     """Holds each element against the event contract, and against what else a sender must keep to."""
-    verdict = Verdict()
+    validated = ValidatedEvents()
     seen: set[tuple[str, str]] = set()
     for index, element in enumerate(elements):
         try:
-            if len(verdict.records) >= MAX_RECORDS:
+            if len(validated.records) >= MAX_RECORDS:
                 raise InvalidEvent("items.too_many_in_all", f"a request has room for {MAX_RECORDS} items")
-            records, n_redacted = _take(element, rules)
+            records, n_redacted = _take(element, context)
         except InvalidEvent as exc:
             refusal = Refusal(index=index, code=exc.code, detail=exc.detail, event_id=_valid_id(element))
-            verdict.refusals.append(refusal)
+            validated.refusals.append(refusal)
             continue
         if not records:
-            verdict.dropped += 1
+            validated.dropped += 1
             continue
         event = records[0].event
         known = (event.user_id, event.event_id)
         if known in seen:
-            verdict.duplicates += 1
+            validated.duplicates += 1
             continue
         seen.add(known)
-        verdict.accepted += 1
-        verdict.records += records
+        validated.accepted += 1
+        validated.records += records
         if n_redacted:
-            verdict.redacted += 1
-        if element.get("event_id") is None and verdict.dedupe is not Dedupe.NONE:
-            verdict.dedupe = Dedupe.NONE if element.get("event_time") is None else Dedupe.DERIVED
-    return verdict
+            validated.redacted += 1
+        if element.get("event_id") is None and validated.dedupe is not Dedupe.NONE:
+            validated.dedupe = Dedupe.NONE if element.get("event_time") is None else Dedupe.DERIVED
+    return validated
 
 
-def _take(element: Any, rules: Rules) -> tuple[Sequence[Record], int]:
+def _take(element: Any, context: ValidationContext) -> tuple[Sequence[Record], int]:
     """The records of one element, and how many texts in it were replaced.
 
     There are no records if its visitor objects and such events are dropped.
@@ -95,7 +95,7 @@ def _take(element: Any, rules: Rules) -> tuple[Sequence[Record], int]:
             raise element
         raise InvalidEvent("event.not_object", f"must be a JSON object, got {kind_of(element)}")
     fields = upcast(element)
-    objection, is_anonymous = rules.objection, False
+    objection, is_anonymous = context.objection, False
     if objection.mode != "ignore" and (
         objection.is_general or (not CONSENT_FIELDS.isdisjoint(fields) and denies_consent(fields))
     ):
@@ -104,43 +104,43 @@ def _take(element: Any, rules: Rules) -> tuple[Sequence[Record], int]:
         fields = anonymise(fields, objection.salt)
         is_anonymous = True
     if fields.get("event_time") is None:
-        fields = {**fields, "event_time": rules.received_ms}
-        if rules.clock_offset_ms:
-            rules = rules._replace(clock_offset_ms=0)
+        fields = {**fields, "event_time": context.received_ms}
+        if context.clock_offset_ms:
+            context = context._replace(clock_offset_ms=0)
     if "items" not in fields:
-        record, n_redacted = _to_record(fields, rules, is_anonymous)
+        record, n_redacted = _to_record(fields, context, is_anonymous)
         return (record,), n_redacted
-    lines = split_items(fields, default_currency=rules.default_currency)
-    pairs = [_to_record(line, rules, is_anonymous) for line in lines]
+    lines = split_items(fields, default_currency=context.default_currency)
+    pairs = [_to_record(line, context, is_anonymous) for line in lines]
     return [record for record, _ in pairs], sum(n for _, n in pairs)
 
 
-def _to_record(fields: dict[str, Any], rules: Rules, is_anonymous: bool) -> tuple[Record, int]:
-    event = _to_event(fields, rules)
+def _to_record(fields: dict[str, Any], context: ValidationContext, is_anonymous: bool) -> tuple[Record, int]:
+    event = _to_event(fields, context)
     n_redacted = 0
     if event.extra is not None:
         cleaner = Cleaner(len(fields) - len(event.extra))
         cleaner.clean(event.extra)
         n_redacted = cleaner.redacted
-    if not rules.principal.may_purchase:
-        check_claim(rules.principal, event.event_type)
+    if not context.principal.may_purchase:
+        check_claim(context.principal, event.event_type)
     value = encode(event)
     if len(value) > MAX_EVENT_BYTES:  # the stream would refuse it, after we said it was taken
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")
     return Record(event, value, is_anonymous), n_redacted
 
 
-def _to_event(fields: dict[str, Any], rules: Rules) -> Event:
+def _to_event(fields: dict[str, Any], context: ValidationContext) -> Event:
     """The event, its time by our clock; a derived id is of what was sent, or no repetition would have it."""
-    offset_ms = rules.clock_offset_ms
+    offset_ms = context.clock_offset_ms
     if not offset_ms:
-        return from_fields(fields, received_ms=rules.received_ms, default_currency=rules.default_currency)
+        return from_fields(fields, received_ms=context.received_ms, default_currency=context.default_currency)
     time = fields.get("event_time")
     time_ms = time if type(time) is int else parse_time(time)
     event = from_fields(
         {**fields, "event_time": time_ms + offset_ms},
-        received_ms=rules.received_ms,
-        default_currency=rules.default_currency,
+        received_ms=context.received_ms,
+        default_currency=context.default_currency,
     )
     return event if fields.get("event_id") is not None else event._replace(event_id=derive_id(fields))
 

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from api.http.load_shedding import Load
 from api.http.parts import Part, PartStatus
-from api.resources.events.publisher import Collector
+from api.resources.events.publisher import EventPublisher
 from api.resources.health import schemas
 from api.resources.models.report import judge_scoring
 from api.resources.predictions.model_host import ModelHost
@@ -21,7 +21,7 @@ _ORDER: tuple[PartStatus, ...] = ("ok", "degraded", "down")
 
 
 async def check_readiness(
-    reader: Reader, collector: Collector, host: ModelHost, load: Load, *, stopping: bool
+    reader: Reader, collector: EventPublisher, host: ModelHost, load: Load, *, stopping: bool
 ) -> schemas.Readiness:
     """The parts `redis`, `stream`, `model`, `kafka` and `load`; never raises because one of them is away."""
     await host.find()

@@ -10,7 +10,7 @@ from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.predictions.document import REQUEST_BODY, RESPONSES
 from api.resources.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
-from api.resources.predictions.sequences import Rules, parse_actions
+from api.resources.predictions.sequences import Defaults, parse_actions
 from contracts.clock import wall_clock_ms
 from models.next_action.prices import UNKNOWN_LEVEL
 
@@ -42,7 +42,7 @@ async def predict_next_action(
     headers = request.headers
     check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))
     body = await read_body(request.receive)
-    actions = parse_actions(body, Rules(wall_clock_ms(), reader.settings.currency))
+    actions = parse_actions(body, Defaults(wall_clock_ms(), reader.settings.currency))
     priced = any(action.price_minor for action in actions)
     level = await levels.get() if priced else UNKNOWN_LEVEL  # without prices it makes no difference
     score, context = await host.predict(actions, level)

@@ -20,14 +20,14 @@ _USED = ("event_type", "product_id", "price", "currency", "category", "brand", "
 _NOBODY = "-"
 
 
-class Rules(NamedTuple):
-    """What the checks depend on: the time of receipt and the shop's currency."""
+class Defaults(NamedTuple):
+    """What is taken where nothing is told: the time of receipt and the currency of the shop."""
 
     received_ms: int
     default_currency: str
 
 
-def parse_actions(body: bytes, rules: Rules) -> list[Action]:
+def parse_actions(body: bytes, defaults: Defaults) -> list[Action]:
     """The actions in the body, oldest first; raises `Problem` naming every action that breaks a rule."""
     elements = [{"event_type": e} if type(e) is str else e for e in _split(body)]
     timed = any(type(e) is dict and e.get("event_time") is not None for e in elements)
@@ -36,7 +36,7 @@ def parse_actions(body: bytes, rules: Rules) -> list[Action]:
     refusals: list[dict[str, Any]] = []
     for index, element in enumerate(elements):
         try:
-            event = _to_event(element, timed, rules)
+            event = _to_event(element, timed, defaults)
             if timed and events and event.event_time_ms < events[-1].event_time_ms:
                 detail = "event_time must not be before that of the action before"
                 raise InvalidEvent("event_time.out_of_order", detail)
@@ -51,7 +51,7 @@ def parse_actions(body: bytes, rules: Rules) -> list[Action]:
     products = name_products(
         [(e.event_type, None if id_ is None else e.product_id) for e, id_ in zip(events, told, strict=True)]
     )
-    times_ms = [e.event_time_ms for e in events] if timed else _times(gaps_ms, rules.received_ms)
+    times_ms = [e.event_time_ms for e in events] if timed else _times(gaps_ms, defaults.received_ms)
     return [_to_action(*each) for each in zip(range(len(events)), events, products, times_ms, strict=True)]
 
 
@@ -114,7 +114,7 @@ def _split(body: bytes) -> list[Any]:
     return actions
 
 
-def _to_event(element: Any, timed: bool, rules: Rules) -> Event:
+def _to_event(element: Any, timed: bool, defaults: Defaults) -> Event:
     """The action as an event of nobody, so that the rules are those of the event contract."""
     if type(element) is not dict:
         raise InvalidEvent("action.not_object", f"must be a string or an object, got {kind_of(element)}")
@@ -126,12 +126,12 @@ def _to_event(element: Any, timed: bool, rules: Rules) -> Event:
         if element.get("after_s") is not None:
             raise InvalidEvent("after_s.unexpected", "after_s must be absent where event_time is told")
     else:
-        fields["event_time"] = rules.received_ms
+        fields["event_time"] = defaults.received_ms
     fields.setdefault("product_id", _NOBODY)
     return from_fields(
         fields | {"user_id": _NOBODY, "event_id": _NOBODY},
-        received_ms=rules.received_ms,
-        default_currency=rules.default_currency,
+        received_ms=defaults.received_ms,
+        default_currency=defaults.default_currency,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 
-class JobStatus(StrEnum):
+class DeletionStatus(StrEnum):
     """pending -> removing -> done."""
 
     PENDING = "pending"
@@ -18,7 +18,7 @@ class JobStatus(StrEnum):
     """All keys and values were searched, and nothing was left."""
 
 
-class Job(NamedTuple):
+class DeletionJob(NamedTuple):
     """A deletion. Times are epoch ms, None for what has not happened yet.
 
     `user_id` is there until it is done. `offset` is that of the record in the visitor's partition of the
@@ -44,11 +44,11 @@ class Job(NamedTuple):
     returned: bool = False
 
     @property
-    def status(self) -> JobStatus:
+    def status(self) -> DeletionStatus:
         """How far it is."""
         if self.done_ms is not None:
-            return JobStatus.DONE
-        return JobStatus.PENDING if self.removed_ms is None else JobStatus.REMOVING
+            return DeletionStatus.DONE
+        return DeletionStatus.PENDING if self.removed_ms is None else DeletionStatus.REMOVING
 
     def add_removed(self, counts: Mapping[str, int]) -> dict[str, int]:
         """What was removed, with these counts; kinds of which nothing was found are left out."""
@@ -76,11 +76,11 @@ def to_fields(changes: Mapping[str, Any]) -> dict[str, str | bytes]:
     return fields
 
 
-def from_fields(fields: Mapping[bytes, bytes]) -> Job:
+def from_fields(fields: Mapping[bytes, bytes]) -> DeletionJob:
     """The job in a hash; raises `KeyError` or `ValueError` if it is none."""
     texts = {name.decode(): value.decode() for name, value in fields.items()}
     values: dict[str, Any] = {name: int(text) for name, text in texts.items() if name in _NUMBERS}
-    return Job(
+    return DeletionJob(
         deletion_id=texts["deletion_id"],
         digest=texts["digest"],
         user_id=texts.get("user_id"),

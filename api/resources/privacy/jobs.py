@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from api.resources.privacy.job import Job, from_fields, to_fields
+from api.resources.privacy.job import DeletionJob, from_fields, to_fields
 from contracts.clock import wall_clock_ms
 from contracts.deletions import digest_user
 from contracts.partitioning import partition_of
@@ -30,7 +30,7 @@ class ReusedKey(ValueError):
     """The idempotency key was used for another visitor."""
 
 
-class Jobs:
+class DeletionJobs:
     """Every method raises `redis.RedisError` if Redis is away."""
 
     def __init__(self, reader: Reader) -> None:
@@ -38,13 +38,13 @@ class Jobs:
         self._keys = reader.keys
         self._secret = reader.settings.deletion_secret.get_secret_value()
 
-    async def open(self, user_id: str, request_key: str = "") -> Job:
+    async def open(self, user_id: str, request_key: str = "") -> DeletionJob:
         """The deletion of this visitor that is under way, or a new one that we must record.
 
         `request_key` is the caller's idempotency key, with who they are; empty for none. Raises `ReusedKey`.
         """
         now_ms = wall_clock_ms()
-        job = Job(
+        job = DeletionJob(
             uuid.uuid4().hex,
             digest_user(user_id, self._secret),
             partition_of(user_id, self._keys.partitions),
@@ -68,18 +68,18 @@ class Jobs:
         known = await self.get(found.decode())
         return job if known is None else known
 
-    async def get(self, deletion_id: str) -> Job | None:
+    async def get(self, deletion_id: str) -> DeletionJob | None:
         """The deletion; None for one that is not known (any more)."""
         fields: Any = await self._redis.hgetall(self._keys.deletion(deletion_id))
         return from_fields(fields) if fields else None
 
-    async def change(self, job: Job, **changes: Any) -> Job:
+    async def change(self, job: DeletionJob, **changes: Any) -> DeletionJob:
         """The deletion with these changes, which are in Redis by then."""
         fields: Any = to_fields(changes)
         await self._redis.hset(self._keys.deletion(job.deletion_id), mapping=fields)
         return job._replace(**changes)
 
-    async def claim(self, limit: int) -> list[Job]:
+    async def claim(self, limit: int) -> list[DeletionJob]:
         """Open deletions somebody may go on with; they are ours for `LEASE_MS`."""
         now_ms = wall_clock_ms()
         open_key = self._keys.deletions_open()
@@ -93,14 +93,14 @@ class Jobs:
                 jobs.append(job)
         return jobs
 
-    async def wait(self, jobs: Sequence[Job], wait_ms: int) -> None:
+    async def wait(self, jobs: Sequence[DeletionJob], wait_ms: int) -> None:
         """Goes on with the deletions after so long; with `LEASE_MS` they stay ours."""
         at_ms = wall_clock_ms() + wait_ms
         if jobs:
             ready: Any = {job.deletion_id: at_ms for job in jobs}
             await self._redis.zadd(self._keys.deletions_open(), ready, xx=True)
 
-    async def finish(self, job: Job) -> Job:
+    async def finish(self, job: DeletionJob) -> DeletionJob:
         """The deletion is done: the visitor's id goes, the rest can be asked about for `KEPT_S`."""
         done = job._replace(done_ms=wall_clock_ms(), user_id=None, remaining=None)
         key = self._keys.deletion(job.deletion_id)

@@ -5,8 +5,8 @@ import asyncio
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from api.resources.privacy.job import Job
-from api.resources.privacy.jobs import LEASE_MS, Jobs
+from api.resources.privacy.job import DeletionJob
+from api.resources.privacy.jobs import LEASE_MS, DeletionJobs
 from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.deletions import Deletion, encode_deletion, secret_id_of
@@ -20,7 +20,7 @@ class Unrecorded(RuntimeError):
     """Kafka did not acknowledge the record; whether it has it is not known."""
 
 
-async def record(reader: Reader, jobs: Jobs, job: Job) -> Job:
+async def record(reader: Reader, jobs: DeletionJobs, job: DeletionJob) -> DeletionJob:
     """The deletion, once its record is acknowledged by every replica in sync; raises `Unrecorded`.
 
     Before, the visitor's id is put beside their state, where the worker finds whom the digest means.
@@ -59,6 +59,6 @@ async def record(reader: Reader, jobs: Jobs, job: Job) -> Job:
     return job
 
 
-async def _count_state(reader: Reader, job: Job) -> int:
+async def _count_state(reader: Reader, job: DeletionJob) -> int:
     """1 if the visitor has a state that the worker will remove."""
     return int(await reader.redis.exists(reader.keys.visitor_in(job.partition, job.user_id or "")))

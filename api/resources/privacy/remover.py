@@ -7,8 +7,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from api.resources.privacy.job import Job
-from api.resources.privacy.jobs import LEASE_MS, Jobs
+from api.resources.privacy.job import DeletionJob
+from api.resources.privacy.jobs import LEASE_MS, DeletionJobs
 from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.scrubbers import SCRUBBERS, Trace
 from api.resources.privacy.search import Needle, search
@@ -34,7 +34,7 @@ class Remover:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self.jobs = Jobs(reader)
+        self.jobs = DeletionJobs(reader)
         self._deletions = Topics(reader.settings.topic_prefix).deletions
         self._task: asyncio.Task[None] | None = None
 
@@ -68,7 +68,7 @@ class Remover:
             await self._verify(scrubbed)
         return bool(jobs)
 
-    async def _advance(self, job: Job) -> Job | None:
+    async def _advance(self, job: DeletionJob) -> DeletionJob | None:
         """The deletion if only the search is left to do; None if it must wait."""
         if job.offset is None:
             try:
@@ -89,7 +89,7 @@ class Remover:
             return None
         return job
 
-    async def _await_worker(self, job: Job) -> Job:
+    async def _await_worker(self, job: DeletionJob) -> DeletionJob:
         """The deletion, with `removed_ms` once the partition's stored offset is behind its record."""
         redis, keys, p = self._reader.redis, self._reader.keys, job.partition
         pipe = redis.pipeline(transaction=True)
@@ -102,7 +102,7 @@ class Remover:
         mark = newest[0][0].decode() if newest else ""
         return await self.jobs.change(job, removed_ms=wall_clock_ms(), cut_ms=int(cut_ms), outbox_mark=mark)
 
-    async def _is_relayed(self, job: Job) -> bool:
+    async def _is_relayed(self, job: DeletionJob) -> bool:
         """Whether alerts from before the state was removed have left the outbox: some may be theirs."""
         if not job.outbox_mark:
             return True
@@ -110,7 +110,7 @@ class Remover:
         left: Any = await self._reader.redis.xrange(outbox, max=job.outbox_mark, count=1)
         return not left
 
-    async def _scrub(self, job: Job) -> Job:
+    async def _scrub(self, job: DeletionJob) -> DeletionJob:
         returned = await self._has_returned(job)
         trace = Trace(job.user_id or "", job.digest, job.partition, job.cut_ms or 0, returned)
         for scrubber in SCRUBBERS:
@@ -119,13 +119,13 @@ class Remover:
             job, removed=job.removed, scrubbed_ms=wall_clock_ms(), returned=trace.returned
         )
 
-    async def _has_returned(self, job: Job) -> bool:
+    async def _has_returned(self, job: DeletionJob) -> bool:
         """Whether the visitor has a state again, of events after the deletion."""
         key = self._reader.keys.visitor_in(job.partition, job.user_id or "")
         blob: Any = await self._reader.redis.get(key)
         return blob is not None and unpack_visitor(blob).totals.first_ms > (job.cut_ms or 0)
 
-    async def _verify(self, jobs: Sequence[Job]) -> None:
+    async def _verify(self, jobs: Sequence[DeletionJob]) -> None:
         """Searches for all of them at once; those of whom nothing is left, or only what is new, are done."""
         reader = self._reader
 

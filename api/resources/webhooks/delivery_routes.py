@@ -12,7 +12,7 @@ from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.webhooks.requests import Replay
-from api.resources.webhooks.routes import NOT_JSON, UNKNOWN, DeskDep, NoQueryDep, WebhookId
+from api.resources.webhooks.routes import NOT_JSON, UNKNOWN, NoQueryDep, ServiceDep, WebhookId
 from api.resources.webhooks.schemas import (
     ReplayStarted,
     WebhookDeliveries,
@@ -50,20 +50,20 @@ DeliveryId = Annotated[str, Depends(_known_form)]
 
 @router.get("/deliveries", responses=describe_problems({404: UNKNOWN}))
 async def list_webhook_deliveries(
-    desk: DeskDep, webhook_id: WebhookId, query: Annotated[DeliveryQuery, Query()]
+    service: ServiceDep, webhook_id: WebhookId, query: Annotated[DeliveryQuery, Query()]
 ) -> WebhookDeliveries:
     """What was sent and how it went, the newest first, as far as it is kept."""
-    await desk.registry.read(webhook_id)
-    logged, following = await desk.log(webhook_id).read(query.before, query.limit)
+    await service.registry.read(webhook_id)
+    logged, following = await service.log(webhook_id).read(query.before, query.limit)
     return WebhookDeliveries(deliveries=[to_delivery(one) for one in logged], next=following)
 
 
 @router.get("/deliveries/{delivery_id}", responses=describe_problems({404: _NO_DELIVERY}))
 async def get_webhook_delivery(
-    desk: DeskDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
+    service: ServiceDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
 ) -> WebhookDelivery:
     """One delivery."""
-    return to_delivery(await desk.log(webhook_id).find(delivery_id))
+    return to_delivery(await service.log(webhook_id).find(delivery_id))
 
 
 @router.post(
@@ -72,11 +72,11 @@ async def get_webhook_delivery(
     responses=describe_problems({404: _NO_DELIVERY, 429: "Too many deliveries wait for this endpoint"}),
 )
 async def resend_webhook_delivery(
-    desk: DeskDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
+    service: ServiceDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
 ) -> WebhookDelivery:
     """Sends it again with the same id, from the start of the schedule; one that waits is sent at once."""
-    await desk.registry.read(webhook_id)
-    return to_delivery(await desk.log(webhook_id).resend(delivery_id))
+    await service.registry.read(webhook_id)
+    return to_delivery(await service.log(webhook_id).resend(delivery_id))
 
 
 @router.post(
@@ -84,11 +84,13 @@ async def resend_webhook_delivery(
     status_code=HTTPStatus.ACCEPTED,
     responses=describe_problems({400: NOT_JSON, 404: UNKNOWN}),
 )
-async def replay_webhook(desk: DeskDep, webhook_id: WebhookId, body: Replay, _: NoQueryDep) -> ReplayStarted:
+async def replay_webhook(
+    service: ServiceDep, webhook_id: WebhookId, body: Replay, _: NoQueryDep
+) -> ReplayStarted:
     """Sends again every step it wants that was published since then and is kept in the log of alerts.
 
     Also what was delivered, with the same ids, so that receivers can drop it. New alerts are not held up.
     Asked for again, the newer wish holds.
     """
     since_ms = parse_time("since", body.since)
-    return ReplayStarted(replaying=await desk.log(webhook_id).replay(since_ms))
+    return ReplayStarted(replaying=await service.log(webhook_id).replay(since_ms))

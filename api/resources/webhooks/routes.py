@@ -18,7 +18,7 @@ from api.resources.webhooks.schemas import (
     WebhookWithSecret,
     to_delivery,
 )
-from api.resources.webhooks.service import Desk
+from api.resources.webhooks.service import WebhookService
 from delivery.webhooks.endpoints import is_endpoint_id
 from delivery.webhooks.errors import UnknownEndpoint
 
@@ -28,9 +28,9 @@ router = APIRouter(
 )
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.webhooks
-    return desk
+def _service(request: Request) -> WebhookService:
+    service: WebhookService = request.app.state.webhooks
+    return service
 
 
 def _known_form(webhook_id: Annotated[str, Path(max_length=40, description="`id` of the endpoint")]) -> str:
@@ -39,7 +39,7 @@ def _known_form(webhook_id: Annotated[str, Path(max_length=40, description="`id`
     return webhook_id
 
 
-DeskDep = Annotated[Desk, Depends(_desk)]
+ServiceDep = Annotated[WebhookService, Depends(_service)]
 WebhookId = Annotated[str, Depends(_known_form)]
 NoQueryDep = Annotated[NoQuery, Query()]
 NOT_JSON = "The body is no JSON"
@@ -52,7 +52,7 @@ UNKNOWN = "There is no such endpoint"
     responses=describe_problems({400: NOT_JSON, 409: "There are as many endpoints as there may be"}),
 )
 async def create_webhook(
-    desk: DeskDep,
+    service: ServiceDep,
     principal: Annotated[Principal, Depends(_manager)],
     response: Response,
     body: NewWebhook,
@@ -62,56 +62,58 @@ async def create_webhook(
 
     Its secret is in this answer and in no other. The URL must lead to the public Internet: 422 `url.rule`.
     """
-    endpoint, secret = await desk.add(body, principal.key_id)
+    endpoint, secret = await service.add(body, principal.key_id)
     response.headers["Location"] = f"/v1/webhooks/{endpoint.endpoint_id}"
-    return WebhookWithSecret.model_validate({**await desk.describe(endpoint), "secret": secret})
+    return WebhookWithSecret.model_validate({**await service.describe(endpoint), "secret": secret})
 
 
 @router.get("")
-async def list_webhooks(desk: DeskDep, _: NoQueryDep) -> Webhooks:
+async def list_webhooks(service: ServiceDep, _: NoQueryDep) -> Webhooks:
     """All endpoints, the oldest first."""
-    endpoints = (await desk.registry.read_all()).values()
-    shown = await asyncio.gather(*map(desk.describe, endpoints))
+    endpoints = (await service.registry.read_all()).values()
+    shown = await asyncio.gather(*map(service.describe, endpoints))
     return Webhooks(webhooks=[Webhook.model_validate(fields) for fields in shown])
 
 
 @router.get("/{webhook_id}", responses=describe_problems({404: UNKNOWN}))
-async def get_webhook(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep) -> Webhook:
+async def get_webhook(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> Webhook:
     """One endpoint, and how it stands with its deliveries."""
-    return Webhook.model_validate(await desk.describe(await desk.registry.read(webhook_id)))
+    return Webhook.model_validate(await service.describe(await service.registry.read(webhook_id)))
 
 
 @router.patch(
     "/{webhook_id}",
     responses=describe_problems({400: NOT_JSON, 404: UNKNOWN, 409: "Others changed it at the same time"}),
 )
-async def change_webhook(desk: DeskDep, webhook_id: WebhookId, body: WebhookChange, _: NoQueryDep) -> Webhook:
+async def change_webhook(
+    service: ServiceDep, webhook_id: WebhookId, body: WebhookChange, _: NoQueryDep
+) -> Webhook:
     """Another URL, other filters, pause and resume.
 
     A paused endpoint keeps its place in the log of alerts: resumed, it gets what came meanwhile. A disabled
     one that is made active begins with what is published from then on; `replay` gets what was skipped.
     """
-    return Webhook.model_validate(await desk.describe(await desk.change(webhook_id, body)))
+    return Webhook.model_validate(await service.describe(await service.change(webhook_id, body)))
 
 
 @router.delete(
     "/{webhook_id}", status_code=HTTPStatus.NO_CONTENT, responses=describe_problems({404: UNKNOWN})
 )
-async def delete_webhook(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep) -> None:
+async def delete_webhook(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> None:
     """No more endpoint, with its secrets and the log of its deliveries."""
-    await desk.registry.remove(webhook_id)
+    await service.registry.remove(webhook_id)
 
 
 @router.post(
     "/{webhook_id}/test",
     responses=describe_problems({404: UNKNOWN, 503: "Many tests are being sent: try again"}),
 )
-async def send_test_message(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep) -> WebhookDelivery:
+async def send_test_message(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> WebhookDelivery:
     """Sends a message of type `webhook.test` now, in any state of the endpoint, and says how it went.
 
     It is logged like a delivery, and never tried again.
     """
-    return to_delivery(await desk.try_out(webhook_id))
+    return to_delivery(await service.send_test(webhook_id))
 
 
 @router.post(
@@ -119,12 +121,12 @@ async def send_test_message(desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep)
     responses=describe_problems({400: NOT_JSON, 404: UNKNOWN, 409: "Others changed it at the same time"}),
 )
 async def rotate_webhook_secret(
-    desk: DeskDep, webhook_id: WebhookId, _: NoQueryDep, body: Rotation | None = None
+    service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep, body: Rotation | None = None
 ) -> WebhookWithSecret:
     """A new secret, shown in this answer only. Messages carry signatures by both during the overlap.
 
     Asked for again within an overlap, the newer of the two stays and the older one signs no more.
     """
     overlap_h = (body or Rotation()).overlap_h
-    endpoint, secret = await desk.rotate(webhook_id, overlap_h)
-    return WebhookWithSecret.model_validate({**await desk.describe(endpoint), "secret": secret})
+    endpoint, secret = await service.rotate(webhook_id, overlap_h)
+    return WebhookWithSecret.model_validate({**await service.describe(endpoint), "secret": secret})

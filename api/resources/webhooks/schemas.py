@@ -6,9 +6,9 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from contracts.alerts import AlertKind, AlertState, Severity
-from delivery.webhooks.delivery_log import LaneStatus, Logged
+from delivery.webhooks.deliveries import Attempt, DeliveryStatus, Result
+from delivery.webhooks.delivery_log import EndpointStatus, Logged
 from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
-from delivery.webhooks.outcomes import Attempt, DeliveryStatus, Result
 from readers.answers import Answer
 from readers.intervals import to_datetime
 
@@ -137,7 +137,7 @@ class ReplayStarted(Answer):
     replaying: bool = Field(description="False: nothing was published since then")
 
 
-def to_webhook(endpoint: Endpoint, lane: LaneStatus, now_ms: int) -> dict[str, Any]:
+def to_webhook(endpoint: Endpoint, status: EndpointStatus, now_ms: int) -> dict[str, Any]:
     """The fields of `Webhook`."""
     filters = endpoint.filters
     return {
@@ -158,15 +158,17 @@ def to_webhook(endpoint: Endpoint, lane: LaneStatus, now_ms: int) -> dict[str, A
             if one.until_ms is None or one.until_ms > now_ms
         ],
         "status": WebhookStatus(
-            pending=lane.pending,
-            oldest_pending_at=_moment(lane.oldest_ms),
-            missed=lane.missed,
-            missed_at=_moment(lane.missed_ms),
-            resting_until=_moment(lane.health.rest_until_ms) if lane.health.rest_until_ms > now_ms else None,
-            failing_since=_moment(lane.health.streak.since_ms),
-            succeeded_at=_moment(lane.health.succeeded_ms),
-            replaying=lane.replaying,
-            delivering=lane.delivering,
+            pending=status.pending,
+            oldest_pending_at=_moment(status.oldest_ms),
+            missed=status.missed,
+            missed_at=_moment(status.missed_ms),
+            resting_until=_moment(status.health.rest_until_ms)
+            if status.health.rest_until_ms > now_ms
+            else None,
+            failing_since=_moment(status.health.streak.since_ms),
+            succeeded_at=_moment(status.health.succeeded_ms),
+            replaying=status.replaying,
+            delivering=status.delivering,
         ),
     }
 

@@ -9,21 +9,21 @@ from api.http.errors import Problem
 from api.resources.webhooks.requests import NewWebhook, WebhookChange
 from api.resources.webhooks.schemas import to_webhook
 from contracts.clock import wall_clock_ms
+from delivery.webhooks.deliveries import Delivery, DeliveryStatus, Result
 from delivery.webhooks.delivery_log import DeliveryLog, Logged
 from delivery.webhooks.endpoints import Endpoint, EndpointState, Filters, Secret, make_endpoint_id
 from delivery.webhooks.messages import make_test_message
-from delivery.webhooks.outcomes import Delivery, DeliveryStatus, Result
 from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.signing import make_secret
-from delivery.webhooks.targets import UnsafeTarget, border_of
+from delivery.webhooks.targets import UnsafeTarget, target_rules_of
 from readers.reader import Reader
 
 _CHECK_S = 5.0
 _TESTS_AT_ONCE = 8
 
 
-class Desk:
+class WebhookService:
     """Registers, changes and tries endpoints. Methods raise `Problem`, and `redis.RedisError`."""
 
     def __init__(self, reader: Reader, sender: Sender | None = None) -> None:
@@ -31,7 +31,7 @@ class Desk:
         self._reader = reader
         self.registry = Registry(reader)
         self._sender = sender or Sender(
-            border_of(reader.settings), timeout_s=reader.settings.webhook_timeout_s
+            target_rules_of(reader.settings), timeout_s=reader.settings.webhook_timeout_s
         )
         self._tests = asyncio.Semaphore(_TESTS_AT_ONCE)
 
@@ -77,7 +77,7 @@ class Desk:
         )
         return endpoint, secret
 
-    async def try_out(self, endpoint_id: str) -> Logged:
+    async def send_test(self, endpoint_id: str) -> Logged:
         """Sends a test at once, whatever state the endpoint is in, and logs it; 503 while many are sent."""
         endpoint = await self.registry.read(endpoint_id)
         if self._tests.locked():

@@ -10,8 +10,8 @@ import pytest
 from alert_makers import make_alert, make_expired
 from contracts.alerts import AlertKind, AlertState, Severity
 from contracts.clock import wall_clock_ms
+from delivery.webhooks.deliveries import DeliveryStatus, Result
 from delivery.webhooks.endpoints import DisabledReason, EndpointState, Filters
-from delivery.webhooks.outcomes import DeliveryStatus, Result
 from delivery.webhooks.signing import InvalidSignature, make_secret
 from readers.alerts.schemas import to_alert
 from receivers import (
@@ -276,7 +276,7 @@ async def test_an_endpoint_nobody_understands_stops_no_other(site: Site, receive
     await site.add(receiver.url)
     redis, keys = site.reader.redis, site.reader.keys
     await redis.hset(keys.webhook_endpoints(), broken.endpoint_id, b'{"from": "the future"}')
-    await redis.hset(keys.webhook_lane(torn.endpoint_id), "cursor", b"nowhere")
+    await redis.hset(keys.webhook_progress(torn.endpoint_id), "cursor", b"nowhere")
     async with site.delivering():
         (message_id,) = site.publish()
         await receiver.wait_for(1)

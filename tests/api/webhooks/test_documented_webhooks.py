@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from alert_makers import make_alert
 from contracts.settings import Settings
+from delivery.webhooks.deliveries import DeliveryStatus, Result
 from delivery.webhooks.endpoints import DisabledReason
 from delivery.webhooks.messages import MAX_BODY_BYTES, make_test_message, to_message
-from delivery.webhooks.outcomes import DeliveryStatus, Result
 from delivery.webhooks.signing import make_secret, sign
 from ops.cli import app
 from ops.stack.ports import pick_port

@@ -6,30 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.webhooks.endpoints import DisabledReason
-from delivery.webhooks.outcomes import (
+from delivery.webhooks.deliveries import (
     ATTEMPTS_KEPT,
     Attempt,
     Delivery,
     DeliveryStatus,
+    DeliveryUpdate,
     Health,
-    Outcome,
     Result,
+    apply_attempt,
     decode_delivery,
     decode_health,
     encode_delivery,
     encode_health,
-    follow,
     judge_status,
 )
-from delivery.webhooks.policy import Policy
+from delivery.webhooks.endpoints import DisabledReason
+from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.retry import SCHEDULE_S, delay_s, parse_retry_after, throttle_s
 from delivery.webhooks.streaks import NO_STREAK, SEVERAL, Streak, add_failure, is_hopeless
 
 AT_MS = 1_760_000_000_000
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
-POLICY = Policy()
+POLICY = DeliveryPolicy()
 NEW = Delivery("a-firing", "alert.churn_risk.firing", "u1", AT_MS)
 
 
@@ -55,16 +55,16 @@ def test_jitter_spreads_a_delay_by_a_tenth_either_way(failures: int, draw: float
 def test_a_delivery_that_always_fails_is_tried_ten_times_over_three_days_and_then_failed() -> None:
     delivery, health, at_ms, waits = NEW, Health(), AT_MS, []
     while True:
-        outcome = follow(delivery, health, fail(at_ms), POLICY, 0.5)
-        delivery, health = outcome.delivery, outcome.health
-        if outcome.due_ms is None:
+        update = apply_attempt(delivery, health, fail(at_ms), POLICY, 0.5)
+        delivery, health = update.delivery, update.health
+        if update.due_ms is None:
             break
-        waits.append((outcome.due_ms - at_ms) / 1_000)
-        at_ms = outcome.due_ms
+        waits.append((update.due_ms - at_ms) / 1_000)
+        at_ms = update.due_ms
     assert waits == list(SCHEDULE_S[1:])
     assert (delivery.status, delivery.n_attempts) == (DeliveryStatus.FAILED, 10)
     assert (at_ms - AT_MS) // HOUR_MS == 75
-    assert outcome.disable is None
+    assert update.disable is None
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_whatever_a_retry_after_says_it_is_a_wait_of_a_day_at_most_or_nothing(te
 
 
 def test_a_receiver_that_asks_to_be_spared_rests_as_long_as_it_asks() -> None:
-    outcome = follow(NEW, Health(), fail(AT_MS, Result.THROTTLED, retry_after_s=86_400.0), POLICY, 0.5)
-    assert outcome.health.rest_until_ms == AT_MS + DAY_MS
-    assert outcome.due_ms == AT_MS + DAY_MS
-    assert outcome.disable is None
+    update = apply_attempt(NEW, Health(), fail(AT_MS, Result.THROTTLED, retry_after_s=86_400.0), POLICY, 0.5)
+    assert update.health.rest_until_ms == AT_MS + DAY_MS
+    assert update.due_ms == AT_MS + DAY_MS
+    assert update.disable is None
     # The second in a row, without a wish: twice the first rest, and never before an earlier wish.
-    again = follow(outcome.delivery, outcome.health, fail(AT_MS + 1_000, Result.THROTTLED), POLICY, 0.5)
+    again = apply_attempt(update.delivery, update.health, fail(AT_MS + 1_000, Result.THROTTLED), POLICY, 0.5)
     assert again.health.throttled == 2
     assert again.health.rest_until_ms == AT_MS + DAY_MS
 
@@ -124,14 +124,14 @@ def test_without_a_wish_the_rest_doubles_up_to_ten_minutes() -> None:
 
 def test_a_success_ends_rest_and_streak() -> None:
     health = Health(Streak((AT_MS,) * SEVERAL, AT_MS), 4, AT_MS + DAY_MS)
-    outcome = follow(NEW, health, Attempt(AT_MS, 30, Result.DELIVERED, 204), POLICY, 0.5)
-    assert outcome == Outcome(outcome.delivery, Health(succeeded_ms=AT_MS + 30), None, None)
-    assert outcome.delivery.status is DeliveryStatus.DELIVERED
+    update = apply_attempt(NEW, health, Attempt(AT_MS, 30, Result.DELIVERED, 204), POLICY, 0.5)
+    assert update == DeliveryUpdate(update.delivery, Health(succeeded_ms=AT_MS + 30), None, None)
+    assert update.delivery.status is DeliveryStatus.DELIVERED
 
 
 def test_410_fails_the_delivery_and_disables_the_endpoint_at_once() -> None:
-    outcome = follow(NEW, Health(), fail(AT_MS, Result.GONE), POLICY, 0.5)
-    assert (outcome.delivery.status, outcome.due_ms, outcome.disable) == (
+    update = apply_attempt(NEW, Health(), fail(AT_MS, Result.GONE), POLICY, 0.5)
+    assert (update.delivery.status, update.due_ms, update.disable) == (
         DeliveryStatus.FAILED, None, DisabledReason.GONE
     )  # fmt: skip
 
@@ -157,12 +157,12 @@ def test_after_five_days_of_only_failures_the_endpoint_is_given_up() -> None:
     health, disabled_at = Health(), None
     for minute in range(0, 6 * 24 * 60, 10):
         at_ms = AT_MS + minute * 60_000
-        outcome = follow(NEW, health, fail(at_ms), POLICY, 0.5)
-        health = outcome.health
-        if outcome.disable is not None:
+        update = apply_attempt(NEW, health, fail(at_ms), POLICY, 0.5)
+        health = update.health
+        if update.disable is not None:
             disabled_at = at_ms
             break
-    assert outcome.disable is DisabledReason.FAILING
+    assert update.disable is DisabledReason.FAILING
     assert disabled_at == AT_MS + 40 * 60_000 + 5 * DAY_MS
 
 
@@ -170,23 +170,23 @@ def test_one_success_in_five_days_is_enough_to_go_on() -> None:
     health = Health()
     for hour in range(9 * 24):
         result = Result.DELIVERED if hour == 100 else Result.STATUS
-        outcome = follow(NEW, health, fail(AT_MS + hour * HOUR_MS, result), POLICY, 0.5)
-        assert outcome.disable is None
-        health = outcome.health
+        update = apply_attempt(NEW, health, fail(AT_MS + hour * HOUR_MS, result), POLICY, 0.5)
+        assert update.disable is None
+        health = update.health
     assert not is_hopeless(health.streak, AT_MS + 9 * DAY_MS - HOUR_MS * 9)
 
 
 def test_only_the_newest_attempts_are_kept_but_all_are_counted() -> None:
     delivery = NEW
     for number in range(50):
-        delivery = follow(delivery.again(), Health(), fail(AT_MS + number), POLICY, 0.5).delivery
+        delivery = apply_attempt(delivery.again(), Health(), fail(AT_MS + number), POLICY, 0.5).delivery
     assert (len(delivery.attempts), delivery.n_attempts) == (ATTEMPTS_KEPT, 50)
     assert delivery.attempts[-1].at_ms == AT_MS + 49
 
 
 def test_what_is_stored_is_read_back() -> None:
     attempt = Attempt(AT_MS, 12, Result.THROTTLED, 429, "", "slow down", True, 3.5)
-    outcome = follow(NEW, Health(), attempt, POLICY, 0.1)
-    assert decode_delivery(encode_delivery(outcome.delivery)) == outcome.delivery
-    assert decode_health(encode_health(outcome.health)) == outcome.health
+    update = apply_attempt(NEW, Health(), attempt, POLICY, 0.1)
+    assert decode_delivery(encode_delivery(update.delivery)) == update.delivery
+    assert decode_health(encode_health(update.health)) == update.health
     assert decode_health(None) == Health()

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from delivery.webhooks.deliveries import Attempt, Result
 from delivery.webhooks.endpoints import Endpoint, Filters, Secret
 from delivery.webhooks.messages import make_test_message
-from delivery.webhooks.outcomes import Attempt, Result
 from delivery.webhooks.sender import ANSWER_KEPT, Sender
 from delivery.webhooks.signing import InvalidSignature, make_secret
-from delivery.webhooks.targets import Border, UnsafeTarget
+from delivery.webhooks.targets import TargetRules, UnsafeTarget
 from receivers import (
     Answer,
     Receiver,
@@ -36,8 +36,8 @@ from services import lack
 AT_MS = 1_760_000_000_000
 SECRET = make_secret()
 MESSAGE = make_test_message("1", AT_MS)
-LOCAL = Border(allow_private=True)
-PUBLIC = Border(ports=frozenset((443, 8443)))
+LOCAL = TargetRules(allow_private=True)
+PUBLIC = TargetRules(ports=frozenset((443, 8443)))
 
 
 def endpoint(url: str, *secrets: Secret) -> Endpoint:
@@ -182,9 +182,9 @@ class Names:
 
 async def test_a_name_is_resolved_at_each_send_and_refused_once_it_leads_inside(receiver: Receiver) -> None:
     port = int(receiver.url.split(":")[2].split("/")[0])
-    border = Border(ports=frozenset((port,)))
+    rules = TargetRules(ports=frozenset((port,)))
     names = Names(["93.184.215.14"], ["127.0.0.1"])
-    sender = Sender(border, timeout_s=10, lookup=names.look_up)
+    sender = Sender(rules, timeout_s=10, lookup=names.look_up)
     url = f"https://rebind.example.com:{port}/"
     assert (await sender.check(url)).host == "rebind.example.com"
     attempt = await sender.send(endpoint(url), MESSAGE)

@@ -6,10 +6,16 @@ import pytest
 
 from contracts.settings import Settings
 from delivery.webhooks.addresses import embedded, is_loopback, is_public, is_unicast
-from delivery.webhooks.targets import Border, UnsafeTarget, border_of, check_addresses, parse_target
+from delivery.webhooks.targets import (
+    TargetRules,
+    UnsafeTarget,
+    check_addresses,
+    parse_target,
+    target_rules_of,
+)
 
-BORDER = Border(blocked_hosts=frozenset({"api.shop.example"}))
-DEVELOPMENT = Border(allow_private=True)
+RULES = TargetRules(blocked_hosts=frozenset({"api.shop.example"}))
+DEVELOPMENT = TargetRules(allow_private=True)
 REFUSED = [
     # What attackers try, as it stands and with the scheme we take.
     ("http://169.254.169.254", "url.scheme"),
@@ -90,7 +96,7 @@ PUBLIC = [
 @pytest.mark.parametrize(("url", "code"), REFUSED, ids=[url[:40] for url, _ in REFUSED])
 def test_a_url_that_must_not_be_asked_is_refused_with_its_code(url: str, code: str) -> None:
     with pytest.raises(UnsafeTarget) as caught:
-        parse_target(url, BORDER)
+        parse_target(url, RULES)
     assert caught.value.code == code
     assert len(url) < 9 or url not in caught.value.detail
 
@@ -107,7 +113,7 @@ def test_a_url_that_must_not_be_asked_is_refused_with_its_code(url: str, code: s
     ],
 )
 def test_a_url_of_the_public_internet_is_taken_apart(url: str, host: str, port: int) -> None:
-    target = parse_target(url, BORDER)
+    target = parse_target(url, RULES)
     assert (target.scheme, target.host, target.port, target.url) == ("https", host, port, url)
 
 
@@ -138,12 +144,12 @@ def test_addresses_inside_addresses_are_found(text: str, inside: set[str]) -> No
 
 @pytest.mark.parametrize("port", ["80", "6379", "22"])
 def test_ports_are_a_setting(port: str) -> None:
-    border = border_of(Settings(webhook_ports=f"443,{port}"))
-    assert parse_target(f"https://example.com:{port}/", border).port == int(port)
+    rules = target_rules_of(Settings(webhook_ports=f"443,{port}"))
+    assert parse_target(f"https://example.com:{port}/", rules).port == int(port)
 
 
 def test_hosts_of_our_own_services_are_blocked() -> None:
-    border = border_of(
+    rules = target_rules_of(
         Settings(
             bootstrap="kafka.shop.example:9092,10.0.0.7:9092",
             redis_url="redis://cache.shop.example:6379/0",
@@ -152,19 +158,19 @@ def test_hosts_of_our_own_services_are_blocked() -> None:
     )
     for host in ("kafka.shop.example", "cache.shop.example", "api.shop.example", "www.shop.example"):
         with pytest.raises(UnsafeTarget, match="service of ours"):
-            parse_target(f"https://{host}/", border)
+            parse_target(f"https://{host}/", rules)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
-    target = parse_target("https://example.com/", BORDER)
-    assert check_addresses(target, ["8.8.8.8", "1.1.1.1"], BORDER) == ["8.8.8.8", "1.1.1.1"]
+    target = parse_target("https://example.com/", RULES)
+    assert check_addresses(target, ["8.8.8.8", "1.1.1.1"], RULES) == ["8.8.8.8", "1.1.1.1"]
     for addresses, rule in (
         (["8.8.8.8", "10.0.0.1"], "private_address"),
         (["8.8.8.8", "::1"], "private_address"),
         ([], "no_address"),
     ):
         with pytest.raises(UnsafeTarget) as caught:
-            check_addresses(target, addresses, BORDER)
+            check_addresses(target, addresses, RULES)
         assert caught.value.code == f"url.{rule}"
 
 

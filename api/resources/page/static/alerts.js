@@ -1,7 +1,7 @@
 // The newest alerts: those kept at the start, then what the stream of alerts brings.
 
 import { element } from "./chart.js";
-import { authorization } from "./door.js";
+import { authorization } from "./key_form.js";
 import * as format from "./format.js";
 
 const SHOWN = 10;

@@ -2,7 +2,7 @@
 
 import { AlertList } from "./alerts.js";
 import { MinuteChart, TYPES, element } from "./chart.js";
-import { Door, Locked, authorization, checkAdmission } from "./door.js";
+import { KeyForm, Locked, authorization, checkAdmission } from "./key_form.js";
 import * as format from "./format.js";
 
 const POLL_MS = 1_000;
@@ -13,7 +13,7 @@ const STALE_MS = 4_000;
 const at = (id) => document.getElementById(id);
 const alerts = new AlertList(at("alerts"), at("alerts-note"));
 const chart = new MinuteChart(at("chart"));
-const door = new Door(at("door"), at("leave"), at("main"), () => {
+const keyForm = new KeyForm(at("key-form"), at("leave"), at("main"), () => {
   locked = false;
   clearTimeout(timer);
   timer = null;
@@ -39,7 +39,7 @@ async function poll() {
   asking = true;
   try {
     const [live, trending] = await Promise.all([ask("/v1/live"), ask("/v1/trending?limit=10")]);
-    door.open();
+    keyForm.open();
     locked = false;
     if (!paused) drawAnswers(live, trending);
     if (!paused && !document.hidden) alerts.start();
@@ -47,7 +47,7 @@ async function poll() {
   } catch (error) {
     locked = error instanceof Locked;
     if (locked) alerts.stop();
-    if (locked) door.shut(error.message);
+    if (locked) keyForm.shut(error.message);
     else failures += 1;
   }
   asking = false;

@@ -44,12 +44,12 @@ async def make_key(redis: Redis, settings: Settings, plan: KeyPlan) -> KeyText:
 
 def look_again(app: FastAPI) -> None:
     """Has the application read the keys anew with the next request, as it does after a second."""
-    book = app.state.access.book
-    book._loaded_s = book._tried_s = float("-inf")
+    key_cache = app.state.access.key_cache
+    key_cache._loaded_s = key_cache._tried_s = float("-inf")
 
 
 def let_age(app: FastAPI, age_s: float) -> None:
     """Makes what the application knows of the keys so much older."""
-    book = app.state.access.book
-    book._loaded_s -= age_s
-    book._tried_s -= age_s
+    key_cache = app.state.access.key_cache
+    key_cache._loaded_s -= age_s
+    key_cache._tried_s -= age_s

@@ -23,7 +23,7 @@ export async function checkAdmission(answer) {
   if (code.startsWith("key.")) throw new Locked(REASONS[code] ?? "This key is not known here.");
 }
 
-export class Door {
+export class KeyForm {
   // `onKey` is called when there is another key to try.
   constructor(form, leave, main, onKey) {
     [this.form, this.leave, this.main] = [form, leave, main];

@@ -5,9 +5,9 @@ import asyncio
 from alert_makers import make_alert
 from contracts.alerts import AlertKind
 from contracts.clock import wall_clock_ms
+from delivery.webhooks.deliveries import DeliveryStatus
 from delivery.webhooks.endpoints import EndpointState, Filters
-from delivery.webhooks.outcomes import DeliveryStatus
-from delivery.webhooks.unread_alerts import Lookout, Position, read_page
+from delivery.webhooks.unread_alerts import MissedAlerts, Position, read_page
 from readers.alerts.log import START, Cursor, read_ends
 from receivers import (
     Receiver,
@@ -76,26 +76,26 @@ async def test_the_lookout_counts_exactly_what_was_dropped_of_what_it_saw(site: 
     carts = Filters((AlertKind.CART_ABANDONED,))
     site.publish(1)
     after = (await read_ends(site.reader))[1]
-    lookout = Lookout()
+    missed_alerts = MissedAlerts()
     for _ in range(20):
         site.publish(1)
         site.publish(1, kind=AlertKind.CART_ABANDONED)
-    await lookout.look(site.reader, carts, after)
-    assert await lookout.locate(site.reader, after) == Position(after, 0)
+    await missed_alerts.look(site.reader, carts, after)
+    assert await missed_alerts.locate(site.reader, after) == Position(after, 0)
     site.state.trim_alerts(10)
     site.state.flush()
-    place = await lookout.locate(site.reader, after)
+    place = await missed_alerts.locate(site.reader, after)
     assert place.missed == 15
     page = await read_page(site.reader, carts, place.cursor, 100, None)
     assert len(page.messages) == 5
     # Who has seen nothing knows that something is gone, not how much.
-    assert (await Lookout().locate(site.reader, after)).missed == 1
+    assert (await MissedAlerts().locate(site.reader, after)).missed == 1
 
 
 async def test_a_log_that_began_anew_is_read_from_its_start(site: Site) -> None:
     site.publish(3)
     ahead = Cursor(2**45, 0)
-    assert await Lookout().locate(site.reader, ahead) == Position(START, 0)
+    assert await MissedAlerts().locate(site.reader, ahead) == Position(START, 0)
 
 
 async def test_a_replay_sends_everything_since_then_again_with_the_same_ids(

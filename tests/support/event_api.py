@@ -1,4 +1,4 @@
-"""The door for events as tests come to it: a client, what Kafka then has, and how refusals look."""
+"""The API for events as tests use it: a client, what Kafka then has, and how refusals look."""
 
 import asyncio
 from collections.abc import AsyncIterator

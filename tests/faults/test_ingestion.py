@@ -1,9 +1,9 @@
-"""Nothing lost at the door: what was answered with 202 is in Redis, exactly once, whatever was killed."""
+"""Nothing lost on the way in: what was answered with 202 is in Redis, exactly once, whatever was killed."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from door_clients import Doors, Storefronts
+from event_clients import EventApis, Storefronts
 from ops.audit import (
     Rules,
     count_log,
@@ -28,17 +28,17 @@ def test_every_event_answered_with_202_is_counted_exactly_once(
     site = open_shop(broker=private_kafka, scoring=False)
     (worker,) = site.crew.workers
     site.await_that(lambda: site.owns_something(worker), 60, "the worker to own partitions")
-    doors = Doors(site.settings, tmp_path, 2)
-    storefronts = Storefronts(doors.urls, events=EVENTS, clients=CLIENTS, seed=5)
+    apis = EventApis(site.settings, tmp_path, 2)
+    storefronts = Storefronts(apis.urls, events=EVENTS, clients=CLIENTS, seed=5)
     try:
-        doors.open()
+        apis.open()
         storefronts.start()
         for share, harm in (
-            (0.1, lambda: doors.kill_and_restart(0)),
-            (0.25, lambda: doors.kill_and_restart(1)),
+            (0.1, lambda: apis.kill_and_restart(0)),
+            (0.25, lambda: apis.kill_and_restart(1)),
             (0.4, lambda: (private_kafka.kill(), private_kafka.restart())),
-            (0.55, lambda: doors.kill_and_restart(0)),
-            (0.7, lambda: doors.kill_and_restart(1)),
+            (0.55, lambda: apis.kill_and_restart(0)),
+            (0.7, lambda: apis.kill_and_restart(1)),
         ):
             site.await_that(lambda s=share: storefronts.n_acknowledged > s * EVENTS, 180, f"{share:.0%}")
             assert storefronts.n_acknowledged < EVENTS, "there must be something left to lose"
@@ -46,7 +46,7 @@ def test_every_event_answered_with_202_is_counted_exactly_once(
         storefronts.join(180)
     finally:
         storefronts.halt()
-        doors.close()
+        apis.close()
     assert storefronts.answers["202"] >= EVENTS / 50
     assert storefronts.answers.total() > storefronts.answers["202"], "nobody noticed the harm"
 

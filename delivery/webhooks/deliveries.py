@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from delivery.webhooks.endpoints import DisabledReason
-from delivery.webhooks.policy import Policy
+from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.retry import delay_s, throttle_s
 from delivery.webhooks.streaks import NO_STREAK, Streak, add_failure, is_hopeless
 
@@ -93,7 +93,7 @@ class Health(NamedTuple):
     succeeded_ms: int | None = None
 
 
-class Outcome(NamedTuple):
+class DeliveryUpdate(NamedTuple):
     """What to store after an attempt. `due_ms` is the next attempt, None: there is none."""
 
     delivery: Delivery
@@ -113,28 +113,32 @@ def judge_status(status: int) -> Result:
     return Result.REDIRECT if 300 <= status < 400 else Result.STATUS
 
 
-def follow(delivery: Delivery, health: Health, attempt: Attempt, policy: Policy, draw: float) -> Outcome:
+def apply_attempt(
+    delivery: Delivery, health: Health, attempt: Attempt, policy: DeliveryPolicy, draw: float
+) -> DeliveryUpdate:
     """What follows from an attempt that has just ended; `draw` is uniform in [0, 1)."""
     ended_ms = attempt.at_ms + attempt.took_ms
     attempts = (*delivery.attempts, attempt)[-ATTEMPTS_KEPT:]
     delivery = replace(delivery, attempts=attempts, n_attempts=delivery.n_attempts + 1)
     if attempt.result is Result.DELIVERED:
         done = replace(delivery, status=DeliveryStatus.DELIVERED)
-        return Outcome(done, Health(succeeded_ms=ended_ms), None, None)
+        return DeliveryUpdate(done, Health(succeeded_ms=ended_ms), None, None)
     delivery = replace(delivery, failures=delivery.failures + 1)
     health = _worsen(health, attempt, policy, ended_ms)
     if attempt.result is Result.GONE:
-        return Outcome(replace(delivery, status=DeliveryStatus.FAILED), health, None, DisabledReason.GONE)
+        return DeliveryUpdate(
+            replace(delivery, status=DeliveryStatus.FAILED), health, None, DisabledReason.GONE
+        )
     hopeless = is_hopeless(health.streak, ended_ms, give_up_ms=policy.give_up_ms)
     disable = DisabledReason.FAILING if hopeless else None
     wait_s = delay_s(delivery.failures, draw, policy.schedule_s)
     if wait_s is None:
-        return Outcome(replace(delivery, status=DeliveryStatus.FAILED), health, None, disable)
+        return DeliveryUpdate(replace(delivery, status=DeliveryStatus.FAILED), health, None, disable)
     due_ms = max(ended_ms + round(wait_s * policy.scale * 1_000), health.rest_until_ms)
-    return Outcome(delivery, health, due_ms, disable)
+    return DeliveryUpdate(delivery, health, due_ms, disable)
 
 
-def _worsen(health: Health, attempt: Attempt, policy: Policy, ended_ms: int) -> Health:
+def _worsen(health: Health, attempt: Attempt, policy: DeliveryPolicy, ended_ms: int) -> Health:
     streak = add_failure(health.streak, ended_ms)
     if attempt.result is not Result.THROTTLED:
         return health._replace(streak=streak)

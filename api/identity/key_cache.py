@@ -25,7 +25,7 @@ _USE_EVERY_MS = 60_000
 _log = logging.getLogger(__name__)
 
 
-class KeyBook:
+class KeyCache:
     """A copy of the key store that renews itself when it is asked."""
 
     def __init__(self, store: KeyStore) -> None:

@@ -1,4 +1,4 @@
-"""More events than Kafka takes: the door says so at once, and memory stays as it is."""
+"""More events than Kafka takes: it is refused at once, and memory stays as it is."""
 
 import asyncio
 import contextlib
@@ -9,23 +9,23 @@ import pytest
 
 from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
-from api.resources.events.in_flight import Backlog
-from event_door import CART, JSON, PATH, check_problem, open_client
+from api.resources.events.in_flight import InFlightEvents
+from event_api import CART, JSON, PATH, check_problem, open_client
 from services import unique_settings
 
 
 async def test_what_is_too_much_takes_no_room() -> None:
-    backlog = Backlog(10, 1_000, ApiMetrics())
-    backlog.add(10, 0)
+    in_flight = InFlightEvents(10, 1_000, ApiMetrics())
+    in_flight.add(10, 0)
     for more in ((1, 0), (0, 1_001)):
         with pytest.raises(Problem, match="too many events wait") as busy:
-            backlog.add(*more)
+            in_flight.add(*more)
         assert busy.value.status == 503
         assert busy.value.headers is not None
         assert busy.value.headers["Retry-After"] in {"1", "2", "3", "4", "5"}
-    assert (backlog.n_events, backlog.n_bytes) == (10, 0)
-    backlog.remove(10, 0)
-    backlog.add(10, 1_000)
+    assert (in_flight.n_events, in_flight.n_bytes) == (10, 0)
+    in_flight.remove(10, 0)
+    in_flight.add(10, 1_000)
 
 
 async def await_metric(client: httpx.AsyncClient, line: str) -> None:

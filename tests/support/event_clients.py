@@ -1,4 +1,4 @@
-"""Storefronts at the door: concurrent clients that send batches until each is answered with 202."""
+"""Storefronts: concurrent clients that send batches until each is answered with 202."""
 
 import random
 import sys
@@ -25,12 +25,12 @@ RESENT = 0.05
 PAUSE_S = 0.1
 """Between two tries of a batch."""
 REST_S = 0.1
-"""Between two batches of a client, so that there is something left to send when doors come and go."""
+"""Between two batches of a client, so that there is something left to send when apis come and go."""
 TIMEOUT_S = 15.0
 SPREAD_MS = 300
 
 
-class Doors:
+class EventApis:
     """API processes of one installation, each on a port of its own that it keeps."""
 
     def __init__(self, settings: Settings, folder: Path, number: int) -> None:
@@ -69,7 +69,7 @@ class Doors:
 class Storefronts:
     """`clients` threads that send `events` events in all, in batches, to any of the `urls`.
 
-    A batch whose fate is unknown (no answer, 503) is sent again with the same event ids, to another door.
+    A batch whose fate is unknown (no answer, 503) is sent again with the same event ids, to another API.
     """
 
     def __init__(self, urls: list[str], *, events: int, clients: int, seed: int) -> None:

@@ -7,14 +7,14 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.identity.key_book import GRACE_S
+from api.identity.key_cache import GRACE_S
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText, make_key
 from api.identity.principal import Scope
+from api_keys import bearer, let_age, make_secret_key
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
-from key_ring import bearer, let_age, make_secret_key
 from ops.stack.redis_server import RedisServer
 from rule_model import GivenModel
 from services import unique_settings
@@ -49,12 +49,12 @@ async def test_the_last_use_of_a_key_is_written_once_a_minute(
     assert await store.load_uses() == {}
     for _ in range(3):
         await client.get("/v1/live", headers=bearer(server_key))
-    await app.state.access.book.close()
+    await app.state.access.key_cache.close()
     uses = await store.load_uses()
     assert before_ms <= uses[server_key.key_id] <= wall_clock_ms()
     await store.note_use(server_key.key_id, 1)
     await client.get("/v1/live", headers=bearer(server_key))
-    await app.state.access.book.close()
+    await app.state.access.key_cache.close()
     assert await store.load_uses() == {server_key.key_id: 1}
 
 
@@ -86,7 +86,9 @@ async def test_to_recognise_a_key_costs_no_question_to_redis(
 
     asked = await count()
     for _ in range(50):
-        app.state.access.book._loaded_s = app.state.access.book._tried_s = float("inf")  # never too old
+        app.state.access.key_cache._loaded_s = app.state.access.key_cache._tried_s = float(
+            "inf"
+        )  # never too old
         assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
     assert await count() == asked
 
