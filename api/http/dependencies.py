@@ -31,9 +31,9 @@ async def _reader(request: Request) -> Reader:
     return reader
 
 
-async def _collector(request: Request) -> EventPublisher:
-    collector: EventPublisher = request.app.state.collector
-    return collector
+async def _publisher(request: Request) -> EventPublisher:
+    publisher: EventPublisher = request.app.state.publisher
+    return publisher
 
 
 async def _live(request: Request) -> Snapshot[Live]:
@@ -67,7 +67,7 @@ async def forbid_store(response: Response) -> None:
 
 
 ReaderDep = Annotated[Reader, Depends(_reader)]
-CollectorDep = Annotated[EventPublisher, Depends(_collector)]
+PublisherDep = Annotated[EventPublisher, Depends(_publisher)]
 LiveDep = Annotated[Snapshot[Live], Depends(_live)]
 TrendingDep = Annotated[Snapshot[Trending], Depends(_trending)]
 ModelsDep = Annotated[Snapshot[Models], Depends(_models)]

@@ -21,11 +21,11 @@ _ORDER: tuple[PartStatus, ...] = ("ok", "degraded", "down")
 
 
 async def check_readiness(
-    reader: Reader, collector: EventPublisher, host: ModelHost, load: Load, *, stopping: bool
+    reader: Reader, publisher: EventPublisher, host: ModelHost, load: Load, *, stopping: bool
 ) -> schemas.Readiness:
     """The parts `redis`, `stream`, `model`, `kafka` and `load`; never raises because one of them is away."""
     await host.find()
-    parts, kafka = await asyncio.gather(_check_reads(reader, host.trouble), collector.check())
+    parts, kafka = await asyncio.gather(_check_reads(reader, host.trouble), publisher.check())
     parts |= {"kafka": kafka, "load": judge_load(load)}
     worst = max((part.status for part in parts.values()), key=_ORDER.index)
     return schemas.Readiness(status="stopping" if stopping else worst, parts=parts)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.http.dependencies import CollectorDep, ModelHostDep, ReaderDep, forbid_store
+from api.http.dependencies import ModelHostDep, PublisherDep, ReaderDep, forbid_store
 from api.identity.guard import is_allowed, require
 from api.identity.principal import Scope
 from api.resources.health import schemas
@@ -22,7 +22,7 @@ async def get_livez() -> schemas.Liveness:
 
 @router.get("/readyz", responses={503: {"model": schemas.Readiness}})
 async def get_readyz(
-    request: Request, reader: ReaderDep, collector: CollectorDep, host: ModelHostDep, response: Response
+    request: Request, reader: ReaderDep, publisher: PublisherDep, host: ModelHostDep, response: Response
 ) -> schemas.Readiness:
     """Whether answers are live, part by part; 503 if a part is down, or the process is about to end.
 
@@ -30,7 +30,7 @@ async def get_readyz(
     model: what is counted does not need it.
     """
     state = request.app.state
-    readiness = await check_readiness(reader, collector, host, state.load, stopping=state.stopping)
+    readiness = await check_readiness(reader, publisher, host, state.load, stopping=state.stopping)
     if readiness.status in ("down", "stopping"):
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     if not await is_allowed(request, Scope.OPERATIONS_READ):
