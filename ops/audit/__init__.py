@@ -8,10 +8,6 @@ from ops.audit.abandoned import is_clear as is_clear
 from ops.audit.alert_check import AlertVerdict as AlertVerdict
 from ops.audit.alert_check import cart_step as cart_step
 from ops.audit.alert_check import judge_alerts as judge_alerts
-from ops.audit.alert_state import AlertsFound as AlertsFound
-from ops.audit.alert_state import read_alerts as read_alerts
-from ops.audit.alert_state import read_counts as read_counts
-from ops.audit.alert_state import read_log as read_log
 from ops.audit.churn import ChurnRules as ChurnRules
 from ops.audit.churn_replay import ChurnVerdict as ChurnVerdict
 from ops.audit.compare import Totals as Totals
@@ -25,6 +21,10 @@ from ops.audit.kafka_log import count_log as count_log
 from ops.audit.kafka_log import distinct_letters as distinct_letters
 from ops.audit.kafka_log import log_ends as log_ends
 from ops.audit.kafka_log import published_alerts as published_alerts
+from ops.audit.recorded_alerts import AlertsFound as AlertsFound
+from ops.audit.recorded_alerts import read_alerts as read_alerts
+from ops.audit.recorded_alerts import read_counts as read_counts
+from ops.audit.recorded_alerts import read_log as read_log
 from ops.audit.replays import open_replay as open_replay
 from ops.audit.scores import ScoreReplay as ScoreReplay
 from ops.audit.state import has_settled as has_settled

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, decode_alert
 from ops.audit.abandoned import CartRules, CartStep, SentEvent, abandoned_carts, is_clear
-from ops.audit.alert_state import AlertsFound
 from ops.audit.churn import ChurnRules, end_faults
 from ops.audit.churn_replay import ChurnVerdict, Heard, judge_churn
+from ops.audit.recorded_alerts import AlertsFound
 from ops.audit.scores import ScoreReplay
 
 _SHOWN = 5

@@ -8,10 +8,10 @@ from contracts.alerts import Alert, AlertKind, AlertState
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from ops.audit.abandoned import FETCH_MS, FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnRules
-from ops.audit.churn_grounds import lacks_grounds
+from ops.audit.churn_preconditions import lacks_grounds
 from ops.audit.churn_required import Evidence, Life, Need, need_at
 from ops.audit.scores import ScoreReplay
-from ops.audit.told import Finding, Told, Verified, told_by_alert, told_by_state, verify
+from ops.audit.stated_chances import Finding, Told, Verified, told_by_alert, told_by_state, verify
 
 NOT_SCORED = "with no score of the last action"
 """Skipped, or the next action was in the same batch."""

@@ -13,9 +13,9 @@ from redis.exceptions import RedisError
 
 from contracts.settings import Settings
 from ops.chaos.faults import FAULTS
-from ops.chaos.site import SETTINGS, NotRecovered, Site, open_site
+from ops.chaos.run_audit import Verdict, judge
+from ops.chaos.system import SETTINGS, NotRecovered, Site, open_site
 from ops.chaos.traffic import Load, Traffic
-from ops.chaos.verdict import Verdict, judge
 from ops.stack.broker import KafkaBroker
 from ops.stack.topics import ensure_topics
 

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from connections.kafka import librdkafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.stack.child import Child
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from ops.audit import ChurnVerdict
 from ops.chaos.campaign import RECOVERY_LIMIT_S, Campaign, Plan, quantile, run_campaign
-from ops.chaos.verdict import Verdict
+from ops.chaos.run_audit import Verdict
 from ops.stack.child import StartError
 from ops.stack.kafka_jars import JarsError
 

@@ -14,7 +14,7 @@ from contracts.events import Event, encode
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.audit.kafka_log import BROKEN_HEADER
-from ops.chaos.ledger import Ledger
+from ops.chaos.send_log import Ledger
 from ops.chaos.shoppers import Shoppers, broken_record
 
 DELIVERY_TIMEOUT_S = 120

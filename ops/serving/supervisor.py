@@ -15,7 +15,7 @@ from types import FrameType
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.listening import PortTaken, reserve
-from ops.serving.slot import Slot
+from ops.serving.managed_process import Slot
 from ops.stack.child import StartError
 from ops.stack.record import settings_environment
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.chaos.site import SETTINGS, Site, open_site
+from ops.chaos.system import SETTINGS, Site, open_site
 from ops.chaos.traffic import Load, Traffic
 from ops.stack.broker import KafkaBroker
 from services import uninstall, unique_settings

@@ -23,9 +23,9 @@ from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.topics import Topics
 from ops.audit import VisitorView, read_log, read_state
-from ops.chaos.crew import Crew
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.chaos.traffic import make_producer
+from ops.chaos.worker_supervisor import Crew
 from ops.stack.record import settings_environment
 from readers.reader import Reader
 

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 
+from exactness import assert_exact, assert_replayed, await_load
 from ops.chaos.faults import (
     Fault,
     empty_redis,
@@ -15,10 +16,9 @@ from ops.chaos.faults import (
     replay_topic,
     rewind_redis,
 )
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.chaos.traffic import Traffic
 from ops.stack.broker import KafkaBroker
-from verdicts import assert_exact, assert_replayed, await_load
 
 OpenSite = Callable[..., Site]
 Send = Callable[..., Traffic]

@@ -14,7 +14,7 @@ from ops.audit import (
     lost_and_doubled,
     read_state,
 )
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.stack.broker import KafkaBroker
 
 OpenSite = Callable[..., Site]

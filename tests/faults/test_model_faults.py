@@ -9,13 +9,13 @@ import pytest
 
 from contracts.alerts import AlertKind, decode_alert
 from contracts.heartbeat import Heartbeat
+from exactness import assert_exact, await_load
 from ops.audit import read_log
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.chaos.traffic import Traffic
 from ops.stack.ports import LOOPBACK, pick_port
 from served_api import ServedApi
 from stub_model import Trap, write_model
-from verdicts import assert_exact, await_load
 
 OpenSite = Callable[..., Site]
 Send = Callable[..., Traffic]

@@ -7,7 +7,7 @@ from contracts.clock import wall_clock_ms
 from contracts.events import Event, EventType, encode
 from contracts.topics import Topics
 from ops.audit import read_log
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.chaos.traffic import make_producer
 from ops.stack.broker import KafkaBroker
 

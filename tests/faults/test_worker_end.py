@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable
 
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.chaos.traffic import Traffic
 from stream.worker import EXIT_STALLED
 

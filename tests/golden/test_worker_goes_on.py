@@ -31,9 +31,9 @@ from ops.audit import (
     read_log,
     read_state,
 )
-from ops.chaos.crew import Crew
-from ops.chaos.ledger import Ledger
+from ops.chaos.send_log import Ledger
 from ops.chaos.traffic import make_producer
+from ops.chaos.worker_supervisor import Crew
 from services import wait_until
 from stub_model import write_model
 

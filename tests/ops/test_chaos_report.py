@@ -10,7 +10,7 @@ from rich.console import Console
 from ops.audit import AlertVerdict, ChurnVerdict
 from ops.chaos.campaign import Campaign, Plan
 from ops.chaos.report import show, summary
-from ops.chaos.verdict import Verdict
+from ops.chaos.run_audit import Verdict
 
 CHURN = ChurnVerdict(
     fired=1_200, replayed=1_190, required=180, scores=5_271, scored=16_556, skipped=44,

@@ -8,7 +8,7 @@ import yaml
 
 from api.http.bodies import MAX_BODY_BYTES, READ_TIMEOUT_S
 from contracts.settings import Settings
-from ops.serving import GRACE_S, connection, slot
+from ops.serving import GRACE_S, connection, managed_process
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
 
@@ -32,7 +32,7 @@ def test_limits_on_the_page_are_the_limits() -> None:
     assert f"| the body | {MAX_BODY_BYTES // 2**20} MiB" in PAGE
     assert f"| time of the body | {READ_TIMEOUT_S:g} s |" in PAGE
     assert f"at most {GRACE_S} s" in PAGE
-    assert f"has not turned for {slot.HUNG_S:g} s" in PAGE
+    assert f"has not turned for {managed_process.HUNG_S:g} s" in PAGE
 
 
 def test_the_log_line_and_the_manifest_can_be_read() -> None:

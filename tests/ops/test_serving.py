@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_processes import ApiProgram, read_answer, send_head
 from contracts.settings import Settings
-from ops.serving import slot as slots
+from ops.serving import managed_process as slots
 from ops.serving.listening import PortTaken, reserve
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment

@@ -13,7 +13,7 @@ from contracts.clock import wall_clock_ms
 from contracts.events import encode
 from contracts.settings import Settings
 from ops.api_client.health import answers
-from ops.chaos.ledger import Ledger
+from ops.chaos.send_log import Ledger
 from ops.chaos.shoppers import Shoppers
 from ops.stack.child import Child
 from ops.stack.ports import LOOPBACK, pick_port

@@ -18,11 +18,11 @@ from models.next_action.encoding import encode_visitor, stack
 from models.next_action.model import Model
 from models.next_action.prices import UNKNOWN_LEVEL
 from ops.audit import AlertVerdict, CartRules, ChurnRules, ScoreReplay, deeds_of, judge_alerts
-from ops.audit.alert_state import AlertsFound, open_in
 from ops.audit.expected import NAMED_COLUMNS
 from ops.audit.price_track import price_tracks
+from ops.audit.recorded_alerts import AlertsFound, open_in
 from ops.chaos.shoppers import Shoppers
-from ops.chaos.site import SETTINGS as SITE_SETTINGS
+from ops.chaos.system import SETTINGS as SITE_SETTINGS
 from shoppers import NOW_MS
 from stream.batch.merge import merge_heads
 from stream.batch.step import (

@@ -1,8 +1,8 @@
 """What must hold of a site under load: it goes on counting, and in the end all of it is exact."""
 
-from ops.chaos.site import Site
+from ops.chaos.run_audit import Verdict, judge
+from ops.chaos.system import Site
 from ops.chaos.traffic import Traffic
-from ops.chaos.verdict import Verdict, judge
 
 
 def await_load(site: Site) -> None:

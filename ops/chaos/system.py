@@ -14,7 +14,7 @@ from connections.redis import open_redis
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.chaos.crew import Crew
+from ops.chaos.worker_supervisor import Crew
 from ops.stack.broker import KafkaBroker
 from ops.stack.child import Child
 from ops.stack.redis_server import RedisServer

@@ -23,7 +23,7 @@ from ops.audit import (
     read_alerts,
     read_state,
 )
-from ops.chaos.site import Site
+from ops.chaos.system import Site
 from ops.chaos.traffic import Traffic
 
 
