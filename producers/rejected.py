@@ -21,7 +21,7 @@ BOOTSTRAP_TIMEOUT_MS = 15_000
 _POLL_MS = 500
 
 
-class Kept(NamedTuple):
+class StoredLetter(NamedTuple):
     """A dead letter and where it lies in the topic of dead letters."""
 
     letter: DeadLetter
@@ -29,7 +29,7 @@ class Kept(NamedTuple):
     offset: int
 
 
-def read_letters(settings: Settings, timeout_s: float = 30.0) -> Iterator[Kept]:
+def read_letters(settings: Settings, timeout_s: float = 30.0) -> Iterator[StoredLetter]:
     """All dead letters there are now, copies of one letter once; bytes that are no letter are skipped.
 
     Reads without a consumer group, so it leaves no trace. Raises `SendFailed` if Kafka does not answer.
@@ -54,7 +54,7 @@ def read_letters(settings: Settings, timeout_s: float = 30.0) -> Iterator[Kept]:
         consumer.close()
 
 
-def _poll(consumer: KafkaConsumer, topic: str, timeout_s: float) -> Iterator[Kept]:
+def _poll(consumer: KafkaConsumer, topic: str, timeout_s: float) -> Iterator[StoredLetter]:
     places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
     if not places:
         return
@@ -74,14 +74,14 @@ def _poll(consumer: KafkaConsumer, topic: str, timeout_s: float) -> Iterator[Kep
                     yield from _kept(record.value, place.partition, record.offset)
 
 
-def _kept(raw: bytes | None, partition: int, offset: int) -> Iterator[Kept]:
+def _kept(raw: bytes | None, partition: int, offset: int) -> Iterator[StoredLetter]:
     try:
-        yield Kept(decode_dead_letter(raw or b""), partition, offset)
+        yield StoredLetter(decode_dead_letter(raw or b""), partition, offset)
     except ValueError:
         return
 
 
-def _distinct(letters: Iterable[Kept]) -> Iterator[Kept]:
+def _distinct(letters: Iterable[StoredLetter]) -> Iterator[StoredLetter]:
     seen: set[tuple[str, str]] = set()
     for kept in letters:
         # A file replayed again after it was corrected has other rows under the same number.
@@ -106,7 +106,7 @@ class CodeCount:
             self.latest = letter
 
 
-def count_codes(letters: Iterable[Kept]) -> list[CodeCount]:
+def count_codes(letters: Iterable[StoredLetter]) -> list[CodeCount]:
     """Counts by code, the most frequent first."""
     counts: dict[str, CodeCount] = {}
     for kept in letters:
@@ -126,7 +126,7 @@ class ReplayedLetters:
 
 
 def replay_letters(
-    letters: Iterable[Kept],
+    letters: Iterable[StoredLetter],
     sender: Sender,
     topics: Topics,
     *,

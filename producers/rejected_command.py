@@ -13,8 +13,8 @@ from contracts.topics import Topics
 from producers.commands import EXIT_ERROR
 from producers.rejected import (
     CodeCount,
-    Kept,
     ReplayedLetters,
+    StoredLetter,
     count_codes,
     read_letters,
     replay_letters,
@@ -127,7 +127,7 @@ def _counts_table(counts: list[CodeCount]) -> Table:
     return table
 
 
-def _letters_table(letters: list[Kept]) -> Table:
+def _letters_table(letters: list[StoredLetter]) -> Table:
     table = Table("id", "rejected", "detail", "value", title_justify="left")
     for kept in letters:
         fields = _as_dict(kept)
@@ -136,7 +136,7 @@ def _letters_table(letters: list[Kept]) -> Table:
     return table
 
 
-def _as_dict(kept: Kept) -> dict[str, object]:
+def _as_dict(kept: StoredLetter) -> dict[str, object]:
     letter = kept.letter
     texts = {
         "letter_id": letter.letter_id,

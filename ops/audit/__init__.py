@@ -1,27 +1,27 @@
 """Auditing: an independent count of what was sent and of its alerts, what there is, and where they differ."""
 
-from ops.audit.abandoned import CartRules as CartRules
+from ops.audit.abandoned import CartAlertRules as CartAlertRules
 from ops.audit.abandoned import CartStep as CartStep
 from ops.audit.abandoned import abandoned_carts as abandoned_carts
-from ops.audit.abandoned import deeds_of as deeds_of
 from ops.audit.abandoned import is_clear as is_clear
-from ops.audit.alert_check import AlertVerdict as AlertVerdict
+from ops.audit.abandoned import sent_events_of as sent_events_of
+from ops.audit.alert_check import AlertAudit as AlertAudit
+from ops.audit.alert_check import audit_alerts as audit_alerts
 from ops.audit.alert_check import cart_step as cart_step
-from ops.audit.alert_check import judge_alerts as judge_alerts
-from ops.audit.churn import ChurnRules as ChurnRules
-from ops.audit.churn_replay import ChurnVerdict as ChurnVerdict
+from ops.audit.churn import ChurnAlertRules as ChurnAlertRules
+from ops.audit.churn_replay import ChurnAudit as ChurnAudit
 from ops.audit.compare import Totals as Totals
 from ops.audit.compare import VisitorView as VisitorView
 from ops.audit.compare import differences as differences
 from ops.audit.compare import lost_and_doubled as lost_and_doubled
-from ops.audit.expected import Rules as Rules
+from ops.audit.expected import TotalsRules as TotalsRules
 from ops.audit.expected import expected_of as expected_of
 from ops.audit.kafka_log import LogCount as LogCount
 from ops.audit.kafka_log import count_log as count_log
 from ops.audit.kafka_log import distinct_letters as distinct_letters
 from ops.audit.kafka_log import log_ends as log_ends
 from ops.audit.kafka_log import published_alerts as published_alerts
-from ops.audit.recorded_alerts import AlertsFound as AlertsFound
+from ops.audit.recorded_alerts import RecordedAlerts as RecordedAlerts
 from ops.audit.recorded_alerts import read_alerts as read_alerts
 from ops.audit.recorded_alerts import read_counts as read_counts
 from ops.audit.recorded_alerts import read_log as read_log

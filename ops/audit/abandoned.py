@@ -57,7 +57,7 @@ class CartStep(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class CartRules:
+class CartAlertRules:
     """What the alerts depend on, in ms. If `live`, the clock goes on after the last event."""
 
     partitions: int
@@ -69,7 +69,7 @@ class CartRules:
     live: bool
 
     @classmethod
-    def of(cls, settings: Settings, *, live: bool) -> "CartRules":
+    def of(cls, settings: Settings, *, live: bool) -> "CartAlertRules":
         """The rules in the settings."""
         return cls(
             settings.partitions,
@@ -82,7 +82,7 @@ class CartRules:
         )
 
 
-def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[SentEvent]]]:
+def sent_events_of(events: pl.DataFrame) -> Iterator[tuple[str, list[SentEvent]]]:
     """The distinct events of each visitor in order; `events` has `COLUMNS` and `arrived_ms`.
 
     Category and brand are known where `events` has columns of that name.
@@ -99,7 +99,7 @@ def deeds_of(events: pl.DataFrame) -> Iterator[tuple[str, list[SentEvent]]]:
 
 
 def abandoned_carts(
-    sent_events: Mapping[str, Sequence[SentEvent]], rules: CartRules
+    sent_events: Mapping[str, Sequence[SentEvent]], rules: CartAlertRules
 ) -> dict[str, list[CartStep]]:
     """The steps of each visitor that has any, in order."""
     ends = _ends(sent_events, rules)
@@ -110,7 +110,7 @@ def abandoned_carts(
     return {user: steps for user, steps in found.items() if steps}
 
 
-def is_clear(sent_events: Sequence[SentEvent], steps: Iterable[CartStep], rules: CartRules) -> bool:
+def is_clear(sent_events: Sequence[SentEvent], steps: Iterable[CartStep], rules: CartAlertRules) -> bool:
     """Whether what must happen follows from the events alone, and not from when and in which order they came.
 
     It does not if an event came so late that something may have been decided without it.
@@ -146,7 +146,7 @@ def known_from_ms(sent_events: Sequence[SentEvent], place: int, disorder_ms: int
     return until_ms
 
 
-def _ends(sent_events: Mapping[str, Sequence[SentEvent]], rules: CartRules) -> dict[int, int]:
+def _ends(sent_events: Mapping[str, Sequence[SentEvent]], rules: CartAlertRules) -> dict[int, int]:
     """Per partition the watermark at the end, in ms."""
     ends: dict[int, int] = {}
     for user, mine in sent_events.items():
@@ -156,7 +156,7 @@ def _ends(sent_events: Mapping[str, Sequence[SentEvent]], rules: CartRules) -> d
     return dict.fromkeys(ends, FOREVER_MS) if rules.live else ends
 
 
-def _steps(user: str, sent_events: Sequence[SentEvent], rules: CartRules, end_ms: int) -> list[CartStep]:
+def _steps(user: str, sent_events: Sequence[SentEvent], rules: CartAlertRules, end_ms: int) -> list[CartStep]:
     if all(sent_event.rank != CART for sent_event in sent_events):
         return []
     watch = _CartWatch(user, sent_events[0].at_ms, rules)
@@ -170,7 +170,7 @@ def _steps(user: str, sent_events: Sequence[SentEvent], rules: CartRules, end_ms
 class _CartWatch:
     """One visitor's cart, session and alert while time goes by."""
 
-    def __init__(self, user: str, first_ms: int, rules: CartRules) -> None:
+    def __init__(self, user: str, first_ms: int, rules: CartAlertRules) -> None:
         self.steps: list[CartStep] = []
         self._user = user
         self._first_ms = first_ms

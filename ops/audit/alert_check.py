@@ -1,21 +1,21 @@
-"""Alerts as found against what must be: none lost, none twice, and every life in order."""
+"""Alerts as found against what must be: none lost, none twice, and every lifetime in order."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, decode_alert
-from ops.audit.abandoned import CartRules, CartStep, SentEvent, abandoned_carts, is_clear
-from ops.audit.churn import ChurnRules, end_faults
-from ops.audit.churn_replay import ChurnVerdict, Heard, judge_churn
-from ops.audit.recorded_alerts import AlertsFound
+from ops.audit.abandoned import CartAlertRules, CartStep, SentEvent, abandoned_carts, is_clear
+from ops.audit.churn import ChurnAlertRules, end_faults
+from ops.audit.churn_replay import ChurnAudit, ScoreRecords, audit_churn
+from ops.audit.recorded_alerts import RecordedAlerts
 from ops.audit.scores import ScoreReplay
 
 _SHOWN = 5
 
 
 @dataclass(slots=True)
-class AlertVerdict:
+class AlertAudit:
     """Counts of steps. `sent` are distinct ones in the log of alerts.
 
     `expected` are the steps of abandoned carts that follow from the events alone, of visitors of whom nothing
@@ -34,7 +34,7 @@ class AlertVerdict:
     lost: int = 0
     doubled: int = 0
     differences: list[str] = field(default_factory=list)
-    churn: ChurnVerdict = field(default_factory=ChurnVerdict)
+    churn: ChurnAudit = field(default_factory=ChurnAudit)
     """Of the alerts among `fired` that needed a model."""
 
     def note(self, what: str, ids: Sequence[str] | set[str]) -> int:
@@ -45,95 +45,95 @@ class AlertVerdict:
         return len(ids)
 
 
-def judge_alerts(
-    found: AlertsFound,
+def audit_alerts(
+    found: RecordedAlerts,
     sent_events: Mapping[str, Sequence[SentEvent]],
-    rules: CartRules,
-    churn: ChurnRules,
+    rules: CartAlertRules,
+    churn: ChurnAlertRules,
     replay: ScoreReplay | None,
     *,
     data_lost: bool = False,
-) -> AlertVerdict:
-    """The verdict over everything found, once nothing is on its way any more.
+) -> AlertAudit:
+    """The audit over everything found, once nothing is on its way any more.
 
     After Redis lost data (`data_lost`) what was decided before may have been decided otherwise afterwards:
     the topic then has steps the log has not, and copies that differ. Log, counters and state still agree.
     Without a `replay` no score is checked.
     """
-    verdict = AlertVerdict()
-    log = _decoded(verdict, "log", found.log)
-    topic = _decoded(verdict, "topic", found.topic)
-    _compare_copies(verdict, found, log, topic, data_lost=data_lost)
-    _compare_counts(verdict, found, log)
-    _check_lives(verdict, log, found.open_ids)
+    audit = AlertAudit()
+    log = _decoded(audit, "log", found.log)
+    topic = _decoded(audit, "topic", found.topic)
+    _compare_copies(audit, found, log, topic, data_lost=data_lost)
+    _compare_counts(audit, found, log)
+    _check_lifetimes(audit, log, found.open_ids)
     steps = abandoned_carts(sent_events, rules)
     clear = {user for user, mine in sent_events.items() if is_clear(mine, steps.get(user, ()), rules)}
-    verdict.unclear = len(sent_events) - len(clear)
+    audit.unclear = len(sent_events) - len(clear)
     for where, records in (("log", log), ("topic", topic)):
-        _compare_carts(verdict, where, records, {u: s for u, s in steps.items() if u in clear}, clear)
-    verdict.differences += end_faults(log.values(), sent_events, clear, churn)
-    heard = Heard(tuple(log.values()), tuple(topic.values()), found.outlooks, found.counters)
-    verdict.churn = judge_churn(heard, sent_events, replay, churn)
-    for what, names in verdict.churn.wrong.items():
-        verdict.note(what, names)
-    verdict.lost += verdict.churn.lost
-    verdict.doubled += verdict.churn.invented
-    return verdict
+        _compare_carts(audit, where, records, {u: s for u, s in steps.items() if u in clear}, clear)
+    audit.differences += end_faults(log.values(), sent_events, clear, churn)
+    scores = ScoreRecords(tuple(log.values()), tuple(topic.values()), found.predictions, found.counters)
+    audit.churn = audit_churn(scores, sent_events, replay, churn)
+    for what, names in audit.churn.wrong.items():
+        audit.note(what, names)
+    audit.lost += audit.churn.lost
+    audit.doubled += audit.churn.invented
+    return audit
 
 
-def _decoded(verdict: AlertVerdict, where: str, records: Sequence[tuple[str, bytes]]) -> dict[str, Alert]:
+def _decoded(audit: AlertAudit, where: str, records: Sequence[tuple[str, bytes]]) -> dict[str, Alert]:
     """The alerts by record id, of several with one id the first."""
     alerts: dict[str, Alert] = {}
     for record_id, value in records:
         try:
             alert = decode_alert(value)
         except InvalidAlert as exc:
-            verdict.differences.append(f"alerts: {record_id} in the {where}: {exc}")
+            audit.differences.append(f"alerts: {record_id} in the {where}: {exc}")
             continue
         if alert.record_id != record_id:
-            verdict.differences.append(f"alerts: {record_id} in the {where} is {alert.record_id}")
+            audit.differences.append(f"alerts: {record_id} in the {where} is {alert.record_id}")
         alerts.setdefault(record_id, alert)
     return alerts
 
 
 def _compare_copies(
-    verdict: AlertVerdict,
-    found: AlertsFound,
+    audit: AlertAudit,
+    found: RecordedAlerts,
     log: Mapping[str, Alert],
     topic: Mapping[str, Alert],
     *,
     data_lost: bool,
 ) -> None:
     states = Counter(alert.state for alert in log.values())
-    verdict.sent = len(log)
-    verdict.fired = states[AlertState.FIRING]
-    verdict.resolved, verdict.expired = states[AlertState.RESOLVED], states[AlertState.EXPIRED]
-    verdict.repeated = len(found.topic) - len(topic)
+    audit.sent = len(log)
+    audit.fired = states[AlertState.FIRING]
+    audit.resolved, audit.expired = states[AlertState.RESOLVED], states[AlertState.EXPIRED]
+    audit.repeated = len(found.topic) - len(topic)
     twice = {record_id for record_id, n in Counter(i for i, _ in found.log).items() if n > 1}
-    verdict.doubled += verdict.note("twice in the log", twice)
-    verdict.lost += verdict.note("in the log and not in the topic", log.keys() - topic.keys())
+    audit.doubled += audit.note("twice in the log", twice)
+    audit.lost += audit.note("in the log and not in the topic", log.keys() - topic.keys())
     if data_lost:
         return
-    verdict.lost += verdict.note("in the topic and not in the log", topic.keys() - log.keys())
+    audit.lost += audit.note("in the topic and not in the log", topic.keys() - log.keys())
     values = {(record_id, value) for record_id, value in [*found.topic, *found.log]}
     unlike = [record_id for record_id, n in Counter(i for i, _ in values).items() if n > 1]
-    verdict.note("with copies that differ", unlike)
+    audit.note("with copies that differ", unlike)
 
 
-def _compare_counts(verdict: AlertVerdict, found: AlertsFound, log: Mapping[str, Alert]) -> None:
+def _compare_counts(audit: AlertAudit, found: RecordedAlerts, log: Mapping[str, Alert]) -> None:
     sent = Counter((alert.kind, alert.state) for alert in log.values())
     for kind, state in sorted(sent.keys() | found.counted.keys()):
         more = sent[kind, state] - found.counted[kind, state]
         if more:
             counted = found.counted[kind, state]
-            verdict.differences.append(
+            audit.differences.append(
                 f"alerts: {counted} {kind} counted as {state}, {sent[kind, state]} in the log"
             )
-            verdict.lost += max(0, -more)
-            verdict.doubled += max(0, more)
+            audit.lost += max(0, -more)
+            audit.doubled += max(0, more)
 
 
-def _check_lives(verdict: AlertVerdict, log: Mapping[str, Alert], open_ids: set[str]) -> None:
+def _check_lifetimes(audit: AlertAudit, log: Mapping[str, Alert], open_ids: set[str]) -> None:
     """Each alert fires, then ends once unless it is open; all its steps are of one alert."""
     firings: dict[str, Alert] = {}
     ended: dict[str, Alert] = {}
@@ -148,23 +148,23 @@ def _check_lives(verdict: AlertVerdict, log: Mapping[str, Alert], open_ids: set[
     wrong |= {
         alert_id
         for alert_id, alert in ended.items()
-        if alert_id in firings and not _is_one_life(firings[alert_id], alert)
+        if alert_id in firings and not _is_one_lifetime(firings[alert_id], alert)
     }
-    verdict.note("with a life that cannot be", wrong)
-    verdict.lost += verdict.note("open and not in the log", open_ids - firings.keys())
+    audit.note("with a life that cannot be", wrong)
+    audit.lost += audit.note("open and not in the log", open_ids - firings.keys())
     unended = firings.keys() - ended.keys() - open_ids
-    verdict.lost += verdict.note("fired and never ended", unended)
-    verdict.doubled += verdict.note("both open and ended", open_ids & ended.keys())
+    audit.lost += audit.note("fired and never ended", unended)
+    audit.doubled += audit.note("both open and ended", open_ids & ended.keys())
 
 
-def _is_one_life(firing: Alert, end: Alert) -> bool:
+def _is_one_lifetime(firing: Alert, end: Alert) -> bool:
     """Whether the end is that of the firing: only state, time, reasons and offer may differ."""
     same = end._replace(state=firing.state, at_ms=firing.at_ms, reasons=firing.reasons, offer=firing.offer)
     return same == firing and end.at_ms >= firing.at_ms
 
 
 def _compare_carts(
-    verdict: AlertVerdict,
+    audit: AlertAudit,
     where: str,
     records: Mapping[str, Alert],
     expected: Mapping[str, Sequence[CartStep]],
@@ -172,19 +172,19 @@ def _compare_carts(
 ) -> None:
     """The abandoned carts of clear visitors, step by step."""
     wanted = {step.record_id: step for steps in expected.values() for step in steps if step.live}
-    verdict.expected = len(wanted)
+    audit.expected = len(wanted)
     got = {
         record_id: alert
         for record_id, alert in records.items()
         if alert.kind is AlertKind.CART_ABANDONED and alert.user_id in clear
     }
-    verdict.lost += verdict.note(f"abandoned carts not in the {where}", wanted.keys() - got.keys())
-    verdict.doubled += verdict.note(
+    audit.lost += audit.note(f"abandoned carts not in the {where}", wanted.keys() - got.keys())
+    audit.doubled += audit.note(
         f"abandoned carts in the {where} that were not abandoned", got.keys() - wanted.keys()
     )
     unlike = {i: cart_step(got[i]) for i in wanted.keys() & got.keys() if cart_step(got[i]) != wanted[i]}
     said = [f"{i} ({_say_difference(step, wanted[i])})" for i, step in unlike.items()]
-    verdict.note(f"abandoned carts in the {where} that say something else", said)
+    audit.note(f"abandoned carts in the {where} that say something else", said)
 
 
 def _say_difference(found: CartStep, expected: CartStep) -> str:

@@ -12,7 +12,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ChurnRules:
+class ChurnAlertRules:
     """What the alerts depend on: probabilities, and times in ms."""
 
     fire: float
@@ -26,7 +26,7 @@ class ChurnRules:
     ttl_ms: int
 
     @classmethod
-    def of(cls, settings: Settings) -> "ChurnRules":
+    def of(cls, settings: Settings) -> "ChurnAlertRules":
         """The rules in the settings."""
         return cls(
             settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.idle_ms,
@@ -39,7 +39,7 @@ def end_faults(
     alerts: Iterable[Alert],
     sent_events: Mapping[str, Sequence[SentEvent]],
     clear: Collection[str],
-    rules: ChurnRules,
+    rules: ChurnAlertRules,
 ) -> list[str]:
     """In words, what cannot be in the ends of churn alerts of visitors who are `clear`; empty if all can."""
     faults = []
@@ -53,7 +53,7 @@ def end_faults(
     return faults[:_SHOWN] + more
 
 
-def end_fault(alert: Alert, sent_events: Sequence[SentEvent], rules: ChurnRules) -> str:
+def end_fault(alert: Alert, sent_events: Sequence[SentEvent], rules: ChurnAlertRules) -> str:
     """What cannot be in the last step of a churn alert, in words; empty if it can.
 
     Where events of the session came out of order, it may have fired before one of them was known.
@@ -90,7 +90,7 @@ def _session_at(sent_events: Sequence[SentEvent], at_ms: int, idle_ms: int) -> t
     return first, last
 
 
-def _in_order(sent_events: Sequence[SentEvent], first: int, last: int, rules: ChurnRules) -> bool:
+def _in_order(sent_events: Sequence[SentEvent], first: int, last: int, rules: ChurnAlertRules) -> bool:
     """Whether all actions up to `last`, and those of the session around it, were known in their order."""
     if last > 0 and sent_events[last].at_ms == sent_events[last - 1].at_ms:
         return False  # it may have fired between the two

@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 from contracts.alerts import Alert
 from ops.audit.abandoned import FOREVER_MS, SentEvent
-from ops.audit.churn import ChurnRules
-from ops.audit.churn_required import Life
+from ops.audit.churn import ChurnAlertRules
+from ops.audit.churn_required import AlertLifetime
 from ops.audit.known import State, session_of, states_at
 from ops.audit.scores import Case, ScoreReplay
 
 
-class Doubt(NamedTuple):
+class Precondition(NamedTuple):
     """What an alert lacks unless a score from `since_ms` on reached `chance`.
 
     Unless, too, a session began after `quiet_ms`: it may be joined by now with the one before, but while it
@@ -25,68 +25,70 @@ class Doubt(NamedTuple):
     quiet_ms: int = FOREVER_MS
 
 
-def lacks_grounds(
+def unjustified_firings(
     firings: Iterable[Alert],
-    lives: Mapping[str, Sequence[Life]],
+    lifetimes: Mapping[str, Sequence[AlertLifetime]],
     sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
-    rules: ChurnRules,
+    rules: ChurnAlertRules,
 ) -> list[tuple[Alert, str]]:
     """Alerts that could not fire, each with why."""
     wrong: list[tuple[Alert, str]] = []
-    doubts: list[Doubt] = []
+    preconditions: list[Precondition] = []
     for alert in firings:
-        before = _before(alert, lives.get(alert.user_id, ()))
+        before = _before(alert, lifetimes.get(alert.user_id, ()))
         if before is not None and _comes_too_soon(alert, before, rules):
             wrong.append((alert, "too soon after another"))
             continue
         if before is not None and before.firing.fired_ms >= alert.session_start_ms:
             fired_ms = before.firing.fired_ms
             lacks = "another fired and no chance was high again"
-            doubts.append(Doubt(alert, lacks, rules.rearm, fired_ms - rules.look_again_ms, fired_ms))
+            preconditions.append(
+                Precondition(alert, lacks, rules.rearm, fired_ms - rules.look_again_ms, fired_ms)
+            )
         if not alert.cart_lines:
             lacks = "nothing in the cart and no chance was intent"
-            doubts.append(Doubt(alert, lacks, rules.intent, alert.session_start_ms))
-    return wrong if replay is None else wrong + _settle(doubts, sent_events, replay, rules)
+            preconditions.append(Precondition(alert, lacks, rules.intent, alert.session_start_ms))
+    return wrong if replay is None else wrong + _settle(preconditions, sent_events, replay, rules)
 
 
-def _before(alert: Alert, lives: Sequence[Life]) -> Life | None:
-    """The last life in the log that began before this alert, if this alert is in the log."""
+def _before(alert: Alert, lifetimes: Sequence[AlertLifetime]) -> AlertLifetime | None:
+    """The last lifetime in the log that began before this alert, if this alert is in the log."""
     before = None
-    for life in lives:
-        if life.firing == alert:
+    for lifetime in lifetimes:
+        if lifetime.firing == alert:
             return before
-        before = life
+        before = lifetime
     return None
 
 
-def _comes_too_soon(alert: Alert, before: Life, rules: ChurnRules) -> bool:
+def _comes_too_soon(alert: Alert, before: AlertLifetime, rules: ChurnAlertRules) -> bool:
     quiet_ms = max(before.firing.fired_ms + max(1, rules.cooldown_ms), before.end_ms)
     return alert.fired_ms < quiet_ms
 
 
 def _settle(
-    doubts: Sequence[Doubt],
+    preconditions: Sequence[Precondition],
     sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay,
-    rules: ChurnRules,
+    rules: ChurnAlertRules,
 ) -> list[tuple[Alert, str]]:
     """Those for which no state in that time can have had the chance they need."""
     cases: list[Case] = []
-    places: list[tuple[Doubt, int, int]] = []
-    for doubt in doubts:
-        alert = doubt.alert
-        states = list(_states_in(sent_events[alert.user_id], doubt.since_ms, alert.fired_ms))
+    places: list[tuple[Precondition, int, int]] = []
+    for precondition in preconditions:
+        alert = precondition.alert
+        states = list(_states_in(sent_events[alert.user_id], precondition.since_ms, alert.fired_ms))
         known = [state for state in states if state is not None]
         starts_ms = [session_of(state, rules.idle_ms)[0].at_ms for state in known]
-        if None not in states and not any(start_ms > doubt.quiet_ms for start_ms in starts_ms):
-            places.append((doubt, len(cases), len(cases) + len(known)))
+        if None not in states and not any(start_ms > precondition.quiet_ms for start_ms in starts_ms):
+            places.append((precondition, len(cases), len(cases) + len(known)))
             cases += [Case(alert.user_id, state) for state in known]
     scored = replay.score(cases)
     return [
-        (doubt.alert, doubt.lacks)
-        for doubt, start, end in places
-        if all(one is not None and one.purchase[1] < doubt.chance for one in scored[start:end])
+        (precondition.alert, precondition.lacks)
+        for precondition, start, end in places
+        if all(one is not None and one.purchase[1] < precondition.chance for one in scored[start:end])
     ]
 
 

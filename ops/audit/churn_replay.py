@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from contracts.alerts import Alert, AlertKind, AlertState
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from ops.audit.abandoned import FETCH_MS, FOREVER_MS, SentEvent
-from ops.audit.churn import ChurnRules
-from ops.audit.churn_preconditions import lacks_grounds
-from ops.audit.churn_required import Evidence, Life, Need, need_at
+from ops.audit.churn import ChurnAlertRules
+from ops.audit.churn_preconditions import unjustified_firings
+from ops.audit.churn_required import AlertLifetime, Evidence, Need, need_at
 from ops.audit.scores import ScoreReplay
-from ops.audit.stated_chances import Finding, Told, Verified, told_by_alert, told_by_state, verify
+from ops.audit.stated_chances import Finding, StatedChance, Verified, chance_in_alert, chance_in_state, verify
 
 NOT_SCORED = "with no score of the last action"
 """Skipped, or the next action was in the same batch."""
 
 
 @dataclass(slots=True)
-class ChurnVerdict:
+class ChurnAudit:
     """What became of `churn_risk`. `fired` are distinct firings in the log of alerts.
 
     `replayed` of them were found at a state of the visitor that the replay scores alike; `forgotten` are such
@@ -43,7 +43,7 @@ class ChurnVerdict:
     wrong: dict[str, list[str]] = field(default_factory=dict)
     """Names of what is wrong, by what it is."""
 
-    def excuse(self, reason: str, number: int = 1) -> None:
+    def count_exempt(self, reason: str, number: int = 1) -> None:
         """Count what cannot be checked."""
         if number:
             self.exempt[reason] = self.exempt.get(reason, 0) + number
@@ -56,7 +56,7 @@ class ChurnVerdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ScoreRecords:
     """Everything that tells of scores: steps in the log, those in the topic that differ, visitors' states.
 
     `counters` are the stream's own; None: they are not known.
@@ -64,87 +64,89 @@ class Heard:
 
     log: Sequence[Alert]
     topic: Sequence[Alert]
-    outlooks: Mapping[str, Predictions]
+    predictions: Mapping[str, Predictions]
     counters: Mapping[str, int] | None = None
 
 
-def judge_churn(
-    heard: Heard,
+def audit_churn(
+    records: ScoreRecords,
     sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
-    rules: ChurnRules,
-) -> ChurnVerdict:
-    """The verdict; without a replay no chance is checked, but what follows from those told of still is."""
-    verdict = ChurnVerdict()
-    lives = lives_of(heard.log)
-    verdict.fired = sum(map(len, lives.values()))
-    firings = {life.firing for mine in lives.values() for life in mine}
-    firings |= {alert for alert in heard.topic if _is_churn(alert) and alert.state is AlertState.FIRING}
-    _check_firings(verdict, sorted(firings, key=_order), lives, sent_events, replay, rules)
-    evidence = _check_scores(verdict, heard, sent_events, replay, rules)
-    _check_required(verdict, evidence, sent_events, lives, rules)
-    if heard.counters is not None:
-        verdict.scored, verdict.skipped = heard.counters["scored"], heard.counters["skipped"]
-    return verdict
+    rules: ChurnAlertRules,
+) -> ChurnAudit:
+    """The audit; without a replay no chance is checked, but what follows from those told of still is."""
+    audit = ChurnAudit()
+    lifetimes = lifetimes_of(records.log)
+    audit.fired = sum(map(len, lifetimes.values()))
+    firings = {lifetime.firing for mine in lifetimes.values() for lifetime in mine}
+    firings |= {alert for alert in records.topic if _is_churn(alert) and alert.state is AlertState.FIRING}
+    _check_firings(audit, sorted(firings, key=_order), lifetimes, sent_events, replay, rules)
+    evidence = _check_scores(audit, records, sent_events, replay, rules)
+    _check_required(audit, evidence, sent_events, lifetimes, rules)
+    if records.counters is not None:
+        audit.scored, audit.skipped = records.counters["scored"], records.counters["skipped"]
+    return audit
 
 
-def lives_of(log: Iterable[Alert]) -> dict[str, list[Life]]:
+def lifetimes_of(log: Iterable[Alert]) -> dict[str, list[AlertLifetime]]:
     """The churn alerts of each visitor in the order of their firing; one that never ended ends never."""
     steps = [alert for alert in log if _is_churn(alert)]
     ends = {alert.alert_id: alert.at_ms for alert in steps if alert.state is not AlertState.FIRING}
-    lives: dict[str, list[Life]] = defaultdict(list)
+    lifetimes: dict[str, list[AlertLifetime]] = defaultdict(list)
     for alert in sorted(steps, key=_order):
         if alert.state is AlertState.FIRING:
-            lives[alert.user_id].append(Life(alert, ends.get(alert.alert_id, FOREVER_MS)))
-    return lives
+            lifetimes[alert.user_id].append(AlertLifetime(alert, ends.get(alert.alert_id, FOREVER_MS)))
+    return lifetimes
 
 
 def _check_firings(
-    verdict: ChurnVerdict,
+    audit: ChurnAudit,
     firings: Sequence[Alert],
-    lives: Mapping[str, Sequence[Life]],
+    lifetimes: Mapping[str, Sequence[AlertLifetime]],
     sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
-    rules: ChurnRules,
+    rules: ChurnAlertRules,
 ) -> None:
-    told: list[Told] = []
+    stated: list[StatedChance] = []
     wrong = []
     for alert in firings:
-        chance = told_by_alert(alert, rules)
+        chance = chance_in_alert(alert, rules)
         if chance is None or alert.threshold != rules.fire or chance.purchase >= rules.fire:
             wrong.append(f"{alert.record_id} at {alert.purchase} under {alert.threshold}")
         else:
-            told.append(chance)
-    found = verify(told, sent_events, replay, rules)
-    groundless = lacks_grounds(
-        [t.alert for t, v in zip(told, found, strict=True) if v.finding is Finding.HOLDS and t.alert],
-        lives, sent_events, replay, rules,
+            stated.append(chance)
+    found = verify(stated, sent_events, replay, rules)
+    unjustified = unjustified_firings(
+        [t.alert for t, v in zip(stated, found, strict=True) if v.finding is Finding.HOLDS and t.alert],
+        lifetimes, sent_events, replay, rules,
     )  # fmt: skip
-    wrong += [f"{alert.record_id}: {why}" for alert, why in groundless]
-    wrong += _names(told, found)
-    verdict.invented = verdict.note("churn alerts that the replay does not know", wrong)
-    bad = {alert for alert, _ in groundless}
-    good = {t.alert for t, v in zip(told, found, strict=True) if v.finding is Finding.HOLDS} - bad
-    verdict.replayed = len(good & {life.firing for mine in lives.values() for life in mine})
-    verdict.forgotten = len(good) - verdict.replayed
-    _exempt(verdict, "firings", found)
+    wrong += [f"{alert.record_id}: {why}" for alert, why in unjustified]
+    wrong += _names(stated, found)
+    audit.invented = audit.note("churn alerts that the replay does not know", wrong)
+    bad = {alert for alert, _ in unjustified}
+    good = {t.alert for t, v in zip(stated, found, strict=True) if v.finding is Finding.HOLDS} - bad
+    audit.replayed = len(good & {lifetime.firing for mine in lifetimes.values() for lifetime in mine})
+    audit.forgotten = len(good) - audit.replayed
+    _exempt(audit, "firings", found)
 
 
 def _check_scores(
-    verdict: ChurnVerdict,
-    heard: Heard,
+    audit: ChurnAudit,
+    records: ScoreRecords,
     sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
-    rules: ChurnRules,
+    rules: ChurnAlertRules,
 ) -> list[Evidence]:
     """Compare every other chance that was told of; returns where a score was there in a silence."""
-    told = _told_of_carts(verdict, heard.log, rules) + _told_of_states(verdict, heard, sent_events, rules)
-    found = verify(told, sent_events, replay, rules)
-    verdict.unlike = verdict.note("chances that the replay does not know", _names(told, found))
-    verdict.scores = sum(v.finding is Finding.HOLDS for v in found)
-    _exempt(verdict, "scores", found)
+    stated = _chances_of_carts(audit, records.log, rules) + _chances_of_states(
+        audit, records, sent_events, rules
+    )
+    found = verify(stated, sent_events, replay, rules)
+    audit.unlike = audit.note("chances that the replay does not know", _names(stated, found))
+    audit.scores = sum(v.finding is Finding.HOLDS for v in found)
+    _exempt(audit, "scores", found)
     evidence = []
-    for chance, seen in zip(told, found, strict=True):
+    for chance, seen in zip(stated, found, strict=True):
         ((at_ms, _),) = chance.moments
         score, alert_state, _ = chance.predictions or NO_PREDICTIONS
         intent_ms = alert_state.session_start_ms if alert_state.intent else 0
@@ -152,68 +154,71 @@ def _check_scores(
     return evidence
 
 
-def _told_of_carts(verdict: ChurnVerdict, log: Iterable[Alert], rules: ChurnRules) -> list[Told]:
-    told = []
+def _chances_of_carts(audit: ChurnAudit, log: Iterable[Alert], rules: ChurnAlertRules) -> list[StatedChance]:
+    stated = []
     for alert in log:
         if alert.kind is AlertKind.CART_ABANDONED and alert.state is AlertState.FIRING:
-            chance = told_by_alert(alert, rules)
+            chance = chance_in_alert(alert, rules)
             if chance is not None:
-                told.append(chance)
+                stated.append(chance)
             else:
-                verdict.excuse(f"carts {NOT_SCORED}")
-    return told
+                audit.count_exempt(f"carts {NOT_SCORED}")
+    return stated
 
 
-def _told_of_states(
-    verdict: ChurnVerdict, heard: Heard, sent_events: Mapping[str, Sequence[SentEvent]], rules: ChurnRules
-) -> list[Told]:
-    told, missing = [], []
+def _chances_of_states(
+    audit: ChurnAudit,
+    records: ScoreRecords,
+    sent_events: Mapping[str, Sequence[SentEvent]],
+    rules: ChurnAlertRules,
+) -> list[StatedChance]:
+    stated, missing = [], []
     for user, mine in sent_events.items():
         last_ms = mine[-1].at_ms
-        chance = told_by_state(user, heard.outlooks.get(user, NO_PREDICTIONS), last_ms)
+        chance = chance_in_state(user, records.predictions.get(user, NO_PREDICTIONS), last_ms)
         if chance is not None:
-            told.append(chance)
+            stated.append(chance)
             continue
-        verdict.excuse(f"visitors {NOT_SCORED}")
+        audit.count_exempt(f"visitors {NOT_SCORED}")
         if (
             max(sent_event.arrived_ms for sent_event in mine) + FETCH_MS
             <= last_ms + rules.idle_ms + rules.disorder_ms
         ):
             missing.append(user)  # nothing came after the session's end, when nobody is scored
-    if heard.counters is not None and len(missing) > heard.counters["skipped"]:
-        more = f"visitors without a score, while {heard.counters['skipped']} were skipped"
-        verdict.unlike += verdict.note(more, missing)
-    return told
+    if records.counters is not None and len(missing) > records.counters["skipped"]:
+        more = f"visitors without a score, while {records.counters['skipped']} were skipped"
+        audit.unlike += audit.note(more, missing)
+    return stated
 
 
 def _check_required(
-    verdict: ChurnVerdict,
+    audit: ChurnAudit,
     evidence: Iterable[Evidence],
     sent_events: Mapping[str, Sequence[SentEvent]],
-    lives: Mapping[str, Sequence[Life]],
-    rules: ChurnRules,
+    lifetimes: Mapping[str, Sequence[AlertLifetime]],
+    rules: ChurnAlertRules,
 ) -> None:
     needs: dict[tuple[str, int], Need] = {}
     for one in evidence:
         place = (one.user_id, one.at_ms)
         if needs.get(place, Need.NONE) in (Need.NONE, Need.UNKNOWN):
-            needs[place] = need_at(one, sent_events[one.user_id], lives.get(one.user_id, ()), rules)
+            needs[place] = need_at(one, sent_events[one.user_id], lifetimes.get(one.user_id, ()), rules)
     lost = [f"{user} after {at_ms}" for (user, at_ms), need in needs.items() if need is Need.LOST]
     counts = Counter(needs.values())
-    verdict.required = counts[Need.THERE] + counts[Need.LOST]
-    verdict.lost = verdict.note("churn alerts that must be there are not", lost)
-    verdict.excuse(f"silences that {Need.UNKNOWN}", counts[Need.UNKNOWN])
+    audit.required = counts[Need.THERE] + counts[Need.LOST]
+    audit.lost = audit.note("churn alerts that must be there are not", lost)
+    audit.count_exempt(f"silences that {Need.UNKNOWN}", counts[Need.UNKNOWN])
 
 
-def _names(told: Sequence[Told], found: Sequence[Verified]) -> list[str]:
-    pairs = zip(told, found, strict=True)
+def _names(stated: Sequence[StatedChance], found: Sequence[Verified]) -> list[str]:
+    pairs = zip(stated, found, strict=True)
     return [f"{t.name} at {t.purchase}" for t, v in pairs if v.finding is Finding.CANNOT_BE]
 
 
-def _exempt(verdict: ChurnVerdict, what: str, found: Iterable[Verified]) -> None:
+def _exempt(audit: ChurnAudit, what: str, found: Iterable[Verified]) -> None:
     for one in found:
         if one.finding not in (Finding.HOLDS, Finding.CANNOT_BE):
-            verdict.excuse(f"{what} {one.finding}")
+            audit.count_exempt(f"{what} {one.finding}")
 
 
 def _is_churn(alert: Alert) -> bool:

@@ -14,7 +14,7 @@ from contracts.alerts import Alert
 from contracts.scores import Score
 from models.silence import hear_silence
 from ops.audit.abandoned import CROSSING_MS, FETCH_MS, FOREVER_MS, SentEvent
-from ops.audit.churn import ChurnRules
+from ops.audit.churn import ChurnAlertRules
 from ops.audit.known import cart_of, count_sessions, has_bought, session_of
 from ops.audit.price_track import Span
 from ops.audit.scores import TOLERANCE
@@ -35,7 +35,7 @@ class Evidence(NamedTuple):
     intent_ms: int = 0
 
 
-class Life(NamedTuple):
+class AlertLifetime(NamedTuple):
     """A churn alert: its firing and when it ended (ms)."""
 
     firing: Alert
@@ -52,9 +52,12 @@ class Need(StrEnum):
 
 
 def need_at(
-    evidence: Evidence, sent_events: Sequence[SentEvent], lives: Sequence[Life], rules: ChurnRules
+    evidence: Evidence,
+    sent_events: Sequence[SentEvent],
+    lifetimes: Sequence[AlertLifetime],
+    rules: ChurnAlertRules,
 ) -> Need:
-    """Whether a churn alert must have fired by the look into this silence; `lives` are the visitor's."""
+    """Whether a churn alert must have fired by the look into this silence; `lifetimes` are the visitor's."""
     end = bisect_right(sent_events, evidence.at_ms, key=lambda sent_event: sent_event.at_ms)
     known = sent_events[:end]
     next_ms = sent_events[end].at_ms if end < len(sent_events) else FOREVER_MS
@@ -71,21 +74,23 @@ def need_at(
     has_intent = cart_of(known) or evidence.intent_ms == session[0].at_ms or evidence.purchase >= rules.intent
     if next_ms <= look_ms or has_bought(session) or not has_intent:
         return Need.NONE
-    return _look(lives, session[0].at_ms, number, look_ms, rules)
+    return _look(lifetimes, session[0].at_ms, number, look_ms, rules)
 
 
-def _look(lives: Sequence[Life], start_ms: int, number: int, look_ms: int, rules: ChurnRules) -> Need:
+def _look(
+    lifetimes: Sequence[AlertLifetime], start_ms: int, number: int, look_ms: int, rules: ChurnAlertRules
+) -> Need:
     """What the alerts that did fire leave for this look: one in the session, or one that keeps it quiet."""
-    earlier = [life for life in lives if life.firing.fired_ms <= look_ms]
+    earlier = [lifetime for lifetime in lifetimes if lifetime.firing.fired_ms <= look_ms]
     # Late events may renumber sessions; the number alerts count by never goes back.
-    if any(life.firing.fired_ms >= start_ms or life.firing.session >= number for life in earlier):
+    if any(lifetime.firing.fired_ms >= start_ms or lifetime.firing.session >= number for lifetime in earlier):
         return Need.THERE
-    quiet_ms = max((life.firing.fired_ms + max(1, rules.cooldown_ms) for life in earlier), default=0)
-    still_open = any(life.end_ms > look_ms for life in earlier)
+    quiet_ms = max((lifetime.firing.fired_ms + max(1, rules.cooldown_ms) for lifetime in earlier), default=0)
+    still_open = any(lifetime.end_ms > look_ms for lifetime in earlier)
     return Need.NONE if still_open or quiet_ms > look_ms else Need.LOST
 
 
-def _is_low(evidence: Evidence, rules: ChurnRules) -> bool:
+def _is_low(evidence: Evidence, rules: ChurnAlertRules) -> bool:
     """Whether the chance after the silence is surely under the threshold."""
     if evidence.score is not None:
         return hear_silence(evidence.score, rules.look_again_ms).purchase < rules.fire

@@ -37,7 +37,7 @@ _DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class TotalsRules:
     """What the count depends on, in ms.
 
     If `live`, the clock goes on after the last event and ends every session; otherwise only those end that
@@ -51,7 +51,7 @@ class Rules:
     live: bool
 
 
-def expected_of(events: pl.DataFrame, rules: Rules) -> Totals:
+def expected_of(events: pl.DataFrame, rules: TotalsRules) -> Totals:
     """The totals of these events (`COLUMNS`), each id of a visitor counted once, and the counters."""
     distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
     totals = Totals()
@@ -111,7 +111,7 @@ def _count_orders(totals: Totals, events: pl.DataFrame) -> None:
         _add(totals, at, "o", 1)
 
 
-def _count_visitors(totals: Totals, events: pl.DataFrame, rules: Rules) -> None:
+def _count_visitors(totals: Totals, events: pl.DataFrame, rules: TotalsRules) -> None:
     ends = _watermarks(events, rules)
     rows = events.select(
         "user_id", "at_ms", pl.col("event_type").replace_strict(dict(zip(TYPES, range(5), strict=True))),
@@ -133,7 +133,7 @@ def _count_visitors(totals: Totals, events: pl.DataFrame, rules: Rules) -> None:
         )  # fmt: skip
 
 
-def _watermarks(events: pl.DataFrame, rules: Rules) -> dict[int, int]:
+def _watermarks(events: pl.DataFrame, rules: TotalsRules) -> dict[int, int]:
     ends: dict[int, int] = {}
     for user, at_ms in events.group_by("user_id").agg(pl.max("at_ms")).iter_rows():
         partition = partition_of(user, rules.partitions)

@@ -8,10 +8,10 @@ from ops.audit.compare import CartView
 from ops.audit.expected import PURCHASE, fill_cart
 
 MOST_UNSURE = 4
-"""Deeds of which any may be missing; with more of them there are too many states."""
+"""Events of which any may be missing; with more of them there are too many states."""
 
 State = tuple[SentEvent, ...]
-"""Deeds of one visitor in order, those known at one time."""
+"""Events of one visitor in order, those known at one time."""
 
 
 def states_at(sent_events: Sequence[SentEvent], at_ms: int) -> list[State] | None:

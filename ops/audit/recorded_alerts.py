@@ -24,11 +24,11 @@ _STATE_OF = {
 
 
 @dataclass(slots=True)
-class AlertsFound:
+class RecordedAlerts:
     """Everything there is of alerts. Lists have record id and bytes of each, in order, repeats included.
 
     `counted` are the stream's own counters, those of alerts that were recorded only among them; `open_ids`
-    are of the alerts that are open in a visitor's state and were to be published. `outlooks` are of every
+    are of the alerts that are open in a visitor's state and were to be published. `predictions` are of every
     visitor, `counters` sums over the partitions.
     """
 
@@ -36,20 +36,20 @@ class AlertsFound:
     topic: list[tuple[str, bytes]] = field(default_factory=list)
     counted: Counter[tuple[AlertKind, AlertState]] = field(default_factory=Counter)
     open_ids: set[str] = field(default_factory=set)
-    outlooks: dict[str, Predictions] = field(default_factory=dict)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
 
 
-def read_alerts(redis: Redis, settings: Settings) -> AlertsFound:
+def read_alerts(redis: Redis, settings: Settings) -> RecordedAlerts:
     """What there is of alerts in Redis and in Kafka; `redis` must not decode answers."""
     keys = Keys(settings.namespace, settings.partitions)
-    outlooks = read_outlooks(redis, keys)
-    return AlertsFound(
+    predictions = read_predictions(redis, keys)
+    return RecordedAlerts(
         read_log(redis, keys),
         published_alerts(settings),
         read_counts(redis, keys),
-        open_in(outlooks.values()),
-        outlooks,
+        open_in(predictions.values()),
+        predictions,
         read_counters(redis, keys),
     )
 
@@ -80,7 +80,7 @@ def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[AlertKind, AlertState
     return counts
 
 
-def read_outlooks(redis: Redis, keys: Keys) -> dict[str, Predictions]:
+def read_predictions(redis: Redis, keys: Keys) -> dict[str, Predictions]:
     """What is expected of every visitor."""
     found: dict[str, Predictions] = {}
     for p in range(keys.partitions):
@@ -95,11 +95,9 @@ def read_outlooks(redis: Redis, keys: Keys) -> dict[str, Predictions]:
     return found
 
 
-def open_in(outlooks: Iterable[Predictions]) -> set[str]:
+def open_in(predictions: Iterable[Predictions]) -> set[str]:
     """Ids of the alerts that are open and were published when they fired."""
-    return {
-        alert.alert_id for predictions in outlooks for alert in predictions.alert_state.open if alert.live
-    }
+    return {alert.alert_id for each in predictions for alert in each.alert_state.open if alert.live}
 
 
 def read_counters(redis: Redis, keys: Keys) -> Counter[str]:

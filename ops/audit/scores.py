@@ -102,14 +102,14 @@ class ScoreReplay:
             probabilities, purchase = self._model.predict(*_at_level(batch, level), ids)
             rows.append(list(zip(probabilities.tolist(), purchase.tolist(), strict=True)))
         for answers in zip(*rows, strict=True):
-            heard = [self._hear(*answer) for answer in answers]
+            silent = [self._after_silence(*answer) for answer in answers]
             yield Chances(
                 _widen([purchase for _, purchase in answers]),
-                _widen([score.purchase for score in heard]),
+                _widen([score.purchase for score in silent]),
                 _widen([probabilities[-1] for probabilities, _ in answers]),
             )
 
-    def _hear(self, probabilities: list[float], purchase: float) -> Score:
+    def _after_silence(self, probabilities: list[float], purchase: float) -> Score:
         score = Score(self.version, 0, 0, 0, tuple(probabilities), purchase)
         return hear_silence(score, self._look_again_ms)
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from contracts.alerts import Alert, AlertKind
 from contracts.predictions import Predictions
 from ops.audit.abandoned import SentEvent, known_from_ms
-from ops.audit.churn import ChurnRules
+from ops.audit.churn import ChurnAlertRules
 from ops.audit.known import State, cart_of, has_bought, session_of, states_at
 from ops.audit.price_track import Span
 from ops.audit.scores import Case, Chances, ScoreReplay
 
 
-class Told(NamedTuple):
+class StatedChance(NamedTuple):
     """A chance of a purchase in an alert or in a visitor's state.
 
     `moments` are the times (ms) the score's last action may have, and whether the chance is that after the
@@ -51,67 +51,69 @@ Plan = list[tuple[State, bool]]
 """States to score, each with whether the chance would be that after the silence."""
 
 
-def told_by_alert(alert: Alert, rules: ChurnRules) -> Told | None:
+def chance_in_alert(alert: Alert, rules: ChurnAlertRules) -> StatedChance | None:
     """The chance in a firing alert; None if no score was there."""
     if alert.purchase is None or alert.model is None:
         return None
     name, user, version, purchase = alert.record_id, alert.user_id, alert.model, alert.purchase
     if alert.kind is AlertKind.CART_ABANDONED:
-        return Told(name, user, version, purchase, ((alert.fired_ms - rules.cart_idle_ms, False),))
+        return StatedChance(name, user, version, purchase, ((alert.fired_ms - rules.cart_idle_ms, False),))
     moments = ((alert.fired_ms, False), (alert.fired_ms - rules.look_again_ms, True))
-    return Told(name, user, version, purchase, moments, alert)
+    return StatedChance(name, user, version, purchase, moments, alert)
 
 
-def told_by_state(user_id: str, predictions: Predictions, last_ms: int) -> Told | None:
+def chance_in_state(user_id: str, predictions: Predictions, last_ms: int) -> StatedChance | None:
     """The chance in a visitor's state; None if there is no score of the last action."""
     score = predictions.score
     if score is None or score.at_ms != last_ms:
         return None
     moments = ((score.at_ms, False),)
-    return Told(user_id, user_id, score.version, score.purchase, moments, predictions=predictions)
+    return StatedChance(user_id, user_id, score.version, score.purchase, moments, predictions=predictions)
 
 
 def verify(
-    chances: Sequence[Told],
+    chances: Sequence[StatedChance],
     sent_events: Mapping[str, Sequence[SentEvent]],
     replay: ScoreReplay | None,
-    rules: ChurnRules,
+    rules: ChurnAlertRules,
 ) -> list[Verified]:
     """What the replay says of each; without one they are all of another model."""
     if replay is None:
         return [Verified(Finding.OTHER_MODEL)] * len(chances)
     cases: list[Case] = []
     plans: list[tuple[int, Plan | Finding]] = []
-    for told in chances:
-        plan = _plan(told, sent_events.get(told.user_id, ()), replay.version, rules)
+    for stated in chances:
+        plan = _plan(stated, sent_events.get(stated.user_id, ()), replay.version, rules)
         plans.append((len(cases), plan))
         if not isinstance(plan, Finding):
-            cases += [Case(told.user_id, state) for state, _ in plan]
+            cases += [Case(stated.user_id, state) for state, _ in plan]
     scored = replay.score(cases)
     return [
-        Verified(plan) if isinstance(plan, Finding) else _compare(told, plan, scored[at : at + len(plan)])
-        for told, (at, plan) in zip(chances, plans, strict=True)
+        Verified(plan) if isinstance(plan, Finding) else _compare(stated, plan, scored[at : at + len(plan)])
+        for stated, (at, plan) in zip(chances, plans, strict=True)
     ]
 
 
-def _plan(told: Told, sent_events: Sequence[SentEvent], version: str, rules: ChurnRules) -> Plan | Finding:
-    """The states at which the chance may have been told."""
-    if told.version != version:
+def _plan(
+    stated: StatedChance, sent_events: Sequence[SentEvent], version: str, rules: ChurnAlertRules
+) -> Plan | Finding:
+    """The states at which the chance may have been stated."""
+    if stated.version != version:
         return Finding.OTHER_MODEL
     plan: Plan = []
-    for at_ms, is_silent in told.moments:
+    for at_ms, is_silent in stated.moments:
         states = states_at(sent_events, at_ms)
         if states is None:
             return Finding.NO_ORDER
         if is_silent and not _may_be_silent(sent_events, at_ms, rules):
             continue
-        fitting = [state for state in states if _fits(told, state, rules)]
+        fitting = [state for state in states if _fits(stated, state, rules)]
         # A late action that was never scored changes what the alert says, and leaves the older score to it.
         plan += [(state, is_silent) for state in (states if is_silent and fitting else fitting)]
     return plan or Finding.CANNOT_BE
 
 
-def _may_be_silent(sent_events: Sequence[SentEvent], at_ms: int, rules: ChurnRules) -> bool:
+def _may_be_silent(sent_events: Sequence[SentEvent], at_ms: int, rules: ChurnAlertRules) -> bool:
     """Whether nothing that came in time happened until the look after this moment."""
     return not any(
         at_ms < sent_event.at_ms <= at_ms + rules.look_again_ms
@@ -120,13 +122,13 @@ def _may_be_silent(sent_events: Sequence[SentEvent], at_ms: int, rules: ChurnRul
     )
 
 
-def _fits(told: Told, state: State, rules: ChurnRules) -> bool:
+def _fits(stated: StatedChance, state: State, rules: ChurnAlertRules) -> bool:
     """Whether what else was told is so in this state."""
     session = session_of(state, rules.idle_ms)
-    score = told.predictions and told.predictions.score
+    score = stated.predictions and stated.predictions.score
     if score and score.actions != len(session):
         return False
-    alert = told.alert
+    alert = stated.alert
     return alert is None or (
         alert.session_start_ms == session[0].at_ms
         and alert.cart_lines == len(cart_of(state))
@@ -134,12 +136,12 @@ def _fits(told: Told, state: State, rules: ChurnRules) -> bool:
     )
 
 
-def _compare(told: Told, plan: Plan, scored: Sequence[Chances | None]) -> Verified:
+def _compare(stated: StatedChance, plan: Plan, scored: Sequence[Chances | None]) -> Verified:
     leaving = []
     for (_, is_silent), chances in zip(plan, scored, strict=True):
         if chances is not None:
             low, high = chances.silent if is_silent else chances.purchase
-            if low <= told.purchase <= high:
+            if low <= stated.purchase <= high:
                 leaving.append(chances.leave)
     if leaving:
         lows, highs = zip(*leaving, strict=True)

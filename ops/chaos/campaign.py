@@ -1,4 +1,4 @@
-"""A chaos campaign: faults drawn at random for as long as asked, under load, then the verdict."""
+"""A chaos campaign: faults drawn at random for as long as asked, under load, then the audit."""
 
 import random
 import statistics
@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from contracts.settings import Settings
 from ops.chaos.faults import FAULTS
-from ops.chaos.run_audit import Verdict, judge
-from ops.chaos.system import SETTINGS, NotRecovered, Site, open_site
+from ops.chaos.run_audit import RunAudit, audit_run
+from ops.chaos.system import SETTINGS, NotRecovered, SystemUnderTest, open_system
 from ops.chaos.traffic import Load, Traffic
 from ops.stack.broker import KafkaBroker
 from ops.stack.topics import ensure_topics
@@ -38,9 +38,9 @@ class Plan:
 
 @dataclass(slots=True)
 class Campaign:
-    """What happened so far. `recoveries_s` has, per kind, the seconds from the harm until all was well again.
+    """What happened so far. `recoveries_s` has, per kind of fault, the seconds until all was well again.
 
-    Well means: every partition has a commit that was begun after the harm, or, for a killed broker, after it
+    Well means: every partition has a commit that was begun after the fault, or, for a killed broker, after it
     served again. The time until killed services are started again is part of it.
     """
 
@@ -50,7 +50,7 @@ class Campaign:
     recoveries_s: dict[str, list[float]] = field(default_factory=dict)
     sent: int = 0
     applied: int = 0
-    verdict: Verdict | None = None
+    audit: RunAudit | None = None
     failure: str = ""
 
     @property
@@ -61,7 +61,7 @@ class Campaign:
     @property
     def passed(self) -> bool:
         """Whether every total is exact and every recovery was within `RECOVERY_LIMIT_S`."""
-        exact = self.verdict is not None and self.verdict.exact
+        exact = self.audit is not None and self.audit.exact
         return exact and not self.failure and self.slowest_s <= RECOVERY_LIMIT_S
 
 
@@ -73,8 +73,8 @@ def run_campaign(plan: Plan, folder: Path, on_change: Callable[[Campaign], None]
     broker.start()
     try:
         settings = _settings(broker.bootstrap)
-        with open_site(settings, folder, workers=_WORKERS, broker=broker) as site:
-            _harm_and_judge(campaign, site, on_change)
+        with open_system(settings, folder, workers=_WORKERS, broker=broker) as system:
+            _inject_and_audit(campaign, system, on_change)
     finally:
         broker.kill()
     return campaign
@@ -100,19 +100,21 @@ def _settings(bootstrap: str) -> Settings:
     return settings.model_copy(update={"partitions": ensure_topics(settings)})
 
 
-def _harm_and_judge(campaign: Campaign, site: Site, on_change: Callable[[Campaign], None]) -> None:
+def _inject_and_audit(
+    campaign: Campaign, system: SystemUnderTest, on_change: Callable[[Campaign], None]
+) -> None:
     plan = campaign.plan
     draw = random.Random(plan.seed)
-    traffic = Traffic(site.settings, Load(plan.events_per_s), seed=plan.seed)
+    traffic = Traffic(system.settings, Load(plan.events_per_s), seed=plan.seed)
     traffic.start()
 
     def show(doing: str) -> None:
         campaign.doing = doing
-        campaign.sent, campaign.applied = traffic.sent, _applied(site)
+        campaign.sent, campaign.applied = traffic.sent, _applied(system)
         on_change(campaign)
 
     try:
-        site.await_commits(0, FAULT_LIMIT_S)
+        system.await_commits(0, FAULT_LIMIT_S)
         campaign.began_s = time.monotonic()
         kinds: list[str] = []
         while time.monotonic() - campaign.began_s < plan.minutes * 60:
@@ -120,12 +122,12 @@ def _harm_and_judge(campaign: Campaign, site: Site, on_change: Callable[[Campaig
                 kinds = draw.sample(plan.kinds, len(plan.kinds))
             kind = kinds.pop()
             show(kind)
-            took_s = _recovery_s(site, kind, draw)
+            took_s = _recovery_s(system, kind, draw)
             campaign.recoveries_s.setdefault(kind, []).append(took_s)
             show("load")
             time.sleep(draw.uniform(*_PAUSE_S))
         show("counting")
-        campaign.verdict = judge(site, traffic)
+        campaign.audit = audit_run(system, traffic)
         show("done")
     except (NotRecovered, RuntimeError) as exc:
         campaign.failure = str(exc)
@@ -133,14 +135,14 @@ def _harm_and_judge(campaign: Campaign, site: Site, on_change: Callable[[Campaig
         traffic.halt()
 
 
-def _recovery_s(site: Site, kind: str, draw: random.Random) -> float:
-    harm = FAULTS[kind](site, draw)
-    site.await_commits(harm.well_after_ms, FAULT_LIMIT_S)
-    return (harm.well_s or time.monotonic()) - harm.began_s
+def _recovery_s(system: SystemUnderTest, kind: str, draw: random.Random) -> float:
+    injection = FAULTS[kind](system, draw)
+    system.await_commits(injection.recovered_after_ms, FAULT_LIMIT_S)
+    return (injection.recovered_s or time.monotonic()) - injection.began_s
 
 
-def _applied(site: Site) -> int:
+def _applied(system: SystemUnderTest) -> int:
     try:
-        return site.counter("applied")
+        return system.counter("applied")
     except RedisError:
         return 0

@@ -1,4 +1,4 @@
-"""The faults: each harms a site under load and puts it right again."""
+"""The faults: each harms a system under load and puts it right again."""
 
 import random
 import time
@@ -11,122 +11,122 @@ from confluent_kafka.admin import AdminClient
 from connections.kafka import librdkafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
-from ops.chaos.system import Site
+from ops.chaos.system import SystemUnderTest
 from ops.stack.child import Child
 
 
-class Harm(NamedTuple):
+class FaultInjection(NamedTuple):
     """When it began (monotonic s), and the wall-clock ms after which every partition must commit again.
 
-    `well_s` is when they had, where the fault itself had to wait for it.
+    `recovered_s` is when they had, where the fault itself had to wait for it.
     """
 
     began_s: float
-    well_after_ms: int
-    well_s: float | None = None
+    recovered_after_ms: int
+    recovered_s: float | None = None
 
 
-Fault = Callable[[Site, random.Random], Harm]
+Fault = Callable[[SystemUnderTest, random.Random], FaultInjection]
 
 
-def kill_worker(site: Site, draw: random.Random) -> Harm:
+def kill_worker(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
     """kill -9 of one worker; the supervisor starts it again."""
-    victim = draw.choice(site.crew.workers)
-    harm = _now()
+    victim = draw.choice(system.supervisor.workers)
+    injection = _now()
     victim.kill()
-    return harm
+    return injection
 
 
-def kill_redis(site: Site, draw: random.Random) -> Harm:
+def kill_redis(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
     """kill -9 of Redis, and after up to two seconds its restart on the same files."""
-    harm = _now()
-    site.redis.kill()
+    injection = _now()
+    system.redis.kill()
     time.sleep(draw.uniform(0.0, 2.0))
-    site.redis.restart()
-    return harm
+    system.redis.restart()
+    return injection
 
 
-def rewind_redis(site: Site, draw: random.Random) -> Harm:
+def rewind_redis(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
     """kill -9 of Redis, and its restart on a copy of its files that is two to five seconds older."""
-    copy = site.folder / "redis-copy"
-    site.redis.copy_data(copy)
+    copy = system.folder / "redis-copy"
+    system.redis.copy_data(copy)
     time.sleep(draw.uniform(2.0, 5.0))
-    harm = _now()
-    site.data_lost = True
-    site.redis.kill()
-    site.redis.restore_data(copy)
-    site.redis.restart()
-    return harm
+    injection = _now()
+    system.data_lost = True
+    system.redis.kill()
+    system.redis.restore_data(copy)
+    system.redis.restart()
+    return injection
 
 
-def kill_broker(site: Site, draw: random.Random) -> Harm:
+def kill_broker(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
     """kill -9 of the broker and, after up to two seconds, its restart. Only commits after that count."""
-    if site.broker is None:
-        raise ValueError("this site's broker is not its own, it must not be killed")
+    if system.broker is None:
+        raise ValueError("this system's broker is not its own, it must not be killed")
     began_s = time.monotonic()
-    site.broker.kill()
+    system.broker.kill()
     time.sleep(draw.uniform(0.0, 2.0))
-    site.broker.restart()
-    return Harm(began_s, _now().well_after_ms)
+    system.broker.restart()
+    return FaultInjection(began_s, _now().recovered_after_ms)
 
 
-def pause_worker(site: Site, draw: random.Random) -> Harm:
+def pause_worker(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
     """SIGSTOP of a worker until another has taken over its partitions, then SIGCONT: a zombie."""
-    victim = draw.choice(_owning(site, at_least=2))
-    harm = _now()
+    victim = draw.choice(_owning(system, at_least=2))
+    injection = _now()
     victim.suspend()
     try:
-        site.await_commits(harm.well_after_ms)
-        taken_over = harm._replace(well_s=time.monotonic())
+        system.await_commits(injection.recovered_after_ms)
+        taken_over = injection._replace(recovered_s=time.monotonic())
         time.sleep(draw.uniform(0.0, 1.0))
     finally:
         victim.resume()
     return taken_over
 
 
-def join_and_leave(site: Site, draw: random.Random) -> Harm:
+def join_and_leave(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
     """One more worker joins, owns partitions for a while, and leaves by SIGTERM."""
-    extra = site.crew.add()
-    site.await_that(lambda: site.owns_something(extra), 60.0, f"{extra.name} to own partitions")
+    extra = system.supervisor.add()
+    system.await_that(lambda: system.owns_something(extra), 60.0, f"{extra.name} to own partitions")
     time.sleep(draw.uniform(0.5, 2.0))
-    harm = _now()
-    code = site.crew.remove(extra)
+    injection = _now()
+    code = system.supervisor.remove(extra)
     if code != 0:
         raise RuntimeError(f"{extra.name} was asked to leave and ended with exit code {code}")
-    return harm
+    return injection
 
 
-def replay_topic(site: Site, _: random.Random) -> Harm:
+def replay_topic(system: SystemUnderTest, _: random.Random) -> FaultInjection:
     """All workers leave, the group's offsets in Kafka go back to 0, and as many workers start again."""
-    workers = site.crew.workers
-    harm = _now()
+    workers = system.supervisor.workers
+    injection = _now()
     for worker in workers:
-        site.crew.remove(worker)
-    reset_group(site)
+        system.supervisor.remove(worker)
+    reset_group(system)
     for _worker in workers:
-        site.crew.add()
-    return harm
+        system.supervisor.add()
+    return injection
 
 
-def lose_offsets(site: Site, _: random.Random) -> Harm:
+def lose_offsets(system: SystemUnderTest, _: random.Random) -> FaultInjection:
     """The stored offsets are deleted while the state stays; only the event ids keep the totals right."""
-    harm = _now()
-    site.counters_exact = False  # what is read again is counted again, as duplicates and rejected records
-    for p in range(site.keys.partitions):
-        meta = site.keys.meta(p)
-        names: list[Any] = site.client.hkeys(meta)
+    injection = _now()
+    system.counters_exact = False  # what is read again is counted again, as duplicates and rejected records
+    for p in range(system.keys.partitions):
+        meta = system.keys.meta(p)
+        names: list[Any] = system.client.hkeys(meta)
         offsets = [name for name in names if name.startswith(b"off:")]
         if offsets:
-            site.client.hdel(meta, *offsets)
-    return harm
+            system.client.hdel(meta, *offsets)
+    return injection
 
 
-def empty_redis(site: Site, _: random.Random) -> Harm:
+def empty_redis(system: SystemUnderTest, _: random.Random) -> FaultInjection:
     """Redis loses everything; the state is built again from the log."""
-    harm = _now()
-    site.counters_exact = site.data_lost = True
-    site.client.flushdb()
-    return harm
+    injection = _now()
+    system.counters_exact = system.data_lost = True
+    system.client.flushdb()
+    return injection
 
 
 FAULTS: dict[str, Fault] = {
@@ -142,30 +142,30 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-def reset_group(site: Site) -> None:
+def reset_group(system: SystemUnderTest) -> None:
     """Move the group's committed offsets to 0; it must have no members."""
     places = [
         TopicPartition(topic, p, 0)
-        for topic in Topics(site.settings.topic_prefix).events
-        for p in range(site.settings.partitions)
+        for topic in Topics(system.settings.topic_prefix).events
+        for p in range(system.settings.partitions)
     ]
-    wanted = ConsumerGroupTopicPartitions(site.settings.group, places)
-    admin = AdminClient(librdkafka_arguments(site.settings))
+    wanted = ConsumerGroupTopicPartitions(system.settings.group, places)
+    admin = AdminClient(librdkafka_arguments(system.settings))
     for answer in admin.alter_consumer_group_offsets([wanted], request_timeout=30).values():
         answer.result()
 
 
-def _owning(site: Site, *, at_least: int) -> list[Child]:
+def _owning(system: SystemUnderTest, *, at_least: int) -> list[Child]:
     """Workers that own partitions; workers are added until there are enough."""
-    while len(site.crew.workers) < at_least:
-        site.crew.add()
+    while len(system.supervisor.workers) < at_least:
+        system.supervisor.add()
 
     def owning() -> list[Child]:
-        return [worker for worker in site.crew.workers if site.owns_something(worker)]
+        return [worker for worker in system.supervisor.workers if system.owns_something(worker)]
 
-    site.await_that(lambda: len(owning()) >= at_least, 60.0, f"{at_least} workers to own partitions")
+    system.await_that(lambda: len(owning()) >= at_least, 60.0, f"{at_least} workers to own partitions")
     return owning()
 
 
-def _now() -> Harm:
-    return Harm(time.monotonic(), wall_clock_ms())
+def _now() -> FaultInjection:
+    return FaultInjection(time.monotonic(), wall_clock_ms())

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from ops.audit import ChurnVerdict
+from ops.audit import ChurnAudit
 from ops.chaos.campaign import RECOVERY_LIMIT_S, Campaign, Plan, quantile, run_campaign
-from ops.chaos.run_audit import Verdict
+from ops.chaos.run_audit import RunAudit
 from ops.stack.child import StartError
 from ops.stack.kafka_jars import JarsError
 
@@ -55,14 +55,14 @@ def status_line(status: Status, campaign: Campaign) -> None:
 
 def summary(campaign: Campaign) -> dict[str, Any]:
     """The outcome as plain values; recovery times in seconds."""
-    verdict = campaign.verdict
+    audit = campaign.audit
     counts = {
-        name: getattr(verdict, name) if verdict else None
+        name: getattr(audit, name) if audit else None
         for name in ("sent", "in_log", "distinct", "applied", "broken", "rejected", "lost", "doubled")
     }
-    alerts = asdict(verdict.alerts) if verdict else None
+    alerts = asdict(audit.alerts) if audit else None
     if alerts is not None:
-        del alerts["differences"]  # they are among those of the verdict
+        del alerts["differences"]  # they are among those of the audit
     return {
         "passed": campaign.passed,
         "failure": campaign.failure or None,
@@ -71,7 +71,7 @@ def summary(campaign: Campaign) -> dict[str, Any]:
         "events_per_s": campaign.plan.events_per_s,
         **counts,
         "alerts": alerts,
-        "differences": verdict.differences if verdict else None,
+        "differences": audit.differences if audit else None,
         "recovery_s": {
             kind: {
                 "faults": len(times),
@@ -87,18 +87,18 @@ def summary(campaign: Campaign) -> dict[str, Any]:
 
 
 def show(campaign: Campaign, console: Console) -> None:
-    """Print the recoveries, the counts, what differs, and the verdict."""
+    """Print the recoveries, the counts, what differs, and the audit."""
     console.print(_recovery_table(summary(campaign)["recovery_s"]))
-    if campaign.verdict is not None:
-        console.print(_counts(campaign.verdict))
-        differences = campaign.verdict.differences
+    if campaign.audit is not None:
+        console.print(_counts(campaign.audit))
+        differences = campaign.audit.differences
         for line in differences[:_SHOWN_DIFFERENCES]:
             console.print(line, markup=False)
         if len(differences) > _SHOWN_DIFFERENCES:
             console.print(f"and {len(differences) - _SHOWN_DIFFERENCES} more; --json has them all")
     if campaign.failure:
         console.print(campaign.failure, markup=False)
-    console.print(_verdict_line(campaign))
+    console.print(_result_line(campaign))
 
 
 def _recovery_table(recoveries: dict[str, dict[str, float]]) -> Table:
@@ -111,13 +111,13 @@ def _recovery_table(recoveries: dict[str, dict[str, float]]) -> Table:
     return table
 
 
-def _counts(verdict: Verdict) -> Table:
-    alerts = verdict.alerts
-    repeats = verdict.sent - verdict.distinct - verdict.broken
+def _counts(audit: RunAudit) -> Table:
+    alerts = audit.alerts
+    repeats = audit.sent - audit.distinct - audit.broken
     grid = Table.grid(padding=(0, 2))
     for name, text in (
-        ("events", f"{verdict.distinct:,} sent, {verdict.applied:,} applied; {repeats:,} were sent twice"),
-        ("broken records", f"{verdict.broken:,} sent, {verdict.rejected:,} refused"),
+        ("events", f"{audit.distinct:,} sent, {audit.applied:,} applied; {repeats:,} were sent twice"),
+        ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} refused"),
         (
             "alerts",
             f"{alerts.fired:,} fired, {alerts.resolved:,} resolved, {alerts.expired:,} expired",
@@ -125,14 +125,14 @@ def _counts(verdict: Verdict) -> Table:
         ("", f"{alerts.repeated:,} repeats in Kafka, which readers drop by their id"),
         ("cart_abandoned", f"{alerts.expected:,} steps expected by a replay of what came in time"),
         *_churn_rows(alerts.churn),
-        ("lost", f"{verdict.lost:,} events, {alerts.lost:,} steps of alerts"),
-        ("doubled", f"{verdict.doubled:,} events, {alerts.doubled:,} steps of alerts"),
+        ("lost", f"{audit.lost:,} events, {alerts.lost:,} steps of alerts"),
+        ("doubled", f"{audit.doubled:,} events, {alerts.doubled:,} steps of alerts"),
     ):
         grid.add_row(name, text)
     return grid
 
 
-def _churn_rows(churn: ChurnVerdict) -> Iterator[tuple[str, str]]:
+def _churn_rows(churn: ChurnAudit) -> Iterator[tuple[str, str]]:
     yield (
         "churn_risk",
         f"{churn.fired:,} fired; scored again {churn.replayed:,} are right, {churn.invented:,} invented",
@@ -150,17 +150,17 @@ def _churn_rows(churn: ChurnVerdict) -> Iterator[tuple[str, str]]:
         yield "not checked", reasons
 
 
-def _verdict_line(campaign: Campaign) -> str:
+def _result_line(campaign: Campaign) -> str:
     if campaign.passed:
         return (
             "PASSED: nothing lost, nothing twice, every total as expected; "
             f"the slowest recovery took {campaign.slowest_s:.1f} s (limit {RECOVERY_LIMIT_S:.0f} s)"
         )
     reasons = []
-    if campaign.failure or campaign.verdict is None:
+    if campaign.failure or campaign.audit is None:
         reasons.append("it could not be finished")
-    elif not campaign.verdict.exact:
-        number = len(campaign.verdict.differences)
+    elif not campaign.audit.exact:
+        number = len(campaign.audit.differences)
         reasons.append("1 difference" if number == 1 else f"{number} differences")
     if campaign.slowest_s > RECOVERY_LIMIT_S:
         reasons.append(f"a recovery took {campaign.slowest_s:.1f} s (limit {RECOVERY_LIMIT_S:.0f} s)")

@@ -1,34 +1,34 @@
-"""The verdict over a site once its traffic has ended: what was sent against what Redis has."""
+"""The audit over a system once its traffic has ended: what was sent against what Redis has."""
 
 from dataclasses import dataclass
 
 import polars as pl
 
 from ops.audit import (
-    AlertVerdict,
-    CartRules,
-    ChurnRules,
+    AlertAudit,
+    CartAlertRules,
+    ChurnAlertRules,
     LogCount,
-    Rules,
+    TotalsRules,
+    audit_alerts,
     count_log,
-    deeds_of,
     differences,
     distinct_letters,
     expected_of,
     has_settled,
-    judge_alerts,
     log_ends,
     lost_and_doubled,
     open_replay,
     read_alerts,
     read_state,
+    sent_events_of,
 )
-from ops.chaos.system import Site
+from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RunAudit:
     """Counts of a run. `sent` are records, `applied` distinct events; exact if there are no `differences`."""
 
     sent: int
@@ -40,7 +40,7 @@ class Verdict:
     lost: int
     doubled: int
     differences: list[str]
-    alerts: AlertVerdict
+    alerts: AlertAudit
 
     @property
     def exact(self) -> bool:
@@ -49,30 +49,30 @@ class Verdict:
         return not (self.lost or self.doubled or self.differences or alerts.lost or alerts.doubled)
 
 
-def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
+def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.0) -> RunAudit:
     """End the traffic, wait until all is applied, and compare; raises `NotRecovered` if it never is."""
     traffic.finish()
-    settings = site.settings
+    settings = system.settings
     ends = log_ends(settings)
     log = count_log(settings)
-    site.await_that(
-        lambda: has_settled(site.client, site.keys, ends, disorder_ms=settings.disorder_ms, live=True),
+    system.await_that(
+        lambda: has_settled(system.client, system.keys, ends, disorder_ms=settings.disorder_ms, live=True),
         timeout_s,
         f"every record to be applied and every session to end, logs end at {ends}",
     )
-    site.await_that(lambda: not site.outbox_sizes(), 60.0, "the outboxes to be published")
+    system.await_that(lambda: not system.outbox_sizes(), 60.0, "the outboxes to be published")
     letters = distinct_letters(settings)
-    rules = Rules(
+    rules = TotalsRules(
         settings.partitions,
         settings.idle_ms,
         settings.disorder_ms,
         settings.trend_half_life_s * 1_000,
         live=True,
     )
-    sent = traffic.ledger.frame()
-    expected, found = expected_of(sent, rules), read_state(site.client, site.keys)
+    sent = traffic.send_log.frame()
+    expected, found = expected_of(sent, rules), read_state(system.client, system.keys)
     expected.counters["rejected"] = traffic.broken
-    if not site.counters_exact:
+    if not system.counters_exact:
         del expected.counters["rejected"], expected.counters["duplicates"]
     unlike = differences(expected, found)
     if log.records != traffic.sent:
@@ -80,8 +80,8 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
     if letters != log.broken:
         unlike.append(f"letters: {len(log.broken - letters)} missing, {len(letters - log.broken)} unknown")
     lost, doubled = lost_and_doubled(expected, found)
-    alerts = _judge_alerts(site, sent, log)
-    return Verdict(
+    alerts = _audit_alerts(system, sent, log)
+    return RunAudit(
         sent=traffic.sent,
         in_log=log.records,
         broken=traffic.broken,
@@ -95,14 +95,14 @@ def judge(site: Site, traffic: Traffic, timeout_s: float = 120.0) -> Verdict:
     )
 
 
-def _judge_alerts(site: Site, sent: pl.DataFrame, log: LogCount) -> AlertVerdict:
+def _audit_alerts(system: SystemUnderTest, sent: pl.DataFrame, log: LogCount) -> AlertAudit:
     arrived = sent.join(log.arrivals(), on="event_id", how="left")
     arrived = arrived.with_columns(pl.col("arrived_ms").fill_null(pl.col("at_ms")))
-    return judge_alerts(
-        read_alerts(site.client, site.settings),
-        dict(deeds_of(arrived)),
-        CartRules.of(site.settings, live=True),
-        ChurnRules.of(site.settings),
-        open_replay(site.settings, sent, log.copies(), read_again=not site.counters_exact),
-        data_lost=site.data_lost,
+    return audit_alerts(
+        read_alerts(system.client, system.settings),
+        dict(sent_events_of(arrived)),
+        CartAlertRules.of(system.settings, live=True),
+        ChurnAlertRules.of(system.settings),
+        open_replay(system.settings, sent, log.copies(), read_again=not system.counters_exact),
+        data_lost=system.data_lost,
     )

@@ -1,4 +1,4 @@
-"""The ledger: every event that was sent, once per send, in columns that fit hours into memory."""
+"""The send log: every event that was sent, once per send, in columns that fit hours into memory."""
 
 import threading
 
@@ -10,7 +10,7 @@ from ops.audit.expected import NAMED_COLUMNS
 _CHUNK = 50_000
 
 
-class Ledger:
+class SendLog:
     """Append-only and safe between threads; about 100 bytes per event."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A chaos site: broker, durable Redis and workers of one installation, with handles for the faults."""
+"""The system under test: broker, durable Redis and workers of one installation, as the faults need it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from connections.redis import open_redis
 from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.chaos.worker_supervisor import Crew
+from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.broker import KafkaBroker
 from ops.stack.child import Child
 from ops.stack.redis_server import RedisServer
@@ -42,9 +42,9 @@ SETTINGS: dict[str, Any] = {
     "hour_ttl_s": 400 * 86_400,
     "day_ttl_s": 400 * 86_400,
 }
-"""Settings of a site: sessions are short, so that many of them start and end in a minute, and so are alerts:
-all that is open must have ended before it is compared. The disorder is more than that of the traffic while
-the broker is there: of events that come too late for a decision no replay can tell what it was.
+"""Settings of a system under test: sessions are short, so that many of them start and end in a minute, and so
+are alerts: all that is open must have ended before it is compared. The disorder is more than that of the
+traffic while the broker is there: of events that come too late for a decision no replay can tell what it was.
 """
 
 
@@ -53,12 +53,12 @@ class NotRecovered(RuntimeError):
 
 
 @dataclass
-class Site:
+class SystemUnderTest:
     """What the faults work on. `broker` is None where it is not ours to be killed."""
 
     settings: Settings
     redis: RedisServer
-    crew: Crew
+    supervisor: WorkerSupervisor
     folder: Path
     broker: KafkaBroker | None = None
     counters_exact: bool = True
@@ -131,8 +131,8 @@ class Site:
             metas: object = self.metas()
         except RedisError as exc:
             metas = exc
-        states = {worker.name: worker.exit_code for worker in self.crew.workers}
-        return f"metas {metas}, workers {states}, exits {self.crew.exits[-5:]}"
+        states = {worker.name: worker.exit_code for worker in self.supervisor.workers}
+        return f"metas {metas}, workers {states}, exits {self.supervisor.exits[-5:]}"
 
 
 def _is_so(holds: Callable[[], bool]) -> bool:
@@ -143,21 +143,21 @@ def _is_so(holds: Callable[[], bool]) -> bool:
 
 
 @contextmanager
-def open_site(
+def open_system(
     settings: Settings, folder: Path, *, workers: int, broker: KafkaBroker | None = None
-) -> Iterator[Site]:
-    """A site with a Redis and workers of its own on the Kafka of the settings; everything ends with it."""
+) -> Iterator[SystemUnderTest]:
+    """A system with a Redis and workers of its own on the Kafka of the settings; everything ends with it."""
     redis = RedisServer(folder / "redis")
     redis.start()
     settings = settings.model_copy(update={"redis_url": redis.url})
     settings = settings.model_copy(update={"partitions": ensure_topics(settings)})
-    crew = Crew(settings, folder / "logs")
-    site = Site(settings, redis, crew, folder, broker)
+    supervisor = WorkerSupervisor(settings, folder / "logs")
+    system = SystemUnderTest(settings, redis, supervisor, folder, broker)
     try:
         for _ in range(workers):
-            crew.add()
-        yield site
+            supervisor.add()
+        yield system
     finally:
-        crew.close()
-        site.client.close()
+        supervisor.close()
+        system.client.close()
         redis.kill()

@@ -1,4 +1,4 @@
-"""Paced traffic from a thread: idempotent sends that outlive the broker, all of them in the ledger."""
+"""Paced traffic from a thread: idempotent sends that outlive the broker, all of them in the send log."""
 
 import random
 import threading
@@ -14,7 +14,7 @@ from contracts.events import Event, encode
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.audit.kafka_log import BROKEN_HEADER
-from ops.chaos.send_log import Ledger
+from ops.chaos.send_log import SendLog
 from ops.chaos.shoppers import Shoppers, broken_record
 
 DELIVERY_TIMEOUT_S = 120
@@ -38,7 +38,7 @@ class Traffic(threading.Thread):
 
     def __init__(self, settings: Settings, load: Load, *, seed: int, n_events: int | None = None) -> None:
         super().__init__(name="traffic", daemon=True)
-        self.ledger = Ledger()
+        self.send_log = SendLog()
         self.sent = 0
         """Records given to the producer: events, repeats and broken ones."""
         self.broken = 0
@@ -99,7 +99,7 @@ class Traffic(threading.Thread):
             self._produce(self._topics.of(event.event_type), key, value, broken=True)
 
     def _send(self, event: Event) -> None:
-        self.ledger.add(event)
+        self.send_log.add(event)
         self._produce(self._topics.of(event.event_type), event.user_id.encode(), encode(event))
 
     def _produce(self, topic: str, key: bytes | None, value: bytes | None, *, broken: bool = False) -> None:

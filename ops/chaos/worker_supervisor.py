@@ -14,7 +14,7 @@ RESTART_DELAY_S = 0.2
 _log = logging.getLogger(__name__)
 
 
-class Crew:
+class WorkerSupervisor:
     """Real worker processes (`storepulse worker`), watched by a thread until `close`."""
 
     def __init__(self, settings: Settings, folder: Path, *, env: Mapping[str, str] | None = None) -> None:

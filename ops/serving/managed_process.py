@@ -1,4 +1,4 @@
-"""One place among several API processes: its socket, the process in it, and whether that is well."""
+"""One of several API processes as its supervisor sees it: its socket, its child, and whether that is well."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ HUNG_S = 30.0
 """So is one whose event loop has not turned for this long."""
 
 
-class _LoudChild(Child):
+class _ChildInOurLog(Child):
     """A child that logs where we do."""
 
     def _open_log(self) -> BinaryIO:
@@ -31,13 +31,13 @@ class _LoudChild(Child):
         return "its log is above"
 
 
-class Slot:
-    """The process number `index`, and its socket, which is ours too: when it dies, new clients wait there."""
+class ManagedProcess:
+    """API process number `index`, and its socket, which is ours too: when it dies, new clients wait there."""
 
     def __init__(self, index: int, reserved: socket.socket, folder: Path, env: Mapping[str, str]) -> None:
         self.index = index
         self.was_ready = False
-        """Whether any process of this slot ever served."""
+        """Whether any child of it ever served."""
         self._reserved = reserved
         self._folder = folder
         self._socket: socket.socket | None = None
@@ -47,7 +47,7 @@ class Slot:
         self._is_ready = False
         self._failures = 0
         self._due_s: float | None = None
-        self.child = _LoudChild(f"API process {index}", [], Path("stderr"), env=env)
+        self.child = _ChildInOurLog(f"API process {index}", [], Path("stderr"), env=env)
 
     def start(self) -> None:
         """Starts a process; raises `StartError`, `PortTaken`."""
@@ -78,7 +78,7 @@ class Slot:
             self.child.kill()
             return f"killed: not heard of for {silence_s:.0f} s"
         if self._due_s is None:
-            return self._bury(now_s)
+            return self._note_end(now_s)
         if now_s < self._due_s:
             return ""
         try:
@@ -100,7 +100,7 @@ class Slot:
         self.close_socket()
         self._close_beats()
 
-    def _bury(self, now_s: float) -> str:
+    def _note_end(self, now_s: float) -> str:
         forget_process(self._folder, self.index)
         self._close_beats()
         is_steady = self._is_ready and now_s - self._started_s > STEADY_S

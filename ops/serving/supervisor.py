@@ -15,7 +15,7 @@ from types import FrameType
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.listening import PortTaken, reserve
-from ops.serving.managed_process import Slot
+from ops.serving.managed_process import ManagedProcess
 from ops.stack.child import StartError
 from ops.stack.record import settings_environment
 
@@ -33,7 +33,7 @@ class Supervisor:
         self._settings = settings
         self._n_processes = n_processes
         self._asked = threading.Event()
-        self._slots: list[Slot] = []
+        self._processes: list[ManagedProcess] = []
 
     def run(self) -> int:
         """The exit code: 0 after an orderly end, 1 if the API cannot start or a process had to be killed."""
@@ -55,43 +55,43 @@ class Supervisor:
         port = reserved.getsockname()[1]
         env = settings_environment(self._settings.model_copy(update={"api_port": port, "api_processes": 1}))
         for index in range(self._n_processes):
-            slot = Slot(index, reserved, folder, env)
-            self._slots.append(slot)
-            slot.start()
+            process = ManagedProcess(index, reserved, folder, env)
+            self._processes.append(process)
+            process.start()
         _log.info("%d API processes on %s port %d", self._n_processes, self._settings.api_host, port)
 
     def _watch(self) -> int:
         while not self._asked.wait(CHECK_EVERY_S):
-            for slot in self._slots:
-                if not self._check(slot):
+            for process in self._processes:
+                if not self._check(process):
                     return 1
         return self._end()
 
-    def _check(self, slot: Slot) -> bool:
+    def _check(self, process: ManagedProcess) -> bool:
         """Whether there is any sense in going on."""
-        news = slot.check()
+        news = process.check()
         if news:
-            _log.warning("API process %d: %s", slot.index, news)
-        if slot.child.alive or any(each.was_ready for each in self._slots):
+            _log.warning("API process %d: %s", process.index, news)
+        if process.child.alive or any(each.was_ready for each in self._processes):
             return True
         _log.error("the API does not start; its log says why")
         return False
 
     def _end(self) -> int:
         """All processes end at the same time; 1 if one did not, or not well."""
-        for slot in self._slots:
-            slot.close_socket()
-            slot.child.send(signal.SIGTERM)
+        for process in self._processes:
+            process.close_socket()
+            process.child.send(signal.SIGTERM)
         deadline_s = time.monotonic() + self._settings.pre_stop_s + GRACE_S + SPARE_S
-        while any(slot.child.alive for slot in self._slots) and time.monotonic() < deadline_s:
+        while any(process.child.alive for process in self._processes) and time.monotonic() < deadline_s:
             time.sleep(CHECK_EVERY_S)
         codes = []
-        for slot in self._slots:
-            if slot.child.alive:
-                slot.child.kill()
-            slot.close()
-            codes.append(slot.child.exit_code)
-        self._slots.clear()
+        for process in self._processes:
+            if process.child.alive:
+                process.child.kill()
+            process.close()
+            codes.append(process.child.exit_code)
+        self._processes.clear()
         # A process that dies of the signal had not begun to serve.
         return 0 if all(code in (0, -signal.SIGTERM) for code in codes) else 1
 
@@ -100,7 +100,7 @@ class Supervisor:
         if not self._asked.is_set():
             self._asked.set()
             return
-        for slot in self._slots:
+        for process in self._processes:
             with contextlib.suppress(RuntimeError):  # one that never started
-                slot.child.kill()
+                process.child.kill()
         os._exit(128 + signum)

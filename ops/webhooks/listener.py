@@ -31,7 +31,7 @@ class ListenOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedMessage:
     """One message. `verified` is None where no secret was given; `problem` says what is wrong."""
 
     message_id: str
@@ -47,11 +47,11 @@ class Listener:
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._seen: set[str] = set()
-        self.n_heard = 0
+        self.n_received = 0
 
-    def hear(self, headers: dict[str, str], body: bytes) -> Heard:
+    def receive(self, headers: dict[str, str], body: bytes) -> ReceivedMessage:
         """What is to be made of a request."""
-        self.n_heard += 1
+        self.n_received += 1
         message_id = headers.get("webhook-id", "")
         verified: bool | None = None
         problem = "not verified: no secret was given"
@@ -67,7 +67,7 @@ class Listener:
             verified, problem = False, str(exc)
         repeated = message_id in self._seen
         self._seen.add(message_id)
-        return Heard(message_id, verified, problem, repeated, message)
+        return ReceivedMessage(message_id, verified, problem, repeated, message)
 
 
 def run_listener(options: ListenOptions) -> int:
@@ -83,27 +83,27 @@ def run_listener(options: ListenOptions) -> int:
     with server:
         notes.print(f"listening on http://{LOOPBACK}:{server.server_address[1]}/ until Ctrl-C")
         try:
-            while options.count is None or listener.n_heard < options.count:
+            while options.count is None or listener.n_received < options.count:
                 server.handle_request()
         except KeyboardInterrupt:
             pass
     return 0
 
 
-def render(heard: Heard) -> Text:
+def render(received: ReceivedMessage) -> Text:
     """One line: verified or what is wrong, the type, the id, and whom it is about."""
     mark = {True: ("verified", "green"), False: ("REFUSED", "bold red"), None: ("unverified", "yellow")}
-    line = Text.assemble(mark[heard.verified], "  ")
-    if isinstance(heard.message, dict):
-        data = heard.message.get("data")
-        line.append(f"{heard.message.get('type')}  ", "bold")
+    line = Text.assemble(mark[received.verified], "  ")
+    if isinstance(received.message, dict):
+        data = received.message.get("data")
+        line.append(f"{received.message.get('type')}  ", "bold")
         if isinstance(data, dict):
             line.append(f"{data.get('severity')}  {data.get('user_id')}  ")
-    line.append(heard.message_id, "dim")
-    if heard.repeated:
+    line.append(received.message_id, "dim")
+    if received.repeated:
         line.append("  (came before: drop it)", "yellow")
-    if heard.problem:
-        line.append(f"  {heard.problem}", "dim")
+    if received.problem:
+        line.append(f"  {received.problem}", "dim")
     return line
 
 
@@ -117,15 +117,19 @@ def _handler(listener: Listener, options: ListenOptions, console: Console) -> ty
                 self._answer(413)
                 return
             body = self.rfile.read(int(length))
-            heard = listener.hear({name.lower(): value for name, value in self.headers.items()}, body)
-            self._answer(401 if heard.verified is False else options.status)
+            received = listener.receive({name.lower(): value for name, value in self.headers.items()}, body)
+            self._answer(401 if received.verified is False else options.status)
             if options.as_json:
-                line = {"id": heard.message_id, "verified": heard.verified, "repeated": heard.repeated}
+                line = {
+                    "id": received.message_id,
+                    "verified": received.verified,
+                    "repeated": received.repeated,
+                }
                 console.out(
-                    orjson.dumps(line | {"problem": heard.problem, "message": heard.message}).decode()
+                    orjson.dumps(line | {"problem": received.problem, "message": received.message}).decode()
                 )
             else:
-                console.print(render(heard))
+                console.print(render(received))
 
         def _answer(self, status: int) -> None:
             self.send_response(status)

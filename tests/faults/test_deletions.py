@@ -23,23 +23,23 @@ from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.topics import Topics
 from ops.audit import VisitorView, read_log, read_state
-from ops.chaos.system import Site
+from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import make_producer
-from ops.chaos.worker_supervisor import Crew
+from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.record import settings_environment
 from readers.reader import Reader
 
-OpenSite = Callable[..., Site]
+OpenSystem = Callable[..., SystemUnderTest]
 T = TypeVar("T")
 
 GONE, STAYING = "visitor-who-leaves", ("visitor-who-stays", "visitor-beside")
 DONE_S = 60.0
 
 
-def send(site: Site, *users: str, visit: int = 0) -> int:
+def send(system: SystemUnderTest, *users: str, visit: int = 0) -> int:
     """Each visitor looks at two things and puts one into the cart, now; returns the number of events."""
-    producer = make_producer(site.settings)
-    topics, at_ms = Topics(site.settings.topic_prefix), wall_clock_ms()
+    producer = make_producer(system.settings)
+    topics, at_ms = Topics(system.settings.topic_prefix), wall_clock_ms()
     kinds = (EventType.VIEW, EventType.CART, EventType.VIEW)
     for user in users:
         for number, kind in enumerate(kinds):
@@ -57,28 +57,28 @@ def send(site: Site, *users: str, visit: int = 0) -> int:
     return len(users) * len(kinds)
 
 
-def ask(site: Site, question: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
+def ask(system: SystemUnderTest, question: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
     """The answer to a question of a process of the API."""
 
     async def main() -> T:
-        redis = open_redis_pool(site.settings)
+        redis = open_redis_pool(system.settings)
         try:
-            return await question(Reader(redis, site.settings))
+            return await question(Reader(redis, system.settings))
         finally:
             await redis.aclose()
 
     return asyncio.run(main())
 
 
-def begin(site: Site, user: str) -> DeletionJob:
+def begin(system: SystemUnderTest, user: str) -> DeletionJob:
     async def question(reader: Reader) -> DeletionJob:
         jobs = DeletionJobs(reader)
         return await record(reader, jobs, await jobs.open(user))
 
-    return ask(site, question)
+    return ask(system, question)
 
 
-def finish(site: Site, job: DeletionJob) -> DeletionJob:
+def finish(system: SystemUnderTest, job: DeletionJob) -> DeletionJob:
     """Go on with the deletion as a process of the API does, until it is done."""
 
     async def question(reader: Reader) -> DeletionJob:
@@ -93,86 +93,93 @@ def finish(site: Site, job: DeletionJob) -> DeletionJob:
             assert time.monotonic() < deadline, found
             await asyncio.sleep(0.05)
 
-    return ask(site, question)
+    return ask(system, question)
 
 
-def places_of(site: Site, user: str) -> set[str]:
+def places_of(system: SystemUnderTest, user: str) -> set[str]:
     async def question(reader: Reader) -> set[str]:
         (places,) = await search(reader.redis, reader.keys, [Needle(user)])
         return {place.key for place in places}
 
-    return ask(site, question)
+    return ask(system, question)
 
 
-def leave_traces(site: Site, user: str) -> str:
+def leave_traces(system: SystemUnderTest, user: str) -> str:
     """What people and webhooks leave of an alert; returns its id."""
-    alerts = [decode_alert(value) for _, value in read_log(site.client, site.keys)]
+    alerts = [decode_alert(value) for _, value in read_log(system.client, system.keys)]
     alert_id = next(alert.alert_id for alert in alerts if alert.user_id == user)
-    site.client.set(
-        site.keys.alert_handling(alert_id), '{"feedback":{"by":"k1","at_ms":1,"verdict":"useful"}}'
+    system.client.set(
+        system.keys.alert_handling(alert_id), '{"feedback":{"by":"k1","at_ms":1,"verdict":"useful"}}'
     )
-    site.client.zadd(site.keys.alert_mutes(), {f"cart_abandoned:{user}": 2**45})
-    site.client.hset(site.keys.webhook_endpoints(), "e1", "{}")
+    system.client.zadd(system.keys.alert_mutes(), {f"cart_abandoned:{user}": 2**45})
+    system.client.hset(system.keys.webhook_endpoints(), "e1", "{}")
     delivery = Delivery("d1", "alert.firing", user, 1)
-    site.client.hset(site.keys.webhook_deliveries("e1"), "d1", encode_delivery(delivery))
-    site.client.hset(site.keys.webhook_bodies("e1"), "d1", f'{{"user_id":"{user}"}}')
-    site.client.zadd(site.keys.webhook_pending("e1"), {"d1": 2**45})
+    system.client.hset(system.keys.webhook_deliveries("e1"), "d1", encode_delivery(delivery))
+    system.client.hset(system.keys.webhook_bodies("e1"), "d1", f'{{"user_id":"{user}"}}')
+    system.client.zadd(system.keys.webhook_pending("e1"), {"d1": 2**45})
     return alert_id
 
 
-def others(site: Site, keys: Keys) -> dict[str, VisitorView]:
-    found = read_state(site.client, keys).visitors
+def others(system: SystemUnderTest, keys: Keys) -> dict[str, VisitorView]:
+    found = read_state(system.client, keys).visitors
     return {user: view for user, view in found.items() if user in STAYING}
 
 
-def await_alerts(site: Site) -> None:
+def await_alerts(system: SystemUnderTest) -> None:
     """Until every cart was given up, and all sessions have ended."""
 
     def all_over() -> bool:
-        told = {decode_alert(value).user_id for _, value in read_log(site.client, site.keys)}
-        views = read_state(site.client, site.keys).visitors.values()
+        told = {decode_alert(value).user_id for _, value in read_log(system.client, system.keys)}
+        views = read_state(system.client, system.keys).visitors.values()
         return told == {GONE, *STAYING} and all(view.ended for view in views)
 
-    site.await_that(all_over, 60, "an alert of each visitor, and the end of the sessions")
+    system.await_that(all_over, 60, "an alert of each visitor, and the end of the sessions")
 
 
-def replay(site: Site, number: int) -> Site:
+def replay(system: SystemUnderTest, number: int) -> SystemUnderTest:
     """The same log read from its start into an empty namespace by a worker of another group."""
-    changes = {"namespace": f"{site.settings.namespace}{number}", "group": f"{site.settings.group}{number}"}
-    settings = site.settings.model_copy(update=changes)
-    return Site(settings, site.redis, Crew(settings, site.folder / f"replay{number}"), site.folder)
+    changes = {
+        "namespace": f"{system.settings.namespace}{number}",
+        "group": f"{system.settings.group}{number}",
+    }
+    settings = system.settings.model_copy(update=changes)
+    return SystemUnderTest(
+        settings, system.redis, WorkerSupervisor(settings, system.folder / f"replay{number}"), system.folder
+    )
 
 
-def await_new(site: Site, user: str, cut_ms: int) -> None:
+def await_new(system: SystemUnderTest, user: str, cut_ms: int) -> None:
     """Until there is somebody of this id who has done what `send` sends, and nothing before the cut."""
 
     def is_new() -> bool:
-        view = read_state(site.client, site.keys).visitors.get(user)
+        view = read_state(system.client, system.keys).visitors.get(user)
         return view is not None and view.counts == (2, 0, 1, 0, 0) and view.first_ms > cut_ms
 
-    site.await_that(is_new, 60, "somebody new")
+    system.await_that(is_new, 60, "somebody new")
 
 
-def test_a_deleted_visitor_is_nowhere_and_stays_away_when_the_log_is_read_again(open_shop: OpenSite) -> None:
-    site = open_shop(workers=1, alert_ttl_ms=1_000, cart_recovery_ms=1_000)
-    sent = send(site, GONE, *STAYING)
-    site.await_that(lambda: site.counter("applied") == sent, 60, "the events to be applied")
-    await_alerts(site)
-    alert_id = leave_traces(site, GONE)
-    before = others(site, site.keys)
-    assert len(places_of(site, GONE)) >= 4
+def test_a_deleted_visitor_is_nowhere_and_stays_away_when_the_log_is_read_again(
+    open_shop: OpenSystem,
+) -> None:
+    system = open_shop(workers=1, alert_ttl_ms=1_000, cart_recovery_ms=1_000)
+    sent = send(system, GONE, *STAYING)
+    system.await_that(lambda: system.counter("applied") == sent, 60, "the events to be applied")
+    await_alerts(system)
+    alert_id = leave_traces(system, GONE)
+    before = others(system, system.keys)
+    assert len(places_of(system, GONE)) >= 4
 
-    job = finish(site, begin(site, GONE))
-    assert places_of(site, GONE) == set()
+    job = finish(system, begin(system, GONE))
+    assert places_of(system, GONE) == set()
     assert (job.user_id, job.returned, job.remaining) == (None, False, None)
     assert job.removed["state"] == job.removed["snoozes"] == job.removed["alert_notes"] == 1
     assert job.removed["webhook_deliveries"] == 1
     assert job.removed["alert_steps"] >= 1
-    assert not site.client.exists(site.keys.alert_handling(alert_id))
-    assert others(site, site.keys) == before
+    assert not system.client.exists(system.keys.alert_handling(alert_id))
+    assert others(system, system.keys) == before
 
-    again = replay(site, 1)
-    again.crew.add()
+    again = replay(system, 1)
+    again.supervisor.add()
     try:
 
         def all_read() -> bool:
@@ -183,88 +190,88 @@ def test_a_deleted_visitor_is_nowhere_and_stays_away_when_the_log_is_read_again(
         assert (again.counter("applied"), again.counter("forgotten")) == (sent - 3, 3)
         again.await_that(lambda: others(again, again.keys) == before, 60, "the others to be as before")
         assert places_of(again, GONE) == set()
-        site.await_that(wall_clock_ms > (job.cut_ms or 0), 10, "the deletion to settle")
-        send(site, GONE, visit=2)
-        for shop in (site, again):
+        system.await_that(wall_clock_ms > (job.cut_ms or 0), 10, "the deletion to settle")
+        send(system, GONE, visit=2)
+        for shop in (system, again):
             await_new(shop, GONE, job.cut_ms or 0)
     finally:
-        again.crew.close()
+        again.supervisor.close()
         again.client.close()
 
 
-def test_a_worker_killed_in_between_forgets_nobody_less(open_shop: OpenSite) -> None:
-    site = open_shop(workers=1, scoring=False)
-    sent = send(site, GONE, *STAYING)
-    site.await_that(lambda: site.counter("applied") == sent, 60, "the events to be applied")
-    (worker,) = site.crew.workers
+def test_a_worker_killed_in_between_forgets_nobody_less(open_shop: OpenSystem) -> None:
+    system = open_shop(workers=1, scoring=False)
+    sent = send(system, GONE, *STAYING)
+    system.await_that(lambda: system.counter("applied") == sent, 60, "the events to be applied")
+    (worker,) = system.supervisor.workers
     worker.suspend()
-    job = begin(site, GONE)
-    sent += send(site, GONE, *STAYING, visit=1)  # under way when the deletion was asked for
+    job = begin(system, GONE)
+    sent += send(system, GONE, *STAYING, visit=1)  # under way when the deletion was asked for
     worker.kill()
-    finish(site, job)
+    finish(system, job)
     names = ("applied", "forgotten", "duplicates", "late")
-    site.await_that(lambda: sum(site.counter(n) for n in names) == sent, 60, "all events to be counted")
-    assert site.counter("forgotten") == 3
-    assert places_of(site, GONE) == set()
-    assert {user: sum(view.counts) for user, view in others(site, site.keys).items()} == dict.fromkeys(
+    system.await_that(lambda: sum(system.counter(n) for n in names) == sent, 60, "all events to be counted")
+    assert system.counter("forgotten") == 3
+    assert places_of(system, GONE) == set()
+    assert {user: sum(view.counts) for user, view in others(system, system.keys).items()} == dict.fromkeys(
         STAYING, 6
     )
 
 
-def test_a_redis_from_before_the_deletion_is_cleaned_again(open_shop: OpenSite) -> None:
+def test_a_redis_from_before_the_deletion_is_cleaned_again(open_shop: OpenSystem) -> None:
     """Its copy knows the visitor, but not whom the digest in the log means."""
-    site = open_shop(workers=1, scoring=False)
-    sent = send(site, GONE, *STAYING)
-    site.await_that(lambda: site.counter("applied") == sent, 60, "the events to be applied")
-    blob, p = site.client.get(site.keys.visitor(GONE)), begin(site, GONE).partition
-    deletions = f"off:{Topics(site.settings.topic_prefix).deletions}"
-    site.await_that(lambda: bool(site.client.exists(site.keys.forgotten(p))), 60, "the deletion")
+    system = open_shop(workers=1, scoring=False)
+    sent = send(system, GONE, *STAYING)
+    system.await_that(lambda: system.counter("applied") == sent, 60, "the events to be applied")
+    blob, p = system.client.get(system.keys.visitor(GONE)), begin(system, GONE).partition
+    deletions = f"off:{Topics(system.settings.topic_prefix).deletions}"
+    system.await_that(lambda: bool(system.client.exists(system.keys.forgotten(p))), 60, "the deletion")
     # As a copy of Redis from before the request has it.
-    pipe = site.client.pipeline(transaction=True)
-    pipe.set(site.keys.visitor(GONE), blob or b"")
-    pipe.hdel(site.keys.meta(p), deletions)
-    pipe.delete(site.keys.forgotten(p), site.keys.forgetting(p))
+    pipe = system.client.pipeline(transaction=True)
+    pipe.set(system.keys.visitor(GONE), blob or b"")
+    pipe.hdel(system.keys.meta(p), deletions)
+    pipe.delete(system.keys.forgotten(p), system.keys.forgetting(p))
     pipe.execute()
-    site.await_that(lambda: bool(site.client.exists(site.keys.forgotten(p))), 60, "the deletion, again")
-    assert not site.client.exists(site.keys.visitor(GONE))
-    assert all(site.client.exists(site.keys.visitor(user)) for user in STAYING)
+    system.await_that(lambda: bool(system.client.exists(system.keys.forgotten(p))), 60, "the deletion, again")
+    assert not system.client.exists(system.keys.visitor(GONE))
+    assert all(system.client.exists(system.keys.visitor(user)) for user in STAYING)
 
 
-def test_who_goes_on_takes_over_from_a_process_that_was_killed(open_shop: OpenSite) -> None:
-    site = open_shop(workers=1, scoring=False)
-    send(site, GONE)
-    site.await_that(lambda: bool(site.client.exists(site.keys.visitor(GONE))), 60, "the visitor")
-    (worker,) = site.crew.workers
+def test_who_goes_on_takes_over_from_a_process_that_was_killed(open_shop: OpenSystem) -> None:
+    system = open_shop(workers=1, scoring=False)
+    send(system, GONE)
+    system.await_that(lambda: bool(system.client.exists(system.keys.visitor(GONE))), 60, "the visitor")
+    (worker,) = system.supervisor.workers
     worker.suspend()
-    env = settings_environment(site.settings)
+    env = settings_environment(system.settings)
     argv = [sys.executable, "-P", "-m", "ops.cli", "privacy", "delete", GONE]
     child = subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL)
-    recorded = lambda: bool(_jobs(site)) and b"offset" in _jobs(site)[0]  # noqa: E731
-    site.await_that(recorded, 30, "the record")
+    recorded = lambda: bool(_jobs(system)) and b"offset" in _jobs(system)[0]  # noqa: E731
+    system.await_that(recorded, 30, "the record")
     child.kill()
     child.wait()
     worker.resume()
-    (fields,) = _jobs(site)
+    (fields,) = _jobs(system)
     assert fields[b"user_id"] == GONE.encode()
-    job = ask(site, lambda reader: DeletionJobs(reader).get(fields[b"deletion_id"].decode()))
+    job = ask(system, lambda reader: DeletionJobs(reader).get(fields[b"deletion_id"].decode()))
     assert job is not None
-    done = finish(site, job)
+    done = finish(system, job)
     assert done.user_id is None
-    assert places_of(site, GONE) == set()
+    assert places_of(system, GONE) == set()
 
 
-def test_a_request_that_never_reached_kafka_is_recorded_by_whoever_goes_on(open_shop: OpenSite) -> None:
-    site = open_shop(workers=1, scoring=False)
-    send(site, GONE)
-    site.await_that(lambda: bool(site.client.exists(site.keys.visitor(GONE))), 60, "the visitor")
-    job = ask(site, lambda reader: DeletionJobs(reader).open(GONE))
+def test_a_request_that_never_reached_kafka_is_recorded_by_whoever_goes_on(open_shop: OpenSystem) -> None:
+    system = open_shop(workers=1, scoring=False)
+    send(system, GONE)
+    system.await_that(lambda: bool(system.client.exists(system.keys.visitor(GONE))), 60, "the visitor")
+    job = ask(system, lambda reader: DeletionJobs(reader).open(GONE))
     assert job.status is DeletionStatus.PENDING
-    done = finish(site, job)
+    done = finish(system, job)
     assert done.cut_ms is not None
     assert done.cut_ms >= job.requested_ms + SETTLE_MS
-    assert places_of(site, GONE) == set()
+    assert places_of(system, GONE) == set()
 
 
-def _jobs(site: Site) -> list[dict[bytes, bytes]]:
-    names = site.client.scan_iter(match=site.keys.deletion("*"))
-    return [site.client.hgetall(name) for name in names]  # type: ignore[misc]
+def _jobs(system: SystemUnderTest) -> list[dict[bytes, bytes]]:
+    names = system.client.scan_iter(match=system.keys.deletion("*"))
+    return [system.client.hgetall(name) for name in names]  # type: ignore[misc]

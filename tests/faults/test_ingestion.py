@@ -5,7 +5,7 @@ from pathlib import Path
 
 from event_clients import EventApis, Storefronts
 from ops.audit import (
-    Rules,
+    TotalsRules,
     count_log,
     differences,
     expected_of,
@@ -14,63 +14,63 @@ from ops.audit import (
     lost_and_doubled,
     read_state,
 )
-from ops.chaos.system import Site
+from ops.chaos.system import SystemUnderTest
 from ops.stack.broker import KafkaBroker
 
-OpenSite = Callable[..., Site]
+OpenSystem = Callable[..., SystemUnderTest]
 
 EVENTS, CLIENTS = 100_000, 12
 
 
 def test_every_event_answered_with_202_is_counted_exactly_once(
-    private_kafka: KafkaBroker, open_shop: OpenSite, tmp_path: Path
+    private_kafka: KafkaBroker, open_shop: OpenSystem, tmp_path: Path
 ) -> None:
-    site = open_shop(broker=private_kafka, scoring=False)
-    (worker,) = site.crew.workers
-    site.await_that(lambda: site.owns_something(worker), 60, "the worker to own partitions")
-    apis = EventApis(site.settings, tmp_path, 2)
+    system = open_shop(broker=private_kafka, scoring=False)
+    (worker,) = system.supervisor.workers
+    system.await_that(lambda: system.owns_something(worker), 60, "the worker to own partitions")
+    apis = EventApis(system.settings, tmp_path, 2)
     storefronts = Storefronts(apis.urls, events=EVENTS, clients=CLIENTS, seed=5)
     try:
         apis.open()
         storefronts.start()
-        for share, harm in (
+        for share, fault in (
             (0.1, lambda: apis.kill_and_restart(0)),
             (0.25, lambda: apis.kill_and_restart(1)),
             (0.4, lambda: (private_kafka.kill(), private_kafka.restart())),
             (0.55, lambda: apis.kill_and_restart(0)),
             (0.7, lambda: apis.kill_and_restart(1)),
         ):
-            site.await_that(lambda s=share: storefronts.n_acknowledged > s * EVENTS, 180, f"{share:.0%}")
+            system.await_that(lambda s=share: storefronts.n_acknowledged > s * EVENTS, 180, f"{share:.0%}")
             assert storefronts.n_acknowledged < EVENTS, "there must be something left to lose"
-            harm()
+            fault()
         storefronts.join(180)
     finally:
         storefronts.halt()
         apis.close()
     assert storefronts.answers["202"] >= EVENTS / 50
-    assert storefronts.answers.total() > storefronts.answers["202"], "nobody noticed the harm"
+    assert storefronts.answers.total() > storefronts.answers["202"], "nobody noticed the fault"
 
-    assert_counted_once(site, storefronts)
+    assert_counted_once(system, storefronts)
 
 
-def assert_counted_once(site: Site, storefronts: Storefronts) -> None:
-    settings = site.settings
+def assert_counted_once(system: SystemUnderTest, storefronts: Storefronts) -> None:
+    settings = system.settings
     ends = log_ends(settings)
-    site.await_that(
-        lambda: has_settled(site.client, site.keys, ends, disorder_ms=settings.disorder_ms, live=True),
+    system.await_that(
+        lambda: has_settled(system.client, system.keys, ends, disorder_ms=settings.disorder_ms, live=True),
         120,
         f"every record to be applied, logs end at {ends}",
     )
     sent = storefronts.acknowledged.frame()
     assert len(sent) == sent["event_id"].n_unique() == EVENTS
-    rules = Rules(
+    rules = TotalsRules(
         settings.partitions,
         settings.idle_ms,
         settings.disorder_ms,
         settings.trend_half_life_s * 1_000,
         live=True,
     )
-    expected, found = expected_of(sent, rules), read_state(site.client, site.keys)
+    expected, found = expected_of(sent, rules), read_state(system.client, system.keys)
     repeats = count_log(settings).records - EVENTS
     assert repeats >= storefronts.resent > 0
     expected.counters["duplicates"] = repeats

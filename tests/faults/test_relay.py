@@ -14,7 +14,7 @@ from services import unique_settings
 from shoppers import NEW, RULES, make_entries, make_event
 from stream.batch.step import BatchResult, apply_batch, fire_deadlines
 from stream.partitions.outbox_relay import READ_LIMIT
-from stream.state.commit import NO_OFFSET, Commit, Retention, Verdict
+from stream.state.commit import NO_OFFSET, Commit, CommitStatus, Retention
 from stream.state.store import RedisStore
 
 OpenStore = Callable[[], RedisStore]
@@ -33,7 +33,7 @@ async def commit(store: RedisStore, outcome: BatchResult) -> None:
     """Claim partition 0 and commit the outcome as its first."""
     epoch = (await store.claim({0: 0}))[0].epoch
     written = Commit(0, epoch, {"view": (NO_OFFSET, 3)}, outcome, 0, 0)
-    assert await store.commit([written]) == [Verdict.APPLIED]
+    assert await store.commit([written]) == [CommitStatus.APPLIED]
 
 
 @pytest.fixture

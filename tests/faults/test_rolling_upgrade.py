@@ -6,73 +6,75 @@ from pathlib import Path
 import pytest
 
 from earlier_version import check_out
-from ops.chaos.crew import Crew
-from ops.chaos.site import Site
+from exactness import assert_exact, assert_replayed
+from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import Traffic
+from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.child import Child
-from verdicts import assert_exact, assert_replayed
 
-OpenSite = Callable[..., Site]
+OpenSystem = Callable[..., SystemUnderTest]
 Send = Callable[..., Traffic]
 
 
 @pytest.fixture
-def start_earlier(tmp_path: Path) -> Iterator[Callable[[Site], Crew]]:
-    """`start_earlier(site)`: one worker of the earlier version, on the site's services."""
-    crews: list[Crew] = []
+def start_earlier(tmp_path: Path) -> Iterator[Callable[[SystemUnderTest], WorkerSupervisor]]:
+    """`start_earlier(system)`: one worker of the earlier version, on the system's services."""
+    supervisors: list[WorkerSupervisor] = []
     env = check_out(tmp_path / "earlier")
 
-    def start(site: Site) -> Crew:
-        crews.append(Crew(site.settings, tmp_path / "earlier-logs", env=env))
-        crews[-1].add()
-        return crews[-1]
+    def start(system: SystemUnderTest) -> WorkerSupervisor:
+        supervisors.append(WorkerSupervisor(system.settings, tmp_path / "earlier-logs", env=env))
+        supervisors[-1].add()
+        return supervisors[-1]
 
     yield start
-    for crew in crews:
-        crew.close()
+    for supervisor in supervisors:
+        supervisor.close()
 
 
-def await_shared(site: Site, *workers: Child) -> None:
+def await_shared(system: SystemUnderTest, *workers: Child) -> None:
     """Until each of these owns partitions, together they own all, and events are applied."""
 
     def owned() -> list[int]:
-        owners = site.owners()
+        owners = system.owners()
         return [p for worker in workers for p in owners.get(worker.pid, ())]
 
     def shared() -> bool:
-        return sorted(owned()) == list(range(site.keys.partitions)) and all(map(site.owns_something, workers))
+        return sorted(owned()) == list(range(system.keys.partitions)) and all(
+            map(system.owns_something, workers)
+        )
 
-    site.await_that(shared, 60, f"{', '.join(worker.name for worker in workers)} to own all partitions")
-    before = site.counter("applied")
-    site.await_that(lambda: site.counter("applied") > before + 500, 60, "500 events to be applied")
+    system.await_that(shared, 60, f"{', '.join(worker.name for worker in workers)} to own all partitions")
+    before = system.counter("applied")
+    system.await_that(lambda: system.counter("applied") > before + 500, 60, "500 events to be applied")
 
 
-def kill(site: Site, worker: Child) -> None:
+def kill(system: SystemUnderTest, worker: Child) -> None:
     """kill -9; returns when its supervisor has started it again."""
     pid = worker.pid
     worker.kill()
-    site.await_that(lambda: worker.pid != pid, 10, f"{worker.name} to be started again")
+    system.await_that(lambda: worker.pid != pid, 10, f"{worker.name} to be started again")
 
 
 def test_an_upgrade_and_the_way_back_lose_nothing(
-    open_shop: OpenSite, send: Send, start_earlier: Callable[[Site], Crew]
+    open_shop: OpenSystem, send: Send, start_earlier: Callable[[SystemUnderTest], WorkerSupervisor]
 ) -> None:
-    site = open_shop(workers=0)
-    earlier, crew = start_earlier(site), site.crew
+    system = open_shop(workers=0)
+    earlier, supervisor = start_earlier(system), system.supervisor
     (old,) = earlier.workers
-    traffic = send(site, events_per_s=400)
-    await_shared(site, old)
-    new = crew.add()
-    await_shared(site, old, new)
-    kill(site, old)
-    await_shared(site, old, new)
+    traffic = send(system, events_per_s=400)
+    await_shared(system, old)
+    new = supervisor.add()
+    await_shared(system, old, new)
+    kill(system, old)
+    await_shared(system, old, new)
     assert earlier.remove(old) == 0
-    await_shared(site, new)
+    await_shared(system, new)
     old = earlier.add()
-    await_shared(site, old, new)
-    kill(site, new)
-    await_shared(site, old, new)
-    assert crew.remove(new) == 0
-    await_shared(site, old)
-    assert_replayed(assert_exact(site, traffic))
-    assert [code for _, code in [*earlier.exits, *crew.exits]] == [-9, -9]
+    await_shared(system, old, new)
+    kill(system, new)
+    await_shared(system, old, new)
+    assert supervisor.remove(new) == 0
+    await_shared(system, old)
+    assert_replayed(assert_exact(system, traffic))
+    assert [code for _, code in [*earlier.exits, *supervisor.exits]] == [-9, -9]

@@ -12,8 +12,8 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.visitor import FORMAT, unpack_visitor
 from golden_files import golden_visitors
-from ops.chaos.crew import Crew
 from ops.chaos.traffic import make_producer
+from ops.chaos.worker_supervisor import WorkerSupervisor
 from services import wait_until
 
 LATER = b"\x9a\x7f" + golden_visitors()[0].blob[2:]
@@ -36,13 +36,13 @@ def test_a_worker_ends_and_leaves_it_as_it_is(
     event = Event("e1", EventType.VIEW, 1_748_854_800_000, "u1", "p1")
     producer.produce(Topics(settings.topic_prefix).of(EventType.VIEW), encode(event), b"u1")
     assert producer.flush(30) == 0
-    crew = Crew(settings, tmp_path)
-    worker = crew.add()
+    supervisor = WorkerSupervisor(settings, tmp_path)
+    worker = supervisor.add()
     try:
-        wait_until(lambda: len(crew.exits) > 0, 60, "the worker to end")
+        wait_until(lambda: len(supervisor.exits) > 0, 60, "the worker to end")
     finally:
-        crew.close()
-    assert crew.exits[0] == (worker.name, 1)
+        supervisor.close()
+    assert supervisor.exits[0] == (worker.name, 1)
     assert REFUSAL in worker.log_path.read_text()
     assert redis.get(keys.visitor("u1")) == LATER
     assert not redis.hexists(keys.meta(0), "applied")

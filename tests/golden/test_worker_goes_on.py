@@ -20,8 +20,8 @@ from golden_files import visitor_values
 from golden_installation import Record, about, golden_log, restore_redis, restore_topics
 from models.quality import add_up, alert_figures, by_version
 from ops.audit import (
-    Rules,
     Totals,
+    TotalsRules,
     differences,
     distinct_letters,
     expected_of,
@@ -31,9 +31,9 @@ from ops.audit import (
     read_log,
     read_state,
 )
-from ops.chaos.send_log import Ledger
+from ops.chaos.send_log import SendLog
 from ops.chaos.traffic import make_producer
-from ops.chaos.worker_supervisor import Crew
+from ops.chaos.worker_supervisor import WorkerSupervisor
 from services import wait_until
 from stub_model import write_model
 
@@ -98,18 +98,18 @@ def left(make_installation: MakeInstallation, tmp_path: Path) -> Iterator[Left]:
 
 
 @pytest.fixture
-def crew(left: Left, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(left.settings, tmp_path / "logs")
-    yield crew
-    crew.close()
-    assert crew.exits == []
+def supervisor(left: Left, tmp_path: Path) -> Iterator[WorkerSupervisor]:
+    supervisor = WorkerSupervisor(left.settings, tmp_path / "logs")
+    yield supervisor
+    supervisor.close()
+    assert supervisor.exits == []
 
 
-def test_nothing_is_lost_counted_twice_or_left_open(left: Left, crew: Crew) -> None:
+def test_nothing_is_lost_counted_twice_or_left_open(left: Left, supervisor: WorkerSupervisor) -> None:
     log_before = read_log(left.redis, left.keys)
     open_before = open_alerts(left)
     unended = unended_alerts(left) - sum(open_before.values())
-    crew.add()
+    supervisor.add()
     wait_until(left.is_applied, 60, "the rest of the log to be applied")
     returned = come_again(left)
     wait_until(left.has_settled, 60, "every session and alert to end")
@@ -148,16 +148,16 @@ def count(left: Left, returned: list[Event]) -> Totals:
     """What there must be, counted anew from the whole log and the events sent since."""
     settings = left.settings
     half_life_ms = settings.trend_half_life_s * 1_000
-    rules = Rules(settings.partitions, settings.idle_ms, settings.disorder_ms, half_life_ms, live=True)
-    ledger, kept_out = Ledger(), 0
+    rules = TotalsRules(settings.partitions, settings.idle_ms, settings.disorder_ms, half_life_ms, live=True)
+    send_log, kept_out = SendLog(), 0
     for record, event in events_in_log():
         if event.user_id == DELETING and not left.applied_before(record):
             kept_out += 1
         else:
-            ledger.add(event)
+            send_log.add(event)
     for event in returned:
-        ledger.add(event)
-    totals = expected_of(ledger.frame(), rules)
+        send_log.add(event)
+    totals = expected_of(send_log.frame(), rules)
     for user in (DELETED, DELETING):
         del totals.visitors[user]
     totals.counters["forgotten"] = kept_out

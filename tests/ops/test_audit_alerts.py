@@ -3,10 +3,10 @@
 import pytest
 
 from contracts.alerts import AlertState
-from ops.audit import CartRules, CartStep, abandoned_carts, is_clear
+from ops.audit import CartAlertRules, CartStep, abandoned_carts, is_clear
 from ops.audit.abandoned import SentEvent
 
-RULES = CartRules(
+RULES = CartAlertRules(
     partitions=1,
     idle_ms=10_000,
     disorder_ms=2_000,

@@ -45,11 +45,11 @@ def test_a_right_log_is_right_where_late_events_join_sessions(seed: int, tmp_pat
     sent = make_traffic(seed, active=80, spread_ms=1_000)
     shop = ScoredShop(model)
     shop.run(sent, random.Random(seed))
-    verdict = audit(shop, sent, shop.alerts, open_replay_of(sent, model))
-    assert verdict.churn.wrong == {}
-    assert verdict.differences == []
-    assert (verdict.lost, verdict.doubled) == (0, 0)
-    assert verdict.churn.replayed > 300
+    audited = audit(shop, sent, shop.alerts, open_replay_of(sent, model))
+    assert audited.churn.wrong == {}
+    assert audited.differences == []
+    assert (audited.lost, audited.doubled) == (0, 0)
+    assert audited.churn.replayed > 300
 
 
 def firings_of(alerts: Sequence[Alert]) -> list[Alert]:
@@ -59,11 +59,11 @@ def firings_of(alerts: Sequence[Alert]) -> list[Alert]:
 @pytest.mark.parametrize("seed", range(8))
 def test_a_right_log_is_right_whatever_the_batches_were(seed: int) -> None:
     shop, sent, replay = run(seed)
-    verdict = audit(shop, sent, shop.alerts, replay)
-    churn = verdict.churn
+    audited = audit(shop, sent, shop.alerts, replay)
+    churn = audited.churn
     assert churn.wrong == {}
-    assert verdict.differences == []
-    assert (verdict.lost, verdict.doubled) == (0, 0)
+    assert audited.differences == []
+    assert (audited.lost, audited.doubled) == (0, 0)
     assert churn.fired == len(firings_of(shop.alerts)) > 40
     assert churn.replayed > 0.8 * churn.fired
     assert churn.required > 1
@@ -107,14 +107,14 @@ def test_a_required_alert_that_is_gone_is_lost() -> None:
         for alert in firings_of(shop.alerts)
         if audit(shop, sent, [a for a in shop.alerts if a.alert_id != alert.alert_id], None).churn.lost
     )
-    verdict = audit(shop, sent, [a for a in shop.alerts if a.alert_id != gone.alert_id], replay)
-    assert verdict.churn.lost == 1
-    assert verdict.churn.invented == 0
+    audited = audit(shop, sent, [a for a in shop.alerts if a.alert_id != gone.alert_id], replay)
+    assert audited.churn.lost == 1
+    assert audited.churn.invented == 0
     assert any(
-        gone.user_id in name for name in verdict.churn.wrong["churn alerts that must be there are not"]
+        gone.user_id in name for name in audited.churn.wrong["churn alerts that must be there are not"]
     )
-    assert any("churn alerts that must be there are not" in line for line in verdict.differences)
-    assert verdict.lost >= 1
+    assert any("churn alerts that must be there are not" in line for line in audited.differences)
+    assert audited.lost >= 1
 
 
 def test_every_required_alert_is_lost_when_all_are_gone() -> None:
@@ -151,12 +151,12 @@ def test_an_alert_that_the_visitor_gave_no_cause_for_is_invented(spoil: Callable
     firings = [a for a in firings_of(shop.alerts) if a.fired_ms > SETTLED_MS]
     chosen = next(a for a in firings if a.purchase and a.purchase < SETTINGS.churn_fire - 0.1)
     alerts = [spoil(alert) if alert is chosen else alert for alert in shop.alerts]
-    verdict = audit(shop, sent, alerts, replay)
-    assert verdict.churn.invented == 1
-    assert verdict.churn.replayed == right.replayed - 1
-    (name,) = verdict.churn.wrong["churn alerts that the replay does not know"]
+    audited = audit(shop, sent, alerts, replay)
+    assert audited.churn.invented == 1
+    assert audited.churn.replayed == right.replayed - 1
+    (name,) = audited.churn.wrong["churn alerts that the replay does not know"]
     assert chosen.alert_id in name
-    assert verdict.doubled >= 1
+    assert audited.doubled >= 1
 
 
 def test_an_alert_at_an_action_that_had_another_chance_is_invented() -> None:
@@ -178,8 +178,8 @@ def test_an_alert_at_an_action_that_had_another_chance_is_invented() -> None:
         purchase=SETTINGS.churn_fire - 0.05,
         threshold=SETTINGS.churn_fire,
     )
-    verdict = audit(shop, sent, [*shop.alerts, added], replay)
-    assert verdict.churn.invented == 1
+    audited = audit(shop, sent, [*shop.alerts, added], replay)
+    assert audited.churn.invented == 1
 
 
 def test_a_second_alert_right_after_the_first_is_invented() -> None:
@@ -188,8 +188,8 @@ def test_a_second_alert_right_after_the_first_is_invented() -> None:
     users = [alert.user_id for alert in firings]
     first = next(a for a in firings if users.count(a.user_id) == 1 and a.fired_ms > SETTLED_MS)
     second = first._replace(alert_id="0" * 24, episode=first.episode + 1)
-    verdict = audit(shop, sent, [*shop.alerts, second], replay)
-    assert verdict.churn.wrong["churn alerts that the replay does not know"] == [
+    audited = audit(shop, sent, [*shop.alerts, second], replay)
+    assert audited.churn.wrong["churn alerts that the replay does not know"] == [
         f"{second.record_id}: too soon after another"
     ]
 

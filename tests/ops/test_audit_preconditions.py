@@ -7,16 +7,16 @@ import pytest
 from contracts.alerts import Alert, AlertKind, AlertState, Severity
 from contracts.scores import Score
 from models.silence import hear_silence
-from ops.audit import ChurnRules, ChurnVerdict, ScoreReplay
+from ops.audit import ChurnAlertRules, ChurnAudit, ScoreReplay
 from ops.audit.abandoned import SentEvent
-from ops.audit.churn_replay import Heard, judge_churn
+from ops.audit.churn_replay import ScoreRecords, audit_churn
 from ops.audit.price_track import PriceTrack
 from rule_model import RuleModel
 from scored_shop import SETTINGS
 from shoppers import NOW_MS
 
 VIEW, CART, PURCHASE = 0, 2, 4
-RULES = replace(ChurnRules.of(SETTINGS), intent=0.6, rearm=0.6)
+RULES = replace(ChurnAlertRules.of(SETTINGS), intent=0.6, rearm=0.6)
 
 
 def sent_event(rank: int, at_ms: int, *, arrived_ms: int) -> SentEvent:
@@ -46,8 +46,8 @@ def alert(purchase: float, *, cart_lines: int) -> Alert:
     )  # fmt: skip
 
 
-def judge(alert: Alert, sent_events: list[SentEvent]) -> ChurnVerdict:
-    return judge_churn(Heard([alert], [alert], {}), {"u1": sent_events}, replay(), RULES)
+def judge(alert: Alert, sent_events: list[SentEvent]) -> ChurnAudit:
+    return audit_churn(ScoreRecords([alert], [alert], {}), {"u1": sent_events}, replay(), RULES)
 
 
 def chance_without_the_cart() -> float:
@@ -60,21 +60,21 @@ def chance_without_the_cart() -> float:
 
 
 def test_a_cart_that_came_after_the_score_was_intent_all_the_same() -> None:
-    verdict = judge(alert(chance_without_the_cart(), cart_lines=1), LATE_CART)
-    assert (verdict.wrong, verdict.replayed) == ({}, 1)
+    audited = judge(alert(chance_without_the_cart(), cart_lines=1), LATE_CART)
+    assert (audited.wrong, audited.replayed) == ({}, 1)
 
 
 @pytest.mark.parametrize(
     "sent_events", [LATE_CART, [LATE_CART[0], *LATE_CART[2:]]], ids=["late cart", "no cart"]
 )
 def test_without_a_cart_some_chance_must_have_been_intent(sent_events: list[SentEvent]) -> None:
-    verdict = judge(alert(chance_without_the_cart(), cart_lines=0), sent_events)
-    (name,) = verdict.wrong["churn alerts that the replay does not know"]
+    audited = judge(alert(chance_without_the_cart(), cart_lines=0), sent_events)
+    (name,) = audited.wrong["churn alerts that the replay does not know"]
     assert name.endswith("nothing in the cart and no chance was intent")
-    assert (verdict.replayed, verdict.invented) == (0, 1)
+    assert (audited.replayed, audited.invented) == (0, 1)
 
 
 def test_a_silence_in_which_something_came_in_time_was_none() -> None:
     sent_events = sorted([*LATE_CART, sent_event(VIEW, -500, arrived_ms=-490)])
-    verdict = judge(alert(chance_without_the_cart(), cart_lines=1), sent_events)
-    assert verdict.invented == 1
+    audited = judge(alert(chance_without_the_cart(), cart_lines=1), sent_events)
+    assert audited.invented == 1

@@ -7,23 +7,23 @@ import orjson
 import pytest
 from rich.console import Console
 
-from ops.audit import AlertVerdict, ChurnVerdict
+from ops.audit import AlertAudit, ChurnAudit
 from ops.chaos.campaign import Campaign, Plan
 from ops.chaos.report import show, summary
-from ops.chaos.run_audit import Verdict
+from ops.chaos.run_audit import RunAudit
 
-CHURN = ChurnVerdict(
+CHURN = ChurnAudit(
     fired=1_200, replayed=1_190, required=180, scores=5_271, scored=16_556, skipped=44,
     exempt={"firings made before the price level settled": 10},
 )  # fmt: skip
 
 
-def campaign_of(churn: ChurnVerdict) -> Campaign:
-    alerts = AlertVerdict(
+def campaign_of(churn: ChurnAudit) -> Campaign:
+    alerts = AlertAudit(
         fired=5_000, lost=churn.lost, doubled=churn.invented, differences=[*churn.wrong], churn=churn
     )
     campaign = Campaign(Plan(minutes=1, seed=1))
-    campaign.verdict = Verdict(10, 10, 0, 0, 10, 10, 0, 0, alerts.differences, alerts)
+    campaign.audit = RunAudit(10, 10, 0, 0, 10, 10, 0, 0, alerts.differences, alerts)
     return campaign
 
 

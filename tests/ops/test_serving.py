@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api_processes import ApiProgram, read_answer, send_head
 from contracts.settings import Settings
-from ops.serving import managed_process as slots
+from ops.serving import managed_process
 from ops.serving.listening import PortTaken, reserve
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
@@ -178,11 +178,11 @@ def test_a_process_whose_event_loop_stands_still_is_replaced(
 ) -> None:
     settings = unique_settings(NO_KAFKA, redis_url, partitions=4, api_port=pick_port())
     with reserve("127.0.0.1", settings.api_port) as reserved:
-        place = slots.Slot(0, reserved, tmp_path, settings_environment(settings))
+        place = managed_process.ManagedProcess(0, reserved, tmp_path, settings_environment(settings))
         place.start()
         try:
             wait_until(lambda: not place.check() and place.was_ready, 60, "the process to serve")
-            monkeypatch.setattr(slots, "HUNG_S", 2.0)
+            monkeypatch.setattr(managed_process, "HUNG_S", 2.0)
             place.child.suspend()
             wait_until(lambda: "not heard of" in place.check(), 30, "the process to be missed")
             wait_until(lambda: "exit code -9" in place.check(), 30, "its end to be seen")

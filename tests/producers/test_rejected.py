@@ -10,7 +10,7 @@ from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter
 from contracts.events import Event, EventType, encode
 from contracts.settings import Settings
 from contracts.topics import Topics
-from producers.rejected import Kept, count_codes, read_letters, replay_letters, show_bytes
+from producers.rejected import StoredLetter, count_codes, read_letters, replay_letters, show_bytes
 from producers.rejected_command import run_ls, run_replay, run_show
 from producers.sender import KafkaSender, MemorySender, Record
 
@@ -28,7 +28,7 @@ def letter(
 
 def replay(*letters: DeadLetter, **options: bool) -> tuple[list[Record], dict[str, object]]:
     sender = MemorySender(Settings(topic_prefix="t."))
-    kept = [Kept(each, 0, i) for i, each in enumerate(letters)]
+    kept = [StoredLetter(each, 0, i) for i, each in enumerate(letters)]
     outcome = replay_letters(kept, sender, TOPICS, default_currency="EUR", now_ms=lambda: NOW_MS, **options)  # type: ignore[arg-type]
     return sender.records, {name: getattr(outcome, name) for name in outcome.__slots__}
 
@@ -74,7 +74,7 @@ def test_what_has_no_original_to_send_is_left_alone(each: DeadLetter) -> None:
 
 def test_letters_are_counted_by_code_with_the_latest() -> None:
     letters = [letter(1), letter(3), letter(2), letter(9, code="event.not_json")]
-    counts = count_codes(Kept(each, 0, i) for i, each in enumerate(letters))
+    counts = count_codes(StoredLetter(each, 0, i) for i, each in enumerate(letters))
     assert [(count.code, count.count) for count in counts] == [
         ("event_time.in_future", 3),
         ("event.not_json", 1),

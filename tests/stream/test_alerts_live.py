@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.alerts import Alert, AlertKind
 from contracts.events import Event
-from ops.audit import CartRules, CartStep, abandoned_carts, deeds_of
+from ops.audit import CartAlertRules, CartStep, abandoned_carts, sent_events_of
 from ops.audit.expected import COLUMNS
 from shoppers import NOW_MS, RULES, SETTINGS, Shop, make_entries, make_event
 
@@ -65,8 +65,8 @@ def split(events: list[Event], chance: random.Random) -> list[list[Event]]:
     return batches
 
 
-def cart_rules(cooldown_ms: int, *, live: bool = True) -> CartRules:
-    return replace(CartRules.of(SETTINGS, live=live), cooldown_ms=cooldown_ms)
+def cart_rules(cooldown_ms: int, *, live: bool = True) -> CartAlertRules:
+    return replace(CartAlertRules.of(SETTINGS, live=live), cooldown_ms=cooldown_ms)
 
 
 def run(batches: list[list[Event]], cooldown_ms: int, chance: random.Random | None = None) -> Shop:
@@ -87,5 +87,5 @@ def run(batches: list[list[Event]], cooldown_ms: int, chance: random.Random | No
 def test_abandoned_carts_are_those_of_an_independent_replay(
     events: list[Event], chance: random.Random, cooldown_ms: int
 ) -> None:
-    expected = abandoned_carts(dict(deeds_of(frame_of(events))), cart_rules(cooldown_ms))
+    expected = abandoned_carts(dict(sent_events_of(frame_of(events))), cart_rules(cooldown_ms))
     assert steps_of(run(split(events, chance), cooldown_ms, chance).alerts) == expected

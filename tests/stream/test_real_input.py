@@ -14,7 +14,7 @@ from redis import Redis
 
 from contracts.keys import Keys
 from contracts.settings import Settings
-from ops.audit import Rules, differences, expected_of, has_settled, log_ends, read_state
+from ops.audit import TotalsRules, differences, expected_of, has_settled, log_ends, read_state
 from ops.audit.expected import COLUMNS
 from ops.stack.child import Child
 from ops.stack.record import settings_environment
@@ -96,7 +96,7 @@ def test_totals_of_a_replayed_file_are_those_of_the_file(
     settings = make_installation(**KEPT)
     path = shop_data / FILES[name]
     events = read_file(path, settings.currency)
-    rules = Rules(
+    rules = TotalsRules(
         settings.partitions,
         settings.idle_ms,
         settings.disorder_ms,

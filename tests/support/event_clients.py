@@ -13,7 +13,7 @@ from contracts.clock import wall_clock_ms
 from contracts.events import encode
 from contracts.settings import Settings
 from ops.api_client.health import answers
-from ops.chaos.send_log import Ledger
+from ops.chaos.send_log import SendLog
 from ops.chaos.shoppers import Shoppers
 from ops.stack.child import Child
 from ops.stack.ports import LOOPBACK, pick_port
@@ -73,7 +73,7 @@ class Storefronts:
     """
 
     def __init__(self, urls: list[str], *, events: int, clients: int, seed: int) -> None:
-        self.acknowledged = Ledger()
+        self.acknowledged = SendLog()
         """Every event that was answered with 202, once."""
         self.answers: Counter[str] = Counter()
         """Answers by status, and what stood for one."""

@@ -17,10 +17,10 @@ from contracts.visitor import Visitor
 from models.next_action.encoding import encode_visitor, stack
 from models.next_action.model import Model
 from models.next_action.prices import UNKNOWN_LEVEL
-from ops.audit import AlertVerdict, CartRules, ChurnRules, ScoreReplay, deeds_of, judge_alerts
+from ops.audit import AlertAudit, CartAlertRules, ChurnAlertRules, ScoreReplay, audit_alerts, sent_events_of
 from ops.audit.expected import NAMED_COLUMNS
 from ops.audit.price_track import price_tracks
-from ops.audit.recorded_alerts import AlertsFound, open_in
+from ops.audit.recorded_alerts import RecordedAlerts, open_in
 from ops.chaos.shoppers import Shoppers
 from ops.chaos.system import SETTINGS as SITE_SETTINGS
 from shoppers import NOW_MS
@@ -151,11 +151,11 @@ def open_replay_of(sent: Sequence[Sent], model: Model) -> ScoreReplay:
 
 def audit(
     shop: ScoredShop, sent: Sequence[Sent], alerts: Sequence[Alert], replay: ScoreReplay | None
-) -> AlertVerdict:
-    """The verdict of the audit if these had been the alerts in log and topic."""
+) -> AlertAudit:
+    """The audited of the audit if these had been the alerts in log and topic."""
     log = [(alert.record_id, encode_alert(alert)) for alert in alerts]
     outlooks = {user: visitor.predictions for user, visitor in shop.visitors.items()}
-    found = AlertsFound(
+    found = RecordedAlerts(
         log,
         log,
         Counter((alert.kind, alert.state) for alert in alerts),
@@ -163,9 +163,9 @@ def audit(
         outlooks,
         shop.counters,
     )
-    sent_events = dict(deeds_of(frame_of(sent)))
-    return judge_alerts(
-        found, sent_events, CartRules.of(SETTINGS, live=True), ChurnRules.of(SETTINGS), replay
+    sent_events = dict(sent_events_of(frame_of(sent)))
+    return audit_alerts(
+        found, sent_events, CartAlertRules.of(SETTINGS, live=True), ChurnAlertRules.of(SETTINGS), replay
     )
 
 
