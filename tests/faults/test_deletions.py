@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from delivery.webhooks.outcomes import Delivery, encode_delivery
-
 from api.resources.privacy.job import DeletionJob, DeletionStatus
 from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import record
@@ -22,6 +20,7 @@ from contracts.deletions import SETTLE_MS
 from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.topics import Topics
+from delivery.webhooks.deliveries import Delivery, encode_delivery
 from ops.audit import VisitorView, read_log, read_state
 from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import make_producer

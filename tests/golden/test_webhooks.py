@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
-from delivery.webhooks.outcomes import DeliveryStatus
 from redis import Redis
 
 from contracts.settings import Settings
+from delivery.webhooks.deliveries import DeliveryStatus
 from delivery.webhooks.signing import sign
 from golden_installation import about, golden_keys, restore_redis
 from receivers import Receiver, open_receiver, say

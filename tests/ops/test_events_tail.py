@@ -10,8 +10,8 @@ from pathlib import Path
 
 from redis import Redis
 
-from api.resources.events.tail_publisher import EventFeed, Notice
-from api.resources.events.validation import Rules, judge
+from api.resources.events.tail_publisher import Notice, TailPublisher
+from api.resources.events.validation import ValidationContext, validate
 from connections.asyncio_redis import open_redis_pool
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -69,11 +69,11 @@ async def offer(settings: Settings, key_id: str) -> None:
     """What a process of the API does with an event of this key."""
     keys = Keys(settings.namespace, settings.partitions)
     async with open_redis_pool(settings) as redis:
-        feed = EventFeed(redis, keys)
-        verdict = judge([EVENT], Rules(NOW_MS, "EUR"))
-        feed.offer(Notice(NOW_MS, "r1", key_id, False, verdict, None))
-        assert feed._task is not None
-        await feed._task
+        publisher = TailPublisher(redis, keys)
+        validated = validate([EVENT], ValidationContext(NOW_MS, "EUR"))
+        publisher.offer(Notice(NOW_MS, "r1", key_id, False, validated, None))
+        assert publisher._task is not None
+        await publisher._task
 
 
 def test_only_events_of_the_key_are_shown_until_the_time_is_over(redis_url: str, tmp_path: Path) -> None:
