@@ -14,7 +14,7 @@ from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, sta
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
 from benchmarks.shop_log import Delivered
 from benchmarks.throughput import Contender
-from contracts.alerts import AlertKind, AlertState
+from contracts.alerts import CHURN_RISK, AlertState
 from contracts.clock import wall_clock_ms
 from contracts.events import Event
 from contracts.keys import Keys
@@ -82,12 +82,12 @@ def find_delays(sightings: Sequence[Sighting], stamps: Mapping[Moment, int], *, 
     delays: dict[str, tuple[int, int]] = {}
     for sighting in sightings:
         alert = sighting.alert
-        if alert.kind is not AlertKind.CHURN_RISK or alert.state is not AlertState.FIRING:
+        if alert.kind != CHURN_RISK or alert.state is not AlertState.FIRING:
             continue
-        event_ms = stamps.get((alert.user_id, alert.at_ms))
+        event_ms = stamps.get((alert.subject.id, alert.at_ms))
         if event_ms is None:
             raise ValueError(
-                f"alert {alert.alert_id} of {alert.user_id} at {alert.at_ms} belongs to no event"
+                f"alert {alert.alert_id} of {alert.subject.id} at {alert.at_ms} belongs to no event"
             )
         if event_ms >= from_ms:
             delays.setdefault(alert.record_id, (sighting.stored_ms - event_ms, sighting.seen_ms - event_ms))

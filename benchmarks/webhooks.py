@@ -14,9 +14,10 @@ from rich.table import Table
 
 from benchmarks.aims import Aim
 from connections.asyncio_redis import open_redis_pool
-from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
+from contracts.alerts import CART_ABANDONED, Alert, AlertState, Severity, VisitorDetail, encode_alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
+from contracts.subjects import visitor
 from delivery.webhooks.deliverer import Deliverer
 from delivery.webhooks.endpoints import Endpoint, Filters, Secret, make_endpoint_id
 from delivery.webhooks.metrics import WebhookMetrics
@@ -197,23 +198,15 @@ async def _publish(redis: Redis, reader: Reader, number: int) -> None:
     now_ms = wall_clock_ms()
     alert = Alert(
         alert_id=f"{number:024x}",
-        kind=AlertKind.CART_ABANDONED,
+        kind=CART_ABANDONED,
         state=AlertState.FIRING,
         severity=Severity.MEDIUM,
-        user_id=f"u{number}",
-        session_id=None,
-        session=now_ms,
-        session_start_ms=now_ms,
+        subject=visitor(f"u{number}"),
         episode=1,
         at_ms=now_ms,
         fired_ms=now_ms,
-        cart_lines=2,
-        cart_value_minor=5_990,
-        currency="EUR",
-        purchase=None,
-        threshold=None,
-        model=None,
         live=True,
+        detail=VisitorDetail(None, now_ms, now_ms, 2, 5_990, "EUR", purchase=None),
         reasons=("no action for 15 minutes",),
     )
     entry = {"id": alert.record_id, "value": encode_alert(alert)}

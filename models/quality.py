@@ -6,7 +6,7 @@ Counters are whole numbers that only add, so sums over minutes and partitions ar
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.alerts import KINDS, AlertKind
+from contracts.alerts import FLAT_KINDS
 from contracts.scores import SCALE
 from models.next_action.actions import TARGETS
 
@@ -35,7 +35,7 @@ class Quality:
     PURCHASE_LOSS = "pl"
     PURCHASE_BRIER = "pb"
 
-    # Alerts; followed by the index in `contracts.alerts.KINDS`.
+    # Alerts; followed by the index in `contracts.alerts.FLAT_KINDS`.
     FIRED = "f"
     RESOLVED = "r"
     EXPIRED = "e"
@@ -172,9 +172,9 @@ def purchase_figures(counts: Mapping[str, int]) -> PurchaseFigures:
     )
 
 
-def alert_figures(counts: Mapping[str, int], kind: AlertKind) -> AlertFigures:
+def alert_figures(counts: Mapping[str, int], kind: str) -> AlertFigures:
     """Figures from the counters of one version (or the sum of several)."""
-    i = KINDS.index(kind)
+    i = FLAT_KINDS.index(kind)
     fired, resolved, expired = (
         counts.get(f"{name}{i}", 0) for name in (Quality.FIRED, Quality.RESOLVED, Quality.EXPIRED)
     )

@@ -12,10 +12,11 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from redis.asyncio import Redis
 
-from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
+from contracts.alerts import CHURN_RISK, Alert, AlertState, Severity, VisitorDetail, encode_alert
 from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings
+from contracts.subjects import visitor
 from contracts.topics import Topics
 
 POLL_MS = 200
@@ -44,7 +45,7 @@ async def consume(settings: Settings) -> None:
                 await _store(client, keys, fetched)
             if settings.scoring:
                 for alert in echo(events):
-                    await producer.send(topics.alerts, encode_alert(alert), alert.user_id.encode())
+                    await producer.send(topics.alerts, encode_alert(alert), alert.subject.id.encode())
 
 
 async def _store(client: Redis, keys: Keys, fetched: Mapping[Any, Sequence[Any]]) -> None:
@@ -66,8 +67,8 @@ def echo(events: Sequence[Mapping[str, Any]]) -> Iterator[Alert]:
             continue
         at_ms = event["event_time"]
         yield Alert(
-            event["event_id"], AlertKind.CHURN_RISK, AlertState.FIRING, Severity.LOW, event["user_id"],
-            None, 1, at_ms, 1, at_ms, at_ms, 1, None, None, None, None, None, live=True,
+            event["event_id"], CHURN_RISK, AlertState.FIRING, Severity.LOW, visitor(event["user_id"]), 1,
+            at_ms, at_ms, live=True, detail=VisitorDetail(None, 1, at_ms, 1, None, None, None),
         )  # fmt: skip
 
 

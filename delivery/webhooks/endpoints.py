@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import orjson
 
-from contracts.alerts import Alert, AlertKind, AlertState, Severity
+from contracts.alerts import Alert, AlertState, Severity
 
 _ENDPOINT_ID = re.compile(r"ep_[0-9a-f]{16}", re.ASCII)
 _SEVERITIES = tuple(Severity)
@@ -44,7 +44,7 @@ class Secret:
 class Filters:
     """Which steps of alerts are wanted; an empty tuple wants all."""
 
-    kinds: tuple[AlertKind, ...] = ()
+    kinds: tuple[str, ...] = ()
     states: tuple[AlertState, ...] = ()
     min_severity: Severity = Severity.LOW
 
@@ -112,7 +112,7 @@ def decode_endpoint(raw: bytes) -> Endpoint:
         **fields
         | {
             "filters": Filters(
-                tuple(AlertKind(kind) for kind in filters["kinds"]),
+                tuple(filters["kinds"]),
                 tuple(AlertState(state) for state in filters["states"]),
                 Severity(filters["min_severity"]),
             ),

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from contracts.alerts import Alert, AlertKind, AlertState, Severity
+from contracts import subjects
+from contracts.alerts import CART_ABANDONED, Alert, AlertState, Severity, VisitorDetail
 from readers.alerts.schemas import Handling, to_alert
 from readers.intervals import to_datetime
 
@@ -35,8 +36,16 @@ def to_message(alert: Alert, handling: Handling | None = None) -> Message | None
     message_type = f"alert.{alert.kind}.{alert.state}"
     body = _encode(message_type, alert.at_ms, _data(alert, handling))
     if len(body) > MAX_BODY_BYTES:  # what is left has bounded fields only, and the same schema
-        body = _encode(message_type, alert.at_ms, _data(alert._replace(reasons=(), offer=None), handling))
-    return Message(alert.record_id, message_type, body, alert.user_id)
+        body = _encode(message_type, alert.at_ms, _data(shorten(alert), handling))
+    return Message(alert.record_id, message_type, body, alert.user_id or "")
+
+
+def shorten(alert: Alert) -> Alert:
+    """The step without what may be long."""
+    alert = alert._replace(reasons=())
+    if isinstance(alert.detail, VisitorDetail):
+        return alert._replace(detail=alert.detail._replace(offer=None))
+    return alert
 
 
 def is_message_id(text: str) -> bool:
@@ -49,23 +58,23 @@ def make_test_message(number: str, at_ms: int) -> Message:
     message_id = f"test-{number}"
     alert = Alert(
         alert_id=message_id,
-        kind=AlertKind.CART_ABANDONED,
+        kind=CART_ABANDONED,
         state=AlertState.FIRING,
         severity=Severity.LOW,
-        user_id="nobody",
-        session_id=None,
-        session=1,
-        session_start_ms=at_ms,
+        subject=subjects.visitor("nobody"),
         episode=1,
         at_ms=at_ms,
         fired_ms=at_ms,
-        cart_lines=1,
-        cart_value_minor=1_990,
-        currency="EUR",
-        purchase=None,
-        threshold=None,
-        model=None,
         live=False,
+        detail=VisitorDetail(
+            session_id=None,
+            session=1,
+            session_start_ms=at_ms,
+            cart_lines=1,
+            cart_value_minor=1_990,
+            currency="EUR",
+            purchase=None,
+        ),
         reasons=("this is a test: no visitor is behind it",),
     )
     return Message(message_id, TEST_TYPE, _encode(TEST_TYPE, at_ms, _data(alert)))

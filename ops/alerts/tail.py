@@ -13,8 +13,17 @@ from rich.text import Text
 
 from api.http.query_times import parse_time
 from connections.redis import open_redis
-from contracts.alerts import Alert, AlertKind, AlertState, Severity, encode_alert
-from contracts.events import format_minor
+from contracts.alerts import (
+    FLAT_KINDS,
+    Alert,
+    AlertState,
+    Severity,
+    VisitorDetail,
+    describe_detail,
+    encode_alert,
+    find_kind,
+    name_in_ids,
+)
 from contracts.keys import Keys
 from contracts.settings import Settings
 from readers.alerts.log import START, AlertFilter, decode_entry
@@ -28,7 +37,7 @@ _WAIT_MS = 1_000
 _SPAN = re.compile(r"([0-9]{1,6})([smhd])", re.ASCII)
 _UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SEVERITY_STYLES = {Severity.LOW: "dim", Severity.MEDIUM: "yellow", Severity.HIGH: "bold red"}
-_KIND_WIDTH = max(len(kind) for kind in AlertKind)
+_KIND_WIDTH = max(map(len, FLAT_KINDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +90,24 @@ def read_log(client: Redis, key: str, options: TailOptions) -> Iterator[Alert]:
 
 
 def render_alert(alert: Alert) -> Text:
-    """One line: time, kind, severity, visitor, cart, then why and what to offer, or how it ended."""
+    """One line: time, kind, severity, subject, its detail, then why and what to offer, or how it ended."""
     # Text, not markup: what visitors typed must not become styles.
     line = Text(f"{to_datetime(alert.at_ms):%Y-%m-%d %H:%M:%SZ}  ", style="dim")
     line = Text.assemble(line, f"{alert.kind:<{_KIND_WIDTH}}  ")
     line.append(f"{alert.severity:<6}  ", _SEVERITY_STYLES[alert.severity])
-    line.append(f"{alert.user_id}  ", "bold")
-    line.append(f"{_say_cart(alert)}  ", "cyan")
+    line.append(f"{name_in_ids(alert.subject)}  ", "bold")
+    line.append(f"{describe_detail(alert.kind, alert.detail)}  ", "cyan")
     if alert.state is AlertState.RESOLVED:
-        line.append(f"bought {_say_span(alert)} later", "green")
+        kind = find_kind(alert.kind)
+        line.append(f"{kind.outcome if kind else alert.state} {_say_span(alert)} later", "green")
     elif alert.state is AlertState.EXPIRED:
         line.append(f"expired {_say_span(alert)} later", "dim")
     else:
-        chance = "" if alert.purchase is None else f"{alert.purchase:.0%} to buy  "
+        visitor = alert.detail if isinstance(alert.detail, VisitorDetail) else None
+        chance = "" if visitor is None or visitor.purchase is None else f"{visitor.purchase:.0%} to buy  "
         line.append(chance + "; ".join(alert.reasons))
-        if alert.offer is not None:
-            line.append(f"  offer: {alert.offer.words}", "magenta")
+        if visitor is not None and visitor.offer is not None:
+            line.append(f"  offer: {visitor.offer.words}", "magenta")
     if not alert.live:
         line.append("  (recorded only)", "dim")
     return line
@@ -151,12 +162,6 @@ def _await_entries(client: Redis, key: str, cursor: str) -> list[Any]:
                 return _read(client, key, cursor)
         except RedisError:  # it may come back, and what was published meanwhile is kept there
             time.sleep(_WAIT_MS / 1_000)
-
-
-def _say_cart(alert: Alert) -> str:
-    if alert.cart_value_minor is not None and alert.currency is not None:
-        return f"{format_minor(alert.cart_value_minor, alert.currency)} {alert.currency}"
-    return f"{alert.cart_lines} product{'' if alert.cart_lines == 1 else 's'}"
 
 
 def _say_span(alert: Alert) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from contracts.alerts import AlertKind, AlertState, make_alert_id
+from contracts.alerts import CART_ABANDONED, AlertState, make_alert_id
 from contracts.events import EventType
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
@@ -214,7 +214,7 @@ class _CartWatch:
 
     def _fire(self, at_ms: int) -> None:
         self._episode += 1
-        kind = AlertKind.CART_ABANDONED
+        kind = CART_ABANDONED
         alert_id = make_alert_id(self._user, kind, self._number, self._episode, self._first_ms)
         self._quiet_ms = at_ms + max(1, self._rules.cooldown_ms)
         self._open = CartStep(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.alerts import Alert, AlertKind, AlertState, InvalidAlert, decode_alert
+from contracts.alerts import CART_ABANDONED, Alert, AlertState, InvalidAlert, VisitorDetail, decode_alert
 from ops.audit.abandoned import CartAlertRules, CartStep, SentEvent, abandoned_carts, is_clear
 from ops.audit.churn import ChurnAlertRules, end_faults
 from ops.audit.churn_replay import ChurnAudit, ScoreRecords, audit_churn
@@ -159,7 +159,9 @@ def _check_lifetimes(audit: AlertAudit, log: Mapping[str, Alert], open_ids: set[
 
 def _is_one_lifetime(firing: Alert, end: Alert) -> bool:
     """Whether the end is that of the firing: only state, time, reasons and offer may differ."""
-    same = end._replace(state=firing.state, at_ms=firing.at_ms, reasons=firing.reasons, offer=firing.offer)
+    same = end._replace(state=firing.state, at_ms=firing.at_ms, reasons=firing.reasons)
+    if isinstance(firing.detail, VisitorDetail) and isinstance(end.detail, VisitorDetail):
+        same = same._replace(detail=end.detail._replace(offer=firing.detail.offer))
     return same == firing and end.at_ms >= firing.at_ms
 
 
@@ -176,7 +178,7 @@ def _compare_carts(
     got = {
         record_id: alert
         for record_id, alert in records.items()
-        if alert.kind is AlertKind.CART_ABANDONED and alert.user_id in clear
+        if alert.kind == CART_ABANDONED and alert.subject.id in clear
     }
     audit.lost += audit.note(f"abandoned carts not in the {where}", wanted.keys() - got.keys())
     audit.doubled += audit.note(
@@ -197,7 +199,8 @@ def _say_difference(found: CartStep, expected: CartStep) -> str:
 
 def cart_step(alert: Alert) -> CartStep:
     """What can be compared of an alert with what follows from the events alone."""
+    detail: VisitorDetail = alert.detail
     return CartStep(
-        alert.record_id, alert.user_id, alert.state, alert.at_ms, alert.fired_ms, alert.session_start_ms,
-        alert.episode, alert.cart_lines, alert.live,
+        alert.record_id, alert.subject.id, alert.state, alert.at_ms, alert.fired_ms, detail.session_start_ms,
+        alert.episode, detail.cart_lines, alert.live,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.alerts import Alert, AlertKind, AlertState
+from contracts.alerts import CHURN_RISK, Alert, AlertState
 from contracts.settings import Settings
 from ops.audit.abandoned import SentEvent, known_from_ms
 from ops.audit.expected import PURCHASE
@@ -45,10 +45,10 @@ def end_faults(
     faults = []
     for alert in alerts:
         ended = alert.state is not AlertState.FIRING
-        if ended and alert.kind is AlertKind.CHURN_RISK and alert.user_id in clear:
-            fault = end_fault(alert, sent_events[alert.user_id], rules)
+        if ended and alert.kind == CHURN_RISK and alert.subject.id in clear:
+            fault = end_fault(alert, sent_events[alert.subject.id], rules)
             if fault:
-                faults.append(f"alerts: {alert.record_id} of {alert.user_id}: {fault}")
+                faults.append(f"alerts: {alert.record_id} of {alert.subject.id}: {fault}")
     more = [f"alerts: and {len(faults) - _SHOWN} more such"] if len(faults) > _SHOWN else []
     return faults[:_SHOWN] + more
 

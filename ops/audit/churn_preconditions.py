@@ -36,19 +36,19 @@ def unjustified_firings(
     wrong: list[tuple[Alert, str]] = []
     preconditions: list[Precondition] = []
     for alert in firings:
-        before = _before(alert, lifetimes.get(alert.user_id, ()))
+        before = _before(alert, lifetimes.get(alert.subject.id, ()))
         if before is not None and _comes_too_soon(alert, before, rules):
             wrong.append((alert, "too soon after another"))
             continue
-        if before is not None and before.firing.fired_ms >= alert.session_start_ms:
+        if before is not None and before.firing.fired_ms >= alert.detail.session_start_ms:
             fired_ms = before.firing.fired_ms
             lacks = "another fired and no chance was high again"
             preconditions.append(
                 Precondition(alert, lacks, rules.rearm, fired_ms - rules.look_again_ms, fired_ms)
             )
-        if not alert.cart_lines:
+        if not alert.detail.cart_lines:
             lacks = "nothing in the cart and no chance was intent"
-            preconditions.append(Precondition(alert, lacks, rules.intent, alert.session_start_ms))
+            preconditions.append(Precondition(alert, lacks, rules.intent, alert.detail.session_start_ms))
     return wrong if replay is None else wrong + _settle(preconditions, sent_events, replay, rules)
 
 
@@ -78,12 +78,12 @@ def _settle(
     places: list[tuple[Precondition, int, int]] = []
     for precondition in preconditions:
         alert = precondition.alert
-        states = list(_states_in(sent_events[alert.user_id], precondition.since_ms, alert.fired_ms))
+        states = list(_states_in(sent_events[alert.subject.id], precondition.since_ms, alert.fired_ms))
         known = [state for state in states if state is not None]
         starts_ms = [session_of(state, rules.idle_ms)[0].at_ms for state in known]
         if None not in states and not any(start_ms > precondition.quiet_ms for start_ms in starts_ms):
             places.append((precondition, len(cases), len(cases) + len(known)))
-            cases += [Case(alert.user_id, state) for state in known]
+            cases += [Case(alert.subject.id, state) for state in known]
     scored = replay.score(cases)
     return [
         (precondition.alert, precondition.lacks)

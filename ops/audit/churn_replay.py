@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.alerts import Alert, AlertKind, AlertState
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from ops.audit.abandoned import FETCH_MS, FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnAlertRules
@@ -95,7 +95,7 @@ def lifetimes_of(log: Iterable[Alert]) -> dict[str, list[AlertLifetime]]:
     lifetimes: dict[str, list[AlertLifetime]] = defaultdict(list)
     for alert in sorted(steps, key=_order):
         if alert.state is AlertState.FIRING:
-            lifetimes[alert.user_id].append(AlertLifetime(alert, ends.get(alert.alert_id, FOREVER_MS)))
+            lifetimes[alert.subject.id].append(AlertLifetime(alert, ends.get(alert.alert_id, FOREVER_MS)))
     return lifetimes
 
 
@@ -112,7 +112,7 @@ def _check_firings(
     for alert in firings:
         chance = chance_in_alert(alert, rules)
         if chance is None or alert.threshold != rules.fire or chance.purchase >= rules.fire:
-            wrong.append(f"{alert.record_id} at {alert.purchase} under {alert.threshold}")
+            wrong.append(f"{alert.record_id} at {alert.detail.purchase} under {alert.threshold}")
         else:
             stated.append(chance)
     found = verify(stated, sent_events, replay, rules)
@@ -157,7 +157,7 @@ def _check_scores(
 def _chances_of_carts(audit: ChurnAudit, log: Iterable[Alert], rules: ChurnAlertRules) -> list[StatedChance]:
     stated = []
     for alert in log:
-        if alert.kind is AlertKind.CART_ABANDONED and alert.state is AlertState.FIRING:
+        if alert.kind == CART_ABANDONED and alert.state is AlertState.FIRING:
             chance = chance_in_alert(alert, rules)
             if chance is not None:
                 stated.append(chance)
@@ -222,8 +222,8 @@ def _exempt(audit: ChurnAudit, what: str, found: Iterable[Verified]) -> None:
 
 
 def _is_churn(alert: Alert) -> bool:
-    return alert.kind is AlertKind.CHURN_RISK
+    return alert.kind == CHURN_RISK
 
 
 def _order(alert: Alert) -> tuple[str, int, int]:
-    return alert.user_id, alert.fired_ms, alert.episode
+    return alert.subject.id, alert.fired_ms, alert.episode

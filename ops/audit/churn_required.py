@@ -83,7 +83,10 @@ def _look(
     """What the alerts that did fire leave for this look: one in the session, or one that keeps it quiet."""
     earlier = [lifetime for lifetime in lifetimes if lifetime.firing.fired_ms <= look_ms]
     # Late events may renumber sessions; the number alerts count by never goes back.
-    if any(lifetime.firing.fired_ms >= start_ms or lifetime.firing.session >= number for lifetime in earlier):
+    if any(
+        lifetime.firing.fired_ms >= start_ms or lifetime.firing.detail.session >= number
+        for lifetime in earlier
+    ):
         return Need.THERE
     quiet_ms = max((lifetime.firing.fired_ms + max(1, rules.cooldown_ms) for lifetime in earlier), default=0)
     still_open = any(lifetime.end_ms > look_ms for lifetime in earlier)

@@ -7,7 +7,7 @@ from typing import Any
 
 from redis import Redis
 
-from contracts.alerts import KINDS, AlertKind, AlertState
+from contracts.alerts import FLAT_KINDS, AlertState
 from contracts.keys import Keys
 from contracts.predictions import Predictions
 from contracts.settings import Settings
@@ -34,7 +34,7 @@ class RecordedAlerts:
 
     log: list[tuple[str, bytes]] = field(default_factory=list)
     topic: list[tuple[str, bytes]] = field(default_factory=list)
-    counted: Counter[tuple[AlertKind, AlertState]] = field(default_factory=Counter)
+    counted: Counter[tuple[str, AlertState]] = field(default_factory=Counter)
     open_ids: set[str] = field(default_factory=set)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
@@ -66,9 +66,9 @@ def read_log(redis: Redis, keys: Keys) -> list[tuple[str, bytes]]:
         after = f"({page[-1][0].decode()}"
 
 
-def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[AlertKind, AlertState]]:
+def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[str, AlertState]]:
     """Steps of alerts by the stream's own counters, all days, partitions and model versions together."""
-    counts: Counter[tuple[AlertKind, AlertState]] = Counter()
+    counts: Counter[tuple[str, AlertState]] = Counter()
     for p in range(keys.partitions):
         for key in redis.scan_iter(match=f"{keys.prefix(p)}q:day:*", count=PAGE):
             fields: dict[Any, Any] = redis.hgetall(key)
@@ -76,7 +76,7 @@ def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[AlertKind, AlertState
                 name = field_name.decode().partition(":")[0]
                 state = _STATE_OF.get(name[:-1])
                 if state is not None and name[-1].isdigit():
-                    counts[KINDS[int(name[-1])], state] += int(count)
+                    counts[FLAT_KINDS[int(name[-1])], state] += int(count)
     return counts
 
 

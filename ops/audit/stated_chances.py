@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from contracts.alerts import Alert, AlertKind
+from contracts.alerts import CART_ABANDONED, Alert
 from contracts.predictions import Predictions
 from ops.audit.abandoned import SentEvent, known_from_ms
 from ops.audit.churn import ChurnAlertRules
@@ -53,10 +53,10 @@ Plan = list[tuple[State, bool]]
 
 def chance_in_alert(alert: Alert, rules: ChurnAlertRules) -> StatedChance | None:
     """The chance in a firing alert; None if no score was there."""
-    if alert.purchase is None or alert.model is None:
+    if alert.detail.purchase is None or alert.model is None:
         return None
-    name, user, version, purchase = alert.record_id, alert.user_id, alert.model, alert.purchase
-    if alert.kind is AlertKind.CART_ABANDONED:
+    name, user, version, purchase = alert.record_id, alert.subject.id, alert.model, alert.detail.purchase
+    if alert.kind == CART_ABANDONED:
         return StatedChance(name, user, version, purchase, ((alert.fired_ms - rules.cart_idle_ms, False),))
     moments = ((alert.fired_ms, False), (alert.fired_ms - rules.look_again_ms, True))
     return StatedChance(name, user, version, purchase, moments, alert)
@@ -130,8 +130,8 @@ def _fits(stated: StatedChance, state: State, rules: ChurnAlertRules) -> bool:
         return False
     alert = stated.alert
     return alert is None or (
-        alert.session_start_ms == session[0].at_ms
-        and alert.cart_lines == len(cart_of(state))
+        alert.detail.session_start_ms == session[0].at_ms
+        and alert.detail.cart_lines == len(cart_of(state))
         and not has_bought(session)
     )
 

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.alerts import AlertKind, Severity, Verdict
+from contracts.alerts import Severity, Verdict
 from contracts.clock import wall_clock_ms
+from ops.cli.alert_kinds import KIND_METAVAR, check_kinds
 from ops.stack.record import DEFAULT_STATE
 
-KindOption = Annotated[AlertKind | None, typer.Option(help="Only of this kind.")]
+KindOption = Annotated[str | None, typer.Option(help="Only of this kind.", metavar=KIND_METAVAR)]
 SeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity.")]
 SinceOption = Annotated[
     str | None,
@@ -60,6 +61,7 @@ def tail(
 
     since_ms = _parse_since(since)
     settings = find_settings(state)
+    check_kinds(settings, kind)
     if url is not None:
         if since is not None or not follow:
             raise typer.BadParameter(
@@ -128,7 +130,9 @@ def export(
     Example: storepulse alerts export --since 1d --out alerts.csv
     """
     from ops.alerts.commands import run_export
+    from ops.stack.record import find_settings
 
+    check_kinds(find_settings(state), kind)
     since_ms = _parse_since(since)
     query = _query(kind, severity) | ({} if since_ms is None else {"since": str(since_ms)})
     raise typer.Exit(run_export(_calls(state, url), query, out))
@@ -157,7 +161,7 @@ def _calls(state: Path, url: str | None) -> Any:
     return ApiCalls.of(find_settings(state), url)
 
 
-def _query(kind: AlertKind | None, severity: Severity | None) -> dict[str, str]:
+def _query(kind: str | None, severity: Severity | None) -> dict[str, str]:
     return {name: str(value) for name, value in (("kind", kind), ("severity", severity)) if value}
 
 

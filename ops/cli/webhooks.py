@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.alerts import AlertKind, AlertState, Severity
+from contracts.alerts import AlertState, Severity
 from contracts.clock import wall_clock_ms
+from ops.cli.alert_kinds import KIND_METAVAR, check_kinds
 from ops.stack.record import DEFAULT_STATE
 
 IdArgument = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", help="As `list` shows it: ep_...")]
@@ -41,7 +42,9 @@ def register(app: typer.Typer) -> None:
 
 def add(
     target: Annotated[str, typer.Argument(metavar="URL", help="https://HOST/PATH of the receiver.")],
-    kind: Annotated[list[AlertKind] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only this kind; may be repeated.", metavar=KIND_METAVAR)
+    ] = None,
     on: Annotated[
         list[AlertState] | None, typer.Option(help="Only steps into this state; may be repeated.")
     ] = None,
@@ -55,6 +58,9 @@ def add(
 
     Example: storepulse webhooks add https://crm.example.com/storepulse --kind cart_abandoned
     """
+    from ops.stack.record import find_settings
+
+    check_kinds(find_settings(state), *(kind or []))
     body = {
         "url": target,
         "description": description,

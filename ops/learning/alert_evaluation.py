@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from contracts.alerts import Alert, AlertKind, AlertState
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, FLAT_KINDS, Alert, AlertState
 from contracts.events import EventType
 from contracts.scores import Score, round_score
 from contracts.visitor import Action, Visitor
@@ -44,7 +44,7 @@ class AlertTrial:
     on silence comes after (then it is negative).
     """
 
-    kinds: tuple[AlertKind, ...]
+    kinds: tuple[str, ...]
     threshold: float
     sessions: int
     lost: int
@@ -137,19 +137,19 @@ def try_threshold(
     tried = replace(
         rules, fire=threshold, rearm=max(rules.rearm, threshold), intent=max(rules.intent, threshold)
     )
-    first: dict[tuple[str, int, AlertKind], int] = {}
+    first: dict[tuple[str, int, str], int] = {}
     for alert in fire_alerts(scored, tried):
-        place = alert.user_id, alert.session, alert.kind
+        place = alert.subject.id, alert.detail.session, alert.kind
         first[place] = min(first.get(place, alert.fired_ms), alert.fired_ms)
-    groups = ((AlertKind.CHURN_RISK,), (AlertKind.CART_ABANDONED,), tuple(AlertKind))
+    groups = ((CHURN_RISK,), (CART_ABANDONED,), FLAT_KINDS)
     return [_measure(kinds, threshold, sessions, first, tried.idle_ms) for kinds in groups]
 
 
 def _measure(
-    kinds: tuple[AlertKind, ...],
+    kinds: tuple[str, ...],
     threshold: float,
     sessions: Sequence[CartSession],
-    first: Mapping[tuple[str, int, AlertKind], int],
+    first: Mapping[tuple[str, int, str], int],
     idle_ms: int,
 ) -> AlertTrial:
     lost = [session for session in sessions if not session.bought]

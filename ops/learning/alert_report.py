@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from contracts.alerts import AlertKind
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, FLAT_KINDS
 from contracts.events import Event
 from contracts.settings import Settings
 from models.next_action.predictor import load, load_shipped
@@ -22,9 +22,9 @@ from stream.visitors.session import SessionSettings
 _FILE_WIDTH = 200
 THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 _NAMES = {
-    (AlertKind.CHURN_RISK,): "churn_risk",
-    (AlertKind.CART_ABANDONED,): "cart_abandoned",
-    tuple(AlertKind): "either",
+    (CHURN_RISK,): "churn_risk",
+    (CART_ABANDONED,): "cart_abandoned",
+    FLAT_KINDS: "either",
 }
 
 
@@ -96,7 +96,7 @@ def make_table(report: AlertReport) -> Table:
         table.add_column(name, justify="left" if name == "alert" else "right")
     shown = set()
     for trial in sorted(report.trials, key=lambda t: (list(_NAMES).index(t.kinds), t.threshold)):
-        fixed = trial.kinds == (AlertKind.CART_ABANDONED,)
+        fixed = trial.kinds == (CART_ABANDONED,)
         if fixed and trial.kinds in shown:
             continue
         shown.add(trial.kinds)
@@ -128,7 +128,7 @@ def draw_report(reports: Sequence[AlertReport], path: Path) -> None:
 
     figure, axes = pyplot.subplots(1, len(reports), figsize=(5.2 * len(reports), 4.2), squeeze=False)
     for axis, report in zip(axes[0], reports, strict=True):
-        for kinds, colour in (((AlertKind.CHURN_RISK,), "#2563eb"), (tuple(AlertKind), "#16a34a")):
+        for kinds, colour in (((CHURN_RISK,), "#2563eb"), (FLAT_KINDS, "#16a34a")):
             trials = [t for t in report.trials if t.kinds == kinds and not math.isnan(t.precision)]
             axis.plot(
                 [t.reached for t in trials], [t.precision for t in trials], "o-", color=colour, ms=4,

@@ -11,9 +11,10 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from contracts.alerts import KINDS, Alert, AlertState, Verdict, make_record_id
+from contracts.alerts import FLAT_KINDS, Alert, AlertState, Verdict, make_record_id, name_in_ids
 from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
+from contracts.subjects import Subject
 from models.quality import NO_MODEL, Quality
 from readers.reader import Reader
 
@@ -165,11 +166,16 @@ def _feedback_buckets(reader: Reader, as_of_ms: int) -> dict[str, int]:
 def _counter(alert: Alert, word: Mapping[str, Any] | None) -> str:
     if word is None or "verdict" not in word:
         return ""
-    return f"{_COUNTER_OF[word['verdict']]}{KINDS.index(alert.kind)}:{alert.model or NO_MODEL}"
+    return f"{_COUNTER_OF[word['verdict']]}{FLAT_KINDS.index(alert.kind)}:{alert.model or NO_MODEL}"
+
+
+def mute_member(kind: str, subject: Subject) -> str:
+    """The member of the sorted set of snoozes for alerts of a kind about a subject."""
+    return f"{kind}:{name_in_ids(subject)}"
 
 
 def _mute_member(alert: Alert) -> str:
-    return f"{alert.kind}:{alert.user_id}"
+    return mute_member(alert.kind, alert.subject)
 
 
 def _decode(text: bytes | str | None) -> Handled:

@@ -9,7 +9,6 @@ from redis.exceptions import ResponseError
 
 from contracts.alerts import (
     Alert,
-    AlertKind,
     AlertState,
     InvalidAlert,
     Segment,
@@ -50,10 +49,10 @@ START = Cursor(0, 0)
 class AlertFilter(NamedTuple):
     """Which steps are wanted; None wants all. `since_ms` is compared with the event time of the step.
 
-    A cart without a known price passes no `min_value_minor`.
+    A cart without a known price passes no `min_value_minor`, nor does what has no cart.
     """
 
-    kind: AlertKind | None = None
+    kind: str | None = None
     severity: Severity | None = None
     state: AlertState | None = None
     since_ms: int | None = None
@@ -64,14 +63,19 @@ class AlertFilter(NamedTuple):
     def takes(self, alert: Alert) -> bool:
         """Whether this step is wanted."""
         return (
-            (self.kind is None or alert.kind is self.kind)
+            (self.kind is None or alert.kind == self.kind)
             and (self.severity is None or alert.severity is self.severity)
             and (self.state is None or alert.state is self.state)
             and (self.since_ms is None or alert.at_ms >= self.since_ms)
-            and (self.segment is None or alert.segment is self.segment)
+            and (self.segment is None or getattr(alert.detail, "segment", None) is self.segment)
             and (self.min_severity is None or _RANK[alert.severity] >= _RANK[self.min_severity])
-            and (self.min_value_minor is None or (alert.cart_value_minor or 0) >= self.min_value_minor)
+            and (self.min_value_minor is None or _value_minor(alert) >= self.min_value_minor)
         )
+
+
+def _value_minor(alert: Alert) -> int:
+    """What is at stake; 0 where the detail names no cart of known value."""
+    return getattr(alert.detail, "cart_value_minor", None) or 0
 
 
 class Step(NamedTuple):

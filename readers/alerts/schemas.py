@@ -8,8 +8,9 @@ import orjson
 from pydantic import ConfigDict, Field
 
 from contracts import alerts
-from contracts.alerts import AlertKind, AlertState, OfferKind, Segment, Severity, Verdict
+from contracts.alerts import AlertState, OfferKind, Segment, Severity, Verdict
 from readers.alerts.handling import NOTHING_SAID, Handled, HandlingState
+from readers.alerts.kinds import AlertKind
 from readers.alerts.log import CACHED_STEPS
 from readers.answers import Answer, Money, TimedAnswer, to_money
 from readers.intervals import to_datetime
@@ -196,27 +197,28 @@ def _dump(alert: Alert) -> bytes:
 def to_alert(alert: alerts.Alert, handling: Handling = _OPEN) -> Alert:
     """The step as the API shows it."""
     value = None
-    if alert.cart_value_minor is not None and alert.currency is not None:
-        value = to_money({alert.currency: alert.cart_value_minor})[0]
-    offer = alert.offer
+    detail: alerts.VisitorDetail = alert.detail
+    if detail.cart_value_minor is not None and detail.currency is not None:
+        value = to_money({detail.currency: detail.cart_value_minor})[0]
+    offer = detail.offer
     return Alert(
         record_id=alert.record_id,
         alert_id=alert.alert_id,
-        kind=alert.kind,
+        kind=AlertKind(alert.kind),
         state=alert.state,
         severity=alert.severity,
-        user_id=alert.user_id,
-        session_id=alert.session_id,
-        session=alert.session,
-        segment=alert.segment,
-        session_started_at=to_datetime(alert.session_start_ms),
+        user_id=alert.subject.id,
+        session_id=detail.session_id,
+        session=detail.session,
+        segment=detail.segment,
+        session_started_at=to_datetime(detail.session_start_ms),
         episode=alert.episode,
         at=to_datetime(alert.at_ms),
         fired_at=to_datetime(alert.fired_ms),
         live=alert.live,
-        cart_lines=alert.cart_lines,
+        cart_lines=detail.cart_lines,
         cart_value=value,
-        purchase_probability=alert.purchase,
+        purchase_probability=detail.purchase,
         threshold=alert.threshold,
         model=alert.model,
         reasons=list(alert.reasons),

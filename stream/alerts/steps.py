@@ -7,7 +7,7 @@ same alerts with the same ids. See docs/alerts.md for the rules.
 from collections.abc import Container, Sequence
 from enum import IntEnum
 
-from contracts.alerts import Alert, AlertKind, AlertState
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
 from contracts.events import EventType
 from contracts.reasons import say_reasons
 from contracts.scores import Score
@@ -99,7 +99,7 @@ def on_score(
     ):
         return alert_state, []
     reasons = say_reasons(score.reasons, limit=MAX_REASONS)
-    cause = Cause(AlertKind.CHURN_RISK, score.at_ms, score.purchase, rules.fire, reasons, alert_state.live)
+    cause = Cause(CHURN_RISK, score.at_ms, score.purchase, rules.fire, reasons, alert_state.live)
     subject = Subject(user_id, visitor.totals.first_ms, session, visitor.tail, score)
     alert_state, alert = fire(alert_state._replace(armed=False), subject, cause, rules)
     return alert_state, [alert]
@@ -154,7 +154,7 @@ def _pass_time(alert_state: VisitorAlerts, subject: Subject, until_ms: int, rule
         elif what is Due.ABANDONED:
             entered = _abandon(entered, subject, at_ms, alerts, rules)
         else:
-            kind = AlertKind.CHURN_RISK if what is Due.CHURN_EXPIRES else AlertKind.CART_ABANDONED
+            kind = CHURN_RISK if what is Due.CHURN_EXPIRES else CART_ABANDONED
             over = entered.open_of(kind)
             if over is not None:
                 entered, alert = close(entered, over, AlertState.EXPIRED, at_ms)
@@ -164,7 +164,7 @@ def _pass_time(alert_state: VisitorAlerts, subject: Subject, until_ms: int, rule
 def _due(alert_state: VisitorAlerts, subject: Subject, rules: AlertThresholds) -> list[tuple[int, Due]]:
     """What this visitor's silence leads to, and when; each of them no more once it was decided."""
     session, score = subject.session, subject.score
-    churn, cart = alert_state.open_of(AlertKind.CHURN_RISK), alert_state.open_of(AlertKind.CART_ABANDONED)
+    churn, cart = alert_state.open_of(CHURN_RISK), alert_state.open_of(CART_ABANDONED)
     due: list[tuple[int, Due]] = []
     if churn is not None:
         due.append((min(session.last_ms + rules.idle_ms, churn.fired_ms + rules.ttl_ms), Due.CHURN_EXPIRES))
@@ -200,7 +200,7 @@ def _look(
         say_silence(rules.look_again_ms),
         *say_reasons(score.reasons, limit=MAX_REASONS - 1),
     )
-    cause = Cause(AlertKind.CHURN_RISK, at_ms, score.purchase, rules.fire, reasons, alert_state.live)
+    cause = Cause(CHURN_RISK, at_ms, score.purchase, rules.fire, reasons, alert_state.live)
     alert_state, alert = fire(alert_state._replace(armed=False), subject, cause, rules)
     alerts.append(alert)
     return alert_state
@@ -211,7 +211,7 @@ def _abandon(
 ) -> VisitorAlerts:
     reasons = (say_silence(rules.cart_idle_ms), describe_cart(subject.session.cart, rules.currency))
     purchase = None if subject.score is None else subject.score.purchase
-    cause = Cause(AlertKind.CART_ABANDONED, at_ms, purchase, None, reasons, alert_state.live)
+    cause = Cause(CART_ABANDONED, at_ms, purchase, None, reasons, alert_state.live)
     alert_state, alert = fire(alert_state, subject, cause, rules)
     alerts.append(alert)
     return alert_state
@@ -223,7 +223,7 @@ def _may_churn(alert_state: VisitorAlerts, session: Session) -> bool:
         alert_state.armed
         and not session.counts[PURCHASE]
         and (bool(session.cart) or alert_state.intent)
-        and alert_state.open_of(AlertKind.CHURN_RISK) is None
+        and alert_state.open_of(CHURN_RISK) is None
     )
 
 
@@ -251,7 +251,7 @@ def _enter(alert_state: VisitorAlerts, session: Session) -> VisitorAlerts:
 def _resolve(alert_state: VisitorAlerts, at_ms: int, alerts: list[Alert]) -> VisitorAlerts:
     """Close what a purchase settles: every alert of a session that had begun by then."""
     for alert in alert_state.open:
-        if at_ms >= alert.session_start_ms:
+        if at_ms >= alert.detail.session_start_ms:
             alert_state, closed = close(alert_state, alert, AlertState.RESOLVED, at_ms)
             alerts.append(closed)
     return alert_state

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from contracts.alerts import KINDS, Alert, AlertKind, AlertState, Severity, make_alert_id
+from contracts import subjects
+from contracts.alerts import FLAT_KINDS, Alert, AlertState, Severity, VisitorDetail, make_alert_id
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import CartLine, Session, Tail
@@ -59,7 +60,7 @@ class Subject(NamedTuple):
 class Cause(NamedTuple):
     """Why and when an alert fires."""
 
-    kind: AlertKind
+    kind: str
     at_ms: int
     purchase: float | None
     threshold: float | None
@@ -71,17 +72,20 @@ def fire(
     alert_state: VisitorAlerts, subject: Subject, cause: Cause, rules: AlertThresholds
 ) -> tuple[VisitorAlerts, Alert]:
     """The alert of this cause, and the alert state that has it open and its cool-down begun."""
-    index = KINDS.index(cause.kind)
+    index = FLAT_KINDS.index(cause.kind)
     episode = alert_state.episodes[index] + 1
     session = subject.session
     value_minor, currency = value_of(session.cart, rules.currency)
     actions = [] if subject.tail is None else subject.tail.actions()
     kept = Alert(
         make_alert_id(subject.user_id, cause.kind, alert_state.session, episode, subject.first_ms),
-        cause.kind, AlertState.FIRING, severity_of(session.cart, rules), subject.user_id, session.session_id,
-        alert_state.session, session.start_ms, episode, cause.at_ms, cause.at_ms,
-        len(session.cart), value_minor, currency, cause.purchase, cause.threshold,
-        None if subject.score is None else subject.score.version, cause.live,
+        cause.kind, AlertState.FIRING, severity_of(session.cart, rules), subjects.visitor(subject.user_id),
+        episode, cause.at_ms, cause.at_ms, cause.live,
+        VisitorDetail(
+            session.session_id, alert_state.session, session.start_ms, len(session.cart), value_minor,
+            currency, cause.purchase,
+        ),
+        None if subject.score is None else subject.score.version, cause.threshold,
     )  # fmt: skip
     # At least a millisecond: what has fired at a moment must not fire at the very same one again.
     quiet_ms = cause.at_ms + max(1, rules.cooldown_ms)
@@ -91,7 +95,7 @@ def fire(
         open=(*alert_state.open, kept),
     )
     offer = suggest_offer(session.cart, actions, at_ms=cause.at_ms, currency=rules.currency)
-    return after, kept._replace(reasons=cause.reasons, offer=offer)
+    return after, kept._replace(reasons=cause.reasons, detail=kept.detail._replace(offer=offer))
 
 
 def close(
@@ -101,7 +105,7 @@ def close(
 
     Moments that passed while it was open are over: nothing fires for them afterwards.
     """
-    index = KINDS.index(alert.kind)
+    index = FLAT_KINDS.index(alert.kind)
     at_ms = max(at_ms, alert.fired_ms)
     after = alert_state._replace(
         open=tuple(other for other in alert_state.open if other is not alert),

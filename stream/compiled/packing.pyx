@@ -14,7 +14,7 @@ include "packing.pxi"  # positions in named tuples, see layout.py
 
 import msgpack
 
-from contracts.visitor_alerts import NO_ALERTS
+from contracts.visitor_alerts import NO_ALERTS, pack_alerts
 from contracts.predictions import NO_PREDICTIONS, pack_predictions
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import FORMAT
@@ -186,5 +186,5 @@ cdef int _put_predictions(Packer packer, object predictions) except -1:
         return packer.put(pack_predictions(predictions))
     packer.put_array(PREDICTIONS_FIELDS)  # not scored, but with a cart or an alert
     packer.put(None)
-    packer.put(alert_state)
+    packer.put(pack_alerts(alert_state))
     return packer.put_array(0)

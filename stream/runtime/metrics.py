@@ -120,7 +120,7 @@ class Meter:
     def count_alerts(self, alerts: Sequence[Alert]) -> None:
         """Count steps of alerts that are now in Redis."""
         for alert in alerts:
-            self._alerts.labels(alert.kind.value, alert.state.value, "yes" if alert.live else "no").inc()
+            self._alerts.labels(alert.kind, alert.state.value, "yes" if alert.live else "no").inc()
 
     def count_status(self, status: CommitStatus) -> None:
         """Count one answer to a commit."""

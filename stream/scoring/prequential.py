@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from contracts.alerts import KINDS, Alert, AlertKind, AlertState
+from contracts.alerts import FLAT_KINDS, Alert, AlertState
 from contracts.events import EventType
 from contracts.keys import bucket_start
 from contracts.scores import SCALE, Pending, Score, Unjudged, in_parts
@@ -25,7 +25,7 @@ CART, PURCHASE = EventType.CART.rank, EventType.PURCHASE.rank
 MAX_WAITING = 4
 """Scores of a visitor that wait for one next action: late events can bring several, a robot any number."""
 
-Fired = frozenset[tuple[int, AlertKind]]
+Fired = frozenset[tuple[int, str]]
 """Number of a session and a kind of which an alert fired in it."""
 NONE_FIRED: Fired = frozenset()
 
@@ -110,7 +110,7 @@ def judge_end(unjudged: Unjudged, session: Session, fired: Fired, tally: Tally, 
     elif session.counts[CART]:
         alerted = [
             (f"{Quality.LOST_ALERTED}{i}", 1)
-            for i, kind in enumerate(KINDS)
+            for i, kind in enumerate(FLAT_KINDS)
             if (session.number, kind) in fired
         ]
         tally.add(end_ms, unjudged.version, [(Quality.LOST, 1), *alerted])
@@ -123,16 +123,16 @@ def fired_in(alert_state: VisitorAlerts, alerts: Sequence[Alert]) -> Fired:
         return NONE_FIRED
     known = {
         (alert_state.session, kind)
-        for kind, episode in zip(KINDS, alert_state.episodes, strict=True)
+        for kind, episode in zip(FLAT_KINDS, alert_state.episodes, strict=True)
         if episode
     }
-    return frozenset(known | {(alert.session, alert.kind) for alert in alerts})
+    return frozenset(known | {(alert.detail.session, alert.kind) for alert in alerts})
 
 
 def count_alerts(alerts: Iterable[Alert], tally: Tally) -> None:
     """Count steps of alerts, those that were only recorded too."""
     for alert in alerts:
-        i, lasted_ms = KINDS.index(alert.kind), alert.at_ms - alert.fired_ms
+        i, lasted_ms = FLAT_KINDS.index(alert.kind), alert.at_ms - alert.fired_ms
         if alert.state is AlertState.FIRING:
             changes = [(f"{Quality.FIRED}{i}", 1)]
         elif alert.state is AlertState.RESOLVED:

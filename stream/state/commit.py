@@ -175,7 +175,7 @@ def _encode_letter(letter: DeadLetter, topic: str) -> tuple[str, bytes, str, byt
 
 
 def _encode_alert(alert: Alert, topic: str) -> tuple[str, bytes, str, bytes]:
-    return topic, alert.user_id.encode(), alert.record_id, encode_alert(alert)
+    return topic, alert.subject.id.encode(), alert.record_id, encode_alert(alert)
 
 
 def _flat(mapping: Mapping[str, int | str]) -> list[Any]:

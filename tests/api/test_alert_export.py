@@ -7,9 +7,9 @@ import re
 import httpx
 import pytest
 
-from alert_makers import CHURN, make_alert, make_expired
+from alert_makers import CHURN, change_alert, make_alert, make_expired
 from api.resources.alerts.export import COLUMNS
-from contracts.alerts import AlertKind, Offer, OfferKind
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, Offer, OfferKind
 from shop_state import ShopState
 
 TABLE = "/v1/alerts.csv"
@@ -27,7 +27,7 @@ async def read(client: httpx.AsyncClient, query: str = "") -> tuple[list[dict[st
 async def test_every_step_is_a_row_with_what_is_null_left_empty(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
-    state.publish_alerts([CHURN, make_expired(CHURN)._replace(session_id=None, purchase=None)])
+    state.publish_alerts([CHURN, change_alert(make_expired(CHURN), session_id=None, purchase=None)])
     state.flush()
     answer = await client.get(TABLE)
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
@@ -76,7 +76,7 @@ async def test_what_visitors_typed_does_not_become_a_formula(
 ) -> None:
     typed = f'{start}HYPERLINK("http://x","a,b")\r\nnext'
     offer = Offer(OfferKind.BRAND, ("b",), typed)
-    state.publish_alerts([CHURN._replace(user_id=typed, offer=offer)])
+    state.publish_alerts([change_alert(CHURN, user_id=typed, offer=offer)])
     state.flush()
     ((row,), _) = await read(client)
     assert row["user_id"] == row["offer"] == f"'{typed}"
@@ -102,10 +102,7 @@ async def test_an_export_goes_on_where_the_one_before_ended(
 
 
 async def test_a_limited_export_is_followed_to_the_end(client: httpx.AsyncClient, state: ShopState) -> None:
-    state.publish_alerts(
-        make_alert(i, kind=AlertKind.CART_ABANDONED if i % 3 == 0 else AlertKind.CHURN_RISK)
-        for i in range(900)
-    )
+    state.publish_alerts(make_alert(i, kind=CART_ABANDONED if i % 3 == 0 else CHURN_RISK) for i in range(900))
     state.flush()
     seen: list[str] = []
     following = "?kind=cart_abandoned&limit=70"

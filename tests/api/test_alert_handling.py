@@ -10,7 +10,7 @@ from redis import Redis
 
 from alert_makers import make_alert, make_expired
 from connections.asyncio_redis import open_redis_pool
-from contracts.alerts import AlertKind
+from contracts.alerts import CART_ABANDONED
 from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S
 from readers.alerts.handling import is_muted
@@ -112,7 +112,7 @@ async def test_a_snooze_mutes_a_visitor_and_a_kind_until_its_end(
     later = make_alert(7, user_id="u0")
     assert await is_muted(reader, later, wall_clock_ms())
     assert not await is_muted(reader, later, wall_clock_ms() + 601_000)
-    assert not await is_muted(reader, later._replace(kind=AlertKind.CART_ABANDONED), wall_clock_ms())
+    assert not await is_muted(reader, later._replace(kind=CART_ABANDONED), wall_clock_ms())
     assert not await is_muted(reader, make_alert(1), wall_clock_ms())
     await take_back(client, f"{ALERT}/snooze")
     assert not await is_muted(reader, later, wall_clock_ms())

@@ -13,7 +13,7 @@ import pytest
 
 from alert_makers import make_alert, make_expired
 from api_nursery import ApiNursery
-from contracts.alerts import AlertKind, Severity
+from contracts.alerts import CART_ABANDONED, Severity
 from contracts.settings import Settings
 from ops.stack.ports import pick_port
 from shop_state import ShopState
@@ -118,7 +118,7 @@ async def test_filters_leave_out_the_rest_but_move_the_id_past_it(
     session: aiohttp.ClientSession, state: ShopState
 ) -> None:
     publish(state, 0, severity=Severity.LOW, cart_value_minor=900)
-    publish(state, 1, severity=Severity.MEDIUM, kind=AlertKind.CART_ABANDONED, session=1)
+    publish(state, 1, severity=Severity.MEDIUM, kind=CART_ABANDONED, session=1)
     publish(state, 2)
     state.publish_alerts([make_expired(make_alert(2))])
     publish(state, 3, cart_value_minor=None, currency=None)
@@ -181,7 +181,7 @@ async def test_a_snooze_spares_subscribers_this_visitor_and_kind_until_it_is_und
             [
                 make_expired(make_alert(0)),
                 make_alert(1),
-                make_alert(2, user_id="u0", kind=AlertKind.CART_ABANDONED),
+                make_alert(2, user_id="u0", kind=CART_ABANDONED),
             ]
         )
         state.flush()

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from redis import Redis
 
-from alert_makers import AT_MS, CHURN, make_alert, make_expired
-from contracts.alerts import AlertKind, Severity
+from alert_makers import AT_MS, CHURN, change_alert, make_alert, make_expired
+from contracts.alerts import CART_ABANDONED, Severity
 from readers.alerts.log import MAX_SCANNED
 from shop_state import ShopState
 
@@ -65,7 +65,7 @@ async def test_an_alert_has_times_money_reasons_and_offer(
 
 
 async def test_a_cart_without_prices_has_no_value(client: httpx.AsyncClient, state: ShopState) -> None:
-    state.publish_alerts([CHURN._replace(cart_value_minor=None, currency=None, live=False)])
+    state.publish_alerts([change_alert(CHURN, cart_value_minor=None, currency=None, live=False)])
     state.flush()
     (alert,) = (await pull(client))["alerts"]
     assert (alert["cart_value"], alert["live"]) == (None, False)
@@ -107,7 +107,7 @@ async def test_filters_leave_only_what_was_asked_for(client: httpx.AsyncClient, 
     state.publish_alerts(
         [
             make_alert(0, severity=Severity.LOW),
-            make_alert(1, kind=AlertKind.CART_ABANDONED),
+            make_alert(1, kind=CART_ABANDONED),
             make_expired(make_alert(0)),
             make_alert(3),
         ]
@@ -140,7 +140,7 @@ async def test_a_rare_step_is_found_over_several_bounded_requests(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:
     state.publish_alerts(make_alert(i) for i in range(MAX_SCANNED))
-    state.publish_alerts([make_alert(MAX_SCANNED, kind=AlertKind.CART_ABANDONED)])
+    state.publish_alerts([make_alert(MAX_SCANNED, kind=CART_ABANDONED)])
     state.flush()
     page = await pull(client, "?kind=cart_abandoned")
     assert (page["alerts"], page["more"]) == ([], True)

@@ -8,7 +8,7 @@ import pytest
 
 from alert_makers import make_alert, make_expired
 from chromium import Chromium
-from contracts.alerts import AlertKind, AlertState
+from contracts.alerts import CART_ABANDONED, AlertState
 from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.settings import Settings
@@ -110,8 +110,8 @@ def test_the_page_shows_the_newest_alerts_and_what_became_of_them(
     why = "no action for 3 minutes"
     assert rows(browser)[0] == f"high|About to leave|{HOSTILE_ID}|2 in the cart|{why}"
     assert rows(browser)[9] == f"high|About to leave|u3|€59.90|{why}"
-    state.publish_alerts([make_expired(make_alert(3)), make_alert(13, kind=AlertKind.CART_ABANDONED)])
-    state.publish_alerts([make_alert(11)._replace(state=AlertState.RESOLVED, reasons=(), offer=None)])
+    state.publish_alerts([make_expired(make_alert(3)), make_alert(13, kind=CART_ABANDONED)])
+    state.publish_alerts([make_alert(11, state=AlertState.RESOLVED, reasons=(), offer=None)])
     state.flush()
     wait_until(lambda: "Left a cart|u13" in rows(browser)[0], 20, "the new alert")
     wait_until(lambda: "bought after all" in rows(browser)[2], 20, "the end of an alert")

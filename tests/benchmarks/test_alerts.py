@@ -10,7 +10,7 @@ from benchmarks.alert_reader import AlertReader, Sighting
 from benchmarks.alerts import AlertsRow, find_delays
 from benchmarks.contenders.echo import echo
 from benchmarks.runs import judge_alerts
-from contracts.alerts import Alert, AlertKind, decode_alert, encode_alert
+from contracts.alerts import CART_ABANDONED, Alert, decode_alert, encode_alert
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -41,7 +41,7 @@ def test_a_copy_of_an_alert_counts_once_and_the_first() -> None:
 
 def test_only_churn_risks_that_fire_are_measured() -> None:
     fired = make_alert(1)
-    abandoned = make_alert(2, kind=AlertKind.CART_ABANDONED)
+    abandoned = make_alert(2, kind=CART_ABANDONED)
     sightings = [sight(fired), sight(make_expired(fired)), sight(abandoned)]
     assert find_delays(sightings, stamps_of(fired), from_ms=AT_MS).read_ms == [107]
 

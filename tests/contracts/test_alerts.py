@@ -8,15 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alert_makers import change_alert
 from contracts.alerts import (
+    CART_ABANDONED,
+    CHURN_RISK,
+    FLAT_KINDS,
     MAX_VALUE_MINOR,
     Alert,
-    AlertKind,
     AlertState,
     InvalidAlert,
     Offer,
     OfferKind,
     Severity,
+    VisitorDetail,
     decode_alert,
     encode_alert,
     make_alert_id,
@@ -34,13 +38,16 @@ from contracts.scores import (
     unpack_unjudged,
 )
 from contracts.settings import Settings
+from contracts.subjects import visitor
 from contracts.visitor_alerts import NO_ALERTS, VisitorAlerts, pack_alerts, unpack_alerts
 
 NOW_MS = 1_760_000_000_000
 ALERT = Alert(
-    "0a1b", AlertKind.CHURN_RISK, AlertState.FIRING, Severity.HIGH, "u1", "s-9", 3, NOW_MS - 60_000, 1,
-    NOW_MS, NOW_MS, 2, 5_990, "EUR", 0.08, 0.15, "m-1", True,
-    ("no action for 3 minutes",), Offer(OfferKind.CART, ("p1", "p2"), "2 products"),
+    "0a1b", CHURN_RISK, AlertState.FIRING, Severity.HIGH, visitor("u1"), 1, NOW_MS, NOW_MS, True,
+    VisitorDetail(
+        "s-9", 3, NOW_MS - 60_000, 2, 5_990, "EUR", 0.08, Offer(OfferKind.CART, ("p1", "p2"), "2 products")
+    ),
+    "m-1", 0.15, ("no action for 3 minutes",),
 )  # fmt: skip
 
 _words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -58,11 +65,15 @@ def alerts(draw: st.DrawFn) -> Alert:
     at_ms = fired_ms if state is AlertState.FIRING else fired_ms + draw(st.integers(0, 2**40))
     value_minor, currency = draw(_money)
     return Alert(
-        draw(_words), draw(st.sampled_from(AlertKind)), state, draw(st.sampled_from(Severity)),
-        draw(_words), draw(st.none() | _words), draw(st.integers(0, 2**31)), draw(st.integers(0, 2**50)),
-        draw(st.integers(0, 99)), at_ms, fired_ms, draw(st.integers(0, 200)), value_minor, currency,
-        draw(st.none() | _probabilities), draw(st.none() | _probabilities), draw(st.none() | _words),
-        draw(st.booleans()), tuple(draw(st.lists(_words, max_size=3))), draw(st.none() | _offers),
+        draw(_words), draw(st.sampled_from(FLAT_KINDS)), state, draw(st.sampled_from(Severity)),
+        visitor(draw(_words)), draw(st.integers(0, 99)), at_ms, fired_ms, draw(st.booleans()),
+        VisitorDetail(
+            draw(st.none() | _words), draw(st.integers(0, 2**31)), draw(st.integers(0, 2**50)),
+            draw(st.integers(0, 200)), value_minor, currency, draw(st.none() | _probabilities),
+            draw(st.none() | _offers),
+        ),
+        draw(st.none() | _words), draw(st.none() | _probabilities),
+        tuple(draw(st.lists(_words, max_size=3))),
     )  # fmt: skip
 
 
@@ -145,9 +156,9 @@ def test_no_bytes_crash_the_reader(raw: bytes) -> None:
 
 
 def test_an_id_tells_visitor_kind_session_episode_and_life_apart() -> None:
-    parts = [("u1", AlertKind.CHURN_RISK, 1, 1, 0), ("u2", AlertKind.CHURN_RISK, 1, 1, 0),
-             ("u1", AlertKind.CART_ABANDONED, 1, 1, 0), ("u1", AlertKind.CHURN_RISK, 2, 1, 0),
-             ("u1", AlertKind.CHURN_RISK, 1, 2, 0), ("u1", AlertKind.CHURN_RISK, 1, 1, 9)]  # fmt: skip
+    parts = [("u1", CHURN_RISK, 1, 1, 0), ("u2", CHURN_RISK, 1, 1, 0),
+             ("u1", CART_ABANDONED, 1, 1, 0), ("u1", CHURN_RISK, 2, 1, 0),
+             ("u1", CHURN_RISK, 1, 2, 0), ("u1", CHURN_RISK, 1, 1, 9)]  # fmt: skip
     assert len({make_alert_id(*part) for part in parts}) == len(parts)
     assert make_alert_id(*parts[0]) == "74eb5fa455665e41f232f44f"  # other programs may have kept it
 
@@ -174,13 +185,13 @@ def test_a_score_read_back_is_the_score_that_was_decided_on(score: Score) -> Non
 
 @given(st.lists(alerts(), max_size=2), st.booleans())
 def test_a_book_survives_the_state(opened: list[Alert], live: bool) -> None:
-    kept = tuple(alert._replace(reasons=(), offer=None) for alert in opened)
+    kept = tuple(change_alert(alert, reasons=(), offer=None) for alert in opened)
     alert_state = VisitorAlerts(4, 3, (1, 2), False, True, (5, 6), 7, live, kept)
     blob = msgpack.packb(pack_alerts(alert_state))
     again = unpack_alerts(msgpack.unpackb(blob, use_list=False))
     assert again == alert_state
     assert unpack_alerts(msgpack.unpackb(blob)) == alert_state
-    assert all(type(alert.kind) is AlertKind for alert in again.open)
+    assert all(type(alert.state) is AlertState for alert in again.open)
 
 
 def test_a_book_of_an_earlier_version_is_read_without_the_start_of_its_session() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from contracts.alerts import AlertKind, decode_alert
+from contracts.alerts import CHURN_RISK, decode_alert
 from contracts.heartbeat import Heartbeat
 from exactness import assert_exact, await_load
 from ops.audit import read_log
@@ -108,6 +108,6 @@ def test_a_new_version_is_taken_up_and_a_spoiled_one_refused(
     assert_exact(system, traffic)
     assert system.supervisor.exits == []
     alerts = [decode_alert(value) for _, value in read_log(system.client, system.keys)]
-    churn = {alert.model for alert in alerts if alert.kind is AlertKind.CHURN_RISK}
+    churn = {alert.model for alert in alerts if alert.kind == CHURN_RISK}
     assert churn == {first, second}
     assert spoiled not in churn

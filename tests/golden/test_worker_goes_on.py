@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from contracts.alerts import KINDS, AlertState, decode_alert
+from contracts.alerts import FLAT_KINDS, AlertState, decode_alert
 from contracts.events import Event, EventType, decode, encode
 from contracts.fields import InvalidEvent
 from contracts.keys import Keys
@@ -228,5 +228,5 @@ def unended_alerts(left: Left) -> int:
             fields: Any = left.redis.hgetall(key)
             buckets.append({name.decode(): int(number) for name, number in fields.items()})
     sums = add_up(by_version(add_up(buckets)).values())
-    figures = [alert_figures(sums, kind) for kind in KINDS]
+    figures = [alert_figures(sums, kind) for kind in FLAT_KINDS]
     return sum(each.fired - each.resolved - each.expired for each in figures)

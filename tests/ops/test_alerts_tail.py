@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from alert_makers import AT_MS, CHURN, make_alert, make_expired
-from contracts.alerts import AlertKind, AlertState, Severity
+from alert_makers import AT_MS, CHURN, change_alert, make_alert, make_expired
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, AlertState, Severity
 from contracts.settings import Settings
 from ops.alerts.tail import BACKLOG, TailOptions, parse_since, read_log, render_alert
 from ops.stack.record import settings_environment
@@ -62,12 +62,12 @@ def test_a_firing_alert_is_told_in_one_line() -> None:
 def test_ends_are_told_with_their_distance_from_the_firing() -> None:
     assert render_alert(make_expired(CHURN)).plain.endswith("59.90 EUR  expired 30 min later")
     assert render_alert(make_expired(CHURN, 9_000)).plain.endswith("expired 9 s later")
-    bought = CHURN._replace(state=AlertState.RESOLVED, at_ms=AT_MS + 3 * 3_600_000, offer=None)
+    bought = change_alert(CHURN, state=AlertState.RESOLVED, at_ms=AT_MS + 3 * 3_600_000, offer=None)
     assert render_alert(bought).plain.endswith("bought 3 h later")
 
 
 def test_what_visitors_typed_stays_text() -> None:
-    alert = CHURN._replace(user_id="[red]u[/]", live=False, cart_value_minor=None, currency=None)
+    alert = change_alert(CHURN, user_id="[red]u[/]", live=False, cart_value_minor=None, currency=None)
     line = render_alert(alert).plain
     assert "[red]u[/]  2 products" in line
     assert line.endswith("(recorded only)")
@@ -88,12 +88,9 @@ def test_following_begins_with_the_newest_ten(state: ShopState) -> None:
 
 def test_following_with_a_filter_looks_back_for_ten_of_that_kind(state: ShopState) -> None:
     rare = {i for i in range(600) if i % 50 == 0}
-    state.publish_alerts(
-        make_alert(i, kind=AlertKind.CART_ABANDONED if i in rare else AlertKind.CHURN_RISK)
-        for i in range(600)
-    )
+    state.publish_alerts(make_alert(i, kind=CART_ABANDONED if i in rare else CHURN_RISK) for i in range(600))
     state.flush()
-    found = tail(state, AlertFilter(kind=AlertKind.CART_ABANDONED), follow=True)
+    found = tail(state, AlertFilter(kind=CART_ABANDONED), follow=True)
     assert found == [f"u{i}" for i in sorted(rare)[-BACKLOG:]]
 
 

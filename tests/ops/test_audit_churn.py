@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.alerts import Alert, AlertKind, AlertState
+from alert_makers import change_alert
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
 from models.next_action.model import Model
 from models.next_action.predictor import load, load_shipped
 from ops.audit import ScoreReplay
@@ -53,7 +54,7 @@ def test_a_right_log_is_right_where_late_events_join_sessions(seed: int, tmp_pat
 
 
 def firings_of(alerts: Sequence[Alert]) -> list[Alert]:
-    return [a for a in alerts if a.kind is AlertKind.CHURN_RISK and a.state is AlertState.FIRING]
+    return [a for a in alerts if a.kind == CHURN_RISK and a.state is AlertState.FIRING]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -120,7 +121,7 @@ def test_a_required_alert_that_is_gone_is_lost() -> None:
 def test_every_required_alert_is_lost_when_all_are_gone() -> None:
     shop, sent, _ = a_day()
     there = audit(shop, sent, shop.alerts, None).churn
-    left = [alert for alert in shop.alerts if alert.kind is not AlertKind.CHURN_RISK]
+    left = [alert for alert in shop.alerts if alert.kind != CHURN_RISK]
     gone = audit(shop, sent, left, None).churn
     assert there.lost == 0
     assert gone.lost == gone.required >= there.required > 10
@@ -129,12 +130,12 @@ def test_every_required_alert_is_lost_when_all_are_gone() -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda alert: alert._replace(purchase=alert.purchase + 0.03),
-        lambda alert: alert._replace(purchase=SETTINGS.churn_fire + 0.1),
-        lambda alert: alert._replace(purchase=SETTINGS.churn_fire + 0.1, threshold=0.9),
-        lambda alert: alert._replace(cart_lines=alert.cart_lines + 1),
-        lambda alert: alert._replace(at_ms=alert.at_ms + 1, fired_ms=alert.fired_ms + 1),
-        lambda alert: alert._replace(session_start_ms=alert.session_start_ms + 1),
+        lambda alert: change_alert(alert, purchase=alert.detail.purchase + 0.03),
+        lambda alert: change_alert(alert, purchase=SETTINGS.churn_fire + 0.1),
+        lambda alert: change_alert(alert, purchase=SETTINGS.churn_fire + 0.1, threshold=0.9),
+        lambda alert: change_alert(alert, cart_lines=alert.detail.cart_lines + 1),
+        lambda alert: change_alert(alert, at_ms=alert.at_ms + 1, fired_ms=alert.fired_ms + 1),
+        lambda alert: change_alert(alert, session_start_ms=alert.detail.session_start_ms + 1),
     ],
     ids=[
         "another chance",
@@ -149,7 +150,7 @@ def test_an_alert_that_the_visitor_gave_no_cause_for_is_invented(spoil: Callable
     shop, sent, replay = a_day()
     right = audit(shop, sent, shop.alerts, replay).churn
     firings = [a for a in firings_of(shop.alerts) if a.fired_ms > SETTLED_MS]
-    chosen = next(a for a in firings if a.purchase and a.purchase < SETTINGS.churn_fire - 0.1)
+    chosen = next(a for a in firings if a.detail.purchase and a.detail.purchase < SETTINGS.churn_fire - 0.1)
     alerts = [spoil(alert) if alert is chosen else alert for alert in shop.alerts]
     audited = audit(shop, sent, alerts, replay)
     assert audited.churn.invented == 1
@@ -164,15 +165,16 @@ def test_an_alert_at_an_action_that_had_another_chance_is_invented() -> None:
     chosen = next(
         alert
         for alert in shop.alerts
-        if alert.kind is AlertKind.CART_ABANDONED
+        if alert.kind == CART_ABANDONED
         and alert.state is AlertState.FIRING
-        and alert.purchase is not None
-        and alert.purchase > SETTINGS.churn_fire + 0.05
+        and alert.detail.purchase is not None
+        and alert.detail.purchase > SETTINGS.churn_fire + 0.05
         and alert.fired_ms > SETTLED_MS
     )
-    added = chosen._replace(
+    added = change_alert(
+        chosen,
         alert_id="0" * 24,
-        kind=AlertKind.CHURN_RISK,
+        kind=CHURN_RISK,
         at_ms=chosen.fired_ms - SETTINGS.cart_idle_ms,
         fired_ms=chosen.fired_ms - SETTINGS.cart_idle_ms,
         purchase=SETTINGS.churn_fire - 0.05,
@@ -196,10 +198,7 @@ def test_a_second_alert_right_after_the_first_is_invented() -> None:
 
 def test_alerts_of_another_model_are_not_checked_and_counted() -> None:
     shop, sent, replay = a_day()
-    alerts = [
-        alert._replace(model="another") if alert.kind is AlertKind.CHURN_RISK else alert
-        for alert in shop.alerts
-    ]
+    alerts = [alert._replace(model="another") if alert.kind == CHURN_RISK else alert for alert in shop.alerts]
     churn = audit(shop, sent, alerts, replay).churn
     assert (churn.replayed, churn.invented) == (0, 0)
     assert churn.exempt["firings made by another model"] == churn.fired

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from contracts.alerts import Alert, AlertKind, AlertState, Severity
+from contracts.alerts import CHURN_RISK, Alert, AlertState, Severity, VisitorDetail
 from contracts.scores import Score
+from contracts.subjects import visitor
 from models.silence import hear_silence
 from ops.audit import ChurnAlertRules, ChurnAudit, ScoreReplay
 from ops.audit.abandoned import SentEvent
@@ -41,8 +42,8 @@ def replay() -> ScoreReplay:
 
 def alert(purchase: float, *, cart_lines: int) -> Alert:
     return Alert(
-        "0" * 24, AlertKind.CHURN_RISK, AlertState.FIRING, Severity.LOW, "u1", None, 1, NOW_MS - 1_700, 1,
-        NOW_MS, NOW_MS, cart_lines, None, None, purchase, RULES.fire, "rules-1", True,
+        "0" * 24, CHURN_RISK, AlertState.FIRING, Severity.LOW, visitor("u1"), 1, NOW_MS, NOW_MS, True,
+        VisitorDetail(None, 1, NOW_MS - 1_700, cart_lines, None, None, purchase), "rules-1", RULES.fire,
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def test_a_session_that_late_events_join_arms_the_next_one() -> None:
     desk.act(make_action("view", 1_500))
     desk.act(make_action("cart", 9_000, "a"))
     *before, risk = firings(desk)
-    assert risk.session_start_ms == at(9_000)
+    assert risk.detail.session_start_ms == at(9_000)
     assert risk.alert_id not in {alert.alert_id for alert in before}
 
 
@@ -42,7 +42,7 @@ def test_a_session_remembers_its_intent_though_a_late_event_made_one_before_it()
     desk.act(make_action("view", 0))  # the session is the second now
     desk.act(make_action("view", 10_001))
     (alert,) = desk.alerts
-    assert (alert.session, alert.session_start_ms) == (2, at(10_000))
+    assert (alert.detail.session, alert.detail.session_start_ms) == (2, at(10_000))
 
 
 def test_a_session_stays_disarmed_though_a_late_event_made_one_before_it() -> None:

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.alerts import Alert, AlertKind
+from contracts.alerts import CART_ABANDONED, Alert
 from contracts.events import Event
 from ops.audit import CartAlertRules, CartStep, abandoned_carts, sent_events_of
 from ops.audit.expected import COLUMNS
@@ -47,10 +47,10 @@ def steps_of(alerts: list[Alert]) -> dict[str, list[CartStep]]:
     """What the audit compares, of the stream's own alerts."""
     steps: dict[str, list[CartStep]] = {}
     for a in alerts:
-        if a.kind is AlertKind.CART_ABANDONED:
+        if a.kind == CART_ABANDONED:
             step = CartStep(
-                a.record_id, a.user_id, a.state, a.at_ms, a.fired_ms, a.session_start_ms, a.episode,
-                a.cart_lines, a.live,
+                a.record_id, a.user_id, a.state, a.at_ms, a.fired_ms, a.detail.session_start_ms, a.episode,
+                a.detail.cart_lines, a.live,
             )  # fmt: skip
             steps.setdefault(a.user_id, []).append(step)
     return steps

@@ -1,6 +1,6 @@
 """The pure batch step."""
 
-from contracts.alerts import AlertKind, AlertState
+from contracts.alerts import CART_ABANDONED, AlertState
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Metric
 from shoppers import MINUTE_MS, NOW_MS, SETTINGS, Shop, make_entries, make_event
@@ -111,7 +111,7 @@ def test_a_cart_left_alone_is_looked_at_before_the_session_ends_and_until_it_is_
     shop.apply(make_entries([make_event("cart", 0)]))
     assert shop.timers["u1"] == NOW_MS + SETTINGS.cart_idle_ms
     shop.fire(NOW_MS + SETTINGS.cart_idle_ms + 1)
-    assert [(a.kind, a.state) for a in shop.alerts] == [(AlertKind.CART_ABANDONED, AlertState.FIRING)]
+    assert [(a.kind, a.state) for a in shop.alerts] == [(CART_ABANDONED, AlertState.FIRING)]
     assert shop.timers["u1"] == NOW_MS + SETTINGS.idle_ms
     shop.fire(NOW_MS + SETTINGS.idle_ms + 1)
     assert shop.total(Metric.CARTS_ABANDONED) == 1

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_score
-from contracts.alerts import AlertKind
+from contracts.alerts import FLAT_KINDS
 from contracts.keys import bucket_start
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import Action
@@ -25,7 +25,7 @@ from models.quality import (
 from shoppers import make_action
 from stream.scoring.prequential import MAX_WAITING, expect
 
-CHURN, ABANDONED = AlertKind
+CHURN, ABANDONED = FLAT_KINDS
 
 
 def counts_of(desk: Desk, version: str = "m-1") -> dict[str, int]:

@@ -6,10 +6,19 @@ from dataclasses import replace
 import pytest
 import redis.asyncio as redis
 
-from contracts.alerts import Alert, AlertKind, AlertState, Severity, decode_alert, make_alert_id
+from contracts.alerts import (
+    CART_ABANDONED,
+    Alert,
+    AlertState,
+    Severity,
+    VisitorDetail,
+    decode_alert,
+    make_alert_id,
+)
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Keys
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
+from contracts.subjects import visitor
 from shoppers import MINUTE_MS, NEW, NOW_MS, RULES, SETTINGS, make_entries, make_event
 from stream.batch.step import BatchResult, Clock, Entry, apply_batch
 from stream.partitions.partition import TIMERS
@@ -162,10 +171,10 @@ async def appended(store: Store) -> list[str]:
 
 
 def make_alert(*, episode: int, live: bool = True) -> Alert:
-    alert_id = make_alert_id("u1", AlertKind.CART_ABANDONED, 1, episode, NOW_MS)
+    alert_id = make_alert_id("u1", CART_ABANDONED, 1, episode, NOW_MS)
     return Alert(
-        alert_id, AlertKind.CART_ABANDONED, AlertState.FIRING, Severity.LOW, "u1", None, 1, NOW_MS, episode,
-        NOW_MS, NOW_MS, 1, 100, "EUR", None, None, None, live,
+        alert_id, CART_ABANDONED, AlertState.FIRING, Severity.LOW, visitor("u1"), episode, NOW_MS, NOW_MS,
+        live, VisitorDetail(None, 1, NOW_MS, 1, 100, "EUR", None),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contracts.alerts import KINDS, Alert
+from contracts.alerts import FLAT_KINDS, Alert
 from contracts.visitor import Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
 
@@ -88,17 +88,19 @@ def alert_state_values(alert_state: VisitorAlerts) -> Values:
         "intent": alert_state.intent,
         "looked_ms": alert_state.looked_ms,
         "live": alert_state.live,
-        "episodes": {kind.value: n for kind, n in zip(KINDS, alert_state.episodes, strict=True)},
-        "quiet_until_ms": {
-            kind.value: at for kind, at in zip(KINDS, alert_state.quiet_until_ms, strict=True)
-        },
+        "episodes": dict(zip(FLAT_KINDS, alert_state.episodes, strict=True)),
+        "quiet_until_ms": dict(zip(FLAT_KINDS, alert_state.quiet_until_ms, strict=True)),
         "open": [alert_values(alert) for alert in alert_state.open],
     }
 
 
 def alert_values(alert: Alert) -> Values:
     """A step of an alert, all fields side by side."""
-    return {**alert._asdict(), "offer": None if alert.offer is None else alert.offer._asdict()}
+    fields = alert._asdict()
+    fields.pop("subject")
+    detail = fields.pop("detail")
+    offer = None if detail.offer is None else detail.offer._asdict()
+    return {**fields, "user_id": alert.user_id, **detail._asdict(), "offer": offer}
 
 
 def to_json(value: Any) -> Any:

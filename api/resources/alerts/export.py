@@ -5,7 +5,7 @@ import io
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
-from contracts.alerts import Alert
+from contracts.alerts import Alert, VisitorDetail
 from contracts.clock import wall_clock_ms
 from contracts.events import format_minor
 from readers.alerts.handling import Handled, HandlingState, read_handled
@@ -101,14 +101,15 @@ def to_row(alert: Alert, said: Handled, cursor: Cursor, now_ms: int) -> tuple[st
     """The cells of a step in the order of `COLUMNS`; what is null is an empty cell."""
     state = said.state(now_ms)
     word = said.snoozed if state is HandlingState.SNOOZED else said.acknowledged
-    value = alert.cart_value_minor
+    detail: VisitorDetail = alert.detail
+    value = detail.cart_value_minor
     cells = (
         alert.record_id, alert.alert_id, alert.kind, alert.state, alert.severity, alert.user_id,
-        alert.session_id, alert.session, alert.episode, _time(alert.at_ms), _time(alert.fired_ms),
-        str(alert.live).lower(), alert.cart_lines,
-        None if value is None or alert.currency is None else format_minor(value, alert.currency),
-        alert.currency, alert.purchase, alert.threshold, alert.model, "; ".join(alert.reasons),
-        None if alert.offer is None else alert.offer.words,
+        detail.session_id, detail.session, alert.episode, _time(alert.at_ms), _time(alert.fired_ms),
+        str(alert.live).lower(), detail.cart_lines,
+        None if value is None or detail.currency is None else format_minor(value, detail.currency),
+        detail.currency, detail.purchase, alert.threshold, alert.model, "; ".join(alert.reasons),
+        None if detail.offer is None else detail.offer.words,
         state, None if word is None else word.by, None if word is None else _time(word.at_ms),
         _time(said.until_ms) if state is HandlingState.SNOOZED else None, said.verdict, said.note, cursor,
     )  # fmt: skip

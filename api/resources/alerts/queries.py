@@ -4,8 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.errors import InvalidQuery
 from api.http.query_times import parse_time
-from contracts.alerts import MAX_VALUE_MINOR, AlertKind, AlertState, Segment, Severity
+from contracts.alerts import MAX_VALUE_MINOR, AlertState, Segment, Severity
 from readers.alerts.handling import HandlingState
+from readers.alerts.kinds import AlertKind
 from readers.alerts.log import START, AlertFilter, Cursor, parse_cursor
 
 MAX_PAGE = 500

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from api.http.parts import Part
 from api.resources.models import schemas as schemas
 from api.resources.predictions.model_host import ModelHost
-from contracts.alerts import KINDS
+from contracts.alerts import kind_names
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Grain, bucket_start
@@ -20,6 +20,7 @@ from models.quality import (
     next_action_figures,
     purchase_figures,
 )
+from readers.alerts.kinds import AlertKind
 from readers.intervals import to_datetime
 from readers.reader import Counts, Reader
 
@@ -98,7 +99,10 @@ def _figures(counts: Counts) -> schemas.Figures:
     return schemas.Figures(
         next_action=schemas.NextActionFigures.model_validate(next_action_figures(counts)),
         purchase=schemas.PurchaseFigures.model_validate(purchase_figures(counts)),
-        alerts={kind: schemas.AlertFigures.model_validate(alert_figures(counts, kind)) for kind in KINDS},
+        alerts={
+            AlertKind(kind): schemas.AlertFigures.model_validate(alert_figures(counts, kind))
+            for kind in kind_names()
+        },
     )
 
 

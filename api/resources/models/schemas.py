@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.http.parts import Part
-from contracts.alerts import AlertKind
+from readers.alerts.kinds import AlertKind
 from readers.answers import Answer, TimedAnswer
 
 Window = Literal["1h", "24h"]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from api.resources.privacy.search import Needle
-from contracts.alerts import KINDS, Alert
+from contracts.alerts import Alert, kind_names
 from delivery.webhooks.delivery_log import DeliveryLog
 from readers.alerts.log import decode_entry
 from readers.reader import Reader
@@ -49,7 +49,7 @@ async def scrub_alerts(reader: Reader, trace: Trace) -> dict[str, int]:
 
 async def scrub_mutes(reader: Reader, trace: Trace) -> dict[str, int]:
     """Snoozes of the visitor's alerts."""
-    members = [f"{kind}:{trace.user_id}" for kind in KINDS]
+    members = [f"{kind}:{trace.user_id}" for kind in kind_names()]
     return {"snoozes": int(await reader.redis.zrem(reader.keys.alert_mutes(), *members))}
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from contracts.alerts import AlertKind, AlertState, Severity
+from contracts.alerts import AlertState, Severity
 from delivery.webhooks.deliveries import Attempt, DeliveryStatus, Result
 from delivery.webhooks.delivery_log import EndpointStatus, Logged
 from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
+from readers.alerts.kinds import AlertKind
 from readers.answers import Answer
 from readers.intervals import to_datetime
 

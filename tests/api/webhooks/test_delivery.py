@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from alert_makers import make_alert, make_expired
-from contracts.alerts import AlertKind, AlertState, Severity
+from contracts.alerts import CART_ABANDONED, AlertState, Severity
 from contracts.clock import wall_clock_ms
 from delivery.webhooks.deliveries import DeliveryStatus, Result
 from delivery.webhooks.endpoints import DisabledReason, EndpointState, Filters
@@ -52,14 +52,14 @@ async def test_only_what_is_wanted_and_only_what_comes_after_the_registration_is
     site: Site, receiver: Receiver
 ) -> None:
     site.publish(3)
-    carts = Filters((AlertKind.CART_ABANDONED,), (AlertState.FIRING,), Severity.MEDIUM)
+    carts = Filters((CART_ABANDONED,), (AlertState.FIRING,), Severity.MEDIUM)
     await site.add(receiver.url, carts)
     site.publish(1)
-    site.publish(1, kind=AlertKind.CART_ABANDONED, severity=Severity.LOW)
-    (wanted,) = site.publish(1, kind=AlertKind.CART_ABANDONED, severity=Severity.MEDIUM)
-    site.publish(1, kind=AlertKind.CART_ABANDONED, live=False)
-    site.put([make_expired(make_alert(90, kind=AlertKind.CART_ABANDONED))])
-    (last,) = site.publish(1, kind=AlertKind.CART_ABANDONED)
+    site.publish(1, kind=CART_ABANDONED, severity=Severity.LOW)
+    (wanted,) = site.publish(1, kind=CART_ABANDONED, severity=Severity.MEDIUM)
+    site.publish(1, kind=CART_ABANDONED, live=False)
+    site.put([make_expired(make_alert(90, kind=CART_ABANDONED))])
+    (last,) = site.publish(1, kind=CART_ABANDONED)
     async with site.delivering():
         await receiver.wait_for(2)
     assert sorted(receiver.ids) == sorted([wanted, last])

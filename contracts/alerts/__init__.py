@@ -1,0 +1,29 @@
+"""Alerts: the envelope that all of them share, the kinds there are, and their JSON."""
+
+from contracts.alerts.envelope import Alert as Alert
+from contracts.alerts.envelope import AlertState as AlertState
+from contracts.alerts.envelope import Severity as Severity
+from contracts.alerts.envelope import Verdict as Verdict
+from contracts.alerts.envelope import make_alert_id as make_alert_id
+from contracts.alerts.envelope import make_record_id as make_record_id
+from contracts.alerts.envelope import name_in_ids as name_in_ids
+from contracts.alerts.fields import InvalidAlert as InvalidAlert
+from contracts.alerts.kinds import AlertKindSpec as AlertKindSpec
+from contracts.alerts.kinds import InvalidKind as InvalidKind
+from contracts.alerts.kinds import describe_detail as describe_detail
+from contracts.alerts.kinds import find_kind as find_kind
+from contracts.alerts.kinds import kind_names as kind_names
+from contracts.alerts.kinds import plain_detail as plain_detail
+from contracts.alerts.kinds import register_kind as register_kind
+from contracts.alerts.records import ALERT_SCHEMA as ALERT_SCHEMA
+from contracts.alerts.records import decode_alert as decode_alert
+from contracts.alerts.records import encode_alert as encode_alert
+from contracts.alerts.visitor_kinds import CART_ABANDONED as CART_ABANDONED
+from contracts.alerts.visitor_kinds import CHURN_RISK as CHURN_RISK
+from contracts.alerts.visitor_kinds import FLAT_KINDS as FLAT_KINDS
+from contracts.alerts.visitor_kinds import MAX_VALUE_MINOR as MAX_VALUE_MINOR
+from contracts.alerts.visitor_kinds import VISITOR_CHECKS as VISITOR_CHECKS
+from contracts.alerts.visitor_kinds import Offer as Offer
+from contracts.alerts.visitor_kinds import OfferKind as OfferKind
+from contracts.alerts.visitor_kinds import Segment as Segment
+from contracts.alerts.visitor_kinds import VisitorDetail as VisitorDetail
