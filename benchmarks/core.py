@@ -15,6 +15,7 @@ from benchmarks.collector import tuned_collector
 from benchmarks.shop_log import make_events
 from contracts.clock import wall_clock_ms
 from contracts.events import encode
+from contracts.keys import FORGOTTEN, META
 from contracts.partitioning import partition_of
 from contracts.scores import Score
 from contracts.settings import Settings
@@ -22,14 +23,23 @@ from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.encoding import encode_visitor
 from models.next_action.model import Model
+from models.next_action.prices import PriceLevel
 from stream.batch.core import Core
-from stream.batch.step import BatchResult, StepSettings, take_scores
+from stream.batch.result import BatchResult
+from stream.batch.step import StepSettings, take_scores
+from stream.components.prices import level_of
+from stream.partitions.component_steps import apply_component
 from stream.partitions.partition import Partition
+from stream.partitions.result_writes import ResultWriter, WriteSettings
+from stream.registry import Registry, make_registry
 from stream.scoring.model_calls import ask, plan_calls
-from stream.state.commit import Claim, Commit, Retention, encode_commit
+from stream.state.commit import Claim, Commit, encode_commit
 
-STEPS = ("read_records", "take", "find_states", "apply_batch", "encode_commit", "pack", "adopt")
-STEPS_WITH_SCORING = (*STEPS[:4], "encode", "ask", "take_scores", *STEPS[4:])
+STEPS = (
+    "read_records", "take", "find_states", "apply_batch", "components",
+    "writes", "encode_commit", "pack", "adopt",
+)  # fmt: skip
+STEPS_WITH_SCORING = (*STEPS[:5], "encode", "ask", "take_scores", *STEPS[5:])
 ARRIVAL_MS = 3
 """From event time to the broker's timestamp."""
 
@@ -46,9 +56,9 @@ class RawRecord(NamedTuple):
 class PartitionLog:
     """One partition's part of the log, and the worker's state of that partition."""
 
-    def __init__(self, number: int) -> None:
-        claim = Claim(epoch=1, offsets={}, max_event_ms=0, broker_ms=0, next_due_ms=None)
-        self.part = Partition(number, EVENT_TOPICS, claim, place=0, now_s=0.0)
+    def __init__(self, number: int, registry: Registry) -> None:
+        claim = Claim(epoch=1, found={META: {}, FORGOTTEN: {}})
+        self.part = Partition(number, EVENT_TOPICS, claim, registry=registry, place=0, now_s=0.0)
         self.records: list[tuple[str, RawRecord]] = []
         self._done = 0
 
@@ -96,10 +106,10 @@ class BlobRow:
 
 
 def make_partition_logs(
-    events: int, partitions: int, *, step_ms: float = 1.0, seed: int = 7
+    registry: Registry, events: int, partitions: int, *, step_ms: float = 1.0, seed: int = 7
 ) -> list[PartitionLog]:
     """The shop's log split as Kafka would split it; broker timestamps follow event time at once."""
-    logs = [PartitionLog(number) for number in range(partitions)]
+    logs = [PartitionLog(number, registry) for number in range(partitions)]
     offsets: Counter[tuple[int, str]] = Counter()
     first_ms = wall_clock_ms() - int(events * step_ms)
     topics = Topics()
@@ -116,8 +126,9 @@ def measure_core(
     settings: Settings, core: Core, *, events: int, batch: int, model: Model | None = None
 ) -> CoreRow:
     """Run the whole log through the steps, `batch` events of a partition at a time; scored with a model."""
-    logs = make_partition_logs(events, settings.partitions)
-    bench = _Steps(settings, core, model)
+    registry = make_registry(settings)
+    logs = make_partition_logs(registry, events, settings.partitions)
+    bench = _Steps(settings, registry, core, model)
     with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
         for log in itertools.cycle(list(logs)):
             if log in logs and not bench.step(log, batch):
@@ -139,13 +150,16 @@ def measure_core(
 class _Steps:
     """One round of the scheduler after another, without its awaits, and the time each step took."""
 
-    def __init__(self, settings: Settings, core: Core, model: Model | None = None) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, core: Core, model: Model | None = None
+    ) -> None:
         self._core = core
+        self._components = tuple(registry.components.values())
+        self._writer = ResultWriter(registry, WriteSettings.of(settings), core.pack_visitors)
         self._currency = settings.currency
         self._idle_ms = settings.idle_ms
         self._model = model
         self._rules = StepSettings.of(settings)
-        self._retention = Retention.of(settings)
         self._pack = msgpack.Packer(use_bin_type=False).pack
         self.spent_s = dict.fromkeys(STEPS if model is None else STEPS_WITH_SCORING, 0.0)
         self.events = self.visitors = self.size = self.scored = 0
@@ -167,23 +181,28 @@ class _Steps:
         with self._timed("take"):
             entries, offsets = part.take(1 << 30, set(), self._core.merge_heads)
         with self._timed("find_states"):
-            states: dict[str, Visitor | None] = dict(part.known(self._core.users_of(entries)))
+            states: dict[str, Visitor | None] = dict(part.visitors.known(self._core.users_of(entries)))
         with self._timed("apply_batch"):
-            outcome = self._core.apply_batch(part.clock, entries, states, self._rules, level=part.level)
+            outcome = self._core.apply_batch(part.clock, entries, states, self._rules)
+        with self._timed("components"):
+            for component in self._components:
+                apply_component(component, part.states, outcome, {})
         if self._model is not None:
-            self._score(self._model, outcome)
-        commit = Commit(part.number, part.epoch, offsets, outcome, outcome.clock.max_event_ms, 0)
+            self._score(self._model, outcome, level_of(part.states, outcome))
+        with self._timed("writes"):
+            writes = self._writer.writes_of(outcome)
+        commit = Commit(part.number, part.epoch, offsets, writes, outcome.clock._asdict())
         with self._timed("encode_commit"):
-            fields = encode_commit(commit, self._retention, self._core.pack_visitors)
+            fields = encode_commit(commit)
         with self._timed("pack"):
             self.size += len(self._pack(fields))
         with self._timed("adopt"):
-            part.adopt(commit, now_s=0.0, cache_limit=1 << 30)
+            part.adopt(commit, outcome, now_s=0.0, cache_limit=1 << 30)
         self.visitors += len(outcome.visitors)
         self.events += len(entries)
         return True
 
-    def _score(self, model: Model, outcome: BatchResult) -> None:
+    def _score(self, model: Model, outcome: BatchResult, level: PriceLevel) -> None:
         """As the scheduler does, with one partition in the round."""
         wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
         names, subjects = list(wanted), list(wanted.values())
@@ -193,7 +212,7 @@ class _Steps:
         for places in plan:
             visitors = [subjects[place] for place in places]
             with self._timed("encode"):
-                encoded = [encode_visitor(visitor, outcome.level, self._idle_ms) for visitor in visitors]
+                encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor in visitors]
             with self._timed("ask"):
                 scores |= zip([names[place] for place in places], ask(model, visitors, encoded), strict=True)
         with self._timed("take_scores"):
@@ -215,10 +234,11 @@ def _reading_s() -> float:
 
 def measure_blobs(settings: Settings, core: Core, *, events: int) -> BlobRow:
     """Pack and unpack the state of every visitor after the whole log."""
-    log = make_partition_logs(events, 1)[0]
+    registry = make_registry(settings)
+    log = make_partition_logs(registry, events, 1)[0]
     users = {record.key.decode() for _, record in log.records}
-    _Steps(settings, core).step(log, events)
-    visitors = log.part.known(users).values()
+    _Steps(settings, registry, core).step(log, events)
+    visitors = log.part.visitors.known(users).values()
     mark = time.process_time()
     blobs = core.pack_visitors(visitors)
     middle = time.process_time()

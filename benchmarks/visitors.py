@@ -41,8 +41,8 @@ def make_subjects(settings: Settings, number: int, *, events: int = EVENTS, seed
     for offset, event in enumerate(itertools.islice(simulate(config, seed), events)):
         entry = Entry(offset, event.event_time_ms, event.event_time_ms, event, None)
         known = {event.user_id: states.get(event.user_id)}
-        outcome = apply_batch(clock, [entry], known, rules, level=level)
-        clock, level = outcome.clock, outcome.level
+        outcome = apply_batch(clock, [entry], known, rules)
+        clock, level = outcome.clock, level.after_all(outcome.counts.prices)
         states.update(outcome.visitors)
         subjects = [Subject(visitor, level) for visitor in outcome.visitors.values()]
         found += [subject for subject in subjects if FEWEST <= subject.actions <= MOST]

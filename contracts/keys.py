@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from contracts.partitioning import hash_tags, partition_of
+from contracts.subjects import SubjectKind
 
 Grain = Literal["minute", "hour", "day"]
 
@@ -42,6 +43,98 @@ class Metric:
     """Sessions that ended without a purchase, something carted and the cart not empty; bucket of the end."""
 
 
+META = "meta"
+"""Hash: `epoch`, `off:<topic>` (next offset), `max_event_ms`, counters. Never expires."""
+ACTIVE = "active"
+"""Sorted set: visitor to the time of the last event, trimmed to the last session gap."""
+VISITOR_TIMERS = "due"
+"""Sorted set: visitor to the event time at which to look at them again if they stay silent."""
+OUTBOX = "outbox"
+"""Stream: what must be published, in commit order, until the relay has published it."""
+CURRENCIES = "currencies"
+"""Set: currencies seen in purchases."""
+FORGOTTEN = "forgotten"
+"""Hash: digest of a deleted visitor to the ms up to which events are kept out. Never expires."""
+FORGETTING = "forgetting"
+"""Hash: digest of a visitor to their id, from the request of a deletion until it is applied."""
+VISITOR = "v:"
+"""Followed by the visitor's id. String: the visitor's state blob (`contracts.visitor`)."""
+PRODUCT_BUCKETS = "d"
+"""Hashes: `<metric>:<product_id>` to a count, for events of this partition in a bucket."""
+SHOP_BUCKETS = "s"
+"""Hashes: `<metric>` to a count, all products together."""
+QUALITY_BUCKETS = "q"
+"""Hashes: `<name>:<model version>` to a count (`models.quality`) of predictions and alerts."""
+TREND = "t:"
+"""Followed by a landmark in ms. Sorted set: product to its decayed score relative to the landmark."""
+TIMERS = "timers:"
+"""Followed by the name of a kind of timers. Sorted set: id of a subject to the event time of its timer."""
+
+
+def bucket_key(family: str, grain: Grain, start_ms: int) -> str:
+    """The key of a bucket of `PRODUCT_BUCKETS`, `SHOP_BUCKETS` or `QUALITY_BUCKETS`."""
+    return f"{family}:{grain}:{start_ms}"
+
+
+class KeyFamily(NamedTuple):
+    """Keys of a partition that belong together: one name, or all that begin with `start`.
+
+    `holds` is their type as Redis says it. `subject` is whose state they hold where an id follows `start`: a
+    deletion of the subject deletes that key.
+    """
+
+    start: str
+    holds: Literal["hash", "string", "zset", "set", "list", "stream"]
+    subject: SubjectKind | None = None
+
+    @property
+    def is_one_key(self) -> bool:
+        """Whether `start` is a whole name."""
+        return not self.start.endswith(":")
+
+
+_FAMILIES: dict[str, KeyFamily] = {}
+
+
+def register_family(family: KeyFamily) -> None:
+    """Make a family of keys known to every store; raises `ValueError` if its keys are another's already."""
+    for known in _FAMILIES.values():
+        if known != family and (known.start.startswith(family.start) or family.start.startswith(known.start)):
+            raise ValueError(f"keys {family.start!r} and {known.start!r} could be the same")
+    _FAMILIES[family.start] = family
+
+
+def family_of(key: str) -> KeyFamily | None:
+    """The family of a key of a partition, named without the partition's prefix."""
+    for family in _FAMILIES.values():
+        if key == family.start or (not family.is_one_key and key.startswith(family.start)):
+            return family
+    return None
+
+
+def families() -> tuple[KeyFamily, ...]:
+    """All families that are known."""
+    return tuple(_FAMILIES.values())
+
+
+for _family in (
+    KeyFamily(META, "hash"),
+    KeyFamily(ACTIVE, "zset"),
+    KeyFamily(VISITOR_TIMERS, "zset"),
+    KeyFamily(OUTBOX, "stream"),
+    KeyFamily(CURRENCIES, "set"),
+    KeyFamily(FORGOTTEN, "hash"),
+    KeyFamily(FORGETTING, "hash"),
+    KeyFamily(VISITOR, "string", SubjectKind.VISITOR),
+    KeyFamily(PRODUCT_BUCKETS + ":", "hash"),
+    KeyFamily(SHOP_BUCKETS + ":", "hash"),
+    KeyFamily(QUALITY_BUCKETS + ":", "hash"),
+    KeyFamily(TREND, "zset"),
+    KeyFamily(TIMERS, "zset"),
+):
+    register_family(_family)
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Key names of one installation. All keys of partition `p` carry one hash tag, so they share a slot."""
@@ -50,60 +143,60 @@ class Keys:
     partitions: int
 
     def prefix(self, p: int) -> str:
-        """What every key of partition `p` starts with."""
+        """What every key of partition `p` starts with; the rest is of a `KeyFamily`."""
         return f"{self.namespace}:{{{hash_tags(self.partitions)[p]}}}:"
 
     def meta(self, p: int) -> str:
-        """Hash: `epoch`, `off:<topic>` (next offset), `max_event_ms`, counters. Never expires."""
-        return self.prefix(p) + "meta"
+        """See `META`."""
+        return self.prefix(p) + META
 
     def visitor(self, user_id: str) -> str:
-        """String: the visitor's state blob (`contracts.visitor`), in the partition that owns the visitor."""
+        """See `VISITOR`: the key in the partition that owns the visitor."""
         return self.visitor_in(partition_of(user_id, self.partitions), user_id)
 
     def visitor_in(self, p: int, user_id: str) -> str:
         """The same key where the partition is known."""
-        return f"{self.prefix(p)}v:{user_id}"
+        return f"{self.prefix(p)}{VISITOR}{user_id}"
 
     def product_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
-        """Hash: `<metric>:<product_id>` to a count, for events of this partition in this bucket."""
-        return f"{self.prefix(p)}d:{grain}:{start_ms}"
+        """See `PRODUCT_BUCKETS`."""
+        return self.prefix(p) + bucket_key(PRODUCT_BUCKETS, grain, start_ms)
 
     def shop_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
-        """Hash: `<metric>` to a count, all products together."""
-        return f"{self.prefix(p)}s:{grain}:{start_ms}"
+        """See `SHOP_BUCKETS`."""
+        return self.prefix(p) + bucket_key(SHOP_BUCKETS, grain, start_ms)
 
     def quality_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
-        """Hash: `<name>:<model version>` to a count (`models.quality`) of predictions and alerts."""
-        return f"{self.prefix(p)}q:{grain}:{start_ms}"
+        """See `QUALITY_BUCKETS`."""
+        return self.prefix(p) + bucket_key(QUALITY_BUCKETS, grain, start_ms)
 
     def active(self, p: int) -> str:
-        """Sorted set: visitor to the time of the last event, trimmed to the last session gap."""
-        return self.prefix(p) + "active"
+        """See `ACTIVE`."""
+        return self.prefix(p) + ACTIVE
 
     def due(self, p: int) -> str:
-        """Sorted set: visitor to the event time at which to look at them again if they stay silent."""
-        return self.prefix(p) + "due"
+        """See `VISITOR_TIMERS`."""
+        return self.prefix(p) + VISITOR_TIMERS
 
     def trend(self, p: int, landmark_ms: int) -> str:
-        """Sorted set: product to its decayed score relative to `landmark_ms`."""
-        return f"{self.prefix(p)}t:{landmark_ms}"
+        """See `TREND`."""
+        return f"{self.prefix(p)}{TREND}{landmark_ms}"
 
     def outbox(self, p: int) -> str:
-        """Stream: what must be published, in commit order, until the relay has published it."""
-        return self.prefix(p) + "outbox"
+        """See `OUTBOX`."""
+        return self.prefix(p) + OUTBOX
 
     def currencies(self, p: int) -> str:
-        """Set: currencies seen in purchases."""
-        return self.prefix(p) + "currencies"
+        """See `CURRENCIES`."""
+        return self.prefix(p) + CURRENCIES
 
     def forgotten(self, p: int) -> str:
-        """Hash: digest of a deleted visitor to the ms up to which events are kept out. Never expires."""
-        return self.prefix(p) + "forgotten"
+        """See `FORGOTTEN`."""
+        return self.prefix(p) + FORGOTTEN
 
     def forgetting(self, p: int) -> str:
-        """Hash: digest of a visitor to their id, from the request of a deletion until it is applied."""
-        return self.prefix(p) + "forgetting"
+        """See `FORGETTING`."""
+        return self.prefix(p) + FORGETTING
 
     def deletion(self, deletion_id: str) -> str:
         """Hash: how far one deletion is; has the visitor's id until it is done, expires 30 days later."""

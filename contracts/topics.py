@@ -7,6 +7,9 @@ from contracts.events import EventType
 EVENT_TOPICS = ("view", "cart", "purchase")
 """The co-partitioned event topics, keyed by `user_id`, in the order ties are merged."""
 
+DELETIONS = "deletions"
+_input_topics = [*EVENT_TOPICS, DELETIONS]
+
 _TOPIC_OF_TYPE = {
     EventType.VIEW: "view",
     EventType.FAVORITE: "view",
@@ -14,6 +17,16 @@ _TOPIC_OF_TYPE = {
     EventType.REMOVE_FROM_CART: "cart",
     EventType.PURCHASE: "purchase",
 }
+
+
+def register_input_topic(name: str) -> None:
+    """Make a topic one that workers read; all of them have equal partition counts. Twice changes nothing.
+
+    Records of partition `p` are applied by the owner of partition `p`, so they are keyed by the id of their
+    subject, with Kafka's standard partitioner.
+    """
+    if name not in _input_topics:
+        _input_topics.append(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +53,12 @@ class Topics:
     @property
     def deletions(self) -> str:
         """Deletions of visitors (`contracts.deletions`), each in the partition of the visitor's events."""
-        return f"{self.prefix}deletions"
+        return self.prefix + DELETIONS
 
     @property
     def partitioned(self) -> tuple[str, ...]:
-        """What a worker reads: topics whose partition `p` is about the visitors of partition `p`."""
-        return (*self.events, self.deletions)
+        """What a worker reads: topics whose partition `p` is about the subjects of partition `p`."""
+        return tuple(self.prefix + name for name in _input_topics)
 
     @property
     def all(self) -> tuple[str, ...]:

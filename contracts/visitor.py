@@ -1,8 +1,9 @@
 """A visitor's state as it lies in Redis: the values, and their blob."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 import msgpack
@@ -12,6 +13,8 @@ from contracts.predictions import NO_PREDICTIONS, Predictions, pack_predictions,
 
 FORMAT = 3
 """First element of every blob; a reader refuses formats it does not know. Format 1 had no predictions."""
+FORMAT_WITH_EXTRA = 4
+"""That of visitors with values of extensions. The others stay readable for versions that know none."""
 
 ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
 """Index = `Action.rank`."""
@@ -85,6 +88,10 @@ class Tail(NamedTuple):
         return list(map(action_of, msgpack.unpackb(array, use_list=False)))
 
 
+NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
+"""Nothing beside what every visitor has."""
+
+
 class Visitor(NamedTuple):
     """State of one visitor.
 
@@ -92,7 +99,7 @@ class Visitor(NamedTuple):
     late is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the
     end of `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins digests of applied
     event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
-    `predictions` are what is expected of the visitor.
+    `predictions` are what is expected of the visitor. `extra` has values by name that extensions keep.
     """
 
     totals: Totals
@@ -104,6 +111,7 @@ class Visitor(NamedTuple):
     seen: bytes
     orders: dict[bytes, int]
     predictions: Predictions = NO_PREDICTIONS
+    extra: Mapping[str, Any] = NO_EXTRA
 
 
 DIGEST_BYTES = 8
@@ -141,7 +149,10 @@ def is_seen(seen: bytes, digest: bytes) -> bool:
 
 def pack_visitor(visitor: Visitor) -> bytes:
     """The blob of a visitor; named tuples become arrays."""
-    return bytes(_pack((FORMAT, *visitor[:-1], pack_predictions(visitor.predictions))))
+    plain = (*visitor[:-2], pack_predictions(visitor.predictions))
+    if visitor.extra:
+        return bytes(_pack((FORMAT_WITH_EXTRA, *plain, visitor.extra)))
+    return bytes(_pack((FORMAT, *plain)))
 
 
 class PackVisitors(Protocol):
@@ -159,10 +170,14 @@ def unpack_visitor(blob: bytes) -> Visitor:
     """The visitor in a blob; raises `ValueError` for a format this version does not know."""
     fields: tuple[Any, ...] = msgpack.unpackb(blob, strict_map_key=False, use_list=False)
     if fields[0] == 1:
-        fields = (*fields, ())
-    elif fields[0] not in (2, FORMAT):
-        raise ValueError(f"visitor blob has format {fields[0]!r}, this version reads up to {FORMAT}")
-    _, totals, base, head, tail, ended, timer_ms, seen, orders, predictions = fields
+        fields = (*fields, (), NO_EXTRA)
+    elif fields[0] in (2, FORMAT):
+        fields = (*fields, NO_EXTRA)
+    elif fields[0] != FORMAT_WITH_EXTRA:
+        raise ValueError(
+            f"visitor blob has format {fields[0]!r}, this version reads up to {FORMAT_WITH_EXTRA}"
+        )
+    _, totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra = fields
     return Visitor(
         Totals(*totals),
         None if base is None else _session(base),
@@ -173,6 +188,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
         seen,
         orders,
         unpack_predictions(predictions),
+        extra,
     )
 
 

@@ -16,7 +16,6 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.batch.core import choose_core
-from stream.components.deletions.deletion import DeletionApplier
 from stream.consumer.app import add_agent, make_app
 from stream.consumer.batch_app import BatchApp
 from stream.consumer.kafka_log import KafkaLog
@@ -25,6 +24,7 @@ from stream.partitions.committer import Committer, Fenced
 from stream.partitions.outbox_relay import Relay
 from stream.partitions.scheduler import Scheduler
 from stream.partitions.watchdog import Stalled, watch
+from stream.registry import make_registry
 from stream.runtime.gc_tuning import sweep_young, tune_gc
 from stream.runtime.heartbeat import beat, say_goodbye
 from stream.runtime.metrics import Meter
@@ -33,8 +33,8 @@ from stream.runtime.thread_switching import tune_switching
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.model_watch import ModelWatch
 from stream.scoring.scorer import Scorer
-from stream.state.commit import Retention
-from stream.state.store import RedisStore
+from stream.state.outbox import RedisOutboxes
+from stream.state.redis_store import RedisStore
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +62,20 @@ def run(settings: Settings) -> int:
 
 async def _main(settings: Settings) -> int:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    registry = make_registry(settings)  # first: it makes topics and keys known
     topics = Topics(settings.topic_prefix)
     keys = Keys(settings.namespace, settings.partitions)
     client = open_worker_redis(settings)
     meter = Meter()
     core = choose_core(compiled=settings.compiled)
-    store = RedisStore(client, keys, Retention.of(settings), core.pack_visitors)
+    store = RedisStore(client, keys)
+    outboxes = RedisOutboxes(client, keys, alerts_kept=settings.alerts_kept)
     app = make_app(settings)
     kafka = KafkaLog(app, settings)
-    assignment = Assignment(topics, store, kafka, meter)
+    assignment = Assignment(topics, registry, store, kafka, meter)
     drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
-    committer = Committer(settings, store, assignment, meter, drift)
-    deletion_applier = DeletionApplier(settings, committer, meter)
-    scheduler = Scheduler(settings, core, committer, scorer, assignment, deletion_applier, meter)
+    committer = Committer(settings, registry, store, assignment, meter, drift, core.pack_visitors)
+    scheduler = Scheduler(settings, core, registry, committer, scorer, assignment, meter)
     app.offsets = assignment
     add_agent(app, settings, scheduler)
     stopping = _stop_on_signals()
@@ -88,7 +89,7 @@ async def _main(settings: Settings) -> int:
         "stop": stopping.wait(),
         "faust": _run_app(app),
         "scheduler": scheduler.run(),
-        "relay": Relay(settings, store, assignment, meter).run(),
+        "relay": Relay(settings, outboxes, assignment, meter).run(),
         "ends": assignment.watch_ends(),
         "watchdog": watch(assignment, settings),
         "heartbeat": beat(

@@ -7,12 +7,10 @@ from functools import cache
 from typing import NamedTuple, Protocol
 
 from contracts.visitor import PackVisitors, Visitor, pack_visitors
-from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from stream.batch.merge import merge_heads
 from stream.batch.records import Record, read_records
-from stream.batch.step import BatchResult, Clock, Entry, StepSettings, apply_batch, users_of
+from stream.batch.step import BatchResult, Clock, Entry, Screen, StepSettings, apply_batch, users_of
 from stream.compiled.guard import INSTALL, CompiledStepsError, NotBuiltError, import_compiled
-from stream.components.deletions.screen import NOBODY
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +45,9 @@ class ApplyBatch(Protocol):
         clock: Clock,
         entries: Sequence[Entry],
         visitors: Mapping[str, Visitor | None],
-        rules: StepSettings,
+        settings: StepSettings,
         *,
-        level: PriceLevel = UNKNOWN_LEVEL,
-        forgotten: Mapping[str, int] = NOBODY,
+        screens: Sequence[Screen] = (),
     ) -> BatchResult: ...
 
 

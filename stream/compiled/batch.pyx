@@ -14,11 +14,7 @@ from stream.compiled.visitors cimport VisitorStep
 include "batch.pxi"  # positions in named tuples, see layout.py
 
 from contracts.clock import LIVE_SKEW_MS
-from models.next_action.prices import UNKNOWN_LEVEL
-from models.trending import contribution, landmark_of
 from stream.batch.step import Clock, BatchResult
-from stream.components.demand import METRIC_OF_RANK, WEIGHT_OF_RANK, DemandCounter
-from stream.components.deletions.screen import NOBODY, keep_out
 
 cdef long long _LIVE_SKEW_MS = LIVE_SKEW_MS
 
@@ -33,36 +29,36 @@ def users_of(entries):
     return users
 
 
-def apply_batch(clock, entries, visitors, rules, *, level=UNKNOWN_LEVEL, forgotten=NOBODY):
+def apply_batch(clock, entries, visitors, settings, *, screens=()):
     """See `stream.batch.step.apply_batch`."""
     cdef long long applied = 0, on_time = 0
     cdef list prices = []
     cdef dict grouped
+    result = BatchResult(clock)
     for entry in entries:
         event = item(entry, ENTRY_EVENT)
         if event is not None:
             price = item(event, EVENT_PRICE_MINOR)
             if price:
                 prices.append(price)
-    outcome = BatchResult(clock, level.after_all(prices))
-    counter = DemandCounter(outcome.demand, rules.half_life_ms)
+    result.counts.prices = prices
     stale = set()
-    grouped = _group(outcome, entries, rules.session.disorder_ms + rules.lateness_ms, stale)
-    if forgotten:
-        outcome.count("forgotten", keep_out(grouped, entries, forgotten, rules.secret))
-    cdef VisitorStep step = VisitorStep(outcome, counter, stale, rules)
+    grouped = _group(result, entries, settings.session.disorder_ms + settings.lateness_ms, stale)
+    for screen in screens:
+        for counter, number in screen(grouped, entries).items():
+            result.count(counter, number)
+    cdef VisitorStep step = VisitorStep(result, stale, settings)
     for user_id, events in grouped.items():
         on_time += len(<list>events)
         applied += step.apply(user_id, visitors.get(user_id), <list>events)
-    outcome.count("applied", applied)
-    outcome.count("duplicates", on_time - applied)
-    _settle_demand(counter)
-    return outcome
+    result.count("applied", applied)
+    result.count("duplicates", on_time - applied)
+    return result
 
 
-cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
+cdef dict _group(object result, object entries, long long slack_ms, set stale):
     """Events by visitor, as `stream.batch.step` groups them; `stale` gets the ids of those that arrived late."""
-    cdef long long max_event_ms = outcome.clock[0], broker_ms = outcome.clock[1]
+    cdef long long max_event_ms = result.clock[0], broker_ms = result.clock[1]
     cdef long long at_ms, record_ms, moment, late = 0
     cdef dict grouped = {}
     cdef list events
@@ -75,7 +71,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
         if event is None:
             letter = item(entry, ENTRY_LETTER)
             if letter is not None:
-                outcome.letters.append(letter)
+                result.letters.append(letter)
             continue
         at_ms = item(entry, ENTRY_AT_MS)
         moment = at_ms if at_ms < record_ms else record_ms
@@ -92,35 +88,7 @@ cdef dict _group(object outcome, object entries, long long slack_ms, set stale):
             grouped[user_id] = [event]
         else:
             (<list>known).append(event)
-    outcome.clock = Clock(max_event_ms, broker_ms)
-    outcome.count("late", late)
-    outcome.count("rejected", len(outcome.letters))
+    result.clock = Clock(max_event_ms, broker_ms)
+    result.count("late", late)
+    result.count("rejected", len(result.letters))
     return grouped
-
-
-cdef int _settle_demand(object counter) except -1:
-    """See `stream.components.demand.DemandCounter.settle`."""
-    cdef dict products, shop, scores, numbers
-    cdef long long total
-    cdef double worth
-    cdef PyObject* known
-    cdef object deltas = counter.deltas
-    for minute_ms, by_rank in (<dict>counter.minutes).items():
-        products = deltas.products.setdefault(minute_ms, {})
-        shop = deltas.shop.setdefault(minute_ms, {})
-        landmark_ms = landmark_of(minute_ms)
-        scores = deltas.trend.setdefault(landmark_ms, {})
-        for metric, weight, counted in zip(METRIC_OF_RANK, WEIGHT_OF_RANK, by_rank):
-            numbers = counted
-            if not numbers:
-                continue
-            worth = contribution(minute_ms, weight, landmark_ms, counter.half_life_ms)
-            prefix = metric + ":"
-            total = 0
-            for product, number in numbers.items():
-                total += <long long>number
-                products[prefix + <str>product] = number
-                known = PyDict_GetItem(scores, product)
-                scores[product] = (<double>(<object>known) if known != NULL else 0.0) + <long long>number * worth
-            shop[metric] = total
-    return 0

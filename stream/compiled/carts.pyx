@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Counts, money and carts, as `stream.visitors.session` and `stream.components.demand` keep them."""
+"""Counts, money and carts, as `stream.visitors.session` and `stream.batch.counts` keep them."""
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject

@@ -21,7 +21,7 @@ TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.visitor_alerts": ("VisitorAlerts",),
     "contracts.predictions": ("Predictions",),
     "contracts.scores": ("Score", "Unjudged"),
-    "stream.batch.step": ("Entry",),
+    "stream.batch.entries": ("Entry",),
 }
 """The named tuples by module."""
 RANKS = ("contracts.events", "EventType")

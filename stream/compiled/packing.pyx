@@ -17,13 +17,13 @@ import msgpack
 from contracts.visitor_alerts import NO_ALERTS, pack_alerts
 from contracts.predictions import NO_PREDICTIONS, pack_predictions
 from contracts.scores import ALL_JUDGED
-from contracts.visitor import FORMAT
+from contracts.visitor import FORMAT, pack_visitor
 
-need(VISITOR_PREDICTIONS == VISITOR_FIELDS - 1)  # written last, see contracts.visitor.pack_visitor
+need(VISITOR_PREDICTIONS == VISITOR_FIELDS - 2 and VISITOR_EXTRA == VISITOR_FIELDS - 1)  # see contracts.visitor.pack_visitor
 need(PREDICTIONS_SCORE == 0 and PREDICTIONS_ALERT_STATE == 1 and PREDICTIONS_UNJUDGED == 2 and PREDICTIONS_FIELDS == 3)
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
-cdef object _BLANK = NO_PREDICTIONS, _NEW_BOOK = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
+cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NEW_BOOK = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
 cdef int _FORMAT = FORMAT
 
 
@@ -168,7 +168,10 @@ cpdef list pack_visitors(object visitors):
     cdef Packer packer = _packer
     packer.size = 0  # of a call that was broken off
     for visitor in visitors:
-        packer.put_array(VISITOR_FIELDS + 1)
+        if item(visitor, VISITOR_EXTRA):
+            blobs.append(pack_visitor(visitor))
+            continue
+        packer.put_array(VISITOR_PREDICTIONS + 2)
         packer.put_int(_FORMAT)
         for i in range(VISITOR_PREDICTIONS):
             packer.put(item(visitor, i))
@@ -180,7 +183,7 @@ cpdef list pack_visitors(object visitors):
 cdef int _put_predictions(Packer packer, object predictions) except -1:
     """See `contracts.predictions.pack_predictions`."""
     alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
-    if predictions is _BLANK:
+    if predictions is _NO_PREDICTIONS:
         return packer.put_array(0)
     if item(predictions, PREDICTIONS_SCORE) is not None or unjudged is not _ALL_JUDGED or alert_state == _NEW_BOOK:
         return packer.put(pack_predictions(predictions))

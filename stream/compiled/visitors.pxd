@@ -5,7 +5,8 @@ from stream.compiled.packing cimport Packer
 
 
 cdef class VisitorStep:
-    cdef object _outcome, _counter, _rules, _alert_rules
+    cdef object _result, _counts, _settings, _alert_rules, _fields
+    cdef bint _keeps_events
     cdef dict _visitors, _timers, _minutes, _shop
     cdef set _stale
     cdef long long _idle_ms, _cart_idle_ms, _calm_ms

@@ -27,13 +27,15 @@ include "visitors.pxi"  # positions in named tuples, see layout.py
 
 from contracts.keys import GRAIN_MS, Metric
 from contracts.predictions import NO_PREDICTIONS, Predictions
-from contracts.visitor import Session, Tail, Totals, Visitor
+from contracts.visitor import NO_EXTRA, Session, Tail, Totals, Visitor
+from stream.batch.result import NewEvents
 from stream.batch.step import apply_events
+from stream.visitors.fields import update_fields
 from stream.visitors.orders import count_order
 from stream.scoring.predictions import Arrival, judge_arrival
 from stream.visitors.session import KEEP_ACTIONS, MAX_SEEN_BYTES, settle
 
-need(SESSION_FIELDS == 8 and TAIL_FIELDS == 3 and TOTALS_FIELDS == 5 and VISITOR_FIELDS == 9 and PREDICTIONS_FIELDS == 3)
+need(SESSION_FIELDS == 8 and TAIL_FIELDS == 3 and TOTALS_FIELDS == 5 and VISITOR_FIELDS == 10 and PREDICTIONS_FIELDS == 3)
 need(
     ACTION_AT_MS == 0 and ACTION_RANK == 1 and ACTION_DIGEST == 2 and ACTION_PRODUCT_ID == 3 and ACTION_QUANTITY == 4
     and ACTION_PRICE_MINOR == 5 and ACTION_CURRENCY == 6 and ACTION_CATEGORY == 7 and ACTION_BRAND == 8
@@ -42,7 +44,7 @@ need(
 
 cdef object _Session = Session, _Tail = Tail, _Totals = Totals, _Visitor = Visitor
 cdef object _Predictions = Predictions
-cdef object _BLANK = NO_PREDICTIONS
+cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NO_EXTRA = NO_EXTRA
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef Py_ssize_t _MAX_SEEN = MAX_SEEN_BYTES
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
@@ -53,12 +55,13 @@ cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
 cdef class VisitorStep:
     """The step of one visitor after another of a batch."""
 
-    def __init__(self, outcome, counter, stale, rules):
-        self._outcome, self._counter, self._rules, self._stale = outcome, counter, rules, stale
-        self._visitors, self._timers, self._shop = outcome.visitors, outcome.timers, outcome.demand.shop
-        self._minutes = counter.minutes
-        alerts = self._alert_rules = rules.alerts
-        self._idle_ms, self._cart_idle_ms = rules.session.idle_ms, alerts.cart_idle_ms
+    def __init__(self, result, stale, settings):
+        self._result, self._counts, self._settings, self._stale = result, result.counts, settings, stale
+        self._visitors, self._timers, self._shop = result.visitors, result.timers, result.counts.shop
+        self._minutes = result.counts.minutes
+        self._fields, self._keeps_events = settings.visitor_fields, settings.keeps_events
+        alerts = self._alert_rules = settings.alerts
+        self._idle_ms, self._cart_idle_ms = settings.session.idle_ms, alerts.cart_idle_ms
         self._calm_ms = min(self._idle_ms, self._cart_idle_ms, alerts.look_again_ms)
         self._packer = Packer()
         self._minute_ms = -1
@@ -69,9 +72,7 @@ cdef class VisitorStep:
     cdef long long apply(self, object user_id, object visitor, list events) except -1:
         """Count one visitor's events and put the new state into the outcome; how many had not been seen."""
         if not self._take(visitor, events):
-            return apply_events(
-                self._outcome, self._counter, user_id, visitor, events, self._stale, self._rules
-            )
+            return apply_events(self._result, user_id, visitor, events, self._stale, self._settings)
         if self._size:
             self._go_on(user_id, visitor)
         return self._size
@@ -149,7 +150,7 @@ cdef class VisitorStep:
         cdef bint is_due
         cdef dict orders = {} if visitor is None else item(visitor, VISITOR_ORDERS)
         base = head = totals = None
-        predictions = _BLANK
+        predictions = _NO_PREDICTIONS
         if visitor is not None:
             totals, base = item(visitor, VISITOR_TOTALS), item(visitor, VISITOR_BASE)
             head, timer_ms = item(visitor, VISITOR_HEAD), item(visitor, VISITOR_TIMER_MS)
@@ -157,7 +158,7 @@ cdef class VisitorStep:
         for i in range(self._size):
             new_event = &self._new_events[i]
             if new_event.rank == RANK_PURCHASE:
-                orders = count_order(self._outcome.demand, orders, <object>new_event.event)
+                orders = count_order(self._counts, orders, <object>new_event.event)
             self._count(new_event)
         session = self._advance(head)
         self._count_reach(head, session)
@@ -167,6 +168,14 @@ cdef class VisitorStep:
         is_due = 0 < due_ms and not 0 < timer_ms <= due_ms
         if is_due:
             timer_ms = due_ms
+
+        extra = _NO_EXTRA if visitor is None else item(visitor, VISITOR_EXTRA)
+        if self._fields or self._keeps_events:
+            events = [<object>self._new_events[i].event for i in range(self._size)]
+            if self._fields:
+                extra = update_fields(self._fields, visitor, events)
+            if self._keeps_events:
+                self._result.new_events.append(NewEvents(user_id, visitor, events))
 
         after = new_tuple(_Visitor, VISITOR_FIELDS)
         set_item(after, VISITOR_TOTALS, self._add_totals(totals))
@@ -178,10 +187,11 @@ cdef class VisitorStep:
         set_item(after, VISITOR_SEEN, self._seen(b"" if visitor is None else item(visitor, VISITOR_SEEN)))
         set_item(after, VISITOR_ORDERS, orders)
         set_item(after, VISITOR_PREDICTIONS, predictions)
+        set_item(after, VISITOR_EXTRA, extra)
         if item(tail, TAIL_SIZE) > _SETTLED_SIZE:
-            after = settle(after, self._rules.session)
+            after = settle(after, self._settings.session)
         if due_ms < 0:
-            self._outcome.put(user_id, after, self._alert_rules)
+            self._result.put(user_id, after, self._alert_rules)
         else:
             self._visitors[user_id] = after
             if is_due:
@@ -325,7 +335,7 @@ cdef class VisitorStep:
     # -- what the shop counts --------------------------------------------------------------------------
 
     cdef int _count(self, NewEvent* new_event) except -1:
-        """See `stream.components.demand.DemandCounter.count`."""
+        """See `stream.batch.counts.Counts.count`."""
         cdef long long minute_ms = new_event.at_ms - new_event.at_ms % _MINUTE_MS
         cdef dict products
         event = <object>new_event.event
@@ -338,7 +348,7 @@ cdef class VisitorStep:
         products = <dict>item(self._by_rank, new_event.rank)
         grow(products, product, 1)
         if new_event.rank == RANK_PURCHASE:
-            self._counter.count_sale(
+            self._counts.count_sale(
                 minute_ms, product, item(event, EVENT_QUANTITY), item(event, EVENT_PRICE_MINOR),
                 item(event, EVENT_CURRENCY),
             )
@@ -394,7 +404,7 @@ cdef class VisitorStep:
                     if item(<object>self._new_events[i].event, EVENT_EVENT_ID) in self._stale
                 ]
             arrival = Arrival(before, actions, stale)
-            return judge_arrival(self._outcome.prediction_results, user_id, arrival, self._alert_rules)
+            return judge_arrival(self._result.prediction_results, user_id, arrival, self._alert_rules)
         live = not (self._stale and event_id in self._stale)
         after = alert_state
         if self._is_at_stake(before, alert_state):

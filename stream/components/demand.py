@@ -1,95 +1,85 @@
-"""Rolling demand: what events add to the buckets of products and of the shop."""
+"""Rolling demand: what a batch adds to the buckets of products and of the shop, and the currencies seen."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
-from contracts.events import EventType
-from contracts.keys import GRAIN_MS, Grain, Metric
-from contracts.numbers import MAX_SUM_MINOR
-from contracts.visitor import ACTION_TYPES, Action
-from models.trending import ACTION_WEIGHTS, contribution, landmark_of
+from contracts.keys import CURRENCIES, GRAIN_MS, PRODUCT_BUCKETS, SHOP_BUCKETS, Grain, Metric, bucket_key
+from contracts.settings import Settings
+from stream.batch.counts import BucketCounts, Counts, grow
+from stream.batch.result import NO_CHANGE, Change
+from stream.components.component import Applied, Component
+from stream.state.writes import AddToHashes, AddToSet, Write
 
 METRIC_OF_RANK = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
-WEIGHT_OF_RANK = tuple(ACTION_WEIGHTS[event_type] for event_type in ACTION_TYPES)
-_PURCHASE = EventType.PURCHASE.rank
-_MINUTE_MS = GRAIN_MS["minute"]
 _COARSER: tuple[Grain, ...] = ("hour", "day")
 
-BucketCounts = dict[int, dict[str, int]]
-"""Start of a bucket in ms to its fields and what they grow by."""
+Lifetimes = dict[Grain, int]
+"""Lifetime of the buckets of each grain in seconds."""
 
 
-@dataclass(slots=True)
-class DemandDeltas:
-    """What to add: minute buckets (hours and days are summed from them) and trending scores per landmark.
+class Demand(Component[None, None]):
+    """Counts what products and the shop did in minutes, hours and days."""
 
-    Addition has no order, so replays of a part in another order come to the same.
+    name = "demand"
+
+    def __init__(self, products: Lifetimes, shop: Lifetimes) -> None:
+        self._products = products
+        self._shop = shop
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Demand":
+        """The component with the lifetimes in the settings."""
+        shop = shop_lifetimes(settings)
+        return cls(shop | {"minute": settings.product_minute_ttl_s}, shop)
+
+    def apply(self, state: None, applied: Applied[None]) -> Change:
+        """See `Component.apply`."""
+        counts = applied.counts
+        if not counts.minutes and not counts.shop:
+            return NO_CHANGE
+        products, shop = add_up(counts)
+        now_ms = applied.clock.max_event_ms
+        writes: list[Write] = [
+            *bucket_writes(PRODUCT_BUCKETS, products, self._products, now_ms),
+            *bucket_writes(SHOP_BUCKETS, shop, self._shop, now_ms),
+        ]
+        if counts.currencies:
+            writes.append(AddToSet(CURRENCIES, counts.currencies))
+        return Change(writes=writes)
+
+
+def shop_lifetimes(settings: Settings) -> Lifetimes:
+    """How long buckets of the whole shop are kept."""
+    return {"minute": settings.minute_ttl_s, "hour": settings.hour_ttl_s, "day": settings.day_ttl_s}
+
+
+def add_up(counts: Counts) -> tuple[BucketCounts, BucketCounts]:
+    """What the minutes of products and of the shop grow by."""
+    products = {minute_ms: dict(fields) for minute_ms, fields in counts.products.items()}
+    shop = {minute_ms: dict(fields) for minute_ms, fields in counts.shop.items()}
+    for minute_ms, by_rank in counts.minutes.items():
+        of_products = products.setdefault(minute_ms, {})
+        of_shop = shop.setdefault(minute_ms, {})
+        for metric, numbers in zip(METRIC_OF_RANK, by_rank, strict=True):
+            if numbers:
+                of_shop[metric] = sum(numbers.values())
+                prefix = metric + ":"
+                of_products.update({prefix + product: number for product, number in numbers.items()})
+    return products, shop
+
+
+def bucket_writes(family: str, minutes: BucketCounts, lifetimes_s: Lifetimes, now_ms: int) -> Iterator[Write]:
+    """Additions to buckets of all grains.
+
+    A bucket past its lifetime is left alone: written again it would come back with a part of its counts.
     """
-
-    products: BucketCounts = field(default_factory=dict)
-    shop: BucketCounts = field(default_factory=dict)
-    trend: dict[int, dict[str, float]] = field(default_factory=dict)
-    currencies: set[str] = field(default_factory=set)
-
-    def add_shop(self, minute_ms: int, metric: str, change: int) -> None:
-        """Change a shop counter that no single event stands for (sessions, orders)."""
-        if change:
-            _grow(self.shop.setdefault(minute_ms, {}), metric, change)
-
-
-class DemandCounter:
-    """Counts actions by minute, type and product; `settle` turns the counts into `DemandDeltas` at the end.
-
-    So an event costs one step in a small dict, and names and scores are made once per product.
-    """
-
-    def __init__(self, deltas: DemandDeltas, half_life_ms: int) -> None:
-        self.deltas = deltas
-        self.half_life_ms = half_life_ms
-        self.minutes: dict[int, tuple[dict[str, int], ...]] = {}
-        """Start of the minute to one dict per `ACTION_TYPES`: product to number of actions."""
-
-    def count(self, actions: Sequence[Action]) -> None:
-        """Count actions once each."""
-        minutes = self.minutes
-        for at_ms, rank, _, product, quantity, price, currency, _, _, _ in actions:
-            minute_ms = at_ms - at_ms % _MINUTE_MS
-            by_rank = minutes.get(minute_ms)
-            if by_rank is None:
-                by_rank = minutes[minute_ms] = tuple({} for _ in ACTION_TYPES)
-            products = by_rank[rank]
-            products[product] = products.get(product, 0) + 1
-            if rank == _PURCHASE:
-                self.count_sale(minute_ms, product, quantity, price, currency)
-
-    def settle(self) -> None:
-        """Add what was counted to the deltas. All events of a minute have the same weight in the trend."""
-        for minute_ms, by_rank in self.minutes.items():
-            products = self.deltas.products.setdefault(minute_ms, {})
-            shop = self.deltas.shop.setdefault(minute_ms, {})
-            landmark_ms = landmark_of(minute_ms)
-            scores = self.deltas.trend.setdefault(landmark_ms, {})
-            for metric, weight, numbers in zip(METRIC_OF_RANK, WEIGHT_OF_RANK, by_rank, strict=True):
-                if not numbers:
-                    continue
-                worth = contribution(minute_ms, weight, landmark_ms, self.half_life_ms)
-                shop[metric] = sum(numbers.values())
-                for product, number in numbers.items():
-                    products[f"{metric}:{product}"] = number
-                    scores[product] = scores.get(product, 0.0) + number * worth
-
-    def count_sale(
-        self, minute_ms: int, product: str, quantity: int, price: int | None, currency: str | None
-    ) -> None:
-        products = self.deltas.products.setdefault(minute_ms, {})
-        shop = self.deltas.shop.setdefault(minute_ms, {})
-        _grow(products, f"{Metric.UNITS}:{product}", quantity)
-        _grow(shop, Metric.UNITS, quantity)
-        if price is not None and currency is not None:
-            metric = Metric.REVENUE + currency
-            _grow(products, f"{metric}:{product}", price * quantity)
-            _grow(shop, metric, price * quantity)
-            self.deltas.currencies.add(currency)
+    for buckets, fields in roll_up(minutes):
+        hashes = [
+            (bucket_key(family, grain, start_ms), lifetimes_s[grain])
+            for grain, start_ms in buckets
+            if start_ms + GRAIN_MS[grain] + lifetimes_s[grain] * 1_000 > now_ms
+        ]
+        if hashes and fields:
+            yield AddToHashes(hashes, fields)
 
 
 Bucket = tuple[Grain, int]
@@ -125,9 +115,5 @@ def _sum(parts: list[dict[str, int]]) -> dict[str, int]:
     total = dict(parts[0])
     for fields in parts[1:]:
         for name, change in fields.items():
-            _grow(total, name, change)
+            grow(total, name, change)
     return total
-
-
-def _grow(fields: dict[str, int], name: str, change: int) -> None:
-    fields[name] = min(fields.get(name, 0) + change, MAX_SUM_MINOR)

@@ -11,10 +11,11 @@ from aiokafka.errors import KafkaError
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from stream.batch.records import Record
-from stream.components.deletions.records import read_to
-from stream.partitions.partition import Partition
+from stream.components.component import Source
+from stream.partitions.partition import Partition, timer_keys
+from stream.registry import AnyTopicComponent, Registry
 from stream.runtime.metrics import Meter
-from stream.state.commit import NO_OFFSET
+from stream.state.commit import NO_OFFSET, ClaimRead
 from stream.state.store import Store, retry
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,12 @@ class Log(Protocol):
 class Assignment:
     """Partitions of one worker. Every claim raises the partition's epoch, which fences its former owner."""
 
-    def __init__(self, topics: Topics, store: Store, kafka: Log, meter: Meter) -> None:
+    def __init__(self, topics: Topics, registry: Registry, store: Store, kafka: Log, meter: Meter) -> None:
         self._topics = topics.partitioned
         self._events = topics.events
-        self._deletions = topics.deletions
+        self._registry = registry
+        self._components = registry.topic_components(topics)
+        self._reads = claim_reads(registry)
         self._store = store
         self.kafka = kafka
         self._meter = meter
@@ -90,7 +93,7 @@ class Assignment:
         tps = [(topic, number) for number in numbers for topic in self._topics]
         bounds = await self.kafka.bounds(tps)
         floors = {number: self._epochs.get(number, 0) for number in numbers}
-        claims = await retry(self._meter, lambda: self._store.claim(floors))
+        claims = await retry(self._meter, lambda: self._store.claim(floors, self._reads))
         positions: dict[TopicPartition, int] = {}
         parts: list[Partition] = []
         for number, claim in claims.items():
@@ -99,27 +102,29 @@ class Assignment:
                 number,
                 self._events,
                 claim,
+                registry=self._registry,
                 place=self._places[number],
                 now_s=time.monotonic(),
-                deletions=self._deletions,
+                queued=tuple(self._components),
             )
             for topic in self._topics:
                 start, end = bounds[topic, number]
                 positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
                 part.high[topic] = end
             parts.append(part)
-        await self._read_deletions(parts)
+        for topic, component in self._components.items():
+            if component.is_read_at_claim:
+                await self._read_whole(topic, component, parts)
         for part in parts:
-            positions[self._deletions, part.number] = part.fetched[self._deletions]
+            positions |= {(topic, part.number): part.fetched[topic] for topic in self._components}
             self.partitions[part.number] = part
         return positions
 
-    async def _read_deletions(self, parts: Sequence[Partition]) -> None:
-        """Read all deletions these partitions have not applied, before the first of their events.
+    async def _read_whole(self, topic: str, component: AnyTopicComponent, parts: Sequence[Partition]) -> None:
+        """Read all records of a topic that these partitions have not applied, before their first event.
 
         So a deleted visitor never appears, not even for a moment, when the log is read again.
         """
-        topic = self._deletions
         spans = {
             (topic, part.number): (part.fetched[topic], part.high[topic])
             for part in parts
@@ -129,10 +134,8 @@ class Assignment:
         for part in parts:
             span = spans.get((topic, part.number))
             if span is not None:
-                records = found[topic, part.number]
-                part.deletion_records.extend(
-                    read_to(span[1], records, topic=topic, partition=part.number, now_ms=wall_clock_ms())
-                )
+                source = Source(topic, part.number, wall_clock_ms())
+                part.queues[topic].extend(component.read(found[topic, part.number], source))
                 part.fetched[topic] = span[1]
 
     def _position(self, part: Partition, topic: str, start: int, end: int) -> int:
@@ -228,3 +231,8 @@ class Assignment:
             part.lost += lost
             log.error("%s[%d]: %d records deleted before they were read", topic, part.number, lost)
         return True
+
+
+def claim_reads(registry: Registry) -> list[ClaimRead]:
+    """What is read with a claim: what components ask for, and the earliest timer of each kind."""
+    return [*registry.reads, *[ClaimRead(key, "lowest") for key in timer_keys(registry).values()]]

@@ -1,15 +1,20 @@
-"""The committer: reads visitors' states, writes commits, and draws the consequences of Redis' statuses."""
+"""The committer: reads states, writes commits, and draws the consequences of the store's answers."""
 
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from contracts.clock import wall_clock_ms, watermark_of
+from contracts.keys import VISITOR
 from contracts.settings import Settings
-from contracts.visitor import Visitor
-from stream.batch.step import BatchResult
+from contracts.visitor import PackVisitors, Visitor, pack_visitors, unpack_visitor
+from stream.batch.result import BatchResult
+from stream.components.component import SubjectValues
 from stream.partitions.assignment import Assignment
 from stream.partitions.partition import TIMERS, Partition
+from stream.partitions.result_writes import ResultWriter, WriteSettings
+from stream.registry import AnyComponent, Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
 from stream.state.commit import Commit, CommitStatus
@@ -22,17 +27,33 @@ class Fenced(RuntimeError):
     """Another worker has claimed a partition this one believed to own: it must stop at once."""
 
 
+class Pending(NamedTuple):
+    """What is to be committed of a partition: per topic the stored offset and the next one, and a result."""
+
+    part: Partition
+    offsets: Mapping[str, tuple[int, int]]
+    result: BatchResult
+
+
 class Committer:
-    """The scheduler's side of the store. One instance per worker, on the worker's event loop."""
+    """The worker's side of the store. One instance per worker, on the worker's event loop."""
 
     def __init__(
-        self, settings: Settings, store: Store, assignment: Assignment, meter: Meter, drift: DriftWatch
+        self,
+        settings: Settings,
+        registry: Registry,
+        store: Store,
+        assignment: Assignment,
+        meter: Meter,
+        drift: DriftWatch,
+        pack: PackVisitors = pack_visitors,
     ) -> None:
         self._drift = drift
         self._settings = settings
         self._store = store
         self._assignment = assignment
         self._meter = meter
+        self._writer = ResultWriter(registry, WriteSettings.of(settings), pack)
 
     def watermark(self, part: Partition) -> int:
         """The partition's watermark in ms, with the wall clock's help while there is nothing left to read."""
@@ -40,56 +61,66 @@ class Committer:
             *part.clock, self._settings.disorder_ms, now_ms=part.done_ms, caught_up=part.is_done
         )
 
-    def commit_of(
-        self, part: Partition, offsets: Mapping[str, tuple[int, int]], outcome: BatchResult
-    ) -> Commit:
-        """The commit of an outcome, as of now."""
-        return Commit(
-            part.number, part.epoch, offsets, outcome, self.watermark(part), wall_clock_ms(), lost=part.lost
-        )
+    # -- reading ---------------------------------------------------------------------------------------
 
-    async def states(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:
-        """States of the visitors per partition, from the cache or from the store."""
-        found: list[dict[str, Visitor | None]] = []
-        missing: dict[int, list[str]] = {}
-        for part, users in wanted:
-            known: dict[str, Visitor | None] = dict(part.known(users))
-            unknown = [user for user in users if user not in known]
-            if unknown:
-                missing[part.number] = unknown
-            found.append(known)
-        if missing:
-            loaded = await retry(self._meter, lambda: self._store.load(missing))
-            for (part, _), known in zip(wanted, found, strict=True):
-                if part.number in missing:
-                    known.update(zip(missing[part.number], loaded[part.number], strict=True))
+    async def visitors(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:
+        """States of visitors per partition, from the cache or from the store."""
+        found: list[dict[str, Visitor | None]] = [dict(part.visitors.known(users)) for part, users in wanted]
+        missing = _missing(wanted, found)
+        for place, blobs in (await self._blobs(VISITOR, missing)).items():
+            found[place].update({id_: None if blob is None else unpack_visitor(blob) for id_, blob in blobs})
         return found
 
-    async def due(self, parts: Sequence[Partition], limit: int) -> dict[int, list[tuple[str, int]]]:
-        """See `stream.state.store.Store.due`."""
-        return await retry(self._meter, lambda: self._store.due([part.number for part in parts], limit))
+    async def values(
+        self, component: AnyComponent, wanted: Sequence[tuple[Partition, Collection[str]]]
+    ) -> list[dict[str, Any]]:
+        """A component's values of subjects per partition, None for one that has none."""
+        kept: SubjectValues[Any] | None = component.values
+        if kept is None:
+            return [{} for _ in wanted]
+        found = [part.values[component.name].known(ids) for part, ids in wanted]
+        missing = _missing(wanted, found)
+        for place, blobs in (await self._blobs(kept.start, missing)).items():
+            found[place].update({id_: None if blob is None else kept.unpack(blob) for id_, blob in blobs})
+        return found
 
-    async def names(self, wanted: Mapping[int, Collection[str]]) -> dict[int, dict[str, str]]:
-        """See `stream.state.store.Store.names`."""
-        return await retry(self._meter, lambda: self._store.names(wanted))
+    async def _blobs(
+        self, start: str, missing: Mapping[int, tuple[int, list[str]]]
+    ) -> dict[int, list[tuple[str, bytes | None]]]:
+        """By place the ids and blobs of what is missing there."""
+        if not missing:
+            return {}
+        keys = {p: [start + id_ for id_ in ids] for p, ids in missing.values()}
+        rows = await retry(self._meter, lambda: self._store.read_blobs(keys))
+        return {place: list(zip(ids, rows[p], strict=True)) for place, (p, ids) in missing.items()}
 
-    async def visitor_ids(self, p: int) -> list[str]:
-        """See `stream.state.store.Store.visitor_ids`."""
-        return await retry(self._meter, lambda: self._store.visitor_ids(p))
+    async def lowest(
+        self, key: str, parts: Sequence[Partition], limit: int
+    ) -> dict[int, list[tuple[str, int]]]:
+        """See `stream.state.store.Store.lowest`."""
+        numbers = [part.number for part in parts]
+        return await retry(self._meter, lambda: self._store.lowest(key, numbers, limit))
 
-    async def commit(self, parts: Sequence[Partition], commits: Sequence[Commit]) -> list[bool]:
-        """Write the commits and draw the consequences; says which of them are in the store now.
+    def reader(self, part: Partition) -> "PartitionReader":
+        """For questions of a component to the state of one partition."""
+        return PartitionReader(self._store, self._meter, part)
+
+    # -- writing ---------------------------------------------------------------------------------------
+
+    async def commit(self, pending: Sequence[Pending]) -> list[bool]:
+        """Write commits and draw the consequences; says which of them are in the store now.
 
         Raises `Fenced` if this worker turns out to be a zombie.
         """
-        if not commits:
+        if not pending:
             return []
+        commits = [self._commit_of(*each) for each in pending]
         statuses = await retry(self._meter, lambda: self._store.commit(commits))
         behind: list[Partition] = []
-        for part, commit, status in zip(parts, commits, statuses, strict=True):
+        for (part, _, result), commit, status in zip(pending, commits, statuses, strict=True):
             self._meter.count_status(status)
             if status in (CommitStatus.APPLIED, CommitStatus.REPEATED):
-                self._adopt(part, commit)
+                self._adopt(part, commit, result)
             elif not self._owns(part):
                 continue  # revoked or claimed anew meanwhile: its records are the new owner's
             elif status is CommitStatus.FENCED:
@@ -103,13 +134,26 @@ class Committer:
             await self._assignment.rewind(behind)
         return [status in (CommitStatus.APPLIED, CommitStatus.REPEATED) for status in statuses]
 
-    def _adopt(self, part: Partition, commit: Commit) -> None:
+    def _commit_of(
+        self, part: Partition, offsets: Mapping[str, tuple[int, int]], result: BatchResult
+    ) -> Commit:
+        marks = {
+            "max_event_ms": result.clock.max_event_ms,
+            "broker_ms": result.clock.broker_ms,
+            "watermark_ms": self.watermark(part),
+            "updated_ms": wall_clock_ms(),
+        }
+        writes = self._writer.writes_of(result, lost=part.lost)
+        part.lost = 0
+        return Commit(part.number, part.epoch, offsets, writes, marks)
+
+    def _adopt(self, part: Partition, commit: Commit, result: BatchResult) -> None:
         cache_limit = max(1, self._settings.cache_visitors // max(1, len(self._assignment.partitions)))
-        part.adopt(commit, now_s=time.monotonic(), cache_limit=cache_limit)
-        prediction_results = commit.outcome.prediction_results
+        part.adopt(commit, result, now_s=time.monotonic(), cache_limit=cache_limit)
+        prediction_results = result.prediction_results
         self._meter.count_alerts(prediction_results.alerts)
-        self._drift.learn(prediction_results, at_ms=commit.outcome.clock.max_event_ms)
-        if commit.outcome.letters or prediction_results.alerts:
+        self._drift.learn(prediction_results, at_ms=result.clock.max_event_ms)
+        if result.letters or prediction_results.alerts:
             self._meter.outbox_filled(part.number)
         if self._owns(part):
             self._assignment.kafka.note_applied(
@@ -122,3 +166,39 @@ class Committer:
 
     def _owns(self, part: Partition) -> bool:
         return self._assignment.partitions.get(part.number) is part
+
+
+class PartitionReader:
+    """See `stream.components.component.StateReader`."""
+
+    def __init__(self, store: Store, meter: Meter, part: Partition) -> None:
+        self._store = store
+        self._meter = meter
+        self._part = part
+
+    @property
+    def is_new(self) -> bool:
+        """See `StateReader.is_new`."""
+        return self._part.is_new
+
+    async def fields(self, key: str, names: Collection[str]) -> Mapping[str, str]:
+        """See `StateReader.fields`."""
+        p = self._part.number
+        found = await retry(self._meter, lambda: self._store.read_fields({p: (key, names)}))
+        return found[p]
+
+    async def keys_from(self, start: str) -> Sequence[str]:
+        """See `StateReader.keys_from`."""
+        return await retry(self._meter, lambda: self._store.keys_from(self._part.number, start))
+
+
+def _missing(
+    wanted: Sequence[tuple[Partition, Collection[str]]], found: Sequence[Mapping[str, Any]]
+) -> dict[int, tuple[int, list[str]]]:
+    """By place in `wanted`, the partition's number and the ids that were not found."""
+    missing = {}
+    for place, ((part, ids), known) in enumerate(zip(wanted, found, strict=True)):
+        unknown = [id_ for id_ in ids if id_ not in known]
+        if unknown:
+            missing[place] = (part.number, unknown)
+    return missing

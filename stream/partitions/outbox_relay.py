@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.partitions.assignment import Assignment
 from stream.runtime.metrics import Meter
-from stream.state.store import OutboxItem, Pages, Store
+from stream.state.outbox import Outboxes, OutboxItem, Pages
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +25,9 @@ READ_LIMIT = 500
 class Relay:
     """Copies what commits left in the outboxes; a copy that is made twice has the same `id` header."""
 
-    def __init__(self, settings: Settings, store: Store, assignment: Assignment, meter: Meter) -> None:
+    def __init__(self, settings: Settings, outboxes: Outboxes, assignment: Assignment, meter: Meter) -> None:
         self._settings = settings
-        self._store = store
+        self._outboxes = outboxes
         self._assignment = assignment
         self._meter = meter
         self._alerts_topic = Topics(settings.topic_prefix).alerts
@@ -70,7 +70,7 @@ class Relay:
 
         Together, because every await of the relay waits for a round of the scheduler.
         """
-        pages = await self._store.read_outboxes(partitions, READ_LIMIT)
+        pages = await self._outboxes.read(partitions, READ_LIMIT)
         if not pages:
             return set()
         published = await asyncio.gather(*[self._send(producer, *page) for page in pages.items()])
@@ -81,7 +81,7 @@ class Relay:
         pages = {p: items for p, items in pages.items() if p not in void}
         if not pages:
             return set()
-        await self._store.clear_outboxes(pages)
+        await self._outboxes.clear(pages)
         self._meter.published.inc(sum(map(len, pages.values())))
         return {p for p, items in pages.items() if len(items) == READ_LIMIT}
 
@@ -106,4 +106,4 @@ class Relay:
             p: [item for item in items if item.topic == self._alerts_topic] for p, items in pages.items()
         }
         alerts = {p: items for p, items in alerts.items() if items}
-        return await self._store.append_alerts(alerts) if alerts else set()
+        return await self._outboxes.append_alerts(alerts) if alerts else set()

@@ -1,25 +1,34 @@
 """One assigned partition in a worker: buffers, positions, clock and the cache of its visitors."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from contracts.keys import TIMERS as TIMERS_START
+from contracts.keys import VISITOR_TIMERS
+from contracts.subjects import SubjectKind
 from contracts.visitor import Visitor
 from stream.batch.core import MergeHeads
+from stream.batch.entries import Clock, Entry
 from stream.batch.merge import merge_heads
-from stream.batch.step import Clock, Entry
-from stream.components.deletions.records import DeletionRecord
+from stream.batch.result import VISITOR_KIND, BatchResult
+from stream.partitions.cache import Cache
+from stream.registry import Registry
 from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.state.store import stored_offset
 
 TIMERS = "#timers"
-"""Pseudo-topic whose offset counts the commits of fired deadlines, so that each is applied once."""
-
+"""Pseudo-topic whose offset counts the commits of fired timers, so that each is applied once."""
 
 MAX_WAITS = 10
 
 
 class Partition:
-    """Mutable state of one partition between its claim and the loss of it."""
+    """Mutable state of one partition between its claim and the loss of it.
+
+    `topics` are those whose events are merged by event time; each of `queued` is applied before events, in
+    its own order.
+    """
 
     def __init__(
         self,
@@ -27,25 +36,33 @@ class Partition:
         topics: Sequence[str],
         claim: Claim,
         *,
+        registry: Registry,
         place: int,
         now_s: float,
-        deletions: str = "deletions",
+        queued: Sequence[str] = (),
     ) -> None:
         self.number = number
         self.place = place
         """Among the partitions of this worker, counted from 0: their numbers may all be even."""
         self.topics = tuple(topics)
-        """Topics of events, which are merged; that of deletions is not among them."""
-        self.deletions = deletions
         self.epoch = claim.epoch
-        self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, deletions, TIMERS)}
+        self.stored = {topic: stored_offset(claim, topic) for topic in (*topics, *queued, TIMERS)}
         self.clock = Clock(claim.max_event_ms, claim.broker_ms)
-        self.level = claim.level
-        self.next_due_ms = claim.next_due_ms
-        self.forgotten = dict(claim.forgotten)
-        """Digests of deleted visitors to the ms up to which their events are kept out."""
-        self.deletion_records: deque[DeletionRecord] = deque()
-        """Deletions read and not yet applied; no event is taken before them."""
+        self._registry = registry
+        self.states: dict[str, Any] = {
+            name: component.load(claim.found) for name, component in registry.components.items()
+        }
+        """States of components by their names."""
+        self.values: dict[str, Cache[Any]] = {
+            name: Cache() for name, component in registry.components.items() if component.values is not None
+        }
+        """Values of subjects by component and id."""
+        self.next_due_ms: dict[str, int | None] = {
+            kind: claim.found.get(key) for kind, key in timer_keys(registry).items()
+        }
+        """By kind of timers, when the earliest is due."""
+        self.queues: dict[str, deque[Any]] = {topic: deque() for topic in queued}
+        """Records read of topics that are applied before events."""
         self.buffers: dict[str, deque[Entry]] = {topic: deque() for topic in topics}
         self.fetched: dict[str, int] = {}
         """Next offset to be buffered, per topic."""
@@ -61,7 +78,7 @@ class Partition:
         self.done_ms = 0
         """When all that Kafka had for this partition was last known to be applied (wall clock)."""
         self.lost = 0
-        self._cache: dict[str, Visitor] = {}
+        self.visitors: Cache[Visitor] = Cache()
 
     @property
     def buffered(self) -> int:
@@ -119,9 +136,24 @@ class Partition:
         entries, last = merge(self.buffers, self.topics, awaited=awaited, limit=limit)
         return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
 
-    def take_deletions(self, limit: int) -> list[DeletionRecord]:
-        """Deletions in their order, off the buffer."""
-        return [self.deletion_records.popleft() for _ in range(min(limit, len(self.deletion_records)))]
+    @property
+    def is_queued(self) -> bool:
+        """Whether records of a topic that comes before events wait."""
+        return any(self.queued_end(topic) is not None for topic in self.queues)
+
+    def queued_end(self, topic: str) -> int | None:
+        """The next offset once all that was read of a queued topic is applied; None if that is so."""
+        end = self.fetched.get(topic, 0)
+        return end if self.queues[topic] or end > max(self.stored[topic], 0) else None
+
+    def take_queued(self, topic: str, limit: int) -> tuple[list[Any], int]:
+        """Records of a queued topic in their order, off the queue, and the offset after them.
+
+        That may lie beyond the last of them: the newest records of a log may be gone.
+        """
+        queue = self.queues[topic]
+        items = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        return items, items[-1].offset + 1 if queue else self.fetched[topic]
 
     def offsets_to(self, ends: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """Per topic the stored offset and the one after a commit that reaches `ends`.
@@ -131,35 +163,34 @@ class Partition:
         """
         return {topic: (stored, ends.get(topic, stored)) for topic, stored in self.stored.items()}
 
-    def adopt(self, commit: Commit, *, now_s: float, cache_limit: int) -> None:
+    def adopt(self, commit: Commit, result: BatchResult, *, now_s: float, cache_limit: int) -> None:
         """Take over what a commit that is now in Redis made of this partition."""
         for topic, (_, end) in commit.offsets.items():
             self.stored[topic] = end
-        self.lost -= commit.lost
-        self.clock = commit.outcome.clock
-        self.level = commit.outcome.level
+        self.clock = result.clock
         self.verified_s = now_s
         if any(start != end for start, end in commit.offsets.values()):
             self.progress_s = now_s
-        self.forgotten.update(commit.outcome.forgotten)
-        for user_id in commit.outcome.removed.values():
-            self._cache.pop(user_id, None)
-        self.remember(commit.outcome.visitors, cache_limit)
-        armed = [due for due in commit.outcome.timers.values() if due]
-        if armed:
-            earliest = min(armed)
-            self.next_due_ms = earliest if self.next_due_ms is None else min(earliest, self.next_due_ms)
+        for name, change in result.changes.items():
+            if change.state is not None:
+                self.states[name] = change.state
+            if change.values:
+                self.values[name].put(change.values, cache_limit)
+        for subject in result.forgotten:
+            if subject.kind is SubjectKind.VISITOR:
+                self.visitors.drop(subject.id)
+            for name, cache in self.values.items():
+                values = self._registry.components[name].values
+                if values is not None and values.kind is subject.kind:
+                    cache.drop(subject.id)
+        self.visitors.put(result.visitors, cache_limit)
+        for kind, timers in result.all_timers().items():
+            earliest = min((due for due in timers.values() if due), default=None)
+            known = self.next_due_ms[kind]
+            if earliest is not None and (known is None or earliest < known):
+                self.next_due_ms[kind] = earliest
 
-    def known(self, users: Iterable[str]) -> dict[str, Visitor]:
-        """Those of the visitors whose state is in the cache."""
-        cache = self._cache
-        return {user: cache[user] for user in users if user in cache}
 
-    def remember(self, visitors: Mapping[str, Visitor], cache_limit: int) -> None:
-        """Put states into the cache, newest last; the oldest go when it is full."""
-        cache = self._cache
-        for user, visitor in visitors.items():
-            cache.pop(user, None)
-            cache[user] = visitor
-        while len(cache) > cache_limit:
-            del cache[next(iter(cache))]
+def timer_keys(registry: Registry) -> dict[str, str]:
+    """Kinds of timers to the sorted sets that hold them."""
+    return {VISITOR_KIND: VISITOR_TIMERS} | {kind: TIMERS_START + kind for kind, _ in registry.timers()}

@@ -6,14 +6,17 @@ from typing import NamedTuple
 
 from contracts.clock import wall_clock_ms
 from contracts.scores import Score
-from contracts.settings import Settings
 from stream.batch.core import Core
-from stream.batch.step import BatchResult, Entry, StepSettings, take_scores
-from stream.partitions.committer import Committer
+from stream.batch.entries import Entry
+from stream.batch.result import BatchResult
+from stream.batch.step import Screen, StepSettings, take_scores
+from stream.components.prices import level_of
+from stream.partitions.committer import Committer, Pending
+from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.partition import Partition
+from stream.registry import Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.scorer import Scorer
-from stream.state.commit import Commit
 
 COMMITS_AT_ONCE = 3
 """Commits sent together: Redis works on them while those of the next partitions are made."""
@@ -34,26 +37,34 @@ class Rounds:
     """Applies, scores and commits the batches of a round."""
 
     def __init__(
-        self, settings: Settings, core: Core, committer: Committer, scorer: Scorer, meter: Meter
+        self,
+        settings: StepSettings,
+        core: Core,
+        registry: Registry,
+        committer: Committer,
+        steps: ComponentSteps,
+        scorer: Scorer | None,
+        meter: Meter,
     ) -> None:
+        self._settings = settings
         self._core = core
-        self._scoring = settings.scoring
-        self._rules = StepSettings.of(settings)
+        self._components = tuple(registry.components.values())
         self._committer = committer
+        self._steps = steps
         self._scorer = scorer
         self._meter = meter
 
     async def run(self, batches: Sequence[Batch]) -> None:
         """One round; raises `stream.partitions.committer.Fenced` if this worker is a zombie."""
-        outcomes = await self._apply(batches)
-        scores = await self._score(outcomes)
+        results = await self._apply(batches)
+        scores = await self._score(batches, results)
         calls: list[asyncio.Task[None]] = []
         try:
             for at in range(0, len(batches), COMMITS_AT_ONCE):
                 mine = slice(at, at + COMMITS_AT_ONCE)
-                for outcome, found in zip(outcomes[mine], scores[mine], strict=True):
-                    self._take_scores(outcome, found)
-                calls.append(asyncio.create_task(self._commit(batches[mine], outcomes[mine])))
+                for result, found in zip(results[mine], scores[mine], strict=True):
+                    self._take_scores(result, found)
+                calls.append(asyncio.create_task(self._commit(batches[mine], results[mine])))
                 await asyncio.sleep(0)  # on to where it waits for Redis
             await asyncio.gather(*calls)
         finally:
@@ -62,45 +73,54 @@ class Rounds:
 
     async def _apply(self, batches: Sequence[Batch]) -> list[BatchResult]:
         wanted = [(b.part, self._core.users_of(b.entries)) for b in batches]
-        states = await self._committer.states(wanted)
-        return [
-            self._core.apply_batch(
-                part.clock, entries, visitors, self._rules, level=part.level, forgotten=part.forgotten
-            )
+        states = await self._committer.visitors(wanted)
+        results = [
+            self._core.apply_batch(part.clock, entries, visitors, self._settings, screens=self._screens(part))
             for (part, entries, _), visitors in zip(batches, states, strict=True)
         ]
+        await self._steps.apply(
+            [(batch.part, result) for batch, result in zip(batches, results, strict=True)]
+        )
+        return results
 
-    async def _score(self, outcomes: Sequence[BatchResult]) -> list[dict[str, Score]]:
-        """Scores of the visitors of each outcome; the model is asked about those of all at once."""
-        if not self._scoring:
-            return [{} for _ in outcomes]
+    def _screens(self, part: Partition) -> list[Screen]:
+        found = [component.screen(part.states[component.name]) for component in self._components]
+        return [screen for screen in found if screen is not None]
+
+    async def _score(
+        self, batches: Sequence[Batch], results: Sequence[BatchResult]
+    ) -> list[dict[str, Score]]:
+        """Scores of the visitors of each result; the model is asked about those of all at once."""
+        if self._scorer is None:
+            return [{} for _ in results]
+        levels = [level_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
         found = await self._scorer.score(
             {
-                (place, user_id): (visitor, outcome.level)
-                for place, outcome in enumerate(outcomes)
-                for user_id, visitor in outcome.visitors.items()
+                (place, user_id): (visitor, levels[place])
+                for place, result in enumerate(results)
+                for user_id, visitor in result.visitors.items()
                 if not visitor.ended
             }
         )
-        scores: list[dict[str, Score]] = [{} for _ in outcomes]
+        scores: list[dict[str, Score]] = [{} for _ in results]
         for (place, user_id), score in found.items():
             scores[place][user_id] = score
         return scores
 
-    def _take_scores(self, outcome: BatchResult, scores: Mapping[str, Score]) -> None:
-        if self._scoring:
-            asked = sum(not visitor.ended for visitor in outcome.visitors.values())
-            outcome.count("scored", len(scores))
-            outcome.count("skipped", asked - len(scores))
-        take_scores(outcome, scores, self._rules.alerts)
+    def _take_scores(self, result: BatchResult, scores: Mapping[str, Score]) -> None:
+        if self._scorer is not None:
+            asked = sum(not visitor.ended for visitor in result.visitors.values())
+            result.count("scored", len(scores))
+            result.count("skipped", asked - len(scores))
+        take_scores(result, scores, self._settings.alerts)
 
-    async def _commit(self, batches: Sequence[Batch], outcomes: Sequence[BatchResult]) -> None:
-        commits: list[Commit] = [
-            self._committer.commit_of(part, offsets, outcome)
-            for (part, _, offsets), outcome in zip(batches, outcomes, strict=True)
+    async def _commit(self, batches: Sequence[Batch], results: Sequence[BatchResult]) -> None:
+        pending = [
+            Pending(part, offsets, result)
+            for (part, _, offsets), result in zip(batches, results, strict=True)
         ]
-        stored = await self._committer.commit([part for part, _, _ in batches], commits)
+        stored = await self._committer.commit(pending)
         done_ms = wall_clock_ms()
-        for (_, entries, _), outcome, is_stored in zip(batches, outcomes, stored, strict=True):
+        for (_, entries, _), result, is_stored in zip(batches, results, stored, strict=True):
             if is_stored:
-                self._meter.count_batch(entries, outcome, now_ms=done_ms)
+                self._meter.count_batch(entries, result, now_ms=done_ms)

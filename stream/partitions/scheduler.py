@@ -7,17 +7,19 @@ from collections.abc import Sequence
 
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
+from contracts.topics import Topics
 from stream.batch.core import Core
 from stream.batch.records import Record
 from stream.batch.step import StepSettings
-from stream.components.deletions.deletion import DeletionApplier
-from stream.components.deletions.records import read_deletions
+from stream.components.component import Source
 from stream.partitions.assignment import Assignment
 from stream.partitions.committer import Committer
+from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.groups import GROUPS, PartitionGroup, hold_groups
 from stream.partitions.partition import Partition
 from stream.partitions.rounds import Batch, Rounds
-from stream.partitions.timers import fire_due, verify_resting
+from stream.partitions.timers import Timers, verify_resting
+from stream.registry import Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.scorer import Scorer
 
@@ -43,17 +45,25 @@ class Scheduler:
         self,
         settings: Settings,
         core: Core,
+        registry: Registry,
         committer: Committer,
         scorer: Scorer,
         assignment: Assignment,
-        deletion_applier: DeletionApplier,
         meter: Meter,
     ) -> None:
         self._settings = settings
         self._core = core
-        self._deletion_applier = deletion_applier
-        self._rules = StepSettings.of(settings)
-        self._rounds = Rounds(settings, core, committer, scorer, meter)
+        topics = Topics(settings.topic_prefix)
+        self._topics = registry.topic_components(topics)
+        step_settings = StepSettings.of(
+            settings,
+            keeps_events=registry.keeps_events,
+            visitor_fields=tuple(registry.visitor_fields.values()),
+        )
+        self._steps = ComponentSteps(registry, topics, committer, meter)
+        asked = scorer if settings.scoring else None
+        self._rounds = Rounds(step_settings, core, registry, committer, self._steps, asked, meter)
+        self._timers = Timers(registry, step_settings, committer, self._steps)
         self._committer = committer
         self._assignment = assignment
         self._meter = meter
@@ -88,10 +98,10 @@ class Scheduler:
         ):
             return
         self._delivered_s = time.monotonic()
-        if topic == part.deletions:
-            part.deletion_records.extend(
-                read_deletions(records, topic=topic, partition=number, now_ms=wall_clock_ms())
-            )
+        component = self._topics.get(topic)
+        if component is not None:
+            source = Source(topic, number, wall_clock_ms())
+            part.queues[topic].extend(component.read(records, source))
         else:
             part.buffers[topic].extend(
                 self._core.read_records(
@@ -160,14 +170,14 @@ class Scheduler:
 
     async def _tick(self, group: PartitionGroup) -> None:
         """What is done without new events."""
-        if await fire_due(group.of(self._partitions), self._committer, self._rules):
+        if await self._timers.fire_due(group.of(self._partitions)):
             group.wake.set()
         await verify_resting(group.of(self._partitions), self._committer)
 
     async def _apply_round(self, groups: Sequence[PartitionGroup]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
-        while marked := [part for part in self._parts_of(groups) if part.deletion_records]:
-            await self._deletion_applier.forget(marked)
+        while queued := [part for part in self._parts_of(groups) if part.is_queued]:
+            await self._steps.apply_queued(queued)
         ready = [part for part in self._parts_of(groups) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)

@@ -1,48 +1,96 @@
-"""Commits without new events: deadlines that the watermark has passed, and partitions at rest."""
+"""Commits without new events: timers that the watermark has passed, and partitions at rest."""
 
 import time
 from collections.abc import Sequence
 
-from stream.batch.step import BatchResult, StepSettings, fire_deadlines
-from stream.partitions.committer import Committer
-from stream.partitions.partition import TIMERS, Partition
+from stream.batch.result import BatchResult, Change
+from stream.batch.step import StepSettings, fire_deadlines
+from stream.components.component import Fired
+from stream.partitions.committer import Committer, Pending
+from stream.partitions.component_steps import ComponentSteps
+from stream.partitions.partition import TIMERS, Partition, timer_keys
+from stream.registry import AnyComponent, Registry
 
 DUE_LIMIT = 500
 VERIFY_S = 2.0
 
+Due = Sequence[tuple[Partition, list[str]]]
+"""Partitions with ids of the subjects whose timers were passed."""
 
-async def fire_due(parts: Sequence[Partition], committer: Committer, rules: StepSettings) -> bool:
-    """Fire the deadlines that the watermark has passed; whether there may be more of them."""
-    due_parts = [
-        part
-        for part in parts
-        if part.next_due_ms is not None and part.next_due_ms < committer.watermark(part)
-    ]
-    if not due_parts:
-        return False
-    due = await committer.due(due_parts, DUE_LIMIT)
-    fired: list[tuple[Partition, list[str]]] = []
-    is_more = False
-    for part in due_parts:
-        watermark_ms = committer.watermark(part)
-        users = [user for user, at_ms in due[part.number] if at_ms < watermark_ms]
-        later = [at_ms for _, at_ms in due[part.number] if at_ms >= watermark_ms]
-        part.next_due_ms = later[0] if later else None
-        if len(users) == DUE_LIMIT:
-            part.next_due_ms = due[part.number][-1][1]
-            is_more = True
-        if users:
-            fired.append((part, users))
-    states = await committer.states([(part, set(users)) for part, users in fired])
-    commits = []
-    for (part, users), visitors in zip(fired, states, strict=True):
-        outcome = fire_deadlines(
-            part.clock, committer.watermark(part), users, visitors, rules, level=part.level
+
+class Timers:
+    """Fires timers of every kind. One instance per worker, on the worker's event loop."""
+
+    def __init__(
+        self, registry: Registry, settings: StepSettings, committer: Committer, steps: ComponentSteps
+    ) -> None:
+        self._settings = settings
+        self._committer = committer
+        self._steps = steps
+        self._keys = timer_keys(registry)
+        self._owners = dict(registry.timers())
+
+    async def fire_due(self, parts: Sequence[Partition]) -> bool:
+        """Fire the timers that the watermark has passed; whether there may be more of them."""
+        is_more = False
+        for kind in self._keys:
+            ready = [
+                part
+                for part in parts
+                if (due_ms := part.next_due_ms[kind]) is not None and due_ms < self._committer.watermark(part)
+            ]
+            if ready:
+                fired, is_full = await self._take(kind, ready)
+                is_more = is_more or is_full
+                await self._fire(kind, fired)
+        return is_more
+
+    async def _take(self, kind: str, parts: Sequence[Partition]) -> tuple[Due, bool]:
+        """Subjects whose timers were passed, and whether there were more than fit."""
+        due = await self._committer.lowest(self._keys[kind], parts, DUE_LIMIT)
+        fired: list[tuple[Partition, list[str]]] = []
+        is_full = False
+        for part in parts:
+            watermark_ms = self._committer.watermark(part)
+            ids = [id_ for id_, at_ms in due[part.number] if at_ms < watermark_ms]
+            later = [at_ms for _, at_ms in due[part.number] if at_ms >= watermark_ms]
+            part.next_due_ms[kind] = later[0] if later else None
+            if len(ids) == DUE_LIMIT:
+                part.next_due_ms[kind] = due[part.number][-1][1]
+                is_full = True
+            if ids:
+                fired.append((part, ids))
+        return fired, is_full
+
+    async def _fire(self, kind: str, fired: Due) -> None:
+        owner = self._owners.get(kind)
+        results = await (self._fire_visitors(fired) if owner is None else self._fire_of(owner, kind, fired))
+        await self._committer.commit(
+            [
+                Pending(part, part.offsets_to({TIMERS: part.stored[TIMERS] + 1}), result)
+                for (part, _), result in zip(fired, results, strict=True)
+            ]
         )
-        ticks = part.stored[TIMERS]
-        commits.append(committer.commit_of(part, part.offsets_to({TIMERS: ticks + 1}), outcome))
-    await committer.commit([part for part, _ in fired], commits)
-    return is_more
+
+    async def _fire_visitors(self, fired: Due) -> list[BatchResult]:
+        states = await self._committer.visitors([(part, set(users)) for part, users in fired])
+        results = [
+            fire_deadlines(part.clock, self._committer.watermark(part), users, visitors, self._settings)
+            for (part, users), visitors in zip(fired, states, strict=True)
+        ]
+        await self._steps.apply([(part, result) for (part, _), result in zip(fired, results, strict=True)])
+        return results
+
+    async def _fire_of(self, component: AnyComponent, kind: str, fired: Due) -> list[BatchResult]:
+        values = await self._committer.values(component, fired)
+        results = []
+        for (part, ids), known in zip(fired, values, strict=True):
+            result = BatchResult(part.clock)
+            result.add(component.name, Change(timers={kind: dict.fromkeys(ids, 0)}))
+            passed = Fired(kind, ids, self._committer.watermark(part), known)
+            result.add(component.name, component.fire(part.states[component.name], passed))
+            results.append(result)
+        return results
 
 
 async def verify_resting(parts: Sequence[Partition], committer: Committer) -> None:
@@ -56,8 +104,4 @@ async def verify_resting(parts: Sequence[Partition], committer: Committer) -> No
         for part in parts
         if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
     ]
-    commits = [
-        committer.commit_of(part, part.offsets_to({}), BatchResult(part.clock, part.level))
-        for part in resting
-    ]
-    await committer.commit(resting, commits)
+    await committer.commit([Pending(part, part.offsets_to({}), BatchResult(part.clock)) for part in resting])

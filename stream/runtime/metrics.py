@@ -108,6 +108,14 @@ class Meter:
                 self._window.popleft()
         self._window[-1][1].update({now_ms - at_ms: number for at_ms, number in arrivals.items()})
 
+    def count_records(self, result: BatchResult) -> None:
+        """Count what records of a component's own topic came to, which is now in Redis."""
+        for name, number in result.counters.items():
+            self._events.labels(name).inc(number)
+        for letter in result.letters:
+            self._rejected.labels(letter.code).inc()
+        self.deletions.inc(result.counters.get("deletions", 0))
+
     def count_scores(self, scored: int, *, skipped: int, took_s: float | None = None) -> None:
         """Count visitors a model was asked about, or should have been."""
         self.scored += scored

@@ -62,12 +62,12 @@ def take_score(
     rules: AlertThresholds,
 ) -> Visitor:
     """The visitor with a score made of this very state, rounded as it is kept."""
-    totals, base, head, tail, ended, timer_ms, seen, orders, (_, alert_state, unjudged) = visitor
+    totals, base, head, tail, ended, timer_ms, seen, orders, (_, alert_state, unjudged), extra = visitor
     alert_state, alerts = on_score(alert_state, user_id, visitor, score, rules)
     prediction_results.add(alerts)
     prediction_results.purchases.append(score.purchase)
     predictions = Predictions(score, alert_state, expect(unjudged, visitor, score))
-    return visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions))
+    return visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra))
 
 
 def pass_silence(

@@ -1,46 +1,13 @@
 -- One commit of one partition: everything, or nothing.
 -- KEYS[1]: meta hash. ARGV[1]: prefix of the partition's keys. ARGV[2]: msgpack map, see stream/state/commit.py.
--- Other keys are built from the prefix; they carry the hash tag of KEYS[1], so they are on its node.
--- Answers {status, stored epoch}. All checks come before the first write: a script has no rollback.
+-- Other keys are built from the prefix; they carry the hash tag of KEYS[1], so they are in its slot.
+-- Answers {status, stored epoch} and, for a conflict, what it is. Everything that can fail is done before the
+-- first write, since a script has no rollback; the offsets are written last.
 local meta, prefix = KEYS[1], ARGV[1]
 local c = cmsgpack.unpack(ARGV[2])
-local call, format = redis.call, string.format
+local call, format, min = redis.call, string.format, math.min
 local CHUNK = 2000 -- arguments of one call; Lua's stack has room for 8,000
 local LARGEST = 2 ^ 53 -- contracts.numbers.MAX_SUM_MINOR
-
--- Calls a variadic command with all items of a list, in parts.
-local function spread(command, key, items)
-  for i = 1, #items, CHUNK do
-    call(command, key, unpack(items, i, math.min(i + CHUNK - 1, #items)))
-  end
-end
-
--- Adds to fields of a hash, with two calls for many fields instead of one HINCRBY each. Redis writes a number
--- of Lua's with 17 digits, which is slower than `%d`.
-local function add(key, names, changes)
-  for i = 1, #names, CHUNK / 2 do
-    local known = call('HMGET', key, unpack(names, i, math.min(i + CHUNK / 2 - 1, #names)))
-    local sums = {}
-    for j = 1, #known do
-      sums[2 * j - 1] = names[i + j - 1]
-      sums[2 * j] = format('%d', math.min((known[j] or 0) + changes[i + j - 1], LARGEST))
-    end
-    call('HSET', key, unpack(sums))
-  end
-end
-
--- Adds to scores of a sorted set, with two calls for many members instead of one ZINCRBY each.
-local function raise(key, members, changes)
-  for i = 1, #members, CHUNK / 2 do
-    local known = call('ZMSCORE', key, unpack(members, i, math.min(i + CHUNK / 2 - 1, #members)))
-    local sums = {}
-    for j = 1, #known do
-      sums[2 * j - 1] = (known[j] or 0) + changes[i + j - 1]
-      sums[2 * j] = members[i + j - 1]
-    end
-    call('ZADD', key, unpack(sums))
-  end
-end
 
 local stored = call('HMGET', meta, 'epoch', unpack(c.topics))
 local epoch = tonumber(stored[1] or '0')
@@ -58,38 +25,153 @@ if matching < #c.topics then
   return {'gap', epoch}
 end
 
-call('HSET', meta, unpack(c.meta))
-for i = 1, #c.counters, 2 do call('HINCRBY', meta, c.counters[i], c.counters[i + 1]) end
+-- Preparation: keys are checked, sums computed, and the writes put down as functions.
+local conflict
+local writes, types, added = {}, {}, {}
 
-for i = 1, #c.removed do call('DEL', prefix .. 'v:' .. c.removed[i]) end
-spread('ZREM', prefix .. 'active', c.removed)
-spread('ZREM', prefix .. 'due', c.removed)
-spread('HSET', prefix .. 'forgotten', c.forgotten)
-spread('HDEL', prefix .. 'forgetting', c.found)
-local visitor_ttl_s = format('%d', c.visitor_ttl_s)
-for i = 1, #c.users do
-  call('SET', prefix .. 'v:' .. c.users[i], c.states[i], 'EX', visitor_ttl_s)
+local function later(write) writes[#writes + 1] = write end
+
+-- The full key, which holds nothing or the type that is to be written.
+local function holding(name, wanted)
+  local key = prefix .. name
+  local found = types[key]
+  if not found then
+    found = call('TYPE', key).ok
+    types[key] = found
+  end
+  if found ~= 'none' and found ~= wanted then
+    conflict = conflict or (key .. ' holds a ' .. found .. ', a ' .. wanted .. ' is to be written')
+  end
+  return key
 end
-for i = 1, #c.buckets, 3 do
-  local keys = c.buckets[i]
-  for k = 1, #keys, 2 do
-    local key = prefix .. keys[k]
-    add(key, c.buckets[i + 1], c.buckets[i + 2])
-    call('EXPIRE', key, keys[k + 1])
+
+-- Sums are computed from what is stored: a key that is added to twice would lose the first sum.
+local function once(key)
+  if added[key] then conflict = conflict or (key .. ' is added to twice in one commit') end
+  added[key] = true
+end
+
+-- A call with all items of a list, in parts.
+local function spread(command, key, items)
+  for i = 1, #items, CHUNK do
+    call(command, key, unpack(items, i, min(i + CHUNK - 1, #items)))
   end
 end
-for i = 1, #c.trend, 4 do
-  local key = prefix .. 't:' .. c.trend[i]
-  raise(key, c.trend[i + 2], c.trend[i + 3])
-  call('EXPIRE', key, c.trend[i + 1])
+
+local function expire(key, ttl_s)
+  if ttl_s > 0 then call('EXPIRE', key, ttl_s) end
 end
-spread('ZADD', prefix .. 'active', c.active)
-call('ZREMRANGEBYSCORE', prefix .. 'active', '-inf', '(' .. c.active_from_ms)
-spread('ZADD', prefix .. 'due', c.due)
-spread('ZREM', prefix .. 'due', c.not_due)
-spread('SADD', prefix .. 'currencies', c.currencies)
-for i = 1, #c.outbox, 4 do
-  call('XADD', prefix .. 'outbox', '*', 'topic', c.outbox[i], 'key', c.outbox[i + 1],
-    'id', c.outbox[i + 2], 'value', c.outbox[i + 3])
+
+-- What is stored of some names, as numbers; two calls for many fields instead of one increment each.
+local function known_numbers(command, key, names)
+  local numbers = {}
+  for i = 1, #names, CHUNK do
+    local known = call(command, key, unpack(names, i, min(i + CHUNK - 1, #names)))
+    for j = 1, #known do
+      local number = tonumber(known[j] or 0)
+      if not number then
+        conflict = conflict or (key .. ' has no number in ' .. names[i + j - 1])
+        number = 0
+      end
+      numbers[i + j - 1] = number
+    end
+  end
+  return numbers
 end
+
+local prepare = {
+  function(w) -- AddToHashes: {key, ttl_s, ...}, names, changes
+    local names, changes = w[3], w[4]
+    for k = 1, #w[2], 2 do
+      local key, ttl_s = holding(w[2][k], 'hash'), w[2][k + 1]
+      once(key)
+      if not conflict and #names > 0 then
+        local sums = known_numbers('HMGET', key, names)
+        for i = #names, 1, -1 do -- Redis writes a number of Lua's with 17 digits, which is slower than `%d`
+          local sum = format('%d', min(sums[i] + changes[i], LARGEST))
+          sums[2 * i - 1], sums[2 * i] = names[i], sum
+        end
+        later(function()
+          spread('HSET', key, sums)
+          expire(key, ttl_s)
+        end)
+      end
+    end
+  end,
+  function(w) -- SetInHash: key, {name, value, ...}, ttl_s
+    local key = holding(w[2], 'hash')
+    later(function() spread('HSET', key, w[3]) expire(key, w[4]) end)
+  end,
+  function(w) -- RemoveFromHash: key, names
+    local key = holding(w[2], 'hash')
+    later(function() spread('HDEL', key, w[3]) end)
+  end,
+  function(w) -- PutBlobs: keys, blobs, ttl_s
+    local ttl_s = format('%d', w[4])
+    later(function()
+      for i = 1, #w[2] do call('SET', prefix .. w[2][i], w[3][i], 'EX', ttl_s) end
+    end)
+  end,
+  function(w) -- DeleteKeys: keys
+    later(function() for i = 1, #w[2] do call('DEL', prefix .. w[2][i]) end end)
+  end,
+  function(w) -- RaiseScores: key, members, changes, ttl_s, keep
+    local key, members, changes, keep = holding(w[2], 'zset'), w[3], w[4], w[6]
+    once(key)
+    if conflict or #members == 0 then return end
+    local sums = known_numbers('ZMSCORE', key, members)
+    for i = #members, 1, -1 do
+      sums[2 * i - 1], sums[2 * i] = sums[i] + changes[i], members[i]
+    end
+    later(function()
+      spread('ZADD', key, sums)
+      if keep > 0 then call('ZREMRANGEBYRANK', key, 0, -keep - 1) end
+      expire(key, w[5])
+    end)
+  end,
+  function(w) -- SetScores: key, {score, member, ...}, lowest, ttl_s
+    local key = holding(w[2], 'zset')
+    later(function()
+      spread('ZADD', key, w[3])
+      if w[4] > 0 then call('ZREMRANGEBYSCORE', key, '-inf', '(' .. w[4]) end
+      expire(key, w[5])
+    end)
+  end,
+  function(w) -- RemoveMembers: key, members
+    local key = holding(w[2], 'zset')
+    later(function() spread('ZREM', key, w[3]) end)
+  end,
+  function(w) -- AddToSet: key, members, ttl_s
+    local key = holding(w[2], 'set')
+    later(function() spread('SADD', key, w[3]) expire(key, w[4]) end)
+  end,
+  function(w) -- RemoveFromSet: key, members
+    local key = holding(w[2], 'set')
+    later(function() spread('SREM', key, w[3]) end)
+  end,
+  function(w) -- AppendToList: key, values, keep, ttl_s
+    local key = holding(w[2], 'list')
+    later(function()
+      spread('RPUSH', key, w[3])
+      call('LTRIM', key, -w[4], -1)
+      expire(key, w[5])
+    end)
+  end,
+  function(w) -- AppendToStream: key, {{name, value, ...}, ...}, keep, ttl_s
+    local key = holding(w[2], 'stream')
+    later(function()
+      for i = 1, #w[3] do call('XADD', key, '*', unpack(w[3][i])) end
+      if w[4] > 0 then call('XTRIM', key, 'MAXLEN', '~', w[4]) end
+      expire(key, w[5])
+    end)
+  end,
+  function(w) -- Expire: keys, ttl_s
+    later(function() for i = 1, #w[2] do call('EXPIRE', prefix .. w[2][i], w[3]) end end)
+  end,
+}
+
+for i = 1, #c.writes do prepare[c.writes[i][1]](c.writes[i]) end
+if conflict then return {'conflict', epoch, conflict} end
+for i = 1, #writes do writes[i]() end
+call('HSET', meta, unpack(c.marks))
 return {'applied', epoch}

@@ -1,82 +1,128 @@
-"""`Store` in memory: the twin of `RedisStore` under the same tests, and the store of pure property tests."""
+"""`Store` and `Outboxes` in memory: the twins of those in Redis under the same tests.
+
+They take only what a Redis Cluster would, all keys of a commit in one slot, and only keys of a known family.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
-from contracts.visitor import Visitor, unpack_visitor
-from models.next_action.prices import PriceLevel
-from stream.state.commit import NO_OFFSET, Claim, Commit, CommitStatus, Retention, encode_commit
-from stream.state.store import OutboxItem, Pages
+from redis.crc import key_slot
+
+from contracts.keys import META, Keys, family_of
+from contracts.numbers import MAX_SUM_MINOR
+from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Commit, CommitStatus, Conflict, make_claim
+from stream.state.outbox import OutboxItem, Pages
+from stream.state.writes import (
+    AddToHashes,
+    AddToSet,
+    AppendToList,
+    AppendToStream,
+    DeleteKeys,
+    Expire,
+    PutBlobs,
+    RaiseScores,
+    RemoveFromHash,
+    RemoveFromSet,
+    RemoveMembers,
+    SetInHash,
+    SetScores,
+    Value,
+    Write,
+)
+
+OUTBOX = "outbox"
+
+
+class Hash(dict[str, str]):
+    """A hash: fields as text."""
+
+
+class SortedSet(dict[str, float]):
+    """A sorted set: members to scores."""
+
+
+class Stream(list[tuple[str, dict[str, Value]]]):
+    """A stream: ids and entries."""
+
+    newest = 0
+    """Number of the newest id that was given."""
+
+
+_TYPES: dict[str, type] = {"hash": Hash, "zset": SortedSet, "set": set, "list": list, "stream": Stream}
+K = TypeVar("K")
 
 
 class MemoryPartition:
-    """Everything one partition holds, in the layout of `contracts.keys`."""
+    """The keys of one partition, without its prefix, and what they hold."""
 
     def __init__(self) -> None:
-        self.epoch = 0
-        self.offsets: dict[str, int] = {}
-        self.meta: dict[str, int] = {}
-        self.visitors: dict[str, bytes] = {}
-        self.buckets: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self.trend: dict[int, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-        self.active: dict[str, int] = {}
-        self.due: dict[str, int] = {}
-        self.currencies: set[str] = set()
-        self.outbox: list[OutboxItem] = []
-        self.forgotten: dict[str, int] = {}
-        self.forgetting: dict[str, str] = {}
+        self.values: dict[str, Any] = {}
+
+    def hash(self, key: str) -> Hash:
+        """A hash; empty if there is none."""
+        return self._of(key, Hash)
+
+    def scores(self, key: str) -> SortedSet:
+        """A sorted set; empty if there is none."""
+        return self._of(key, SortedSet)
+
+    def stream(self, key: str) -> Stream:
+        """A stream; empty if there is none."""
+        return self._of(key, Stream)
+
+    def _of(self, key: str, kind: type[K]) -> K:
+        found: K = self.values.get(key, kind())
+        return found
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        """Next offsets by topic."""
+        meta = self.hash(META)
+        return {name[4:]: int(value) for name, value in meta.items() if name.startswith("off:")}
+
+    def counter(self, name: str) -> int:
+        """A counter of the meta hash."""
+        return int(self.hash(META).get(name, 0))
+
+    def names(self, start: str) -> list[str]:
+        """What follows `start` in the keys that begin with it."""
+        return [key.removeprefix(start) for key in self.values if key.startswith(start)]
 
 
 class MemoryStore:
-    """`Store` without expiry; `partitions` may be looked at."""
+    """`Store` without expiry; `partitions` may be looked at and harmed."""
 
-    def __init__(self, retention: Retention) -> None:
-        self._retention = retention
-        self._entries = 0
-        self._read: set[int] = set()
-        self.alerts: dict[str, bytes] = {}
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
         self.partitions: dict[int, MemoryPartition] = defaultdict(MemoryPartition)
 
-    async def claim(self, floors: Mapping[int, int]) -> dict[int, Claim]:
+    async def claim(self, floors: Mapping[int, int], reads: Sequence[ClaimRead] = ()) -> dict[int, Claim]:
         """See `Store.claim`."""
         claims = {}
         for p, floor in floors.items():
             part = self.partitions[p]
-            part.epoch = max(part.epoch, floor) + 1
-            claims[p] = Claim(
-                part.epoch,
-                dict(part.offsets),
-                part.meta.get("max_event_ms", 0),
-                part.meta.get("broker_ms", 0),
-                min(part.due.values(), default=None),
-                PriceLevel(
-                    float(part.meta.get("price_mean_log", 0)), float(part.meta.get("price_weight", 0))
-                ),
-                dict(part.forgotten),
-            )
+            meta = part.values.setdefault(META, Hash())
+            meta["epoch"] = str(max(int(meta.get("epoch", 0)), floor) + 1)
+            claims[p] = make_claim(dict(meta), {read.key: _read(part, read) for read in reads})
         return claims
 
-    async def load(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[Visitor | None]]:
-        """See `Store.load`."""
+    async def read_blobs(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[bytes | None]]:
+        """See `Store.read_blobs`."""
+        return {p: [self.partitions[p].values.get(name) for name in names] for p, names in wanted.items()}
+
+    async def read_fields(
+        self, wanted: Mapping[int, tuple[str, Collection[str]]]
+    ) -> dict[int, dict[str, str]]:
+        """See `Store.read_fields`."""
         return {
-            p: [
-                unpack_visitor(blob) if (blob := self.partitions[p].visitors.get(user)) is not None else None
-                for user in users
-            ]
-            for p, users in wanted.items()
+            p: {name: value for name, value in self.partitions[p].hash(key).items() if name in names}
+            for p, (key, names) in wanted.items()
         }
 
-    async def names(self, wanted: Mapping[int, Collection[str]]) -> dict[int, dict[str, str]]:
-        """See `Store.names`."""
-        return {
-            p: {digest: user for digest, user in self.partitions[p].forgetting.items() if digest in digests}
-            for p, digests in wanted.items()
-        }
-
-    async def visitor_ids(self, p: int) -> list[str]:
-        """See `Store.visitor_ids`."""
-        return list(self.partitions[p].visitors)
+    async def keys_from(self, p: int, start: str) -> list[str]:
+        """See `Store.keys_from`."""
+        return self.partitions[p].names(start)
 
     async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         """See `Store.commit`."""
@@ -84,80 +130,209 @@ class MemoryStore:
 
     def _commit_one(self, commit: Commit) -> CommitStatus:
         part = self.partitions[commit.partition]
-        if part.epoch > commit.epoch:
-            return CommitStatus.FENCED
-        if part.epoch < commit.epoch:
-            return CommitStatus.BEHIND
+        epoch = part.counter("epoch")
+        if epoch != commit.epoch:
+            return CommitStatus.FENCED if epoch > commit.epoch else CommitStatus.BEHIND
         stored = {topic: part.offsets.get(topic, NO_OFFSET) for topic in commit.offsets}
         if any(stored[topic] != start for topic, (start, _) in commit.offsets.items()):
             repeated = all(stored[topic] == end for topic, (_, end) in commit.offsets.items())
             return CommitStatus.REPEATED if repeated else CommitStatus.GAP
-        self._write(part, encode_commit(commit, self._retention))
+        self._check(commit, part)
+        for write in commit.writes:
+            _APPLY[type(write)](part, write)
+        meta = part.values.setdefault(META, Hash())
+        moved = {f"off:{topic}": end for topic, (start, end) in commit.offsets.items() if start != end}
+        meta.update({name: str(value) for name, value in {**moved, **commit.marks}.items()})
         return CommitStatus.APPLIED
 
-    def _write(self, part: MemoryPartition, fields: dict[str, Any]) -> None:
-        for name, value in _pairs(fields["meta"]).items():
-            topic = name.removeprefix("off:")
-            (part.meta if topic == name else part.offsets)[topic] = value
-        for name, change in _pairs(fields["counters"]).items():
-            part.meta[name] = part.meta.get(name, 0) + change
-        for user in fields["removed"]:
-            for kept in (part.visitors, part.active, part.due):
-                kept.pop(user, None)
-        part.forgotten.update(_pairs(fields["forgotten"]))
-        for digest in fields["found"]:
-            part.forgetting.pop(digest, None)
-        part.visitors.update(zip(fields["users"], fields["states"], strict=True))
-        for keys, names, changes in zip(*[iter(fields["buckets"])] * 3, strict=True):
-            for key in keys[::2]:
-                for name, change in zip(names, changes, strict=True):
-                    part.buckets[key][name] += change
-        for landmark_ms, _, products, scores in zip(*[iter(fields["trend"])] * 4, strict=True):
-            for product, score in zip(products, scores, strict=True):
-                part.trend[landmark_ms][product] += score
-        part.active.update(_members(fields["active"]))
-        part.active = {u: at for u, at in part.active.items() if at >= fields["active_from_ms"]}
-        part.due.update(_members(fields["due"]))
-        for user in fields["not_due"]:
-            part.due.pop(user, None)
-        part.currencies.update(fields["currencies"])
-        for topic, key, item_id, value in zip(*[iter(fields["outbox"])] * 4, strict=True):
-            self._entries += 1
-            part.outbox.append(OutboxItem(str(self._entries), topic, key or None, item_id, value))
+    def _check(self, commit: Commit, part: MemoryPartition) -> None:
+        """Refuse before the first write what Redis would refuse, and what a Redis Cluster would."""
+        prefix = self._keys.prefix(commit.partition)
+        slot = key_slot((prefix + META).encode())
+        added: set[str] = set()
+        for write in commit.writes:
+            for key in write.keys:
+                family = family_of(key)
+                if key_slot((prefix + key).encode()) != slot:
+                    raise Conflict(f"{prefix}{key} lies in another slot than {prefix}{META}")
+                if family is None or (write.HOLDS and family.holds != write.HOLDS):
+                    raise Conflict(
+                        f"{type(write).__name__} writes {key!r}, which contracts.keys does not know so"
+                    )
+                held = part.values.get(key)
+                if write.HOLDS and held is not None and type(held) is not _TYPES[write.HOLDS]:
+                    raise Conflict(
+                        f"{prefix}{key} holds a {type(held).__name__}, a {write.HOLDS} is to be written"
+                    )
+                if isinstance(write, AddToHashes | RaiseScores):
+                    if key in added:
+                        raise Conflict(f"{prefix}{key} is added to twice in one commit")
+                    added.add(key)
+                    _check_numbers(prefix + key, held, write.changes)
 
-    async def due(self, partitions: Sequence[int], limit: int) -> dict[int, list[tuple[str, int]]]:
-        """See `Store.due`."""
+    async def lowest(
+        self, key: str, partitions: Sequence[int], limit: int
+    ) -> dict[int, list[tuple[str, int]]]:
+        """See `Store.lowest`."""
         return {
-            p: sorted(self.partitions[p].due.items(), key=lambda item: (item[1], item[0].encode()))[:limit]
+            p: [
+                (member, int(score))
+                for member, score in sorted(
+                    self.partitions[p].scores(key).items(), key=lambda item: (item[1], item[0].encode())
+                )[:limit]
+            ]
             for p in partitions
         }
 
-    async def read_outboxes(self, partitions: Collection[int], limit: int) -> Pages:
-        """See `Store.read_outboxes`."""
+
+class MemoryOutboxes:
+    """`Outboxes` over a memory store: there is one reader, and nothing is ever lost."""
+
+    def __init__(self, store: MemoryStore, *, alerts_kept: int) -> None:
+        self._store = store
+        self._alerts_kept = alerts_kept
+        self._read: set[int] = set()
+        self.alerts: dict[str, bytes] = {}
+
+    async def read(self, partitions: Collection[int], limit: int) -> Pages:
+        """See `Outboxes.read`."""
         self._read.update(partitions)
-        pages = {p: self.partitions[p].outbox[:limit] for p in partitions}
-        return {p: items for p, items in pages.items() if items}
+        pages = {p: self._store.partitions[p].stream(OUTBOX)[:limit] for p in partitions}
+        return {p: [_item(*entry) for entry in entries] for p, entries in pages.items() if entries}
+
+    async def clear(self, pages: Pages) -> None:
+        """See `Outboxes.clear`."""
+        for p, items in pages.items():
+            done = {item.entry_id for item in items}
+            stream = self._store.partitions[p].stream(OUTBOX)
+            stream[:] = [entry for entry in stream if entry[0] not in done]
 
     async def append_alerts(self, pages: Pages) -> set[int]:
-        """See `Store.append_alerts`; there is one reader, and nothing is ever lost."""
+        """See `Outboxes.append_alerts`."""
         for p in pages.keys() & self._read:
             for item in pages[p]:
                 self.alerts.setdefault(item.item_id, item.value)
-        for item_id in list(self.alerts)[: -self._retention.alerts]:
+        for item_id in list(self.alerts)[: -self._alerts_kept]:
             del self.alerts[item_id]
         return pages.keys() - self._read
 
-    async def clear_outboxes(self, pages: Pages) -> None:
-        """See `Store.clear_outboxes`."""
-        for p, items in pages.items():
-            done = {item.entry_id for item in items}
-            self.partitions[p].outbox = [i for i in self.partitions[p].outbox if i.entry_id not in done]
+
+def _check_numbers(key: str, held: Any, names: Collection[str]) -> None:
+    for name in names if type(held) is Hash else ():
+        if not held.get(name, "0").lstrip("-").isdigit():
+            raise Conflict(f"{key} has no number in {name}")
 
 
-def _pairs(flat: Sequence[Any]) -> dict[Any, Any]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def _item(entry_id: str, fields: Mapping[str, Any]) -> OutboxItem:
+    return OutboxItem(entry_id, fields["topic"], fields["key"] or None, fields["id"], fields["value"])
 
 
-def _members(flat: Sequence[Any]) -> dict[Any, Any]:
-    """Members to scores, from a list in the order of ZADD."""
-    return dict(zip(flat[1::2], flat[::2], strict=True))
+def _read(part: MemoryPartition, read: ClaimRead) -> Any:
+    if read.holds == "hash":
+        return dict(part.hash(read.key))
+    if read.holds == "lowest":
+        return min(map(int, part.scores(read.key).values()), default=None)
+    return part.values.get(read.key)
+
+
+# -- the operations of `stream.state.writes` ----------------------------------------------------------------
+
+
+def _add_to_hashes(part: MemoryPartition, write: AddToHashes) -> None:
+    for key, _ in write.hashes if write.changes else ():
+        held = part.values.setdefault(key, Hash())
+        for name, change in write.changes.items():
+            held[name] = str(min(int(held.get(name, 0)) + change, MAX_SUM_MINOR))
+
+
+def _set_in_hash(part: MemoryPartition, write: SetInHash) -> None:
+    held = part.values.setdefault(write.key, Hash())
+    held.update(
+        {name: value if isinstance(value, str) else str(value) for name, value in write.values.items()}
+    )
+
+
+def _remove_from_hash(part: MemoryPartition, write: RemoveFromHash) -> None:
+    _remove(part, write.key, write.names)
+
+
+def _put_blobs(part: MemoryPartition, write: PutBlobs) -> None:
+    part.values.update(write.blobs)
+
+
+def _delete_keys(part: MemoryPartition, write: DeleteKeys) -> None:
+    for key in write.deleted:
+        part.values.pop(key, None)
+
+
+def _raise_scores(part: MemoryPartition, write: RaiseScores) -> None:
+    held = part.values.setdefault(write.key, SortedSet())
+    for member, change in write.changes.items():
+        held[member] = held.get(member, 0.0) + change
+    if write.keep:
+        for member in sorted(held, key=lambda member: (held[member], member.encode()))[: -write.keep]:
+            del held[member]
+
+
+def _set_scores(part: MemoryPartition, write: SetScores) -> None:
+    held = part.values.setdefault(write.key, SortedSet())
+    held.update({member: float(score) for member, score in write.scores.items()})
+    for member in [member for member, score in held.items() if score < write.lowest]:
+        del held[member]
+
+
+def _remove_members(part: MemoryPartition, write: RemoveMembers) -> None:
+    _remove(part, write.key, write.members)
+
+
+def _add_to_set(part: MemoryPartition, write: AddToSet) -> None:
+    if write.members:
+        part.values.setdefault(write.key, set()).update(write.members)
+
+
+def _remove_from_set(part: MemoryPartition, write: RemoveFromSet) -> None:
+    part.values.get(write.key, set()).difference_update(write.members)
+
+
+def _append_to_list(part: MemoryPartition, write: AppendToList) -> None:
+    held = part.values.setdefault(write.key, [])
+    held += write.values
+    del held[: -write.keep]
+
+
+def _append_to_stream(part: MemoryPartition, write: AppendToStream) -> None:
+    held = part.values.setdefault(write.key, Stream())
+    for entry in write.entries:
+        held.newest += 1
+        held.append((f"{held.newest}-0", dict(entry)))
+    if write.keep:
+        del held[: -write.keep]
+
+
+def _expire(part: MemoryPartition, write: Expire) -> None:
+    """Nothing: this store lets no key expire."""
+
+
+def _remove(part: MemoryPartition, key: str, names: Collection[str]) -> None:
+    held = part.values.get(key, {})
+    for name in names:
+        held.pop(name, None)
+    if not held:
+        part.values.pop(key, None)
+
+
+_APPLY: dict[type[Write], Callable[[MemoryPartition, Any], None]] = {
+    AddToHashes: _add_to_hashes,
+    SetInHash: _set_in_hash,
+    RemoveFromHash: _remove_from_hash,
+    PutBlobs: _put_blobs,
+    DeleteKeys: _delete_keys,
+    RaiseScores: _raise_scores,
+    SetScores: _set_scores,
+    RemoveMembers: _remove_members,
+    AddToSet: _add_to_set,
+    RemoveFromSet: _remove_from_set,
+    AppendToList: _append_to_list,
+    AppendToStream: _append_to_stream,
+    Expire: _expire,
+}

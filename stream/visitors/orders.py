@@ -3,11 +3,11 @@
 from contracts.events import Event
 from contracts.keys import Metric, bucket_start
 from contracts.visitor import digest_of
-from stream.components.demand import DemandDeltas
+from stream.batch.counts import Counts
 from stream.visitors.session import MAX_ORDERS
 
 
-def count_order(demand: DemandDeltas, orders: dict[bytes, int], event: Event) -> dict[bytes, int]:
+def count_order(counts: Counts, orders: dict[bytes, int], event: Event) -> dict[bytes, int]:
     """Count the order of this line once, in the minute of its earliest line; returns all known orders.
 
     Lines without an `order_id` are one order if the same visitor bought them in the same millisecond.
@@ -18,8 +18,8 @@ def count_order(demand: DemandDeltas, orders: dict[bytes, int], event: Event) ->
     if known_ms is not None and known_ms <= at_ms:
         return orders
     if known_ms is not None:
-        demand.add_shop(bucket_start(known_ms, "minute"), Metric.ORDERS, -1)
-    demand.add_shop(bucket_start(at_ms, "minute"), Metric.ORDERS, 1)
+        counts.add_shop(bucket_start(known_ms, "minute"), Metric.ORDERS, -1)
+    counts.add_shop(bucket_start(at_ms, "minute"), Metric.ORDERS, 1)
     return _newest(orders | {order: at_ms}, MAX_ORDERS)
 
 

@@ -8,6 +8,7 @@ from contracts.numbers import MAX_SUM_MINOR
 from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import (
     DIGEST_BYTES,
+    NO_EXTRA,
     Action,
     CartLine,
     Session,
@@ -101,7 +102,9 @@ def absorb(
     if visitor is None:
         head, closed = advance(None, actions, idle_ms=rules.idle_ms)
         totals = _add_totals(None, actions)
-        fresh = visitor_of((totals, None, head, pack_actions(actions), False, 0, b"", {}, NO_PREDICTIONS))
+        fresh = visitor_of(
+            (totals, None, head, pack_actions(actions), False, 0, b"", {}, NO_PREDICTIONS, NO_EXTRA)
+        )
         return settle(fresh, rules), session_counts(closed, head, False, rules.idle_ms)
     if actions[0] > visitor.tail.last:
         return _extend(visitor, actions, rules)
@@ -109,7 +112,7 @@ def absorb(
 
 
 def _extend(visitor: Visitor, actions: list[Action], rules: SessionSettings) -> tuple[Visitor, SessionDeltas]:
-    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders, predictions = visitor
+    totals, base, known, (packed, size, _), ended, timer_ms, seen, orders, predictions, extra = visitor
     closed: list[Session] = []
     browsed = _browse(totals, known, actions, rules.idle_ms)
     if browsed is not None:
@@ -119,7 +122,7 @@ def _extend(visitor: Visitor, actions: list[Action], rules: SessionSettings) -> 
         head, closed = advance(known, actions, idle_ms=rules.idle_ms)
     added = pack_actions(actions)
     tail = tail_of((packed + added.packed, size + added.size, added.last))
-    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders, predictions))
+    after = visitor_of((totals, base, head, tail, False, timer_ms, seen, orders, predictions, extra))
     if tail.size > 2 * KEEP_ACTIONS:
         after = settle(after, rules)
     if not closed and not ended and _reach(known) == _reach(head):

@@ -8,6 +8,7 @@ from contracts.events import decode, encode
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from stream.batch.core import PYTHON
+from stream.registry import make_registry
 
 
 @pytest.mark.parametrize("batch", [8, 4_000])
@@ -42,7 +43,7 @@ def test_the_same_seed_gives_the_same_log() -> None:
 
 
 def test_a_visitor_has_one_partition() -> None:
-    for share in make_partition_logs(500, 12):
+    for share in make_partition_logs(make_registry(Settings()), 500, 12):
         for _, record in share.records:
             assert partition_of(record.key.decode(), 12) == share.part.number
 

@@ -16,10 +16,10 @@ from contracts.events import Event
 from contracts.scores import Score, round_score
 from contracts.visitor import Visitor, pack_visitor, unpack_visitor
 from cores import core_named, exact
-from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 from shoppers import NOW_MS, RULES, make_event
 from stream.batch.core import PYTHON, Core
-from stream.batch.step import BatchResult, Clock, Entry, fire_deadlines, take_scores
+from stream.batch.step import BatchResult, Clock, Entry, StepSettings, fire_deadlines, take_scores
+from stream.components.deletions.component import Deletions
 
 KINDS = ("view", "view", "view", "favorite", "cart", "cart", "remove_from_cart", "purchase")
 STEPS_S = (
@@ -36,10 +36,11 @@ LOW_SEED = 0
 class CoreRun:
     """One partition through one implementation of the steps."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, rules: StepSettings = RULES) -> None:
         self.core = core
+        self.rules = rules
         self.clock = Clock(0, 0)
-        self.level: PriceLevel = UNKNOWN_LEVEL
+        self.deletions = Deletions("")
         self.visitors: dict[str, Visitor] = {}
         self.timers: dict[str, int] = {}
         self.alerts: list[Alert] = []
@@ -47,9 +48,9 @@ class CoreRun:
     def apply(
         self, entries: list[Entry], *, scores_seed: int | None, forgotten: dict[str, int]
     ) -> BatchResult:
-        outcome = self.core.apply_batch(
-            self.clock, entries, self.visitors, RULES, level=self.level, forgotten=forgotten
-        )
+        screen = self.deletions.screen(forgotten)
+        screens = [] if screen is None else [screen]
+        outcome = self.core.apply_batch(self.clock, entries, self.visitors, self.rules, screens=screens)
         if scores_seed is not None:
             draw = random.Random(scores_seed)
             scores = {
@@ -63,12 +64,10 @@ class CoreRun:
 
     def pass_time(self, watermark_ms: int) -> BatchResult:
         due = sorted(user for user, at_ms in self.timers.items() if at_ms < watermark_ms)
-        return self._adopt(
-            fire_deadlines(self.clock, watermark_ms, due, self.visitors, RULES, level=self.level)
-        )
+        return self._adopt(fire_deadlines(self.clock, watermark_ms, due, self.visitors, self.rules))
 
     def _adopt(self, outcome: BatchResult) -> BatchResult:
-        self.clock, self.level = outcome.clock, outcome.level
+        self.clock = outcome.clock
         self.visitors.update(outcome.visitors)
         self.alerts += outcome.prediction_results.alerts
         self.timers.update(outcome.timers)
@@ -87,8 +86,8 @@ def make_score(visitor: Visitor, draw: random.Random, chance: float) -> Score:
 class CoreRuns:
     """The same partition through both implementations, every outcome compared."""
 
-    def __init__(self) -> None:
-        self.python, self.compiled = CoreRun(PYTHON), CoreRun(core_named("compiled"))
+    def __init__(self, rules: StepSettings = RULES) -> None:
+        self.python, self.compiled = CoreRun(PYTHON, rules), CoreRun(core_named("compiled"), rules)
 
     def apply(
         self, entries: list[Entry], *, scores_seed: int | None = None, forgotten: dict[str, int] | None = None
@@ -115,7 +114,7 @@ class CoreRuns:
 def parts_of(outcome: BatchResult) -> dict[str, Any]:
     """All of an outcome, types included."""
     parts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    for name in ("demand", "prediction_results"):
+    for name in ("counts", "prediction_results"):
         parts |= {f"{name}.{f.name}": getattr(parts[name], f.name) for f in dataclasses.fields(parts[name])}
         del parts[name]
     tally = parts.pop("prediction_results.tally")
@@ -219,7 +218,7 @@ def test_letters_and_nothing_at_all_give_the_same() -> None:
 def test_deleted_visitors_are_kept_out_alike() -> None:
     lanes = CoreRuns()
     events = [make_event("cart", i, user=user) for i in range(4) for user in ("u1", "u2")]
-    forgotten = {digest_user("u1", RULES.secret): NOW_MS + 1_000}
+    forgotten = {digest_user("u1", ""): NOW_MS + 1_000}
     outcome = lanes.apply(entries_of([(event, 0) for event in events]), forgotten=forgotten)
     assert outcome.counters["forgotten"] == 2
 

@@ -1,6 +1,6 @@
 """Deletions in the stream: who is forgotten, who is not, and that the order of things does not matter."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given, settings
@@ -9,12 +9,18 @@ from hypothesis import strategies as st
 from contracts.deletions import SETTLE_MS, digest_user, encode_deletion
 from contracts.deletions import Deletion as Record
 from contracts.events import Event
-from shoppers import NOW_MS, RULES, Shop, make_entries, make_event
+from contracts.subjects import visitor
+from shoppers import NOW_MS, RULES, SETTINGS, Shop, make_entries, make_event
 from stream.batch.core import Core
 from stream.batch.step import Entry
-from stream.components.deletions.records import DeletionRecord, read_deletions, read_to
+from stream.components.deletions.component import Deletions
+from stream.components.deletions.records import DeletionRecord, read_deletions
+from stream.partitions.partition import Partition
+from stream.registry import make_registry
+from stream.state.commit import Claim
 
 DIGEST = digest_user("u1", "")
+REGISTRY = make_registry(SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -34,9 +40,9 @@ def at(second: float) -> int:
 def test_a_deletion_removes_the_visitor_and_nobody_else(core: Core) -> None:
     shop = Shop(core=core)
     shop.apply(make_entries([make_event("cart", 0), make_event("cart", 1, user="u2")]))
-    outcome = shop.forget("u1", at(5))
-    assert outcome.removed == {DIGEST: "u1"}
-    assert outcome.forgotten == {DIGEST: at(5) + SETTLE_MS}
+    change = shop.forget("u1", at(5))
+    assert change.forget == [visitor("u1")]
+    assert change.state == {DIGEST: at(5) + SETTLE_MS}
     assert (set(shop.visitors), set(shop.timers)) == ({"u2"}, {"u2"})
     assert shop.total("c") == 2, "counts tell nothing about anybody and stay"
 
@@ -78,8 +84,8 @@ def test_a_deletion_read_again_leaves_the_visitor_of_today_alone(core: Core) -> 
     shop = Shop(core=core)
     shop.forget("u1", at(5))
     shop.apply(make_entries([make_event("view", 20)]))
-    outcome = shop.forget("u1", at(5))
-    assert (outcome.removed, outcome.forgotten, outcome.counters) == ({}, {}, {})
+    change = shop.forget("u1", at(5))
+    assert (change.state, change.forget, change.writes, change.counters["deletions"]) == (None, (), (), 0)
     assert "u1" in shop.visitors
 
 
@@ -105,7 +111,7 @@ def test_kept_out_events_move_the_clock_and_late_ones_stay_late(core: Core) -> N
 def test_another_secret_forgets_nobody(core: Core) -> None:
     shop = Shop(core=core)
     shop.forget("u1", at(5))
-    shop.rules = replace(RULES, secret="another")  # noqa: S106 - it keeps nothing
+    shop.deletions = Deletions("another")
     shop.apply(make_entries([make_event("view", 0)]))
     assert "u1" in shop.visitors
 
@@ -113,21 +119,33 @@ def test_another_secret_forgets_nobody(core: Core) -> None:
 def test_a_record_that_is_no_deletion_becomes_a_dead_letter() -> None:
     good = encode_deletion(Record("d1", DIGEST, NOW_MS, "00000000"))
     records = [Raw(3, good), Raw(4, b"?", key=b"k")]
-    deletion_records = read_deletions(records, topic="deletions", partition=1, now_ms=NOW_MS)
-    assert deletion_records[0] == DeletionRecord(3, NOW_MS, Record("d1", DIGEST, NOW_MS, "00000000"), None)
-    assert deletion_records[1].letter is not None
-    assert (deletion_records[1].letter.code, deletion_records[1].letter.value) == ("deletion.not_json", b"?")
+    items = read_deletions(records, topic="deletions", partition=1, now_ms=NOW_MS)
+    assert items[0] == DeletionRecord(3, NOW_MS, Record("d1", DIGEST, NOW_MS, "00000000"), None)
+    assert items[1].letter is not None
+    assert (items[1].letter.code, items[1].letter.value) == ("deletion.not_json", b"?")
 
 
-@pytest.mark.parametrize(("offsets", "ends"), [([], [9]), ([3], [3, 9]), ([3, 9], [3, 9])])
+@pytest.mark.parametrize(
+    ("offsets", "limit", "taken", "end"),
+    [([], 5, [], 10), ([3], 5, [3], 10), ([3, 9], 5, [3, 9], 10), ([3, 9], 1, [3], 4)],
+)
 def test_deletions_are_read_to_the_end_though_the_newest_are_gone(
-    offsets: list[int], ends: list[int]
+    offsets: list[int], limit: int, taken: list[int], end: int
 ) -> None:
+    part = Partition(
+        1, ("view",), Claim(1, found={"meta": {}, "forgotten": {}}), registry=REGISTRY, place=0, now_s=0.0,
+        queued=("deletions",),
+    )  # fmt: skip
     good = encode_deletion(Record("d1", DIGEST, NOW_MS, "00000000"))
-    deletion_records = read_to(
-        10, [Raw(o, good) for o in offsets], topic="deletions", partition=1, now_ms=NOW_MS
+    part.fetched["deletions"] = 10
+    part.queues["deletions"].extend(
+        read_deletions([Raw(o, good) for o in offsets], topic="deletions", partition=1, now_ms=NOW_MS)
     )
-    assert [marker.offset for marker in deletion_records] == ends
+    assert part.is_queued
+    items, next_offset = part.take_queued("deletions", limit)
+    assert ([item.offset for item in items], next_offset) == (taken, end)
+    part.stored["deletions"] = next_offset
+    assert part.is_queued is (next_offset < 10)
 
 
 @dataclass(frozen=True)

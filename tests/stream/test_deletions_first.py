@@ -5,20 +5,22 @@ from dataclasses import dataclass
 
 from contracts.deletions import Deletion, digest_user, encode_deletion, secret_id_of
 from contracts.events import encode
+from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.visitor import unpack_visitor
 from shoppers import NOW_MS, make_event
 from stream.batch.core import PYTHON
 from stream.batch.records import Record
-from stream.components.deletions.deletion import DeletionApplier
 from stream.partitions.assignment import Assignment, TopicPartition
 from stream.partitions.committer import Committer
 from stream.partitions.scheduler import Scheduler
+from stream.registry import make_registry
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
-from stream.state.commit import Commit, CommitStatus, Retention
-from stream.state.memory_store import MemoryStore
+from stream.state.commit import Commit, CommitStatus
+from stream.state.memory_store import Hash, MemoryStore
 
 TOPICS = Topics()
 SETTINGS = Settings(partitions=1, scoring=False, deletion_secret="s")  # noqa: S106
@@ -68,12 +70,12 @@ class WatchedStore(MemoryStore):
     """A store that remembers every visitor it ever had a state of."""
 
     def __init__(self) -> None:
-        super().__init__(Retention.of(SETTINGS))
+        super().__init__(Keys(SETTINGS.namespace, 1))
         self.known: set[str] = set()
 
     async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         statuses = await super().commit(commits)
-        self.known.update(self.partitions[0].visitors)
+        self.known.update(self.partitions[0].names("v:"))
         return statuses
 
 
@@ -83,13 +85,11 @@ class Core:
     def __init__(self, kafka: MemoryLog, store: WatchedStore) -> None:
         meter = Meter()
         self.kafka = kafka
-        self.assignment = Assignment(TOPICS, store, kafka, meter)
-        committer = Committer(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
-        deletion_applier = DeletionApplier(SETTINGS, committer, meter)
+        registry = make_registry(SETTINGS)
+        self.assignment = Assignment(TOPICS, registry, store, kafka, meter)
+        committer = Committer(SETTINGS, registry, store, self.assignment, meter, DriftWatch(meter))
         scorer = Scorer(meter, idle_ms=SETTINGS.idle_ms)
-        self.scheduler = Scheduler(
-            SETTINGS, PYTHON, committer, scorer, self.assignment, deletion_applier, meter
-        )
+        self.scheduler = Scheduler(SETTINGS, PYTHON, registry, committer, scorer, self.assignment, meter)
 
     async def read_all(self) -> None:
         """Claim the partition, then deliver and apply the log topic by topic, from where the claim says."""
@@ -119,7 +119,7 @@ async def test_who_was_deleted_never_appears_when_the_log_is_read_again() -> Non
     await Core(kafka, store).read_all()
     assert store.known == {"u2"}
     part = store.partitions[0]
-    assert (part.meta["applied"], part.meta["forgotten"], part.meta["deletions"]) == (1, 2, 1)
+    assert (part.counter("applied"), part.counter("forgotten"), part.counter("deletions")) == (1, 2, 1)
     assert part.offsets == {"view": 3, "deletions": 1}
 
 
@@ -131,28 +131,28 @@ async def test_the_next_owner_knows_whom_to_keep_out_without_reading_deletions_a
     kafka.append("view", "u1", encode(make_event("view", 60, user="u1")), NOW_MS + 60_000)
     await Core(kafka, store).read_all()
     part = store.partitions[0]
-    assert (part.meta["applied"], part.meta["forgotten"], part.meta["deletions"]) == (2, 3, 1)
-    assert set(part.visitors) == {"u1", "u2"}
+    assert (part.counter("applied"), part.counter("forgotten"), part.counter("deletions")) == (2, 3, 1)
+    assert set(part.names("v:")) == {"u1", "u2"}
 
 
 async def test_a_visitor_is_found_by_the_digest_where_nobody_left_the_id() -> None:
     kafka, store = shop(), WatchedStore()
     await Core(kafka, store).read_all()
-    assert set(store.partitions[0].visitors) == {"u1", "u2"}
+    assert set(store.partitions[0].names("v:")) == {"u1", "u2"}
     delete(kafka, 10)
     await Core(kafka, store).read_all()
     part = store.partitions[0]
-    assert set(part.visitors) == set(part.due) == {"u2"}
+    assert set(part.names("v:")) == set(part.scores("due")) == {"u2"}
 
 
 async def test_the_id_that_was_left_beside_the_state_is_taken_away() -> None:
     kafka, store = shop(), WatchedStore()
     await Core(kafka, store).read_all()
-    store.partitions[0].forgetting[DIGEST] = "u1"
+    store.partitions[0].values["forgetting"] = Hash({DIGEST: "u1"})
     delete(kafka, 10)
     await Core(kafka, store).read_all()
-    assert store.partitions[0].forgetting == {}
-    assert set(store.partitions[0].visitors) == {"u2"}
+    assert store.partitions[0].hash("forgetting") == {}
+    assert set(store.partitions[0].names("v:")) == {"u2"}
 
 
 async def test_a_worker_that_runs_forgets_its_own_copy_too() -> None:
@@ -164,7 +164,5 @@ async def test_a_worker_that_runs_forgets_its_own_copy_too() -> None:
     await core.scheduler.offer("deletions", 0, kafka.records["deletions"], 0, 1)
     await core.scheduler.offer("view", 0, kafka.records["view"][3:], 3, 4)
     await core.scheduler.drain()
-    assert store.partitions[0].meta["applied"] == 4
-    (visitor,) = (await store.load({0: ["u1"]}))[0]
-    assert visitor is not None
-    assert visitor.totals.first_ms == NOW_MS + 60_000
+    assert store.partitions[0].counter("applied") == 4
+    assert unpack_visitor(store.partitions[0].values["v:u1"]).totals.first_ms == NOW_MS + 60_000

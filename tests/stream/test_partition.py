@@ -1,14 +1,18 @@
 """What one partition waits for, and when it stops waiting."""
 
-from shoppers import make_entries, make_event
+from commits import NOTHING_FOUND
+from shoppers import SETTINGS, make_entries, make_event
 from stream.partitions.partition import MAX_WAITS, Partition
+from stream.registry import make_registry
 from stream.state.commit import Claim
 
 TOPICS = ("view", "cart", "purchase")
 
 
 def make_partition(*, high: dict[str, int], **times_s: list[float]) -> Partition:
-    part = Partition(0, TOPICS, Claim(1, {}, 0, 0, None), place=0, now_s=0.0)
+    part = Partition(
+        0, TOPICS, Claim(1, found=NOTHING_FOUND), registry=make_registry(SETTINGS), place=0, now_s=0.0
+    )
     for topic in TOPICS:
         entries = make_entries([make_event("view", t, user=topic) for t in times_s.get(topic, [])])
         part.buffers[topic].extend(entries)

@@ -5,19 +5,22 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from shoppers import NOW_MS, make_event
 from stream.batch.core import PYTHON
+from stream.batch.entries import Entry
 from stream.batch.records import Record
-from stream.batch.step import Entry
+from stream.batch.step import StepSettings
 from stream.partitions.assignment import Assignment, TopicPartition
 from stream.partitions.committer import Committer, Fenced
+from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.rounds import COMMITS_AT_ONCE, Batch, Rounds
+from stream.registry import make_registry
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
-from stream.scoring.scorer import Scorer
-from stream.state.commit import NO_OFFSET, Commit, CommitStatus, Retention
+from stream.state.commit import NO_OFFSET, Commit, CommitStatus
 from stream.state.memory_store import MemoryStore
 
 TOPICS = Topics()
@@ -54,7 +57,7 @@ class SlowStore(MemoryStore):
     """A store that answers no commit before `answers_after` calls have come."""
 
     def __init__(self, answers_after: int) -> None:
-        super().__init__(Retention.of(SETTINGS))
+        super().__init__(Keys(SETTINGS.namespace, N_PARTITIONS))
         self.calls: list[list[int]] = []
         self._answers_after = answers_after
         self._enough = asyncio.Event()
@@ -73,9 +76,11 @@ class Worker:
     def __init__(self, store: MemoryStore) -> None:
         meter = Meter()
         self.log = OneView()
-        self.assignment = Assignment(TOPICS, store, self.log, meter)
-        committer = Committer(SETTINGS, store, self.assignment, meter, DriftWatch(meter))
-        self.rounds = Rounds(SETTINGS, PYTHON, committer, Scorer(meter, idle_ms=SETTINGS.idle_ms), meter)
+        registry = make_registry(SETTINGS)
+        self.assignment = Assignment(TOPICS, registry, store, self.log, meter)
+        committer = Committer(SETTINGS, registry, store, self.assignment, meter, DriftWatch(meter))
+        steps = ComponentSteps(registry, TOPICS, committer, meter)
+        self.rounds = Rounds(StepSettings.of(SETTINGS), PYTHON, registry, committer, steps, None, meter)
 
     async def take_batches(self) -> list[Batch]:
         """Claim all partitions, and take the view of each."""
@@ -100,16 +105,16 @@ async def test_commits_are_sent_a_few_at_a_time_before_the_first_is_answered() -
     assert store.calls == [numbers[:3], numbers[3:6], numbers[6:]]
     for p, part in worker.assignment.partitions.items():
         assert store.partitions[p].offsets == {"view": 1}
-        assert store.partitions[p].meta["applied"] == 1
+        assert store.partitions[p].counter("applied") == 1
         assert part.stored["view"] == 1
-        assert list(store.partitions[p].visitors) == list(part.known([f"u{p}"])) == [f"u{p}"]
+        assert store.partitions[p].names("v:") == list(part.visitors.known([f"u{p}"])) == [f"u{p}"]
 
 
 async def test_a_partition_that_somebody_else_claimed_ends_the_round() -> None:
     store = SlowStore(answers_after=1)
     worker = Worker(store)
     batches = await worker.take_batches()
-    store.partitions[4].epoch += 1
+    store.partitions[4].hash("meta")["epoch"] = "2"
     with pytest.raises(Fenced, match="partition 4 was claimed by another worker"):
         await worker.rounds.run(batches)
     assert store.partitions[0].offsets == {"view": 1}
@@ -121,9 +126,9 @@ async def test_a_partition_whose_state_came_back_older_is_read_again_and_the_oth
     worker = Worker(store)
     batches = await worker.take_batches()
     worker.log.moves.clear()
-    store.partitions[1].epoch -= 1
+    store.partitions[1].hash("meta")["epoch"] = "0"
     await worker.rounds.run(batches)
     assert {p for _, p in worker.log.moves} == {1}
     assert worker.assignment.partitions[1].stored["view"] == NO_OFFSET
     others = [p for p in range(N_PARTITIONS) if p != 1]
-    assert [store.partitions[p].meta["applied"] for p in others] == [1] * len(others)
+    assert [store.partitions[p].counter("applied") for p in others] == [1] * len(others)

@@ -1,11 +1,11 @@
 """One suite over both stores: claim, fence, commit, deadlines, outbox."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 import redis.asyncio as redis
 
+from commits import CommitMaker
 from contracts.alerts import (
     CART_ABANDONED,
     Alert,
@@ -16,31 +16,62 @@ from contracts.alerts import (
     make_alert_id,
 )
 from contracts.dead_letters import DeadLetter
-from contracts.keys import Keys
+from contracts.keys import VISITOR, Keys
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
 from contracts.subjects import visitor
+from contracts.visitor import Visitor, unpack_visitor
 from shoppers import MINUTE_MS, NEW, NOW_MS, RULES, SETTINGS, make_entries, make_event
-from stream.batch.step import BatchResult, Clock, Entry, apply_batch
+from stream.batch.entries import Clock, Entry
+from stream.batch.result import BatchResult, Change
+from stream.batch.step import apply_batch
+from stream.partitions.assignment import claim_reads
 from stream.partitions.partition import TIMERS
-from stream.state.commit import NO_OFFSET, Commit, CommitStatus, Retention
-from stream.state.memory_store import MemoryStore
-from stream.state.store import OutboxItem, RedisStore, Store
+from stream.state.commit import NO_OFFSET, Claim, Commit, CommitStatus
+from stream.state.memory_store import MemoryOutboxes, MemoryStore
+from stream.state.outbox import Outboxes, OutboxItem, RedisOutboxes
+from stream.state.redis_store import RedisStore
+from stream.state.store import Store
+from stream.state.writes import RemoveFromHash, SetInHash
 
-RETENTION = replace(Retention.of(SETTINGS), alerts=100)
+MAKER = CommitMaker(SETTINGS)
+READS = claim_reads(MAKER.registry)
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def shop(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Store, Outboxes]]:
+    """A store and the outboxes in it, of each kind."""
+    keys = Keys(f"t{id(request)}", 4)
     if request.param == "memory":
-        yield MemoryStore(RETENTION)
+        memory = MemoryStore(keys)
+        yield memory, MemoryOutboxes(memory, alerts_kept=100)
         return
-    url, keys = request.getfixturevalue("redis_url"), Keys(f"t{id(request)}", 4)
-    client = redis.Redis.from_url(url)
-    yield RedisStore(client, keys, RETENTION)
+    client = redis.Redis.from_url(request.getfixturevalue("redis_url"))
+    yield RedisStore(client, keys), RedisOutboxes(client, keys, alerts_kept=100)
     left = [key async for key in client.scan_iter(match=f"{keys.namespace}:*")]
     if left:
         await client.unlink(*left)
     await client.aclose()
+
+
+@pytest.fixture
+def store(shop: tuple[Store, Outboxes]) -> Store:
+    return shop[0]
+
+
+@pytest.fixture
+def outboxes(shop: tuple[Store, Outboxes]) -> Outboxes:
+    return shop[1]
+
+
+async def claim_of(store: Store, floor: int = 0) -> Claim:
+    """A claim of partition 1."""
+    return (await store.claim({1: floor}, READS))[1]
+
+
+async def visitors_of(store: Store, *users: str) -> list[Visitor | None]:
+    """States of visitors in partition 1."""
+    blobs = (await store.read_blobs({1: [VISITOR + user for user in users]}))[1]
+    return [None if blob is None else unpack_visitor(blob) for blob in blobs]
 
 
 def outcome_of(*kinds: str) -> BatchResult:
@@ -49,14 +80,16 @@ def outcome_of(*kinds: str) -> BatchResult:
 
 
 def commit_of(epoch: int, offsets: dict[str, tuple[int, int]], outcome: BatchResult | None = None) -> Commit:
-    return Commit(1, epoch, offsets, outcome or outcome_of("view", "cart"), NOW_MS, NOW_MS)
+    result = outcome or outcome_of("view", "cart")
+    MAKER.apply(result, MAKER.states())
+    return MAKER.make(1, epoch, offsets, result)
 
 
 async def test_a_first_claim_finds_nothing_and_raises_the_epoch(store: Store) -> None:
-    claim = (await store.claim({1: 0}))[1]
-    assert (claim.epoch, claim.offsets, claim.next_due_ms) == (1, {}, None)
-    assert (await store.claim({1: 0}))[1].epoch == 2
-    assert (await store.claim({1: 9}))[1].epoch == 10
+    claim = await claim_of(store)
+    assert (claim.epoch, claim.offsets, claim.found["due"]) == (1, {}, None)
+    assert (await claim_of(store)).epoch == 2
+    assert (await claim_of(store, floor=9)).epoch == 10
 
 
 async def test_what_is_committed_is_found_by_the_next_owner(store: Store) -> None:
@@ -64,20 +97,20 @@ async def test_what_is_committed_is_found_by_the_next_owner(store: Store) -> Non
     outcome = outcome_of("view", "cart")
     statuses = await store.commit([commit_of(1, {"view": (NO_OFFSET, 1), "cart": (NO_OFFSET, 1)}, outcome)])
     assert statuses == [CommitStatus.APPLIED]
-    claim = (await store.claim({1: 0}))[1]
+    claim = await claim_of(store)
     assert claim.offsets == {"view": 1, "cart": 1}
     assert claim.max_event_ms == outcome.clock.max_event_ms
-    assert claim.next_due_ms == outcome.timers["u1"]
-    assert (await store.load({1: ["u1", "nobody"]}))[1] == [outcome.visitors["u1"], None]
-    assert await store.due([1], 10) == {1: [("u1", outcome.timers["u1"])]}
+    assert claim.found["due"] == outcome.timers["u1"]
+    assert await visitors_of(store, "u1", "nobody") == [outcome.visitors["u1"], None]
+    assert await store.lowest("due", [1], 10) == {1: [("u1", outcome.timers["u1"])]}
 
 
 async def test_an_older_epoch_is_fenced_and_writes_nothing(store: Store) -> None:
     await store.claim({1: 0})
     await store.claim({1: 0})
     assert await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})]) == [CommitStatus.FENCED]
-    assert (await store.claim({1: 0}))[1].offsets == {}
-    assert await store.load({1: ["u1"]}) == {1: [None]}
+    assert (await claim_of(store)).offsets == {}
+    assert await visitors_of(store, "u1") == [None]
 
 
 async def test_a_store_that_came_back_older_says_so(store: Store) -> None:
@@ -98,13 +131,13 @@ async def test_a_commit_that_starts_elsewhere_is_a_gap(
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
     assert await store.commit([commit_of(1, offsets)]) == [CommitStatus.GAP]
-    assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
+    assert (await claim_of(store)).offsets == {"view": 2}
 
 
 async def test_a_topic_without_records_must_stand_where_it_was_too(store: Store) -> None:
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2), "cart": (NO_OFFSET, NO_OFFSET)})])
-    assert (await store.claim({1: 0}))[1].offsets == {"view": 2}
+    assert (await claim_of(store)).offsets == {"view": 2}
     assert await store.commit([commit_of(2, {"view": (2, 3), "cart": (4, 4)})]) == [CommitStatus.GAP]
 
 
@@ -112,61 +145,61 @@ async def test_a_deadline_is_cleared_once(store: Store) -> None:
     await store.claim({1: 0})
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 2)})])
     cleared = BatchResult(Clock(NOW_MS, NOW_MS), timers={"u1": 0})
-    cleared.demand.add_shop(NOW_MS - NOW_MS % MINUTE_MS, "se", 1)
+    cleared.counts.add_shop(NOW_MS - NOW_MS % MINUTE_MS, "se", 1)
     commit = commit_of(1, {TIMERS: (NO_OFFSET, 0)}, cleared)
     assert await store.commit([commit]) == [CommitStatus.APPLIED]
     assert await store.commit([commit]) == [CommitStatus.REPEATED]
-    assert await store.due([1], 10) == {1: []}
+    assert await store.lowest("due", [1], 10) == {1: []}
 
 
-async def test_the_outbox_keeps_order_until_it_is_cleared(store: Store) -> None:
+async def test_the_outbox_keeps_order_until_it_is_cleared(store: Store, outboxes: Outboxes) -> None:
     await store.claim({1: 0})
     letters = [DeadLetter("x.y", "why", "view", 1, i, None, b"\xff{", NOW_MS) for i in range(3)]
     outcome = apply_batch(
         Clock(0, 0), [Entry(i, 0, NOW_MS, None, x) for i, x in enumerate(letters)], {}, RULES
     )
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
-    items = (await store.read_outboxes([1], 2))[1]
+    items = (await outboxes.read([1], 2))[1]
     assert [(item.topic, item.key, item.item_id) for item in items] == [
         ("rejected", None, "view-1-0"),
         ("rejected", None, "view-1-1"),
     ]
-    await store.clear_outboxes({1: items})
-    assert [item.item_id for item in (await store.read_outboxes([1], 10))[1]] == ["view-1-2"]
+    await outboxes.clear({1: items})
+    assert [item.item_id for item in (await outboxes.read([1], 10))[1]] == ["view-1-2"]
 
 
-async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store) -> None:
+async def test_a_step_of_an_alert_is_appended_once_and_in_order(store: Store, outboxes: Outboxes) -> None:
     await store.claim({1: 0})
     outcome = BatchResult(Clock(0, 0))
     outcome.prediction_results.alerts += [make_alert(episode=episode) for episode in (1, 2, 3)]
     outcome.prediction_results.alerts.append(make_alert(episode=4, live=False))
     await store.commit([commit_of(1, {"view": (NO_OFFSET, 3)}, outcome)])
-    items = (await store.read_outboxes([1], 10))[1]
+    items = (await outboxes.read([1], 10))[1]
     assert [decode_alert(item.value).episode for item in items] == [1, 2, 3]
     assert {(item.topic, item.key) for item in items} == {("alerts", b"u1")}
     for part in (items[:2], items, items[:1]):
-        assert await store.append_alerts({1: part}) == set()
-    assert await appended(store) == [item.item_id for item in items]
+        assert await outboxes.append_alerts({1: part}) == set()
+    assert await appended(outboxes) == [item.item_id for item in items]
 
 
-async def test_only_the_newest_steps_of_alerts_are_kept(store: Store) -> None:
+async def test_only_the_newest_steps_of_alerts_are_kept(outboxes: Outboxes) -> None:
     items = [OutboxItem(f"{i}-0", "alerts", b"u1", f"a{i}-firing", b"{}") for i in range(260)]
-    assert await store.append_alerts({1: items[:20]}) == {1}, "the outbox was not even read"
-    assert await store.read_outboxes([1], 10) == {}
+    assert await outboxes.append_alerts({1: items[:20]}) == {1}, "the outbox was not even read"
+    assert await outboxes.read([1], 10) == {}
     for start in range(0, 260, 20):
-        await store.append_alerts({1: items[start : start + 20]})
+        await outboxes.append_alerts({1: items[start : start + 20]})
     kept = [f"a{i}-firing" for i in range(160, 260)]
-    assert await appended(store) == kept
-    await store.append_alerts({1: items[-20:]})
-    assert await appended(store) == kept
+    assert await appended(outboxes) == kept
+    await outboxes.append_alerts({1: items[-20:]})
+    assert await appended(outboxes) == kept
 
 
-async def appended(store: Store) -> list[str]:
-    """Ids in the stream of alerts."""
-    if isinstance(store, MemoryStore):
-        return list(store.alerts)
-    assert isinstance(store, RedisStore)
-    rows = await store._client.xrange(store._keys.alerts())
+async def appended(outboxes: Outboxes) -> list[str]:
+    """Ids in the log of alerts."""
+    if isinstance(outboxes, MemoryOutboxes):
+        return list(outboxes.alerts)
+    assert isinstance(outboxes, RedisOutboxes)
+    rows = await outboxes._client.xrange(outboxes._keys.alerts())
     return [fields[b"id"].decode() for _, fields in rows]
 
 
@@ -183,11 +216,11 @@ async def test_sums_of_money_too_large_to_count_stop_nothing(store: Store) -> No
     dearest = make_event("purchase", 0, price_minor=MAX_MAJOR * 100, quantity=MAX_QUANTITY)
     for offset in range(2):
         events = [dearest._replace(event_id=f"{offset}-{i}") for i in range(200)]
-        known = {"u1": (await store.load({1: ["u1"]}))[1][0]}
+        known = {"u1": (await visitors_of(store, "u1"))[0]}
         outcome = apply_batch(Clock(0, 0), make_entries(events), known, RULES)
         commit = commit_of(1, {"purchase": (offset or NO_OFFSET, offset + 1)}, outcome)
         assert await store.commit([commit]) == [CommitStatus.APPLIED]
-    visitor = (await store.load({1: ["u1"]}))[1][0]
+    visitor = (await visitors_of(store, "u1"))[0]
     assert visitor is not None
     assert visitor.totals.revenue_minor == {"EUR": MAX_SUM_MINOR}
 
@@ -200,16 +233,23 @@ async def test_a_deletion_takes_a_visitor_out_of_everything_and_is_known_to_the_
     await store.commit(
         [commit_of(1, {"view": (NO_OFFSET, 1)}, apply_batch(NEW, make_entries(events), {}, RULES))]
     )
-    removal = BatchResult(NEW, forgotten={"d" * 64: NOW_MS}, removed={"d" * 64: "u1"})
-    removal.count("deletions", 1)
+    removal = removal_of("d" * 64, "u1")
     offsets = {"deletions": (NO_OFFSET, 1), "view": (1, 1)}
     assert await store.commit([commit_of(1, offsets, removal)]) == [CommitStatus.APPLIED]
-    assert [visitor is None for visitor in (await store.load({1: ["u1", "u2"]}))[1]] == [True, False]
-    assert [user for user, _ in (await store.due([1], 10))[1]] == ["u2"]
-    assert await store.visitor_ids(1) == ["u2"]
+    assert [visitor is None for visitor in await visitors_of(store, "u1", "u2")] == [True, False]
+    assert [user for user, _ in (await store.lowest("due", [1], 10))[1]] == ["u2"]
+    assert await store.keys_from(1, VISITOR) == ["u2"]
     assert await store.commit([commit_of(1, offsets, removal)]) == [CommitStatus.REPEATED]
-    claim = (await store.claim({1: 0}))[1]
-    assert (claim.forgotten, claim.offsets["deletions"]) == ({"d" * 64: NOW_MS}, 1)
+    claim = await claim_of(store)
+    assert (claim.found["forgotten"], claim.offsets["deletions"]) == ({"d" * 64: str(NOW_MS)}, 1)
+
+
+def removal_of(digest: str, user: str) -> BatchResult:
+    """A deletion as the component of deletions makes it."""
+    removal = BatchResult(NEW)
+    writes = [SetInHash("forgotten", {digest: NOW_MS}), RemoveFromHash("forgetting", [digest])]
+    removal.add("deletions", Change(writes=writes, counters={"deletions": 1}, forget=[visitor(user)]))
+    return removal
 
 
 async def test_whom_a_digest_means_is_known_until_the_deletion_is_applied(
@@ -217,11 +257,11 @@ async def test_whom_a_digest_means_is_known_until_the_deletion_is_applied(
 ) -> None:
     keys = Keys(f"t{id(request)}", 4)
     async with redis.Redis.from_url(redis_url) as client:
-        store = RedisStore(client, keys, RETENTION)
+        store = RedisStore(client, keys)
         await store.claim({1: 0})
         await client.hset(keys.forgetting(1), mapping={"a": "ünï", "b": "u2"})
-        assert await store.names({1: ["a", "c"], 2: ["a"], 3: []}) == {1: {"a": "ünï"}, 2: {}, 3: {}}
-        removal = BatchResult(NEW, forgotten={"a": NOW_MS}, removed={"a": "ünï"})
-        await store.commit([commit_of(1, {"deletions": (NO_OFFSET, 1)}, removal)])
+        wanted = {1: ("forgetting", ["a", "c"]), 2: ("forgetting", ["a"]), 3: ("forgetting", [])}
+        assert await store.read_fields(wanted) == {1: {"a": "ünï"}, 2: {}, 3: {}}
+        await store.commit([commit_of(1, {"deletions": (NO_OFFSET, 1)}, removal_of("a", "ünï"))])
         assert await client.hgetall(keys.forgetting(1)) == {b"b": b"u2"}
         await client.unlink(keys.meta(1), keys.forgetting(1), keys.forgotten(1))

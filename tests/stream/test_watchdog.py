@@ -1,12 +1,18 @@
 """Which partition the watchdog calls stalled."""
 
+from commits import NOTHING_FOUND
+from shoppers import SETTINGS
 from stream.partitions.partition import Partition
 from stream.partitions.watchdog import find_stalled
+from stream.registry import make_registry
 from stream.state.commit import Claim
 
 
 def make_partition(number: int, *, lag: int, progress_s: float) -> Partition:
-    part = Partition(number, ("view",), Claim(1, {"view": 10}, 0, 0, None), place=number, now_s=progress_s)
+    part = Partition(
+        number, ("view",), Claim(1, {"view": 10}, found=NOTHING_FOUND),
+        registry=make_registry(SETTINGS), place=number, now_s=progress_s,
+    )  # fmt: skip
     part.high["view"] = 10 + lag
     return part
 

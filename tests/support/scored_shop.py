@@ -98,13 +98,14 @@ class ScoredShop:
         self._pass_time(now_ms + LONG_MS, caught_up=True)
 
     def _apply(self, entries: list[Entry], draw: random.Random) -> None:
-        outcome = apply_batch(self._clock, entries, self.visitors, RULES, level=self._level)
+        outcome = apply_batch(self._clock, entries, self.visitors, RULES)
+        self._level = self._level.after_all(outcome.counts.prices)
         wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
         if draw.random() < self._skip:
             self.counters["skipped"] += len(wanted)
         elif wanted:
             self.counters["scored"] += len(wanted)
-            encoded = [encode_visitor(v, outcome.level, SETTINGS.idle_ms) for v in wanted.values()]
+            encoded = [encode_visitor(v, self._level, SETTINGS.idle_ms) for v in wanted.values()]
             chances, purchases = self._model.predict(*stack(encoded))
             scores = {
                 user: round_score(
@@ -127,12 +128,10 @@ class ScoredShop:
     def _pass_time(self, now_ms: int, *, caught_up: bool) -> None:
         watermark_ms = watermark_of(*self._clock, SETTINGS.disorder_ms, now_ms=now_ms, caught_up=caught_up)
         while due := [user for user, at_ms in self._timers.items() if at_ms < watermark_ms]:
-            self._adopt(
-                fire_deadlines(self._clock, watermark_ms, due, self.visitors, RULES, level=self._level)
-            )
+            self._adopt(fire_deadlines(self._clock, watermark_ms, due, self.visitors, RULES))
 
     def _adopt(self, outcome: BatchResult) -> None:
-        self._clock, self._level = outcome.clock, outcome.level
+        self._clock = outcome.clock
         self.visitors.update(outcome.visitors)
         self.alerts += outcome.prediction_results.alerts
         self._timers.update(outcome.timers)

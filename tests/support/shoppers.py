@@ -8,11 +8,14 @@ from contracts.deletions import Deletion, digest_user
 from contracts.events import Event, EventType
 from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
-from models.next_action.prices import UNKNOWN_LEVEL
 from stream.batch.core import PYTHON, Core
-from stream.batch.step import BatchResult, Clock, Entry, StepSettings, fire_deadlines
-from stream.components.deletions.deletion import Removal, forget
+from stream.batch.entries import Clock, Entry
+from stream.batch.result import BatchResult, Change
+from stream.batch.step import StepSettings, fire_deadlines
+from stream.components.component import TopicRecords
+from stream.components.deletions.component import Deletions
 from stream.components.deletions.records import DeletionRecord
+from stream.components.demand import add_up
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000
@@ -56,9 +59,10 @@ def make_entries(events: list[Event], *, arrived_ms: int | None = None) -> list[
 class Shop:
     """One partition without a store: states and counts after any number of batches."""
 
-    def __init__(self, rules: StepSettings = RULES, core: Core = PYTHON) -> None:
+    def __init__(self, rules: StepSettings = RULES, core: Core = PYTHON, secret: str = "") -> None:
         self.rules = rules
         self.core = core
+        self.deletions = Deletions(secret)
         self.clock = NEW
         self.visitors: dict[str, Visitor] = {}
         self.products: Counter[tuple[int, str]] = Counter()
@@ -70,21 +74,26 @@ class Shop:
 
     def apply(self, entries: list[Entry]) -> BatchResult:
         """Apply one batch."""
+        screen = self.deletions.screen(self.forgotten)
+        screens = [] if screen is None else [screen]
         return self._adopt(
-            self.core.apply_batch(self.clock, entries, self.visitors, self.rules, forgotten=self.forgotten)
+            self.core.apply_batch(self.clock, entries, self.visitors, self.rules, screens=screens)
         )
 
-    def forget(self, user: str, record_ms: int) -> BatchResult:
+    def forget(self, user: str, record_ms: int) -> Change:
         """Apply a deletion of a visitor that was recorded then."""
-        digest = digest_user(user, self.rules.secret)
-        marker = DeletionRecord(0, record_ms, Deletion("d1", digest, record_ms, ""), None)
+        digest = digest_user(user, self.deletions.secret)
+        item = DeletionRecord(0, record_ms, Deletion("d1", digest, record_ms, ""), None)
         users = {digest: user} if user in self.visitors else {}
-        outcome = forget(self.clock, UNKNOWN_LEVEL, self.forgotten, Removal([marker], users))
-        for removed in outcome.removed.values():
-            del self.visitors[removed]
-            self.timers.pop(removed, None)
-        self.forgotten.update(outcome.forgotten)
-        return self._adopt(outcome)
+        change = self.deletions.apply_records(self.forgotten, TopicRecords([item], self.clock, {}, users))
+        for subject in change.forget:
+            del self.visitors[subject.id]
+            self.timers.pop(subject.id, None)
+        self.forgotten = dict(self.forgotten if change.state is None else change.state)
+        result = BatchResult(self.clock)
+        result.add(self.deletions.name, change)
+        self._adopt(result)
+        return change
 
     def fire(self, watermark_ms: int) -> None:
         """Fire deadlines until none before the watermark is left."""
@@ -101,7 +110,7 @@ class Shop:
                 self.timers[user] = at_ms
             else:
                 self.timers.pop(user, None)
-        for mine, theirs in ((self.products, outcome.demand.products), (self.totals, outcome.demand.shop)):
+        for mine, theirs in zip((self.products, self.totals), add_up(outcome.counts), strict=True):
             for minute, fields in theirs.items():
                 for name, change in fields.items():
                     mine[minute, name] += change

@@ -9,10 +9,7 @@ from stream.batch.records import Record
 
 
 class DeletionRecord(NamedTuple):
-    """One record of the deletions on its way through the stream; `record_ms` is its timestamp.
-
-    With neither deletion nor letter it stands for the end of a log whose newest records are gone.
-    """
+    """One record of the deletions on its way through the stream; `record_ms` is its timestamp."""
 
     offset: int
     record_ms: int
@@ -23,8 +20,8 @@ class DeletionRecord(NamedTuple):
 def read_deletions(
     records: Iterable[Record], *, topic: str, partition: int, now_ms: int
 ) -> list[DeletionRecord]:
-    """One marker per record, in order; what is no deletion becomes a dead letter."""
-    deletion_records = []
+    """One item per record, in order; what is no deletion becomes a dead letter."""
+    items = []
     for record in records:
         try:
             deletion = decode_deletion(record.value)
@@ -32,17 +29,7 @@ def read_deletions(
             letter = DeadLetter(
                 exc.code, exc.detail, topic, partition, record.offset, record.key, record.value, now_ms
             )
-            deletion_records.append(DeletionRecord(record.offset, record.timestamp, None, letter))
+            items.append(DeletionRecord(record.offset, record.timestamp, None, letter))
         else:
-            deletion_records.append(DeletionRecord(record.offset, record.timestamp, deletion, None))
-    return deletion_records
-
-
-def read_to(
-    end: int, records: Iterable[Record], *, topic: str, partition: int, now_ms: int
-) -> list[DeletionRecord]:
-    """The deletions of all records up to `end`, the next offset; one more where the last of them is gone."""
-    deletion_records = read_deletions(records, topic=topic, partition=partition, now_ms=now_ms)
-    if not deletion_records or deletion_records[-1].offset < end - 1:
-        deletion_records.append(DeletionRecord(end - 1, 0, None, None))
-    return deletion_records
+            items.append(DeletionRecord(record.offset, record.timestamp, deletion, None))
+    return items

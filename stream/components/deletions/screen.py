@@ -1,27 +1,14 @@
 """Keeping the events of deleted visitors out."""
 
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Protocol
 
 from contracts.deletions import digest_user
 from contracts.events import Event
-
-NOBODY: Mapping[str, int] = MappingProxyType({})
-"""Digests of visitors to the ms up to which their events are kept out, where nobody was deleted."""
-
-
-class Arrived(Protocol):
-    """The part of `stream.batch.step.Entry` that is looked at."""
-
-    @property
-    def broker_ms(self) -> int: ...
-    @property
-    def event(self) -> Event | None: ...
+from stream.batch.entries import Entry
 
 
 def keep_out(
-    grouped: dict[str, list[Event]], entries: Iterable[Arrived], forgotten: Mapping[str, int], secret: str
+    grouped: dict[str, list[Event]], entries: Iterable[Entry], forgotten: Mapping[str, int], secret: str
 ) -> int:
     """Take the events of deleted visitors from before their deletion out of `grouped`; how many they were.
 

@@ -1,0 +1,26 @@
+"""What travels through the stream: entries, and the clock of a partition."""
+
+from typing import NamedTuple
+
+from contracts.dead_letters import DeadLetter
+from contracts.events import Event
+
+
+class Clock(NamedTuple):
+    """Time of a partition: newest event time applied, and broker timestamp of the newest record (ms).
+
+    Event time beyond the broker's timestamp is a sender's wrong clock: it does not move `max_event_ms`.
+    """
+
+    max_event_ms: int
+    broker_ms: int
+
+
+class Entry(NamedTuple):
+    """One record on its way through the stream: an event, or the dead letter it became."""
+
+    offset: int
+    at_ms: int
+    broker_ms: int
+    event: Event | None
+    letter: DeadLetter | None

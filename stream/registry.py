@@ -1,0 +1,91 @@
+"""What a worker is made of: the capabilities that are registered, by the product itself and by extensions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.extensions import load_part
+from contracts.keys import family_of
+from contracts.settings import Settings
+from contracts.topics import Topics
+from stream.components.component import Component, TopicComponent
+from stream.components.deletions.component import Deletions
+from stream.components.demand import Demand
+from stream.components.prices import Prices
+from stream.components.trending import Trending
+from stream.state.commit import ClaimRead
+from stream.visitors.fields import VisitorField
+
+AnyComponent = Component[Any, Any]
+AnyTopicComponent = TopicComponent[Any, Any, Any]
+
+
+class InvalidCapability(ValueError):
+    """Something that cannot be registered; the message says what and why."""
+
+
+@dataclass(slots=True)
+class Registry:
+    """Capabilities by kind. Names are unique within a kind."""
+
+    components: dict[str, AnyComponent] = field(default_factory=dict)
+    visitor_fields: dict[str, VisitorField] = field(default_factory=dict)
+
+    def add(self, component: AnyComponent) -> None:
+        """Register a component; raises `InvalidCapability` if its name is taken or its keys are unknown."""
+        if component.name in self.components:
+            raise InvalidCapability(f"a component named {component.name!r} is registered already")
+        values = component.values
+        if values is not None and family_of(values.start) is None:
+            raise InvalidCapability(
+                f"component {component.name!r} keeps values under {values.start!r}, which no family of keys "
+                "has; register it with contracts.keys.register_family"
+            )
+        if component.timers and values is None:
+            raise InvalidCapability(f"component {component.name!r} has timers of no kind of subject")
+        taken = {kind for known in self.components.values() for kind in known.timers}
+        if taken & set(component.timers):
+            raise InvalidCapability(f"timers {sorted(taken & set(component.timers))} have another handler")
+        self.components[component.name] = component
+
+    def add_visitor_field(self, visitor_field: VisitorField) -> None:
+        """Register a field of every visitor's state; raises `InvalidCapability` if its name is taken."""
+        if visitor_field.name in self.visitor_fields:
+            raise InvalidCapability(f"a visitor field named {visitor_field.name!r} is registered already")
+        self.visitor_fields[visitor_field.name] = visitor_field
+
+    @property
+    def reads(self) -> tuple[ClaimRead, ...]:
+        """What components read with the claim of a partition."""
+        return tuple(read for component in self.components.values() for read in component.reads)
+
+    @property
+    def keeps_events(self) -> bool:
+        """Whether any component reads new events."""
+        return any(component.wants_events for component in self.components.values())
+
+    def topic_components(self, topics: Topics) -> dict[str, AnyTopicComponent]:
+        """Components by the real name of the topic that each applies."""
+        found = [part for part in self.components.values() if isinstance(part, TopicComponent)]
+        return {topics.prefix + component.topic: component for component in found}
+
+    def timers(self) -> Iterator[tuple[str, AnyComponent]]:
+        """Kinds of timers with the component that fires them."""
+        for component in self.components.values():
+            for kind in component.timers:
+                yield kind, component
+
+
+def make_registry(settings: Settings) -> Registry:
+    """What the product itself registers, and then the extensions in the settings.
+
+    Raises `InvalidCapability`, or `contracts.extensions.InvalidExtension`.
+    """
+    registry = Registry()
+    registry.add(Deletions(settings.deletion_secret.get_secret_value()))
+    registry.add(Prices())
+    registry.add(Demand.of(settings))
+    registry.add(Trending(settings.trend_half_life_s * 1_000))
+    for module in load_part(settings, "stream"):
+        module.register(registry)
+    return registry

@@ -1,0 +1,95 @@
+"""What commits left to be published: outboxes of partitions, and the log of alerts that readers follow."""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from importlib.resources import files
+from typing import Protocol
+
+import redis.asyncio as redis
+
+from contracts.keys import Keys
+
+
+class OutboxItem:
+    """One thing to publish: `item_id` is the same for every copy of it."""
+
+    __slots__ = ("entry_id", "item_id", "key", "topic", "value")
+
+    def __init__(self, entry_id: str, topic: str, key: bytes | None, item_id: str, value: bytes) -> None:
+        self.entry_id = entry_id
+        self.topic = topic
+        self.key = key
+        self.item_id = item_id
+        self.value = value
+
+
+Pages = Mapping[int, Sequence[OutboxItem]]
+"""Part of each partition's outbox, in order."""
+
+
+class Outboxes(Protocol):
+    """The outboxes of all partitions. Any call may raise `ConnectionError` and may be made again."""
+
+    async def read(self, partitions: Collection[int], limit: int) -> Pages:
+        """The oldest things to publish of each partition that has any, in commit order."""
+        ...
+
+    async def clear(self, pages: Pages) -> None:
+        """Forget things that were published."""
+        ...
+
+    async def append_alerts(self, pages: Pages) -> set[int]:
+        """Append steps of alerts, oldest first, to the log that readers follow; each id is there once.
+
+        They must be of the page of the outbox that was read last. Returns the partitions of which nothing was
+        appended: another worker has read that outbox since, or Redis lost data and may have it no more.
+        """
+        ...
+
+
+class RedisOutboxes:
+    """`Outboxes` in Redis; the log of alerts keeps about the newest `alerts_kept` steps."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, *, alerts_kept: int) -> None:
+        self._client = client
+        self._keys = keys
+        self._alerts_kept = alerts_kept
+        self._append = client.register_script(
+            files("stream.state").joinpath("publish_alerts.lua").read_text()
+        )
+        self._pages: dict[int, str] = {}
+        """Tokens of the pages read last: Redis has them too, unless it lost data or another worker reads."""
+
+    async def read(self, partitions: Collection[int], limit: int) -> Pages:
+        """See `Outboxes.read`."""
+        token = uuid.uuid4().hex
+        self._pages.update(dict.fromkeys(partitions, token))
+        async with self._client.pipeline(transaction=False) as pipe:
+            pipe.hset(self._keys.alert_pages(), mapping={str(p): token for p in partitions})
+            for p in partitions:
+                pipe.xrange(self._keys.outbox(p), count=limit)
+            _, *pages = await pipe.execute()
+        return {p: [_item(*row) for row in rows] for p, rows in zip(partitions, pages, strict=True) if rows}
+
+    async def clear(self, pages: Pages) -> None:
+        """See `Outboxes.clear`."""
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p, items in pages.items():
+                pipe.xdel(self._keys.outbox(p), *[item.entry_id for item in items])
+            await pipe.execute()
+
+    async def append_alerts(self, pages: Pages) -> set[int]:
+        """See `Outboxes.append_alerts`."""
+        keys = [self._keys.alerts(), self._keys.alert_places(), self._keys.alert_pages()]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for p, items in pages.items():
+                fields = [x for item in items for x in (item.item_id, item.value)]
+                args = [self._alerts_kept, p, self._pages.get(p, ""), *fields]
+                await self._append(keys=keys, args=args, client=pipe)
+            appended = await pipe.execute()
+        return {p for p, number in zip(pages, appended, strict=True) if number < 0}
+
+
+def _item(entry_id: bytes, fields: dict[bytes, bytes]) -> OutboxItem:
+    topic, item_id = fields[b"topic"].decode(), fields[b"id"].decode()
+    return OutboxItem(entry_id.decode(), topic, fields[b"key"] or None, item_id, fields[b"value"])
