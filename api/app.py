@@ -1,10 +1,8 @@
 """The ASGI application of the API."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Protocol, runtime_checkable
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -21,136 +19,106 @@ from api.http.shared_metrics import SharedMetrics
 from api.identity.access import Access
 from api.identity.documentation import document_access
 from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
-from api.resources.adapters import routes as adapters
-from api.resources.alerts import handling_routes as alert_handling
-from api.resources.alerts import routes as alerts
-from api.resources.alerts import stream_routes as alert_stream
-from api.resources.alerts.feed import AlertFeed
-from api.resources.alerts.problems import ERROR_ANSWERS as ALERT_ERRORS
-from api.resources.document import routes as document
-from api.resources.events import routes as events
-from api.resources.events import tail_routes as event_tail
-from api.resources.events.ingestion import Ingestion
-from api.resources.events.publisher import EventPublisher
-from api.resources.health import routes as health
-from api.resources.live import routes as live
-from api.resources.live.report import read_live
-from api.resources.models import routes as models
-from api.resources.models.report import MODELS_AGE_S, read_models
-from api.resources.page import routes as page
-from api.resources.predictions import routes as predict
-from api.resources.predictions.model_host import ModelHost
+from api.registry import find_resources
+from api.resource import Resource
 from api.resources.predictions.model_source import ArtefactFolder, ModelSource
-from api.resources.privacy import routes as privacy
-from api.resources.privacy.remover import Remover
-from api.resources.products import routes as products
-from api.resources.trending import routes as trending
-from api.resources.trending.ranking import read_trending
-from api.resources.users import routes as users
-from api.resources.webhooks import delivery_routes as webhook_deliveries
-from api.resources.webhooks import routes as webhooks
-from api.resources.webhooks.problems import ERROR_ANSWERS as WEBHOOK_ERRORS
-from api.resources.webhooks.service import WebhookService
+from api.services import Lifetime, Services
 from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
 from readers.reader import Reader
-from readers.snapshot import Snapshot
-
-PAGE_FOLDER = Path(__file__).parent / "resources" / "page" / "static"
-_SNAPSHOT_AGE_S = 0.5
-_LEVEL_AGE_S = 30.0
 
 
 def create_app(
-    settings: Settings, source: ModelSource | None = None, shared: SharedMetrics | None = None
+    settings: Settings,
+    source: ModelSource | None = None,
+    shared: SharedMetrics | None = None,
+    *,
+    resources: Sequence[Resource] | None = None,
 ) -> FastAPI:
     """The application for these settings; Redis and Kafka are opened when it starts, closed when it ends.
 
     The model it answers with comes from `source`, by default the folder in the settings. `shared` has the
-    metrics of other processes that serve the same.
+    metrics of other processes that serve the same. It serves `resources`, by default those of the product and
+    of the extensions in the settings.
 
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
+    resources = tuple(find_resources(settings) if resources is None else resources)
+    metrics, load, lifetime = ApiMetrics(shared), Load(settings.api_max_requests), Lifetime()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        redis = open_redis_pool(settings)
+        services = Services(
+            reader=Reader(redis, settings),
+            access=Access(settings, redis),
+            metrics=metrics,
+            load=load,
+            lifetime=lifetime,
+            streams=ConnectionLimiter(settings.stream_clients, settings.stream_clients_per_key),
+            model_source=source or ArtefactFolder(settings.model_dir),
+            resources=resources,
+        )
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(redis.aclose)
+            stack.push_async_callback(services.access.key_cache.close)
+            await _start_services(services, stack)
+            app.state.services = services
+            stack.callback(lifetime.closing.set)
+            yield
+
     app = FastAPI(
         title=TITLE,
         description=DESCRIPTION,
         version=VERSION,
-        openapi_url=None,  # `api.resources.document.routes` serves it, with an ETag
+        openapi_url=None,  # `api.resources.document` serves it, with an ETag
         generate_unique_id_function=lambda route: route.name,
-        lifespan=partial(_lifespan, settings, source or ArtefactFolder(settings.model_dir)),
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    metrics = ApiMetrics(shared)
-    app.state.metrics = metrics
-    app.state.load = Load(settings.api_max_requests)
-    app.state.stopping = False  # whoever runs the server sets it when an end was asked for: readiness says so
-    app.state.closing = asyncio.Event()  # whoever runs the server sets it when it shall end: streams then do
+    app.state.lifetime = lifetime
     install_errors(app)
-    translate_errors(app, ALERT_ERRORS | WEBHOOK_ERRORS)
-    alerting = (alert_stream, alerts, alert_handling)
-    for direct in (events.router, alerts.direct, users.router):  # what is asked most
-        add_direct_routes(app, direct)
-    for routes in (
-        *alerting,
-        predict,
-        live,
-        trending,
-        products,
-        adapters,
-        models,
-        webhooks,
-        webhook_deliveries,
-        privacy,
-        event_tail,
-        health,
-        document,
-        page,
-    ):
-        app.include_router(routes.router)
+    _add_routes(app, resources)
     document_access(app)
-    install_document(app)
-    app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")
-    app.add_middleware(LoadShedding, load=app.state.load)
-    app.add_middleware(CrossOrigin)
+    install_document(app, resources)
+    app.add_middleware(LoadShedding, load=load)
+    app.add_middleware(CrossOrigin, paths=frozenset().union(*(one.browser_paths for one in resources)))
     app.add_middleware(RequestContext, metrics=metrics, log=RequestLog(settings.log_requests))
     return app
 
 
-@asynccontextmanager
-async def _lifespan(settings: Settings, source: ModelSource, app: FastAPI) -> AsyncIterator[None]:
-    redis = open_redis_pool(settings)
-    reader = Reader(redis, settings)
-    publisher = EventPublisher(settings, app.state.metrics)
-    access = Access(settings, redis)
-    app.state.access = access
-    app.state.reader = reader
-    app.state.publisher = publisher
-    ingestion = app.state.ingestion = Ingestion(reader, publisher, app.state.metrics)
-    app.state.webhooks = WebhookService(reader)
-    remover = app.state.remover = Remover(reader)
-    app.state.live = Snapshot(partial(read_live, reader), max_age_s=_SNAPSHOT_AGE_S)
-    app.state.trending = Snapshot(partial(read_trending, reader), max_age_s=_SNAPSHOT_AGE_S)
-    app.state.price_level = Snapshot(reader.price_level, max_age_s=_LEVEL_AGE_S)
-    host = ModelHost(source, app.state.metrics, idle_ms=settings.idle_ms)
-    app.state.model_host = host
-    app.state.models = Snapshot(partial(read_models, reader, host), max_age_s=MODELS_AGE_S)
-    feed = AlertFeed(reader, app.state.closing)
-    app.state.alert_feed = feed
-    app.state.stream_limiter = ConnectionLimiter(settings.stream_clients, settings.stream_clients_per_key)
-    publisher.start()
-    host.start()
-    feed.start()
-    remover.start()
-    try:
-        yield
-    finally:
-        app.state.closing.set()
-        await feed.close()
-        await remover.close()
-        await host.close()
-        await ingestion.close()
-        await publisher.close()
-        await access.key_cache.close()
-        await redis.aclose()
+def _add_routes(app: FastAPI, resources: Sequence[Resource]) -> None:
+    """Routes in the order in which they are tried, errors and files of all resources."""
+    for resource in resources:
+        translate_errors(app, resource.errors)
+        for router in resource.direct_routers:
+            add_direct_routes(app, router)
+    for routers in ([one.routers for one in resources], [one.seldom_routers for one in resources]):
+        for router in (router for some in routers for router in some):
+            app.include_router(router)
+    for resource in resources:
+        for path, folder in resource.files.items():
+            app.mount(path, StaticFiles(directory=folder), name=path.strip("/"))
+
+
+@runtime_checkable
+class _Startable(Protocol):
+    def start(self) -> Any: ...
+
+
+@runtime_checkable
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+async def _start_services(services: Services, stack: AsyncExitStack) -> None:
+    """Makes and starts the services of all resources in their order; the stack closes them."""
+    for make in (make for resource in services.resources for make in resource.services):
+        service = make(services)
+        if isinstance(service, _Closable):
+            stack.push_async_callback(service.close)
+        if isinstance(service, _Startable):
+            service.start()
+        services.registered[type(service)] = service

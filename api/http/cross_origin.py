@@ -1,34 +1,11 @@
 """Which answers pages of other origins may read: those to events, and only pages that were let in."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.identity.access import Access
-
-COLLECTING_PATHS = frozenset(
-    (
-        "/v1/events",
-        "/v1/track",
-        "/v1/batch",
-        "/v1/t",
-        "/v1/b",
-        "/v1/identify",
-        "/v1/i",
-        "/v1/page",
-        "/v1/p",
-        "/v1/screen",
-        "/v1/s",
-        "/v1/group",
-        "/v1/g",
-        "/v1/alias",
-        "/v1/a",
-        "/v1/import",
-        "/mp/collect",
-        "/debug/mp/collect",
-    )
-)
-"""Where storefronts send events from their visitors' browsers."""
+from api.services import services_of
 
 SNIPPET_PATH = "/static/storepulse.js"
 """The one file that is made to be loaded into pages of other origins."""
@@ -47,14 +24,16 @@ class CrossOrigin:
     cookies, and a key is sent by whoever has it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        """`paths` are where storefronts send events from their visitors' browsers."""
         self._app = app
+        self._paths = paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection; only requests that send events, and the snippet, are touched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif scope["path"] in COLLECTING_PATHS:
+        elif scope["path"] in self._paths:
             await self._collect(scope, receive, send)
         elif scope["path"] == SNIPPET_PATH:
             await self._app(scope, receive, _adding(send, [(b"access-control-allow-origin", b"*")]))
@@ -65,7 +44,7 @@ class CrossOrigin:
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two alike the first
         origin = headers.get(b"origin")
         added: _RawHeaders = [(b"vary", b"Origin")]
-        if origin is not None and await _access(scope).welcomes(origin.decode("latin-1")):
+        if origin is not None and await services_of(scope["app"]).access.welcomes(origin.decode("latin-1")):
             added.append((b"access-control-allow-origin", origin))
             if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
                 await _answer_preflight(send, added)
@@ -92,8 +71,3 @@ def _adding(send: Send, headers: _RawHeaders) -> Send:
         await send(message)
 
     return send_on
-
-
-def _access(scope: Scope) -> Access:
-    access: Access = scope["app"].state.access
-    return access

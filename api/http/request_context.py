@@ -15,6 +15,7 @@ from api.http.request_log import REQUEST_ID, RequestLog
 from api.identity.guard import settle
 from api.identity.key_text import holds_key
 from api.identity.quotas import Balance
+from api.services import services_of
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class RequestContext:
             self._log.write(route, method, status, duration_s, state)
             REQUEST_ID.reset(token)
             if state.get("owes_request") is not None:
-                await settle(scope["app"].state.access, state)
+                await settle(services_of(scope["app"]).access, state)
 
 
 def _resource_policy(scope: Scope) -> tuple[bytes, bytes]:

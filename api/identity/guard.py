@@ -15,6 +15,7 @@ from api.identity.access import Access
 from api.identity.credentials import read_authorization, several, unauthorized
 from api.identity.key_text import holds_key, parse_key
 from api.identity.principal import ANYONE, UNIDENTIFIED, Principal, Scope
+from api.services import services_of
 
 _UNLIMITED = Scope.OPERATIONS_READ
 """Whoever watches must see it however much is going on, and while Redis is away."""
@@ -145,8 +146,7 @@ async def settle(access: Access, state: dict[str, Any]) -> None:
 
 def access_of(request: Request) -> Access:
     """The access rules of the application."""
-    access: Access = request.app.state.access
-    return access
+    return services_of(request.app).access
 
 
 async def _admit(request: Request, presented: str, scope: Scope) -> Principal:

@@ -1,19 +1,17 @@
 """The OpenAPI document as a whole: what it says of the API, and what all operations have in common."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
 
-from api.openapi.examples import ANSWERS
 from api.openapi.links import add_links
 from api.openapi.nulls import restore_nulls
 from api.openapi.problems import PARAMETERS, PROBLEMS
-from api.resources.events.document import SCHEMAS as COLLECT_SCHEMAS
-from api.resources.events.document import TEXT_ID
-from api.resources.predictions.document import SCHEMAS as PREDICT_SCHEMAS
+from api.resource import Documentation, Resource
 
 Document = dict[str, Any]
+T = TypeVar("T")
 
 TITLE = "Storepulse"
 DESCRIPTION = """What shoppers do right now, and what to do about it.
@@ -23,18 +21,6 @@ is minor units and a decimal. Every error is a problem document (RFC 9457) with 
 to its meaning. Every answer has the id of its request in `X-Request-Id`; one that is sent (8 to 64 of
 `A-Z a-z 0-9 _ -`) is kept."""
 VERSION = "1"
-TAGS = {
-    "events": "Sending events: single, in batches, as lines; and watching one's own arrive.",
-    "adapters": "Sending events as Segment and Google Analytics 4 have them.",
-    "live": "The shop as a whole, right now.",
-    "products": "Demand of single products.",
-    "visitors": "State of single visitors, and what they are expected to do.",
-    "predictions": "Asking the models, and how good they are.",
-    "alerts": "Visitors about to leave and carts left behind: read, stream, export, handle.",
-    "webhooks": "Endpoints that are told of alerts, by the Standard Webhooks specification.",
-    "privacy": "Deletion of visitors.",
-    "operations": "Health and metrics, for whoever runs this.",
-}
 _METHODS = frozenset(("get", "put", "post", "delete", "patch"))
 _LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 _PROBLEM_REF = "#/components/schemas/Problem"
@@ -84,29 +70,29 @@ _EVENT: Document = {
 }
 
 
-def install_document(app: FastAPI) -> None:
+def install_document(app: FastAPI, resources: Iterable[Resource]) -> None:
     """Completes the app's document; to be called after every other change of it."""
-    make = app.openapi
+    make, told = app.openapi, _put_together([resource.documentation for resource in resources])
 
     def openapi() -> Document:
         document = make()
         if "servers" not in document:
-            complete(document)
+            complete(document, told)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI would have it extended
 
 
-def complete(document: Document) -> None:
+def complete(document: Document, told: Documentation) -> None:
     """Adds to FastAPI's document what it cannot know."""
     document["info"] |= {"license": _LICENSE, "summary": "Live sessions, carts, demand and alerts of a shop"}
     document["servers"] = [{"url": "/", "description": "Where this document comes from"}]
-    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    document["tags"] = [{"name": name, "description": text} for name, text in told.tags.items()]
     schemas = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
     restore_nulls(schemas)
-    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT, **COLLECT_SCHEMAS, **PREDICT_SCHEMAS}
+    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT, **told.schemas}
     for name in (name for name in schemas if name.endswith("Problem")):
         schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
     document["components"]["headers"] = {"X-Request-Id": _REQUEST_ID}
@@ -114,12 +100,34 @@ def complete(document: Document) -> None:
     for path, operation in list_operations(document):
         _add_statuses(path, operation)
         for parameter in operation.get("parameters", []):
-            _show_parameter(parameter)
+            _show_parameter(parameter, told)
         for kind in operation.get("requestBody", {}).get("content", {}).values():
             _show_optional_body(kind, schemas)
         for status, answer in operation["responses"].items():
-            _describe_answer(operation["operationId"], status, answer, schemas)
-    add_links(document)
+            _describe_answer(status, answer, schemas, told.answers.get(operation["operationId"]))
+    add_links(document, told.links)
+
+
+def _put_together(parts: Iterable[Documentation]) -> Documentation:
+    """What all resources say; raises `ValueError` if two say something of one operation or schema."""
+    parts = list(parts)
+    return Documentation(
+        tags=_join(part.tags for part in parts),
+        answers=_join(part.answers for part in parts),
+        schemas=_join(part.schemas for part in parts),
+        parameters=_join(part.parameters for part in parts),
+        path_schemas=_join(part.path_schemas for part in parts),
+        links=[link for part in parts for link in part.links],
+    )
+
+
+def _join(tables: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    joined: dict[str, T] = {}
+    for table in tables:
+        if twice := joined.keys() & table.keys():
+            raise ValueError(f"two resources document {', '.join(sorted(twice))}")
+        joined |= table
+    return joined
 
 
 def list_operations(document: Document) -> Iterator[tuple[str, Document]]:
@@ -145,10 +153,11 @@ def _add_statuses(path: str, operation: Document) -> None:
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
-def _show_parameter(parameter: Document) -> None:
-    if parameter["in"] == "path" and parameter["name"] in ("user_id", "product_id"):
-        parameter["schema"] |= TEXT_ID
-    example = PARAMETERS.get(parameter["name"])
+def _show_parameter(parameter: Document, told: Documentation) -> None:
+    name = parameter["name"]
+    if parameter["in"] == "path":
+        parameter["schema"] |= told.path_schemas.get(name, {})
+    example = told.parameters.get(name, PARAMETERS.get(name))
     if example is not None and not {"example", "examples"} & parameter.keys():
         parameter["example"] = example
 
@@ -161,7 +170,7 @@ def _show_optional_body(kind: Document, schemas: Document) -> None:
         kind["example"] = known[0]
 
 
-def _describe_answer(operation_id: str, status: str, answer: Document, schemas: Document) -> None:
+def _describe_answer(status: str, answer: Document, schemas: Document, example: Any) -> None:
     answer.setdefault("headers", {})["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
     if status >= "400" and not _is_state(answer):
         content = answer.pop("content", {})
@@ -171,15 +180,15 @@ def _describe_answer(operation_id: str, status: str, answer: Document, schemas: 
         kept = schema if name in schemas else {"$ref": _PROBLEM_REF}
         answer["content"] = {"application/problem+json": {**kinds[0], "schema": kept}}
         if status in PROBLEMS and not {"example", "examples"} & kinds[0].keys():
-            example = {"$ref": f"#/components/examples/problem-{status}"}
-            answer["content"]["application/problem+json"]["examples"] = {"problem": example}
+            problem = {"$ref": f"#/components/examples/problem-{status}"}
+            answer["content"]["application/problem+json"]["examples"] = {"problem": problem}
         return
     for media_type, kind in answer.get("content", {}).items():
         if media_type == "text/event-stream":
             kind.pop("example", None)
             kind["schema"] = {"$ref": "#/components/schemas/ServerSentEvent"}
-        if operation_id in ANSWERS and not {"example", "examples"} & kind.keys():
-            kind["example"] = ANSWERS[operation_id]
+        if example is not None and not {"example", "examples"} & kind.keys():
+            kind["example"] = example
 
 
 def _is_state(answer: Document) -> bool:

@@ -17,10 +17,12 @@ def _restore(schema: dict[str, Any], value: Any, schemas: dict[str, Any]) -> Non
         _restore(choice, value, schemas)
     if isinstance(value, dict):
         properties = schema.get("properties", {})
-        for name in properties.keys() & set(schema.get("required", [])):
-            value.setdefault(name, None)
-        for name in properties.keys() & value.keys():
-            _restore(properties[name], value[name], schemas)
+        for name in schema.get("required", []):
+            if name in properties:
+                value.setdefault(name, None)
+        for name in properties:
+            if name in value:
+                _restore(properties[name], value[name], schemas)
     elif isinstance(value, list):
         for item in value:
             _restore(schema.get("items", {}), item, schemas)

@@ -1,22 +1,10 @@
-"""Examples of the OpenAPI document: parameters by name, problems by status."""
+"""Examples of the OpenAPI document: problems by status, and a parameter of many paths."""
 
 from typing import Any
 
-from readers.alerts.schemas import EXAMPLE as ALERT
-
 _REQUEST_ID = "2e7234a5aa284421a95ec4855aa78760"
 
-PARAMETERS: dict[str, Any] = {
-    "user_id": "visitor-17",
-    "product_id": "p00054",
-    "alert_id": ALERT["alert_id"],
-    "webhook_id": "ep_92a7570a1c1d1a50",
-    "delivery_id": "test-a22020dd11d35682",
-    "deletion_id": "del_5d1f0c9e7a3b4c21",
-    "limit": 10,
-    "grain": "hour",
-    "measurement_id": "G-1A2B3C4D5E",
-}
+PARAMETERS: dict[str, Any] = {"limit": 10}
 
 
 def _problem(status: int, title: str, code: str, detail: str) -> dict[str, Any]:

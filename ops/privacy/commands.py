@@ -9,15 +9,16 @@ import orjson
 from redis.exceptions import RedisError
 from rich.console import Console
 
-from api.resources.privacy.job import DeletionJob, DeletionStatus
+from api.registry import find_scrubbers
+from api.resources.privacy.job import DeletionJob, JobStatus
 from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import to_deletion
-from api.resources.privacy.search import Needle, search
 from connections.asyncio_redis import open_redis_pool
 from contracts.fields import InvalidEvent, identifier
 from contracts.settings import Settings
+from readers.id_search import Needle, search
 from readers.reader import Reader
 
 POLL_S = 0.2
@@ -35,7 +36,7 @@ def run_delete(settings: Settings, user_id: str, *, timeout_s: float) -> int:
             return 1
         job = await _follow(reader, job, timeout_s)
         _show(console, job)
-        return 0 if job.status is DeletionStatus.DONE or not timeout_s else 1
+        return 0 if job.status is JobStatus.DONE or not timeout_s else 1
 
     return _run(settings, work)
 
@@ -71,8 +72,8 @@ def run_check(settings: Settings, user_id: str) -> int:
 
 async def _follow(reader: Reader, job: DeletionJob, timeout_s: float) -> DeletionJob:
     """The deletion once it is done, or after so long."""
-    remover, deadline = Remover(reader), time.monotonic() + timeout_s
-    while job.status is not DeletionStatus.DONE and time.monotonic() < deadline:
+    remover, deadline = Remover(reader, find_scrubbers(reader.settings)), time.monotonic() + timeout_s
+    while job.status is not JobStatus.DONE and time.monotonic() < deadline:
         await remover.advance()
         await asyncio.sleep(POLL_S)
         job = await remover.jobs.get(job.deletion_id) or job

@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from api.services import lifetime_of
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.connection import ConnectionLimits, limited_connection
@@ -30,7 +31,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, *, pre_stop_s: float = 0.0) -> None:
         super().__init__(config)
-        self._app = app
+        self._lifetime = lifetime_of(app)
         self._pre_stop_s = pre_stop_s
         self._asked_at_s: float | None = None
 
@@ -45,7 +46,7 @@ class Server(uvicorn.Server):
         """Begins the end; harmless when it has begun."""
         if self._asked_at_s is None:
             self._asked_at_s = time.monotonic()
-            self._app.state.stopping = True
+            self._lifetime.stopping = True
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to close, asked by uvicorn ten times a second."""
@@ -60,8 +61,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends streams, waits for requests, closes the application."""
-        self._app.state.stopping = True
-        self._app.state.closing.set()
+        self._lifetime.stopping = True
+        self._lifetime.closing.set()
         await super().shutdown(sockets)
 
 

@@ -11,6 +11,7 @@ from api.app import create_app
 from api.identity.key_store import KeyPlan, KeyStore
 from api.identity.key_text import KeyText, make_key, make_secret
 from api.identity.principal import Scope
+from api.services import services_of
 from api_keys import (
     AS_ROOT,
     ROOT_KEY,
@@ -43,12 +44,12 @@ def clean(state: ShopState) -> ShopState:
 
 @pytest.fixture
 async def server_key(app: FastAPI, settings: Settings) -> KeyText:
-    return await make_secret_key(app.state.reader.redis, settings, Scope.INSIGHTS_READ)
+    return await make_secret_key(services_of(app).reader.redis, settings, Scope.INSIGHTS_READ)
 
 
 @pytest.fixture
 async def page_key(app: FastAPI, settings: Settings) -> KeyText:
-    return await make_page_key(app.state.reader.redis, settings)
+    return await make_page_key(services_of(app).reader.redis, settings)
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
@@ -69,7 +70,7 @@ async def test_the_first_key_closes_the_door(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings
 ) -> None:
     assert (await client.get("/v1/live")).status_code == 200
-    key = await make_secret_key(app.state.reader.redis, settings, Scope.INSIGHTS_READ)
+    key = await make_secret_key(services_of(app).reader.redis, settings, Scope.INSIGHTS_READ)
     look_again(app)
     answer = await client.get("/v1/live")
     assert code_of(answer) == (401, "key.missing")
@@ -80,7 +81,7 @@ async def test_the_first_key_closes_the_door(
 async def test_the_last_key_revoked_does_not_open_it_again(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, server_key: KeyText
 ) -> None:
-    redis = app.state.reader.redis
+    redis = services_of(app).reader.redis
     assert (await client.get("/v1/live", headers=bearer(server_key))).status_code == 200
     store = KeyStore(redis, Keys(settings.namespace, settings.partitions))
     await store.revoke(server_key.key_id, wall_clock_ms())
@@ -132,7 +133,7 @@ async def test_a_key_without_the_scope_is_forbidden(client: httpx.AsyncClient, s
 
 async def test_an_expired_key_is_told_so(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:
     plan = KeyPlan("short", scopes=(Scope.INSIGHTS_READ,), expires_ms=wall_clock_ms() - 1)
-    key = await store_key(app.state.reader.redis, settings, plan)
+    key = await store_key(services_of(app).reader.redis, settings, plan)
     assert code_of(await client.get("/v1/live", headers=bearer(key))) == (401, "key.expired")
 
 
@@ -140,7 +141,7 @@ async def test_a_new_secret_counts_at_once_and_the_old_one_through_its_overlap(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, server_key: KeyText
 ) -> None:
     assert (await client.get("/v1/live", headers=bearer(server_key))).status_code == 200
-    store = KeyStore(app.state.reader.redis, Keys(settings.namespace, settings.partitions))
+    store = KeyStore(services_of(app).reader.redis, Keys(settings.namespace, settings.partitions))
     let_age(app, 0.5)  # the copy is still young enough to be used, old enough to be looked up again
     new, _ = await store.rotate(server_key.key_id, wall_clock_ms(), 3_600_000)
     for key in (new, server_key):
@@ -158,7 +159,7 @@ async def test_basic_takes_the_key_as_user_name(client: httpx.AsyncClient, serve
 async def test_two_keys_in_one_request_are_refused(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, page_key: KeyText
 ) -> None:
-    other = await make_page_key(app.state.reader.redis, settings)
+    other = await make_page_key(services_of(app).reader.redis, settings)
     two = [("authorization", f"Bearer {page_key}"), ("authorization", f"Bearer {other}")]
     assert code_of(await client.get("/v1/live", headers=two)) == (401, "key.several")
     headers = {**bearer(page_key), "origin": SHOP, "content-type": "text/plain"}
@@ -254,7 +255,7 @@ async def test_strangers_learn_only_whether_it_is_ready(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings
 ) -> None:
     assert set((await client.get("/readyz")).json()["parts"]) >= {"redis", "kafka"}
-    key = await make_secret_key(app.state.reader.redis, settings, Scope.OPERATIONS_READ)
+    key = await make_secret_key(services_of(app).reader.redis, settings, Scope.OPERATIONS_READ)
     look_again(app)
     stranger = (await client.get("/readyz")).json()
     assert stranger == {"status": "down", "parts": {}}

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.http.bodies import MAX_BODY_BYTES
 from api.identity.principal import Scope
+from api.services import services_of
 from api_keys import SHOP, bearer, make_page_key, make_secret_key
 from contracts.settings import Settings
 from event_log import read_event_log
@@ -182,7 +183,7 @@ async def test_without_kafka_senders_are_told_to_try_again(client: httpx.AsyncCl
 async def test_keys_come_as_each_sender_sends_them(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    redis = app.state.reader.redis
+    redis = services_of(app).reader.redis
     page = await make_page_key(redis, settings)
     server = await make_secret_key(redis, settings, Scope.EVENTS_WRITE)
     reader = await make_secret_key(redis, settings, Scope.INSIGHTS_READ)
@@ -217,7 +218,7 @@ async def test_keys_come_as_each_sender_sends_them(
 async def test_pages_may_not_buy_in_the_name_of_their_visitors(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings
 ) -> None:
-    page = await make_page_key(app.state.reader.redis, settings)
+    page = await make_page_key(services_of(app).reader.redis, settings)
     body = golden("segment_track_order") | {"writeKey": str(page)}
     answer = await client.post(
         "/v1/track", content=timeless(body), headers={"content-type": "text/plain", "origin": SHOP}

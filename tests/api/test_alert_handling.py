@@ -9,6 +9,8 @@ import pytest
 from redis import Redis
 
 from alert_makers import make_alert, make_expired
+from api.resources.models.report import ModelsReport
+from api.services import services_of
 from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import CART_ABANDONED
 from contracts.clock import wall_clock_ms
@@ -49,7 +51,7 @@ async def listed(client: httpx.AsyncClient, query: str) -> list[str]:
 
 async def figures(client: httpx.AsyncClient, version: str | None = "m-1") -> dict[str, Any]:
     """The feedback of churn alerts of a version in the last hour; the answer of models is kept a while."""
-    client.app_state.models._kept = None  # type: ignore[attr-defined]
+    services_of(client.app).get(ModelsReport)._kept = None  # type: ignore[attr-defined]
     found = (await client.get("/v1/models")).json()
     for model in found["models"]:
         if model["version"] == version:
@@ -60,7 +62,7 @@ async def figures(client: httpx.AsyncClient, version: str | None = "m-1") -> dic
 
 @pytest.fixture
 async def client(app: Any, client: httpx.AsyncClient) -> httpx.AsyncClient:
-    client.app_state = app.state  # type: ignore[attr-defined]
+    client.app = app  # type: ignore[attr-defined]
     return client
 
 

@@ -4,10 +4,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.http.cross_origin import COLLECTING_PATHS, SNIPPET_PATH
+from api.http.cross_origin import SNIPPET_PATH
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api.registry import find_resources
+from api.services import services_of
 from api_keys import SHOP, bearer, look_again, make_page_key, make_secret_key
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
@@ -21,6 +23,8 @@ PREFLIGHT = {
 }
 EVIL = "https://evil.example"
 
+BROWSER_PATHS = sorted(path for one in find_resources(Settings()) for path in one.browser_paths)
+
 
 @pytest.fixture(autouse=True)
 def clean(state: ShopState) -> ShopState:
@@ -30,7 +34,7 @@ def clean(state: ShopState) -> ShopState:
 
 @pytest.fixture
 async def page_key(app: FastAPI, settings: Settings) -> KeyText:
-    return await make_page_key(app.state.reader.redis, settings)
+    return await make_page_key(services_of(app).reader.redis, settings)
 
 
 def cors_headers(answer: httpx.Response) -> list[str]:
@@ -38,7 +42,7 @@ def cors_headers(answer: httpx.Response) -> list[str]:
 
 
 @pytest.mark.usefixtures("page_key")
-@pytest.mark.parametrize("path", sorted(COLLECTING_PATHS))
+@pytest.mark.parametrize("path", BROWSER_PATHS)
 async def test_a_page_that_a_key_lists_may_send_events(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.options(path, headers=PREFLIGHT)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -90,7 +94,7 @@ async def test_the_page_may_read_the_answer_whatever_it_is(
 async def test_a_revoked_or_expired_key_lets_no_page_in(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, page_key: KeyText
 ) -> None:
-    redis = app.state.reader.redis
+    redis = services_of(app).reader.redis
     await make_page_key(redis, settings, origins=("https://past.example",), expires_ms=wall_clock_ms() - 1)
     past = await client.options("/v1/events", headers={**PREFLIGHT, "origin": "https://past.example"})
     assert cors_headers(past) == []
@@ -107,7 +111,7 @@ async def test_the_setting_for_development_ends_with_the_first_key(
 ) -> None:
     page = {**PREFLIGHT, "origin": "http://localhost:3000"}
     assert (await client.options("/v1/events", headers=page)).status_code == 204
-    await make_secret_key(app.state.reader.redis, settings, Scope.INSIGHTS_READ)
+    await make_secret_key(services_of(app).reader.redis, settings, Scope.INSIGHTS_READ)
     look_again(app)
     assert cors_headers(await client.options("/v1/events", headers=page)) == []
 

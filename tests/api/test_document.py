@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from api.app import create_app
-from api.openapi.links import LINKS
+from api.registry import find_resources
 from contracts.settings import Settings
 
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
@@ -191,6 +191,9 @@ def test_the_document_says_who_made_it_and_how_to_present_a_key() -> None:
     assert DOCUMENT["info"]["license"]["identifier"] == "Apache-2.0"
     assert DOCUMENT["servers"]
     assert {"bearer", "basic"} <= DOCUMENT["components"]["securitySchemes"].keys()
+
+
+LINKS = [link for resource in find_resources(Settings()) for link in resource.documentation.links]
 
 
 @pytest.mark.parametrize("link", LINKS, ids=lambda link: f"{link.source} to {link.target}")

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from api.http.bodies import MAX_BODY_BYTES, read_body
 from api.http.errors import Problem
+from api.services import services_of
 from api_keys import ROOT_KEY, bearer, look_again, make_page_key
 from contracts.settings import Settings
 from event_api import (
@@ -234,7 +235,7 @@ async def test_a_body_that_breaks_off_is_given_up() -> None:
 
 @pytest.mark.parametrize("settings", [{"root_key": ROOT_KEY}], indirect=True)
 async def test_a_beacon_may_bring_its_key_in_the_body(app: FastAPI, settings: Settings) -> None:
-    page = await make_page_key(app.state.reader.redis, settings)
+    page = await make_page_key(services_of(app).reader.redis, settings)
     look_again(app)
     at_shop = {"content-type": "text/plain", "origin": "https://shop.example"}
     async with client_of(app) as client:

@@ -6,6 +6,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.app import create_app
 from api.identity.principal import Scope
+from api.services import services_of
 from api_keys import bearer, make_secret_key
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import decode_dead_letter, encode_dead_letter
@@ -24,7 +25,7 @@ async def headers_of(settings: Settings) -> dict[str, bytes]:
 async def test_a_record_says_of_which_request_and_key_it_is(installation: Settings) -> None:
     app = create_app(installation)
     async with app.router.lifespan_context(app), client_of(app, "2001:db8:1:2:3:4:5:6") as client:
-        key = await make_secret_key(app.state.reader.redis, installation, Scope.EVENTS_WRITE)
+        key = await make_secret_key(services_of(app).reader.redis, installation, Scope.EVENTS_WRITE)
         before_ms = wall_clock_ms()
         answer = await client.post(PATH, json=CART, headers=bearer(key))
     assert answer.status_code == 202, answer.text

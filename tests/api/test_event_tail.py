@@ -14,8 +14,10 @@ from redis.asyncio import Redis
 from api.app import create_app
 from api.identity.key_store import KeyStore
 from api.identity.principal import Scope
+from api.resources.events.ingestion import Ingestion
 from api.resources.events.tail_publisher import CHECK_S, Notice, TailPublisher
 from api.resources.events.validation import ValidationContext, validate
+from api.services import services_of
 from api_keys import bearer, look_again, make_page_key, make_secret_key
 from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
@@ -88,7 +90,7 @@ async def test_a_key_sees_its_own_events_and_operators_all(
 ) -> None:
     app = create_app(installation)
     async with app.router.lifespan_context(app), client_of(app) as client:
-        redis = app.state.reader.redis
+        redis = services_of(app).reader.redis
         one = await make_secret_key(redis, installation, Scope.EVENTS_WRITE)
         other = await make_secret_key(redis, installation, Scope.EVENTS_WRITE)
         chief = await make_secret_key(redis, installation, Scope.EVENTS_WRITE, Scope.OPERATIONS_READ)
@@ -119,11 +121,11 @@ async def test_a_tail_ends_by_itself_and_leaves_nothing(app: FastAPI, settings: 
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.text.endswith("event: ready\ndata: {}\n\n")
-        assert app.state.ingestion.tail_limiter.n_open == app.state.stream_limiter.n_open == 0
+        assert services_of(app).get(Ingestion).tail_limiter.n_open == services_of(app).streams.n_open == 0
         left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()} - before
         assert left <= {"_shutdown_watcher"}  # sse-starlette's one of the process
         keys = Keys(settings.namespace, settings.partitions)
-        assert 0 < await app.state.reader.redis.pttl(keys.tail_watchers()) <= 10_000
+        assert 0 < await services_of(app).reader.redis.pttl(keys.tail_watchers()) <= 10_000
 
 
 async def test_a_tail_ends_when_its_key_is_revoked(installation: Settings, watched: ServedApi) -> None:

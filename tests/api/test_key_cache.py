@@ -11,6 +11,7 @@ from api.identity.key_cache import GRACE_S
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText, make_key
 from api.identity.principal import Scope
+from api.services import services_of
 from api_keys import bearer, let_age, make_secret_key
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
@@ -34,7 +35,7 @@ def clean(state: ShopState) -> ShopState:
 
 @pytest.fixture
 async def server_key(app: FastAPI, settings: Settings) -> KeyText:
-    return await make_secret_key(app.state.reader.redis, settings, Scope.INSIGHTS_READ)
+    return await make_secret_key(services_of(app).reader.redis, settings, Scope.INSIGHTS_READ)
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
@@ -45,16 +46,16 @@ async def test_the_last_use_of_a_key_is_written_once_a_minute(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, server_key: KeyText
 ) -> None:
     before_ms = wall_clock_ms()
-    store = KeyStore(app.state.reader.redis, Keys(settings.namespace, settings.partitions))
+    store = KeyStore(services_of(app).reader.redis, Keys(settings.namespace, settings.partitions))
     assert await store.load_uses() == {}
     for _ in range(3):
         await client.get("/v1/live", headers=bearer(server_key))
-    await app.state.access.key_cache.close()
+    await services_of(app).access.key_cache.close()
     uses = await store.load_uses()
     assert before_ms <= uses[server_key.key_id] <= wall_clock_ms()
     await store.note_use(server_key.key_id, 1)
     await client.get("/v1/live", headers=bearer(server_key))
-    await app.state.access.key_cache.close()
+    await services_of(app).access.key_cache.close()
     assert await store.load_uses() == {server_key.key_id: 1}
 
 
@@ -75,8 +76,8 @@ async def test_to_recognise_a_key_costs_no_question_to_redis(
     own_redis: OwnRedis,
 ) -> None:
     _, app, client = own_redis
-    redis = app.state.reader.redis
-    key = await make_secret_key(redis, app.state.reader.settings, Scope.EVENTS_WRITE)
+    redis = services_of(app).reader.redis
+    key = await make_secret_key(redis, services_of(app).reader.settings, Scope.EVENTS_WRITE)
     await client.post(EVENTS, json=CART, headers=bearer(key))
 
     async def count() -> int:
@@ -86,9 +87,8 @@ async def test_to_recognise_a_key_costs_no_question_to_redis(
 
     asked = await count()
     for _ in range(50):
-        app.state.access.key_cache._loaded_s = app.state.access.key_cache._tried_s = float(
-            "inf"
-        )  # never too old
+        cache = services_of(app).access.key_cache
+        cache._loaded_s = cache._tried_s = float("inf")  # never too old
         assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
     assert await count() == asked
 
@@ -97,7 +97,8 @@ async def test_with_redis_away_known_keys_go_on_for_a_while_and_then_nobody(
     own_redis: OwnRedis,
 ) -> None:
     server, app, client = own_redis
-    key = await make_secret_key(app.state.reader.redis, app.state.reader.settings, Scope.EVENTS_WRITE)
+    reader = services_of(app).reader
+    key = await make_secret_key(reader.redis, reader.settings, Scope.EVENTS_WRITE)
     assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
     server.kill()
     let_age(app, 2)

@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from api.app import create_app
+from api.resources.predictions.model_host import ModelHost
 from api.resources.predictions.model_source import ArtefactFolder
+from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY
 from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError
 from rule_model import make_card
@@ -51,4 +53,4 @@ async def test_the_api_starts_with_a_damaged_model_and_says_so(tmp_path: Path) -
     ):
         answer = await client.post("/v1/predict/next-action", json={"actions": ["view"]})
         assert (answer.status_code, answer.json()["code"]) == (503, "model.unavailable")
-        assert app.state.model_host.trouble.startswith("card.json is damaged")
+        assert services_of(app).get(ModelHost).trouble.startswith("card.json is damaged")

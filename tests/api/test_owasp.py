@@ -20,6 +20,8 @@ from api.http.cross_origin import SNIPPET_PATH
 from api.identity.guard import Guard
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api.resources.live.report import LiveReport
+from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY, SHOP, bearer, look_again, make_page_key, make_secret_key
 from contracts.settings import Settings
 from shop_state import ShopState
@@ -45,7 +47,7 @@ def clean(state: ShopState) -> ShopState:
 
 @pytest.fixture
 async def page_key(app: FastAPI, settings: Settings) -> KeyText:
-    return await make_page_key(app.state.reader.redis, settings)
+    return await make_page_key(services_of(app).reader.redis, settings)
 
 
 def operations(app: FastAPI) -> Iterator[Operation]:
@@ -68,7 +70,7 @@ async def test_api1_a_key_sees_no_objects_beyond_its_scope(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, state: ShopState
 ) -> None:
     state.flush()
-    shop = await make_secret_key(app.state.reader.redis, settings, Scope.INSIGHTS_READ)
+    shop = await make_secret_key(services_of(app).reader.redis, settings, Scope.INSIGHTS_READ)
     for path in ("/v1/users/u1", "/v1/users/nobody", "/v1/alerts", "/v1/alerts/a1"):
         answer = await client.get(path, headers=bearer(shop))
         assert (answer.status_code, answer.json()["code"]) == (403, "key.scope")  # whether it exists or not
@@ -77,7 +79,7 @@ async def test_api1_a_key_sees_no_objects_beyond_its_scope(
 async def test_api1_a_key_watches_no_events_of_other_keys(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, page_key: KeyText
 ) -> None:
-    sender = await make_secret_key(app.state.reader.redis, settings, Scope.EVENTS_WRITE)
+    sender = await make_secret_key(services_of(app).reader.redis, settings, Scope.EVENTS_WRITE)
     others = await client.get(f"/v1/events/tail?key_id={page_key.key_id}", headers=bearer(sender))
     assert (others.status_code, others.json()["code"]) == (403, "key.scope")
     own = await client.get("/v1/events/tail", headers={**bearer(page_key), "origin": SHOP})
@@ -138,7 +140,7 @@ async def test_api4_a_key_that_has_spent_its_quota_is_told_when_to_come_again(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings
 ) -> None:
     key = await make_secret_key(
-        app.state.reader.redis, settings, Scope.EVENTS_WRITE, events_per_day=3, requests_per_s=0
+        services_of(app).reader.redis, settings, Scope.EVENTS_WRITE, events_per_day=3, requests_per_s=0
     )
     answer = await client.post(
         "/v1/events", json=[{**CART, "user_id": i} for i in range(4)], headers=bearer(key)
@@ -151,7 +153,7 @@ async def test_api4_a_key_that_has_spent_its_quota_is_told_when_to_come_again(
 async def test_api5_every_function_refuses_a_key_with_all_scopes_but_its_own(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, page_key: KeyText
 ) -> None:
-    redis = app.state.reader.redis
+    redis = services_of(app).reader.redis
     others = {}
     for scope in Scope:
         rest = [other for other in Scope if other is not scope]
@@ -172,7 +174,7 @@ async def test_api6_a_key_in_a_page_makes_no_revenue_unless_it_was_told_to(
     assert answer.status_code == 200
     (error,) = answer.json()["errors"]
     assert (error["index"], error["code"]) == (1, "purchase.not_allowed")
-    redis = app.state.reader.redis
+    redis = services_of(app).reader.redis
     trusted = await make_page_key(redis, settings, may_purchase=True)
     server = await make_secret_key(redis, settings, Scope.EVENTS_WRITE)
     look_again(app)
@@ -216,7 +218,7 @@ async def test_api8_a_mistake_of_ours_tells_nothing(
     def fail() -> None:
         raise RuntimeError("planted-secret-of-the-inside")
 
-    app.state.live.get = fail
+    services_of(app).get(LiveReport).get = fail
     with caplog.at_level(logging.CRITICAL, logger="api.http.request_context"):
         answer = await client.get("/v1/live")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
@@ -255,7 +257,7 @@ async def test_keys_are_in_no_answer_and_no_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    redis = app.state.reader.redis
+    redis = services_of(app).reader.redis
     server = await make_secret_key(redis, settings, Scope.INSIGHTS_READ, Scope.OPERATIONS_READ)
     look_again(app)
     wrong = server._replace(secret="planted0" + server.secret[8:])

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.resources.predictions.model_host import MAX_AT_ONCE, ModelHost
+from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY
 from rule_model import GivenModel, RuleModel
 from services import unique_settings
@@ -25,7 +26,7 @@ async def predict(client: httpx.AsyncClient, *actions: Any) -> httpx.Response:
 
 async def look_again(app: FastAPI) -> ModelHost:
     """The host once it has noticed what its source gives now."""
-    host: ModelHost = app.state.model_host
+    host: ModelHost = services_of(app).get(ModelHost)
     host._looked_s = -math.inf
     await host.find()
     assert host._looking is not None
@@ -88,7 +89,7 @@ async def test_prices_are_compared_with_the_level_of_the_shop(
     state.set_meta(0, price_mean_log=6, price_weight=100)
     state.set_meta(3, price_mean_log=9, price_weight=50)
     state.flush()
-    level = await app.state.reader.price_level()
+    level = await services_of(app).reader.price_level()
     assert (level.mean_log, level.weight) == (7.0, 150.0)
     assert (await predict(client, {"event_type": "view", "price": "19.90"})).status_code == 200
 
@@ -113,7 +114,7 @@ async def test_more_at_once_than_allowed_are_told_to_come_again(
     source.model.may_answer.clear()
     waiting = [asyncio.create_task(predict(client, "view")) for _ in range(MAX_AT_ONCE)]
     async with asyncio.timeout(5):
-        while app.state.model_host._under_way < MAX_AT_ONCE:
+        while services_of(app).get(ModelHost)._under_way < MAX_AT_ONCE:
             await asyncio.sleep(0.01)
     answer = await predict(client, "view")
     assert (answer.status_code, answer.json()["code"]) == (503, "model.busy")

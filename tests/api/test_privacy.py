@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from redis import Redis
 
 from api.resources.privacy.jobs import KEPT_S
+from api.resources.privacy.remover import Remover
+from api.services import services_of
 from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS, decode_deletion, digest_user
 from contracts.events import EventType
@@ -157,7 +159,7 @@ async def test_nobody_is_removed_before_the_worker_has_read_the_record(
     deletion_id = (await ask(client)).json()["deletion_id"]
     worker.apply(offset=0)
     worker.redis.zadd(worker.keys.deletions_open(), {deletion_id: 0})
-    await app.state.remover.advance()
+    await services_of(app).get(Remover).advance()
     assert (await client.get(f"{PATH}/{deletion_id}")).json()["status"] == "pending"
 
 

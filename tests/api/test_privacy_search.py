@@ -9,14 +9,15 @@ import pytest
 from redis.asyncio import Redis
 
 from alert_makers import make_alert
-from api.resources.privacy.scrubbers import Trace, scrub_alerts
-from api.resources.privacy.search import PAGE, Needle, Place, search
 from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import decode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import Keys
 from contracts.settings import Settings
+from readers.alerts.removal import scrub_alerts
+from readers.id_search import PAGE, Needle, Place, search
 from readers.reader import Reader
+from readers.removal import Trace
 from shop_state import ShopState
 
 USER = "visitor/17 é"

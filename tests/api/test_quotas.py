@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from api.http.errors import Problem
 from api.identity.principal import ANYONE, Limits, Principal, Scope
 from api.identity.quotas import Balance, Quotas, applicable
+from api.services import services_of
 from api_keys import bearer, make_secret_key
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -153,8 +154,8 @@ def test_the_header_fields_are_those_of_the_draft() -> None:
 async def test_an_answer_says_what_is_left_and_a_refusal_when_to_come_again(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, clock: Clock
 ) -> None:
-    app.state.access.quotas._clock_ms = clock
-    redis = app.state.reader.redis
+    services_of(app).access.quotas._clock_ms = clock
+    redis = services_of(app).reader.redis
     key = await make_secret_key(redis, settings, Scope.INSIGHTS_READ, requests_per_s=2)
     good, _, refused = [await client.get("/v1/live", headers=bearer(key)) for _ in range(3)]
     assert good.status_code == 200
@@ -168,8 +169,8 @@ async def test_an_answer_says_what_is_left_and_a_refusal_when_to_come_again(
 async def test_requests_whose_events_never_counted_are_paid_for_too(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, clock: Clock
 ) -> None:
-    app.state.access.quotas._clock_ms = clock
-    redis = app.state.reader.redis
+    services_of(app).access.quotas._clock_ms = clock
+    redis = services_of(app).reader.redis
     key = await make_secret_key(redis, settings, Scope.EVENTS_WRITE, requests_per_s=1)
     bad = {**bearer(key), "content-type": "application/json"}
     assert (await client.post(EVENTS, content=b"{", headers=bad)).status_code == 400

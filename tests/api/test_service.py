@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from api.app import create_app
+from api.resources.predictions.model_host import ModelHost
+from api.services import lifetime_of, services_of
 from ops.stack.redis_server import RedisServer
 from services import unique_settings
 from shop_state import ShopState
@@ -75,10 +77,10 @@ async def test_the_id_that_a_caller_sends_is_kept_if_it_can_go_anywhere(client: 
 
 
 async def test_startup_is_over_when_the_model_was_looked_for(client: httpx.AsyncClient, app: FastAPI) -> None:
-    app.state.model_host.has_looked = False
+    services_of(app).get(ModelHost).has_looked = False
     starting = await client.get("/startupz")
     assert (starting.status_code, starting.json()) == (503, {"status": "starting"})
-    app.state.model_host.has_looked = True
+    services_of(app).get(ModelHost).has_looked = True
     assert (await client.get("/startupz")).json() == {"status": "ok"}
 
 
@@ -88,7 +90,7 @@ async def test_readiness_says_that_the_end_was_asked_for(
     state.beat("w1", partitions=(0, 1, 2, 3))
     state.flush()
     assert (await client.get("/readyz")).status_code == 200
-    app.state.stopping = True
+    lifetime_of(app).stopping = True
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
     assert answer.json()["parts"]["stream"]["status"] == "ok"
@@ -202,8 +204,10 @@ async def test_metrics_count_by_route_template_and_hold_no_ids(client: httpx.Asy
         assert secret not in text
 
 
-def test_each_app_counts_for_itself(app: FastAPI) -> None:
-    assert create_app(app.state.reader.settings).state.metrics is not app.state.metrics
+async def test_each_app_counts_for_itself(app: FastAPI) -> None:
+    other = create_app(services_of(app).settings)
+    async with other.router.lifespan_context(other):
+        assert services_of(other).metrics is not services_of(app).metrics
 
 
 async def test_the_schema_describes_every_path(client: httpx.AsyncClient) -> None:

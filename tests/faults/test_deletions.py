@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from api.resources.privacy.job import DeletionJob, DeletionStatus
+from api.registry import find_scrubbers
+from api.resources.privacy.job import DeletionJob, JobStatus
 from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import record
 from api.resources.privacy.remover import Remover
-from api.resources.privacy.search import Needle, search
 from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import decode_alert
 from contracts.clock import wall_clock_ms
@@ -26,6 +26,7 @@ from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import make_producer
 from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.record import settings_environment
+from readers.id_search import Needle, search
 from readers.reader import Reader
 
 OpenSystem = Callable[..., SystemUnderTest]
@@ -81,12 +82,12 @@ def finish(system: SystemUnderTest, job: DeletionJob) -> DeletionJob:
     """Go on with the deletion as a process of the API does, until it is done."""
 
     async def question(reader: Reader) -> DeletionJob:
-        remover, deadline = Remover(reader), time.monotonic() + DONE_S
+        remover, deadline = Remover(reader, find_scrubbers(reader.settings)), time.monotonic() + DONE_S
         remover.start()
         while True:
             found = await remover.jobs.get(job.deletion_id)
             assert found is not None
-            if found.status is DeletionStatus.DONE:
+            if found.status is JobStatus.DONE:
                 await remover.close()
                 return found
             assert time.monotonic() < deadline, found
@@ -264,7 +265,7 @@ def test_a_request_that_never_reached_kafka_is_recorded_by_whoever_goes_on(open_
     send(system, GONE)
     system.await_that(lambda: bool(system.client.exists(system.keys.visitor(GONE))), 60, "the visitor")
     job = ask(system, lambda reader: DeletionJobs(reader).open(GONE))
-    assert job.status is DeletionStatus.PENDING
+    assert job.status is JobStatus.PENDING
     done = finish(system, job)
     assert done.cut_ms is not None
     assert done.cut_ms >= job.requested_ms + SETTLE_MS

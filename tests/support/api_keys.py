@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from api.identity.key_store import KeyPlan, KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api.services import services_of
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
@@ -44,12 +45,12 @@ async def make_key(redis: Redis, settings: Settings, plan: KeyPlan) -> KeyText:
 
 def look_again(app: FastAPI) -> None:
     """Has the application read the keys anew with the next request, as it does after a second."""
-    key_cache = app.state.access.key_cache
+    key_cache = services_of(app).access.key_cache
     key_cache._loaded_s = key_cache._tried_s = float("-inf")
 
 
 def let_age(app: FastAPI, age_s: float) -> None:
     """Makes what the application knows of the keys so much older."""
-    key_cache = app.state.access.key_cache
+    key_cache = services_of(app).access.key_cache
     key_cache._loaded_s -= age_s
     key_cache._tried_s -= age_s

@@ -15,6 +15,7 @@ from api.resources.adapters import document, ga4, segment
 from api.resources.adapters.translation import Translation
 from api.resources.events.ingestion import EventRequest, IngestResult, receipt_of, refusals_of
 from api.resources.events.payloads import MAX_EVENTS, Payload
+from api.services import services_of
 from contracts.fields import kind_of
 
 router = APIRouter(tags=["adapters"], dependencies=[Depends(forbid_store)], responses=document.RESPONSES)
@@ -142,7 +143,8 @@ async def _answer(
 
 def _count_ignored(request: Request, system: str, translation: Translation) -> None:
     if translation.ignored:
-        request.app.state.metrics.count_events("ignored", f"{system}.no_counterpart", translation.ignored)
+        metrics = services_of(request.app).metrics
+        metrics.count_events("ignored", f"{system}.no_counterpart", translation.ignored)
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

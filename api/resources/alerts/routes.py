@@ -13,12 +13,12 @@ from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.alerts.export import EXPORT_HEADERS, Export, stream_export
 from api.resources.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
+from api.services import services_of
 from contracts.clock import wall_clock_ms
 from readers.alerts.handling import UnknownAlert, read_handled
 from readers.alerts.log import find_alert, read_alerts, read_newest
 from readers.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling
 from readers.intervals import to_datetime
-from readers.reader import Reader
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])
@@ -50,7 +50,7 @@ async def get_alerts(request: Request) -> Response:
     query = read_query(request, AlertQuery)
     query.check()
     wanted = query.to_filter(query.parse_since())
-    reader: Reader = request.app.state.reader
+    reader = services_of(request.app).reader
     reading = (
         read_newest(reader, wanted, query.limit, query.handling)
         if query.newest

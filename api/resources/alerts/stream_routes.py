@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from api.http.dependencies import NoQuery, ReaderDep, forbid_store
+from api.http.dependencies import NoQuery, ReaderDep, ServicesDep, forbid_store
 from api.http.errors import InvalidQuery
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
@@ -68,7 +68,7 @@ async def _find_listener(
     openapi_extra=_reader.describe(),
 )
 async def stream_alerts(
-    request: Request,
+    services: ServicesDep,
     query: Annotated[AlertStreamQuery, Query()],
     principal: Annotated[Principal, Depends(_find_listener)],
     last_event_id: Annotated[
@@ -85,8 +85,7 @@ async def stream_alerts(
     A client that comes again with the id it heard last misses nothing that is still kept. Steps of a visitor
     and kind that are snoozed are left out.
     """
-    state = request.app.state
-    feed: AlertFeed = state.alert_feed
+    feed = services.get(AlertFeed)
     cursor = None if query.after is None else to_cursor(query.after)
     if last_event_id:
         try:
@@ -95,12 +94,12 @@ async def stream_alerts(
             raise InvalidQuery("last_event_id", "not_cursor", "must be an id of this stream") from None
     if cursor is None:
         cursor = await feed.find_end()
-    settings = state.reader.settings
-    is_welcome = partial(state.access.still_counts, principal.key_id)
+    settings = services.settings
+    is_welcome = partial(services.access.still_counts, principal.key_id)
     subscription = Subscription(query.to_filter(), cursor, settings.stream_max_s, is_welcome)
-    events = make_events(feed, subscription, state.closing)
+    events = make_events(feed, subscription, services.lifetime.closing)
     return AlertStreamResponse(
-        events, principal.key_id, state.stream_limiter, state.metrics, settings.stream_send_timeout_s
+        events, principal.key_id, services.streams, services.metrics, settings.stream_send_timeout_s
     )
 
 

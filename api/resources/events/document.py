@@ -2,24 +2,17 @@
 
 from typing import Any
 
+from api.openapi.identifiers import NO_CONTROL, TEXT_ID
 from api.openapi.problem_document import describe_problems
 from api.resources.events.examples import EXAMPLES, LINE, RECEIPT
 from api.resources.events.payloads import MAX_EVENTS
 from api.resources.events.receipts import EventsProblem, Receipt
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import SCHEMA_VERSION, EventType
-from contracts.fields import EARLIEST_MS, MAX_ID_CHARS, MAX_TEXT_CHARS
+from contracts.fields import EARLIEST_MS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
 from contracts.orders import MAX_ITEMS
 
-_NO_CONTROL = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]"
-_VISIBLE = r"[^\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-TEXT_ID = {
-    "type": "string",
-    "minLength": 1,
-    "maxLength": MAX_ID_CHARS,
-    "pattern": f"^{_NO_CONTROL}*{_VISIBLE}{_NO_CONTROL}*$",
-}
 _ID = {
     **TEXT_ID,
     "type": ["string", "integer"],
@@ -30,7 +23,7 @@ MAYBE_ID = {**_ID, "type": ["string", "integer", "null"]}
 _TEXT = {
     "type": ["string", "integer", "null"],
     "maxLength": MAX_TEXT_CHARS,
-    "pattern": f"^{_NO_CONTROL}*$",
+    "pattern": f"^{NO_CONTROL}*$",
     "minimum": -(2**63),
     "maximum": 2**64 - 1,
 }

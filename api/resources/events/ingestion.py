@@ -22,6 +22,7 @@ from api.resources.events.publisher import EventPublisher
 from api.resources.events.salts import Salts
 from api.resources.events.tail_publisher import Notice, TailPublisher
 from api.resources.events.validation import ValidatedEvents, ValidationContext, any_consent, validate
+from api.services import services_of
 from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
 from readers.reader import Reader
@@ -77,7 +78,7 @@ class EventRequest:
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._ingestion: Ingestion = request.app.state.ingestion
+        self._ingestion = services_of(request.app).get(Ingestion)
         self._headers: dict[bytes, bytes] = dict(request.scope["headers"])
         self.request_id: str = request.scope["state"]["request_id"]
         self._principal: Principal | None = None

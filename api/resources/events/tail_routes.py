@@ -4,11 +4,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.http.dependencies import ServicesDep
 from api.http.errors import Problem
-from api.identity.guard import access_of, require
+from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.events.ingestion import Ingestion
@@ -63,7 +64,7 @@ class EventTailQuery(BaseModel):
     "/tail", status_code=HTTPStatus.OK, response_class=EventTailResponse, responses={**_EVENTS, **_PROBLEMS}
 )
 async def tail_events(
-    request: Request,
+    services: ServicesDep,
     query: Annotated[EventTailQuery, Query()],
     principal: Annotated[Principal, Depends(_sender)],
 ) -> EventTailResponse:
@@ -72,18 +73,17 @@ async def tail_events(
     With a secret key: of what this key sends; with the scope operations:read too, of what all keys send.
     Nothing is kept, so nothing from before is shown; under load some requests are skipped and counted.
     """
-    ingestion: Ingestion = request.app.state.ingestion
-    state = request.app.state
+    ingestion = services.get(Ingestion)
     watched = _choose(principal, query.key_id)
-    is_welcome = partial(access_of(request).still_counts, principal.key_id)
+    is_welcome = partial(services.access.still_counts, principal.key_id)
     watch = TailSubscription(watched, query.for_s, is_welcome)
-    reader, settings = state.reader, ingestion.settings
+    reader = services.reader
     return EventTailResponse(
-        follow(reader.redis, reader.keys, watch, state.closing),
+        follow(reader.redis, reader.keys, watch, services.lifetime.closing),
         principal.key_id,
-        state.stream_limiter,
-        ingestion.metrics,
-        settings.stream_send_timeout_s,
+        services.streams,
+        services.metrics,
+        services.settings.stream_send_timeout_s,
         ingestion.tail_limiter,
     )
 

@@ -7,10 +7,8 @@ from redis.exceptions import RedisError
 
 from api.http.load_shedding import Load
 from api.http.parts import Part, PartStatus
-from api.resources.events.publisher import EventPublisher
 from api.resources.health import schemas
-from api.resources.models.report import judge_scoring
-from api.resources.predictions.model_host import ModelHost
+from api.services import Services
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from readers.reader import Reader
@@ -20,15 +18,20 @@ SLOW_PING_MS = 250.0
 _ORDER: tuple[PartStatus, ...] = ("ok", "degraded", "down")
 
 
-async def check_readiness(
-    reader: Reader, publisher: EventPublisher, host: ModelHost, load: Load, *, stopping: bool
-) -> schemas.Readiness:
-    """The parts `redis`, `stream`, `model`, `kafka` and `load`; never raises because one of them is away."""
-    await host.find()
-    parts, kafka = await asyncio.gather(_check_reads(reader, host.trouble), publisher.check())
-    parts |= {"kafka": kafka, "load": judge_load(load)}
+async def check_readiness(services: Services) -> schemas.Readiness:
+    """The parts that resources need, the state store, the stream and the load of this process.
+
+    Never raises because one of them is away.
+    """
+    checks = [check(services) for resource in services.resources for check in resource.checks]
+    parts = {
+        name: part
+        for found in await asyncio.gather(_check_reads(services.reader), *checks)
+        for name, part in found.items()
+    }
+    parts["load"] = judge_load(services.load)
     worst = max((part.status for part in parts.values()), key=_ORDER.index)
-    return schemas.Readiness(status="stopping" if stopping else worst, parts=parts)
+    return schemas.Readiness(status="stopping" if services.lifetime.stopping else worst, parts=parts)
 
 
 def judge_load(load: Load) -> Part:
@@ -37,7 +40,7 @@ def judge_load(load: Load) -> Part:
     return Part(status=status, detail=f"{load.under_way} of {load.limit} requests under way")
 
 
-async def _check_reads(reader: Reader, model_trouble: str) -> dict[str, Part]:
+async def _check_reads(reader: Reader) -> dict[str, Part]:
     started = time.perf_counter()
     try:
         await reader.redis.ping()
@@ -47,13 +50,8 @@ async def _check_reads(reader: Reader, model_trouble: str) -> dict[str, Part]:
         return {
             "redis": Part(status="down", detail="does not answer"),
             "stream": Part(status="down", detail="unknown while Redis does not answer"),
-            "model": Part(status="degraded", detail="unknown while Redis does not answer"),
         }
-    return {
-        "redis": _judge_redis(ping_ms),
-        "stream": judge_stream(workers, reader.settings.partitions),
-        "model": judge_scoring(workers, model_trouble),
-    }
+    return {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
 
 
 def judge_stream(workers: list[Heartbeat], partitions: int) -> Part:

@@ -1,15 +1,18 @@
 """`/livez`, `/readyz`, `/startupz` and `/metrics`."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from api.http.dependencies import ModelHostDep, PublisherDep, ReaderDep, forbid_store
+from api.http.dependencies import ServicesDep, forbid_store
 from api.identity.guard import is_allowed, require
 from api.identity.principal import Scope
 from api.resources.health import schemas
 from api.resources.health.readiness import check_readiness
+from api.resources.predictions.model_host import ModelHost
+from api.services import use
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
 
@@ -21,16 +24,13 @@ async def get_livez() -> schemas.Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": schemas.Readiness}})
-async def get_readyz(
-    request: Request, reader: ReaderDep, publisher: PublisherDep, host: ModelHostDep, response: Response
-) -> schemas.Readiness:
+async def get_readyz(request: Request, services: ServicesDep, response: Response) -> schemas.Readiness:
     """Whether answers are live, part by part; 503 if a part is down, or the process is about to end.
 
     Kafka is at worst degraded: answers need only Redis and a worker, events are refused meanwhile. So is the
     model: what is counted does not need it.
     """
-    state = request.app.state
-    readiness = await check_readiness(reader, publisher, host, state.load, stopping=state.stopping)
+    readiness = await check_readiness(services)
     if readiness.status in ("down", "stopping"):
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     if not await is_allowed(request, Scope.OPERATIONS_READ):
@@ -39,7 +39,7 @@ async def get_readyz(
 
 
 @router.get("/startupz", responses={503: {"model": schemas.Startup}})
-async def get_startupz(host: ModelHostDep, response: Response) -> schemas.Startup:
+async def get_startupz(host: Annotated[ModelHost, use(ModelHost)], response: Response) -> schemas.Startup:
     """Whether the process has looked for its model; 503 until then. What it needs may be away."""
     if host.has_looked:
         return schemas.Startup(status="ok")
@@ -48,7 +48,7 @@ async def get_startupz(host: ModelHostDep, response: Response) -> schemas.Startu
 
 
 @router.get("/metrics", response_class=Response, dependencies=[Depends(require(Scope.OPERATIONS_READ))])
-async def get_metrics(request: Request) -> Response:
+async def get_metrics(services: ServicesDep) -> Response:
     """Metrics of the API in the Prometheus text format, of all its processes together."""
     headers = {"Cache-Control": "no-store"}
-    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST, headers=headers)
+    return Response(services.metrics.render(), media_type=CONTENT_TYPE_LATEST, headers=headers)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from api.http.parts import Part
 from api.resources.models import schemas as schemas
@@ -23,6 +24,7 @@ from models.quality import (
 from readers.alerts.kinds import AlertKind
 from readers.intervals import to_datetime
 from readers.reader import Counts, Reader
+from readers.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,13 @@ MODELS_AGE_S = 2.0
 """An answer this old is given again: its figures are of minutes."""
 _NAMED = 3
 """Workers whose trouble is told; more would make a line nobody reads."""
+
+
+class ModelsReport(Snapshot[schemas.Models]):
+    """The answer of `/v1/models`, shared by all who ask within `MODELS_AGE_S`."""
+
+    def __init__(self, reader: Reader, host: ModelHost) -> None:
+        super().__init__(partial(read_models, reader, host), max_age_s=MODELS_AGE_S)
 
 
 async def read_models(reader: Reader, host: ModelHost) -> schemas.Models:

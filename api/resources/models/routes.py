@@ -4,11 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.http.dependencies import ModelsDep, NoQuery
+from api.http.dependencies import NoQuery
 from api.identity.guard import require
 from api.identity.principal import Scope
-from api.resources.models.report import MODELS_AGE_S
+from api.resources.models.report import MODELS_AGE_S, ModelsReport
 from api.resources.models.schemas import Models
+from api.services import use
+
+ModelsDep = Annotated[ModelsReport, use(ModelsReport)]
 
 router = APIRouter(
     prefix="/v1/models",

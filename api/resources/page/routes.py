@@ -12,7 +12,7 @@ from api.http.cross_origin import SNIPPET_PATH
 
 router = APIRouter(include_in_schema=False)
 
-_FOLDER = Path(__file__).parent / "static"
+FOLDER = Path(__file__).parent / "static"
 _SNIPPET_MAX_AGE_S = 3_600
 """A shop gets a new version within the hour; a page that was open keeps its own."""
 
@@ -25,7 +25,7 @@ class _Snippet(NamedTuple):
 @router.get("/")
 async def get_page() -> FileResponse:
     """The page; its script and style come from `/static`."""
-    return FileResponse(_FOLDER / "live.html", media_type="text/html", headers={"Cache-Control": "no-cache"})
+    return FileResponse(FOLDER / "live.html", media_type="text/html", headers={"Cache-Control": "no-cache"})
 
 
 @router.get(SNIPPET_PATH)
@@ -48,5 +48,5 @@ def shorten_script(source: str) -> str:
 
 @cache
 def _read_snippet() -> _Snippet:
-    content = shorten_script((_FOLDER / "storepulse.js").read_text()).encode()
+    content = shorten_script((FOLDER / "storepulse.js").read_text()).encode()
     return _Snippet(content, f'"{hashlib.sha256(content).hexdigest()[:16]}"')

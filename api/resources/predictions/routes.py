@@ -5,12 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 
 from api.http.bodies import check_headers, read_body
-from api.http.dependencies import ModelHostDep, NoQuery, PriceLevelDep, ReaderDep, forbid_store
+from api.http.dependencies import NoQuery, ReaderDep, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.predictions.document import REQUEST_BODY, RESPONSES
+from api.resources.predictions.model_host import ModelHost
+from api.resources.predictions.price_levels import PriceLevels
 from api.resources.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
 from api.resources.predictions.sequences import Defaults, parse_actions
+from api.services import use
 from contracts.clock import wall_clock_ms
 from models.next_action.prices import UNKNOWN_LEVEL
 
@@ -25,8 +28,8 @@ router = APIRouter(
 async def predict_next_action(
     request: Request,
     reader: ReaderDep,
-    host: ModelHostDep,
-    levels: PriceLevelDep,
+    host: Annotated[ModelHost, use(ModelHost)],
+    levels: Annotated[PriceLevels, use(PriceLevels)],
     _: Annotated[NoQuery, Query()],
 ) -> PredictedAction:
     """What follows a sequence of 1 to 256 actions of one visitor, oldest first. Nothing is stored.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 
-class DeletionStatus(StrEnum):
+class JobStatus(StrEnum):
     """pending -> removing -> done."""
 
     PENDING = "pending"
@@ -44,11 +44,11 @@ class DeletionJob(NamedTuple):
     returned: bool = False
 
     @property
-    def status(self) -> DeletionStatus:
+    def status(self) -> JobStatus:
         """How far it is."""
         if self.done_ms is not None:
-            return DeletionStatus.DONE
-        return DeletionStatus.PENDING if self.removed_ms is None else DeletionStatus.REMOVING
+            return JobStatus.DONE
+        return JobStatus.PENDING if self.removed_ms is None else JobStatus.REMOVING
 
     def add_removed(self, counts: Mapping[str, int]) -> dict[str, int]:
         """What was removed, with these counts; kinds of which nothing was found are left out."""

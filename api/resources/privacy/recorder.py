@@ -12,6 +12,7 @@ from contracts.clock import wall_clock_ms
 from contracts.deletions import Deletion, encode_deletion, secret_id_of
 from contracts.topics import Topics
 from readers.reader import Reader
+from readers.removal import Trace
 
 RECORD_TIMEOUT_S = 5.0
 
@@ -62,3 +63,9 @@ async def record(reader: Reader, jobs: DeletionJobs, job: DeletionJob) -> Deleti
 async def _count_state(reader: Reader, job: DeletionJob) -> int:
     """1 if the visitor has a state that the worker will remove."""
     return int(await reader.redis.exists(reader.keys.visitor_in(job.partition, job.user_id or "")))
+
+
+async def scrub_request(reader: Reader, trace: Trace) -> dict[str, int]:
+    """The id that was left beside the state for the worker, which takes it away if all goes well."""
+    await reader.redis.hdel(reader.keys.forgetting(trace.partition), trace.digest)
+    return {}

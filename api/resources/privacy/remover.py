@@ -10,12 +10,12 @@ from redis.exceptions import RedisError
 from api.resources.privacy.job import DeletionJob
 from api.resources.privacy.jobs import LEASE_MS, DeletionJobs
 from api.resources.privacy.recorder import Unrecorded, record
-from api.resources.privacy.scrubbers import SCRUBBERS, Trace
-from api.resources.privacy.search import Needle, search
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from contracts.visitor import unpack_visitor
+from readers.id_search import Needle, search
 from readers.reader import Reader
+from readers.removal import Scrubber, Trace
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +32,10 @@ AGAIN_MS = 10_000
 class Remover:
     """One per process of the API; `run` may be called by hand as well, `advance` does one step."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, scrubbers: Sequence[Scrubber]) -> None:
+        """`scrubbers` remove traces outside the partition, in this order."""
         self._reader = reader
+        self._scrubbers = scrubbers
         self.jobs = DeletionJobs(reader)
         self._deletions = Topics(reader.settings.topic_prefix).deletions
         self._task: asyncio.Task[None] | None = None
@@ -113,7 +115,7 @@ class Remover:
     async def _scrub(self, job: DeletionJob) -> DeletionJob:
         returned = await self._has_returned(job)
         trace = Trace(job.user_id or "", job.digest, job.partition, job.cut_ms or 0, returned)
-        for scrubber in SCRUBBERS:
+        for scrubber in self._scrubbers:
             job = job._replace(removed=job.add_removed(await scrubber(self._reader, trace)))
         return await self.jobs.change(
             job, removed=job.removed, scrubbed_ms=wall_clock_ms(), returned=trace.returned

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from api.http.dependencies import NoQuery, ReaderDep, check_identifier, forbid_store
 from api.http.errors import Problem
@@ -14,11 +14,13 @@ from api.resources.privacy.jobs import ReusedKey
 from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import Deletion, DeletionRequest, to_deletion
+from api.services import use
 
 _writer = require(Scope.PRIVACY_WRITE)
 router = APIRouter(
     prefix="/v1/privacy/deletions", tags=["privacy"], dependencies=[Depends(forbid_store), Depends(_writer)]
 )
+RemoverDep = Annotated[Remover, use(Remover)]
 _DELETE = describe_problems(
     {
         400: "The body is no JSON",
@@ -35,7 +37,7 @@ _LOCATION: dict[int | str, dict[str, Any]] = {
 
 @router.post("", status_code=HTTPStatus.ACCEPTED, responses={**_DELETE, **_LOCATION})
 async def delete_visitor(
-    request: Request,
+    remover: RemoverDep,
     response: Response,
     reader: ReaderDep,
     principal: Annotated[Principal, Depends(_writer)],
@@ -55,7 +57,7 @@ async def delete_visitor(
     tell nothing about anybody. What the visitor does afterwards makes a new, unknown visitor.
     """
     user_id = check_identifier("user_id", body.user_id)
-    jobs = _remover(request).jobs
+    jobs = remover.jobs
     try:
         job = await jobs.open(user_id, f"{principal.key_id}:{idempotency_key}" if idempotency_key else "")
         job = await record(reader, jobs, job)
@@ -78,17 +80,12 @@ async def delete_visitor(
 
 @router.get("/{deletion_id}", responses=_UNKNOWN)
 async def get_deletion(
-    request: Request,
+    remover: RemoverDep,
     deletion_id: Annotated[str, Path(max_length=100)],
     _: Annotated[NoQuery, Query()],
 ) -> Deletion:
     """How far a deletion is, for 30 days after it was done."""
-    job = await _remover(request).jobs.get(deletion_id)
+    job = await remover.jobs.get(deletion_id)
     if job is None:
         raise Problem(HTTPStatus.NOT_FOUND, "deletion.unknown", "no deletion has this id, or not any more")
     return to_deletion(job)
-
-
-def _remover(request: Request) -> Remover:
-    remover: Remover = request.app.state.remover
-    return remover

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.resources.privacy.job import DeletionJob, DeletionStatus
+from api.resources.privacy.job import DeletionJob, JobStatus
 from contracts.fields import MAX_ID_CHARS
 from readers.answers import Answer
 from readers.intervals import to_datetime
@@ -46,7 +46,7 @@ class Deletion(Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     deletion_id: str
-    status: DeletionStatus = Field(
+    status: JobStatus = Field(
         description="pending: recorded, not applied yet; removing: the state is gone and stays away, other "
         "traces are being removed; done: everything was searched and nothing is left"
     )

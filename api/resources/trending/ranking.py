@@ -1,5 +1,6 @@
 """The products with the highest decayed scores over all partitions, without reading every product."""
 
+from functools import partial
 from typing import NamedTuple
 
 from redis.asyncio import Redis
@@ -8,8 +9,10 @@ from api.resources.trending import schemas
 from models.trending import decay_since, landmarks_as_of, merge_scores, top_products
 from readers.intervals import to_datetime
 from readers.reader import Reader
+from readers.snapshot import Snapshot
 
 MAX_PRODUCTS = 100
+_MAX_AGE_S = 0.5
 _MAX_CANDIDATES = 2_000
 """Most products read of one list in the second round, so that a flat list of a large shop stays cheap."""
 
@@ -21,6 +24,13 @@ class ScoreList(NamedTuple):
 
     key: str
     landmark_ms: int
+
+
+class TrendingReport(Snapshot[schemas.Trending]):
+    """The answer of `/v1/trending`, shared by all who ask within half a second."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(partial(read_trending, reader), max_age_s=_MAX_AGE_S)
 
 
 async def read_trending(reader: Reader) -> schemas.Trending:

@@ -5,11 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.dependencies import TrendingDep, forbid_store
+from api.http.dependencies import forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.trending import schemas
-from api.resources.trending.ranking import MAX_PRODUCTS
+from api.resources.trending.ranking import MAX_PRODUCTS, TrendingReport
+from api.services import use
+
+TrendingDep = Annotated[TrendingReport, use(TrendingReport)]
 
 router = APIRouter(
     prefix="/v1", tags=["live"], dependencies=[Depends(forbid_store), Depends(require(Scope.INSIGHTS_READ))]

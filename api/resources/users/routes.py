@@ -13,12 +13,13 @@ from api.http.queries import describe_path, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.predictions.next_action import to_user_next_action
+from api.resources.predictions.price_levels import PriceLevels
 from api.resources.predictions.schemas import UserNextAction
 from api.resources.users import schemas
 from api.resources.users.state import to_visitor_state
+from api.services import services_of
 from contracts.fields import MAX_ID_CHARS
 from contracts.visitor import Visitor, unpack_visitor
-from readers.reader import Reader
 from readers.stream_time import StreamTime, not_before
 
 
@@ -55,8 +56,8 @@ async def get_user_next_action(request: Request) -> Response:
     score = visitor.predictions.score
     if score is None:
         raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
-    state = request.app.state
-    level, idle_ms = await state.price_level.get(), state.reader.settings.idle_ms
+    services = services_of(request.app)
+    level, idle_ms = await services.get(PriceLevels).get(), services.settings.idle_ms
     return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
 
 
@@ -74,7 +75,7 @@ async def _read_visitor(request: Request) -> tuple[str, Visitor, StreamTime]:
     await _guard(request)
     read_query(request, NoQuery)
     user_id = check_identifier("user_id", request.path_params["user_id"])
-    reader: Reader = request.app.state.reader
+    reader = services_of(request.app).reader
     time = await reader.stream_time()
     blob = await reader.visitor_blob(user_id)
     if blob is None:

@@ -4,7 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.http.dependencies import NoQuery, forbid_store
 from api.identity.guard import require
@@ -19,6 +19,7 @@ from api.resources.webhooks.schemas import (
     to_delivery,
 )
 from api.resources.webhooks.service import WebhookService
+from api.services import use
 from delivery.webhooks.endpoints import is_endpoint_id
 from delivery.webhooks.errors import UnknownEndpoint
 
@@ -28,18 +29,13 @@ router = APIRouter(
 )
 
 
-def _service(request: Request) -> WebhookService:
-    service: WebhookService = request.app.state.webhooks
-    return service
-
-
 def _known_form(webhook_id: Annotated[str, Path(max_length=40, description="`id` of the endpoint")]) -> str:
     if not is_endpoint_id(webhook_id):
         raise UnknownEndpoint
     return webhook_id
 
 
-ServiceDep = Annotated[WebhookService, Depends(_service)]
+ServiceDep = Annotated[WebhookService, use(WebhookService)]
 WebhookId = Annotated[str, Depends(_known_form)]
 NoQueryDep = Annotated[NoQuery, Query()]
 NOT_JSON = "The body is no JSON"

@@ -1,31 +1,15 @@
-"""What removes a visitor's traces outside the state of their partition. New places of that kind belong here.
+"""Removing a deleted visitor's traces from the log of alerts and what was said of them."""
 
-Each removes what it finds, may be run again, and says how much it removed, by kind.
-"""
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
-
-from api.resources.privacy.search import Needle
 from contracts.alerts import Alert, kind_names
-from delivery.webhooks.delivery_log import DeliveryLog
 from readers.alerts.log import decode_entry
+from readers.id_search import Needle
 from readers.reader import Reader
+from readers.removal import Trace
 
 _PAGE = 1_000
-
-
-class Trace(NamedTuple):
-    """Whose traces: `cut_ms` is up to when they are removed if the visitor has `returned` since."""
-
-    user_id: str
-    digest: str
-    partition: int
-    cut_ms: int
-    returned: bool
-
-
-Scrubber = Callable[[Reader, Trace], Awaitable[dict[str, int]]]
 
 
 async def scrub_alerts(reader: Reader, trace: Trace) -> dict[str, int]:
@@ -51,23 +35,6 @@ async def scrub_mutes(reader: Reader, trace: Trace) -> dict[str, int]:
     """Snoozes of the visitor's alerts."""
     members = [f"{kind}:{trace.user_id}" for kind in kind_names()]
     return {"snoozes": int(await reader.redis.zrem(reader.keys.alert_mutes(), *members))}
-
-
-async def scrub_webhooks(reader: Reader, trace: Trace) -> dict[str, int]:
-    """Webhook deliveries that speak of the visitor, waiting or logged."""
-    endpoints: Any = await reader.redis.hkeys(reader.keys.webhook_endpoints())
-    found = [await DeliveryLog(reader, one.decode()).forget(trace.user_id) for one in endpoints]
-    return {"webhook_deliveries": sum(found)}
-
-
-async def scrub_request(reader: Reader, trace: Trace) -> dict[str, int]:
-    """The id that was left beside the state for the worker, which takes it away if all goes well."""
-    await reader.redis.hdel(reader.keys.forgetting(trace.partition), trace.digest)
-    return {}
-
-
-SCRUBBERS: tuple[Scrubber, ...] = (scrub_alerts, scrub_mutes, scrub_webhooks, scrub_request)
-"""In this order: webhooks are made from the log of alerts."""
 
 
 def _is_theirs(alert: Alert | None, fields: Mapping[bytes, bytes], trace: Trace, needle: Needle) -> bool:

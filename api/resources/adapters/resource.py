@@ -1,0 +1,18 @@
+"""Events as Segment and Google Analytics 4 send them."""
+
+from fastapi.routing import APIRoute
+
+from api.resource import Documentation, Resource
+from api.resources.adapters import routes
+from api.resources.adapters.examples import ANSWERS
+
+RESOURCE = Resource(
+    name="adapters",
+    seldom_routers=[routes.router],
+    browser_paths=frozenset(route.path for route in routes.router.routes if isinstance(route, APIRoute)),
+    documentation=Documentation(
+        tags={"adapters": "Sending events as Segment and Google Analytics 4 have them."},
+        answers=ANSWERS,
+        parameters={"measurement_id": "G-1A2B3C4D5E"},
+    ),
+)

@@ -1,0 +1,40 @@
+"""Examples of answers: models and their figures."""
+
+from typing import Any
+
+from api.openapi.examples import AS_OF
+
+_DISTRIBUTION = {"view": 120, "cart": 14, "remove_from_cart": 3, "purchase": 9, "leave": 54}
+_FIGURES = {
+    "next_action": {
+        "n": 200,
+        "accuracy": 0.61,
+        "macro_f1": 0.37,
+        "log_loss": 0.97,
+        "ece": 0.02,
+        "reliability": [],
+        "predicted": _DISTRIBUTION,
+        "actual": _DISTRIBUTION,
+    },
+    "purchase": {
+        "n": 54,
+        "rate": 0.11,
+        "log_loss": 0.29,
+        "brier": 0.08,
+        "ece": 0.02,
+        "reliability": [],
+    },
+    "alerts": {},
+}
+_WINDOWS = {"1h": _FIGURES, "24h": _FIGURES}
+
+ANSWERS: dict[str, Any] = {
+    "get_models": {
+        **AS_OF,
+        "scoring": {"status": "ok", "detail": "visitors are scored by 5f0c1a52f4a4"},
+        "together": _WINDOWS,
+        "models": [{"version": "5f0c1a52f4a4", "windows": _WINDOWS}],
+        "workers": [],
+        "api": {"version": "5f0c1a52f4a4", "trouble": None, "card": None},
+    },
+}

@@ -1,0 +1,22 @@
+"""What visitors are expected to do next."""
+
+from api.resource import Documentation, Resource
+from api.resources.predictions import routes
+from api.resources.predictions.document import SCHEMAS
+from api.resources.predictions.model_host import ModelHost
+from api.resources.predictions.price_levels import PriceLevels
+from api.services import Services
+
+
+def _make_host(services: Services) -> ModelHost:
+    return ModelHost(services.model_source, services.metrics, idle_ms=services.settings.idle_ms)
+
+
+RESOURCE = Resource(
+    name="predictions",
+    routers=[routes.router],
+    services=[_make_host, lambda services: PriceLevels(services.reader)],
+    documentation=Documentation(
+        tags={"predictions": "Asking the models, and how good they are."}, schemas=SCHEMAS
+    ),
+)
