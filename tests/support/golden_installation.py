@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 from confluent_kafka import Producer
 from redis import Redis
 
+from contracts.events import Event, decode
+from contracts.fields import InvalidEvent
 from contracts.settings import Settings
+from contracts.topics import EVENT_TOPICS
 from golden_files import Values, load_golden
 
 PREFIX = b"goldenprefix."
@@ -58,6 +61,16 @@ def golden_log() -> list[Record]:
         )
         for row in load_golden("kafka.json.gz")
     ]  # fmt: skip
+
+
+def golden_events() -> list[tuple[Record, Event]]:
+    """The events among the records, repeats included."""
+    return [(record, event) for record in _event_records() if (event := _event_of(record)) is not None]
+
+
+def broken_records() -> list[Record]:
+    """The records in the event topics that must be refused."""
+    return [record for record in _event_records() if _event_of(record) is None]
 
 
 def golden_keys() -> list[Values]:
@@ -113,3 +126,15 @@ def _to_bytes(value: Any) -> bytes | None:
     if isinstance(value, dict):
         return base64.b64decode(value["base64"])
     return None if value is None else str(value).encode()
+
+
+def _event_records() -> list[Record]:
+    return [record for record in golden_log() if record.topic in EVENT_TOPICS]
+
+
+def _event_of(record: Record) -> Event | None:
+    try:
+        event = decode(record.value or b"", received_ms=record.at_ms, default_currency="EUR")
+    except InvalidEvent:
+        return None
+    return event if record.key == event.user_id.encode() else None
