@@ -1,31 +1,55 @@
 """What the state keeps of a visitor's alerts between two decisions."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts import subjects
-from contracts.alerts import Alert, AlertState, Severity, VisitorDetail
+from contracts.alerts import (
+    CART_ABANDONED,
+    CHURN_RISK,
+    FLAT_KINDS,
+    Alert,
+    AlertState,
+    Severity,
+    VisitorDetail,
+    decode_alert,
+    encode_alert,
+)
+
+
+class KindState(NamedTuple):
+    """What is kept of one kind of alerts.
+
+    `episodes` counts those that fired in the session. `quiet_until_ms` is the end of the cool-down or of the
+    last alert, whichever is later, `looked_ms` the last time a silence was looked at without another. `armed`
+    is False where a rule waits for something before it fires again, and `intent` says that it wants to see
+    all that the visitor does in this session; both end with the session.
+    """
+
+    episodes: int = 0
+    quiet_until_ms: int = 0
+    looked_ms: int = 0
+    armed: bool = True
+    intent: bool = False
+
+
+NOTHING_KEPT = KindState()
+_NO_KINDS: Mapping[str, KindState] = {}
 
 
 class VisitorAlerts(NamedTuple):
     """Open alerts of a visitor and what keeps others from firing.
 
-    Tuples of two are by `contracts.alerts.FLAT_KINDS`. `session` and `session_start_ms` are of the session
-    that episodes, `armed` and `intent` speak of. Late events may renumber sessions: what tells one from the
-    next is its start, and the number never goes back, so no id is ever made twice. `armed` is False from a
-    churn alert until the purchase probability has been up again; `intent` says that it was high earlier in
-    the session. `quiet_until_ms` is the end of the cool-down or of the last alert, whichever is later,
-    `looked_ms` the last time a silence was looked at, and `live` whether the newest action arrived about
-    when it happened. Open alerts have no reasons and no offer.
+    `session` and `session_start_ms` are of the session that `kinds` speak of, which have the state of each
+    kind of which anything is kept, by its name. Late events may renumber sessions: what tells one from the
+    next is its start, and the number never goes back, so no id is ever made twice. `live` says whether the
+    newest action arrived about when it happened. Open alerts have no reasons, and their detail in brief.
     """
 
     session: int = 0
     session_start_ms: int = 0
-    episodes: tuple[int, int] = (0, 0)
-    armed: bool = True
-    intent: bool = False
-    quiet_until_ms: tuple[int, int] = (0, 0)
-    looked_ms: int = 0
     live: bool = True
+    kinds: Mapping[str, KindState] = _NO_KINDS
     open: tuple[Alert, ...] = ()
 
     def open_of(self, kind: str) -> Alert | None:
@@ -35,30 +59,70 @@ class VisitorAlerts(NamedTuple):
                 return alert
         return None
 
+    def of(self, kind: str) -> KindState:
+        """What is kept of a kind."""
+        return self.kinds.get(kind, NOTHING_KEPT)
+
+    def put(self, kind: str, kept: KindState) -> "VisitorAlerts":
+        """The alert state with this state of a kind."""
+        if kept == self.kinds.get(kind, NOTHING_KEPT):
+            return self
+        kinds = {**self.kinds, kind: kept}
+        if kept == NOTHING_KEPT:
+            del kinds[kind]
+        return self._replace(kinds=kinds)
+
+    def open_too(self, alert: Alert) -> "VisitorAlerts":
+        """The alert state with one more open alert; those the blob has side by side come first."""
+        found = sorted((*self.open, alert), key=lambda each: each.kind not in FLAT_KINDS)
+        return self._replace(open=tuple(found))
+
 
 NO_ALERTS = VisitorAlerts()
 _FIELDS_BEFORE_STARTS = 8
 """Of the alert state in a blob of format 2: its session has no start, so the next action begins another."""
+_FLAT_FIELDS = 9
+"""Of an alert state with nothing of kinds from outside, which every version reads."""
 
 
 def pack_alerts(alert_state: VisitorAlerts) -> tuple[Any, ...]:
-    """The alert state as plain values for msgpack; empty if it was never used."""
+    """The alert state as plain values for msgpack; empty if it was never used.
+
+    What is kept of kinds from outside the product is one more field at the end, there only if anything is.
+    """
     if alert_state == NO_ALERTS:
         return ()
-    return (*alert_state[:-1], tuple([_pack_open(alert) for alert in alert_state.open]))
+    session, start_ms, live, kinds, opened = alert_state
+    churn, cart = kinds.get(CHURN_RISK, NOTHING_KEPT), kinds.get(CART_ABANDONED, NOTHING_KEPT)
+    flat = (
+        session, start_ms, (churn.episodes, cart.episodes), churn.armed, churn.intent,
+        (churn.quiet_until_ms, cart.quiet_until_ms), churn.looked_ms, live,
+        tuple([_pack_open(alert) for alert in opened if alert.kind in FLAT_KINDS]),
+    )  # fmt: skip
+    others = {kind: tuple(kept) for kind, kept in kinds.items() if kind not in FLAT_KINDS}
+    others_open = tuple([encode_alert(alert) for alert in opened if alert.kind not in FLAT_KINDS])
+    return (*flat, (others, others_open)) if others or others_open else flat
 
 
-def unpack_alerts(fields: tuple[Any, ...]) -> VisitorAlerts:
+def unpack_alerts(fields: Sequence[Any]) -> VisitorAlerts:
     """The alert state in what `pack_alerts` gave, lists instead of tuples too."""
     if not fields:
         return NO_ALERTS
     if len(fields) == _FIELDS_BEFORE_STARTS:
         fields = (fields[0], 0, *fields[1:])
-    session, start_ms, episodes, armed, intent, quiet_until_ms, looked_ms, live, alerts = fields
-    return VisitorAlerts(
-        session, start_ms, (episodes[0], episodes[1]), armed, intent, (quiet_until_ms[0], quiet_until_ms[1]),
-        looked_ms, live, tuple([_open_alert(alert) for alert in alerts]),
-    )  # fmt: skip
+    session, start_ms, episodes, armed, intent, quiet_until_ms, looked_ms, live, opened = fields[
+        :_FLAT_FIELDS
+    ]
+    others, others_open = fields[_FLAT_FIELDS] if len(fields) > _FLAT_FIELDS else ({}, ())
+    kinds = {kind: KindState(*kept) for kind, kept in others.items()}
+    if intent or not armed or looked_ms or episodes[0] or quiet_until_ms[0]:
+        kinds[CHURN_RISK] = KindState(episodes[0], quiet_until_ms[0], looked_ms, armed, intent)
+    if episodes[1] or quiet_until_ms[1]:
+        kinds[CART_ABANDONED] = KindState(episodes[1], quiet_until_ms[1])
+    still_open = tuple([_open_alert(alert) for alert in opened])
+    if others_open:
+        still_open += tuple([decode_alert(alert) for alert in others_open])
+    return VisitorAlerts(session, start_ms, live, kinds, still_open)
 
 
 def _pack_open(alert: Alert) -> tuple[Any, ...]:
@@ -72,7 +136,7 @@ def _pack_open(alert: Alert) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _open_alert(fields: tuple[Any, ...]) -> Alert:
+def _open_alert(fields: Sequence[Any]) -> Alert:
     (
         alert_id, kind, state, severity, user_id, session_id, session, start_ms, episode, at_ms, fired_ms,
         lines, value_minor, currency, purchase, threshold, model, live, _, _,

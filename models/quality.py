@@ -6,7 +6,7 @@ Counters are whole numbers that only add, so sums over minutes and partitions ar
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.alerts import FLAT_KINDS
+from contracts.alerts import FLAT_KINDS, AlertState, find_kind
 from contracts.scores import SCALE
 from models.next_action.actions import TARGETS
 
@@ -35,7 +35,7 @@ class Quality:
     PURCHASE_LOSS = "pl"
     PURCHASE_BRIER = "pb"
 
-    # Alerts; followed by the index in `contracts.alerts.FLAT_KINDS`.
+    # Alerts; followed by a dot and the name of the kind (`of_kind`): `f.churn_risk`.
     FIRED = "f"
     RESOLVED = "r"
     EXPIRED = "e"
@@ -44,9 +44,9 @@ class Quality:
     LEAD_MS = "t"
     """From firing to the end of the alert, summed over the expired."""
     LEAD = "h"
-    """The same as a histogram over `LEAD_EDGES_S`: `h0.4`."""
+    """The same as a histogram over `LEAD_EDGES_S`: `h.churn_risk.4`."""
 
-    # Verdicts of people about alerts, in buckets of their own; followed by the index of the kind.
+    # Verdicts of people about alerts, in buckets of their own; followed by the kind likewise.
     USEFUL = "u"
     WRONG = "n"
 
@@ -54,7 +54,7 @@ class Quality:
     LOST = "sl"
     BOUGHT = "sb"
     LOST_ALERTED = "sa"
-    """Followed by the index of the kind: lost, and an alert of this kind had fired in the session."""
+    """Followed by the kind likewise: lost, and an alert of this kind had fired in the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,30 +173,66 @@ def purchase_figures(counts: Mapping[str, int]) -> PurchaseFigures:
 
 
 def alert_figures(counts: Mapping[str, int], kind: str) -> AlertFigures:
-    """Figures from the counters of one version (or the sum of several)."""
-    i = FLAT_KINDS.index(kind)
+    """Figures from the counters of one version (or the sum of several).
+
+    Only of kinds whose end says whether an alert was right there are precision, recall and base rate.
+    """
     fired, resolved, expired = (
-        counts.get(f"{name}{i}", 0) for name in (Quality.FIRED, Quality.RESOLVED, Quality.EXPIRED)
+        _of_kind(counts, name, kind) for name in (Quality.FIRED, Quality.RESOLVED, Quality.EXPIRED)
     )
+    spec = find_kind(kind)
+    is_judged = spec is not None and spec.judged_by_end
     lost, bought = counts.get(Quality.LOST, 0), counts.get(Quality.BOUGHT, 0)
-    useful, wrong = counts.get(f"{Quality.USEFUL}{i}", 0), counts.get(f"{Quality.WRONG}{i}", 0)
-    leads = [counts.get(f"{Quality.LEAD}{i}.{b}", 0) for b in range(len(LEAD_EDGES_S) + 1)]
+    useful, wrong = _of_kind(counts, Quality.USEFUL, kind), _of_kind(counts, Quality.WRONG, kind)
+    leads = [_of_kind(counts, Quality.LEAD, kind, f".{b}") for b in range(len(LEAD_EDGES_S) + 1)]
     return AlertFigures(
         fired,
         resolved,
         expired,
-        _ratio(expired, expired + resolved),
-        _ratio(counts.get(f"{Quality.LOST_ALERTED}{i}", 0), lost),
-        _ratio(lost, lost + bought),
-        _ratio(counts.get(f"{Quality.LEAD_MS}{i}", 0) / 1_000, expired),
+        _ratio(expired, expired + resolved) if is_judged else None,
+        _ratio(_of_kind(counts, Quality.LOST_ALERTED, kind), lost) if is_judged else None,
+        _ratio(lost, lost + bought) if is_judged else None,
+        _ratio(_of_kind(counts, Quality.LEAD_MS, kind) / 1_000, expired),
         lead_percentile_s(leads, 0.1),
         lead_percentile_s(leads, 0.5),
         lead_percentile_s(leads, 0.9),
-        _ratio(counts.get(f"{Quality.WAIT_MS}{i}", 0) / 1_000, resolved),
+        _ratio(_of_kind(counts, Quality.WAIT_MS, kind) / 1_000, resolved),
         useful,
         wrong,
         _ratio(useful, useful + wrong),
     )
+
+
+def of_kind(name: str, kind: str) -> str:
+    """The name of a counter of alerts of a kind."""
+    return f"{name}.{kind}"
+
+
+def step_of(name: str) -> tuple[str, AlertState] | None:
+    """The kind and the state whose steps a counter of this name counts; None for any other counter."""
+    state = _STEPS.get(name[:1])
+    if state is None or len(name) == 1:
+        return None
+    if name[1] == ".":
+        return name[2:], state
+    return (FLAT_KINDS[int(name[1:])], state) if name[1:] in _PLACES else None
+
+
+_STEPS = {
+    Quality.FIRED: AlertState.FIRING,
+    Quality.RESOLVED: AlertState.RESOLVED,
+    Quality.EXPIRED: AlertState.EXPIRED,
+}
+_PLACES = tuple(str(place) for place in range(len(FLAT_KINDS)))
+"""What earlier versions wrote for the name of a kind and its dot: its place among those there were."""
+
+
+def _of_kind(counts: Mapping[str, int], name: str, kind: str, suffix: str = "") -> int:
+    """A counter of a kind, with what earlier versions counted under the kind's place."""
+    total = counts.get(of_kind(name, kind) + suffix, 0)
+    if kind in FLAT_KINDS:
+        total += counts.get(f"{name}{_PLACES[FLAT_KINDS.index(kind)]}{suffix}", 0)
+    return total
 
 
 def lead_percentile_s(leads: Sequence[int], share: float) -> float | None:

@@ -10,6 +10,7 @@ from contracts.alerts.envelope import name_in_ids as name_in_ids
 from contracts.alerts.fields import InvalidAlert as InvalidAlert
 from contracts.alerts.kinds import AlertKindSpec as AlertKindSpec
 from contracts.alerts.kinds import InvalidKind as InvalidKind
+from contracts.alerts.kinds import brief_detail as brief_detail
 from contracts.alerts.kinds import describe_detail as describe_detail
 from contracts.alerts.kinds import find_kind as find_kind
 from contracts.alerts.kinds import kind_names as kind_names

@@ -19,7 +19,9 @@ class AlertKindSpec:
 
     `detail` is the named tuple of what only alerts of this kind say, `checks` has a check per field of it, in
     order (`contracts.alerts.fields`): the JSON has these fields under their names. `describe` gives the
-    detail in a few words for lists. `outcome` says what it means that one is resolved, for people.
+    detail in a few words for lists, `brief` the detail without what only the step that fires says, and
+    whatever may be long. `outcome` says what it means that one is resolved, for people. If `judged_by_end`,
+    an alert that expired was right and one that was resolved was not.
     """
 
     name: str
@@ -28,7 +30,9 @@ class AlertKindSpec:
     detail: Callable[..., Any]
     checks: Mapping[str, Check]
     describe: Callable[[Any], str] = lambda detail: list_fields(detail._asdict())
+    brief: Callable[[Any], Any] = lambda detail: detail
     outcome: str = "resolved"
+    judged_by_end: bool = False
 
     def encode_detail(self, detail: Any) -> dict[str, Any]:
         """The detail as plain values for JSON."""
@@ -74,6 +78,12 @@ def describe_detail(kind: str, detail: Any) -> str:
     """What an alert of this kind says beside the rest, in a few words."""
     spec = _kinds.get(kind)
     return list_fields(detail) if spec is None or isinstance(detail, dict) else spec.describe(detail)
+
+
+def brief_detail(kind: str, detail: Any) -> Any:
+    """The detail of an alert of this kind as its later steps have it."""
+    spec = _kinds.get(kind)
+    return detail if spec is None or isinstance(detail, dict) else spec.brief(detail)
 
 
 def plain_detail(kind: str, detail: Any) -> dict[str, Any]:

@@ -161,7 +161,9 @@ def _spec(name: str, title: str) -> AlertKindSpec:
         VisitorDetail,
         VISITOR_CHECKS,
         describe=lambda detail: detail.cart_words,
+        brief=lambda detail: detail._replace(offer=None),
         outcome="bought",
+        judged_by_end=True,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from contracts import subjects
-from contracts.alerts import CART_ABANDONED, Alert, AlertState, Severity, VisitorDetail
+from contracts.alerts import CART_ABANDONED, Alert, AlertState, Severity, VisitorDetail, brief_detail
 from readers.alerts.schemas import Handling, to_alert
 from readers.intervals import to_datetime
 
@@ -42,10 +42,7 @@ def to_message(alert: Alert, handling: Handling | None = None) -> Message | None
 
 def shorten(alert: Alert) -> Alert:
     """The step without what may be long."""
-    alert = alert._replace(reasons=())
-    if isinstance(alert.detail, VisitorDetail):
-        return alert._replace(detail=alert.detail._replace(offer=None))
-    return alert
+    return alert._replace(reasons=(), detail=brief_detail(alert.kind, alert.detail))
 
 
 def is_message_id(text: str) -> bool:

@@ -4,7 +4,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.alerts import CART_ABANDONED, Alert, AlertState, InvalidAlert, VisitorDetail, decode_alert
+from contracts.alerts import (
+    CART_ABANDONED,
+    Alert,
+    AlertState,
+    InvalidAlert,
+    VisitorDetail,
+    brief_detail,
+    decode_alert,
+)
 from ops.audit.abandoned import CartAlertRules, CartStep, SentEvent, abandoned_carts, is_clear
 from ops.audit.churn import ChurnAlertRules, end_faults
 from ops.audit.churn_replay import ChurnAudit, ScoreRecords, audit_churn
@@ -160,9 +168,8 @@ def _check_lifetimes(audit: AlertAudit, log: Mapping[str, Alert], open_ids: set[
 def _is_one_lifetime(firing: Alert, end: Alert) -> bool:
     """Whether the end is that of the firing: only state, time, reasons and offer may differ."""
     same = end._replace(state=firing.state, at_ms=firing.at_ms, reasons=firing.reasons)
-    if isinstance(firing.detail, VisitorDetail) and isinstance(end.detail, VisitorDetail):
-        same = same._replace(detail=end.detail._replace(offer=firing.detail.offer))
-    return same == firing and end.at_ms >= firing.at_ms
+    brief = brief_detail(firing.kind, firing.detail)
+    return same._replace(detail=firing.detail) == firing and end.detail == brief and end.at_ms >= firing.at_ms
 
 
 def _compare_carts(

@@ -149,7 +149,7 @@ def _check_scores(
     for chance, seen in zip(stated, found, strict=True):
         ((at_ms, _),) = chance.moments
         score, alert_state, _ = chance.predictions or NO_PREDICTIONS
-        intent_ms = alert_state.session_start_ms if alert_state.intent else 0
+        intent_ms = alert_state.session_start_ms if alert_state.of(CHURN_RISK).intent else 0
         evidence.append(Evidence(chance.user_id, at_ms, chance.purchase, seen.leave, score, intent_ms))
     return evidence
 

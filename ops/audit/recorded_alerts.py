@@ -7,20 +7,15 @@ from typing import Any
 
 from redis import Redis
 
-from contracts.alerts import FLAT_KINDS, AlertState
+from contracts.alerts import AlertState
 from contracts.keys import Keys
 from contracts.predictions import Predictions
 from contracts.settings import Settings
 from contracts.visitor import unpack_visitor
-from models.quality import Quality
+from models.quality import step_of
 from ops.audit.kafka_log import published_alerts
 
 PAGE = 1_000
-_STATE_OF = {
-    Quality.FIRED: AlertState.FIRING,
-    Quality.RESOLVED: AlertState.RESOLVED,
-    Quality.EXPIRED: AlertState.EXPIRED,
-}
 
 
 @dataclass(slots=True)
@@ -73,10 +68,9 @@ def read_counts(redis: Redis, keys: Keys) -> Counter[tuple[str, AlertState]]:
         for key in redis.scan_iter(match=f"{keys.prefix(p)}q:day:*", count=PAGE):
             fields: dict[Any, Any] = redis.hgetall(key)
             for field_name, count in fields.items():
-                name = field_name.decode().partition(":")[0]
-                state = _STATE_OF.get(name[:-1])
-                if state is not None and name[-1].isdigit():
-                    counts[FLAT_KINDS[int(name[-1])], state] += int(count)
+                step = step_of(field_name.decode().partition(":")[0])
+                if step is not None:
+                    counts[step] += int(count)
     return counts
 
 

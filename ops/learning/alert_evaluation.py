@@ -1,7 +1,7 @@
 """Alerts on held-back sessions: how many lost carts they reach, how often they are right, how early."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy.typing as npt
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, FLAT_KINDS, Alert, AlertState
 from contracts.events import EventType
 from contracts.scores import Score, round_score
+from contracts.settings import Settings
 from contracts.visitor import Action, Visitor
 from models.next_action.cases import PrefixSet
 from models.next_action.predictor import Predictor
-from stream.alerts.thresholds import AlertThresholds
+from stream.alerts.registry import AlertRules
 from stream.scoring.predictions import Arrival, PredictionResults, judge_arrival, pass_silence, take_score
 from stream.visitors.session import SessionSettings, absorb, end_session
 
@@ -100,7 +101,7 @@ def score_visitors(
     return scored
 
 
-def fire_alerts(scored: Iterable[Scored], rules: AlertThresholds) -> list[Alert]:
+def fire_alerts(scored: Iterable[Scored], rules: AlertRules) -> list[Alert]:
     """The alerts that the stream would have fired, had it scored every action."""
     prediction_results = PredictionResults()
     for user_id, actions, states, scores in scored:
@@ -131,11 +132,17 @@ def cart_sessions(scored: Iterable[Scored], *, from_ms: int) -> list[CartSession
 
 
 def try_threshold(
-    scored: Sequence[Scored], sessions: Sequence[CartSession], rules: AlertThresholds, threshold: float
+    scored: Sequence[Scored], sessions: Sequence[CartSession], settings: Settings, threshold: float
 ) -> list[AlertTrial]:
     """The trial of each kind of alert, and of both together, with churn_risk firing under `threshold`."""
-    tried = replace(
-        rules, fire=threshold, rearm=max(rules.rearm, threshold), intent=max(rules.intent, threshold)
+    tried = AlertRules.of(
+        settings.model_copy(
+            update={
+                "churn_fire": threshold,
+                "churn_rearm": max(settings.churn_rearm, threshold),
+                "churn_intent": max(settings.churn_intent, threshold),
+            }
+        )
     )
     first: dict[tuple[str, int, str], int] = {}
     for alert in fire_alerts(scored, tried):

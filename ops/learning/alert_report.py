@@ -16,7 +16,6 @@ from models.next_action.predictor import load, load_shipped
 from models.next_action.prefixes import actions_by_visitor, prefixes_of_visitors
 from ops.learning.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
-from stream.alerts.thresholds import AlertThresholds
 from stream.visitors.session import SessionSettings
 
 _FILE_WIDTH = 200
@@ -76,11 +75,10 @@ def measure_alerts(
         raise ValueError(f"{title}: the held-back part has no session with something in the cart")
     holders = {session.user_id for session in sessions}
     wanted = [one for one in scored if one.user_id in holders]
-    alert_rules = AlertThresholds.of(settings)
     trials = [
         trial
         for threshold in sorted({*THRESHOLDS, settings.churn_fire})
-        for trial in try_threshold(wanted, sessions, alert_rules, threshold)
+        for trial in try_threshold(wanted, sessions, settings, threshold)
     ]
     return AlertReport(title, predictor.version, from_ms, tuple(trials))
 

@@ -11,11 +11,11 @@ from typing import Any, Literal, NamedTuple
 
 import orjson
 
-from contracts.alerts import FLAT_KINDS, Alert, AlertState, Verdict, make_record_id, name_in_ids
+from contracts.alerts import Alert, AlertState, Verdict, make_record_id, name_in_ids
 from contracts.clock import wall_clock_ms
 from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
 from contracts.subjects import Subject
-from models.quality import NO_MODEL, Quality
+from models.quality import NO_MODEL, Quality, of_kind
 from readers.reader import Reader
 
 Part = Literal["acknowledged", "snoozed", "feedback"]
@@ -166,7 +166,7 @@ def _feedback_buckets(reader: Reader, as_of_ms: int) -> dict[str, int]:
 def _counter(alert: Alert, word: Mapping[str, Any] | None) -> str:
     if word is None or "verdict" not in word:
         return ""
-    return f"{_COUNTER_OF[word['verdict']]}{FLAT_KINDS.index(alert.kind)}:{alert.model or NO_MODEL}"
+    return f"{of_kind(_COUNTER_OF[word['verdict']], alert.kind)}:{alert.model or NO_MODEL}"
 
 
 def mute_member(kind: str, subject: Subject) -> str:

@@ -1,37 +1,25 @@
 """The pure steps of alerts: from the alert state and what happened to the next one and what to publish.
 
 Every decision depends on event times and the visitor's state alone, so that reading the log again makes the
-same alerts with the same ids. See docs/alerts.md for the rules.
+same alerts with the same ids. What fires and why is for the rules (`stream.alerts.rules`).
 """
 
 from collections.abc import Container, Sequence
-from enum import IntEnum
 
-from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
-from contracts.events import EventType
-from contracts.reasons import say_reasons
+from contracts.alerts import Alert, AlertState
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
-from models.silence import hear_silence
-from stream.alerts.offers import describe_cart
-from stream.alerts.thresholds import AlertThresholds, Cause, Subject, close, fire, say_silence
+from stream.alerts.lifecycle import close, fire
+from stream.alerts.registry import AlertRules
+from stream.alerts.rules import Decision, VisitorRule, VisitorView, facts_of
 from stream.visitors.arrival import session_before, split_arrivals
 from stream.visitors.session import advance
 
-CART, PURCHASE = EventType.CART.rank, EventType.PURCHASE.rank
-MAX_REASONS = 3
+_EXPIRY, _SILENCE = 0, 1
+"""Of what falls due at the same moment expiries come first, each in the order of the rules."""
 
 Step = tuple[VisitorAlerts, list[Alert]]
-
-
-class Due(IntEnum):
-    """What a silence can lead to; of those due at the same moment the lower comes first."""
-
-    CHURN_EXPIRES = 0
-    CART_EXPIRES = 1
-    LOOK = 2
-    ABANDONED = 3
 
 
 def on_actions(
@@ -40,7 +28,7 @@ def on_actions(
     before: Visitor | None,
     actions: Sequence[Action],
     score: Score | None,
-    rules: AlertThresholds,
+    rules: AlertRules,
     *,
     stale: Container[bytes] = (),
 ) -> Step:
@@ -51,12 +39,11 @@ def on_actions(
     follows from them is recorded only. Call it before `on_score`.
     """
     late, newer = split_arrivals(before, actions)
-    if not _at_stake(alert_state, before, actions):
-        return _heard(alert_state, newer[-1], stale) if newer else alert_state, []
+    if not _at_stake(alert_state, before, actions, rules):
+        return _mark_live(alert_state, newer[-1], stale) if newer else alert_state, []
     alerts: list[Alert] = []
     for action in late:
-        if action.rank == PURCHASE:
-            alert_state = _resolve(alert_state, action.at_ms, alerts)
+        alert_state = _settle(alert_state, action, alerts, rules)
     if not newer:
         return alert_state, alerts
     session = session_before(before, late, idle_ms=rules.idle_ms)
@@ -64,45 +51,33 @@ def on_actions(
     tail = None if before is None else before.tail
     for action in newer:
         if session is not None:
-            subject = Subject(user_id, first_ms, session, tail, _score_of(session, score))
-            alert_state, passed = _pass_time(alert_state, subject, action.at_ms, rules)
+            view = VisitorView(user_id, first_ms, session, tail, _score_of(session, score))
+            alert_state, passed = _pass_time(alert_state, view, action.at_ms, rules)
             alerts += passed
         session, _ = advance(session, (action,), idle_ms=rules.idle_ms)
-        alert_state = _heard(_enter(alert_state, session), action, stale)
-        if action.rank == PURCHASE:
-            alert_state = _resolve(alert_state, action.at_ms, alerts)
+        alert_state = _mark_live(enter(alert_state, session), action, stale)
+        alert_state = _settle(alert_state, action, alerts, rules)
+        if action.rank in rules.calm.acts_on:
+            view = VisitorView(user_id, first_ms, session, tail, None)
+            alert_state = _decide_action(alert_state, view, action, alerts, rules)
     return alert_state, alerts
 
 
 def on_score(
-    alert_state: VisitorAlerts, user_id: str, visitor: Visitor, score: Score, rules: AlertThresholds
+    alert_state: VisitorAlerts, user_id: str, visitor: Visitor, score: Score, rules: AlertRules
 ) -> Step:
-    """The step for a new score of a visitor, given the state it was made from.
-
-    Fires `churn_risk` where there is intent, nothing bought in the session and the chance of a purchase is
-    under the threshold.
-    """
+    """The step for a new score of a visitor, given the state it was made from."""
     session = visitor.head
-    if not session.cart and score.purchase < rules.intent and session.start_ms > alert_state.session_start_ms:
+    is_new = session.start_ms > alert_state.session_start_ms
+    if is_new and not any(rule.heeds(session, score) for rule in rules.rules):
         return alert_state, []
-    alert_state = _enter(alert_state, session)
-    armed, intent = score.purchase >= rules.rearm, score.purchase >= rules.intent
-    if (armed and not alert_state.armed) or (intent and not alert_state.intent):
-        alert_state = alert_state._replace(
-            armed=alert_state.armed or armed, intent=alert_state.intent or intent
-        )
-    if (
-        score.purchase >= rules.fire
-        or visitor.ended
-        or not _may_churn(alert_state, session)
-        or score.at_ms < alert_state.quiet_until_ms[0]
-    ):
-        return alert_state, []
-    reasons = say_reasons(score.reasons, limit=MAX_REASONS)
-    cause = Cause(CHURN_RISK, score.at_ms, score.purchase, rules.fire, reasons, alert_state.live)
-    subject = Subject(user_id, visitor.totals.first_ms, session, visitor.tail, score)
-    alert_state, alert = fire(alert_state._replace(armed=False), subject, cause, rules)
-    return alert_state, [alert]
+    alert_state = enter(alert_state, session)
+    alerts: list[Alert] = []
+    view = VisitorView(user_id, visitor.totals.first_ms, session, visitor.tail, score)
+    for rule in rules.rules:
+        decision = rule.on_score(alert_state, view, score)
+        alert_state = _decide(alert_state, view, rule, decision, alerts, may_fire=not visitor.ended)
+    return alert_state, alerts
 
 
 def on_deadline(
@@ -111,129 +86,48 @@ def on_deadline(
     visitor: Visitor,
     score: Score | None,
     until_ms: int,
-    rules: AlertThresholds,
+    rules: AlertRules,
 ) -> Step:
     """The step once event time has passed `until_ms` (a watermark) and the visitor was silent since.
 
     Whatever was due before is decided at the moment it was due, however late this is called.
     """
     session = visitor.head
-    subject = Subject(user_id, visitor.totals.first_ms, session, visitor.tail, _score_of(session, score))
-    return _pass_time(alert_state, subject, until_ms, rules)
+    view = VisitorView(user_id, visitor.totals.first_ms, session, visitor.tail, _score_of(session, score))
+    return _pass_time(alert_state, view, until_ms, rules)
 
 
 def next_deadline_ms(
-    alert_state: VisitorAlerts, visitor: Visitor, score: Score | None, rules: AlertThresholds
+    alert_state: VisitorAlerts, visitor: Visitor, score: Score | None, rules: AlertRules
 ) -> int | None:
     """Event time at which this visitor should be looked at if silent until then, the session's end included.
 
     None if there is nothing to wait for: the session has ended and no alert is open.
     """
     session = visitor.head
-    subject = Subject("", visitor.totals.first_ms, session, visitor.tail, _score_of(session, score))
-    moments = [at_ms for at_ms, _ in _due(_enter(alert_state, session), subject, rules)]
+    view = VisitorView("", visitor.totals.first_ms, session, visitor.tail, _score_of(session, score))
+    moments = [at_ms for at_ms, _, _ in _due(enter(alert_state, session), view, rules)]
     if not visitor.ended:
         moments.append(session.last_ms + rules.idle_ms)
     return min(moments, default=None)
 
 
-def _pass_time(alert_state: VisitorAlerts, subject: Subject, until_ms: int, rules: AlertThresholds) -> Step:
-    """Everything that falls due before `until_ms`, in order; an action at that very moment prevents it."""
-    alerts: list[Alert] = []
-    entered = _enter(alert_state, subject.session)
-    while True:
-        at_ms, what = min(_due(entered, subject, rules), default=(until_ms, Due.LOOK))
-        if at_ms >= until_ms:
-            return (
-                (entered, alerts)
-                if alerts or entered.looked_ms != alert_state.looked_ms
-                else (alert_state, [])
-            )
-        if what is Due.LOOK:
-            entered = _look(entered, subject, at_ms, alerts, rules)
-        elif what is Due.ABANDONED:
-            entered = _abandon(entered, subject, at_ms, alerts, rules)
-        else:
-            kind = CHURN_RISK if what is Due.CHURN_EXPIRES else CART_ABANDONED
-            over = entered.open_of(kind)
-            if over is not None:
-                entered, alert = close(entered, over, AlertState.EXPIRED, at_ms)
-                alerts.append(alert)
-
-
-def _due(alert_state: VisitorAlerts, subject: Subject, rules: AlertThresholds) -> list[tuple[int, Due]]:
-    """What this visitor's silence leads to, and when; each of them no more once it was decided."""
-    session, score = subject.session, subject.score
-    churn, cart = alert_state.open_of(CHURN_RISK), alert_state.open_of(CART_ABANDONED)
-    due: list[tuple[int, Due]] = []
-    if churn is not None:
-        due.append((min(session.last_ms + rules.idle_ms, churn.fired_ms + rules.ttl_ms), Due.CHURN_EXPIRES))
-    if cart is not None:
-        due.append((cart.fired_ms + rules.recovery_ms, Due.CART_EXPIRES))
-    look_ms = session.last_ms + rules.look_again_ms
-    if (
-        score is not None
-        and look_ms > alert_state.looked_ms
-        and rules.look_again_ms < rules.idle_ms
-        and look_ms >= alert_state.quiet_until_ms[0]
-        and _may_churn(alert_state, session)
-    ):
-        due.append((look_ms, Due.LOOK))
-    abandoned_ms = session.last_ms + rules.cart_idle_ms
-    left_behind = session.cart and session.counts[CART] and not session.counts[PURCHASE]
-    if left_behind and cart is None and abandoned_ms >= alert_state.quiet_until_ms[1]:
-        due.append((abandoned_ms, Due.ABANDONED))
-    return due
-
-
-def _look(
-    alert_state: VisitorAlerts, subject: Subject, at_ms: int, alerts: list[Alert], rules: AlertThresholds
-) -> VisitorAlerts:
-    """Look at a silent visitor again: `churn_risk` fires if the silence has brought the chance under."""
-    alert_state = alert_state._replace(looked_ms=at_ms)
-    if subject.score is None:
-        return alert_state
-    score = hear_silence(subject.score, rules.look_again_ms, rules.curve)
-    if score.purchase >= rules.fire:
-        return alert_state
-    reasons = (
-        say_silence(rules.look_again_ms),
-        *say_reasons(score.reasons, limit=MAX_REASONS - 1),
-    )
-    cause = Cause(CHURN_RISK, at_ms, score.purchase, rules.fire, reasons, alert_state.live)
-    alert_state, alert = fire(alert_state._replace(armed=False), subject, cause, rules)
-    alerts.append(alert)
-    return alert_state
-
-
-def _abandon(
-    alert_state: VisitorAlerts, subject: Subject, at_ms: int, alerts: list[Alert], rules: AlertThresholds
-) -> VisitorAlerts:
-    reasons = (say_silence(rules.cart_idle_ms), describe_cart(subject.session.cart, rules.currency))
-    purchase = None if subject.score is None else subject.score.purchase
-    cause = Cause(CART_ABANDONED, at_ms, purchase, None, reasons, alert_state.live)
-    alert_state, alert = fire(alert_state, subject, cause, rules)
-    alerts.append(alert)
-    return alert_state
-
-
-def _may_churn(alert_state: VisitorAlerts, session: Session) -> bool:
-    """Whether a low chance of a purchase would be news: intent, nothing bought, none open, armed."""
+def may_wait(alert_state: VisitorAlerts, visitor: Visitor, rules: AlertRules) -> bool:
+    """Whether a rule may wait for anything of this visitor: of most, none does."""
     return (
-        alert_state.armed
-        and not session.counts[PURCHASE]
-        and (bool(session.cart) or alert_state.intent)
-        and alert_state.open_of(CHURN_RISK) is None
+        bool(visitor.head.cart)
+        or bool(alert_state.open)
+        or rules.calm.concerns_all
+        or has_intent(alert_state)
     )
 
 
-def _heard(alert_state: VisitorAlerts, action: Action, stale: Container[bytes]) -> VisitorAlerts:
-    """The alert state with whether this action, the newest, arrived about when it happened."""
-    live = action.digest not in stale
-    return alert_state if live is alert_state.live else alert_state._replace(live=live)
+def has_intent(alert_state: VisitorAlerts) -> bool:
+    """Whether a rule wants to see all that the visitor does in the session."""
+    return bool(alert_state.kinds) and any(kept.intent for kept in alert_state.kinds.values())
 
 
-def _enter(alert_state: VisitorAlerts, session: Session) -> VisitorAlerts:
+def enter(alert_state: VisitorAlerts, session: Session) -> VisitorAlerts:
     """The alert state in this session.
 
     A late event may join a session with the one before, whose start it then has, or give it another number by
@@ -241,27 +135,118 @@ def _enter(alert_state: VisitorAlerts, session: Session) -> VisitorAlerts:
     """
     number = max(alert_state.session, session.number)
     if session.start_ms > alert_state.session_start_ms:
-        episodes = (0, 0) if number > alert_state.session else alert_state.episodes
-        return alert_state._replace(
-            session=number, session_start_ms=session.start_ms, episodes=episodes, armed=True, intent=False
-        )
+        is_next = number > alert_state.session
+        for kind, kept in alert_state.kinds.items():
+            episodes = 0 if is_next else kept.episodes
+            alert_state = alert_state.put(kind, kept._replace(episodes=episodes, armed=True, intent=False))
+        return alert_state._replace(session=number, session_start_ms=session.start_ms)
     return alert_state if number == alert_state.session else alert_state._replace(session=number)
 
 
-def _resolve(alert_state: VisitorAlerts, at_ms: int, alerts: list[Alert]) -> VisitorAlerts:
-    """Close what a purchase settles: every alert of a session that had begun by then."""
+def _pass_time(alert_state: VisitorAlerts, view: VisitorView, until_ms: int, rules: AlertRules) -> Step:
+    """Everything that falls due before `until_ms`, in order; an action at that very moment prevents it."""
+    alerts: list[Alert] = []
+    entered, is_decided = enter(alert_state, view.session), False
+    while True:
+        at_ms, what, place = min(_due(entered, view, rules), default=(until_ms, _SILENCE, 0))
+        if at_ms >= until_ms:
+            return (entered if is_decided else alert_state), alerts
+        is_decided = True
+        rule = rules.rules[place]
+        over = entered.open_of(rule.kind)
+        if what == _EXPIRY and over is not None:
+            entered, alert = close(entered, over, AlertState.EXPIRED, at_ms)
+            alerts.append(alert)
+        else:
+            entered = _decide_silence(entered, view, rule, at_ms, alerts)
+
+
+def _due(alert_state: VisitorAlerts, view: VisitorView, rules: AlertRules) -> list[tuple[int, int, int]]:
+    """What the silence leads to: when, what, and the place of the rule; each no more once it was decided."""
+    session = view.session
+    facts = facts_of(session, view.score)
+    due = []
+    for place, (rule, silence) in enumerate(zip(rules.rules, rules.silences, strict=True)):
+        opened = alert_state.open_of(rule.kind) if alert_state.open else None
+        if opened is not None:
+            due.append((rule.expires_ms(opened, session), _EXPIRY, place))
+        elif silence is not None and facts & silence.needs == silence.needs:
+            at_ms, kept = session.last_ms + silence.after_ms, alert_state.of(rule.kind)
+            is_quiet = at_ms < kept.quiet_until_ms or at_ms <= kept.looked_ms
+            if not is_quiet and (silence.is_enough or rule.waits(kept, view)):
+                due.append((at_ms, _SILENCE, place))
+    return due
+
+
+def _decide_silence(
+    alert_state: VisitorAlerts, view: VisitorView, rule: VisitorRule, at_ms: int, alerts: list[Alert]
+) -> VisitorAlerts:
+    kept, firing = rule.on_silence(alert_state, view, at_ms)
+    if firing is None and kept.looked_ms < at_ms:
+        kept = kept._replace(looked_ms=at_ms)  # else it would be due again
+    return _decide(alert_state, view, rule, (kept, firing), alerts)
+
+
+def _decide_action(
+    alert_state: VisitorAlerts, view: VisitorView, action: Action, alerts: list[Alert], rules: AlertRules
+) -> VisitorAlerts:
+    for rule in rules.rules:
+        if action.rank in rule.acts_on:
+            decision = rule.on_action(alert_state, view, action)
+            alert_state = _decide(alert_state, view, rule, decision, alerts)
+    return alert_state
+
+
+def _decide(
+    alert_state: VisitorAlerts,
+    view: VisitorView,
+    rule: VisitorRule,
+    decision: Decision,
+    alerts: list[Alert],
+    *,
+    may_fire: bool = True,
+) -> VisitorAlerts:
+    """Keep what the rule decided; its alert fires unless one of the kind is open or the cool-down is on."""
+    kept, firing = decision
+    alert_state = alert_state.put(rule.kind, kept)
+    if firing is None or not may_fire or firing.at_ms < kept.quiet_until_ms:
+        return alert_state
+    if alert_state.open_of(rule.kind) is not None:
+        return alert_state
+    alert_state, alert = fire(alert_state, view, rule, firing)
+    alerts.append(alert)
+    return alert_state
+
+
+def _mark_live(alert_state: VisitorAlerts, action: Action, stale: Container[bytes]) -> VisitorAlerts:
+    """The alert state with whether this action, the newest, arrived about when it happened."""
+    live = action.digest not in stale
+    return alert_state if live is alert_state.live else alert_state._replace(live=live)
+
+
+def _settle(
+    alert_state: VisitorAlerts, action: Action, alerts: list[Alert], rules: AlertRules
+) -> VisitorAlerts:
+    """Close what this action settles."""
     for alert in alert_state.open:
-        if at_ms >= alert.detail.session_start_ms:
-            alert_state, closed = close(alert_state, alert, AlertState.RESOLVED, at_ms)
+        rule = rules.by_kind.get(alert.kind)
+        if rule is not None and rule.is_settled(alert, action.rank, action.at_ms):
+            alert_state, closed = close(alert_state, alert, AlertState.RESOLVED, action.at_ms)
             alerts.append(closed)
     return alert_state
 
 
-def _at_stake(alert_state: VisitorAlerts, before: Visitor | None, actions: Sequence[Action]) -> bool:
+def _at_stake(
+    alert_state: VisitorAlerts, before: Visitor | None, actions: Sequence[Action], rules: AlertRules
+) -> bool:
     """Whether these actions can matter: for most visitors there is no cart, no intent and no alert."""
-    if alert_state.open or alert_state.intent or (before is not None and before.head.cart):
+    calm = rules.calm
+    if alert_state.open or calm.concerns_all or (before is not None and before.head.cart):
         return True
-    return any(action.rank == CART for action in actions)
+    if has_intent(alert_state):
+        return True
+    stakes = calm.stakes
+    return any(action.rank in stakes for action in actions)
 
 
 def _score_of(session: Session, score: Score | None) -> Score | None:

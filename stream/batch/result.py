@@ -9,7 +9,7 @@ from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.subjects import Subject
 from contracts.visitor import Visitor
-from stream.alerts.thresholds import AlertThresholds
+from stream.alerts.registry import AlertRules
 from stream.batch.counts import Counts
 from stream.batch.entries import Clock
 from stream.scoring.predictions import PredictionResults, timer_of
@@ -67,12 +67,12 @@ class BatchResult:
     forgotten: list[Subject] = field(default_factory=list)
     """Of whom nothing is kept."""
 
-    def put(self, user_id: str, visitor: Visitor, thresholds: AlertThresholds) -> None:
+    def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:
         """Take the visitor's new state, and set the deadline if it is earlier than the one that stands.
 
         A deadline is not moved with every event: one that comes too early is set again when it has come.
         """
-        due_ms = timer_of(visitor, thresholds)
+        due_ms = timer_of(visitor, rules)
         if due_ms and not 0 < visitor.timer_ms <= due_ms:
             self.timers[user_id] = due_ms
             visitor = visitor._replace(timer_ms=due_ms)

@@ -8,7 +8,7 @@ from contracts.events import Event
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
-from stream.alerts.thresholds import AlertThresholds
+from stream.alerts.registry import AlertRules
 from stream.batch.entries import Clock as Clock
 from stream.batch.entries import Entry as Entry
 from stream.batch.result import BatchResult as BatchResult
@@ -27,7 +27,7 @@ class StepSettings:
     """The settings the step depends on."""
 
     session: SessionSettings
-    alerts: AlertThresholds
+    alerts: AlertRules
     lateness_ms: int
     keeps_events: bool = False
     """Whether the result has the new events of each visitor, for components that ask for them."""
@@ -40,7 +40,7 @@ class StepSettings:
         """The step's part of the settings."""
         return cls(
             SessionSettings(settings.idle_ms, settings.disorder_ms),
-            AlertThresholds.of(settings),
+            AlertRules.of(settings),
             settings.lateness_ms,
             keeps_events,
             visitor_fields,
@@ -194,7 +194,7 @@ def fire_deadlines(
     return result
 
 
-def take_scores(result: BatchResult, scores: Mapping[str, Score], rules: AlertThresholds) -> None:
+def take_scores(result: BatchResult, scores: Mapping[str, Score], rules: AlertRules) -> None:
     """Put scores of the result's visitors, made of these very states, into the result."""
     for user_id, score in scores.items():
         visitor = take_score(result.prediction_results, user_id, result.visitors[user_id], score, rules)

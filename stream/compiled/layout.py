@@ -18,7 +18,7 @@ MODULES = ("packing", "records", "merge", "new_events", "carts", "visitors", "ba
 TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.events": ("Event",),
     "contracts.visitor": ("Action", "CartLine", "Session", "Totals", "Tail", "Visitor"),
-    "contracts.visitor_alerts": ("VisitorAlerts",),
+    "contracts.visitor_alerts": ("VisitorAlerts", "KindState"),
     "contracts.predictions": ("Predictions",),
     "contracts.scores": ("Score", "Unjudged"),
     "stream.batch.entries": ("Entry",),

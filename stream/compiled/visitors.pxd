@@ -6,10 +6,12 @@ from stream.compiled.packing cimport Packer
 
 cdef class VisitorStep:
     cdef object _result, _counts, _settings, _alert_rules, _fields
-    cdef bint _keeps_events
+    cdef bint _keeps_events, _concerns_all
+    cdef tuple _deadlines
+    cdef int _stakes, _acts_on
     cdef dict _visitors, _timers, _minutes, _shop
     cdef set _stale
-    cdef long long _idle_ms, _cart_idle_ms, _calm_ms
+    cdef long long _idle_ms, _calm_ms
     cdef NewEvent* _new_events
     cdef Py_ssize_t _size, _room
     cdef Packer _packer
@@ -30,5 +32,6 @@ cdef class VisitorStep:
     cdef int _count(self, NewEvent* new_event) except -1
     cdef int _count_reach(self, object before, object after) except -1
     cdef object _judge(self, object user_id, object before, object predictions, object session)
+    cdef bint _must_be_asked(self, object before, object alert_state, object unjudged) except -1
     cdef bint _is_at_stake(self, object before, object alert_state) except -1
     cdef long long _due_ms(self, object session, object predictions) except -2

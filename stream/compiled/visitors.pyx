@@ -29,6 +29,8 @@ from contracts.keys import GRAIN_MS, Metric
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.visitor import NO_EXTRA, Session, Tail, Totals, Visitor
 from stream.batch.result import NewEvents
+from stream.alerts.rules import Fact
+from stream.alerts.steps import enter
 from stream.batch.step import apply_events
 from stream.visitors.fields import update_fields
 from stream.visitors.orders import count_order
@@ -48,6 +50,8 @@ cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NO_EXTRA = NO_EXTRA
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef Py_ssize_t _MAX_SEEN = MAX_SEEN_BYTES
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
+cdef int _IS_CART = Fact.CART.value, _IS_ADDED = Fact.ADDED.value
+cdef int _IS_NOT_BOUGHT = Fact.NOT_BOUGHT.value, _IS_SCORED = Fact.SCORED.value
 cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
 
 
@@ -60,9 +64,10 @@ cdef class VisitorStep:
         self._visitors, self._timers, self._shop = result.visitors, result.timers, result.counts.shop
         self._minutes = result.counts.minutes
         self._fields, self._keeps_events = settings.visitor_fields, settings.keeps_events
-        alerts = self._alert_rules = settings.alerts
-        self._idle_ms, self._cart_idle_ms = settings.session.idle_ms, alerts.cart_idle_ms
-        self._calm_ms = min(self._idle_ms, self._cart_idle_ms, alerts.look_again_ms)
+        self._alert_rules, self._idle_ms = settings.alerts, settings.session.idle_ms
+        calm = settings.alerts.calm
+        self._calm_ms, self._concerns_all, self._deadlines = calm.silence_ms, calm.concerns_all, calm.deadlines
+        self._stakes, self._acts_on = mask_of(calm.stakes), mask_of(calm.acts_on)
         self._packer = Packer()
         self._minute_ms = -1
 
@@ -393,8 +398,7 @@ cdef class VisitorStep:
         cdef Py_ssize_t i
         alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
         event_id = item(<object>self._new_events[self._size - 1].event, EVENT_EVENT_ID)
-        is_waiting = item(alert_state, VISITOR_ALERTS_OPEN) or item(unjudged, UNJUDGED_WAITING) or item(unjudged, UNJUDGED_PENDING)
-        if is_waiting or not self._is_within(before, self._calm_ms):
+        if self._must_be_asked(before, alert_state, unjudged):
             actions = [action_of(&self._new_events[i]) for i in range(self._size)]
             stale = []
             if self._stale:
@@ -420,46 +424,93 @@ cdef class VisitorStep:
         set_item(judged, PREDICTIONS_UNJUDGED, unjudged)
         return judged
 
+    cdef bint _must_be_asked(self, object before, object alert_state, object unjudged) except -1:
+        """Whether a rule may decide something, or a prediction be judged; see `stream.alerts.registry.Calm`."""
+        cdef Py_ssize_t i
+        if self._concerns_all or item(alert_state, VISITOR_ALERTS_OPEN):
+            return True
+        if item(unjudged, UNJUDGED_WAITING) or item(unjudged, UNJUDGED_PENDING):
+            return True
+        if self._acts_on:
+            for i in range(self._size):
+                if self._acts_on >> self._new_events[i].rank & 1:
+                    return True
+        return not self._is_within(before, self._calm_ms)
+
     cdef bint _is_at_stake(self, object before, object alert_state) except -1:
         """See `stream.alerts.steps`: whether these events can matter to alerts."""
         cdef Py_ssize_t i
-        if item(alert_state, VISITOR_ALERTS_INTENT):
+        if has_intent(alert_state):
             return True
         if before is not None and item(item(before, VISITOR_HEAD), SESSION_CART):
             return True
         for i in range(self._size):
-            if self._new_events[i].rank == RANK_CART:
+            if self._stakes >> self._new_events[i].rank & 1:
                 return True
         return False
 
     cdef long long _due_ms(self, object session, object predictions) except -2:
         """See `stream.scoring.predictions.timer_of`; -1 where it must be asked itself."""
-        cdef long long last_ms = item(session, SESSION_LAST_MS), abandoned_ms
+        cdef long long last_ms = item(session, SESSION_LAST_MS), due_ms = last_ms + self._idle_ms, at_ms
+        cdef int facts, needs
         score, alert_state = item(predictions, PREDICTIONS_SCORE), item(predictions, PREDICTIONS_ALERT_STATE)
-        if item(alert_state, VISITOR_ALERTS_OPEN) or (score is not None and item(score, SCORE_AT_MS) == last_ms):
+        if self._concerns_all or item(alert_state, VISITOR_ALERTS_OPEN):
             return -1
+        if not item(session, SESSION_CART) and not has_intent(alert_state):
+            return due_ms
         counts = item(session, SESSION_COUNTS)
-        if item(session, SESSION_CART) and item(counts, RANK_CART) and not item(counts, RANK_PURCHASE):
-            abandoned_ms = last_ms + self._cart_idle_ms
-            if abandoned_ms >= <long long>item(item(alert_state, VISITOR_ALERTS_QUIET_UNTIL_MS), 1):
-                return min(abandoned_ms, last_ms + self._idle_ms)
-        return last_ms + self._idle_ms
+        facts = _IS_CART if item(session, SESSION_CART) else 0
+        if item(counts, RANK_CART):
+            facts |= _IS_ADDED
+        if not item(counts, RANK_PURCHASE):
+            facts |= _IS_NOT_BOUGHT
+        if score is not None and item(score, SCORE_AT_MS) == last_ms:
+            facts |= _IS_SCORED
+        for deadline in self._deadlines:
+            kind, after_ms, needs, is_enough = deadline
+            if facts & needs != needs:
+                continue
+            at_ms = last_ms + <long long>after_ms
+            kept = (<dict>item(alert_state, VISITOR_ALERTS_KINDS)).get(kind)
+            if kept is not None and at_ms < <long long>item(kept, KIND_STATE_QUIET_UNTIL_MS):
+                continue
+            if not is_enough:
+                return -1
+            due_ms = min(due_ms, at_ms)
+        return due_ms
 
 
-# -- books of alerts ----------------------------------------------------------------------------------------
+# -- states of alerts ---------------------------------------------------------------------------------------
+
+
+cdef int mask_of(object ranks) except -1:
+    """A bit per rank."""
+    cdef int mask = 0
+    for rank in ranks:
+        mask |= 1 << <int>rank
+    return mask
+
+
+cdef bint has_intent(object alert_state) except -1:
+    """See `stream.alerts.steps.has_intent`."""
+    cdef dict kinds = item(alert_state, VISITOR_ALERTS_KINDS)
+    if kinds:
+        for kept in kinds.values():
+            if item(kept, KIND_STATE_INTENT):
+                return True
+    return False
 
 
 cdef object enter_session(object alert_state, object session):
-    """See `stream.alerts.steps`: the alert_state in this session."""
+    """See `stream.alerts.steps.enter`."""
     cdef long long number = item(alert_state, VISITOR_ALERTS_SESSION), number_now = item(session, SESSION_NUMBER)
     if item(session, SESSION_START_MS) > item(alert_state, VISITOR_ALERTS_SESSION_START_MS):
+        if item(alert_state, VISITOR_ALERTS_KINDS):
+            return enter(alert_state, session)
         after = copy_tuple(alert_state)
         replace_item(after, VISITOR_ALERTS_SESSION_START_MS, item(session, SESSION_START_MS))
         if number_now > number:
             replace_item(after, VISITOR_ALERTS_SESSION, number_now)
-            replace_item(after, VISITOR_ALERTS_EPISODES, (0, 0))
-        replace_item(after, VISITOR_ALERTS_ARMED, True)
-        replace_item(after, VISITOR_ALERTS_INTENT, False)
         return after
     if number_now <= number:
         return alert_state

@@ -8,8 +8,8 @@ from contracts.alerts import Alert
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Visitor, visitor_of
-from stream.alerts.steps import next_deadline_ms, on_actions, on_deadline, on_score
-from stream.alerts.thresholds import AlertThresholds
+from stream.alerts.registry import AlertRules
+from stream.alerts.steps import may_wait, next_deadline_ms, on_actions, on_deadline, on_score
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 
 
@@ -41,7 +41,7 @@ class PredictionResults:
 
 
 def judge_arrival(
-    prediction_results: PredictionResults, user_id: str, arrival: Arrival, rules: AlertThresholds
+    prediction_results: PredictionResults, user_id: str, arrival: Arrival, rules: AlertRules
 ) -> Predictions:
     """The predictions of a visitor after new actions, before anything new is predicted."""
     before, actions, stale = arrival
@@ -59,7 +59,7 @@ def take_score(
     user_id: str,
     visitor: Visitor,
     score: Score,
-    rules: AlertThresholds,
+    rules: AlertRules,
 ) -> Visitor:
     """The visitor with a score made of this very state, rounded as it is kept."""
     totals, base, head, tail, ended, timer_ms, seen, orders, (_, alert_state, unjudged), extra = visitor
@@ -75,7 +75,7 @@ def pass_silence(
     user_id: str,
     visitor: Visitor,
     watermark_ms: int,
-    rules: AlertThresholds,
+    rules: AlertRules,
 ) -> Visitor:
     """The visitor once event time has passed without an action of theirs, alerts that fell due decided."""
     score, alert_state, unjudged = visitor.predictions
@@ -88,9 +88,9 @@ def pass_silence(
     return visitor._replace(predictions=Predictions(score, alert_state, unjudged))
 
 
-def timer_of(visitor: Visitor, rules: AlertThresholds) -> int:
+def timer_of(visitor: Visitor, rules: AlertRules) -> int:
     """Event time at which to look at a silent visitor next, 0 for never (ms)."""
     score, alert_state, _ = visitor.predictions
-    if not (visitor.head.cart or visitor.ended or alert_state.open or alert_state.intent):
+    if not visitor.ended and not may_wait(alert_state, visitor, rules):
         return visitor.head.last_ms + rules.idle_ms  # most visitors: nothing to wait for but the end
     return next_deadline_ms(alert_state, visitor, score, rules) or 0

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from contracts.alerts import FLAT_KINDS, Alert, AlertState
+from contracts.alerts import Alert, AlertState, VisitorDetail
 from contracts.events import EventType
 from contracts.keys import bucket_start
 from contracts.scores import SCALE, Pending, Score, Unjudged, in_parts
 from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
-from models.quality import MICRO, NO_MODEL, Quality, bin_of, lead_bin
+from models.quality import MICRO, NO_MODEL, Quality, bin_of, lead_bin, of_kind
 from stream.visitors.arrival import session_before, split_arrivals
 from stream.visitors.session import advance
 
@@ -108,40 +108,36 @@ def judge_end(unjudged: Unjudged, session: Session, fired: Fired, tally: Tally, 
     if session.counts[CART] and session.counts[PURCHASE]:
         tally.add(end_ms, unjudged.version, [(Quality.BOUGHT, 1)])
     elif session.counts[CART]:
-        alerted = [
-            (f"{Quality.LOST_ALERTED}{i}", 1)
-            for i, kind in enumerate(FLAT_KINDS)
-            if (session.number, kind) in fired
-        ]
+        kinds = sorted({kind for number, kind in fired if number == session.number})
+        alerted = [(of_kind(Quality.LOST_ALERTED, kind), 1) for kind in kinds]
         tally.add(end_ms, unjudged.version, [(Quality.LOST, 1), *alerted])
     return unjudged._replace(closed=session.number)
 
 
 def fired_in(alert_state: VisitorAlerts, alerts: Sequence[Alert]) -> Fired:
     """The sessions in which alerts fired, from the alert state before a step and the alerts of the step."""
-    if not alerts and alert_state.episodes == (0, 0):
+    if not alerts and not alert_state.kinds:
         return NONE_FIRED
-    known = {
-        (alert_state.session, kind)
-        for kind, episode in zip(FLAT_KINDS, alert_state.episodes, strict=True)
-        if episode
-    }
-    return frozenset(known | {(alert.detail.session, alert.kind) for alert in alerts})
+    fired = {(alert_state.session, kind) for kind, kept in alert_state.kinds.items() if kept.episodes}
+    for alert in alerts:
+        if isinstance(alert.detail, VisitorDetail):  # of others it is not known in which session
+            fired.add((alert.detail.session, alert.kind))
+    return frozenset(fired)
 
 
 def count_alerts(alerts: Iterable[Alert], tally: Tally) -> None:
-    """Count steps of alerts, those that were only recorded too."""
+    """Count steps of alerts about any subject, those that were only recorded too."""
     for alert in alerts:
-        i, lasted_ms = FLAT_KINDS.index(alert.kind), alert.at_ms - alert.fired_ms
+        kind, lasted_ms = alert.kind, alert.at_ms - alert.fired_ms
         if alert.state is AlertState.FIRING:
-            changes = [(f"{Quality.FIRED}{i}", 1)]
+            changes = [(of_kind(Quality.FIRED, kind), 1)]
         elif alert.state is AlertState.RESOLVED:
-            changes = [(f"{Quality.RESOLVED}{i}", 1), (f"{Quality.WAIT_MS}{i}", lasted_ms)]
+            changes = [(of_kind(Quality.RESOLVED, kind), 1), (of_kind(Quality.WAIT_MS, kind), lasted_ms)]
         else:
             changes = [
-                (f"{Quality.EXPIRED}{i}", 1),
-                (f"{Quality.LEAD_MS}{i}", lasted_ms),
-                (f"{Quality.LEAD}{i}.{lead_bin(lasted_ms)}", 1),
+                (of_kind(Quality.EXPIRED, kind), 1),
+                (of_kind(Quality.LEAD_MS, kind), lasted_ms),
+                (f"{of_kind(Quality.LEAD, kind)}.{lead_bin(lasted_ms)}", 1),
             ]
         tally.add(alert.at_ms, alert.model or NO_MODEL, changes)
 

@@ -39,7 +39,7 @@ from contracts.scores import (
 )
 from contracts.settings import Settings
 from contracts.subjects import visitor
-from contracts.visitor_alerts import NO_ALERTS, VisitorAlerts, pack_alerts, unpack_alerts
+from contracts.visitor_alerts import NO_ALERTS, KindState, VisitorAlerts, pack_alerts, unpack_alerts
 
 NOW_MS = 1_760_000_000_000
 ALERT = Alert(
@@ -49,6 +49,7 @@ ALERT = Alert(
     ),
     "m-1", 0.15, ("no action for 3 minutes",),
 )  # fmt: skip
+KINDS_KEPT = {CHURN_RISK: KindState(1, 5, 7, False, True), CART_ABANDONED: KindState(2, 6)}
 
 _words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 _probabilities = st.floats(0, 1)
@@ -186,7 +187,7 @@ def test_a_score_read_back_is_the_score_that_was_decided_on(score: Score) -> Non
 @given(st.lists(alerts(), max_size=2), st.booleans())
 def test_a_book_survives_the_state(opened: list[Alert], live: bool) -> None:
     kept = tuple(change_alert(alert, reasons=(), offer=None) for alert in opened)
-    alert_state = VisitorAlerts(4, 3, (1, 2), False, True, (5, 6), 7, live, kept)
+    alert_state = VisitorAlerts(4, 3, live, KINDS_KEPT, kept)
     blob = msgpack.packb(pack_alerts(alert_state))
     again = unpack_alerts(msgpack.unpackb(blob, use_list=False))
     assert again == alert_state
@@ -196,7 +197,7 @@ def test_a_book_survives_the_state(opened: list[Alert], live: bool) -> None:
 
 def test_a_book_of_an_earlier_version_is_read_without_the_start_of_its_session() -> None:
     alert_state = unpack_alerts((4, (1, 2), False, True, (5, 6), 7, True, ()))
-    assert alert_state == VisitorAlerts(4, 0, (1, 2), False, True, (5, 6), 7, True, ())
+    assert alert_state == VisitorAlerts(4, 0, True, KINDS_KEPT)
 
 
 def test_what_was_never_used_takes_no_room_in_the_state() -> None:

@@ -1,8 +1,6 @@
 """Alerts belong to a session, whatever number late events give it."""
 
-from dataclasses import replace
-
-from alert_desk import RULES, Desk, at
+from alert_desk import Desk, at, make_rules
 from contracts.alerts import Alert, AlertState
 from shoppers import make_action
 
@@ -26,7 +24,7 @@ def test_intent_ends_with_its_session_though_a_late_event_joined_it_with_the_one
 
 
 def test_a_session_that_late_events_join_arms_the_next_one() -> None:
-    desk = Desk(lambda _: LOW, replace(RULES, cooldown_ms=0))
+    desk = Desk(lambda _: LOW, make_rules(alert_cooldown_ms=0))
     desk.act(make_action("cart", 0, "a"))
     desk.act(make_action("cart", 3_000, "a"))
     desk.act(make_action("view", 1_500))
@@ -46,7 +44,7 @@ def test_a_session_remembers_its_intent_though_a_late_event_made_one_before_it()
 
 
 def test_a_session_stays_disarmed_though_a_late_event_made_one_before_it() -> None:
-    desk = Desk(lambda _: LOW, replace(RULES, cooldown_ms=0, ttl_ms=1_000))
+    desk = Desk(lambda _: LOW, make_rules(alert_cooldown_ms=0, alert_ttl_ms=1_000))
     desk.act(make_action("cart", 10_000, "a"))
     desk.act(make_action("view", 0))
     for second in range(10_005, 10_050, 5):

@@ -1,13 +1,12 @@
 """When alerts fire, what ends them, and that nothing but event time and state decides."""
 
 import random
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_score
+from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_rules, make_score
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState, OfferKind, Severity
 from contracts.visitor import Action, Session
 from contracts.visitor_alerts import NO_ALERTS
@@ -124,7 +123,7 @@ def test_a_churn_risk_expires_in_a_session_that_does_not_end() -> None:
 
 def test_it_fires_again_only_after_the_chance_was_up_and_the_cool_down_is_over() -> None:
     chance = iter([0.1, 0.2, 0.1, 0.3, 0.1])
-    desk = Desk(lambda _: next(chance), replace(RULES, ttl_ms=5_000, cooldown_ms=25_000))
+    desk = Desk(lambda _: next(chance), make_rules(alert_ttl_ms=5_000, alert_cooldown_ms=25_000))
     for second in (0, 10, 20, 30, 40):  # 20: not up yet; 40: the cool-down ended at 25
         desk.act(make_action("cart", second, "a"))
     assert steps([a for a in desk.alerts if a.state is FIRING]) == [
@@ -135,7 +134,7 @@ def test_it_fires_again_only_after_the_chance_was_up_and_the_cool_down_is_over()
 
 
 def test_a_cool_down_outlives_the_session() -> None:
-    desk = Desk(lambda _: 0.05, replace(RULES, cooldown_ms=2 * HOUR_S * 1_000))
+    desk = Desk(lambda _: 0.05, make_rules(alert_cooldown_ms=2 * HOUR_S * 1_000))
     desk.act(make_action("cart", 0, "a"))
     desk.act(make_action("view", HOUR_S))
     assert [a.detail.session for a in desk.alerts if a.kind == CHURN and a.state is FIRING] == [1]
@@ -260,7 +259,7 @@ def test_the_end_of_an_alert_is_as_live_as_its_firing() -> None:
 
 
 def test_sessions_that_late_events_join_make_no_id_twice() -> None:
-    desk = Desk(lambda _: 0.05, replace(RULES, cooldown_ms=0))
+    desk = Desk(lambda _: 0.05, make_rules(alert_cooldown_ms=0))
     desk.act(make_action("cart", 0, "a"))
     desk.act(make_action("cart", 3_000, "a"))
     desk.act(make_action("view", 1_500))  # two sessions become one
@@ -345,7 +344,7 @@ def assert_lives_are_proper(alerts: list[Alert]) -> None:
 def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
     actions: list[Action], order: list[int], cooldown_ms: int
 ) -> None:
-    desk = Desk(by_digest, replace(RULES, cooldown_ms=cooldown_ms))
+    desk = Desk(by_digest, make_rules(alert_cooldown_ms=cooldown_ms))
     for i in order:
         if i < len(actions):
             desk.act(actions[i])
@@ -358,7 +357,7 @@ def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
 def test_timers_that_come_in_time_late_or_never_lead_to_the_same_alerts(
     actions: list[Action], chance: random.Random, cooldown_ms: int
 ) -> None:
-    rules = replace(RULES, cooldown_ms=cooldown_ms)
+    rules = make_rules(alert_cooldown_ms=cooldown_ms)
     never, sometimes, always = Desk(by_digest, rules), Desk(by_digest, rules), Desk(by_digest, rules)
     for action in actions:
         while always.visitor and (due_ms := always.next_ms) is not None and due_ms < action.at_ms:

@@ -7,6 +7,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alert_desk import make_rules
 from contracts.alerts import CART_ABANDONED, Alert
 from contracts.events import Event
 from ops.audit import CartAlertRules, CartStep, abandoned_carts, sent_events_of
@@ -71,7 +72,7 @@ def cart_rules(cooldown_ms: int, *, live: bool = True) -> CartAlertRules:
 
 def run(batches: list[list[Event]], cooldown_ms: int, chance: random.Random | None = None) -> Shop:
     """A shop after these batches, with timers between them at random, and after long silence."""
-    shop = Shop(replace(RULES, alerts=replace(RULES.alerts, cooldown_ms=cooldown_ms)))
+    shop = Shop(replace(RULES, alerts=make_rules(alert_cooldown_ms=cooldown_ms)))
     for batch in batches:
         if chance is not None and shop.clock.max_event_ms:
             shop.fire(

@@ -10,13 +10,19 @@ from contracts.scores import ALL_JUDGED, Score, round_score
 from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import NO_ALERTS
 from shoppers import NOW_MS, SETTINGS, make_action
+from stream.alerts.registry import AlertRules
 from stream.alerts.steps import next_deadline_ms, on_actions, on_deadline, on_score
-from stream.alerts.thresholds import AlertThresholds
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 from stream.visitors.session import SessionSettings, absorb, end_session
 
-RULES = AlertThresholds.of(SETTINGS)
+RULES = AlertRules.of(SETTINGS)
 SESSION_RULES = SessionSettings(SETTINGS.idle_ms, SETTINGS.disorder_ms)
+
+
+def make_rules(**settings: object) -> AlertRules:
+    """The rules with other settings than those of the tests."""
+    return AlertRules.of(SETTINGS.model_copy(update=settings))
+
 
 Scorer = Callable[[Session], float]
 
@@ -65,7 +71,7 @@ def make_score(session: Session, purchase: float, *, leave: float = 0.3, version
 class Desk:
     """The visitor `u1`. `scorer` gives the chance of a purchase; None: no model is there."""
 
-    def __init__(self, scorer: Scorer | None = None, rules: AlertThresholds = RULES) -> None:
+    def __init__(self, scorer: Scorer | None = None, rules: AlertRules = RULES) -> None:
         self.rules = rules
         self.scorer = scorer
         self.visitor: Visitor | None = None

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contracts.alerts import FLAT_KINDS, Alert
+from contracts.alerts import CHURN_RISK, FLAT_KINDS, Alert
 from contracts.visitor import Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
 
@@ -84,12 +84,12 @@ def alert_state_values(alert_state: VisitorAlerts) -> Values:
     return {
         "session": alert_state.session,
         "session_start_ms": alert_state.session_start_ms,
-        "armed": alert_state.armed,
-        "intent": alert_state.intent,
-        "looked_ms": alert_state.looked_ms,
+        "armed": alert_state.of(CHURN_RISK).armed,
+        "intent": alert_state.of(CHURN_RISK).intent,
+        "looked_ms": alert_state.of(CHURN_RISK).looked_ms,
         "live": alert_state.live,
-        "episodes": dict(zip(FLAT_KINDS, alert_state.episodes, strict=True)),
-        "quiet_until_ms": dict(zip(FLAT_KINDS, alert_state.quiet_until_ms, strict=True)),
+        "episodes": {kind: alert_state.of(kind).episodes for kind in FLAT_KINDS},
+        "quiet_until_ms": {kind: alert_state.of(kind).quiet_until_ms for kind in FLAT_KINDS},
         "open": [alert_values(alert) for alert in alert_state.open],
     }
 

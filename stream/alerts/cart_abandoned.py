@@ -1,0 +1,56 @@
+"""The rule of `cart_abandoned`: a visitor put something into the cart and went silent."""
+
+from dataclasses import dataclass
+
+from contracts.alerts import CART_ABANDONED, Alert
+from contracts.settings import Settings
+from contracts.visitor import Session
+from contracts.visitor_alerts import VisitorAlerts
+from models.silence import SilenceCurve
+from stream.alerts.offers import describe_cart
+from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView
+from stream.alerts.visitor_details import CartValues, describe_visitor, say_silence
+
+
+@dataclass(frozen=True)
+class CartAbandoned(VisitorRule):
+    """Fires after `cart_idle_ms` of silence in a session in which the cart was filled and nothing bought.
+
+    It needs no model. A cart counts as lost `recovery_ms` after the firing.
+    """
+
+    cart_idle_ms: int
+    recovery_ms: int
+    cooldown_ms: int
+    values: CartValues
+
+    kind = CART_ABANDONED
+
+    @classmethod
+    def of(cls, settings: Settings, _: SilenceCurve) -> "CartAbandoned":
+        """The rule with these settings; a silence longer than the session's gap cannot happen within one."""
+        cart_idle_ms = min(settings.cart_idle_ms, settings.idle_ms)
+        return cls(
+            cart_idle_ms, settings.cart_recovery_ms, settings.alert_cooldown_ms, CartValues.of(settings)
+        )
+
+    @property
+    def silence(self) -> Silence:
+        """Every cart that was filled in this session and left without buying."""
+        return Silence(self.cart_idle_ms, Fact.CART | Fact.ADDED | Fact.NOT_BOUGHT, is_enough=True)
+
+    def on_silence(self, alerts: VisitorAlerts, view: VisitorView, at_ms: int) -> Decision:
+        """The cart is abandoned."""
+        reasons = (say_silence(self.cart_idle_ms), describe_cart(view.session.cart, self.values.currency))
+        purchase = None if view.score is None else view.score.purchase
+        return alerts.of(CART_ABANDONED), describe_visitor(
+            alerts, view, self.values, at_ms=at_ms, purchase=purchase, threshold=None, reasons=reasons
+        )
+
+    def is_settled(self, alert: Alert, rank: int, at_ms: int) -> bool:
+        """A purchase settles an alert of a session that had begun by then."""
+        return rank == PURCHASE and at_ms >= int(alert.detail.session_start_ms)
+
+    def expires_ms(self, alert: Alert, session: Session) -> int:  # noqa: ARG002  # a rule's method
+        """When the cart counts as lost, whatever the session does."""
+        return alert.fired_ms + self.recovery_ms

@@ -1,0 +1,105 @@
+"""The rule of `churn_risk`: a visitor with intent is about to leave without buying."""
+
+from dataclasses import dataclass
+
+from contracts.alerts import CHURN_RISK, Alert
+from contracts.reasons import say_reasons
+from contracts.scores import Score
+from contracts.settings import Settings
+from contracts.visitor import Session
+from contracts.visitor_alerts import KindState, VisitorAlerts
+from models.silence import SilenceCurve, hear_silence
+from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView
+from stream.alerts.visitor_details import CartValues, describe_visitor, say_silence
+
+MAX_REASONS = 3
+
+
+@dataclass(frozen=True)
+class ChurnRisk(VisitorRule):
+    """Fires where there is intent, nothing bought in the session and the chance of a purchase under `fire`.
+
+    The chance is that of a new score, or the one after `look_again_ms` of silence. After an alert another
+    one needs a chance of `rearm` in between. See `contracts.settings` for each.
+    """
+
+    fire: float
+    rearm: float
+    intent: float
+    look_again_ms: int
+    idle_ms: int
+    ttl_ms: int
+    cooldown_ms: int
+    values: CartValues
+    curve: SilenceCurve
+
+    kind = CHURN_RISK
+
+    @classmethod
+    def of(cls, settings: Settings, curve: SilenceCurve) -> "ChurnRisk":
+        """The rule with these settings."""
+        return cls(
+            settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.look_again_ms,
+            settings.idle_ms, settings.alert_ttl_ms, settings.alert_cooldown_ms, CartValues.of(settings),
+            curve,
+        )  # fmt: skip
+
+    @property
+    def silence(self) -> Silence | None:
+        """A silence as long as the session's gap cannot happen within one."""
+        if self.look_again_ms >= self.idle_ms:
+            return None
+        return Silence(self.look_again_ms, Fact.SCORED | Fact.NOT_BOUGHT, is_enough=False)
+
+    def heeds(self, session: Session, score: Score) -> bool:
+        """A score is nothing to a visitor without intent."""
+        return bool(session.cart) or score.purchase >= self.intent
+
+    def on_score(self, alerts: VisitorAlerts, view: VisitorView, score: Score) -> Decision:
+        """Arm, mark intent, and fire if the chance is low."""
+        kept = alerts.of(CHURN_RISK)
+        armed, intent = score.purchase >= self.rearm, score.purchase >= self.intent
+        if (armed and not kept.armed) or (intent and not kept.intent):
+            kept = kept._replace(armed=kept.armed or armed, intent=kept.intent or intent)
+        if score.purchase >= self.fire or not _is_news(kept, view.session):
+            return kept, None
+        reasons = say_reasons(score.reasons, limit=MAX_REASONS)
+        return kept, describe_visitor(
+            alerts, view, self.values,
+            at_ms=score.at_ms, purchase=score.purchase, threshold=self.fire, reasons=reasons,
+        )  # fmt: skip
+
+    def waits(self, kept: KindState, view: VisitorView) -> bool:
+        """A silence says something of whoever a low chance would be news of."""
+        return _is_news(kept, view.session)
+
+    def on_silence(self, alerts: VisitorAlerts, view: VisitorView, at_ms: int) -> Decision:
+        """Fire if the silence has brought the chance under the threshold."""
+        kept = alerts.of(CHURN_RISK)._replace(looked_ms=at_ms)
+        if view.score is None:
+            return kept, None
+        score = hear_silence(view.score, self.look_again_ms, self.curve)
+        if score.purchase >= self.fire:
+            return kept, None
+        reasons = (say_silence(self.look_again_ms), *say_reasons(score.reasons, limit=MAX_REASONS - 1))
+        return kept, describe_visitor(
+            alerts, view, self.values,
+            at_ms=at_ms, purchase=score.purchase, threshold=self.fire, reasons=reasons,
+        )  # fmt: skip
+
+    def after_firing(self, kept: KindState) -> KindState:
+        """Another one needs a higher chance in between, or a new session."""
+        return kept._replace(armed=False)
+
+    def is_settled(self, alert: Alert, rank: int, at_ms: int) -> bool:
+        """A purchase settles an alert of a session that had begun by then."""
+        return rank == PURCHASE and at_ms >= int(alert.detail.session_start_ms)
+
+    def expires_ms(self, alert: Alert, session: Session) -> int:
+        """With the session, or after `ttl_ms` in one that does not end."""
+        return min(session.last_ms + self.idle_ms, alert.fired_ms + self.ttl_ms)
+
+
+def _is_news(kept: KindState, session: Session) -> bool:
+    """Whether a low chance of a purchase would be news: armed, nothing bought, and intent."""
+    return kept.armed and not session.counts[PURCHASE] and (bool(session.cart) or kept.intent)
