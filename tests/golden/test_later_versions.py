@@ -10,7 +10,7 @@ from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.visitor import FORMAT, unpack_visitor
+from contracts.visitor import FORMAT_WITH_EXTRA, unpack_visitor
 from golden_files import golden_visitors
 from ops.chaos.traffic import make_producer
 from ops.chaos.worker_supervisor import WorkerSupervisor
@@ -18,7 +18,7 @@ from services import wait_until
 
 LATER = b"\x9a\x7f" + golden_visitors()[0].blob[2:]
 """A state of format 127."""
-REFUSAL = f"visitor blob has format 127, this version reads up to {FORMAT}"
+REFUSAL = f"visitor blob has format 127, this version reads up to {FORMAT_WITH_EXTRA}"
 
 
 def test_a_state_of_a_later_format_is_refused() -> None:
