@@ -69,11 +69,20 @@ TREND = "t:"
 """Followed by a landmark in ms. Sorted set: product to its decayed score relative to the landmark."""
 TIMERS = "timers:"
 """Followed by the name of a kind of timers. Sorted set: id of a subject to the event time of its timer."""
+JOB_QUEUES = "jobs:"
+"""Followed by a job. Sorted set: id of a subject to the epoch ms from which its snapshot may be made."""
+SNAPSHOTS = "snapshot:"
+"""Followed by `<job>:<id of a subject>`. String: the subject's newest snapshot (`contracts.snapshots`)."""
 
 
 def bucket_key(family: str, grain: Grain, start_ms: int) -> str:
     """The key of a bucket of `PRODUCT_BUCKETS`, `SHOP_BUCKETS` or `QUALITY_BUCKETS`."""
     return f"{family}:{grain}:{start_ms}"
+
+
+def snapshot_key(job: str, subject_id: str) -> str:
+    """The key of a snapshot without the prefix of its partition."""
+    return f"{SNAPSHOTS}{job}:{subject_id}"
 
 
 class KeyFamily(NamedTuple):
@@ -131,6 +140,8 @@ for _family in (
     KeyFamily(QUALITY_BUCKETS + ":", "hash"),
     KeyFamily(TREND, "zset"),
     KeyFamily(TIMERS, "zset"),
+    KeyFamily(JOB_QUEUES, "zset"),
+    KeyFamily(SNAPSHOTS, "string"),
 ):
     register_family(_family)
 
@@ -185,6 +196,18 @@ class Keys:
     def outbox(self, p: int) -> str:
         """See `OUTBOX`."""
         return self.prefix(p) + OUTBOX
+
+    def job_queue(self, p: int, job: str) -> str:
+        """See `JOB_QUEUES`."""
+        return f"{self.prefix(p)}{JOB_QUEUES}{job}"
+
+    def snapshot(self, job: str, subject_id: str) -> str:
+        """See `SNAPSHOTS`: the key in the partition that owns the subject."""
+        return self.snapshot_in(partition_of(subject_id, self.partitions), job, subject_id)
+
+    def snapshot_in(self, p: int, job: str, subject_id: str) -> str:
+        """The same key where the partition is known."""
+        return self.prefix(p) + snapshot_key(job, subject_id)
 
     def currencies(self, p: int) -> str:
         """See `CURRENCIES`."""

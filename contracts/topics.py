@@ -1,5 +1,6 @@
 """Topic names and which event goes to which topic."""
 
+import re
 from dataclasses import dataclass
 
 from contracts.events import EventType
@@ -9,6 +10,8 @@ EVENT_TOPICS = ("view", "cart", "purchase")
 
 DELETIONS = "deletions"
 _input_topics = [*EVENT_TOPICS, DELETIONS]
+_output_topics: set[str] = set()
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 _TOPIC_OF_TYPE = {
     EventType.VIEW: "view",
@@ -27,6 +30,24 @@ def register_input_topic(name: str) -> None:
     """
     if name not in _input_topics:
         _input_topics.append(name)
+
+
+def register_output_topic(name: str) -> None:
+    """Make known a topic of snapshots (`contracts.snapshots`): compacted, keyed by the subject's id.
+
+    Every process must register it, so that whoever creates topics creates this one too. Raises `ValueError`
+    for a name that is no topic's or is taken by a topic of ours.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a topic's name must match {_NAME.pattern}, got {name!r}")
+    if name in _OURS:
+        raise ValueError(f"{name!r} is a topic of Storepulse's own")
+    _output_topics.add(name)
+
+
+def is_output_topic(name: str) -> bool:
+    """Whether a topic of snapshots has this name."""
+    return name in _output_topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +77,15 @@ class Topics:
         return self.prefix + DELETIONS
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """Topics of snapshots: compacted, and partitioned as the events are."""
+        return tuple(self.prefix + name for name in sorted(_output_topics))
+
+    def output(self, name: str) -> str:
+        """The real name of a topic of snapshots."""
+        return self.prefix + name
+
+    @property
     def partitioned(self) -> tuple[str, ...]:
         """What a worker reads: topics whose partition `p` is about the subjects of partition `p`."""
         return tuple(self.prefix + name for name in _input_topics)
@@ -63,8 +93,11 @@ class Topics:
     @property
     def all(self) -> tuple[str, ...]:
         """Every topic we create."""
-        return (*self.partitioned, self.rejected, self.alerts)
+        return (*self.partitioned, self.rejected, self.alerts, *self.outputs)
 
     def of(self, event_type: EventType) -> str:
         """The topic events of this type are sent to."""
         return self.prefix + _TOPIC_OF_TYPE[event_type]
+
+
+_OURS = frozenset(Topics().all)

@@ -13,6 +13,7 @@ from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
 from stream.components.prices import Prices
 from stream.components.trending import Trending
+from stream.jobs.job import JobRegistry
 from stream.state.commit import ClaimRead
 from stream.visitors.fields import VisitorField
 
@@ -30,6 +31,7 @@ class Registry:
 
     components: dict[str, AnyComponent] = field(default_factory=dict)
     visitor_fields: dict[str, VisitorField] = field(default_factory=dict)
+    jobs: JobRegistry = field(default_factory=JobRegistry)
 
     def add(self, component: AnyComponent) -> None:
         """Register a component; raises `InvalidCapability` if its name is taken or its keys are unknown."""

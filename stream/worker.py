@@ -19,6 +19,10 @@ from stream.batch.core import choose_core
 from stream.consumer.app import add_agent, make_app
 from stream.consumer.batch_app import BatchApp
 from stream.consumer.kafka_log import KafkaLog
+from stream.jobs.metrics import JobMeter
+from stream.jobs.runner import JobRunner
+from stream.jobs.store import RedisJobStore
+from stream.jobs.triggers import Triggers
 from stream.partitions.assignment import Assignment
 from stream.partitions.committer import Committer, Fenced
 from stream.partitions.outbox_relay import Relay
@@ -74,7 +78,15 @@ async def _main(settings: Settings) -> int:
     kafka = KafkaLog(app, settings)
     assignment = Assignment(topics, registry, store, kafka, meter)
     drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
-    committer = Committer(settings, registry, store, assignment, meter, drift, core.pack_visitors)
+    job_meter = JobMeter(meter.registry)
+    triggers = Triggers(registry.jobs, settings.partitions, job_meter)
+    committer = Committer(
+        settings, registry, store, assignment, meter, drift, core.pack_visitors, triggers.note
+    )
+    job_runner = JobRunner(
+        settings, registry.jobs, RedisJobStore(client, keys), lambda: assignment.partitions, triggers,
+        job_meter, meter.outbox_filled,
+    )  # fmt: skip
     scheduler = Scheduler(settings, core, registry, committer, scorer, assignment, meter)
     app.offsets = assignment
     add_agent(app, settings, scheduler)
@@ -85,7 +97,7 @@ async def _main(settings: Settings) -> int:
         "worker %s, steps in %s, metrics on port %d, settings %s",
         worker_id, core.name, probe.port, settings.model_dump(),
     )  # fmt: skip
-    jobs = {
+    parts = {
         "stop": stopping.wait(),
         "faust": _run_app(app),
         "scheduler": scheduler.run(),
@@ -97,10 +109,11 @@ async def _main(settings: Settings) -> int:
         ),
         "model": _watch_model(settings, scorer, meter),
         "collector": sweep_young(),
+        "jobs": job_runner.run(),
         "switching": tune_switching(lambda: scheduler.is_behind),
     }
     try:
-        return await _supervise(jobs, app, scheduler)
+        return await _supervise(parts, app, scheduler)
     finally:
         await say_goodbye(client, keys, worker_id)
         await client.aclose()
@@ -109,9 +122,9 @@ async def _main(settings: Settings) -> int:
         scorer.close()
 
 
-async def _supervise(jobs: dict[str, Any], app: BatchApp, scheduler: Scheduler) -> int:
-    """Run the jobs until the first of them ends, then stop in order: drain, leave the group, close."""
-    tasks = {asyncio.create_task(job, name=name): name for name, job in jobs.items()}
+async def _supervise(parts: dict[str, Any], app: BatchApp, scheduler: Scheduler) -> int:
+    """Run the parts until the first of them ends, then stop in order: drain, leave the group, close."""
+    tasks = {asyncio.create_task(part, name=name): name for name, part in parts.items()}
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     code = _exit_code({tasks[task]: task.exception() for task in done})
     if code == EXIT_OK:

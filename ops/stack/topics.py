@@ -104,8 +104,8 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
 
 
 def _keeping(name: str, topics: Topics) -> dict[str, str]:
-    """What of a topic the broker keeps: the newest deletion of each visitor for ever, else what is young."""
-    if name == topics.deletions:
+    """What of a topic the broker keeps: of each key the newest deletion or snapshot, else what is young."""
+    if name == topics.deletions or name in topics.outputs:
         return {"cleanup.policy": "compact"}
     return {"retention.ms": str(REJECTED_RETENTION_MS if name == topics.rejected else RETENTION_MS)}
 

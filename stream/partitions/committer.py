@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.clock import wall_clock_ms, watermark_of
@@ -35,6 +35,10 @@ class Pending(NamedTuple):
     result: BatchResult
 
 
+Committed = Callable[[int, BatchResult], None]
+"""Told of every result that is in the store now, and of which partition it is."""
+
+
 class Committer:
     """The worker's side of the store. One instance per worker, on the worker's event loop."""
 
@@ -47,7 +51,9 @@ class Committer:
         meter: Meter,
         drift: DriftWatch,
         pack: PackVisitors = pack_visitors,
+        committed: Committed | None = None,
     ) -> None:
+        self._committed = committed
         self._drift = drift
         self._settings = settings
         self._store = store
@@ -153,8 +159,10 @@ class Committer:
         prediction_results = result.prediction_results
         self._meter.count_alerts(prediction_results.alerts)
         self._drift.learn(prediction_results, at_ms=result.clock.max_event_ms)
-        if result.letters or prediction_results.alerts:
+        if result.letters or prediction_results.alerts or result.forgotten:
             self._meter.outbox_filled(part.number)
+        if self._committed is not None:
+            self._committed(part.number, result)
         if self._owns(part):
             self._assignment.kafka.note_applied(
                 {

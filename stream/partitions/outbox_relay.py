@@ -90,7 +90,7 @@ class Relay:
         try:
             acks = [
                 await producer.send(
-                    item.topic, item.value, key=item.key, headers=[("id", item.item_id.encode())]
+                    item.topic, item.value or None, key=item.key, headers=[("id", item.item_id.encode())]
                 )
                 for item in items
             ]

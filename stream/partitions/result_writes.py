@@ -12,6 +12,7 @@ from contracts.topics import Topics
 from contracts.visitor import PackVisitors
 from stream.batch.result import BatchResult
 from stream.components.demand import Lifetimes, bucket_writes, shop_lifetimes
+from stream.jobs.forgetting import forget_subjects, retractions
 from stream.partitions.partition import timer_keys
 from stream.registry import Registry
 from stream.state.writes import (
@@ -91,6 +92,7 @@ class ResultWriter:
                 yield DeleteKeys([values.start + id_ for id_ in ids[values.kind]])
                 for kind in component.timers:
                     yield RemoveMembers(self._timer_keys[kind], ids[values.kind])
+        yield from forget_subjects(self._registry.jobs, result.forgotten)
 
     def _component_writes(self, result: BatchResult) -> Iterator[Write]:
         for name, change in result.changes.items():
@@ -125,6 +127,7 @@ class ResultWriter:
         for alert in result.prediction_results.alerts:
             if alert.live:  # the others are counted, but nobody should act on them
                 yield _alert_entry(alert, topics.alerts)
+        yield from retractions(self._registry.jobs, result.forgotten, topics)
 
 
 def _letter_entry(letter: DeadLetter, topic: str) -> dict[str, Value]:

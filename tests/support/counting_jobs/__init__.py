@@ -1,0 +1,1 @@
+"""An extension with a job about products and its topic."""
