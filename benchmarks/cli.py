@@ -18,6 +18,7 @@ from benchmarks.runs import (
     run_api,
     run_core,
     run_delay,
+    run_jobs,
     run_memory,
     run_profile,
     run_scaling,
@@ -91,6 +92,17 @@ def alerts(
 
 
 @app.command()
+def jobs(
+    runs: Runs = RUNS,
+    rate: Rate = ALERTS_RATE,
+    seconds: Seconds = DELAY_SECONDS,
+    json: JsonFile = None,
+) -> None:
+    """Delay of commits beside jobs of 100 ms, relative to that without any."""
+    _run_on_services(json, lambda services: run_jobs(services, runs, rate, seconds))
+
+
+@app.command()
 def api(runs: Runs = RUNS, json: JsonFile = None) -> None:
     """Requests per second and p99 of the API against bare FastAPI routes."""
     _run_on_services(json, lambda services: run_api(services, runs))
@@ -145,6 +157,7 @@ def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None
         figures |= run_scaling(services, runs, events)
         figures |= run_delay(services, DELAY_RATE, DELAY_SECONDS, DELAY_CONTENDERS)
         figures |= run_alerts(services, runs, ALERTS_RATE, DELAY_SECONDS, ALERTS_CONTENDERS)
+        figures |= run_jobs(services, 1, ALERTS_RATE, DELAY_SECONDS)
         figures |= run_api(services, runs)
         figures |= run_webhooks(services, DELAY_SECONDS)
         figures |= run_memory(services, VISITORS, False)

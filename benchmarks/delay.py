@@ -5,8 +5,9 @@ import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
@@ -112,13 +113,18 @@ def measure_delay(
     rate: int,
     seconds: float,
     progress: Callable[[int], None],
+    settle_s: float = SETTLE_S,
+    env: Mapping[str, str] = MappingProxyType({}),
+    at_end: Callable[[], None] | None = None,
 ) -> DelayRow:
     """Send `rate` events/s for `seconds` to one running contender and date every event's way into Redis.
 
+    The first `settle_s` do not count. `at_end` is called while the contender still runs.
     Raises `RuntimeError` if a record was not stored or never became visible, or if visitors were to be scored
     (`settings.scoring`) and none was.
     """
-    child = start_contender(services, settings, contender.module, env={"BENCH_COMMIT_S": str(PEER_COMMIT_S)})
+    environment = {"BENCH_COMMIT_S": str(PEER_COMMIT_S), **env}
+    child = start_contender(services, settings, contender.module, env=environment)
     probe = OffsetProbe(settings)
     acks = Acks()
     scored = math.nan
@@ -128,9 +134,9 @@ def measure_delay(
         _warm_up(settings, child, acks, probe)
         cpu_before_s, redis_before_s = cpu_s(child.pid), cpu_s(services.redis_pid)
         started_s = time.monotonic()
-        measured_from_ms = wall_clock_ms() + int(SETTLE_S * 1_000)
+        measured_from_ms = wall_clock_ms() + int(settle_s * 1_000)
         sent = send_paced(
-            settings, lambda _: acks.take, rate=rate, seconds=seconds + SETTLE_S, progress=progress
+            settings, lambda _: acks.take, rate=rate, seconds=seconds + settle_s, progress=progress
         )
         sent_per_s = sent / (time.monotonic() - started_s)
         own_p50_ms, own_p99_ms = _own_figures(services.client, settings)
@@ -139,6 +145,8 @@ def measure_delay(
         redis_cpu_us = (cpu_s(services.redis_pid) - redis_before_s) / sent * 1e6
         if settings.scoring:
             scored = measure_scored(services.client, settings, child)
+        if at_end is not None:
+            at_end()
     finally:
         probe.end()
         child.kill()

@@ -17,6 +17,7 @@ from benchmarks import alerts as alerts_bench
 from benchmarks import api as api_bench
 from benchmarks import core as core_bench
 from benchmarks import delay as delay_bench
+from benchmarks import jobs as jobs_bench
 from benchmarks import memory as memory_bench
 from benchmarks import profile as profile_bench
 from benchmarks import scaling as scaling_bench
@@ -187,6 +188,13 @@ def judge_alerts(rows: Sequence[alerts_bench.AlertsRow]) -> list[Aim]:
     if ours and floor:
         aims.append(Aim("median p99 over the floor's", median(ours) / median(floor), None))
     return aims
+
+
+def run_jobs(services: Services, runs: int, rate: int, seconds: int) -> Figures:
+    """Measure and show what work beside the stream costs it."""
+    rows = jobs_bench.measure_jobs(services, runs=runs, rate=rate, seconds=seconds, note=console.log)
+    tables.show_jobs(console, rows, jobs_bench.judge_jobs(rows))
+    return {"jobs": [asdict(row) for row in rows]}
 
 
 def run_api(services: Services, runs: int) -> Figures:

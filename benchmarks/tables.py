@@ -13,6 +13,7 @@ from benchmarks.alerts import AlertsRow
 from benchmarks.api import COLLECT_AIM, READ_AIM, READ_P99_AIM_MS, Laps
 from benchmarks.core import STEPS, STEPS_WITH_SCORING, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
+from benchmarks.jobs import JobsRow
 from benchmarks.memory import MemoryRow
 from benchmarks.profile import Profile
 from benchmarks.scaling import ScalingRow
@@ -171,6 +172,21 @@ def show_alerts(console: Console, rows: Sequence[AlertsRow], aims: Sequence[Aim]
         )  # fmt: skip
     console.print(table)
     _warn_of_skipped(console, "the worker", min((row.scored for row in rows if not row.is_floor), default=1))
+    show_aims(console, aims)
+
+
+def show_jobs(console: Console, rows: Sequence[JobsRow], aims: Sequence[Aim]) -> None:
+    """Delays beside jobs."""
+    table = Table(title="Broker timestamp to visible in Redis beside jobs, medians, ms")
+    table.add_column("worker with")
+    for name in ("events", "p50", "p99", "worker CPU us/event", "snapshots/s"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            row.title, f"{row.events:,}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}", f"{row.cpu_us:.1f}",
+            f"{row.runs_per_s:.1f}",
+        )  # fmt: skip
+    console.print(table)
     show_aims(console, aims)
 
 

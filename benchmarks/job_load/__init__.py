@@ -1,0 +1,1 @@
+"""An extension with one job that takes 100 ms, for the benchmark of work beside the stream."""
