@@ -1,7 +1,7 @@
 # Every target that needs the environment makes it first; the stamp files say what is installed already.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint fix audit bench chaos doctor compile clean
+.PHONY: help demo up test test-fast lint fix audit bench chaos doctor compile clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ SEED ?= 1
 ARGS ?=
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run ## Show a synthetic shop's stream live; needs nothing but Python
 	@$(BIN)/storepulse demo $(ARGS)
@@ -34,6 +34,9 @@ else
 	$(PYTEST) --numprocesses 2 --dist loadfile --ignore tests/faults
 	$(PYTEST) tests/faults
 endif
+
+test-fast: $(VENV)/.test ## Run the tests that need no services and no patience: under a minute
+	$(BIN)/python -m pytest --fast --numprocesses 2 $(ARGS)
 
 lint: $(VENV)/.test ## Check style and types; changes nothing
 	$(BIN)/ruff check .

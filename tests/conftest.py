@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings
+from fast_run import FastRun
 from ops.stack.broker import KafkaBroker
 from ops.stack.child import StartError
 from ops.stack.embedded_broker import KAFKA_API, EmbeddedBroker
@@ -16,6 +17,17 @@ from ops.stack.redis_server import RedisServer
 from services import install, lack, uninstall, unique_settings
 
 MakeInstallation = Callable[..., Settings]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for a fast run."""
+    parser.addoption("--fast", action="store_true", help="only tests that need no services and little time")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make a fast run one."""
+    if config.getoption("--fast"):
+        config.pluginmanager.register(FastRun())
 
 
 @pytest.fixture(autouse=True)

@@ -209,6 +209,7 @@ EVENT = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(calls=st.lists(CALL | JSON, max_size=3), sent_at=JSON)
 def test_whatever_segment_sends_is_translated_and_judged(calls: list[Any], sent_at: Any) -> None:
     translation = segment.translate_batch(calls, sent_at)

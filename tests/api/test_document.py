@@ -103,6 +103,7 @@ def test_every_schema_is_valid_json_schema() -> None:
         Draft202012Validator.check_schema(schema)
 
 
+@pytest.mark.slow
 def test_schemathesis_reads_all_operations() -> None:
     loaded = schemathesis.openapi.from_dict(DOCUMENT)
     assert {result.ok().definition.raw["operationId"] for result in loaded.get_all_operations()} == set(

@@ -92,6 +92,7 @@ async def test_without_redis_all_are_told_and_later_ones_are_served_again(privat
         assert await ask("PING") is True
 
 
+@pytest.mark.slow
 async def test_nobody_waits_behind_those_whom_redis_left_without_an_answer() -> None:
     """Else each round trip that hangs would add its timeout to the next one's."""
 

@@ -14,6 +14,8 @@ from models.next_action.predictor import Predictor
 from stream.batch.core import PYTHON
 from stub_model import write_model
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = Settings()
 
 

@@ -17,6 +17,8 @@ from scored_shop import SETTINGS, ScoredShop, Sent, audit, make_traffic, open_re
 from shoppers import NOW_MS
 from stub_model import write_model
 
+pytestmark = pytest.mark.slow
+
 SETTLED_MS = NOW_MS + 20_000
 """By then the price level is known well enough to score by it."""
 

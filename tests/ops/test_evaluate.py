@@ -11,6 +11,8 @@ from contracts.events import encode
 from ops.cli import app
 from producers.simulator.simulation import SimulationConfig, simulate
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("lightgbm", reason="the extra [train] is not installed")
 pytest.importorskip("torch", reason="the extra [train] is not installed")
 

@@ -20,6 +20,8 @@ from producers.simulator.simulation import SimulationConfig, _Simulation, simula
 from producers.simulator.visitors import make_visitor
 from sources import Source
 
+pytestmark = pytest.mark.slow
+
 MONDAY_MS = 1_759_708_800_000  # 2025-10-06 00:00 UTC
 
 

@@ -339,6 +339,7 @@ def assert_lives_are_proper(alerts: list[Alert]) -> None:
     assert not open_ids
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(histories(), st.permutations(range(14)), st.sampled_from([0, 60_000, 3_600_000]))
 def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
@@ -352,6 +353,7 @@ def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
     assert_lives_are_proper(desk.alerts)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(histories(), st.randoms(use_true_random=False), st.sampled_from([0, 60_000, 3_600_000]))
 def test_timers_that_come_in_time_late_or_never_lead_to_the_same_alerts(
@@ -393,6 +395,7 @@ def test_without_a_model_no_split_into_batches_changes_an_alert(
     assert ids[0] == ids[1] == ids[2]
 
 
+@pytest.mark.slow
 @given(histories())
 def test_a_replay_of_the_same_batches_gives_the_same_alerts(actions: list[Action]) -> None:
     once, again = Desk(by_digest), Desk(by_digest)

@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def run(batches: list[list[Event]], cooldown_ms: int, chance: random.Random | No
     return shop
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(logs(), st.randoms(use_true_random=False), st.sampled_from(COOLDOWNS_MS))
 def test_abandoned_carts_are_those_of_an_independent_replay(

@@ -154,6 +154,7 @@ def batches(draw: st.DrawFn) -> list[list[tuple[Event, int]]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=700, deadline=None)
 @given(batches(), st.lists(st.sampled_from((None, 1, 2)), min_size=6, max_size=6), st.booleans())
 def test_any_batches_give_the_same(
@@ -167,6 +168,7 @@ def test_any_batches_give_the_same(
     lanes.pass_time(lanes.python.clock.max_event_ms + 10**9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step_s", [1.0, 61.0, 200.0])
 @pytest.mark.parametrize("size", [7, 150, 1_200, 3_000])
 def test_a_visitor_who_never_stops_gives_the_same(size: int, step_s: float) -> None:

@@ -113,6 +113,7 @@ def test_every_value_of_a_field_gives_the_same(compiled: Core, name: str, style:
     assert len(both(compiled, *records)) == len(records)
 
 
+@pytest.mark.slow
 @settings(max_examples=1_500, deadline=None)
 @given(
     st.fixed_dictionaries({}, optional={name: st.sampled_from(pool) for name, pool in POOLS.items()}),
@@ -125,6 +126,7 @@ def test_any_fields_give_the_same(fields: dict[str, Any], kept: list[str], style
     both(core_named("compiled"), record_of(PLAIN | changed, style=style), currency=currency)
 
 
+@pytest.mark.slow
 @settings(max_examples=1_500, deadline=None)
 @given(st.data())
 def test_spoiled_bytes_give_the_same(data: st.DataObject) -> None:

@@ -187,6 +187,7 @@ def seen_from_outside(shop: Shop) -> dict[str, object]:
 CUT_S = 100 + SETTLE_MS / 1_000
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(arrivals(), st.integers(0, 25), st.integers(1, 7))
 def test_wherever_a_deletion_is_read_the_end_is_the_same(
@@ -215,6 +216,7 @@ def test_wherever_a_deletion_is_read_the_end_is_the_same(
     assert +replayed.products == +without.products
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(arrivals(), st.integers(0, 25))
 def test_nothing_of_before_is_left_however_late_a_deletion_is_read(

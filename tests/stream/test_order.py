@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def run_batches(core: Core, events: list[Event], sizes: list[int]) -> Shop:
     return shop
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(arrivals(), st.lists(st.integers(1, 20), max_size=8))
 def test_any_interleaving_within_the_disorder_gives_the_same_state(
@@ -81,6 +83,7 @@ def test_any_interleaving_within_the_disorder_gives_the_same_state(
         assert seen_from_outside(shop.visitors[user]) == seen_from_outside(visitor)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(arrivals(), st.randoms(use_true_random=False))
 def test_a_visitor_of_few_events_is_exact_in_any_order_at_all(
@@ -94,6 +97,7 @@ def test_a_visitor_of_few_events_is_exact_in_any_order_at_all(
         assert seen_from_outside(shop.visitors[user]) == seen_from_outside(visitor)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(arrivals())
 def test_everything_sent_twice_changes_nothing(core: Core, found: list[Arrival]) -> None:

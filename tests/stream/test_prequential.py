@@ -185,6 +185,7 @@ def test_bins_are_tenths_and_one_belongs_to_the_last() -> None:
 # -- properties ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(histories(), st.permutations(range(14)))
 def test_every_scored_prediction_is_judged_exactly_once(actions: list[Action], order: list[int]) -> None:
@@ -199,6 +200,7 @@ def test_every_scored_prediction_is_judged_exactly_once(actions: list[Action], o
     assert desk.unjudged._replace(version="", closed=0) == ALL_JUDGED
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(histories())
 def test_in_order_every_action_is_the_answer_to_the_prediction_before_it(actions: list[Action]) -> None:
@@ -216,6 +218,7 @@ def test_in_order_every_action_is_the_answer_to_the_prediction_before_it(actions
     assert figures.actual["purchase"] == len(purchases) - sum(first.rank == 4 for first in firsts)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(histories(), st.randoms(use_true_random=False))
 def test_counters_come_to_the_same_under_any_split_into_batches(

@@ -28,6 +28,8 @@ from models.next_action.evaluation.report import make_tables, to_plain
 from models.next_action.prefixes import PrefixSet, prefixes_of
 from shoppers import make_event
 
+pytestmark = pytest.mark.slow
+
 CART, PURCHASE = TARGETS.index("cart"), TARGETS.index("purchase")
 
 

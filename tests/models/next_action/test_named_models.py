@@ -46,6 +46,8 @@ from small_training import (
 from stream.runtime.metrics import Meter
 from stream.scoring.scorer import Scorer
 
+pytestmark = pytest.mark.slow
+
 N_KINDS = len(ID_FEATURES)
 MOST_BYTES = 2_000_000
 

@@ -28,6 +28,8 @@ from small_training import (
     small_training,
 )
 
+pytestmark = pytest.mark.slow
+
 BUCKETS, N_STEPS, N_CONTEXT, TIME, N_KINDS = 64, 7, 5, 12, len(ID_FEATURES)
 
 

@@ -23,6 +23,8 @@ from models.next_action.training.nets import (
     fit_width,
 )
 
+pytestmark = pytest.mark.slow
+
 N_STEPS, N_CONTEXT, TIME = 7, 5, 12
 CALIBRATION = Calibration(
     np.array([1.3] * 5 + [0.8], dtype=np.float32), np.linspace(-0.5, 0.5, 6, dtype=np.float32)

@@ -24,6 +24,8 @@ from ops.cli import app
 from shoppers import make_action
 from small_training import IDLE_MS, small_cases, small_training
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = Path(str(files("models.next_action") / "artefact"))
 MOST_BYTES = 1_000_000
 

@@ -23,6 +23,8 @@ from models.next_action.training.runs import RunsError, log_run
 from ops.learning.training import TrainingOptions, run_training
 from small_training import IDLE_MS, NET, RECIPE, small_cases, small_events, small_training
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_same_training_twice_gives_the_same_artefact() -> None:
     first, second = small_training(), train({"small": small_cases()}, RECIPE)
