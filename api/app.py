@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Protocol, runtime_checkable
+from functools import partial
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -44,49 +45,67 @@ def create_app(
     The interactive documentation of FastAPI loads scripts from elsewhere, so only `/openapi.json` is served.
     """
     resources = tuple(find_resources(settings) if resources is None else resources)
-    metrics, load, lifetime = ApiMetrics(shared), Load(settings.api_max_requests), Lifetime()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        redis = open_redis_pool(settings)
-        services = Services(
-            reader=Reader(redis, settings),
-            access=Access(settings, redis),
-            metrics=metrics,
-            load=load,
-            lifetime=lifetime,
-            streams=ConnectionLimiter(settings.stream_clients, settings.stream_clients_per_key),
-            model_source=source or ArtefactFolder(settings.model_dir),
-            resources=resources,
-        )
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(redis.aclose)
-            stack.push_async_callback(services.access.key_cache.close)
-            await _start_services(services, stack)
-            app.state.services = services
-            stack.callback(lifetime.closing.set)
-            yield
-
+    made = _Made(
+        settings,
+        resources,
+        source or ArtefactFolder(settings.model_dir),
+        ApiMetrics(shared),
+        Load(settings.api_max_requests),
+        Lifetime(),
+    )
     app = FastAPI(
         title=TITLE,
         description=DESCRIPTION,
         version=VERSION,
         openapi_url=None,  # `api.resources.document` serves it, with an ETag
         generate_unique_id_function=lambda route: route.name,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, made),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.lifetime = lifetime
+    app.state.lifetime = made.lifetime
     install_errors(app)
     _add_routes(app, resources)
     document_access(app)
     install_document(app, resources)
-    app.add_middleware(LoadShedding, load=load)
+    app.add_middleware(LoadShedding, load=made.load)
     app.add_middleware(CrossOrigin, paths=frozenset().union(*(one.browser_paths for one in resources)))
-    app.add_middleware(RequestContext, metrics=metrics, log=RequestLog(settings.log_requests))
+    app.add_middleware(RequestContext, metrics=made.metrics, log=RequestLog(settings.log_requests))
     return app
+
+
+class _Made(NamedTuple):
+    """What an application has before it starts."""
+
+    settings: Settings
+    resources: tuple[Resource, ...]
+    source: ModelSource
+    metrics: ApiMetrics
+    load: Load
+    lifetime: Lifetime
+
+
+@asynccontextmanager
+async def _lifespan(made: _Made, app: FastAPI) -> AsyncIterator[None]:
+    settings = made.settings
+    redis = open_redis_pool(settings)
+    services = app.state.services = Services(
+        reader=Reader(redis, settings),
+        access=Access(settings, redis),
+        metrics=made.metrics,
+        load=made.load,
+        lifetime=made.lifetime,
+        streams=ConnectionLimiter(settings.stream_clients, settings.stream_clients_per_key),
+        model_source=made.source,
+        resources=made.resources,
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(redis.aclose)
+        stack.push_async_callback(services.access.key_cache.close)
+        await _start_services(services, stack)
+        stack.callback(made.lifetime.closing.set)  # first: streams end then
+        yield
 
 
 def _add_routes(app: FastAPI, resources: Sequence[Resource]) -> None:

@@ -89,12 +89,14 @@ class KeyFamily(NamedTuple):
     """Keys of a partition that belong together: one name, or all that begin with `start`.
 
     `holds` is their type as Redis says it. `subject` is whose state they hold where an id follows `start`: a
-    deletion of the subject deletes that key.
+    deletion of the subject deletes that key. `names_visitors` is whether values may hold visitors' ids,
+    which a deletion looks for; whose key it is, its name tells.
     """
 
     start: str
     holds: Literal["hash", "string", "zset", "set", "list", "stream"]
     subject: SubjectKind | None = None
+    names_visitors: bool = True
 
     @property
     def is_one_key(self) -> bool:
@@ -127,18 +129,18 @@ def families() -> tuple[KeyFamily, ...]:
 
 
 for _family in (
-    KeyFamily(META, "hash"),
+    KeyFamily(META, "hash", names_visitors=False),
     KeyFamily(ACTIVE, "zset"),
     KeyFamily(VISITOR_TIMERS, "zset"),
     KeyFamily(OUTBOX, "stream"),
-    KeyFamily(CURRENCIES, "set"),
-    KeyFamily(FORGOTTEN, "hash"),
+    KeyFamily(CURRENCIES, "set", names_visitors=False),
+    KeyFamily(FORGOTTEN, "hash", names_visitors=False),
     KeyFamily(FORGETTING, "hash"),
-    KeyFamily(VISITOR, "string", SubjectKind.VISITOR),
-    KeyFamily(PRODUCT_BUCKETS + ":", "hash"),
-    KeyFamily(SHOP_BUCKETS + ":", "hash"),
-    KeyFamily(QUALITY_BUCKETS + ":", "hash"),
-    KeyFamily(TREND, "zset"),
+    KeyFamily(VISITOR, "string", SubjectKind.VISITOR, names_visitors=False),
+    KeyFamily(PRODUCT_BUCKETS + ":", "hash", names_visitors=False),
+    KeyFamily(SHOP_BUCKETS + ":", "hash", names_visitors=False),
+    KeyFamily(QUALITY_BUCKETS + ":", "hash", names_visitors=False),
+    KeyFamily(TREND, "zset", names_visitors=False),
     KeyFamily(TIMERS, "zset"),
     KeyFamily(JOB_QUEUES, "zset"),
     KeyFamily(SNAPSHOTS, "string"),

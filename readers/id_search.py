@@ -8,18 +8,13 @@ import orjson
 from redis.asyncio import Redis
 
 from contracts.dead_letters import decode_dead_letter
-from contracts.keys import Keys
+from contracts.keys import Keys, family_of
 
 PAGE = 500
 _DISTINCTIVE = 8
-_NOBODY = re.compile(
-    rb"(\{[0-9]+\}:(meta|currencies|forgotten|[dsqt]:.*|v:.*)|\{alerts\}:(q:.*|places|pages)"
-    rb"|\{access\}:.*|workers?(:.*)?)$"
-)
-"""Keys, after the namespace, whose values hold no visitor ids but other short texts and numbers.
-
-The state of a visitor is told by its key.
-"""
+_OF_PARTITION = re.compile(rb"\{[0-9]+\}:(.*)", re.DOTALL)
+_NOBODY = re.compile(rb"(\{alerts\}:(q:.*|places|pages)|\{access\}:.*|workers?(:.*)?)$")
+"""Keys of no partition, after the namespace, whose values hold no visitor ids but short texts and numbers."""
 
 
 class Place(NamedTuple):
@@ -69,13 +64,22 @@ async def search(
                 if needle.is_in(name.removeprefix(start)):
                     places.add(Place(name.decode(errors="replace"), inside=False))
         async for name, values in _read(redis, names):
-            is_free = _NOBODY.match(name, len(start)) is not None
+            is_free = not _may_name_visitors(name.removeprefix(start))
             for needle, places in zip(needles, found, strict=True):
                 if (needle.is_distinctive or not is_free) and any(map(needle.is_in, values)):
                     places.add(Place(name.decode(errors="replace"), inside=True))
         if keep is not None:
             await keep()
     return found
+
+
+def _may_name_visitors(name: bytes) -> bool:
+    """Whether the values of this key, named after the namespace, may hold ids of visitors."""
+    match = _OF_PARTITION.fullmatch(name)
+    if match is None:
+        return _NOBODY.match(name) is None
+    family = family_of(match[1].decode(errors="replace"))
+    return family is None or family.names_visitors
 
 
 async def _pages(redis: Redis, pattern: str) -> AsyncIterator[list[Any]]:

@@ -23,77 +23,78 @@ class ApiMetrics:
 
     def __init__(self, shared: SharedMetrics | None = None) -> None:
         self._shared = shared
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        """Resources register metrics of their own here."""
         # To find a child by its labels takes longer than to count with it.
         self._request_children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._event_children: dict[tuple[str, str], Counter] = {}
-        ProcessCollector(registry=self._registry)
+        ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "storepulse_api_requests",
             "Requests answered, by route template, method and status",
             ("route", "method", "status"),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._duration = Histogram(
             "storepulse_api_request_seconds",
             "Time from request to last byte of the answer",
             ("route",),
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=self.registry,
         )
         self._events = Counter(
             "storepulse_api_events",
             "Events received, by result (valid: a dry run) and the code of the reason, where there is one",
             ("result", "code"),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._acks = Histogram(
             "storepulse_api_ack_seconds",
             "Time until Kafka had acknowledged all events of a request",
             buckets=_ACK_SECONDS,
-            registry=self._registry,
+            registry=self.registry,
         )
 
         self._bytes = Counter(
             "storepulse_api_event_bytes",
             "Bytes of bodies with events, decompressed",
-            registry=self._registry,
+            registry=self.registry,
         )
         self._waiting_events = Gauge(
             "storepulse_api_waiting_events",
             "Events that wait for Kafka to acknowledge",
-            registry=self._registry,
+            registry=self.registry,
             multiprocess_mode="livesum",
         )
         self._waiting_bytes = Gauge(
             "storepulse_api_waiting_bytes",
             "Bytes of events read and not yet acknowledged",
-            registry=self._registry,
+            registry=self.registry,
             multiprocess_mode="livesum",
         )
         self._predictions = Counter(
             "storepulse_api_predictions",
             "Predict requests with valid actions: answered, or the code of the reason",
             ("result",),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._prediction = Histogram(
             "storepulse_api_prediction_seconds",
             "Time from valid actions to the prediction, waiting included",
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=self.registry,
         )
 
         self._streams = Gauge(
             "storepulse_api_sse_clients",
             "Open streams of alerts",
-            registry=self._registry,
+            registry=self.registry,
             multiprocess_mode="livesum",
         )
         self._dropped_streams = Counter(
             "storepulse_api_sse_dropped",
             "Streams ended because the client did not read",
-            registry=self._registry,
+            registry=self.registry,
         )
 
     def observe(self, route: str, method: str, status: int, duration_s: float) -> None:
@@ -146,4 +147,4 @@ class ApiMetrics:
 
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""
-        return self._shared.render() if self._shared else generate_latest(self._registry)
+        return self._shared.render() if self._shared else generate_latest(self.registry)

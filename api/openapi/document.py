@@ -144,8 +144,6 @@ def _add_statuses(path: str, operation: Document) -> None:
         texts |= _OF_BODIES
     if "{" in path:
         texts["404"] = "No path has an id with a line break"
-    if path.startswith("/v1/users/"):
-        texts["404"] = "Nobody of this id was seen, or not for longer than state is kept"
     for status, text in texts.items():
         operation["responses"].setdefault(status, {"description": text})
     if operation["responses"].get("422", {}).get("description") == "Validation Error":

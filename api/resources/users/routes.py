@@ -12,6 +12,7 @@ from api.http.errors import Problem
 from api.http.queries import describe_path, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
+from api.openapi.problem_document import describe_problems
 from api.resources.predictions.next_action import to_user_next_action
 from api.resources.predictions.price_levels import PriceLevels
 from api.resources.predictions.schemas import UserNextAction
@@ -43,10 +44,13 @@ _DOCUMENT = {
     **_guard.describe(),
 }
 router = direct_router("/v1/users", "visitors")
+_UNKNOWN = describe_problems({404: "Nobody of this id was seen, or not for longer than state is kept"})
 _below = direct_router("/v1/users", "visitors", _LiteralEnd)
 
 
-@_below.get("/{user_id:path}/next-action", response_model=UserNextAction, openapi_extra=_DOCUMENT)
+@_below.get(
+    "/{user_id:path}/next-action", response_model=UserNextAction, responses=_UNKNOWN, openapi_extra=_DOCUMENT
+)
 async def get_user_next_action(request: Request) -> Response:
     """What a model expects of one visitor: as of the last action, and after the silence since.
 
@@ -64,7 +68,9 @@ async def get_user_next_action(request: Request) -> Response:
 router.routes.extend(_below.routes)  # before the next route, which matches every path
 
 
-@router.get("/{user_id:path}", response_model=schemas.VisitorState, openapi_extra=_DOCUMENT)
+@router.get(
+    "/{user_id:path}", response_model=schemas.VisitorState, responses=_UNKNOWN, openapi_extra=_DOCUMENT
+)
 async def get_user(request: Request) -> Response:
     """One visitor's session, cart, totals and recent actions."""
     return to_json_response(to_visitor_state(*await _read_visitor(request)))

@@ -1,0 +1,1 @@
+"""An example extension: what visitors wish, served by the API alone."""
