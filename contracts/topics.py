@@ -50,6 +50,11 @@ def is_output_topic(name: str) -> bool:
     return name in _output_topics
 
 
+def input_topics() -> tuple[str, ...]:
+    """Plain names of the topics that workers read."""
+    return tuple(_input_topics)
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """Real topic names of one installation: a prefix before each of the plain names."""

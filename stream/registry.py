@@ -7,7 +7,8 @@ from typing import Any
 from contracts.extensions import load_part
 from contracts.keys import family_of
 from contracts.settings import Settings
-from contracts.topics import Topics
+from contracts.topics import EVENT_TOPICS, Topics, input_topics
+from stream.batch.result import VISITOR_KIND
 from stream.components.component import Component, TopicComponent
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
@@ -45,10 +46,30 @@ class Registry:
             )
         if component.timers and values is None:
             raise InvalidCapability(f"component {component.name!r} has timers of no kind of subject")
-        taken = {kind for known in self.components.values() for kind in known.timers}
+        taken = {VISITOR_KIND, *[kind for known in self.components.values() for kind in known.timers]}
         if taken & set(component.timers):
             raise InvalidCapability(f"timers {sorted(taken & set(component.timers))} have another handler")
+        if isinstance(component, TopicComponent):
+            self._check_topic(component)
         self.components[component.name] = component
+
+    def _check_topic(self, component: AnyTopicComponent) -> None:
+        name, topic = component.name, component.topic
+        if topic in EVENT_TOPICS or topic not in input_topics():
+            raise InvalidCapability(
+                f"component {name!r} applies {topic!r}, which is no input topic of its own; register it with "
+                "contracts.topics.register_input_topic"
+            )
+        for known in self.components.values():
+            if isinstance(known, TopicComponent) and known.topic == topic:
+                raise InvalidCapability(f"component {known.name!r} applies the topic {topic!r} already")
+
+    def check(self) -> None:
+        """Raises `InvalidCapability` if an input topic is registered that nothing applies."""
+        applied = {part.topic for part in self.components.values() if isinstance(part, TopicComponent)}
+        for topic in input_topics():
+            if topic not in EVENT_TOPICS and topic not in applied:
+                raise InvalidCapability(f"no component applies the input topic {topic!r}")
 
     def add_visitor_field(self, visitor_field: VisitorField) -> None:
         """Register a field of every visitor's state; raises `InvalidCapability` if its name is taken."""
@@ -83,11 +104,18 @@ def make_registry(settings: Settings) -> Registry:
 
     Raises `InvalidCapability`, or `contracts.extensions.InvalidExtension`.
     """
+    registry = product_registry(settings)
+    for module in load_part(settings, "stream"):
+        module.register(registry)
+    registry.check()
+    return registry
+
+
+def product_registry(settings: Settings) -> Registry:
+    """What the product itself registers."""
     registry = Registry()
     registry.add(Deletions(settings.deletion_secret.get_secret_value()))
     registry.add(Prices())
     registry.add(Demand.of(settings))
     registry.add(Trending(settings.trend_half_life_s * 1_000))
-    for module in load_part(settings, "stream"):
-        module.register(registry)
     return registry

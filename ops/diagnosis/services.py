@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from connections.redis import open_redis
 from contracts.clock import wall_clock_ms
+from contracts.extensions import load_contracts
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.diagnosis.checks import Check, Level
@@ -20,6 +21,7 @@ MAX_CLOCK_APART_MS = 2_000
 
 def check_services(settings: Settings, *, required: bool) -> Iterator[Check]:
     """Checks of the services the settings name; not reaching them fails only when they are `required`."""
+    load_contracts(settings)  # which may register topics
     absent = Level.FAIL if required else Level.WARN
     advice = (
         "look into its log" if required else "`storepulse up` starts one; STOREPULSE_* variables name yours"

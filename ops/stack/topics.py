@@ -8,6 +8,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from connections.kafka import kafka_python_arguments
+from contracts.extensions import load_contracts
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.stack.ports import is_open
@@ -31,6 +32,7 @@ def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: floa
     when a producer asks about them. Raises `TopicsError` when those topics differ in their counts, a
     topic cannot be made, or no broker answers.
     """
+    load_contracts(settings)  # which may register topics
     topics = Topics(settings.topic_prefix)
     try:
         if embedded:
@@ -74,6 +76,7 @@ def check_counts(counts: dict[str, int]) -> int:
 
 def delete_topics(settings: Settings) -> None:
     """Delete every topic of the installation that exists."""
+    load_contracts(settings)
     with open_admin(settings) as admin:
         existing = set(admin.list_topics()) & set(Topics(settings.topic_prefix).all)
         if existing:

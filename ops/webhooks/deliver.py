@@ -5,6 +5,7 @@ import logging
 import signal
 
 from connections.asyncio_redis import open_redis_pool
+from contracts.extensions import load_contracts
 from contracts.settings import Settings
 from delivery.webhooks.deliverer import Deliverer
 from delivery.webhooks.metrics import WebhookMetrics
@@ -27,6 +28,7 @@ def run(settings: Settings) -> int:
 
 
 async def _main(settings: Settings) -> None:
+    load_contracts(settings)  # kinds of alerts, which webhooks name
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)

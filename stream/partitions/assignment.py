@@ -58,7 +58,7 @@ class Assignment:
     def __init__(self, topics: Topics, registry: Registry, store: Store, kafka: Log, meter: Meter) -> None:
         self._topics = topics.partitioned
         self._events = topics.events
-        self._registry = registry
+        self.registry = registry
         self._components = registry.topic_components(topics)
         self._reads = claim_reads(registry)
         self._store = store
@@ -102,7 +102,7 @@ class Assignment:
                 number,
                 self._events,
                 claim,
-                registry=self._registry,
+                registry=self.registry,
                 place=self._places[number],
                 now_s=time.monotonic(),
                 queued=tuple(self._components),

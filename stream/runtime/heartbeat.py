@@ -70,6 +70,11 @@ async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
 
 def _set_gauges(assignment: Assignment, meter: Meter) -> None:
     now_s = time.monotonic()
+    sizes = dict.fromkeys(assignment.registry.components, 0)
     for part in list(assignment.partitions.values()):
+        for name, component in assignment.registry.components.items():
+            sizes[name] += component.size(part.states[name])
         meter.lag.labels(part.number).set(part.lag)
         meter.progress_age.labels(part.number).set(now_s - part.progress_s)
+    for name, size in sizes.items():
+        meter.component_bytes.labels(name).set(size)

@@ -90,6 +90,12 @@ class Meter:
             ["partition"],
             registry=self.registry,
         )
+        self.component_bytes = Gauge(
+            "storepulse_worker_component_bytes",
+            "Memory of a component's state of all partitions, about",
+            ["component"],
+            registry=self.registry,
+        )
         self.filled_outboxes: set[int] = set()
         self._window: deque[tuple[int, Counter[int]]] = deque()
 

@@ -1,0 +1,268 @@
+"""Components in a worker without Kafka and Redis: values of subjects, timers, topics, and what they add."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import pytest
+
+from contracts.dead_letters import DeadLetter
+from contracts.events import EventType
+from contracts.keys import KeyFamily, register_family
+from contracts.settings import Settings
+from contracts.subjects import SubjectKind, product
+from contracts.topics import register_input_topic
+from memory_worker import MemoryLog, MemoryWorker, WatchedStore
+from registrations import own_registrations
+from shoppers import NEW, NOW_MS, make_event
+from stream.batch.records import Record
+from stream.batch.result import BatchResult, Change
+from stream.components.component import (
+    Applied,
+    Component,
+    Fired,
+    Source,
+    SubjectValues,
+    TopicComponent,
+    TopicRecords,
+)
+from stream.partitions.cache import Cache
+from stream.partitions.component_steps import RECORDS_AT_ONCE
+from stream.registry import product_registry
+from stream.runtime.heartbeat import _set_gauges
+from stream.runtime.metrics import Meter
+from stream.state.writes import DeleteKeys, RemoveFromSet
+
+SETTINGS = Settings(partitions=1, scoring=False)
+TIMER = "looked_at"
+
+
+class Looks(Component[int, int]):
+    """Counts views of products; a purchase ends a count, and so does its timer ten minutes after it began."""
+
+    name = "looks"
+    values = SubjectValues(
+        SubjectKind.PRODUCT, "looks:", 60, lambda n: str(n).encode(), lambda blob: int(blob)
+    )
+    timers = (TIMER,)
+    wants_events = True
+
+    def __init__(self) -> None:
+        self.fired: list[tuple[list[str], dict[str, int | None]]] = []
+
+    def load(self, found: object) -> int:
+        return 0
+
+    def subjects(self, applied: Applied[int]) -> set[str]:
+        return {event.product_id for _, _, events in applied.new_events for event in events}
+
+    def apply(self, state: int, applied: Applied[int]) -> Change:
+        values = dict(applied.values)
+        timers: dict[str, int] = {}
+        for _, _, events in applied.new_events:
+            for event in events:
+                if event.event_type is EventType.PURCHASE:
+                    values[event.product_id], timers[event.product_id] = None, 0
+                    continue
+                if values[event.product_id] is None:
+                    timers[event.product_id] = event.event_time_ms + 600_000
+                values[event.product_id] = (values[event.product_id] or 0) + 1
+        return Change(state + 1, values=values, timers={TIMER: timers})
+
+    def fire(self, state: int, fired: Fired[int]) -> Change:
+        self.fired.append((list(fired.subjects), dict(fired.values)))
+        return Change(values=dict.fromkeys(fired.subjects))
+
+    def size(self, state: int) -> int:
+        return 100 * state
+
+
+class Line(NamedTuple):
+    offset: int
+    text: bytes | None
+
+
+class Lines(TopicComponent[None, None, Line]):
+    """Notes in how many records at once its topic comes."""
+
+    name = "lines"
+    topic = "lines"
+
+    def __init__(self) -> None:
+        self.runs: list[int] = []
+
+    def read(self, records: Iterable[Record], source: Source) -> list[Line]:
+        return [Line(record.offset, record.value) for record in records]
+
+    def apply_records(self, state: None, records: TopicRecords[Line, None]) -> Change:
+        self.runs.append(len(records.items))
+        return Change(counters={"lines": len(records.items)})
+
+
+class Shop:
+    """A log and a store, and one worker after the other with components of its own."""
+
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        self.settings = settings
+        self.kafka, self.store = MemoryLog(1), WatchedStore(settings)
+        self.start_worker()
+
+    def start_worker(self) -> None:
+        """The next owner, with nothing in memory."""
+        self.looks, self.lines = Looks(), Lines()
+        registry = product_registry(self.settings)
+        registry.add(self.looks)
+        registry.add(self.lines)
+        registry.check()
+        self.worker = MemoryWorker(self.settings, registry, self.kafka, self.store)
+
+    async def send(self, kind: str, at_s: float, *product_ids: str) -> None:
+        """Somebody does this with some products, and the worker applies it."""
+        for product_id in product_ids:
+            self.kafka.send(make_event(kind, at_s, product_id))
+        await self.worker.read()
+
+    def held(self) -> dict[str, int]:
+        """The values that are in the store."""
+        values = self.store.partitions[0].values
+        return {key[6:]: int(blob) for key, blob in values.items() if key.startswith("looks:")}
+
+    @property
+    def next_due_ms(self) -> int | None:
+        """When the earliest timer is due, as the worker believes."""
+        return self.worker.assignment.partitions[0].next_due_ms[TIMER]
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    with own_registrations():
+        register_family(KeyFamily("looks:", "string", SubjectKind.PRODUCT))
+        register_input_topic("lines")
+        yield
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def test_changes_of_one_batch_add_up() -> None:
+    result = BatchResult(NEW)
+    letter = DeadLetter("x.y", "", "t", 0, 0, None, None, 0)
+    first, then = DeleteKeys(["a"]), RemoveFromSet("b", ["c"])
+    result.add("c", Change("old", [first], {"p1": 1, "p2": 2}, timers={"t": {"p1": 5}}, counters={"n": 1}))
+    result.add(
+        "c",
+        Change(
+            None, [then], {"p2": None}, timers={"t": {"p1": 0, "p2": 7}, "u": {"p3": 8}}, counters={"n": 2},
+            letters=[letter], forget=[product("p9")],
+        ),
+    )  # fmt: skip
+    change = result.changes["c"]
+    assert change.state == "old", "None leaves the state as it is"
+    assert list(change.writes) == [first, then]
+    assert change.values == {"p1": 1, "p2": None}
+    assert result.all_timers() == {"visitor": {}, "t": {"p1": 0, "p2": 7}, "u": {"p3": 8}}
+    assert (result.counters, result.letters, result.forgotten) == ({"n": 3}, [letter], [product("p9")])
+
+
+def test_the_cache_drops_what_was_written_longest_ago() -> None:
+    cache: Cache[int | None] = Cache()
+    cache.put({"a": 1, "b": 2}, 3)
+    cache.put({"a": None, "c": 3, "d": 4}, 3)
+    assert cache.known("abcd") == {"a": None, "c": 3, "d": 4}, "that there is none is known too"
+    cache.drop("a")
+    assert len(cache) == 2
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_values_outlive_the_cache(limit: int) -> None:
+    shop = Shop(SETTINGS.model_copy(update={"cache_visitors": limit}))
+    for second in range(4):
+        await shop.send("view", second, "p1", "p2", "p3")
+    assert shop.held() == {"p1": 4, "p2": 4, "p3": 4}
+    part = shop.worker.assignment.partitions[0]
+    assert len(part.values["looks"]) == min(limit, 3)
+
+
+async def test_a_value_of_none_is_deleted_and_begins_anew(shop: Shop) -> None:
+    await shop.send("view", 0, "p1", "p2")
+    await shop.send("purchase", 1, "p1")
+    assert shop.held() == {"p2": 1}
+    await shop.send("view", 2, "p1")
+    assert shop.held() == {"p1": 1, "p2": 1}
+    await shop.send("purchase", 3, "p9")  # there never was any
+    assert "p9" not in shop.held()
+
+
+async def test_timers_are_set_once_fired_once_and_known_to_the_next_owner(shop: Shop) -> None:
+    await shop.send("view", 10, "p2")
+    await shop.send("view", 0, "p1")
+    assert shop.next_due_ms == NOW_MS + 600_000
+    shop.start_worker()
+    await shop.worker.claim()
+    assert shop.next_due_ms == NOW_MS + 600_000
+    await shop.send("view", 660, "p3")  # the watermark trails by a minute, and a timer must be passed
+    assert shop.looks.fired == []
+    await shop.send("view", 661, "p3")
+    assert shop.looks.fired == [(["p1"], {"p1": 1})]
+    assert shop.next_due_ms == NOW_MS + 610_000
+    await shop.send("view", 700, "p4")
+    assert shop.looks.fired[1:] == [(["p2"], {"p2": 1})]
+    assert shop.held() == {"p3": 2, "p4": 1}
+    assert set(shop.store.partitions[0].scores(f"timers:{TIMER}")) == {"p3", "p4"}
+
+
+async def test_a_timer_that_was_cleared_is_looked_for_once_and_never_fires(shop: Shop) -> None:
+    await shop.send("view", 0, "p1")
+    await shop.send("purchase", 1, "p1")
+    assert shop.store.partitions[0].scores(f"timers:{TIMER}") == {}
+    await shop.send("view", 3_600, "p2")
+    assert shop.looks.fired == []
+    assert shop.next_due_ms in (None, NOW_MS + 4_200_000)
+
+
+async def test_more_timers_than_fit_fire_in_turns(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.partitions.timers.DUE_LIMIT", 2)
+    await shop.send("view", 0, *"abcde")
+    await shop.send("view", 3_600, "z")
+    while shop.next_due_ms is not None and shop.next_due_ms <= NOW_MS + 600_000:
+        await shop.worker.read()
+    assert [ids for ids, _ in shop.looks.fired] == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_a_topic_is_applied_in_runs_and_its_offset_kept(shop: Shop) -> None:
+    for number in range(RECORDS_AT_ONCE + 1):
+        shop.kafka.append("lines", "k", b"%d" % number, NOW_MS)
+    await shop.worker.read()
+    assert shop.lines.runs == [RECORDS_AT_ONCE, 1]
+    assert shop.store.partitions[0].offsets == {"lines": RECORDS_AT_ONCE + 1}
+    shop.kafka.append("lines", "k", b"more", NOW_MS)
+    shop.start_worker()
+    await shop.worker.read()
+    assert shop.lines.runs == [1]
+    assert shop.store.counter("lines") == RECORDS_AT_ONCE + 2
+
+
+async def test_records_delivered_again_are_not_applied_again(shop: Shop) -> None:
+    shop.kafka.append("lines", "k", b"one", NOW_MS)
+    await shop.worker.read()
+    shop.kafka.append("lines", "k", b"two", NOW_MS)
+    await shop.worker.scheduler.offer("lines", 0, shop.kafka.records["lines", 0], 0, 2)
+    await shop.worker.scheduler.drain()
+    assert (shop.lines.runs, shop.store.counter("lines")) == ([1, 1], 2)
+
+
+async def test_memory_of_components_is_a_metric(shop: Shop) -> None:
+    await shop.send("view", 0, "p1")
+    await shop.send("view", 1, "p1")
+    meter = Meter()
+    _set_gauges(shop.worker.assignment, meter)
+    sizes = {
+        sample.labels["component"]: sample.value
+        for metric in meter.registry.collect()
+        if metric.name == "storepulse_worker_component_bytes"
+        for sample in metric.samples
+    }
+    assert sizes["looks"] == 200
+    assert sizes["deletions"] == 0
+    assert set(sizes) == {"deletions", "prices", "demand", "trending", "looks", "lines"}

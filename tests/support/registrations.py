@@ -1,0 +1,21 @@
+"""What a process has registered, put back as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from contracts import extensions, keys, topics
+from contracts.alerts import kinds
+
+
+@contextmanager
+def own_registrations() -> Iterator[None]:
+    """Whatever is registered inside is unknown again afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extensions, "_known", set())
+        patch.setattr(keys, "_FAMILIES", dict(keys._FAMILIES))
+        patch.setattr(topics, "_input_topics", list(topics._input_topics))
+        patch.setattr(topics, "_output_topics", set(topics._output_topics))
+        patch.setattr(kinds, "_kinds", dict(kinds._kinds))
+        yield
