@@ -8,6 +8,7 @@ import typer
 from contracts.alerts import Severity, Verdict
 from contracts.clock import wall_clock_ms
 from ops.cli.alert_kinds import KIND_METAVAR, check_kinds
+from ops.cli.options import JsonOption, StateOption, UrlOption
 from ops.stack.record import DEFAULT_STATE
 
 KindOption = Annotated[str | None, typer.Option(help="Only of this kind.", metavar=KIND_METAVAR)]
@@ -18,11 +19,6 @@ SinceOption = Annotated[
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ALERT_ID", help="As the alerts have it.")]
 UndoOption = Annotated[bool, typer.Option("--undo", help="Take it back.")]
-UrlOption = Annotated[
-    str | None, typer.Option(help="Address of the API; else that of the stack. Key: STOREPULSE_API_KEY.")
-]
-StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -1,10 +1,10 @@
 """Commands about events on their way in."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ops.cli.options import StateOption
 from ops.stack.record import DEFAULT_STATE
 
 
@@ -25,7 +25,7 @@ def tail(
     for_s: Annotated[
         float | None, typer.Option("--for", help="Seconds until it ends; else at Ctrl-C.", min=1)
     ] = None,
-    state: Annotated[Path, typer.Option("--state", help="Folder of the running stack.")] = DEFAULT_STATE,
+    state: StateOption = DEFAULT_STATE,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per request.")] = False,
 ) -> None:
     """Show what becomes of events as they are sent: taken, or refused and why.

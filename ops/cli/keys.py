@@ -1,15 +1,13 @@
 """Commands about API keys. They work on Redis, so they need no key themselves."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.identity.principal import Scope
+from ops.cli.options import JsonOption, StateOption
 from ops.stack.record import DEFAULT_STATE
 
-StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the key, or pk_live_ID, sk_live_ID.")]
 
 

@@ -1,13 +1,11 @@
 """Commands about deleting visitors."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ops.cli.options import StateOption
 from ops.stack.record import DEFAULT_STATE
-
-StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,15 +8,10 @@ import typer
 from contracts.alerts import AlertState, Severity
 from contracts.clock import wall_clock_ms
 from ops.cli.alert_kinds import KIND_METAVAR, check_kinds
+from ops.cli.options import JsonOption, StateOption, UrlOption
 from ops.stack.record import DEFAULT_STATE
 
 IdArgument = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", help="As `list` shows it: ep_...")]
-UrlOption = Annotated[
-    str | None,
-    typer.Option("--url", help="Address of the API; else that of the stack. Key: STOREPULSE_API_KEY."),
-]
-StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:

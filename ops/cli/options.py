@@ -1,0 +1,13 @@
+"""Options that several groups of commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", help="Address of the API; else that of the stack. Key: STOREPULSE_API_KEY."),
+]
