@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from contracts.partitioning import partition_of
+from contracts.settings import Settings
 from ops.audit.compare import CartView, Totals, VisitorView
 
 COLUMNS: dict[str, Any] = {
@@ -49,6 +50,12 @@ class TotalsRules:
     disorder_ms: int
     half_life_ms: int
     live: bool
+
+    @classmethod
+    def of(cls, settings: Settings, *, live: bool) -> "TotalsRules":
+        """The rules in the settings."""
+        half_life_ms = settings.trend_half_life_s * 1_000
+        return cls(settings.partitions, settings.idle_ms, settings.disorder_ms, half_life_ms, live)
 
 
 def expected_of(events: pl.DataFrame, rules: TotalsRules) -> Totals:

@@ -62,13 +62,7 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
     )
     system.await_that(lambda: not system.outbox_sizes(), 60.0, "the outboxes to be published")
     letters = distinct_letters(settings)
-    rules = TotalsRules(
-        settings.partitions,
-        settings.idle_ms,
-        settings.disorder_ms,
-        settings.trend_half_life_s * 1_000,
-        live=True,
-    )
+    rules = TotalsRules.of(settings, live=True)
     sent = traffic.send_log.frame()
     expected, found = expected_of(sent, rules), read_state(system.client, system.keys)
     expected.counters["rejected"] = traffic.broken

@@ -63,13 +63,7 @@ def assert_counted_once(system: SystemUnderTest, storefronts: Storefronts) -> No
     )
     sent = storefronts.acknowledged.frame()
     assert len(sent) == sent["event_id"].n_unique() == EVENTS
-    rules = TotalsRules(
-        settings.partitions,
-        settings.idle_ms,
-        settings.disorder_ms,
-        settings.trend_half_life_s * 1_000,
-        live=True,
-    )
+    rules = TotalsRules.of(settings, live=True)
     expected, found = expected_of(sent, rules), read_state(system.client, system.keys)
     repeats = count_log(settings).records - EVENTS
     assert repeats >= storefronts.resent > 0

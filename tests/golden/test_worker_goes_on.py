@@ -159,10 +159,7 @@ def come_again(left: Left) -> list[Event]:
 def count(left: Left, returned: list[Event]) -> Totals:
     """What there must be, counted anew from the whole log and the events sent since."""
     settings = left.settings
-    half_life_ms = settings.trend_half_life_s * 1_000
-    rules = TotalsRules(
-        settings.partitions, settings.idle_ms, settings.disorder_ms, half_life_ms, bool(returned)
-    )
+    rules = TotalsRules.of(settings, live=bool(returned))
     send_log, kept_out = SendLog(), 0
     for record, event in golden_events():
         if event.user_id in GONE and not left.applied_before(record):

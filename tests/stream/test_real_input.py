@@ -96,13 +96,7 @@ def test_totals_of_a_replayed_file_are_those_of_the_file(
     settings = make_installation(**KEPT)
     path = shop_data / FILES[name]
     events = read_file(path, settings.currency)
-    rules = TotalsRules(
-        settings.partitions,
-        settings.idle_ms,
-        settings.disorder_ms,
-        settings.trend_half_life_s * 1_000,
-        live=False,
-    )
+    rules = TotalsRules.of(settings, live=False)
     client, keys = Redis.from_url(settings.redis_url), Keys(settings.namespace, settings.partitions)
     with running_worker(settings, tmp_path) as worker:
         replay(settings, path, tmp_path)
