@@ -20,10 +20,6 @@ ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_t
 """Index = `Action.rank`."""
 
 
-MAX_CART_LINES = 200
-"""A cart that is full loses the product that is in it longest."""
-
-
 class Action(NamedTuple):
     """What the state keeps of one event. Sorts by time, then rank, then digest: a total order."""
 
@@ -118,6 +114,7 @@ DIGEST_BYTES = 8
 
 # Each makes its named tuple from a plain one with all fields in order, in half the time of calling the class.
 action_of = partial(tuple.__new__, Action)
+cart_line_of = partial(tuple.__new__, CartLine)
 session_of = partial(tuple.__new__, Session)
 totals_of = partial(tuple.__new__, Totals)
 tail_of = partial(tuple.__new__, Tail)

@@ -3,8 +3,9 @@
 from math import log1p
 from typing import TypeVar
 
+from contracts.carts import CART, PURCHASE, REMOVE
 from models.next_action.features import STEP_FEATURES
-from models.next_action.fold import CART, LOG1P, MAX_STEPS, PURCHASE, REMOVE, Fold, Row, log1p_of
+from models.next_action.fold import LOG1P, MAX_STEPS, Fold, Row, log1p_of
 
 _AT = {name: index for index, name in enumerate(STEP_FEATURES)}
 _CART_LINES, _HAS_VALUE, _VALUE = _AT["cart_lines_log"], _AT["has_cart_value"], _AT["cart_value_vs_shop"]
@@ -56,7 +57,7 @@ def _counts(fold: Fold, n: int, low: int) -> Row:
 def _cart(fold: Fold, row: Row) -> Row:
     age_ms, carried = 0, 0
     if fold.cart:
-        added = [line[2] for line in fold.cart.values()]
+        added = [line.added_ms for line in fold.cart.values()]
         age_ms = fold.last_ms - max(added)
         carried = sum([added_ms < fold.start_ms for added_ms in added])
     return (

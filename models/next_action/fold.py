@@ -3,8 +3,8 @@
 from math import cos, log, log1p, pi, sin
 from zlib import crc32
 
-from contracts.events import EventType
-from contracts.visitor import MAX_CART_LINES, Action, Visitor
+from contracts.carts import CART, change_cart
+from contracts.visitor import Action, CartLine, Visitor
 from models.next_action.prices import PriceLevel
 
 MAX_STEPS = 32
@@ -14,11 +14,6 @@ gives what encoding its whole history would."""
 
 Row = tuple[float, ...]
 
-CART, REMOVE, PURCHASE = (
-    EventType.CART.rank,
-    EventType.REMOVE_FROM_CART.rank,
-    EventType.PURCHASE.rank,
-)
 _ONE_HOT = tuple(tuple(float(rank == i) for i in range(5)) for rank in range(5))
 LOG1P = tuple(log1p(n) for n in range(1_024))
 _DAY_MINUTES = tuple((sin(m * pi / 720), cos(m * pi / 720)) for m in range(1_440))
@@ -57,7 +52,7 @@ class Fold:
         self.first_ms = self.start_ms = self.last_ms = _NEVER_MS
         self.session_gap_ms = 0
         self.counts = self.previous = self.history = [0, 0, 0, 0, 0]
-        self.cart: dict[str, tuple[int, int | None, int]] = {}
+        self.cart: dict[str, CartLine] = {}
         self.cart_units = self.cart_value = 0
         self.rows: list[Row] = []
         # One entry per action since the beginning; `first` is the index of the session's first.
@@ -89,14 +84,14 @@ class Fold:
             earlier[action.rank] -= 1
         self.number, self.start_ms, self.last_ms = base.number, base.start_ms, base.last_ms
         self.counts, self.history = counts, earlier
-        for product, (quantity, price_minor, _, added_ms) in base.cart.items():
-            self.cart[product] = (quantity, price_minor, added_ms)
-            self.cart_units += quantity
-            self.cart_value += quantity * (price_minor or 0)
+        self.cart = dict(base.cart)
+        for line in base.cart.values():
+            self.cart_units += line.quantity
+            self.cart_value += line.quantity * (line.price_minor or 0)
 
     def push(self, action: Action, *, with_row: bool = True) -> None:
         """Take the visitor's next action. Rows are the costly part: leave out those that nobody will read."""
-        at_ms, rank, _, product, quantity, price_minor, _, category, brand, _ = action
+        at_ms, rank, _, product, quantity, price_minor, currency, category, brand, _ = action
         gap_ms = at_ms - self.last_ms
         if gap_ms > self.idle_ms:
             self._begin_session(at_ms, gap_ms)
@@ -107,7 +102,7 @@ class Fold:
         self.counts[rank] += 1
         was_in_cart = product in self.cart
         if rank >= CART:
-            self._change_cart(rank, product, quantity, price_minor, at_ms)
+            self._change_cart(at_ms, rank, product, quantity, price_minor, currency)
         price_log = log(price_minor) if price_minor else 0.0
         if with_row:
             self.rows.append(self._row(action, price_log, was_in_cart))
@@ -142,36 +137,27 @@ class Fold:
             self.product_at, self.category_at, self.brand_at = {}, {}, {}
 
     def _change_cart(
-        self, rank: int, product: str, quantity: int, price_minor: int | None, at_ms: int
+        self,
+        at_ms: int,
+        rank: int,
+        product: str,
+        quantity: int,
+        price_minor: int | None,
+        currency: str | None,
     ) -> None:
-        """As the stream changes it: a remove lowers the quantity, a purchase takes the product out."""
         cart = self.cart
-        line = cart.get(product)
-        if line is None:
-            if rank != CART:
-                return
-            if len(cart) >= MAX_CART_LINES:
-                self._drop_line(next(iter(cart)))
-            line = (quantity, price_minor, at_ms)
-        else:
-            units, known_minor, added_ms = line
-            self.cart_units -= units
-            self.cart_value -= units * (known_minor or 0)
-            if rank == CART:
-                line = (units + quantity, known_minor if price_minor is None else price_minor, at_ms)
-            elif rank == REMOVE and units > quantity:
-                line = (units - quantity, known_minor, added_ms)
-            else:
-                del cart[product]
-                return
-        cart[product] = line
-        self.cart_units += line[0]
-        self.cart_value += line[0] * (line[1] or 0)
-
-    def _drop_line(self, product: str) -> None:
-        units, price_minor, _ = self.cart.pop(product)
-        self.cart_units -= units
-        self.cart_value -= units * (price_minor or 0)
+        before = cart.get(product)
+        lost = change_cart(cart, at_ms, rank, product, quantity, price_minor, currency)
+        after = cart.get(product)
+        if before is not None:
+            self.cart_units -= before[0]
+            self.cart_value -= before[0] * (before[1] or 0)
+        if lost is not None:
+            self.cart_units -= lost[0]
+            self.cart_value -= lost[0] * (lost[1] or 0)
+        if after is not None:
+            self.cart_units += after[0]
+            self.cart_value += after[0] * (after[1] or 0)
 
     def _row(self, action: Action, price_log: float, was_in_cart: bool) -> Row:
         at_ms, rank, _, product, quantity, price_minor, _, category, brand, _ = action

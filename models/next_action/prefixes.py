@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
+from contracts.carts import PURCHASE
 from contracts.events import Event
 from contracts.visitor import Action, digest_of
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
@@ -14,7 +15,7 @@ from models.next_action.cases import PrefixSet as PrefixSet
 from models.next_action.cases import concatenate as concatenate
 from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATURES, Encoding
 from models.next_action.features import CONTEXT_LEVELS
-from models.next_action.fold import PURCHASE, hash_names
+from models.next_action.fold import hash_names
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
 
 _AS_IT_IS = PriceLevel(0.0, 1.0)

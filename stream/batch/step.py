@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from contracts.carts import PURCHASE
 from contracts.clock import LIVE_SKEW_MS
 from contracts.events import Event
 from contracts.scores import Score
@@ -16,7 +17,7 @@ from stream.batch.result import NewEvents
 from stream.scoring.predictions import Arrival, judge_arrival, pass_silence, take_score, timer_of
 from stream.visitors.fields import VisitorField, update_fields
 from stream.visitors.orders import count_order
-from stream.visitors.session import MAX_SEEN_BYTES, PURCHASE, SessionSettings, absorb, end_session
+from stream.visitors.session import MAX_SEEN_BYTES, SessionSettings, absorb, end_session
 
 Screen = Callable[[dict[str, list[Event]], Sequence[Entry]], Mapping[str, int]]
 """Takes events that must not be applied out of those grouped by visitor; returns counters of what it took."""

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Counts, money and carts, as `stream.visitors.session` and `stream.batch.counts` keep them."""
+"""Counts, money and carts, as `stream.visitors.session`, `contracts.carts` and `stream.batch.counts` keep them."""
 
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
@@ -9,7 +9,8 @@ from stream.compiled.tuples cimport item, need, new_tuple, set_item
 include "carts.pxi"  # positions in named tuples, see layout.py
 
 from contracts.numbers import MAX_SUM_MINOR
-from contracts.visitor import MAX_CART_LINES, CartLine
+from contracts.carts import MAX_CART_LINES
+from contracts.visitor import CartLine
 
 need(CART_LINE_FIELDS == 4 and RANKS == 5)
 
@@ -48,7 +49,7 @@ cdef int add_revenue(dict revenue, object event) except -1:
 
 
 cdef int add_line(dict cart, object product, object event) except -1:
-    """See `stream.visitors.session`: a cart that is full loses the product that is in it longest."""
+    """An add, as `contracts.carts.change_cart` has it."""
     known = cart.get(product)
     price, currency = item(event, EVENT_PRICE_MINOR), item(event, EVENT_CURRENCY)
     quantity = item(event, EVENT_QUANTITY)
@@ -68,6 +69,7 @@ cdef int add_line(dict cart, object product, object event) except -1:
 
 
 cdef int lower_line(dict cart, object product, object quantity) except -1:
+    """A remove, as `contracts.carts.change_cart` has it."""
     line = cart.get(product)
     if line is not None:
         if item(line, CART_LINE_QUANTITY) > quantity:

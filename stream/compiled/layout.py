@@ -27,6 +27,7 @@ TUPLES: dict[str, tuple[str, ...]] = {
 RANKS = ("contracts.events", "EventType")
 """The enumeration whose members have a `rank`."""
 CONTRACT = (
+    "contracts.carts",
     "contracts.events",
     "contracts.fields",
     "contracts.numbers",

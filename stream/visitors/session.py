@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from contracts.carts import CART, PURCHASE, change_cart
 from contracts.events import EventType
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.predictions import NO_PREDICTIONS
@@ -10,7 +11,6 @@ from contracts.visitor import (
     DIGEST_BYTES,
     NO_EXTRA,
     Action,
-    CartLine,
     Session,
     Totals,
     Visitor,
@@ -20,16 +20,9 @@ from contracts.visitor import (
     totals_of,
     visitor_of,
 )
-from contracts.visitor import MAX_CART_LINES as MAX_CART_LINES
 from stream.visitors.session_counts import SessionDeltas, difference, session_counts
 
-VIEW, FAVORITE, CART, REMOVE, PURCHASE = (
-    EventType.VIEW.rank,
-    EventType.FAVORITE.rank,
-    EventType.CART.rank,
-    EventType.REMOVE_FROM_CART.rank,
-    EventType.PURCHASE.rank,
-)
+VIEW, FAVORITE = EventType.VIEW.rank, EventType.FAVORITE.rank
 
 KEEP_ACTIONS = 64
 """A visitor with at most this many actions has an exact state whatever the order of arrival."""
@@ -55,8 +48,7 @@ def advance(
 ) -> tuple[Session, list[Session]]:
     """The session after `actions` (sorted, not empty) and the sessions that ended among them.
 
-    A gap longer than `idle_ms` between two actions starts a new session; the cart lives on. A purchase takes
-    its product out of the cart, a remove lowers its quantity.
+    A gap longer than `idle_ms` between two actions starts a new session; the cart lives on (`change_cart`).
     """
     if session is None:
         session = session_of((None, 1, actions[0].at_ms, actions[0].at_ms, _NO_COUNTS, 0, {}, {}))
@@ -76,12 +68,9 @@ def advance(
         counts[rank] += 1
         if given_id is not None:
             session_id = given_id
-        if rank == CART:
-            _add_line(cart, product, CartLine(quantity, price, currency, at_ms))
-        elif rank == REMOVE:
-            _lower_line(cart, product, quantity)
-        elif rank == PURCHASE:
-            cart.pop(product, None)
+        if rank >= CART:
+            change_cart(cart, at_ms, rank, product, quantity, price, currency)
+        if rank == PURCHASE:
             units += quantity
             if price is not None and currency is not None:
                 revenue[currency] = min(revenue.get(currency, 0) + price * quantity, MAX_SUM_MINOR)
@@ -224,25 +213,3 @@ def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:
     if actions[-1].at_ms > last_ms:
         last_ms = actions[-1].at_ms
     return totals_of((first_ms, last_ms, tuple(counts), units, revenue))
-
-
-def _add_line(cart: dict[str, CartLine], product: str, line: CartLine) -> None:
-    known = cart.get(product)
-    if known is not None:
-        price, currency = line.price_minor, line.currency
-        if price is None:
-            price, currency = known.price_minor, known.currency
-        line = CartLine(known.quantity + line.quantity, price, currency, line.added_ms)
-    elif len(cart) >= MAX_CART_LINES:
-        del cart[next(iter(cart))]
-    cart[product] = line
-
-
-def _lower_line(cart: dict[str, CartLine], product: str, quantity: int) -> None:
-    line = cart.get(product)
-    if line is None:
-        return
-    if line.quantity > quantity:
-        cart[product] = line._replace(quantity=line.quantity - quantity)
-    else:
-        del cart[product]

@@ -1,11 +1,11 @@
 """The pure session step."""
 
+from contracts.carts import MAX_CART_LINES
 from contracts.keys import Metric
 from contracts.visitor import Visitor
 from shoppers import NOW_MS, make_action
 from stream.visitors.session import (
     KEEP_ACTIONS,
-    MAX_CART_LINES,
     SessionSettings,
     absorb,
     advance,
