@@ -13,8 +13,8 @@ from contracts.keys import Grain, Keys, Metric
 from contracts.settings import Settings
 from models.next_action.prices import PriceLevel
 from readers.intervals import Cover
+from readers.shared_answer import SharedAnswer
 from readers.shared_pipeline import SharedPipeline
-from readers.snapshot import Snapshot
 from readers.stream_time import PartitionMeta, StreamClock, StreamTime, clock_of, stream_time
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Reader:
         self.keys = Keys(settings.namespace, settings.partitions)
         self.partitions = range(settings.partitions)
         self.ask = SharedPipeline(redis).ask
-        self.recent_clock = Snapshot(self.clock, max_age_s=RECENT_S)
+        self.recent_clock = SharedAnswer(self.clock, max_age_s=RECENT_S)
 
     async def metas(self) -> list[PartitionMeta]:
         """What each partition says of itself, in the order of the partitions."""

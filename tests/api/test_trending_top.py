@@ -11,7 +11,7 @@ from connections.asyncio_redis import open_redis_pool
 from contracts.keys import TREND_LANDMARK_MS
 from contracts.settings import Settings
 from models.trending import merge_scores, top_products
-from readers.snapshot import Snapshot
+from readers.shared_answer import SharedAnswer
 
 AS_OF_MS = 20_000 * TREND_LANDMARK_MS + TREND_LANDMARK_MS // 3
 LANDMARKS = (20_000 * TREND_LANDMARK_MS, 19_999 * TREND_LANDMARK_MS)
@@ -54,7 +54,7 @@ async def test_the_top_over_all_partitions_is_that_of_the_whole_merge(
         await redis.aclose()
 
 
-async def test_a_snapshot_is_read_once_by_all_who_ask_at_once() -> None:
+async def test_an_answer_is_read_once_by_all_who_ask_at_once() -> None:
     reads = 0
 
     async def read() -> int:
@@ -63,9 +63,9 @@ async def test_a_snapshot_is_read_once_by_all_who_ask_at_once() -> None:
         await asyncio.sleep(0)
         return reads
 
-    snapshot = Snapshot(read, max_age_s=60)
-    assert await asyncio.gather(*(snapshot.get() for _ in range(20))) == [1] * 20
-    eager = Snapshot(read, max_age_s=0)
+    shared = SharedAnswer(read, max_age_s=60)
+    assert await asyncio.gather(*(shared.get() for _ in range(20))) == [1] * 20
+    eager = SharedAnswer(read, max_age_s=0)
     assert [await eager.get(), await eager.get()] == [2, 3]
 
 
@@ -78,7 +78,7 @@ async def test_a_failed_read_is_not_kept() -> None:
             raise answer
         return answer
 
-    snapshot = Snapshot(read, max_age_s=60)
+    shared = SharedAnswer(read, max_age_s=60)
     with pytest.raises(ValueError, match="once"):
-        await snapshot.get()
-    assert await snapshot.get() == 7
+        await shared.get()
+    assert await shared.get() == 7

@@ -12,7 +12,7 @@ from contracts.keys import GRAIN_MS, Metric, bucket_start
 from readers.answers import to_money
 from readers.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
 from readers.reader import Counts, Reader, revenue_fields, revenue_of
-from readers.snapshot import Snapshot
+from readers.shared_answer import SharedAnswer
 from readers.stream_time import PartitionMeta, clock_of, stream_time
 
 ACTIVE_MS = 5 * 60_000
@@ -24,7 +24,7 @@ _SALES = (*_SESSIONS, Metric.CARTS_ABANDONED, Metric.ORDERS, Metric.UNITS)
 _CHART = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.PURCHASES)
 
 
-class LiveReport(Snapshot[schemas.Live]):
+class LiveReport(SharedAnswer[schemas.Live]):
     """The answer of `/v1/live`, shared by all who ask within half a second."""
 
     def __init__(self, reader: Reader) -> None:

@@ -24,7 +24,7 @@ from models.quality import (
 from readers.alerts.kinds import AlertKind
 from readers.intervals import to_datetime
 from readers.reader import Counts, Reader
-from readers.snapshot import Snapshot
+from readers.shared_answer import SharedAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _NAMED = 3
 """Workers whose trouble is told; more would make a line nobody reads."""
 
 
-class ModelsReport(Snapshot[schemas.Models]):
+class ModelsReport(SharedAnswer[schemas.Models]):
     """The answer of `/v1/models`, shared by all who ask within `MODELS_AGE_S`."""
 
     def __init__(self, reader: Reader, host: ModelHost) -> None:

@@ -2,12 +2,12 @@
 
 from models.next_action.prices import PriceLevel
 from readers.reader import Reader
-from readers.snapshot import Snapshot
+from readers.shared_answer import SharedAnswer
 
 _LEVEL_AGE_S = 30.0
 
 
-class PriceLevels(Snapshot[PriceLevel]):
+class PriceLevels(SharedAnswer[PriceLevel]):
     """The level, at most half a minute old."""
 
     def __init__(self, reader: Reader) -> None:

@@ -9,7 +9,7 @@ from api.resources.trending import schemas
 from models.trending import decay_since, landmarks_as_of, merge_scores, top_products
 from readers.intervals import to_datetime
 from readers.reader import Reader
-from readers.snapshot import Snapshot
+from readers.shared_answer import SharedAnswer
 
 MAX_PRODUCTS = 100
 _MAX_AGE_S = 0.5
@@ -26,7 +26,7 @@ class ScoreList(NamedTuple):
     landmark_ms: int
 
 
-class TrendingReport(Snapshot[schemas.Trending]):
+class TrendingReport(SharedAnswer[schemas.Trending]):
     """The answer of `/v1/trending`, shared by all who ask within half a second."""
 
     def __init__(self, reader: Reader) -> None:

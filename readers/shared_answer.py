@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Snapshot(Generic[T]):
+class SharedAnswer(Generic[T]):
     """The newest result of `read`, made again when older than `max_age_s`.
 
     A hundred open dashboards then cost Redis what one costs. Whoever comes while a read runs waits for it;
