@@ -15,6 +15,9 @@ from ops.stack.child import Child
 OpenSystem = Callable[..., SystemUnderTest]
 Send = Callable[..., Traffic]
 
+LEAVE_S = 60.0
+"""More than a worker that is asked to leave gives itself: 10 s for what it has and 10 s to close."""
+
 
 @pytest.fixture
 def start_earlier(tmp_path: Path) -> Iterator[Callable[[SystemUnderTest], WorkerSupervisor]]:
@@ -68,13 +71,13 @@ def test_an_upgrade_and_the_way_back_lose_nothing(
     await_shared(system, old, new)
     kill(system, old)
     await_shared(system, old, new)
-    assert earlier.remove(old) == 0
+    assert earlier.remove(old, LEAVE_S) == 0
     await_shared(system, new)
     old = earlier.add()
     await_shared(system, old, new)
     kill(system, new)
     await_shared(system, old, new)
-    assert supervisor.remove(new) == 0
+    assert supervisor.remove(new, LEAVE_S) == 0
     await_shared(system, old)
     assert_replayed(assert_exact(system, traffic))
     assert [code for _, code in [*earlier.exits, *supervisor.exits]] == [-9, -9]
