@@ -11,7 +11,6 @@ from benchmarks.visitors import Subject
 from models.next_action.encoding import Batch, encode_visitor, stack
 from models.next_action.training.calibration import identity
 from models.next_action.training.fit import BUDGET
-from models.next_action.training.graph import build_model
 from models.next_action.training.nets import (
     N_ACTIONS,
     ActionNet,
@@ -20,6 +19,7 @@ from models.next_action.training.nets import (
     fit_normalisation,
     fit_width,
 )
+from models.next_action.training.onnx_model import to_onnx
 
 Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
@@ -39,7 +39,7 @@ class BothEngines:
         batch = stack([encode_visitor(*subject, idle_ms) for subject in subjects])
         self._net = _make_net(batch)
         self.parameters = count_parameters(self._net)
-        model = build_model(self._net, identity()).SerializeToString()
+        model = to_onnx(self._net, identity()).SerializeToString()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3

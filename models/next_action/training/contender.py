@@ -6,8 +6,8 @@ import onnxruntime
 from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.contender import Predictions
 from models.next_action.training.fit import FitConfig, fit_net, lengths_of
-from models.next_action.training.graph import INPUTS, build_model
 from models.next_action.training.nets import BUCKETS, NetConfig, NetKind, count_parameters
+from models.next_action.training.onnx_model import INPUTS, to_onnx
 
 _BATCH = 512
 
@@ -29,7 +29,7 @@ class NetContender:
         self.parameters = count_parameters(fitted.net)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        model = build_model(fitted.net, fitted.calibration).SerializeToString()
+        model = to_onnx(fitted.net, fitted.calibration).SerializeToString()
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def predict(self, cases: PrefixSet) -> Predictions:

@@ -17,7 +17,7 @@ from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEAT
 from models.next_action.predictor import Predictor
 from models.next_action.training.calibration import calibrated
 from models.next_action.training.fit import Fitted, inputs_of, lengths_of, logits_of, logits_of_batch
-from models.next_action.training.graph import build_model
+from models.next_action.training.onnx_model import to_onnx
 from models.next_action.training.surrogate import fit_surrogate
 
 TOLERANCE = 1e-4
@@ -37,7 +37,7 @@ def make_artefact(
     licence: str,
 ) -> tuple[bytes, Card]:
     """Model and card; raises `ArtefactError` if onnxruntime and torch do not agree on the golden inputs."""
-    model = build_model(fitted.net, fitted.calibration).SerializeToString(deterministic=True)
+    model = to_onnx(fitted.net, fitted.calibration).SerializeToString(deterministic=True)
     scale, bias = float(fitted.calibration.scale[5]), float(fitted.calibration.bias[5])
     pairs = [
         (part.context, (logits_of(fitted.net, part)[:, 5] * scale + bias).astype(np.float32))

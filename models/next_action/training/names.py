@@ -54,7 +54,7 @@ class NameTables(nn.Module):
         super().__init__()
         if rows is None:
             rows = np.zeros((len(ID_FEATURES), config.buckets), dtype=np.int64)
-        self.register_buffer("rows", torch.from_numpy(rows.copy()))
+        self.register_buffer("rows", torch.from_numpy(rows.astype(np.int32)))
         self.dropout = config.name_dropout
         self.size = len(ID_FEATURES) * config.embedding
         self.tables = nn.ModuleList(nn.Embedding(int(own.max()) + 1, config.embedding) for own in rows)

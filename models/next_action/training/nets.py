@@ -90,11 +90,12 @@ class ActionNet(nn.Module):
 
     def forward(self, steps: Tensor, lengths: Tensor, context: Tensor, ids: Tensor | None = None) -> Tensor:
         """Logits, see the class."""
-        mask = (torch.arange(steps.shape[1])[None, :] < lengths[:, None]).to(steps.dtype)  # (batch, time)
+        inside = torch.arange(steps.shape[1])[None, :] < lengths[:, None]  # (batch, time)
+        mask = inside.to(steps.dtype)
         rows = ((steps - self.step_mean) / self.step_scale).clamp(-CLIP, CLIP)
         if self.names is not None:
             rows = torch.cat([rows, self.names(steps, ids)], dim=2)
-        rows = torch.where(mask[:, :, None] > 0, rows, 0.0)
+        rows = torch.where(inside[:, :, None], rows, 0.0)
         binned = (context[:, self.bin_feature] - self.bin_low) * self.bin_inverse
         binned = self._drop_features(binned.clamp(0.0, 1.0))
         side = torch.relu(self.context(binned))
@@ -123,7 +124,7 @@ class Recurrent(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         states = self.forwards(rows)[0]  # (batch, time, width)
-        return torch.cat([_at(states, lengths - 1), _mean(states, mask)], dim=1)
+        return torch.cat([_at(states, lengths - 1), _mean(states, lengths, mask)], dim=1)
 
 
 class BiGru(nn.Module):
@@ -141,7 +142,7 @@ class BiGru(nn.Module):
         backwards = torch.gather(rows, 1, order[:, :, None].expand_as(rows))
         ahead, behind = self.forwards(rows)[0], self.backwards(backwards)[0]
         ends = [_at(ahead, lengths - 1), _at(behind, lengths - 1)]
-        return torch.cat([*ends, _mean(ahead, mask), _mean(behind, mask)], dim=1)
+        return torch.cat([*ends, _mean(ahead, lengths, mask), _mean(behind, lengths, mask)], dim=1)
 
 
 class Cnn(nn.Module):
@@ -155,7 +156,7 @@ class Cnn(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         states = _convolve(self.second, _convolve(self.first, rows, mask), mask)
-        return torch.cat([_at(states, lengths - 1), _mean(states, mask), states.amax(dim=1)], dim=1)
+        return torch.cat([_at(states, lengths - 1), _mean(states, lengths, mask), states.amax(dim=1)], dim=1)
 
 
 class CnnBiGru(nn.Module):
@@ -173,7 +174,7 @@ class CnnBiGru(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
         found = self.dropout(_convolve(self.convolution, rows, mask))
-        ends = [_at(found, lengths - 1), _mean(found, mask)]
+        ends = [_at(found, lengths - 1), _mean(found, lengths, mask)]
         return torch.cat([self.recurrent(rows, lengths, mask), *ends], dim=1)
 
 
@@ -192,11 +193,12 @@ def _convolve(layer: nn.Conv1d, rows: Tensor, mask: Tensor) -> Tensor:
 
 
 def _at(states: Tensor, index: Tensor) -> Tensor:
-    return states[torch.arange(len(states)), index]
+    # By index and `len` it would be shorter, but the exported model would take one size of batch only.
+    return states.gather(1, index[:, None, None].expand(-1, 1, states.shape[2])).squeeze(1)
 
 
-def _mean(states: Tensor, mask: Tensor) -> Tensor:
-    return (states * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+def _mean(states: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+    return (states * mask[:, :, None]).sum(dim=1) / lengths[:, None]
 
 
 def count_parameters(net: nn.Module) -> int:

@@ -13,7 +13,6 @@ from models.next_action.predictor import Predictor
 from models.next_action.training.calibration import calibrated, identity
 from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import deterministic, logits_of_batch
-from models.next_action.training.graph import build_model
 from models.next_action.training.names import assign_rows
 from models.next_action.training.nets import (
     NET_KINDS,
@@ -24,6 +23,7 @@ from models.next_action.training.nets import (
     fit_normalisation,
     fit_width,
 )
+from models.next_action.training.onnx_model import to_onnx
 from small_training import (
     small_training,
 )
@@ -142,5 +142,5 @@ def test_tables_are_reported_and_not_counted_towards_the_budget() -> None:
 
 
 def _session(net: ActionNet) -> onnxruntime.InferenceSession:
-    model = build_model(net, identity()).SerializeToString()
+    model = to_onnx(net, identity()).SerializeToString()
     return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

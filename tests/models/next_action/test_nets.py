@@ -11,7 +11,6 @@ import torch
 from models.next_action.encoding import Batch
 from models.next_action.training.calibration import Calibration, calibrated
 from models.next_action.training.fit import BUDGET, deterministic, logits_of_batch
-from models.next_action.training.graph import build_model
 from models.next_action.training.nets import (
     NET_KINDS,
     ActionNet,
@@ -22,6 +21,7 @@ from models.next_action.training.nets import (
     fit_normalisation,
     fit_width,
 )
+from models.next_action.training.onnx_model import to_onnx
 
 pytestmark = pytest.mark.slow
 
@@ -70,9 +70,7 @@ def with_other_padding(batch: Batch) -> Batch:
     return wider, lengths, context
 
 
-def run_onnx(net: ActionNet, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    model = build_model(net, CALIBRATION).SerializeToString()
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+def run_onnx(session: onnxruntime.InferenceSession, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
     steps, lengths, context = batch
     action, purchase = session.run(None, {"steps": steps, "lengths": lengths, "context": context})
     return action, purchase
@@ -97,9 +95,11 @@ def test_what_else_is_in_the_batch_never_changes_a_result(kind: NetKind) -> None
 @pytest.mark.parametrize("kind", NET_KINDS)
 def test_onnx_computes_what_torch_does_whatever_the_padding(kind: NetKind) -> None:
     net, batch = make_net(kind), make_batch()
+    model = to_onnx(net, CALIBRATION).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     expected = calibrated(logits_of_batch(net, batch), CALIBRATION)
     for given in (batch, with_other_padding(batch)):
-        for found, wanted in zip(run_onnx(net, given), expected, strict=True):
+        for found, wanted in zip(run_onnx(session, given), expected, strict=True):
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
