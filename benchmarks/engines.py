@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 
 from benchmarks.visitors import Subject
+from models.artefacts.onnx_session import open_session
 from models.next_action.encoding import Batch, encode_visitor, stack
 from models.next_action.training.calibration import identity
 from models.next_action.training.fit import BUDGET
@@ -40,10 +40,7 @@ class BothEngines:
         self._net = _make_net(batch)
         self.parameters = count_parameters(self._net)
         model = to_onnx(self._net, identity()).SerializeToString()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model)
         self._check(batch)
 
     def run_onnx(self, batch: Batch) -> Outputs:

@@ -32,7 +32,7 @@ from benchmarks.shop_log import make_events, preload
 from benchmarks.visitors import make_subjects
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
-from models.next_action.card import ArtefactError
+from models.artefacts.card import ArtefactError
 from models.next_action.predictor import Predictor
 from stream.batch.core import PYTHON, load_compiled
 from stream.compiled.guard import CompiledStepsError

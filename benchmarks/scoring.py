@@ -69,7 +69,7 @@ class ScoringFigures:
 
 
 def load_model(settings: Settings) -> Predictor:
-    """The model a worker with these settings takes; raises `models.next_action.card.ArtefactError`."""
+    """The model a worker with these settings takes; raises `models.artefacts.card.ArtefactError`."""
     return load(Path(settings.model_dir)) if settings.model_dir else load_shipped()
 
 

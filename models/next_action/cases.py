@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
+from models.evaluation.splits import boundaries
 from models.next_action.encoding import Batch, Inputs
 from models.next_action.features import STEP_FEATURES, STEP_LEVELS
 
@@ -75,8 +76,7 @@ class PrefixSet:
 
     def boundaries(self, *shares: float) -> tuple[int, ...]:
         """The times (ms) before which these shares of all sessions started."""
-        starts = np.sort(self.start_ms[self.length == 1])
-        return tuple(int(starts[min(len(starts) - 1, round(share * len(starts)))]) for share in shares)
+        return boundaries(self.start_ms[self.length == 1], shares)
 
     def batch(self, cases: Ints | slice) -> Batch:
         """The inputs of a model for these cases."""

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
-from models.next_action.card import ArtefactError, Card, Surrogate, read_artefact
+from models.artefacts.card import ArtefactError, check_golden
+from models.artefacts.onnx_session import open_session
+from models.next_action.card import NextActionCard, Surrogate, read_artefact
 from models.next_action.features import ID_FEATURES
 from models.next_action.reasons import REASON_CODES, REASON_OF_FEATURE
 
@@ -33,18 +34,15 @@ class Reason(NamedTuple):
 
 
 class Predictor:
-    """One model in one session of onnxruntime with one thread.
+    """One model in one session of onnxruntime.
 
     Raises `ArtefactError` if the model cannot be run or does not give its golden outputs.
     """
 
-    def __init__(self, model: bytes, card: Card) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+    def __init__(self, model: bytes, card: NextActionCard) -> None:
         self.card = card
         try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            self._session = open_session(model)
             self._check_golden()
         except ArtefactError:
             raise
@@ -88,16 +86,11 @@ class Predictor:
             np.array(golden.context, dtype=np.float32),
             None if golden.ids is None else np.array(golden.ids, dtype=np.int64),
         )
-        for name, values, expected in (
-            ("next action", found.probabilities, golden.probabilities),
-            ("purchase", found.purchase, golden.purchase),
-        ):
-            differences = np.abs(values - np.array(expected))
-            worst = float(differences.max(initial=0.0))
-            if not worst <= golden.tolerance:
-                raise ArtefactError(
-                    f"golden outputs differ: {name} by {worst:.2g}, allowed is {golden.tolerance:g}"
-                )
+        check_golden(
+            {"next action": found.probabilities, "purchase": found.purchase},
+            {"next action": golden.probabilities, "purchase": golden.purchase},
+            golden.tolerance,
+        )
 
 
 class _Curves:

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from contracts.settings import Settings
-from models.next_action.card import ArtefactError
+from models.artefacts.card import ArtefactError
 from models.next_action.predictor import load, load_shipped
 from ops.audit.price_track import price_tracks
 from ops.audit.scores import ScoreReplay

@@ -13,8 +13,8 @@ from api.http.errors import Problem
 from api.resources.predictions.sequences import Defaults, parse_actions
 from contracts.clock import wall_clock_ms
 from contracts.settings import get_settings
+from models.artefacts.card import ArtefactError
 from models.next_action.actions import TARGETS
-from models.next_action.card import ArtefactError
 from models.next_action.encoding import encode_actions, stack, stack_ids
 from models.next_action.predictor import Prediction, Predictor, Reason, load, load_shipped
 from models.next_action.prices import UNKNOWN_LEVEL

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_action.training.recipe import Recipe, Trained
 
 EXIT_ERROR, EXIT_USAGE = 1, 2
+EXPERIMENT = "storepulse-next-action"
 _FILE_WIDTH = 160
 """Columns where the table goes to a file or a pipe."""
 SIMULATED_LICENCE = "Trained on simulated events only; under the licence of Storepulse."
@@ -63,9 +64,9 @@ def run_training(options: TrainingOptions) -> int:
     """Train, write the artefact, print what it is worth; returns the exit code."""
     errors = Console(stderr=True)
     try:
-        from models.next_action.training.export import write_artefact
+        from models.artefacts.card import write_artefact
         from models.next_action.training.recipe import train
-        from models.next_action.training.runs import RunsError, log_run
+        from models.tracking import RunsError, log_run
     except ModuleNotFoundError as exc:
         errors.print(f"{exc.name} is missing: pip install 'storepulse[train]'", markup=False)
         return EXIT_ERROR
@@ -75,7 +76,7 @@ def run_training(options: TrainingOptions) -> int:
         with make_progress(errors, f"{options.kind} on {', '.join(shops)}") as progress:
             trained = train(shops, recipe, _epoch_reporter(progress, options.most_epochs))
         write_artefact(options.out, trained.model, trained.card)
-        logged = log_run(options.runs, f"next-action-{trained.card.version}", *_run(trained))
+        logged = log_run(options.runs, EXPERIMENT, f"next-action-{trained.card.version}", *_run(trained))
     except (ValueError, OSError, RunsError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
         return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError, RunsError)) else EXIT_USAGE

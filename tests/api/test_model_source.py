@@ -10,7 +10,7 @@ from api.resources.predictions.model_host import ModelHost
 from api.resources.predictions.model_source import ArtefactFolder
 from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY
-from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError
+from models.artefacts.card import CARD_FILE, MODEL_FILE, ArtefactError
 from rule_model import make_card
 from services import unique_settings
 

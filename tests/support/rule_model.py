@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from models.next_action.actions import TARGETS
-from models.next_action.card import Card, Golden, Surrogate
+from models.next_action.card import Golden, NextActionCard, Surrogate
 from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
 
 CARTS = CONTEXT_FEATURES.index("n_carts_log")
 ACTIONS = CONTEXT_FEATURES.index("n_actions_log")
 
 
-def make_card(version: str) -> Card:
+def make_card(version: str) -> NextActionCard:
     """A card of a model that exists only in a test."""
-    return Card(
+    return NextActionCard(
         model_sha256="0" * 64,
         step_features=STEP_FEATURES,
         context_features=CONTEXT_FEATURES,
@@ -48,7 +48,7 @@ class RuleModel:
         self.may_answer.set()
 
     @property
-    def card(self) -> Card:
+    def card(self) -> NextActionCard:
         return make_card(self.version)
 
     @property

@@ -11,8 +11,9 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, TensorProto, helper
 
+from models.artefacts.card import CARD_FILE, MODEL_FILE
 from models.next_action.actions import TARGETS
-from models.next_action.card import CARD_FILE, MODEL_FILE, Golden
+from models.next_action.card import Golden
 from models.next_action.features import CONTEXT_FEATURES, CONTEXT_LEVELS, STEP_FEATURES
 from rule_model import make_card
 

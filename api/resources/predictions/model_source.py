@@ -4,7 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
-from models.next_action.card import CARD_FILE, MODEL_FILE, Card
+from models.artefacts.card import CARD_FILE, MODEL_FILE
+from models.next_action.card import NextActionCard
 from models.next_action.model import Model
 
 
@@ -12,7 +13,7 @@ class CardedModel(Model, Protocol):
     """A loaded model that says where it comes from."""
 
     @property
-    def card(self) -> Card: ...
+    def card(self) -> NextActionCard: ...
 
 
 class ModelSource(Protocol):

@@ -7,10 +7,11 @@ from functools import partial
 
 import numpy as np
 
+from models.evaluation.bootstrap import Interval
 from models.next_action.cases import PrefixSet
-from models.next_action.evaluation.bootstrap import Interval, Resampled, resample
 from models.next_action.evaluation.contender import Contender, MakeContender, Predictions
 from models.next_action.evaluation.metrics import measure
+from models.next_action.evaluation.resampling import Resampled, resample
 from models.next_action.evaluation.slices import measure_slices
 
 _TIMED_CASES = 100

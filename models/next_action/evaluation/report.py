@@ -8,9 +8,9 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from models.evaluation.bootstrap import Interval
 from models.next_action.actions import TARGETS
 from models.next_action.cases import PrefixSet
-from models.next_action.evaluation.bootstrap import Interval
 from models.next_action.evaluation.comparison import Score, Split
 
 _ACTION = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log loss", "action_ece": "ECE"}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from models.evaluation.metrics import class_losses, pr_auc
 from models.next_action.cases import PrefixSet
 from models.next_action.encoding import CONTEXT_FEATURES
 from models.next_action.evaluation.contender import Predictions
-from models.next_action.evaluation.metrics import action_losses, pr_auc
 
 _CART_LINES = CONTEXT_FEATURES.index("cart_lines_log")
 _PURCHASES = CONTEXT_FEATURES.index("n_purchases_log")
@@ -37,7 +37,7 @@ def measure_slices(cases: PrefixSet, by_seed: Sequence[Predictions]) -> dict[str
                 "cases": float(part.sum()),
                 "will_buy": float(cases.will_buy[part].mean()),
                 "log_loss": float(
-                    np.mean([action_losses(cases.target[part], one.action[part]) for one in by_seed])
+                    np.mean([class_losses(cases.target[part], one.action[part]) for one in by_seed])
                 ),
                 "purchase_pr_auc": float(
                     np.mean([pr_auc(cases.will_buy[part], one.purchase[part]) for one in by_seed])

@@ -6,10 +6,10 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 
+from models.evaluation.calibration import Calibration, fit_calibration
 from models.next_action.actions import TARGETS
 from models.next_action.cases import PrefixSet
 from models.next_action.encoding import CONTEXT_FEATURES, STEP_FEATURES
-from models.next_action.evaluation.calibration import Calibration, fit_calibration
 from models.next_action.evaluation.chains import last_ranks
 from models.next_action.evaluation.contender import Floats, Predictions
 

@@ -1,8 +1,8 @@
 """Networks in the comparison: one budget for all, run in onnxruntime as they are shipped."""
 
 import numpy as np
-import onnxruntime
 
+from models.artefacts.onnx_session import open_session
 from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.contender import Predictions
 from models.next_action.training.fit import FitConfig, fit_net, lengths_of
@@ -27,10 +27,8 @@ class NetContender:
         """Fit, calibrate and export."""
         fitted = fit_net(self._net, self._config, train, valid, seed=seed)
         self.parameters = count_parameters(fitted.net)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
         model = to_onnx(fitted.net, fitted.calibration).SerializeToString()
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = open_session(model)
 
     def predict(self, cases: PrefixSet) -> Predictions:
         """Calibrated probabilities, short prefixes together."""

@@ -1,16 +1,16 @@
-"""Writing an artefact: the ONNX model and its card, checked against the network before they are in place."""
+"""Making an artefact: the ONNX model and its card, checked against the network."""
 
 import hashlib
 import platform
 from importlib.metadata import version as installed
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.artefacts.card import ArtefactError
 from models.next_action.actions import TARGETS
-from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError, Card, Golden
+from models.next_action.card import Golden, NextActionCard
 from models.next_action.cases import PrefixSet
 from models.next_action.encoding import Inputs
 from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
@@ -23,7 +23,7 @@ from models.next_action.training.surrogate import fit_surrogate
 TOLERANCE = 1e-4
 """Largest difference of a probability between machines, and between two trainings with the same seed."""
 N_GOLDEN = 8
-_LIBRARIES = ("numpy", "onnx", "onnxruntime", "torch")
+_LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch")
 
 
 def make_artefact(
@@ -35,7 +35,7 @@ def make_artefact(
     training: dict[str, Any],
     metrics: dict[str, Any],
     licence: str,
-) -> tuple[bytes, Card]:
+) -> tuple[bytes, NextActionCard]:
     """Model and card; raises `ArtefactError` if onnxruntime and torch do not agree on the golden inputs."""
     model = to_onnx(fitted.net, fitted.calibration).SerializeToString(deterministic=True)
     scale, bias = float(fitted.calibration.scale[5]), float(fitted.calibration.bias[5])
@@ -43,7 +43,7 @@ def make_artefact(
         (part.context, (logits_of(fitted.net, part)[:, 5] * scale + bias).astype(np.float32))
         for part in (train, valid)
     ]
-    card = Card(
+    card = NextActionCard(
         model_sha256=hashlib.sha256(model).hexdigest(),
         step_features=STEP_FEATURES,
         context_features=CONTEXT_FEATURES,
@@ -59,15 +59,6 @@ def make_artefact(
     ).sealed()
     Predictor(model, card)
     return model, card
-
-
-def write_artefact(folder: Path, model: bytes, card: Card) -> None:
-    """Write both files so that a reader finds the old pair or the new one, or refuses the mixture."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in ((MODEL_FILE, model), (CARD_FILE, card.encode())):
-        written = folder / f".{name}.new"
-        written.write_bytes(content)
-        written.replace(folder / name)
 
 
 def _golden(fitted: Fitted, cases: PrefixSet) -> Golden:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.next_action.card import Card
+from models.next_action.card import NextActionCard
 from models.next_action.cases import PrefixSet, concatenate
 from models.next_action.evaluation.contender import Predictions
 from models.next_action.evaluation.metrics import measure
@@ -42,7 +42,7 @@ class Trained:
     """An artefact ready to be written, and how the training went."""
 
     model: bytes
-    card: Card
+    card: NextActionCard
     fitted: Fitted
 
 

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 from contracts.events import Event
-from models.next_action.actions import LEAVE_TARGET, TARGETS
-from models.next_action.evaluation.bootstrap import resample
-from models.next_action.evaluation.calibration import fit_calibration
-from models.next_action.evaluation.chains import MarkovChain, last_ranks
-from models.next_action.evaluation.comparison import Split, compare
-from models.next_action.evaluation.contender import Contender, Predictions
-from models.next_action.evaluation.metrics import (
-    action_losses,
+from models.evaluation.calibration import fit_calibration
+from models.evaluation.metrics import (
     balanced_accuracy,
+    class_losses,
     expected_calibration_error,
     macro_f1,
-    measure,
     pr_auc,
     reliability,
     roc_auc,
 )
+from models.next_action.actions import LEAVE_TARGET, TARGETS
+from models.next_action.evaluation.chains import MarkovChain, last_ranks
+from models.next_action.evaluation.comparison import Split, compare
+from models.next_action.evaluation.contender import Contender, Predictions
+from models.next_action.evaluation.metrics import measure
 from models.next_action.evaluation.report import make_tables, to_plain
+from models.next_action.evaluation.resampling import resample
 from models.next_action.prefixes import PrefixSet, prefixes_of
 from shoppers import make_event
 
@@ -106,7 +106,7 @@ def test_a_promise_that_is_kept_has_no_calibration_error() -> None:
 
 
 def test_no_answer_costs_without_bound() -> None:
-    assert action_losses(np.array([1]), np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]))[0] < 17
+    assert class_losses(np.array([1]), np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]))[0] < 17
 
 
 def test_calibration_takes_certainty_back_and_leaves_the_rest() -> None:

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from api.resources.predictions.model_host import ask
 from contracts.events import encode
 from contracts.scores import SCALE
-from models.next_action.card import ArtefactError, decode_card
+from models.artefacts.card import ArtefactError, write_artefact
+from models.next_action.card import decode_card
 from models.next_action.encoding import encode_visitor, stack
 from models.next_action.evaluation.comparison import time_prediction
 from models.next_action.evaluation.contenders import choose
@@ -23,7 +24,7 @@ from models.next_action.prefixes import PrefixSet, prefixes_of
 from models.next_action.prices import UNKNOWN_LEVEL
 from models.next_action.training.calibration import calibrated
 from models.next_action.training.contender import NetContender
-from models.next_action.training.export import TOLERANCE, write_artefact
+from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import logits_of
 from models.next_action.training.nets import (
     NetConfig,

@@ -12,14 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from contracts.reasons import REASON_WORDS
+from models.artefacts.card import CARD_FILE, MODEL_FILE, ArtefactError, write_artefact
 from models.next_action.actions import TARGETS
-from models.next_action.card import CARD_FILE, MODEL_FILE, ArtefactError, Card
+from models.next_action.card import NextActionCard
 from models.next_action.encoding import encode_actions, stack
 from models.next_action.features import CONTEXT_FEATURES
 from models.next_action.predictor import Predictor, load, load_shipped
 from models.next_action.prices import UNKNOWN_LEVEL
 from models.next_action.reasons import REASON_CODES, REASON_FEATURES, describe
-from models.next_action.training.export import write_artefact
 from ops.cli import app
 from shoppers import make_action
 from small_training import IDLE_MS, small_cases, small_training
@@ -237,5 +237,5 @@ def test_the_predict_command_says_what_is_wrong(tmp_path: Path) -> None:
 
 
 def test_a_card_is_the_same_after_json(folder: Path) -> None:
-    card: Card = load(folder).card
+    card: NextActionCard = load(folder).card
     assert card == small_training().card

@@ -11,15 +11,16 @@ import pytest
 import torch
 
 from contracts.events import encode
-from models.next_action.evaluation.metrics import action_losses, expected_calibration_error
+from models.artefacts.card import write_artefact
+from models.evaluation.metrics import class_losses, expected_calibration_error
 from models.next_action.predictor import Predictor, load
 from models.next_action.prefixes import prefixes_of
 from models.next_action.training.calibration import calibrated, fit_calibration, identity
-from models.next_action.training.export import TOLERANCE, write_artefact
+from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import Epoch, FitConfig, deterministic, fit_net, shuffled_batches
 from models.next_action.training.nets import NetConfig
 from models.next_action.training.recipe import Recipe, train
-from models.next_action.training.runs import RunsError, log_run
+from models.tracking import RunsError, log_run
 from ops.learning.training import TrainingOptions, run_training
 from small_training import IDLE_MS, NET, RECIPE, small_cases, small_events, small_training
 
@@ -45,11 +46,11 @@ def test_a_trained_network_is_better_than_the_shares_of_the_classes() -> None:
     cases = small_cases()
     learnt, _, held_back = cases.split(*cases.boundaries(RECIPE.train, RECIPE.train + RECIPE.valid))
     shares = np.bincount(learnt.target, minlength=5) / len(learnt)
-    guessed = action_losses(held_back.target, np.tile(shares, (len(held_back), 1))).mean()
+    guessed = class_losses(held_back.target, np.tile(shares, (len(held_back), 1))).mean()
     trained = small_training()
     predictor = Predictor(trained.model, trained.card)
     found = predictor.predict(*held_back.batch(np.arange(len(held_back))))
-    assert action_losses(held_back.target, found.probabilities).mean() < 0.9 * guessed
+    assert class_losses(held_back.target, found.probabilities).mean() < 0.9 * guessed
 
 
 def test_the_card_has_the_figures_of_what_was_held_back() -> None:
@@ -140,7 +141,7 @@ def test_shares_and_shops_that_leave_nothing_to_learn_from_are_refused() -> None
 
 def test_a_run_is_logged_to_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    path = log_run(tmp_path, "one", {"seed": 1}, {"loss": 0.5})
+    path = log_run(tmp_path, "storepulse-test", "one", {"seed": 1}, {"loss": 0.5})
     assert orjson.loads(path.read_bytes()) == {"parameters": {"seed": 1}, "metrics": {"loss": 0.5}}
 
 
@@ -157,7 +158,7 @@ def test_a_tracking_uri_without_mlflow_is_an_error_and_the_folder_is_written(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
     monkeypatch.setattr(builtins, "__import__", without_mlflow)
     with pytest.raises(RunsError, match=r"install storepulse\[mlflow\]"):
-        log_run(tmp_path, "one", {"seed": 1}, {"loss": 0.5})
+        log_run(tmp_path, "storepulse-test", "one", {"seed": 1}, {"loss": 0.5})
     assert (tmp_path / "one" / "metrics.json").is_file()
 
 
@@ -165,8 +166,8 @@ def test_a_run_is_logged_to_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     mlflow = pytest.importorskip("mlflow", reason="needs the extra [mlflow]")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database needs more than MLflow's client
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
-    log_run(tmp_path, "one", {"seed": 1}, {"loss": 0.5})
-    found = mlflow.search_runs(experiment_names=["storepulse-next-action"], output_format="list")
+    log_run(tmp_path, "storepulse-test", "one", {"seed": 1}, {"loss": 0.5})
+    found = mlflow.search_runs(experiment_names=["storepulse-test"], output_format="list")
     assert [run.data.metrics for run in found] == [{"loss": 0.5}]
 
 

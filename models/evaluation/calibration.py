@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.next_action.evaluation.contender import Floats
+Floats = npt.NDArray[np.float64]
 
 _PRIOR_SD = 0.3
 _MOST_STEPS = 50
