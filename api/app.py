@@ -22,16 +22,17 @@ from api.identity.documentation import document_access
 from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
 from api.registry import find_resources
 from api.resource import Resource
-from api.resources.predictions.model_source import ArtefactFolder, ModelSource
 from api.services import Lifetime, Services
 from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
+from models.artefacts.source import ModelSource
+from models.next_action.source import CardedModel, next_action_folder
 from readers.reader import Reader
 
 
 def create_app(
     settings: Settings,
-    source: ModelSource | None = None,
+    source: ModelSource[CardedModel] | None = None,
     shared: SharedMetrics | None = None,
     *,
     resources: Sequence[Resource] | None = None,
@@ -48,7 +49,7 @@ def create_app(
     made = _Made(
         settings,
         resources,
-        source or ArtefactFolder(settings.model_dir),
+        source or next_action_folder(settings.model_dir),
         ApiMetrics(shared),
         Load(settings.api_max_requests),
         Lifetime(),
@@ -80,7 +81,7 @@ class _Made(NamedTuple):
 
     settings: Settings
     resources: tuple[Resource, ...]
-    source: ModelSource
+    source: ModelSource[CardedModel]
     metrics: ApiMetrics
     load: Load
     lifetime: Lifetime

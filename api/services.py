@@ -10,8 +10,9 @@ from api.http.connection_limiter import ConnectionLimiter
 from api.http.load_shedding import Load
 from api.http.metrics import ApiMetrics
 from api.identity.access import Access
-from api.resources.predictions.model_source import ModelSource
 from contracts.settings import Settings
+from models.artefacts.source import ModelSource
+from models.next_action.source import CardedModel
 from readers.reader import Reader
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Services:
     lifetime: Lifetime
     streams: ConnectionLimiter
     """Event streams of any kind that are open."""
-    model_source: ModelSource
+    model_source: ModelSource[CardedModel]
     resources: "tuple[Resource, ...]"
     registered: dict[type, object] = field(default_factory=dict, repr=False)
 

@@ -21,7 +21,6 @@ from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, unpack_visitor
-from models.next_action.encoding import encode_visitor
 from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from stream.batch.core import Core
@@ -32,7 +31,8 @@ from stream.partitions.component_steps import apply_component
 from stream.partitions.partition import Partition
 from stream.partitions.result_writes import ResultWriter, WriteSettings
 from stream.registry import Registry, make_registry
-from stream.scoring.model_calls import ask, plan_calls
+from stream.scoring.next_action import NextActionSlot
+from stream.scoring.slots import Subject
 from stream.state.commit import Claim, Commit, encode_commit
 
 STEPS = (
@@ -157,7 +157,7 @@ class _Steps:
         self._components = tuple(registry.components.values())
         self._writer = ResultWriter(registry, WriteSettings.of(settings), core.pack_visitors)
         self._currency = settings.currency
-        self._idle_ms = settings.idle_ms
+        self._slot = NextActionSlot(settings)
         self._model = model
         self._rules = StepSettings.of(settings)
         self._pack = msgpack.Packer(use_bin_type=False).pack
@@ -207,14 +207,15 @@ class _Steps:
         wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
         names, subjects = list(wanted), list(wanted.values())
         with self._timed("ask"):
-            plan = plan_calls(subjects)
+            plan = self._slot.plan(subjects)
         scores: dict[str, Score] = {}
         for places in plan:
             visitors = [subjects[place] for place in places]
             with self._timed("encode"):
-                encoded = [encode_visitor(visitor, level, self._idle_ms) for visitor in visitors]
+                encoded = [self._slot.encode(Subject("", visitor, level)) for visitor in visitors]
             with self._timed("ask"):
-                scores |= zip([names[place] for place in places], ask(model, visitors, encoded), strict=True)
+                found = self._slot.ask(model, visitors, encoded)
+                scores |= zip([names[place] for place in places], found, strict=True)
         with self._timed("take_scores"):
             take_scores(outcome, scores, self._rules.alerts)
         self.scored += len(subjects)

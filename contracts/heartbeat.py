@@ -1,16 +1,35 @@
 """What a worker says of itself once a second, for status, the API and the live view."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 HEARTBEAT_TTL_S = 10
+NEXT_ACTION = "next_action"
+"""The slot of the model whose scores are in the visitors' predictions."""
+
+
+class SlotReport(NamedTuple):
+    """How one model slot of a worker goes.
+
+    `model` is the version of the model, empty for none; `state` is `ok`, `off`, or in a few words what is
+    wrong. `skipped` counts visitors left unanswered since the worker started, `scored` the others. `drift`
+    has a line per watched number (`models.drift`).
+    """
+
+    slot: str
+    model: str = ""
+    state: str = "off"
+    scored: int = 0
+    skipped: int = 0
+    drift: tuple[str, ...] = ()
 
 
 class Heartbeat(NamedTuple):
     """One worker's own figures. Delays are from broker timestamp to committed in Redis, last 10 s.
 
-    `model` is the version of the next-action model that scores visitors, empty for none; `scoring` says how
-    that goes: `ok`, `off`, or in a few words what is wrong. `skipped` counts visitors left unscored since the
-    worker started, `scored` the others. `drift` has a line per watched number (`models.drift`).
+    `model` to `drift` are of the next-action model, as in `SlotReport`; `slots` has every model slot, that
+    one too.
     """
 
     worker_id: str
@@ -27,17 +46,31 @@ class Heartbeat(NamedTuple):
     scored: int = 0
     skipped: int = 0
     drift: tuple[str, ...] = ()
+    slots: tuple[SlotReport, ...] = ()
 
     def to_hash(self) -> dict[str, str]:
         """Field names and texts of the Redis hash."""
         texts = {name: str(value) for name, value in self._asdict().items()}
         texts["partitions"] = ",".join(str(p) for p in self.partitions)
         texts["drift"] = "\n".join(self.drift)
+        texts["slots"] = orjson.dumps([slot._asdict() for slot in self.slots]).decode()
         return texts
 
 
 def from_hash(fields: dict[str, str]) -> Heartbeat:
-    """The heartbeat in a Redis hash; raises `KeyError` or `ValueError` if it is not one."""
+    """The heartbeat in a Redis hash; raises `KeyError` or `ValueError` if it is not one.
+
+    A worker of an earlier version writes no `slots`: it has the next-action model's only.
+    """
+    drift = tuple(fields["drift"].splitlines())
+    own = SlotReport(
+        NEXT_ACTION,
+        fields["model"],
+        fields["scoring"],
+        int(fields["scored"]),
+        int(fields["skipped"]),
+        drift,
+    )
     return Heartbeat(
         worker_id=fields["worker_id"],
         at_ms=int(fields["at_ms"]),
@@ -48,9 +81,18 @@ def from_hash(fields: dict[str, str]) -> Heartbeat:
         rss_bytes=int(fields["rss_bytes"]),
         partitions=tuple(int(p) for p in fields["partitions"].split(",") if p),
         metrics_port=int(fields["metrics_port"]),
-        model=fields["model"],
-        scoring=fields["scoring"],
-        scored=int(fields["scored"]),
-        skipped=int(fields["skipped"]),
-        drift=tuple(fields["drift"].splitlines()),
+        model=own.model,
+        scoring=own.state,
+        scored=own.scored,
+        skipped=own.skipped,
+        drift=drift,
+        slots=tuple(_slot(slot) for slot in orjson.loads(fields["slots"])) if "slots" in fields else (own,),
     )
+
+
+def _slot(fields: Any) -> SlotReport:
+    try:
+        own = {name: fields[name] for name in SlotReport._fields}
+    except (KeyError, TypeError) as exc:
+        raise ValueError(f"a report of a slot is not one: {exc!r}") from exc
+    return SlotReport(**{**own, "drift": tuple(own["drift"])})

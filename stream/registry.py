@@ -15,6 +15,8 @@ from stream.components.demand import Demand
 from stream.components.prices import Prices
 from stream.components.trending import Trending
 from stream.jobs.job import JobRegistry
+from stream.scoring.next_action import NextActionSlot
+from stream.scoring.slots import AnySlot
 from stream.state.commit import ClaimRead
 from stream.visitors.fields import VisitorField
 
@@ -33,6 +35,7 @@ class Registry:
     components: dict[str, AnyComponent] = field(default_factory=dict)
     visitor_fields: dict[str, VisitorField] = field(default_factory=dict)
     jobs: JobRegistry = field(default_factory=JobRegistry)
+    slots: dict[str, AnySlot] = field(default_factory=dict)
 
     def add(self, component: AnyComponent) -> None:
         """Register a component; raises `InvalidCapability` if its name is taken or its keys are unknown."""
@@ -73,9 +76,17 @@ class Registry:
 
     def add_visitor_field(self, visitor_field: VisitorField) -> None:
         """Register a field of every visitor's state; raises `InvalidCapability` if its name is taken."""
-        if visitor_field.name in self.visitor_fields:
+        if visitor_field.name in self.visitor_fields or visitor_field.name in self.slots:
             raise InvalidCapability(f"a visitor field named {visitor_field.name!r} is registered already")
         self.visitor_fields[visitor_field.name] = visitor_field
+
+    def add_slot(self, slot: AnySlot) -> None:
+        """Register a model slot; raises `InvalidCapability` if its name is taken or no identifier."""
+        if slot.name in self.slots or slot.name in self.visitor_fields:
+            raise InvalidCapability(f"a slot or visitor field named {slot.name!r} is registered already")
+        if not slot.name.isidentifier():
+            raise InvalidCapability(f"the name of a model slot must be an identifier, got {slot.name!r}")
+        self.slots[slot.name] = slot
 
     @property
     def reads(self) -> tuple[ClaimRead, ...]:
@@ -84,8 +95,10 @@ class Registry:
 
     @property
     def keeps_events(self) -> bool:
-        """Whether any component reads new events."""
-        return any(component.wants_events for component in self.components.values())
+        """Whether any component or model slot reads new events."""
+        return any(component.wants_events for component in self.components.values()) or any(
+            slot.judges for slot in self.slots.values()
+        )
 
     def topic_components(self, topics: Topics) -> dict[str, AnyTopicComponent]:
         """Components by the real name of the topic that each applies."""
@@ -118,4 +131,6 @@ def product_registry(settings: Settings) -> Registry:
     registry.add(Prices())
     registry.add(Demand.of(settings))
     registry.add(Trending(settings.trend_half_life_s * 1_000))
+    if settings.scoring:
+        registry.add_slot(NextActionSlot(settings))
     return registry

@@ -7,8 +7,6 @@ import signal
 import socket
 import threading
 import uuid
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from connections.asyncio_redis import open_worker_redis
@@ -34,9 +32,7 @@ from stream.runtime.heartbeat import beat, say_goodbye
 from stream.runtime.metrics import Meter
 from stream.runtime.probe import Probe
 from stream.runtime.thread_switching import tune_switching
-from stream.scoring.drift_watch import DriftWatch
-from stream.scoring.model_watch import ModelWatch
-from stream.scoring.scorer import Scorer
+from stream.scoring.slot_steps import SlotSteps
 from stream.state.outbox import RedisOutboxes
 from stream.state.redis_store import RedisStore
 
@@ -77,17 +73,17 @@ async def _main(settings: Settings) -> int:
     app = make_app(settings)
     kafka = KafkaLog(app, settings)
     assignment = Assignment(topics, registry, store, kafka, meter)
-    drift, scorer = DriftWatch(meter), Scorer(meter, idle_ms=settings.idle_ms)
+    slots = SlotSteps(settings, registry.slots.values(), meter)
     job_meter = JobMeter(meter.registry)
     triggers = Triggers(registry.jobs, settings.partitions, job_meter)
     committer = Committer(
-        settings, registry, store, assignment, meter, drift, core.pack_visitors, triggers.note
+        settings, registry, store, assignment, meter, slots.drift, core.pack_visitors, triggers.note
     )
     job_runner = JobRunner(
         settings, registry.jobs, RedisJobStore(client, keys), lambda: assignment.partitions, triggers,
         job_meter, meter.outbox_filled,
     )  # fmt: skip
-    scheduler = Scheduler(settings, core, registry, committer, scorer, assignment, meter)
+    scheduler = Scheduler(settings, core, registry, committer, slots, assignment, meter)
     app.offsets = assignment
     add_agent(app, settings, scheduler)
     stopping = _stop_on_signals()
@@ -104,10 +100,8 @@ async def _main(settings: Settings) -> int:
         "relay": Relay(settings, outboxes, assignment, meter).run(),
         "ends": assignment.watch_ends(),
         "watchdog": watch(assignment, settings),
-        "heartbeat": beat(
-            client, keys, assignment, meter, scorer, drift, worker_id=worker_id, port=probe.port
-        ),
-        "model": _watch_model(settings, scorer, meter),
+        "heartbeat": beat(client, keys, assignment, meter, slots, worker_id=worker_id, port=probe.port),
+        "models": slots.watch(),
         "collector": sweep_young(),
         "jobs": job_runner.run(),
         "switching": tune_switching(lambda: scheduler.is_behind),
@@ -119,7 +113,7 @@ async def _main(settings: Settings) -> int:
         await client.aclose()
         await kafka.stop()
         probe.stop()
-        scorer.close()
+        slots.close()
 
 
 async def _supervise(parts: dict[str, Any], app: BatchApp, scheduler: Scheduler) -> int:
@@ -141,18 +135,6 @@ async def _supervise(parts: dict[str, Any], app: BatchApp, scheduler: Scheduler)
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     return code
-
-
-async def _watch_model(settings: Settings, scorer: Scorer, meter: Meter) -> None:
-    """Keep the scorer's model the one that lies in its folder; without scoring do nothing, for ever."""
-    if not settings.scoring:
-        await asyncio.Event().wait()
-    # Here: it brings onnxruntime, which a worker that does not score need not load.
-    from models.next_action.predictor import load
-
-    shipped = Path(str(files("models.next_action").joinpath("artefact")))
-    folder = Path(settings.model_dir) if settings.model_dir else shipped
-    await ModelWatch(folder, load, scorer, meter).run()
 
 
 def _exit_soon(code: int) -> None:

@@ -34,19 +34,21 @@ class ModelHost(Generic[M]):
     """Holds the newest model of a source that passed its checks; `name` is for the log.
 
     Loading happens in a thread of its own, so that neither the event loop nor a call of the model that never
-    ends holds it up. Calls are made one at a time.
+    ends holds it up. Calls are made one at a time. `on_refusal` is called for every model refused.
     """
 
-    def __init__(self, name: str, source: ModelSource[M]) -> None:
+    def __init__(
+        self, name: str, source: ModelSource[M], on_refusal: Callable[[], None] = lambda: None
+    ) -> None:
         self.name = name
         self._source = source
+        self._on_refusal = on_refusal
         self._thread = self._new_thread()
         self._stamp: object = self  # unlike any
+        self._looking = asyncio.Lock()
         self.model: M | None = None
         self.refusal: Exception | None = None
         """Why a newer model is not used, if it was refused; the one before goes on answering."""
-        self.refused = 0
-        """How many were."""
         self.has_looked = asyncio.Event()
         """Whether a first model was loaded, or refused."""
 
@@ -63,22 +65,8 @@ class ModelHost(Generic[M]):
 
     async def look(self) -> None:
         """Load what the source has if that changed since the last look."""
-        stamp = await asyncio.to_thread(self._source.stamp)
-        if stamp == self._stamp:
-            return
-        if self.has_looked.is_set():
-            await asyncio.sleep(SETTLE_S)
-            if await asyncio.to_thread(self._source.stamp) != stamp:
-                return
-        self._stamp = stamp
-        try:
-            self.take_up(await asyncio.to_thread(self._source.load))
-        except Exception as exc:  # whatever there is, the process goes on with what it has
-            self.refusal = exc
-            self.refused += 1
-            log.error("the model of %s is refused: %r", self.name, exc)
-        finally:
-            self.has_looked.set()
+        async with self._looking:
+            await self._look()
 
     def take_up(self, model: M) -> None:
         """Ask this model from now on; whatever was wrong with the one before is over."""
@@ -95,6 +83,24 @@ class ModelHost(Generic[M]):
     def close(self) -> None:
         """Let the thread end; a call under way is not waited for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _look(self) -> None:
+        stamp = await asyncio.to_thread(self._source.stamp)
+        if stamp == self._stamp:
+            return
+        if self.has_looked.is_set():
+            await asyncio.sleep(SETTLE_S)
+            if await asyncio.to_thread(self._source.stamp) != stamp:
+                return
+        self._stamp = stamp
+        try:
+            self.take_up(await asyncio.to_thread(self._source.load))
+        except Exception as exc:  # whatever there is, the process goes on with what it has
+            self.refusal = exc
+            self._on_refusal()
+            log.error("the model of %s is refused: %r", self.name, exc)
+        finally:
+            self.has_looked.set()
 
     def _new_thread(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"model {self.name}")

@@ -1,22 +1,21 @@
 """A round: one batch each of several partitions, from their entries to what Redis says of the commits."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from contracts.clock import wall_clock_ms
-from contracts.scores import Score
 from stream.batch.core import Core
 from stream.batch.entries import Entry
 from stream.batch.result import BatchResult
-from stream.batch.step import Screen, StepSettings, take_scores
+from stream.batch.step import Screen, StepSettings
 from stream.components.prices import level_of
 from stream.partitions.committer import Committer, Pending
 from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.partition import Partition
 from stream.registry import Registry
 from stream.runtime.metrics import Meter
-from stream.scoring.scorer import Scorer
+from stream.scoring.slot_steps import Answers, SlotSteps
 
 COMMITS_AT_ONCE = 3
 """Commits sent together: Redis works on them while those of the next partitions are made."""
@@ -43,7 +42,7 @@ class Rounds:
         registry: Registry,
         committer: Committer,
         steps: ComponentSteps,
-        scorer: Scorer | None,
+        slots: SlotSteps,
         meter: Meter,
     ) -> None:
         self._settings = settings
@@ -51,19 +50,19 @@ class Rounds:
         self._components = tuple(registry.components.values())
         self._committer = committer
         self._steps = steps
-        self._scorer = scorer
+        self._slots = slots
         self._meter = meter
 
     async def run(self, batches: Sequence[Batch]) -> None:
         """One round; raises `stream.partitions.committer.Fenced` if this worker is a zombie."""
         results = await self._apply(batches)
-        scores = await self._score(batches, results)
+        answers = await self._ask(batches, results)
         calls: list[asyncio.Task[None]] = []
         try:
             for at in range(0, len(batches), COMMITS_AT_ONCE):
                 mine = slice(at, at + COMMITS_AT_ONCE)
-                for result, found in zip(results[mine], scores[mine], strict=True):
-                    self._take_scores(result, found)
+                for result, found in zip(results[mine], answers[mine], strict=True):
+                    self._slots.take(result, found)
                 calls.append(asyncio.create_task(self._commit(batches[mine], results[mine])))
                 await asyncio.sleep(0)  # on to where it waits for Redis
             await asyncio.gather(*calls)
@@ -78,6 +77,8 @@ class Rounds:
             self._core.apply_batch(part.clock, entries, visitors, self._settings, screens=self._screens(part))
             for (part, entries, _), visitors in zip(batches, states, strict=True)
         ]
+        for result in results:
+            self._slots.judge(result)
         await self._steps.apply(
             [(batch.part, result) for batch, result in zip(batches, results, strict=True)]
         )
@@ -87,32 +88,10 @@ class Rounds:
         found = [component.screen(part.states[component.name]) for component in self._components]
         return [screen for screen in found if screen is not None]
 
-    async def _score(
-        self, batches: Sequence[Batch], results: Sequence[BatchResult]
-    ) -> list[dict[str, Score]]:
-        """Scores of the visitors of each result; the model is asked about those of all at once."""
-        if self._scorer is None:
-            return [{} for _ in results]
+    async def _ask(self, batches: Sequence[Batch], results: Sequence[BatchResult]) -> list[Answers]:
+        """What the model slots say of the visitors of each result."""
         levels = [level_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
-        found = await self._scorer.score(
-            {
-                (place, user_id): (visitor, levels[place])
-                for place, result in enumerate(results)
-                for user_id, visitor in result.visitors.items()
-                if not visitor.ended
-            }
-        )
-        scores: list[dict[str, Score]] = [{} for _ in results]
-        for (place, user_id), score in found.items():
-            scores[place][user_id] = score
-        return scores
-
-    def _take_scores(self, result: BatchResult, scores: Mapping[str, Score]) -> None:
-        if self._scorer is not None:
-            asked = sum(not visitor.ended for visitor in result.visitors.values())
-            result.count("scored", len(scores))
-            result.count("skipped", asked - len(scores))
-        take_scores(result, scores, self._settings.alerts)
+        return await self._slots.ask(results, levels)
 
     async def _commit(self, batches: Sequence[Batch], results: Sequence[BatchResult]) -> None:
         pending = [

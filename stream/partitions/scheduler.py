@@ -21,7 +21,7 @@ from stream.partitions.rounds import Batch, Rounds
 from stream.partitions.timers import Timers, verify_resting
 from stream.registry import Registry
 from stream.runtime.metrics import Meter
-from stream.scoring.scorer import Scorer
+from stream.scoring.slot_steps import SlotSteps
 
 MAX_BUFFERED = 100_000
 """Entries in memory beyond which nothing more is read: enough for a whole round of each of a dozen
@@ -47,7 +47,7 @@ class Scheduler:
         core: Core,
         registry: Registry,
         committer: Committer,
-        scorer: Scorer,
+        slots: SlotSteps,
         assignment: Assignment,
         meter: Meter,
     ) -> None:
@@ -61,9 +61,8 @@ class Scheduler:
             visitor_fields=tuple(registry.visitor_fields.values()),
         )
         self._steps = ComponentSteps(registry, topics, committer, meter)
-        asked = scorer if settings.scoring else None
-        self._rounds = Rounds(step_settings, core, registry, committer, self._steps, asked, meter)
-        self._timers = Timers(registry, step_settings, committer, self._steps)
+        self._rounds = Rounds(step_settings, core, registry, committer, self._steps, slots, meter)
+        self._timers = Timers(registry, step_settings, committer, self._steps, slots)
         self._committer = committer
         self._assignment = assignment
         self._meter = meter

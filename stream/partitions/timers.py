@@ -10,6 +10,7 @@ from stream.partitions.committer import Committer, Pending
 from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.partition import TIMERS, Partition, timer_keys
 from stream.registry import AnyComponent, Registry
+from stream.scoring.slot_steps import SlotSteps
 
 DUE_LIMIT = 500
 VERIFY_S = 2.0
@@ -22,11 +23,17 @@ class Timers:
     """Fires timers of every kind. One instance per worker, on the worker's event loop."""
 
     def __init__(
-        self, registry: Registry, settings: StepSettings, committer: Committer, steps: ComponentSteps
+        self,
+        registry: Registry,
+        settings: StepSettings,
+        committer: Committer,
+        steps: ComponentSteps,
+        slots: SlotSteps,
     ) -> None:
         self._settings = settings
         self._committer = committer
         self._steps = steps
+        self._slots = slots
         self._keys = timer_keys(registry)
         self._owners = dict(registry.timers())
 
@@ -78,6 +85,8 @@ class Timers:
             fire_deadlines(part.clock, self._committer.watermark(part), users, visitors, self._settings)
             for (part, users), visitors in zip(fired, states, strict=True)
         ]
+        for result in results:
+            self._slots.judge_silence(result)
         await self._steps.apply([(part, result) for (part, _), result in zip(fired, results, strict=True)])
         return results
 

@@ -10,12 +10,11 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from contracts.clock import wall_clock_ms
-from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat
+from contracts.heartbeat import HEARTBEAT_TTL_S, NEXT_ACTION, Heartbeat, SlotReport
 from contracts.keys import Keys
 from stream.partitions.assignment import Assignment
 from stream.runtime.metrics import Meter
-from stream.scoring.drift_watch import DriftWatch
-from stream.scoring.scorer import Scorer
+from stream.scoring.slot_steps import SlotSteps
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +26,7 @@ async def beat(
     keys: Keys,
     assignment: Assignment,
     meter: Meter,
-    scorer: Scorer,
-    drift: DriftWatch,
+    slots: SlotSteps,
     *,
     worker_id: str,
     port: int,
@@ -39,11 +37,12 @@ async def beat(
         now_ms = wall_clock_ms()
         events_per_s, p50_ms, p99_ms = meter.recent(now_ms=now_ms)
         _set_gauges(assignment, meter)
+        reports = slots.reports()
+        own = next((report for report in reports if report.slot == NEXT_ACTION), SlotReport(NEXT_ACTION))
         heartbeat = Heartbeat(
             worker_id, now_ms, os.getpid(), events_per_s, p50_ms, p99_ms,
             process.memory_info().rss, tuple(sorted(assignment.partitions)), port,
-            "" if scorer.model is None else scorer.model.version, scorer.state, meter.scored, meter.skipped,
-            drift.lines(),
+            own.model, own.state, own.scored, own.skipped, own.drift, reports,
         )  # fmt: skip
         try:
             async with client.pipeline(transaction=True) as pipe:

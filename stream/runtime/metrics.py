@@ -9,6 +9,7 @@ from prometheus_client import Counter as Count
 
 from contracts.alerts import Alert
 from stream.batch.step import BatchResult, Entry
+from stream.runtime.slot_metrics import SlotMeter, SlotMeters
 from stream.state.commit import CommitStatus
 
 WINDOW_S = 10
@@ -53,34 +54,13 @@ class Meter:
         self.deletions = Count(
             "storepulse_worker_deletions", "Deletions of visitors applied", registry=self.registry
         )
-        self._scores = Count(
-            "storepulse_worker_scores",
-            "Visitors a model was asked about, by what became of it",
-            ["result"],
-            registry=self.registry,
-        )
-        self._score_time = Histogram(
-            "storepulse_worker_score_seconds",
-            "Encoding and scoring the visitors of one round",
-            buckets=_DELAY_BUCKETS_S,
-            registry=self.registry,
-        )
-        self.models_refused = Count(
-            "storepulse_worker_models_refused",
-            "New models that did not pass their checks",
-            registry=self.registry,
-        )
+        self._slots = SlotMeters(self.registry, _DELAY_BUCKETS_S)
         self._alerts = Count(
             "storepulse_worker_alerts",
             "Steps of alerts; those of a replay are recorded, not fired",
             ["kind", "state", "live"],
             registry=self.registry,
         )
-        self.drifts = Count(
-            "storepulse_worker_drifts", "Changes found in a watched number", ["name"], registry=self.registry
-        )
-        self.scored = self.skipped = 0
-        """Visitors scored and left unscored since the worker started."""
         self.lag = Gauge(
             "storepulse_worker_lag_records", "Records not yet applied", ["partition"], registry=self.registry
         )
@@ -122,14 +102,9 @@ class Meter:
             self._rejected.labels(letter.code).inc()
         self.deletions.inc(result.counters.get("deletions", 0))
 
-    def count_scores(self, scored: int, *, skipped: int, took_s: float | None = None) -> None:
-        """Count visitors a model was asked about, or should have been."""
-        self.scored += scored
-        self.skipped += skipped
-        self._scores.labels("scored").inc(scored)
-        self._scores.labels("skipped").inc(skipped)
-        if took_s is not None:
-            self._score_time.observe(took_s)
+    def slot(self, name: str) -> SlotMeter:
+        """What is counted of a model slot."""
+        return self._slots.of(name)
 
     def count_alerts(self, alerts: Sequence[Alert]) -> None:
         """Count steps of alerts that are now in Redis."""

@@ -32,6 +32,8 @@ class PredictionResults:
     purchases: list[float] = field(default_factory=list)
     """Purchase probabilities newly predicted."""
     tally: Tally = field(default_factory=Tally)
+    watched: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """Numbers whose drift is watched, by slot and name; those of the next action are the ones above."""
 
     def add(self, alerts: list[Alert]) -> None:
         """Publish and count steps of alerts."""

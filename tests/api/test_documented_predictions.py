@@ -25,8 +25,8 @@ PAGE = (ROOT / "docs" / "predictions.md").read_text()
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.*?)```)?", PAGE, re.DOTALL)
 CODE = re.compile(r"(body|actions?|after_s|event_time|score|user)\.[a-z_]+$")
 RESOURCES = ROOT / "api" / "resources"
-MODULES = ("predictions/sequences", "predictions/model_host", "users/routes", "alerts/routes")
-HOST = (RESOURCES / "predictions" / "model_host.py").read_text()
+MODULES = ("predictions/sequences", "predictions/next_action_model", "users/routes", "alerts/routes")
+HOST = (RESOURCES / "predictions" / "next_action_model.py").read_text()
 
 
 @pytest.fixture

@@ -1,13 +1,14 @@
 """`/v1/models`, and the model's part of readiness, against counters and heartbeats in a real Redis."""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
-from api.resources.models.report import judge_scoring, window_starts
+from api.resources.models.report import MODELS_AGE_S, judge_scoring, window_starts
 from contracts.clock import wall_clock_ms
-from contracts.heartbeat import Heartbeat
+from contracts.heartbeat import Heartbeat, SlotReport, from_hash
 from models.drift import DriftState
 from rule_model import GivenModel
 from shop_state import ShopState
@@ -152,3 +153,55 @@ def test_a_window_ends_with_the_running_bucket() -> None:
     assert list(window_starts("24h", at_ms))[-1] == 10 * HOUR_MS
     hour = window_starts("1h", at_ms)
     assert (len(hour), hour[-1]) == (60, 10 * HOUR_MS + 60_000)
+
+
+async def test_other_slots_are_told_without_the_api_knowing_them(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    now = wall_clock_ms()
+    assert "slots" not in await read(client)
+    drift = (DriftState("error", 0.25, 900, 0, 0).to_text(),)
+    state.beat(
+        "w1",
+        model="m-1",
+        scoring="ok",
+        slots=(
+            SlotReport("next_action", "m-1", "ok", 70, 3),
+            SlotReport("next_purchase", "v2", "the model fails: KeyError", 5, 2, drift),
+        ),
+    )
+    state.beat("w2", slots=(SlotReport("next_action"), SlotReport("next_purchase")))
+    state.add_quality(0, now, COUNTS | {"next_purchase/n:v1": 3, "next_purchase/y:v1": 2})
+    state.add_quality(3, now, {"next_purchase/n:v1": 1, "next_purchase/l:v1": 2_000_000})
+    state.add_quality(1, now - 2 * HOUR_MS, {"next_purchase/n:v2": 9, "next_purchase/late:v2": 4})
+    state.flush()
+    await asyncio.sleep(MODELS_AGE_S)
+    found = await read(client)
+    assert {model["version"] for model in found["models"]} == {"m-1", None, "rules-1"}
+    (slot,) = found["slots"]
+    assert slot["slot"] == "next_purchase"
+    second, first = slot["models"]
+    assert (first["version"], second["version"]) == ("v1", "v2")
+    assert first["windows"]["1h"] == {"n": 4, "accuracy": 0.5, "mean_loss": 0.5, "counts": {}}
+    assert second["windows"]["1h"] == {"n": 0, "accuracy": None, "mean_loss": None, "counts": {}}
+    assert (second["windows"]["24h"]["n"], second["windows"]["24h"]["counts"]) == (9, {"late": 4})
+    one, two = slot["workers"]
+    assert (one["worker_id"], one["model"], one["state"]) == ("w1", "v2", "the model fails: KeyError")
+    assert (one["scored"], one["skipped"], one["drift"][0]["width"]) == (5, 2, 900)
+    assert (two["worker_id"], two["model"], two["state"], two["drift"]) == ("w2", None, "off", [])
+    assert found["scoring"]["detail"] == "w2: no model is loaded", "other slots do not say how scoring goes"
+
+
+def test_heartbeats_of_earlier_versions_and_for_them_are_read() -> None:
+    earlier = beat("w1", "ok").to_hash()
+    del earlier["slots"]
+    read_back = from_hash(earlier)
+    assert read_back.slots == (SlotReport("next_action", "m-1", "ok"),)
+    later = read_back._replace(
+        slots=(*read_back.slots, SlotReport("next_purchase", "v1", "ok", 1, 2, ("a",)))
+    )
+    fields = later.to_hash()
+    assert from_hash(fields) == later
+    assert earlier.items() <= fields.items(), "an earlier version finds its fields as they were"
+    with pytest.raises(ValueError, match="a report of a slot is not one"):
+        from_hash(fields | {"slots": '[{"slot": "a"}]'})

@@ -1,7 +1,6 @@
 """`POST /v1/predict/next-action`, with a model of a few rules, under load, and without a model."""
 
 import asyncio
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.resources.predictions.model_host import MAX_AT_ONCE, ModelHost
+from api.resources.predictions.next_action_model import MAX_AT_ONCE, NextActionModel
 from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY
 from rule_model import GivenModel, RuleModel
@@ -24,14 +23,11 @@ async def predict(client: httpx.AsyncClient, *actions: Any) -> httpx.Response:
     return await client.post(PREDICT, json={"actions": actions})
 
 
-async def look_again(app: FastAPI) -> ModelHost:
-    """The host once it has noticed what its source gives now."""
-    host: ModelHost = services_of(app).get(ModelHost)
-    host._looked_s = -math.inf
-    await host.find()
-    assert host._looking is not None
-    await host._looking
-    return host
+async def look_again(app: FastAPI) -> NextActionModel:
+    """The model once its host has noticed what its source gives now."""
+    model: NextActionModel = services_of(app).get(NextActionModel)
+    await model.host.look()
+    return model
 
 
 async def test_a_sequence_gets_a_distribution_with_confidence_and_reasons(client: httpx.AsyncClient) -> None:
@@ -114,7 +110,7 @@ async def test_more_at_once_than_allowed_are_told_to_come_again(
     source.model.may_answer.clear()
     waiting = [asyncio.create_task(predict(client, "view")) for _ in range(MAX_AT_ONCE)]
     async with asyncio.timeout(5):
-        while services_of(app).get(ModelHost)._under_way < MAX_AT_ONCE:
+        while services_of(app).get(NextActionModel)._under_way < MAX_AT_ONCE:
             await asyncio.sleep(0.01)
     answer = await predict(client, "view")
     assert (answer.status_code, answer.json()["code"]) == (503, "model.busy")
@@ -129,7 +125,7 @@ async def test_a_model_that_hangs_is_not_waited_for(
     client: httpx.AsyncClient, source: GivenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await predict(client, "view")
-    monkeypatch.setattr("api.resources.predictions.model_host.TIME_LIMIT_S", 0.05)
+    monkeypatch.setattr("api.resources.predictions.next_action_model.TIME_LIMIT_S", 0.05)
     source.model.may_answer.clear()
     answer = await predict(client, "view")
     assert (answer.status_code, answer.json()["code"]) == (503, "model.slow")
@@ -155,15 +151,15 @@ async def test_a_new_version_is_taken_up_and_a_bad_one_is_refused(
 ) -> None:
     assert (await predict(client, "view")).json()["model"] == "rules-1"
     source.number, source.model = 1, RuleModel("rules-2")
-    host = await look_again(app)
+    model = await look_again(app)
     assert (await predict(client, "view")).json()["model"] == "rules-2"
     source.number, source.error = 2, ValueError("golden outputs differ")
     await look_again(app)
-    assert host.trouble == "golden outputs differ"
+    assert model.trouble == "golden outputs differ"
     assert (await predict(client, "view")).json()["model"] == "rules-2"
     source.number, source.error = 3, None
     await look_again(app)
-    assert host.trouble == ""
+    assert model.trouble == ""
 
 
 class TestWithoutModel:

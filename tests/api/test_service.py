@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from api.app import create_app
-from api.resources.predictions.model_host import ModelHost
+from api.resources.predictions.next_action_model import NextActionModel
 from api.services import lifetime_of, services_of
 from ops.stack.redis_server import RedisServer
 from services import unique_settings
@@ -77,10 +77,12 @@ async def test_the_id_that_a_caller_sends_is_kept_if_it_can_go_anywhere(client: 
 
 
 async def test_startup_is_over_when_the_model_was_looked_for(client: httpx.AsyncClient, app: FastAPI) -> None:
-    services_of(app).get(ModelHost).has_looked = False
+    has_looked = services_of(app).get(NextActionModel).host.has_looked
+    await has_looked.wait()
+    has_looked.clear()
     starting = await client.get("/startupz")
     assert (starting.status_code, starting.json()) == (503, {"status": "starting"})
-    services_of(app).get(ModelHost).has_looked = True
+    has_looked.set()
     assert (await client.get("/startupz")).json() == {"status": "ok"}
 
 

@@ -65,7 +65,7 @@ def test_an_event_is_read_and_written_as_it_was(golden: Values) -> None:
 @pytest.mark.parametrize("golden", golden_records("heartbeats"))
 def test_a_heartbeat_is_read_and_has_the_fields_that_it_had(golden: Values) -> None:
     heartbeat = from_hash(golden["hash"])
-    assert to_json(heartbeat._asdict()) == golden["values"]
+    assert golden["values"].items() <= to_json(heartbeat._asdict()).items()
     assert golden["hash"].items() <= heartbeat.to_hash().items()
 
 

@@ -17,8 +17,7 @@ from stream.partitions.committer import Committer
 from stream.partitions.scheduler import Scheduler
 from stream.registry import make_registry
 from stream.runtime.metrics import Meter
-from stream.scoring.drift_watch import DriftWatch
-from stream.scoring.scorer import Scorer
+from stream.scoring.slot_steps import SlotSteps
 from stream.state.commit import Commit, CommitStatus
 from stream.state.memory_store import Hash, MemoryStore
 
@@ -87,9 +86,9 @@ class Core:
         self.kafka = kafka
         registry = make_registry(SETTINGS)
         self.assignment = Assignment(TOPICS, registry, store, kafka, meter)
-        committer = Committer(SETTINGS, registry, store, self.assignment, meter, DriftWatch(meter))
-        scorer = Scorer(meter, idle_ms=SETTINGS.idle_ms)
-        self.scheduler = Scheduler(SETTINGS, PYTHON, registry, committer, scorer, self.assignment, meter)
+        slots = SlotSteps(SETTINGS, registry.slots.values(), meter)
+        committer = Committer(SETTINGS, registry, store, self.assignment, meter, slots.drift)
+        self.scheduler = Scheduler(SETTINGS, PYTHON, registry, committer, slots, self.assignment, meter)
 
     async def read_all(self) -> None:
         """Claim the partition, then deliver and apply the log topic by topic, from where the claim says."""

@@ -19,7 +19,7 @@ from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.rounds import COMMITS_AT_ONCE, Batch, Rounds
 from stream.registry import make_registry
 from stream.runtime.metrics import Meter
-from stream.scoring.drift_watch import DriftWatch
+from stream.scoring.slot_steps import SlotSteps
 from stream.state.commit import NO_OFFSET, Commit, CommitStatus
 from stream.state.memory_store import MemoryStore
 
@@ -78,9 +78,10 @@ class Worker:
         self.log = OneView()
         registry = make_registry(SETTINGS)
         self.assignment = Assignment(TOPICS, registry, store, self.log, meter)
-        committer = Committer(SETTINGS, registry, store, self.assignment, meter, DriftWatch(meter))
+        slots = SlotSteps(SETTINGS, registry.slots.values(), meter)
+        committer = Committer(SETTINGS, registry, store, self.assignment, meter, slots.drift)
         steps = ComponentSteps(registry, TOPICS, committer, meter)
-        self.rounds = Rounds(StepSettings.of(SETTINGS), PYTHON, registry, committer, steps, None, meter)
+        self.rounds = Rounds(StepSettings.of(SETTINGS), PYTHON, registry, committer, steps, slots, meter)
 
     async def take_batches(self) -> list[Batch]:
         """Claim all partitions, and take the view of each."""

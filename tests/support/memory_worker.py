@@ -17,8 +17,7 @@ from stream.partitions.committer import Committer
 from stream.partitions.scheduler import Scheduler
 from stream.registry import Registry
 from stream.runtime.metrics import Meter
-from stream.scoring.drift_watch import DriftWatch
-from stream.scoring.scorer import Scorer
+from stream.scoring.slot_steps import SlotSteps
 from stream.state.commit import Commit, CommitStatus
 from stream.state.memory_store import MemoryPartition, MemoryStore
 from stream.state.store import Store
@@ -106,11 +105,11 @@ class MemoryWorker:
         self._topics = Topics().partitioned
         self._kafka = kafka
         self.assignment = Assignment(Topics(), registry, store, kafka, meter)
+        slots = SlotSteps(settings, registry.slots.values(), meter)
         committer = Committer(
-            settings, registry, store, self.assignment, meter, DriftWatch(meter), core.pack_visitors
+            settings, registry, store, self.assignment, meter, slots.drift, core.pack_visitors
         )
-        scorer = Scorer(meter, idle_ms=settings.idle_ms)
-        self.scheduler = Scheduler(settings, core, registry, committer, scorer, self.assignment, meter)
+        self.scheduler = Scheduler(settings, core, registry, committer, slots, self.assignment, meter)
 
     async def claim(self) -> None:
         """Claim all partitions."""

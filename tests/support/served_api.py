@@ -3,8 +3,9 @@
 import threading
 
 from api.app import create_app
-from api.resources.predictions.model_source import ModelSource
 from contracts.settings import Settings
+from models.artefacts.source import ModelSource
+from models.next_action.source import CardedModel
 from ops.serving.server import make_server
 from services import wait_until
 
@@ -12,7 +13,7 @@ from services import wait_until
 class ServedApi:
     """The API of the settings' port, in a thread."""
 
-    def __init__(self, settings: Settings, source: ModelSource | None = None) -> None:
+    def __init__(self, settings: Settings, source: ModelSource[CardedModel] | None = None) -> None:
         self.url = f"http://127.0.0.1:{settings.api_port}"
         self._server = make_server(create_app(settings, source), settings)
         self._thread = threading.Thread(target=self._server.run)

@@ -11,7 +11,7 @@ from api.identity.guard import is_allowed, require
 from api.identity.principal import Scope
 from api.resources.health import schemas
 from api.resources.health.readiness import check_readiness
-from api.resources.predictions.model_host import ModelHost
+from api.resources.predictions.next_action_model import NextActionModel
 from api.services import use
 
 router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
@@ -39,9 +39,11 @@ async def get_readyz(request: Request, services: ServicesDep, response: Response
 
 
 @router.get("/startupz", responses={503: {"model": schemas.Startup}})
-async def get_startupz(host: Annotated[ModelHost, use(ModelHost)], response: Response) -> schemas.Startup:
+async def get_startupz(
+    model: Annotated[NextActionModel, use(NextActionModel)], response: Response
+) -> schemas.Startup:
     """Whether the process has looked for its model; 503 until then. What it needs may be away."""
-    if host.has_looked:
+    if model.host.has_looked.is_set():
         return schemas.Startup(status="ok")
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return schemas.Startup(status="starting")

@@ -1,22 +1,22 @@
 """Which models are at work and how good they are: counters of all partitions, heartbeats, our own model."""
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 from api.http.parts import Part
 from api.resources.models import schemas as schemas
-from api.resources.predictions.model_host import ModelHost
+from api.resources.models.slots import drifts_of, report_slots
+from api.resources.predictions.next_action_model import NextActionModel
 from contracts.alerts import kind_names
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Grain, bucket_start
-from models.drift import drift_from_text
 from models.quality import (
     NO_MODEL,
     add_up,
     alert_figures,
+    by_slot,
     by_version,
     next_action_figures,
     purchase_figures,
@@ -25,8 +25,6 @@ from readers.alerts.kinds import AlertKind
 from readers.intervals import to_datetime
 from readers.reader import Counts, Reader
 from readers.shared_answer import SharedAnswer
-
-_log = logging.getLogger(__name__)
 
 WINDOWS: dict[schemas.Window, tuple[Grain, int]] = {"1h": ("minute", 60), "24h": ("hour", 24)}
 """Grain and number of buckets, the running one included."""
@@ -39,24 +37,27 @@ _NAMED = 3
 class ModelsReport(SharedAnswer[schemas.Models]):
     """The answer of `/v1/models`, shared by all who ask within `MODELS_AGE_S`."""
 
-    def __init__(self, reader: Reader, host: ModelHost) -> None:
-        super().__init__(partial(read_models, reader, host), max_age_s=MODELS_AGE_S)
+    def __init__(self, reader: Reader, own: NextActionModel) -> None:
+        super().__init__(partial(read_models, reader, own), max_age_s=MODELS_AGE_S)
 
 
-async def read_models(reader: Reader, host: ModelHost) -> schemas.Models:
+async def read_models(reader: Reader, own: NextActionModel) -> schemas.Models:
     """The answer of `/v1/models`."""
     time = await reader.stream_time()
-    model, workers = await asyncio.gather(host.find(), reader.heartbeats(now_ms=wall_clock_ms()))
-    counts = {window: by_version(await _read_counts(reader, window, time.as_of_ms)) for window in WINDOWS}
+    model, workers = await asyncio.gather(own.find(), reader.heartbeats(now_ms=wall_clock_ms()))
+    by_window = {window: by_slot(await _read_counts(reader, window, time.as_of_ms)) for window in WINDOWS}
+    counts = {window: by_version(slots.get("", {})) for window, slots in by_window.items()}
     known = {worker.model for worker in workers} | ({model.version} if model else set())
+    slots = report_slots(by_window, workers)
     return schemas.Models(
+        **({"slots": slots} if slots else {}),
         as_of=to_datetime(time.as_of_ms),
         mode=time.mode,
-        scoring=judge_scoring(workers, host.trouble),
+        scoring=judge_scoring(workers, own.trouble),
         together={window: _figures(add_up(versions.values())) for window, versions in counts.items()},
         models=_models(counts, known - {""}),
         workers=[_worker(worker) for worker in workers],
-        api=_own(host),
+        api=_own(own),
     )
 
 
@@ -123,27 +124,12 @@ def _worker(heartbeat: Heartbeat) -> schemas.ScoringWorker:
         scoring=heartbeat.scoring,
         scored=heartbeat.scored,
         skipped=heartbeat.skipped,
-        drift=[drift for line in heartbeat.drift if (drift := _drift(line))],
+        drift=drifts_of(heartbeat.drift),
     )
 
 
-def _drift(line: str) -> schemas.Drift | None:
-    try:
-        state = drift_from_text(line)
-    except ValueError as exc:  # a worker of another version must not take the answers down
-        _log.warning("a worker's drift state is not understood: %s", exc)
-        return None
-    return schemas.Drift(
-        name=state.name,
-        mean=state.mean,
-        width=state.width,
-        drifts=state.drifts,
-        drifted_at=to_datetime(state.drifted_ms) if state.drifted_ms else None,
-    )
-
-
-def _own(host: ModelHost) -> schemas.OwnModel:
-    model, card = host.model, None
+def _own(own: NextActionModel) -> schemas.OwnModel:
+    model, card = own.host.model, None
     if model is not None:
         card = schemas.CardSummary(
             training=model.card.training,
@@ -153,5 +139,5 @@ def _own(host: ModelHost) -> schemas.OwnModel:
             licence=model.card.licence,
         )
     return schemas.OwnModel(
-        version=None if model is None else model.version, trouble=host.trouble or None, card=card
+        version=None if model is None else model.version, trouble=own.trouble or None, card=card
     )

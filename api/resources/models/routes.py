@@ -20,7 +20,7 @@ router = APIRouter(
 )
 
 
-@router.get("")
+@router.get("", response_model_exclude_unset=True)
 async def get_models(models: ModelsDep, _: Annotated[NoQuery, Query()], response: Response) -> Models:
     """Model versions with live figures, drift, the workers that run them, and the API's own model.
 

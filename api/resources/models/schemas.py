@@ -126,6 +126,43 @@ class OwnModel(Answer):
     card: CardSummary | None
 
 
+class SlotFigures(Answer):
+    """Of a slot's predictions that were judged; null: none was."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    n: int
+    accuracy: float | None
+    mean_loss: float | None
+    counts: dict[str, int] = Field(description="Counters of the slot's own, by name")
+
+
+class SlotVersion(Answer):
+    """One version of a slot's model."""
+
+    version: str
+    windows: dict[Window, SlotFigures]
+
+
+class SlotWorker(Answer):
+    """What one worker has in a slot."""
+
+    worker_id: str
+    model: str | None = Field(description="null: none is loaded")
+    state: str = Field(description="ok, off, or what is wrong")
+    scored: int = Field(description="Visitors since the worker started")
+    skipped: int = Field(description="Visitors left unanswered since the worker started")
+    drift: list[Drift]
+
+
+class SlotModels(Answer):
+    """The models of one slot."""
+
+    slot: str
+    models: list[SlotVersion] = Field(description="The version with most judged predictions first")
+    workers: list[SlotWorker]
+
+
 class Models(TimedAnswer):
     """Model versions, and their figures over 60 minutes (1h) and 24 hours (24h), the running one included."""
 
@@ -134,3 +171,6 @@ class Models(TimedAnswer):
     models: list[ModelFigures] = Field(description="The version with most judged predictions first")
     workers: list[ScoringWorker]
     api: OwnModel
+    slots: list[SlotModels] = Field(
+        default_factory=list, description="Models of other predictions than the next action; absent for none"
+    )

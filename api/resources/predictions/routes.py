@@ -9,7 +9,7 @@ from api.http.dependencies import NoQuery, ReaderDep, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.predictions.document import REQUEST_BODY, RESPONSES
-from api.resources.predictions.model_host import ModelHost
+from api.resources.predictions.next_action_model import NextActionModel
 from api.resources.predictions.price_levels import PriceLevels
 from api.resources.predictions.schemas import PredictedAction, prediction_fields, reasons_fields
 from api.resources.predictions.sequences import Defaults, parse_actions
@@ -28,7 +28,7 @@ router = APIRouter(
 async def predict_next_action(
     request: Request,
     reader: ReaderDep,
-    host: Annotated[ModelHost, use(ModelHost)],
+    model: Annotated[NextActionModel, use(NextActionModel)],
     levels: Annotated[PriceLevels, use(PriceLevels)],
     _: Annotated[NoQuery, Query()],
 ) -> PredictedAction:
@@ -48,7 +48,7 @@ async def predict_next_action(
     actions = parse_actions(body, Defaults(wall_clock_ms(), reader.settings.currency))
     priced = any(action.price_minor for action in actions)
     level = await levels.get() if priced else UNKNOWN_LEVEL  # without prices it makes no difference
-    score, context = await host.predict(actions, level)
+    score, context = await model.predict(actions, level)
     return PredictedAction(
         **prediction_fields(score),
         reasons=reasons_fields(score, context),

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from api.resources.predictions.model_host import ask
+from api.resources.predictions.next_action_model import ask
 from contracts.events import encode
 from contracts.scores import SCALE
 from models.artefacts.card import ArtefactError, write_artefact
@@ -34,6 +34,7 @@ from ops.cli import app
 from ops.learning.alert_evaluation import predict_all
 from ops.learning.training import TrainingOptions, run_training
 from shoppers import SETTINGS, Shop, make_action, make_entries, make_event
+from slot_scorer import make_scorer
 from small_training import (
     IDLE_MS,
     NAMES,
@@ -44,8 +45,7 @@ from small_training import (
     small_events,
     small_training,
 )
-from stream.runtime.metrics import Meter
-from stream.scoring.scorer import Scorer
+from stream.scoring.slots import Subject
 
 pytestmark = pytest.mark.slow
 
@@ -150,12 +150,12 @@ async def test_the_scorer_answers_live_as_over_files() -> None:
     events.append(make_event("cart", 30, product, category="c", brand="b"))
     shop = Shop()
     shop.apply(make_entries(events))
-    scorer = Scorer(Meter(), idle_ms=SETTINGS.idle_ms, time_limit_s=30.0)
-    scorer.take_up(named_predictor())
+    scorer = make_scorer()
+    scorer.host.take_up(named_predictor())
     try:
-        score = (await scorer.score({"u1": (shop.visitors["u1"], UNKNOWN_LEVEL)}))["u1"]
+        score = (await scorer.score({"u1": Subject("u1", shop.visitors["u1"], UNKNOWN_LEVEL)}))["u1"]
     finally:
-        scorer.close()
+        scorer.host.close()
     cases = prefixes_of(events, idle_ms=SETTINGS.idle_ms)
     batch = stack([encode_visitor(shop.visitors["u1"], UNKNOWN_LEVEL, SETTINGS.idle_ms)])
     ids = cases.batch_ids(np.array([len(cases) - 1]))

@@ -1,33 +1,33 @@
-"""The next-action model of this API process: loaded and asked in a thread of its own, a few at a time."""
+"""The next-action model of this API process: what it is asked, and how much at once."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
-from api.resources.predictions.model_source import CardedModel, ModelSource
 from api.resources.predictions.sequences import count_last_session
+from contracts.heartbeat import NEXT_ACTION
 from contracts.scores import Score, round_score
 from contracts.visitor import Action
+from models.artefacts.host import ModelHost, wait_for_answer
+from models.artefacts.source import ModelSource
 from models.next_action.encoding import encode_actions, stack, stack_ids
 from models.next_action.fold import Row
 from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
+from models.next_action.source import CardedModel
 
 _log = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 16
 """Predictions under way and waiting; one takes a millisecond or two."""
 TIME_LIMIT_S = 2.0
-LOOK_EVERY_S = 5.0
-"""A new artefact in the folder is noticed this long after at most, once somebody asks."""
 
 
 class Opinion(NamedTuple):
@@ -37,39 +37,43 @@ class Opinion(NamedTuple):
     context: Row
 
 
-class ModelHost:
-    """Holds the newest model that could be loaded. `trouble` says what is wrong with the one there is."""
+class NextActionModel:
+    """Asks the model of a host, which takes up newer ones while the process runs."""
 
-    def __init__(self, source: ModelSource, metrics: ApiMetrics, *, idle_ms: int) -> None:
-        self._source = source
+    def __init__(self, source: ModelSource[CardedModel], metrics: ApiMetrics, *, idle_ms: int) -> None:
+        self.host = ModelHost(NEXT_ACTION, source)
         self._metrics = metrics
         self._idle_ms = idle_ms
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         self._under_way = 0
-        self._stamp: object = self  # unlike any
-        self._looked_s = -LOOK_EVERY_S
-        self._looking: asyncio.Task[None] | None = None
-        self.model: CardedModel | None = None
-        self.trouble = "not loaded yet"
-        self.has_looked = False
-        """Whether a first model was loaded, or refused."""
+        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begins to load, so that the first question need not wait for it."""
-        self._look_again()
+        """Begins to load, so that the first question need not wait for it, and to look for newer models."""
+        self._watching = asyncio.create_task(self.host.watch())
 
     async def close(self) -> None:
-        """Waits for what is under way in the thread."""
-        if self._looking is not None:
-            await asyncio.wait([self._looking])
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        """Ends the watching; a call under way is not waited for."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        self.host.close()
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the model there is, or with the newest one; empty for nothing."""
+        refusal = self.host.refusal
+        if refusal is None:
+            return "" if self.host.has_looked.is_set() else "not loaded yet"
+        return str(refusal) if isinstance(refusal, ValueError) else f"{type(refusal).__name__} while loading"
 
     async def find(self) -> CardedModel | None:
-        """The model to ask now, after a look for a newer one; None if none could ever be loaded."""
-        self._look_again()
-        if self.model is None and self._looking is not None:
-            await asyncio.wait([self._looking], timeout=TIME_LIMIT_S)
-        return self.model
+        """The model to ask now, once there was time to load a first one; None if none could be loaded."""
+        if not self.host.has_looked.is_set():
+            try:
+                await asyncio.wait_for(self.host.has_looked.wait(), TIME_LIMIT_S)
+            except TimeoutError:
+                return None
+        return self.host.model
 
     async def predict(self, actions: Sequence[Action], level: PriceLevel) -> Opinion:
         """What the model says after the last of the actions; a 503 `Problem` if it does not in time."""
@@ -79,13 +83,11 @@ class ModelHost:
             raise self._unavailable("unavailable", "no next-action model could be loaded")
         if self._under_way >= MAX_AT_ONCE:
             raise self._unavailable("busy", "too many predictions at once; try again")
-        call = asyncio.get_running_loop().run_in_executor(
-            self._thread, ask, model, actions, level, self._idle_ms
-        )
+        call = self.host.begin(ask, model, actions, level, self._idle_ms)
         self._under_way += 1
         call.add_done_callback(self._count_out)  # a call that is given up still occupies the thread
         try:
-            opinion = await asyncio.wait_for(asyncio.shield(call), TIME_LIMIT_S)
+            opinion = await wait_for_answer(call, TIME_LIMIT_S)
         except TimeoutError:
             raise self._unavailable("slow", f"no prediction within {TIME_LIMIT_S:g} s; try again") from None
         except Exception as exc:  # whatever a model does wrong, the rest of the API is well
@@ -95,39 +97,13 @@ class ModelHost:
         self._metrics.count_prediction("answered")
         return opinion
 
-    def _count_out(self, call: "asyncio.Future[Opinion]") -> None:
+    def _count_out(self, _: "asyncio.Future[Opinion]") -> None:
         self._under_way -= 1
-        if not call.cancelled():
-            call.exception()  # taken, so that one nobody waited for is not reported as lost
 
     def _unavailable(self, why: str, detail: str) -> Problem:
         code = f"model.{why}"
         self._metrics.count_prediction(code)
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers={"Retry-After": "1"})
-
-    def _look_again(self) -> None:
-        now_s = time.monotonic()
-        if now_s - self._looked_s < LOOK_EVERY_S or (self._looking is not None and not self._looking.done()):
-            return
-        self._looked_s = now_s
-        self._looking = asyncio.create_task(self._look())
-
-    async def _look(self) -> None:
-        run: Callable[..., Any] = asyncio.get_running_loop().run_in_executor
-        try:
-            stamp = await run(self._thread, self._source.stamp)
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
-            self.model = await run(self._thread, self._source.load)
-            self.trouble = ""
-        except Exception as exc:  # a bad artefact is refused; the one before goes on answering
-            self.trouble = str(exc) if isinstance(exc, ValueError) else f"{type(exc).__name__} while loading"
-            _log.warning("the next-action model is refused: %r", exc)
-        else:
-            _log.info("answers with the next-action model %s", self.model.version if self.model else None)
-        finally:
-            self.has_looked = True
 
 
 def ask(model: Model, actions: Sequence[Action], level: PriceLevel, idle_ms: int) -> Opinion:

@@ -1,0 +1,75 @@
+"""The part of `/v1/models` about the models of other slots than the next action's."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from api.resources.models import schemas
+from contracts.heartbeat import NEXT_ACTION, Heartbeat
+from models.drift import drift_from_text
+from models.quality import by_version, slot_figures
+from readers.intervals import to_datetime
+from readers.reader import Counts
+
+_log = logging.getLogger(__name__)
+
+
+def report_slots(
+    counts: Mapping[schemas.Window, Mapping[str, Counts]], workers: Sequence[Heartbeat]
+) -> list[schemas.SlotModels]:
+    """Every slot that a worker reports or that has counters, by name."""
+    names = {name for slots in counts.values() for name in slots}
+    names |= {slot.slot for worker in workers for slot in worker.slots}
+    return [_slot(name, counts, workers) for name in sorted(names - {"", NEXT_ACTION})]
+
+
+def drifts_of(lines: Sequence[str]) -> list[schemas.Drift]:
+    """The states of detectors in a heartbeat, those that are understood."""
+    return [drift for line in lines if (drift := _drift(line))]
+
+
+def _slot(
+    name: str, counts: Mapping[schemas.Window, Mapping[str, Counts]], workers: Sequence[Heartbeat]
+) -> schemas.SlotModels:
+    reports = [(worker.worker_id, slot) for worker in workers for slot in worker.slots if slot.slot == name]
+    windows = {window: by_version(slots.get(name, {})) for window, slots in counts.items()}
+    versions = {slot.model for _, slot in reports if slot.model}.union(*windows.values())
+    found = [
+        schemas.SlotVersion(
+            version=version,
+            windows={
+                window: schemas.SlotFigures.model_validate(slot_figures(sums.get(version, {})))
+                for window, sums in windows.items()
+            },
+        )
+        for version in sorted(versions)
+    ]
+    return schemas.SlotModels(
+        slot=name,
+        models=sorted(found, key=lambda model: -model.windows["24h"].n),
+        workers=[
+            schemas.SlotWorker(
+                worker_id=worker_id,
+                model=slot.model or None,
+                state=slot.state,
+                scored=slot.scored,
+                skipped=slot.skipped,
+                drift=drifts_of(slot.drift),
+            )
+            for worker_id, slot in reports
+        ],
+    )
+
+
+def _drift(line: str) -> schemas.Drift | None:
+    try:
+        state = drift_from_text(line)
+    except ValueError as exc:  # a worker of another version must not take the answers down
+        _log.warning("a worker's drift state is not understood: %s", exc)
+        return None
+    return schemas.Drift(
+        name=state.name,
+        mean=state.mean,
+        width=state.width,
+        drifts=state.drifts,
+        drifted_at=to_datetime(state.drifted_ms) if state.drifted_ms else None,
+    )

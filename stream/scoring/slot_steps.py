@@ -1,0 +1,110 @@
+"""What the model slots do in a round: they are asked all at once, and one's trouble is nobody else's."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from contracts.events import Event
+from contracts.heartbeat import SlotReport
+from contracts.settings import Settings
+from contracts.visitor import Visitor
+from models.artefacts.host import ModelHost
+from models.next_action.prices import PriceLevel
+from stream.batch.result import BatchResult
+from stream.runtime.metrics import Meter
+from stream.scoring.drift_watch import DriftWatch
+from stream.scoring.scorer import Scorer
+from stream.scoring.slots import AnySlot, Outcome, SlotTally, Subject
+
+Answers = dict[str, dict[str, Any]]
+"""What slots say of the visitors of one result, by slot and visitor."""
+
+
+class SlotSteps:
+    """The slots of a worker with a model host each. One instance per worker, on the worker's event loop."""
+
+    def __init__(self, settings: Settings, slots: Collection[AnySlot], meter: Meter) -> None:
+        self.drift = DriftWatch(meter)
+        self.scorers: dict[str, Scorer[Any, Any, Any]] = {}
+        for slot in slots:
+            slot_meter = meter.slot(slot.name)
+            host = ModelHost(slot.name, slot.source(settings), on_refusal=slot_meter.count_refusal)
+            self.scorers[slot.name] = Scorer(slot, host, slot_meter)
+
+    async def watch(self) -> None:
+        """Take up new models until cancelled; without a slot wait for ever."""
+        if not self.scorers:
+            await asyncio.Event().wait()
+        await asyncio.gather(*(scorer.host.watch() for scorer in self.scorers.values()))
+
+    def reports(self) -> tuple[SlotReport, ...]:
+        """How every slot goes, for the heartbeat."""
+        return tuple(scorer.report(self.drift.lines(name)) for name, scorer in self.scorers.items())
+
+    def judge(self, result: BatchResult) -> None:
+        """Judge what was kept of visitors who acted (`BatchResult.new_events`), before anything is asked."""
+        for user_id, before, events in result.new_events:
+            self._judge(result, user_id, before, events)
+
+    def judge_silence(self, result: BatchResult) -> None:
+        """Judge what was kept of visitors whose deadlines led to this result: time has passed."""
+        for user_id, visitor in list(result.visitors.items()):
+            if visitor.extra:
+                self._judge(result, user_id, visitor, ())
+
+    async def ask(self, results: Sequence[BatchResult], levels: Sequence[PriceLevel]) -> list[Answers]:
+        """What each slot says of the visitors of each result; a model is asked about those of all at once."""
+        scorers = list(self.scorers.values())
+        found = await asyncio.gather(*(scorer.score(_wanted(scorer, results, levels)) for scorer in scorers))
+        answers: list[Answers] = [{name: {} for name in self.scorers} for _ in results]
+        for name, by_visitor in zip(self.scorers, found, strict=True):
+            for (place, user_id), answer in by_visitor.items():
+                answers[place][name][user_id] = answer
+        return answers
+
+    def take(self, result: BatchResult, answers: Answers) -> None:
+        """Put the answers about visitors of a result, made of these very states, into it."""
+        for name, by_visitor in answers.items():
+            scorer = self.scorers[name]
+            try:
+                scorer.slot.take(result, by_visitor)
+            except Exception as exc:  # whatever a slot does wrong, events go on being counted
+                scorer.fail(exc)
+
+    def close(self) -> None:
+        """Let the models' threads end."""
+        for scorer in self.scorers.values():
+            scorer.host.close()
+
+    def _judge(
+        self, result: BatchResult, user_id: str, before: Visitor | None, events: Sequence[Event]
+    ) -> None:
+        for name, scorer in self.scorers.items():
+            after = result.visitors[user_id]
+            kept = after.extra.get(name)
+            if kept is None or not scorer.slot.judges:
+                continue
+            tally = SlotTally(name, result.prediction_results)
+            try:
+                left = scorer.slot.judge(kept, Outcome(user_id, before, after, events), tally)
+            except Exception as exc:  # what was kept is of no use
+                scorer.fail(exc)
+                left = None
+            if left != kept:
+                result.visitors[user_id] = scorer.slot.with_kept(after, left)
+
+
+def _wanted(
+    scorer: Scorer[Any, Any, Any], results: Sequence[BatchResult], levels: Sequence[PriceLevel]
+) -> dict[tuple[int, str], Subject]:
+    """The visitors that a slot is asked about, by place of the result and id."""
+    try:
+        return {
+            (place, user_id): Subject(user_id, visitor, level)
+            for place, (result, level) in enumerate(zip(results, levels, strict=True))
+            for user_id, visitor in result.visitors.items()
+            if scorer.slot.select(visitor)
+        }
+    except Exception as exc:  # whatever a slot does wrong, events go on being counted
+        scorer.fail(exc)
+        return {}
