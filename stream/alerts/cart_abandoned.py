@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from contracts.alerts import CART_ABANDONED, Alert
+from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Session
 from contracts.visitor_alerts import VisitorAlerts
@@ -25,6 +26,8 @@ class CartAbandoned(VisitorRule):
     values: CartValues
 
     kind = CART_ABANDONED
+    concerns_all = False
+    acts_on = frozenset()
 
     @classmethod
     def of(cls, settings: Settings, _: SilenceCurve) -> "CartAbandoned":
@@ -38,6 +41,10 @@ class CartAbandoned(VisitorRule):
     def silence(self) -> Silence:
         """Every cart that was filled in this session and left without buying."""
         return Silence(self.cart_idle_ms, Fact.CART | Fact.ADDED | Fact.NOT_BOUGHT, is_enough=True)
+
+    def heeds(self, session: Session, score: Score) -> bool:  # noqa: ARG002  # a rule's method
+        """It needs no model."""
+        return False
 
     def on_silence(self, alerts: VisitorAlerts, view: VisitorView, at_ms: int) -> Decision:
         """The cart is abandoned."""

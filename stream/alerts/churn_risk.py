@@ -34,6 +34,8 @@ class ChurnRisk(VisitorRule):
     curve: SilenceCurve
 
     kind = CHURN_RISK
+    concerns_all = False
+    acts_on = frozenset()
 
     @classmethod
     def of(cls, settings: Settings, curve: SilenceCurve) -> "ChurnRisk":

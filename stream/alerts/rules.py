@@ -14,6 +14,7 @@ from contracts.visitor import Action, Session, Tail
 from contracts.visitor_alerts import KindState, VisitorAlerts
 
 CART, PURCHASE = EventType.CART.rank, EventType.PURCHASE.rank
+EVERY_RANK = frozenset(event_type.rank for event_type in EventType)
 
 
 class VisitorView(NamedTuple):
@@ -83,16 +84,17 @@ Decision = tuple[KindState, Firing | None]
 class VisitorRule:
     """One kind of alerts about visitors: a subclass says when its alerts fire, are settled and expire.
 
-    A rule is asked about a visitor only if `concerns_all`, something is or was put into the cart, an alert of
-    any kind is open, or a rule has set `intent`; else nothing of it is kept. `acts_on` are the ranks of the
-    actions after which `on_action` is asked, whoever the visitor is.
+    A rule that declares nothing is asked about every visitor and after every action. One that says that it
+    does not concern all is asked only if something is or was put into the cart, an alert of any kind is open,
+    or a rule has set `intent`; else nothing of it is kept. `acts_on` are the ranks of the actions after which
+    `on_action` is asked, whoever the visitor is. Most visitors are passed over only while no rule needs them.
     """
 
     kind: str
     cooldown_ms: int
     """Shortest time between two alerts of the kind."""
-    concerns_all: bool = False
-    acts_on: frozenset[int] = frozenset()
+    concerns_all: bool = True
+    acts_on: frozenset[int] = EVERY_RANK
 
     @property
     def silence(self) -> Silence | None:
@@ -105,7 +107,7 @@ class VisitorRule:
 
     def heeds(self, session: Session, score: Score) -> bool:
         """Whether this score can matter in a session of which nothing is kept yet."""
-        return False
+        return True
 
     def on_score(self, alerts: VisitorAlerts, view: VisitorView, score: Score) -> Decision:
         """Decide on a new score of the session's last action."""
@@ -113,7 +115,7 @@ class VisitorRule:
 
     def waits(self, kept: KindState, view: VisitorView) -> bool:
         """Whether to decide on the silence that has begun, where the facts alone do not say so."""
-        return False
+        return True
 
     def on_silence(self, alerts: VisitorAlerts, view: VisitorView, at_ms: int) -> Decision:
         """Decide on a silence that has lasted `silence.after_ms`, at this moment (event time)."""

@@ -472,8 +472,11 @@ cdef class VisitorStep:
                 continue
             at_ms = last_ms + <long long>after_ms
             kept = (<dict>item(alert_state, VISITOR_ALERTS_KINDS)).get(kind)
-            if kept is not None and at_ms < <long long>item(kept, KIND_STATE_QUIET_UNTIL_MS):
-                continue
+            if kept is not None:
+                if at_ms < <long long>item(kept, KIND_STATE_QUIET_UNTIL_MS):
+                    continue
+                if at_ms <= <long long>item(kept, KIND_STATE_LOOKED_MS):
+                    continue
             if not is_enough:
                 return -1
             due_ms = min(due_ms, at_ms)

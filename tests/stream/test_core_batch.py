@@ -1,6 +1,5 @@
 """The compiled batch step and the compiled blobs give what Python's do, whatever visitors do."""
 
-import dataclasses
 import hashlib
 import random
 from collections import Counter
@@ -10,16 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, AlertState
 from contracts.deletions import digest_user
 from contracts.events import Event
-from contracts.scores import Score, round_score
-from contracts.visitor import Visitor, pack_visitor, unpack_visitor
-from cores import core_named, exact
+from core_runs import LOW_SEED, CoreRun, CoreRuns, entries_of
+from cores import core_named
 from shoppers import NOW_MS, RULES, make_event
-from stream.batch.core import PYTHON, Core
-from stream.batch.step import BatchResult, Clock, Entry, StepSettings, fire_deadlines, take_scores
-from stream.components.deletions.component import Deletions
+from stream.batch.core import PYTHON
+from stream.batch.step import Clock, Entry
 
 KINDS = ("view", "view", "view", "favorite", "cart", "cart", "remove_from_cart", "purchase")
 STEPS_S = (
@@ -28,102 +25,6 @@ STEPS_S = (
 )  # fmt: skip
 LETTER: Any = object()
 LONG_IDS = ("i" * 128, "ü" * 70)
-CHANCES = (0.05, 0.2, 0.4, 0.9)
-LOW_SEED = 0
-"""With this seed every visitor gets the lowest of `CHANCES`."""
-
-
-class CoreRun:
-    """One partition through one implementation of the steps."""
-
-    def __init__(self, core: Core, rules: StepSettings = RULES) -> None:
-        self.core = core
-        self.rules = rules
-        self.clock = Clock(0, 0)
-        self.deletions = Deletions("")
-        self.visitors: dict[str, Visitor] = {}
-        self.timers: dict[str, int] = {}
-        self.alerts: list[Alert] = []
-
-    def apply(
-        self, entries: list[Entry], *, scores_seed: int | None, forgotten: dict[str, int]
-    ) -> BatchResult:
-        screen = self.deletions.screen(forgotten)
-        screens = [] if screen is None else [screen]
-        outcome = self.core.apply_batch(self.clock, entries, self.visitors, self.rules, screens=screens)
-        if scores_seed is not None:
-            draw = random.Random(scores_seed)
-            scores = {
-                user: make_score(
-                    visitor, draw, draw.choice(CHANCES[:1] if scores_seed == LOW_SEED else CHANCES)
-                )
-                for user, visitor in sorted(outcome.visitors.items())
-            }
-            take_scores(outcome, scores, RULES.alerts)
-        return self._adopt(outcome)
-
-    def pass_time(self, watermark_ms: int) -> BatchResult:
-        due = sorted(user for user, at_ms in self.timers.items() if at_ms < watermark_ms)
-        return self._adopt(fire_deadlines(self.clock, watermark_ms, due, self.visitors, self.rules))
-
-    def _adopt(self, outcome: BatchResult) -> BatchResult:
-        self.clock = outcome.clock
-        self.visitors.update(outcome.visitors)
-        self.alerts += outcome.prediction_results.alerts
-        self.timers.update(outcome.timers)
-        self.timers = {user: at_ms for user, at_ms in self.timers.items() if at_ms}
-        return outcome
-
-
-def make_score(visitor: Visitor, draw: random.Random, chance: float) -> Score:
-    """A score of this very state."""
-    head = visitor.head
-    parts = [draw.random() for _ in range(5)]
-    chances = tuple(part / sum(parts) for part in parts)
-    return round_score(Score("m1", head.last_ms, sum(head.counts), head.number, chances, chance))
-
-
-class CoreRuns:
-    """The same partition through both implementations, every outcome compared."""
-
-    def __init__(self, rules: StepSettings = RULES) -> None:
-        self.python, self.compiled = CoreRun(PYTHON, rules), CoreRun(core_named("compiled"), rules)
-
-    def apply(
-        self, entries: list[Entry], *, scores_seed: int | None = None, forgotten: dict[str, int] | None = None
-    ) -> BatchResult:
-        found = [
-            run.apply(entries, scores_seed=scores_seed, forgotten=forgotten or {})
-            for run in (self.python, self.compiled)
-        ]
-        return self._same(*found)
-
-    def pass_time(self, watermark_ms: int) -> BatchResult:
-        return self._same(self.python.pass_time(watermark_ms), self.compiled.pass_time(watermark_ms))
-
-    def _same(self, expected: BatchResult, found: BatchResult) -> BatchResult:
-        assert parts_of(found) == parts_of(expected)
-        assert list(found.visitors) == list(expected.visitors)
-        states = list(expected.visitors.values())
-        blobs = [pack_visitor(state) for state in states]
-        assert self.compiled.core.pack_visitors(found.visitors.values()) == blobs
-        assert exact([unpack_visitor(blob) for blob in blobs]) == exact(states)
-        return found
-
-
-def parts_of(outcome: BatchResult) -> dict[str, Any]:
-    """All of an outcome, types included."""
-    parts = {field.name: getattr(outcome, field.name) for field in dataclasses.fields(outcome)}
-    for name in ("counts", "prediction_results"):
-        parts |= {f"{name}.{f.name}": getattr(parts[name], f.name) for f in dataclasses.fields(parts[name])}
-        del parts[name]
-    tally = parts.pop("prediction_results.tally")
-    return {name: exact(part) for name, part in parts.items()} | {"tally": (tally.minutes, tally.errors)}
-
-
-def entries_of(events: list[tuple[Event, int]]) -> list[Entry]:
-    """Entries of events and how long after their event time each arrived (ms)."""
-    return [Entry(i, e.event_time_ms, e.event_time_ms + late, e, None) for i, (e, late) in enumerate(events)]
 
 
 @st.composite
@@ -160,12 +61,12 @@ def batches(draw: st.DrawFn) -> list[list[tuple[Event, int]]]:
 def test_any_batches_give_the_same(
     found: list[list[tuple[Event, int]]], seeds: list[int | None], is_timed: bool
 ) -> None:
-    lanes = CoreRuns()
+    runs = CoreRuns()
     for batch, seed in zip(found, seeds, strict=False):
-        lanes.apply(entries_of(batch), scores_seed=seed)
+        runs.apply(entries_of(batch), scores_seed=seed)
         if is_timed:
-            lanes.pass_time(lanes.python.clock.max_event_ms - RULES.session.disorder_ms)
-    lanes.pass_time(lanes.python.clock.max_event_ms + 10**9)
+            runs.pass_time(runs.python.clock.max_event_ms - RULES.session.disorder_ms)
+    runs.pass_time(runs.python.clock.max_event_ms + 10**9)
 
 
 @pytest.mark.slow
@@ -179,10 +80,10 @@ def test_a_visitor_who_never_stops_gives_the_same(size: int, step_s: float) -> N
         make_event(kind, i * step_s, f"p{draw.randrange(400)}", event_id=f"e{i}", session_id=f"s{i // 500}")
         for i, kind in enumerate(kinds)
     ]
-    lanes = CoreRuns()
+    runs = CoreRuns()
     for start in range(0, len(events), size):
-        lanes.apply(entries_of([(event, 0) for event in events[start : start + size]]))
-    lanes.apply(entries_of([(event, 0) for event in events[-1_100:]]))  # all of them again, some forgotten
+        runs.apply(entries_of([(event, 0) for event in events[start : start + size]]))
+    runs.apply(entries_of([(event, 0) for event in events[-1_100:]]))  # all of them again, some forgotten
 
 
 @pytest.mark.parametrize(
@@ -198,39 +99,39 @@ def test_a_visitor_who_never_stops_gives_the_same(size: int, step_s: float) -> N
         ),
     ],
 )
-def test_alerts_of_earlier_sessions_bear_alike_on_the_next(story: str, fired: dict[int]) -> None:
-    lanes = CoreRuns()
+def test_alerts_of_earlier_sessions_bear_alike_on_the_next(story: str, fired: dict[str, int]) -> None:
+    runs = CoreRuns()
     for batch in story.split(", "):
         words = batch.split()
         acts = zip(words[::2], map(int, words[1::2]), strict=True)
-        lanes.apply(entries_of([(make_event(kind, at_s), 0) for kind, at_s in acts]), scores_seed=LOW_SEED)
-        lanes.pass_time(lanes.python.clock.max_event_ms)
-    alerts = [alert.kind for alert in lanes.compiled.alerts if alert.state is AlertState.FIRING]
+        runs.apply(entries_of([(make_event(kind, at_s), 0) for kind, at_s in acts]), scores_seed=LOW_SEED)
+        runs.pass_time(runs.python.clock.max_event_ms)
+    alerts = [alert.kind for alert in runs.compiled.alerts if alert.state is AlertState.FIRING]
     assert Counter(alerts) == fired
 
 
 def test_letters_and_nothing_at_all_give_the_same() -> None:
-    lanes = CoreRuns()
-    lanes.apply([])
-    outcome = lanes.apply([Entry(0, 0, NOW_MS, None, LETTER), Entry(1, 0, NOW_MS + 5, None, None)])
+    runs = CoreRuns()
+    runs.apply([])
+    outcome = runs.apply([Entry(0, 0, NOW_MS, None, LETTER), Entry(1, 0, NOW_MS + 5, None, None)])
     assert outcome.letters == [LETTER]
     assert outcome.clock == Clock(0, NOW_MS + 5)
 
 
 def test_deleted_visitors_are_kept_out_alike() -> None:
-    lanes = CoreRuns()
+    runs = CoreRuns()
     events = [make_event("cart", i, user=user) for i in range(4) for user in ("u1", "u2")]
     forgotten = {digest_user("u1", ""): NOW_MS + 1_000}
-    outcome = lanes.apply(entries_of([(event, 0) for event in events]), forgotten=forgotten)
+    outcome = runs.apply(entries_of([(event, 0) for event in events]), forgotten=forgotten)
     assert outcome.counters["forgotten"] == 2
 
 
 def test_sums_stay_within_what_lua_can_count() -> None:
-    lanes = CoreRuns()
+    runs = CoreRuns()
     for i in range(4):
         event = make_event("purchase", i, price_minor=10**12, quantity=10**6, order_id="o")
-        lanes.apply(entries_of([(event, 0)]))
-    assert lanes.compiled.visitors["u1"].totals.revenue_minor == {"EUR": 2**53}
+        runs.apply(entries_of([(event, 0)]))
+    assert runs.compiled.visitors["u1"].totals.revenue_minor == {"EUR": 2**53}
 
 
 @pytest.mark.parametrize("text", ["e", "é", "日", "🛒"])
