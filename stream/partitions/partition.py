@@ -137,9 +137,16 @@ class Partition:
         return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
 
     @property
-    def is_queued(self) -> bool:
-        """Whether records of a topic that comes before events wait."""
-        return any(self.queued_end(topic) is not None for topic in self.queues)
+    def queued(self) -> int:
+        """Records of topics that come before events, read and not yet committed."""
+        return sum(map(len, self.queues.values()))
+
+    def is_queued(self, ends: Mapping[str, int]) -> bool:
+        """Whether records of topics that come before events wait, with offsets below these `ends`."""
+        return any(
+            queue[0].offset < ends[topic] if queue else self.queued_end(topic) is not None
+            for topic, queue in self.queues.items()
+        )
 
     def queued_end(self, topic: str) -> int | None:
         """The next offset once all that was read of a queued topic is applied; None if that is so."""

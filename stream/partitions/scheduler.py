@@ -126,7 +126,7 @@ class Scheduler:
         return self._buffered > BEHIND_EVENTS
 
     def _full(self) -> bool:
-        buffered = self._buffered
+        buffered = self._buffered + sum([part.queued for part in self._partitions.values()])
         if buffered < MAX_BUFFERED:
             return False
         is_waiting = any(part.waiting_since_s for part in self._partitions.values())
@@ -175,8 +175,7 @@ class Scheduler:
 
     async def _apply_round(self, groups: Sequence[PartitionGroup]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
-        while queued := [part for part in self._parts_of(groups) if part.is_queued]:
-            await self._steps.apply_queued(queued)
+        await self._apply_queued(groups)
         ready = [part for part in self._parts_of(groups) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)
@@ -185,6 +184,21 @@ class Scheduler:
         await self._rounds.run(taken)
         self._assignment.space.set()
         return True
+
+    async def _apply_queued(self, groups: Sequence[PartitionGroup]) -> None:
+        """Apply what waits in topics that come before events, but not what is delivered meanwhile.
+
+        Or a topic in which there is always something new would keep events waiting for ever. A partition that
+        is claimed anew meanwhile has everything applied that was read with the claim.
+        """
+        ends: dict[Partition, dict[str, int]] = {}
+        while queued := [
+            part
+            for part in self._parts_of(groups)
+            if part.is_queued(ends.setdefault(part, dict(part.fetched)))
+        ]:
+            await self._steps.apply_queued(queued)
+            self._assignment.space.set()
 
     def _parts_of(self, groups: Sequence[PartitionGroup]) -> list[Partition]:
         return [part for group in groups for part in group.of(self._partitions)]

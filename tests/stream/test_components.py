@@ -1,6 +1,7 @@
 """Components in a worker without Kafka and Redis: values of subjects, timers, topics, and what they add."""
 
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -27,6 +28,7 @@ from stream.components.component import (
 )
 from stream.partitions.cache import Cache
 from stream.partitions.component_steps import RECORDS_AT_ONCE
+from stream.partitions.partition import Partition
 from stream.registry import product_registry
 from stream.runtime.heartbeat import _set_gauges
 from stream.runtime.metrics import Meter
@@ -241,6 +243,52 @@ async def test_a_topic_is_applied_in_runs_and_its_offset_kept(shop: Shop) -> Non
     await shop.worker.read()
     assert shop.lines.runs == [1]
     assert shop.store.counter("lines") == RECORDS_AT_ONCE + 2
+
+
+async def test_a_topic_that_never_rests_does_not_keep_events_waiting(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.worker.claim()
+    steps, scheduler = shop.worker.scheduler._steps, shop.worker.scheduler
+    apply_queued = steps.apply_queued
+
+    async def apply_while_more_arrives(parts: Sequence[Partition]) -> None:
+        if len(shop.lines.runs) < 100:
+            await deliver_line()
+        await apply_queued(parts)
+        if len(shop.lines.runs) < 100:
+            await deliver_line()
+
+    async def deliver_line() -> None:
+        records = shop.kafka.records["lines", 0]
+        shop.kafka.append("lines", "k", b"", NOW_MS)
+        await scheduler.offer("lines", 0, records[-1:], len(records) - 1, len(records))
+
+    monkeypatch.setattr(steps, "apply_queued", apply_while_more_arrives)
+    await deliver_line()
+    shop.kafka.send(make_event("view", 0, "p1"))
+    await scheduler.offer("view", 0, shop.kafka.records["view", 0], 0, 1)
+    assert await scheduler._apply_round(scheduler._groups)
+    assert shop.held() == {"p1": 1}
+    assert shop.lines.runs == [2]
+
+
+async def test_no_more_is_read_while_too_many_records_wait(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.partitions.scheduler.MAX_BUFFERED", 2)
+    await shop.worker.claim()
+    scheduler, records = shop.worker.scheduler, shop.kafka.records["lines", 0]
+    for number in range(3):
+        shop.kafka.append("lines", "k", b"%d" % number, NOW_MS)
+    await scheduler.offer("lines", 0, records[:2], 0, 3)
+    offer = asyncio.create_task(scheduler.offer("lines", 0, records[2:], 2, 3))
+    await asyncio.sleep(0)
+    assert shop.worker.assignment.partitions[0].queued == 2
+    await scheduler._apply_round(scheduler._groups)
+    await offer
+    await scheduler.drain()
+    assert shop.lines.runs == [2, 1]
 
 
 async def test_records_delivered_again_are_not_applied_again(shop: Shop) -> None:

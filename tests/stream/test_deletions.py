@@ -141,11 +141,11 @@ def test_deletions_are_read_to_the_end_though_the_newest_are_gone(
     part.queues["deletions"].extend(
         read_deletions([Raw(o, good) for o in offsets], topic="deletions", partition=1, now_ms=NOW_MS)
     )
-    assert part.is_queued
+    assert part.is_queued(part.fetched)
     items, next_offset = part.take_queued("deletions", limit)
     assert ([item.offset for item in items], next_offset) == (taken, end)
     part.stored["deletions"] = next_offset
-    assert part.is_queued is (next_offset < 10)
+    assert part.is_queued(part.fetched) is (next_offset < 10)
 
 
 @dataclass(frozen=True)
