@@ -219,7 +219,7 @@ class Assignment:
         """Whether the records before `found` are missing in the log itself, not only on the way here.
 
         What was asked for (from `asked` on) and did not come is not in the log: deleted, or never there, as
-        with compaction and transaction deletions. The rest was dropped on the way and is read again.
+        with compaction and transaction markers. The rest was dropped on the way and is read again.
         """
         expected = part.fetched[topic]
         if asked > expected:

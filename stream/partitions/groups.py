@@ -15,7 +15,7 @@ class PartitionGroup:
     def __init__(self, remainder: int) -> None:
         self.wake = asyncio.Event()
         self.round = asyncio.Lock()
-        """Held from taking entries to the verdict: the next batch starts from what this one stored."""
+        """Held from taking entries to the store's answer: the next batch starts from what this one stored."""
         self.begun_s = 0.0
         """When the last round began (monotonic clock)."""
         self._remainder = remainder

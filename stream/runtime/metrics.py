@@ -28,8 +28,8 @@ class Meter:
         self._rejected = Count(
             "storepulse_worker_rejected", "Dead letters by code", ["code"], registry=self.registry
         )
-        self._verdicts = Count(
-            "storepulse_worker_commits", "Commits by Redis' status", ["status"], registry=self.registry
+        self._commits = Count(
+            "storepulse_worker_commits", "Commits by Redis' answer", ["verdict"], registry=self.registry
         )
         self._delay = Histogram(
             "storepulse_worker_delay_seconds",
@@ -79,11 +79,11 @@ class Meter:
         self.filled_outboxes: set[int] = set()
         self._window: deque[tuple[int, Counter[int]]] = deque()
 
-    def count_batch(self, entries: Sequence[Entry], outcome: BatchResult, *, now_ms: int) -> None:
+    def count_batch(self, entries: Sequence[Entry], result: BatchResult, *, now_ms: int) -> None:
         """Count a batch that is now in Redis."""
-        for result, number in outcome.counters.items():
-            self._events.labels(result).inc(number)
-        for letter in outcome.letters:
+        for name, number in result.counters.items():
+            self._events.labels(name).inc(number)
+        for letter in result.letters:
             self._rejected.labels(letter.code).inc()
         arrivals = Counter(map(_BROKER_MS, entries))
         self._delay.observe(max(0, now_ms - min(arrivals)) / 1_000)
@@ -113,7 +113,7 @@ class Meter:
 
     def count_status(self, status: CommitStatus) -> None:
         """Count one answer to a commit."""
-        self._verdicts.labels(status.value).inc()
+        self._commits.labels(status.value).inc()
 
     def outbox_filled(self, partition: int) -> None:
         """Remember that a commit left something to publish."""
