@@ -256,7 +256,10 @@ class Keys:
         return f"{self.namespace}:{{alerts}}:handling:{alert_id}"
 
     def alert_mutes(self) -> str:
-        """Sorted set: `<kind>:<user_id>` to the time (epoch ms) until which subscribers are spared it."""
+        """Sorted set: `<kind>:<user_id>` to the time (epoch ms) until which subscribers are spared it.
+
+        In place of the user id, of another subject than a visitor, is its text, as in `<kind>:product:<id>`.
+        """
         return f"{self.namespace}:{{alerts}}:mutes"
 
     def feedback_bucket(self, grain: Grain, start_ms: int) -> str:

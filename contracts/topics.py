@@ -73,7 +73,7 @@ class Topics:
 
     @property
     def alerts(self) -> str:
-        """Steps in the life of alerts (`contracts.alerts`), keyed by `user_id`."""
+        """Steps in the life of alerts (`contracts.alerts`), keyed by the id of their subject."""
         return f"{self.prefix}alerts"
 
     @property

@@ -7,7 +7,8 @@ import orjson
 
 from contracts import subjects
 from contracts.alerts import CART_ABANDONED, Alert, AlertState, Severity, VisitorDetail, brief_detail
-from readers.alerts.schemas import Handling, to_alert
+from readers.alerts.rendering import to_alert
+from readers.alerts.schemas import Handling
 from readers.intervals import to_datetime
 
 MAX_BODY_BYTES = 20_000
@@ -20,7 +21,7 @@ _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 class Message(NamedTuple):
     """What is signed and sent. `message_id` is the same in every attempt: receivers drop repeats by it.
 
-    `user_id` is the visitor it speaks of; empty for none.
+    `user_id` is the visitor or customer it speaks of; empty for none.
     """
 
     message_id: str
@@ -35,9 +36,12 @@ def to_message(alert: Alert, handling: Handling | None = None) -> Message | None
         return None
     message_type = f"alert.{alert.kind}.{alert.state}"
     body = _encode(message_type, alert.at_ms, _data(alert, handling))
-    if len(body) > MAX_BODY_BYTES:  # what is left has bounded fields only, and the same schema
-        body = _encode(message_type, alert.at_ms, _data(shorten(alert), handling))
-    return Message(alert.record_id, message_type, body, alert.user_id or "")
+    if len(body) > MAX_BODY_BYTES:  # what is left of the product's kinds has bounded fields only
+        alert = shorten(alert)
+        body = _encode(message_type, alert.at_ms, _data(alert, handling))
+    if len(body) > MAX_BODY_BYTES:
+        body = _encode(message_type, alert.at_ms, {**_data(alert, handling), "detail": {}})
+    return Message(alert.record_id, message_type, body, alert.subject.id if alert.subject.is_personal else "")
 
 
 def shorten(alert: Alert) -> Alert:

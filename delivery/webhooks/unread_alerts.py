@@ -9,7 +9,7 @@ from delivery.webhooks.endpoints import Filters
 from delivery.webhooks.messages import Message, to_message
 from readers.alerts.handling import find_muted, read_handled
 from readers.alerts.log import START, Cursor, Step, is_lost, read_ends, read_steps
-from readers.alerts.schemas import to_handling
+from readers.alerts.rendering import to_handling
 from readers.reader import Reader
 
 PAGE = 250

@@ -119,13 +119,15 @@ class ApiCalls:
 
 def to_contract(fields: dict[str, Any]) -> Alert:
     """The step in what the API shows of it; raises `InvalidAlert` or `KeyError` for something else."""
+    times = {"at_ms": _to_ms(fields["at"]), "fired_ms": _to_ms(fields["fired_at"])}
+    if "subject" in fields:
+        return decode_alert(orjson.dumps({**fields, **times, "schema": ALERT_SCHEMA}))
     value = fields["cart_value"] or {}
     plain = {
         **fields,
         "schema": ALERT_SCHEMA,
         "session_start_ms": _to_ms(fields["session_started_at"]),
-        "at_ms": _to_ms(fields["at"]),
-        "fired_ms": _to_ms(fields["fired_at"]),
+        **times,
         "cart_value_minor": value.get("amount_minor"),
         "currency": value.get("currency"),
         "purchase": fields["purchase_probability"],

@@ -7,11 +7,15 @@ import typer
 
 from contracts.alerts import Severity, Verdict
 from contracts.clock import wall_clock_ms
+from contracts.subjects import InvalidSubject, Subject, parse_subject
 from ops.cli.alert_kinds import KIND_METAVAR, check_kinds
 from ops.cli.options import JsonOption, StateOption, UrlOption
 from ops.stack.record import DEFAULT_STATE
 
 KindOption = Annotated[str | None, typer.Option(help="Only of this kind.", metavar=KIND_METAVAR)]
+SubjectOption = Annotated[
+    str | None, typer.Option(help="Only about this: visitor:ID, product:ID, site.", metavar="SUBJECT")
+]
 SeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity.")]
 SinceOption = Annotated[
     str | None,
@@ -35,6 +39,7 @@ def register(app: typer.Typer) -> None:
 def tail(
     kind: KindOption = None,
     severity: SeverityOption = None,
+    subject: SubjectOption = None,
     since: SinceOption = None,
     follow: Annotated[
         bool, typer.Option("--follow/--no-follow", help="Wait for new ones until Ctrl-C.")
@@ -55,7 +60,7 @@ def tail(
     from ops.stack.record import find_settings
     from readers.alerts.log import AlertFilter
 
-    since_ms = _parse_since(since)
+    since_ms, about = _parse_since(since), _parse_subject(subject)
     settings = find_settings(state)
     check_kinds(settings, kind)
     if url is not None:
@@ -63,8 +68,8 @@ def tail(
             raise typer.BadParameter(
                 "the stream begins now: no --since and no --no-follow", param_hint="--url"
             )
-        raise typer.Exit(run_stream(_calls(state, url), _query(kind, severity), as_json=json))
-    wanted = AlertFilter(kind=kind, severity=severity, since_ms=since_ms)
+        raise typer.Exit(run_stream(_calls(state, url), _query(kind, severity, subject), as_json=json))
+    wanted = AlertFilter(kind=kind, severity=severity, since_ms=since_ms, subject=about)
     raise typer.Exit(run_tail(settings, TailOptions(wanted, follow, json)))
 
 
@@ -117,6 +122,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; else the standard output.")] = None,
     kind: KindOption = None,
     severity: SeverityOption = None,
+    subject: SubjectOption = None,
     since: SinceOption = None,
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
@@ -130,7 +136,8 @@ def export(
 
     check_kinds(find_settings(state), kind)
     since_ms = _parse_since(since)
-    query = _query(kind, severity) | ({} if since_ms is None else {"since": str(since_ms)})
+    _parse_subject(subject)
+    query = _query(kind, severity, subject) | ({} if since_ms is None else {"since": str(since_ms)})
     raise typer.Exit(run_export(_calls(state, url), query, out))
 
 
@@ -157,8 +164,16 @@ def _calls(state: Path, url: str | None) -> Any:
     return ApiCalls.of(find_settings(state), url)
 
 
-def _query(kind: str | None, severity: Severity | None) -> dict[str, str]:
-    return {name: str(value) for name, value in (("kind", kind), ("severity", severity)) if value}
+def _query(kind: str | None, severity: Severity | None, subject: str | None) -> dict[str, str]:
+    given = {"kind": kind, "severity": severity, "subject": subject}
+    return {name: str(value) for name, value in given.items() if value}
+
+
+def _parse_subject(text: str | None) -> Subject | None:
+    try:
+        return None if text is None else parse_subject(text)
+    except InvalidSubject as exc:
+        raise typer.BadParameter(str(exc), param_hint="--subject") from exc
 
 
 def _parse_since(text: str | None) -> int | None:

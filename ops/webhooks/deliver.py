@@ -22,6 +22,7 @@ def run(settings: Settings) -> int:
     """Deliver until SIGTERM or SIGINT: what is under way may end, then the exit code is 0."""
     import uvloop
 
+    load_contracts(settings)  # alerts of extensions are to be understood
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main(settings))
     return 0

@@ -1,7 +1,7 @@
 """What people said of alerts: taken on, put off, useful or wrong; and whom to spare further steps.
 
-A snooze mutes a visitor and a kind: until it ends, streams and webhooks leave out steps of alerts of this
-kind about this visitor. Whoever pulls gets them.
+A snooze mutes a subject and a kind: until it ends, streams and webhooks leave out steps of alerts of this
+kind about this subject. Whoever pulls gets them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +100,7 @@ async def acknowledge(reader: Reader, alert: Alert, by: str) -> Handled:
 
 
 async def snooze(reader: Reader, alert: Alert, by: str, until_ms: int) -> Handled:
-    """Spares subscribers this visitor and kind until then. Raises `UnknownAlert` or `EndedAlert`."""
+    """Spares subscribers this subject and kind until then. Raises `UnknownAlert` or `EndedAlert`."""
     word = {"by": by, "at_ms": wall_clock_ms(), "until_ms": until_ms}
     return await _say(reader, alert, "snoozed", word)
 

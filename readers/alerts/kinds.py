@@ -1,9 +1,9 @@
 """The name of a kind of alert in parameters and bodies: one of those that are registered."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 from contracts.alerts import kind_names
 
@@ -28,6 +28,30 @@ class AlertKind(str):
             "title": cls.__name__,
             "type": "string",
         }
+
+
+class _AtMostEach:
+    """Of a list of kinds: not more than there are."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(_check_length, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "maxItems": len(kind_names())}
+
+
+AlertKinds = Annotated[list[AlertKind], _AtMostEach()]
+"""Kinds to choose from, each at most once."""
+
+
+def _check_length(names: list[Any]) -> list[Any]:
+    most = len(kind_names())
+    if len(names) > most:
+        told = {"field_type": "List", "max_length": most, "actual_length": len(names)}
+        raise PydanticKnownError("too_long", told)
+    return names
 
 
 def _check(name: str) -> str:

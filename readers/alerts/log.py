@@ -17,6 +17,7 @@ from contracts.alerts import (
     make_record_id,
 )
 from contracts.clock import wall_clock_ms
+from contracts.subjects import Subject
 from readers.alerts.handling import HandlingState, read_handled
 from readers.reader import Reader
 
@@ -59,11 +60,13 @@ class AlertFilter(NamedTuple):
     min_severity: Severity | None = None
     min_value_minor: int | None = None
     segment: Segment | None = None
+    subject: Subject | None = None
 
     def takes(self, alert: Alert) -> bool:
         """Whether this step is wanted."""
         return (
             (self.kind is None or alert.kind == self.kind)
+            and (self.subject is None or alert.subject == self.subject)
             and (self.severity is None or alert.severity is self.severity)
             and (self.state is None or alert.state is self.state)
             and (self.since_ms is None or alert.at_ms >= self.since_ms)

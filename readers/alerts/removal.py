@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from contracts.alerts import Alert, kind_names
+from contracts.subjects import PERSONAL, Subject
+from readers.alerts.handling import mute_member
 from readers.alerts.log import decode_entry
 from readers.id_search import Needle
 from readers.reader import Reader
@@ -33,16 +35,20 @@ async def scrub_alerts(reader: Reader, trace: Trace) -> dict[str, int]:
 
 async def scrub_mutes(reader: Reader, trace: Trace) -> dict[str, int]:
     """Snoozes of the visitor's alerts."""
-    members = [f"{kind}:{trace.user_id}" for kind in kind_names()]
+    people = [Subject(kind, trace.user_id) for kind in sorted(PERSONAL)]
+    members = [mute_member(kind, subject) for kind in kind_names() for subject in people]
     return {"snoozes": int(await reader.redis.zrem(reader.keys.alert_mutes(), *members))}
 
 
 def _is_theirs(alert: Alert | None, fields: Mapping[bytes, bytes], trace: Trace, needle: Needle) -> bool:
-    """Whether to remove this step; one that we do not understand must not even name the visitor."""
+    """Whether to remove this step: it is about the visitor, as one or as a customer.
+
+    One that we do not understand must not even name the visitor.
+    """
     if alert is None:
         return any(map(needle.is_in, fields.values()))
     is_new = trace.returned and alert.at_ms > trace.cut_ms
-    return alert.user_id == trace.user_id and not is_new
+    return alert.subject.is_personal and alert.subject.id == trace.user_id and not is_new
 
 
 async def _entries(reader: Reader) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:

@@ -1,19 +1,15 @@
 """Answers about alerts."""
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
 from pydantic import ConfigDict, Field
 
-from contracts import alerts
-from contracts.alerts import AlertState, OfferKind, Segment, Severity, Verdict
-from readers.alerts.handling import NOTHING_SAID, Handled, HandlingState
+from contracts.alerts import FLAT_KINDS, AlertState, OfferKind, Segment, Severity, Verdict, kind_names
+from contracts.subjects import SubjectKind
+from readers.alerts.handling import HandlingState
 from readers.alerts.kinds import AlertKind
-from readers.alerts.log import CACHED_STEPS
-from readers.answers import Answer, Money, TimedAnswer, to_money
-from readers.intervals import to_datetime
+from readers.answers import Answer, Money, TimedAnswer
 
 EXAMPLE: dict[str, Any] = {
     "record_id": "b7c4d1a0e59f4c22a1f0b3d4-firing",
@@ -107,10 +103,43 @@ class Alert(Answer):
     handling: Handling = Field(description="Of the alert, now: the same in all its steps")
 
 
+class AlertSubject(Answer):
+    """What the alert is about."""
+
+    kind: SubjectKind
+    id: str
+
+
+class SubjectAlert(Answer):
+    """One step in the life of an alert of a kind that an extension has: about any subject."""
+
+    record_id: str = Field(description="The same for every copy of this step: drop repeats by it")
+    alert_id: str = Field(description="The same for all steps of one alert")
+    kind: str = Field(description="Registered, or of an extension that only the workers have")
+    state: AlertState
+    severity: Severity
+    subject: AlertSubject
+    episode: int = Field(description="Counts alerts of a kind about the subject, from 1")
+    at: datetime = Field(description="Event time of this step")
+    fired_at: datetime
+    live: bool = Field(description="False: from a replay or a very late event; recorded, not to be acted on")
+    detail: dict[str, Any] = Field(description="What only alerts of this kind say, when it fired")
+    threshold: float | None
+    model: str | None = Field(description="Version of the model; null: no model was asked")
+    reasons: list[str] = Field(description="In words, strongest first; only of the firing step")
+    handling: Handling = Field(description="Of the alert, now: the same in all its steps")
+
+
+if TYPE_CHECKING:
+    AlertStep = Alert | SubjectAlert
+else:  # an installation without extensions documents, and has, no others
+    AlertStep = Alert if kind_names() == FLAT_KINDS else Alert | SubjectAlert
+
+
 class Alerts(TimedAnswer):
     """Steps of alerts in the order they were published, oldest first."""
 
-    alerts: list[Alert]
+    alerts: list[AlertStep]
     next: str = Field(description="Cursor: give it as `after` to go on; it moves on past filtered steps too")
     more: bool = Field(description="True: ask again at once; false: nothing newer is there yet")
     reset: bool = Field(
@@ -123,7 +152,7 @@ class AlertLife(Answer):
 
     alert_id: str
     state: AlertState = Field(description="The state it is in now")
-    steps: list[Alert]
+    steps: list[AlertStep]
     handling: Handling
 
 
@@ -132,96 +161,3 @@ class AlertHandling(Answer):
 
     alert_id: str
     handling: Handling
-
-
-def to_handling(handled: Handled, now_ms: int) -> Handling:
-    """What was said of an alert as the API shows it at this moment (wall clock)."""
-    state = handled.state(now_ms)
-    word = handled.snoozed if state is HandlingState.SNOOZED else handled.acknowledged
-    feedback = None
-    if handled.judged is not None and handled.verdict is not None:
-        feedback = Feedback(
-            verdict=handled.verdict,
-            note=handled.note,
-            by=handled.judged.by,
-            at=to_datetime(handled.judged.at_ms),
-        )
-    return Handling(
-        state=state,
-        by=None if word is None else word.by,
-        at=None if word is None else to_datetime(word.at_ms),
-        until=to_datetime(handled.until_ms) if state is HandlingState.SNOOZED else None,
-        feedback=feedback,
-    )
-
-
-_OPEN = to_handling(NOTHING_SAID, 0)
-
-
-_open_texts: dict[int, tuple[alerts.Alert, orjson.Fragment]] = {}
-"""JSON of steps of which nothing was said. The step is there to stay alive: so its id is no other's."""
-
-
-def to_fragments(
-    steps: Iterable[alerts.Alert], handled: Iterable[Handled], now_ms: int
-) -> list[orjson.Fragment]:
-    """The steps as JSON to be put into an answer, at this moment (wall clock)."""
-    known = _open_texts.get
-    return [
-        (known(id(alert)) or _remember(alert))[1]
-        if said is NOTHING_SAID
-        else orjson.Fragment(_dump(to_alert(alert, to_handling(said, now_ms))))
-        for alert, said in zip(steps, handled, strict=True)
-    ]
-
-
-def to_json(alert: alerts.Alert, handled: Handled, now_ms: int) -> bytes:
-    """One step as JSON."""
-    (fragment,) = to_fragments([alert], [handled], now_ms)
-    return orjson.dumps(fragment)
-
-
-def _remember(alert: alerts.Alert) -> tuple[alerts.Alert, orjson.Fragment]:
-    # By identity: the log gives the same object for the same entry, and hashing all its fields costs more
-    # than all else that a step takes here.
-    if len(_open_texts) >= CACHED_STEPS:
-        _open_texts.clear()
-    known = _open_texts[id(alert)] = alert, orjson.Fragment(_dump(to_alert(alert)))
-    return known
-
-
-def _dump(alert: Alert) -> bytes:
-    return alert.model_dump_json(by_alias=True).encode()
-
-
-def to_alert(alert: alerts.Alert, handling: Handling = _OPEN) -> Alert:
-    """The step as the API shows it."""
-    value = None
-    detail: alerts.VisitorDetail = alert.detail
-    if detail.cart_value_minor is not None and detail.currency is not None:
-        value = to_money({detail.currency: detail.cart_value_minor})[0]
-    offer = detail.offer
-    return Alert(
-        record_id=alert.record_id,
-        alert_id=alert.alert_id,
-        kind=AlertKind(alert.kind),
-        state=alert.state,
-        severity=alert.severity,
-        user_id=alert.subject.id,
-        session_id=detail.session_id,
-        session=detail.session,
-        segment=detail.segment,
-        session_started_at=to_datetime(detail.session_start_ms),
-        episode=alert.episode,
-        at=to_datetime(alert.at_ms),
-        fired_at=to_datetime(alert.fired_ms),
-        live=alert.live,
-        cart_lines=detail.cart_lines,
-        cart_value=value,
-        purchase_probability=detail.purchase,
-        threshold=alert.threshold,
-        model=alert.model,
-        reasons=list(alert.reasons),
-        offer=None if offer is None else Offer(kind=offer.kind, names=list(offer.names), words=offer.words),
-        handling=handling,
-    )

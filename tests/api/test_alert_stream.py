@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from ops.stack.ports import pick_port
 from shop_state import ShopState
 from sse_client import Message, SseClient, read_messages
+from stock_alerts import make_stock_alert, registered
 
 STREAM = "/v1/alerts/stream"
 TIMEOUT_S = 30.0
@@ -364,3 +365,16 @@ async def test_a_bad_parameter_is_named_before_the_stream_begins(
     answer = await client.get(f"{STREAM}?{query}", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     assert "secret-name" not in answer.text
+
+
+async def test_alerts_about_products_come_too_though_their_kind_is_known_to_the_workers_only(
+    session: aiohttp.ClientSession, state: ShopState
+) -> None:
+    with registered():
+        publish(state, 0)
+        state.publish_alerts([make_stock_alert(1), make_stock_alert(2)])
+        state.flush()
+    async with listen(session, "?after=0-0&subject=product:p2") as messages:
+        (found,) = await take(messages, 1)
+    assert found.data["subject"] == {"kind": "product", "id": "p2"}
+    assert found.data["detail"] == {"stock": 3, "cover_days": 1.5}

@@ -19,7 +19,7 @@ from contracts.settings import Settings
 from ops.api_client.calls import to_contract
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
-from readers.alerts.schemas import to_alert
+from readers.alerts.rendering import to_alert
 from services import unique_settings, wait_until
 from shop_state import ShopState
 

@@ -154,3 +154,4 @@ def test_a_bad_option_is_named(settings: Settings, tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "--since" in result.stderr
     assert run(settings, tmp_path, "--kind", "other").returncode == 2
+    assert run(settings, tmp_path, "--subject", "p1").returncode == 2

@@ -7,6 +7,7 @@ import pytest
 
 from contracts import extensions, keys, topics
 from contracts.alerts import kinds
+from stream.alerts import registry
 
 
 @contextmanager
@@ -18,4 +19,5 @@ def own_registrations() -> Iterator[None]:
         patch.setattr(topics, "_input_topics", list(topics._input_topics))
         patch.setattr(topics, "_output_topics", set(topics._output_topics))
         patch.setattr(kinds, "_kinds", dict(kinds._kinds))
+        patch.setattr(registry, "_makers", list(registry._makers))
         yield

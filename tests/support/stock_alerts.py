@@ -10,11 +10,11 @@ from contracts.alerts import (
     AlertState,
     Severity,
     fields,
-    kinds,
     make_alert_id,
     register_kind,
 )
 from contracts.subjects import SubjectKind, product
+from registrations import own_registrations
 
 AT_MS = 1_760_000_000_000
 
@@ -39,11 +39,9 @@ STOCK_LOW = AlertKindSpec(
 @contextmanager
 def registered(spec: AlertKindSpec = STOCK_LOW) -> Iterator[AlertKindSpec]:
     """The kind is known to this process within."""
-    register_kind(spec)
-    try:
+    with own_registrations():
+        register_kind(spec)
         yield spec
-    finally:
-        kinds._kinds.pop(spec.name)
 
 
 def make_stock_alert(number: int = 1, **changes: object) -> Alert:

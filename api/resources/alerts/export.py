@@ -4,8 +4,9 @@ import csv
 import io
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from contracts.alerts import Alert, VisitorDetail
+from contracts.alerts import Alert, VisitorDetail, describe_detail
 from contracts.clock import wall_clock_ms
 from contracts.events import format_minor
 from readers.alerts.handling import Handled, HandlingState, read_handled
@@ -19,6 +20,9 @@ COLUMNS = (
     "model", "reasons", "offer", "handling", "handled_by", "handled_at", "snoozed_until", "verdict", "note",
     "cursor",
 )  # fmt: skip
+ALL_COLUMNS = (*COLUMNS[:-1], "subject", "detail", COLUMNS[-1])
+"""With what is said of any subject; the cursor stays the last."""
+Columns = tuple[str, ...]
 EXPORT_HEADERS = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="alerts.csv"'}
 _PAGE = 250
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -37,6 +41,7 @@ class Export:
     limit: int | None
     cursor: Cursor
     newest: Cursor
+    columns: Columns = COLUMNS
     following: Cursor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,15 +55,16 @@ class Export:
         after: Cursor,
         handling: HandlingState | None,
         limit: int | None,
+        columns: Columns = COLUMNS,
     ) -> "Export":
         """An export up to the newest step there is now; a lost cursor begins at the oldest kept."""
         oldest, last = await read_ends(reader)
         cursor = START if is_lost(after, oldest, last) else after
-        return cls(reader, wanted, handling, limit, cursor, last)
+        return cls(reader, wanted, handling, limit, cursor, last, columns)
 
     async def read(self) -> AsyncIterator[str]:
         """The table in parts, its header first; raises `RedisError`."""
-        yield _to_lines([COLUMNS])
+        yield _to_lines([self.columns])
         n_left = self.limit
         while self.cursor < self.newest and n_left != 0:
             page = await read_steps(self.reader, self.cursor, _PAGE)
@@ -84,7 +90,7 @@ class Export:
         handled = await read_handled(self.reader, [alert for _, alert in steps])
         now_ms = wall_clock_ms()
         return [
-            (cursor, to_row(alert, said, cursor, now_ms))
+            (cursor, to_row(alert, said, cursor, now_ms, self.columns))
             for (cursor, alert), said in zip(steps, handled, strict=True)
             if self.handling is None or said.state(now_ms) is self.handling
         ]
@@ -97,23 +103,54 @@ async def stream_export(export: Export) -> AsyncIterator[str]:
     return _each([part async for part in export.read()])
 
 
-def to_row(alert: Alert, said: Handled, cursor: Cursor, now_ms: int) -> tuple[str, ...]:
-    """The cells of a step in the order of `COLUMNS`; what is null is an empty cell."""
+def to_row(
+    alert: Alert, said: Handled, cursor: Cursor, now_ms: int, columns: Columns = COLUMNS
+) -> tuple[str, ...]:
+    """The cells of a step in the order of `columns`; what is null, or not said of its subject, is empty."""
     state = said.state(now_ms)
     word = said.snoozed if state is HandlingState.SNOOZED else said.acknowledged
-    detail: VisitorDetail = alert.detail
-    value = detail.cart_value_minor
-    cells = (
-        alert.record_id, alert.alert_id, alert.kind, alert.state, alert.severity, alert.user_id,
-        detail.session_id, detail.session, alert.episode, _time(alert.at_ms), _time(alert.fired_ms),
-        str(alert.live).lower(), detail.cart_lines,
-        None if value is None or detail.currency is None else format_minor(value, detail.currency),
-        detail.currency, detail.purchase, alert.threshold, alert.model, "; ".join(alert.reasons),
-        None if detail.offer is None else detail.offer.words,
-        state, None if word is None else word.by, None if word is None else _time(word.at_ms),
-        _time(said.until_ms) if state is HandlingState.SNOOZED else None, said.verdict, said.note, cursor,
-    )  # fmt: skip
-    return tuple("" if cell is None else _disarm(str(cell)) for cell in cells)
+    cells = {
+        "record_id": alert.record_id,
+        "alert_id": alert.alert_id,
+        "kind": alert.kind,
+        "state": alert.state,
+        "severity": alert.severity,
+        "user_id": alert.user_id,
+        "episode": alert.episode,
+        "at": _time(alert.at_ms),
+        "fired_at": _time(alert.fired_ms),
+        "live": str(alert.live).lower(),
+        "threshold": alert.threshold,
+        "model": alert.model,
+        "reasons": "; ".join(alert.reasons),
+        "handling": state,
+        "handled_by": None if word is None else word.by,
+        "handled_at": None if word is None else _time(word.at_ms),
+        "snoozed_until": _time(said.until_ms) if state is HandlingState.SNOOZED else None,
+        "verdict": said.verdict,
+        "note": said.note,
+        "subject": alert.subject,
+        "detail": describe_detail(alert.kind, alert.detail),
+        "cursor": cursor,
+        **_visitor_cells(alert.detail),
+    }
+    return tuple("" if (cell := cells.get(name)) is None else _disarm(str(cell)) for name in columns)
+
+
+def _visitor_cells(detail: Any) -> dict[str, Any]:
+    """What is said of a visitor with a cart; nothing of other subjects."""
+    if not isinstance(detail, VisitorDetail):
+        return {}
+    value, currency = detail.cart_value_minor, detail.currency
+    return {
+        "session_id": detail.session_id,
+        "session": detail.session,
+        "cart_lines": detail.cart_lines,
+        "cart_value": None if value is None or currency is None else format_minor(value, currency),
+        "currency": currency,
+        "purchase_probability": detail.purchase,
+        "offer": None if detail.offer is None else detail.offer.words,
+    }
 
 
 def _disarm(cell: str) -> str:

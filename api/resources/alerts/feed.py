@@ -12,7 +12,7 @@ from contracts.alerts import Alert
 from contracts.clock import wall_clock_ms
 from readers.alerts.handling import find_muted, read_handled
 from readers.alerts.log import START, AlertFilter, Cursor, Step, is_lost, read_ends, read_steps
-from readers.alerts.schemas import to_json
+from readers.alerts.rendering import to_json
 from readers.reader import Reader
 
 _log = logging.getLogger(__name__)

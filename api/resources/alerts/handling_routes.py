@@ -18,7 +18,8 @@ from contracts.clock import wall_clock_ms
 from readers.alerts import handling
 from readers.alerts.handling import Handled, UnknownAlert
 from readers.alerts.log import find_alert
-from readers.alerts.schemas import AlertHandling, to_handling
+from readers.alerts.rendering import to_handling
+from readers.alerts.schemas import AlertHandling
 from readers.reader import Reader
 
 MIN_SNOOZE_S = 60

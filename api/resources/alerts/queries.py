@@ -1,15 +1,20 @@
 """Parameters of the paths about alerts, and what they mean."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.errors import InvalidQuery
 from api.http.query_times import parse_time
 from contracts.alerts import MAX_VALUE_MINOR, AlertState, Segment, Severity
+from contracts.fields import MAX_ID_CHARS
+from contracts.subjects import InvalidSubject, Subject, parse_subject
 from readers.alerts.handling import HandlingState
 from readers.alerts.kinds import AlertKind
 from readers.alerts.log import START, AlertFilter, Cursor, parse_cursor
 
 MAX_PAGE = 500
+_MAX_SUBJECT = MAX_ID_CHARS + 20
 _CURSOR = {"pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
 _AFTER = Field(
     None,
@@ -35,9 +40,15 @@ class AlertSelection(BaseModel):
     )
     state: AlertState | None = Field(None, description="Steps into this state")
     segment: Segment | None = Field(None, description="new: in the first session known of the visitor")
+    subject: str | None = Field(
+        None,
+        min_length=1,
+        max_length=_MAX_SUBJECT,
+        description="What it is about: visitor:ID, product:ID, site",
+    )
 
     def to_filter(self, since_ms: int | None = None) -> AlertFilter:
-        """The same as a filter."""
+        """The same as a filter; raises `InvalidQuery`."""
         return AlertFilter(
             self.kind,
             self.severity,
@@ -46,6 +57,7 @@ class AlertSelection(BaseModel):
             self.min_severity,
             self.min_value_minor,
             self.segment,
+            None if self.subject is None else to_subject(self.subject),
         )
 
 
@@ -79,6 +91,9 @@ class AlertExportQuery(AlertPull):
     """Parameters of `/v1/alerts.csv`."""
 
     limit: int | None = Field(None, ge=1, le=5_000, description="Most rows; absent: everything there is now")
+    columns: Literal["visitor", "all"] = Field(
+        "visitor", description="all: with `subject` and `detail`, before the cursor"
+    )
 
 
 class AlertStreamQuery(AlertSelection):
@@ -91,6 +106,16 @@ class AlertStreamQuery(AlertSelection):
         json_schema_extra={**_CURSOR},
     )
     ticket: str | None = Field(None, max_length=100, description="Of `/v1/stream-tickets`, in place of a key")
+
+
+def to_subject(text: str) -> Subject:
+    """The subject in a parameter; raises `InvalidQuery`."""
+    try:
+        return parse_subject(text)
+    except InvalidSubject:
+        raise InvalidQuery(
+            "subject", "not_subject", "must be such as visitor:ID, product:ID or site"
+        ) from None
 
 
 def to_cursor(text: str | None) -> Cursor:

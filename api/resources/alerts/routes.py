@@ -11,13 +11,14 @@ from api.http.queries import describe_query, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
-from api.resources.alerts.export import EXPORT_HEADERS, Export, stream_export
+from api.resources.alerts.export import ALL_COLUMNS, COLUMNS, EXPORT_HEADERS, Export, stream_export
 from api.resources.alerts.queries import AlertExportQuery, AlertQuery, to_cursor
 from api.services import services_of
 from contracts.clock import wall_clock_ms
 from readers.alerts.handling import UnknownAlert, read_handled
 from readers.alerts.log import find_alert, read_alerts, read_newest
-from readers.alerts.schemas import AlertLife, Alerts, to_alert, to_fragments, to_handling
+from readers.alerts.rendering import to_alert, to_fragments, to_handling
+from readers.alerts.schemas import AlertLife, Alerts
 from readers.intervals import to_datetime
 
 _guard = require(Scope.ALERTS_READ)
@@ -80,7 +81,8 @@ async def export_alerts(
     follows; the last column of a row is a cursor, so that a transfer that broke off can go on behind it.
     """
     wanted = query.to_filter(query.parse_since())
-    export = await Export.open(reader, wanted, to_cursor(query.after), query.handling, query.limit)
+    columns = ALL_COLUMNS if query.columns == "all" else COLUMNS
+    export = await Export.open(reader, wanted, to_cursor(query.after), query.handling, query.limit, columns)
     rows = await stream_export(export)
     following = request.url.include_query_params(after=str(export.following)).replace(scheme="", netloc="")
     return StreamingResponse(
@@ -88,17 +90,18 @@ async def export_alerts(
     )
 
 
-@router.get("/alerts/{alert_id}", responses=_UNKNOWN)
-async def get_alert(reader: ReaderDep, alert_id: AlertId, _: Annotated[NoQuery, Query()]) -> AlertLife:
+@router.get("/alerts/{alert_id}", response_model=AlertLife, responses=_UNKNOWN)
+async def get_alert(reader: ReaderDep, alert_id: AlertId, _: Annotated[NoQuery, Query()]) -> Response:
     """The steps of one alert and what is being done about it, as far as the log goes back."""
     steps = await find_alert(reader, alert_id)
     if not steps:
         raise UnknownAlert
     (said,) = await read_handled(reader, steps[:1])
     handling = to_handling(said, wall_clock_ms())
-    return AlertLife(
-        alert_id=alert_id,
-        state=steps[-1].state,
-        steps=[to_alert(step, handling) for step in steps],
-        handling=handling,
-    )
+    answer = {  # as `AlertLife` says
+        "alert_id": alert_id,
+        "state": steps[-1].state,
+        "steps": [to_alert(step, handling).model_dump(mode="json") for step in steps],
+        "handling": handling.model_dump(mode="json"),
+    }
+    return to_json_response(answer)

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.alerts import AlertState, Severity, kind_names
+from contracts.alerts import AlertState, Severity
 from delivery.webhooks.endpoints import Filters
 from delivery.webhooks.targets import MAX_URL_LENGTH
-from readers.alerts.kinds import AlertKind
+from readers.alerts.kinds import AlertKinds
 
 MAX_OVERLAP_H = 7 * 24
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -22,7 +22,7 @@ Url = Annotated[
     ),
 ]
 Description = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="For people")]
-Kinds = Annotated[list[AlertKind], Field(max_length=len(kind_names()), description="Empty: all kinds")]
+Kinds = Annotated[AlertKinds, Field(description="Empty: all kinds")]
 States = Annotated[list[AlertState], Field(max_length=len(AlertState), description="Empty: all states")]
 
 

@@ -13,7 +13,7 @@ from contracts.clock import wall_clock_ms
 from delivery.webhooks.deliveries import DeliveryStatus, Result
 from delivery.webhooks.endpoints import DisabledReason, EndpointState, Filters
 from delivery.webhooks.signing import InvalidSignature, make_secret
-from readers.alerts.schemas import to_alert
+from readers.alerts.rendering import to_alert
 from receivers import (
     Received,
     Receiver,

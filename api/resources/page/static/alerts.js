@@ -9,6 +9,7 @@ const LOOKED_AT = 200;
 const RETRY_MS = 3_000;
 const WORDS = { churn_risk: "About to leave", cart_abandoned: "Left a cart" };
 const ENDS = { resolved: "bought after all", expired: "gone" };
+const OTHER_ENDS = { resolved: "resolved", expired: "expired" }; // of what is not about a visitor's cart
 const LATER = { acknowledged: "taken care of", snoozed: "snoozed" };
 
 export class AlertList {
@@ -101,16 +102,23 @@ function drawAlert(alert, row = element("li", {})) {
   if (row.dataset.state === state) return row;
   Object.assign(row.dataset, { id: alert.alert_id, state });
   row.className = `alert ${alert.severity} ${alert.state === "firing" ? "" : "over"}`;
-  const cart = alert.cart_value ? format.money(alert.cart_value) : `${format.count(alert.cart_lines)} in the cart`;
+  const about = alert.subject?.id ?? alert.user_id;
   const time = text("time", format.age(Date.now() - Date.parse(alert.at)), { datetime: alert.at, title: alert.at });
   const head = element("p", { class: "what" });
-  head.append(text("span", alert.severity, { class: "severity" }), text("b", WORDS[alert.kind] ?? alert.kind), time);
+  head.append(text("span", alert.severity, { class: "severity" }), text("b", WORDS[alert.kind] ?? alert.kind.replaceAll("_", " ")), time);
   const who = element("p", { class: "who" });
-  who.append(text("span", alert.user_id, { class: "name", title: alert.user_id }), text("span", cart));
-  const outcome = ENDS[alert.state] ?? told;
+  who.append(text("span", about, { class: "name", title: about }), text("span", describe(alert)));
+  const outcome = (alert.subject ? OTHER_ENDS : ENDS)[alert.state] ?? told;
   if (outcome) who.append(text("span", outcome, { class: "outcome" }));
   row.replaceChildren(head, who, text("p", alert.reasons[0] ?? "", { class: "why" }));
   return row;
+}
+
+function describe(alert) {
+  if (alert.cart_value) return format.money(alert.cart_value);
+  if (!alert.subject) return `${format.count(alert.cart_lines)} in the cart`;
+  const told = Object.entries(alert.detail).filter(([, value]) => value !== null && typeof value !== "object");
+  return told.map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
 }
 
 function text(kind, words, fields = {}) {
