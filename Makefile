@@ -36,7 +36,7 @@ else
 endif
 
 test-fast: $(VENV)/.test ## Run the tests that need no services and no patience: under a minute
-	$(BIN)/python -m pytest --fast --numprocesses 2 $(ARGS)
+	$(BIN)/python -m pytest --fast --numprocesses 2 -rfE $(ARGS)
 
 lint: $(VENV)/.test ## Check style and types; changes nothing
 	$(BIN)/ruff check .

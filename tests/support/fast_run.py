@@ -26,7 +26,6 @@ class FastRun:
 
     def _refuse_processes(self, event: str, _: tuple[Any, ...]) -> None:
         if self._is_testing and event in _STARTS:
-            self._is_testing = False  # what it does to clean up is no reason to skip again
             pytest.skip("starts a process")
 
     @pytest.hookimpl(wrapper=True)
