@@ -98,7 +98,7 @@ def jobs(
     seconds: Seconds = DELAY_SECONDS,
     json: JsonFile = None,
 ) -> None:
-    """Delay of commits beside jobs of 100 ms, relative to that without any."""
+    """Delay of commits while a job of 100 ms is at work, relative to that while it rests."""
     _run_on_services(json, lambda services: run_jobs(services, runs, rate, seconds))
 
 

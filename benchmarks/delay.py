@@ -5,7 +5,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,8 @@ from contracts.topics import Topics
 from ops.stack.child import Child
 
 PROBE_S = 0.005
+Delay = tuple[int, int]
+"""Broker timestamp of a record, and how long it took from there into Redis, in ms."""
 PEER_COMMIT_S = 0.05
 """How often an engine that writes by the clock does so here; its throughput is measured with a second."""
 
@@ -115,11 +117,11 @@ def measure_delay(
     progress: Callable[[int], None],
     settle_s: float = SETTLE_S,
     env: Mapping[str, str] = MappingProxyType({}),
-    at_end: Callable[[], None] | None = None,
+    at_end: Callable[[Sequence[Delay]], None] | None = None,
 ) -> DelayRow:
     """Send `rate` events/s for `seconds` to one running contender and date every event's way into Redis.
 
-    The first `settle_s` do not count. `at_end` is called while the contender still runs.
+    The first `settle_s` do not count. `at_end` gets every delay while the contender still runs.
     Raises `RuntimeError` if a record was not stored or never became visible, or if visitors were to be scored
     (`settings.scoring`) and none was.
     """
@@ -146,12 +148,12 @@ def measure_delay(
         if settings.scoring:
             scored = measure_scored(services.client, settings, child)
         if at_end is not None:
-            at_end()
+            at_end(_delays(acks, probe, measured_from_ms))
     finally:
         probe.end()
         child.kill()
     drop_state(services, settings)
-    delays_ms = _delays_ms(acks, probe, measured_from_ms)
+    delays_ms = sorted(delay_ms for _, delay_ms in _delays(acks, probe, measured_from_ms))
     return DelayRow(
         contender.title, sent_per_s, len(delays_ms), quantile(delays_ms, 0.5), quantile(delays_ms, 0.99),
         own_p50_ms, own_p99_ms, cpu_us, redis_cpu_us, scored,
@@ -182,11 +184,11 @@ def _await_visible(acks: Acks, probe: OffsetProbe, child: Child) -> None:
         time.sleep(0.05)
 
 
-def _delays_ms(acks: Acks, probe: OffsetProbe, from_ms: int) -> list[int]:
+def _delays(acks: Acks, probe: OffsetProbe, from_ms: int) -> list[Delay]:
     delays = []
     for place, stamps in acks.stamps.items():
         for offset, stamp_ms in stamps.items():
             seen_ms = probe.seen_ms(place, offset)
             if stamp_ms >= from_ms and seen_ms is not None:
-                delays.append(seen_ms - stamp_ms)
-    return sorted(delays)
+                delays.append((stamp_ms, seen_ms - stamp_ms))
+    return delays

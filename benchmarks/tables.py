@@ -177,14 +177,14 @@ def show_alerts(console: Console, rows: Sequence[AlertsRow], aims: Sequence[Aim]
 
 def show_jobs(console: Console, rows: Sequence[JobsRow], aims: Sequence[Aim]) -> None:
     """Delays beside jobs."""
-    table = Table(title="Broker timestamp to visible in Redis beside jobs, medians, ms")
+    table = Table(title="Broker timestamp to visible in Redis, ms, while a job is at work and while it rests")
     table.add_column("worker with")
-    for name in ("events", "p50", "p99", "worker CPU us/event", "snapshots/s"):
+    for name in ("events", "p50", "p99", "rest p50", "rest p99", "worker CPU us/event", "snapshots/s"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
-            row.title, f"{row.events:,}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}", f"{row.cpu_us:.1f}",
-            f"{row.runs_per_s:.1f}",
+            row.title, f"{row.events:,}", f"{row.busy_p50_ms:.0f}", f"{row.busy_p99_ms:.0f}",
+            f"{row.rest_p50_ms:.0f}", f"{row.rest_p99_ms:.0f}", f"{row.cpu_us:.1f}", f"{row.runs_per_s:.1f}",
         )  # fmt: skip
     console.print(table)
     show_aims(console, aims)
