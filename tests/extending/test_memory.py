@@ -1,6 +1,7 @@
 """The example extension on the memory store, with the steps in Python and the compiled ones."""
 
 import json
+import math
 from copy import deepcopy
 
 import msgpack
@@ -10,11 +11,13 @@ import pytest
 from contracts.alerts import Alert, decode_alert
 from contracts.dead_letters import decode_dead_letter
 from contracts.deletions import Deletion, digest_user, encode_deletion, secret_id_of
+from contracts.keys import QUALITY_BUCKETS
 from contracts.settings import Settings
 from contracts.subjects import product
 from contracts.visitor import FORMAT_WITH_EXTRA, unpack_visitor
 from cores import NAMES, core_named
 from memory_worker import MemoryLog, MemoryWorker, WatchedStore
+from models.quality import add_up, by_slot, by_version, slot_figures
 from shoppers import NOW_MS, make_event
 from stream.registry import make_registry
 from stream.state.writes import AppendToStream, PutBlobs, Write
@@ -72,6 +75,16 @@ class Shop:
         return {
             (p, key): held for p, part in parts for key, held in part.values.items() if key.startswith(ours)
         }
+
+    def quality(self) -> dict[str, int]:
+        """Counters of judged predictions, all minutes and partitions together."""
+        minutes = [
+            {name: int(count) for name, count in part.hash(f"{QUALITY_BUCKETS}{key}").items()}
+            for part in self.store.partitions.values()
+            for key in part.names(QUALITY_BUCKETS)
+            if key.startswith(":minute:")
+        ]
+        return add_up(minutes)
 
     def stock(self, product_id: str) -> list[tuple[object, ...]]:
         """What partitions know of a product."""
@@ -247,3 +260,23 @@ async def test_a_commit_is_ordered_and_rides_with_its_offsets(shop: Shop) -> Non
     fired = next(c for c in shop.store.applied if any(isinstance(w, AppendToStream) for w in c.writes))
     assert place(list(fired.writes), AppendToStream) > place(list(fired.writes), PutBlobs)
     assert json.dumps(sorted(fired.offsets)) == json.dumps(sorted(second.offsets)), "all topics are checked"
+
+
+async def test_a_model_is_asked_and_its_answer_judged_by_the_next_owner(shop: Shop) -> None:
+    await shop.worker.look_for_models()
+    (report,) = shop.worker.slots.reports()
+    assert (report.slot, report.state) == ("next_purchase", "ok")
+    for user in ("u1", "u2"):
+        shop.kafka.send(make_event("cart", 0, user=user))
+    await shop.worker.read()
+    kept = unpack_visitor(shop.store.owner("u1").values["v:u1"]).extra["next_purchase"]
+    assert list(kept) == [report.model, 378]
+    shop.start_worker()  # without a model yet
+    shop.kafka.send(make_event("purchase", 30, user="u1"))
+    shop.kafka.send(make_event("view", 31, user="u2"))
+    await shop.worker.read()
+    assert not unpack_visitor(shop.store.owner("u1").values["v:u1"]).extra.get("next_purchase")
+    counts = by_version(by_slot(shop.quality()).get("next_purchase", {}))[report.model]
+    figures = slot_figures(counts)
+    assert (figures.n, figures.accuracy) == (2, 0.5)
+    assert figures.mean_loss == pytest.approx(-(math.log(0.378) + math.log(0.622)) / 2, abs=1e-6)

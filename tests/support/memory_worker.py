@@ -105,11 +105,16 @@ class MemoryWorker:
         self._topics = Topics().partitioned
         self._kafka = kafka
         self.assignment = Assignment(Topics(), registry, store, kafka, meter)
-        slots = SlotSteps(settings, registry.slots.values(), meter)
+        self.slots = SlotSteps(settings, registry.slots.values(), meter)
         committer = Committer(
-            settings, registry, store, self.assignment, meter, slots.drift, core.pack_visitors
+            settings, registry, store, self.assignment, meter, self.slots.drift, core.pack_visitors
         )
-        self.scheduler = Scheduler(settings, core, registry, committer, slots, self.assignment, meter)
+        self.scheduler = Scheduler(settings, core, registry, committer, self.slots, self.assignment, meter)
+
+    async def look_for_models(self) -> None:
+        """What `SlotSteps.watch` does from time to time."""
+        for scorer in self.slots.scorers.values():
+            await scorer.host.look()
 
     async def claim(self) -> None:
         """Claim all partitions."""

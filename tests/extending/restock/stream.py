@@ -2,6 +2,7 @@
 
 from restock.brands import BRANDS
 from restock.cover import STOCK_COVER
+from restock.next_purchase import NextPurchase
 from restock.stock import StockLevels
 from restock.wishes import Wishes
 from stream.registry import Registry
@@ -13,3 +14,4 @@ def register(registry: Registry) -> None:
     registry.add(StockLevels())
     registry.add(Wishes())
     registry.jobs.add(STOCK_COVER)
+    registry.add_slot(NextPurchase())
