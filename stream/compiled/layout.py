@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-MODULES = ("packing", "records", "merge", "new_events", "carts", "visitors", "batch")
+MODULES = ("packing", "records", "merge", "new_events", "carts", "states", "alerts", "visitors", "batch")
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.events": ("Event",),

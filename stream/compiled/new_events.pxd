@@ -19,6 +19,7 @@ cdef struct NewEvent:
 
 cdef int rank_of(object event_type) noexcept
 cdef bint is_before(NewEvent* one, NewEvent* other) noexcept
+cdef bint is_within(object before, NewEvent* new_events, Py_ssize_t size, long long gap_ms) except -1
 cdef int put_digest(str event_id, uint8_t* digest) except -1
 cdef bint holds(const char* digests, Py_ssize_t number, uint8_t* digest) noexcept
 cdef bytes digest_bytes(NewEvent* new_event)

@@ -38,6 +38,19 @@ cdef bint is_before(NewEvent* one, NewEvent* other) noexcept:
     return memcmp(one.digest, other.digest, BLAKE2B_DIGEST_BYTES) < 0
 
 
+cdef bint is_within(object before, NewEvent* new_events, Py_ssize_t size, long long gap_ms) except -1:
+    """Whether no silence before or between these events of a visitor was longer than `gap_ms`."""
+    cdef long long last_ms = new_events[0].at_ms
+    cdef Py_ssize_t i
+    if before is not None:
+        last_ms = item(item(before, VISITOR_HEAD), SESSION_LAST_MS)
+    for i in range(size):
+        if new_events[i].at_ms - last_ms > gap_ms:
+            return False
+        last_ms = new_events[i].at_ms
+    return True
+
+
 cdef int put_digest(str event_id, uint8_t* digest) except -1:
     """See `contracts.visitor.digest_of`."""
     cdef Py_ssize_t size
