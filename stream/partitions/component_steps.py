@@ -38,6 +38,8 @@ class ComponentSteps:
             values = await self._committer.values(component, wanted)
             for (part, result), found in zip(results, values, strict=True):
                 apply_component(component, part.states, result, found)
+        for part, result in results:
+            self.forget(part, result)
 
     async def apply_queued(self, parts: Sequence[Partition]) -> None:
         """Commit a batch of each topic that comes before events, of every partition that has any of it."""
@@ -73,13 +75,13 @@ class ComponentSteps:
             result = BatchResult(part.clock)
             records = TopicRecords(items, part.clock, known, found)
             _add(result, component, component.apply_records(part.states[component.name], records))
-            self._forget(part, result)
+            self.forget(part, result)
             results.append(result)
         return results
 
-    def _forget(self, part: Partition, result: BatchResult) -> None:
+    def forget(self, part: Partition, result: BatchResult) -> None:
         """Let every component remove what else it has of the subjects that are forgotten."""
-        for subject in list(result.forgotten):
+        for subject in result.forgotten:  # also of those that a component adds here
             for component in self._components:
                 state = _state_of(component, part.states, result)
                 _add(result, component, component.forget(state, subject))

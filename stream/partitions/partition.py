@@ -183,6 +183,7 @@ class Partition:
                 self.states[name] = change.state
             if change.values:
                 self.values[name].put(change.values, cache_limit)
+        self.visitors.put(result.visitors, cache_limit)
         for subject in result.forgotten:
             if subject.kind is SubjectKind.VISITOR:
                 self.visitors.drop(subject.id)
@@ -190,7 +191,6 @@ class Partition:
                 values = self._registry.components[name].values
                 if values is not None and values.kind is subject.kind:
                     cache.drop(subject.id)
-        self.visitors.put(result.visitors, cache_limit)
         for kind, timers in result.all_timers().items():
             earliest = min((due for due in timers.values() if due), default=None)
             known = self.next_due_ms[kind]

@@ -57,7 +57,6 @@ class ResultWriter:
         """All that a result changes but the offsets; `lost` records were deleted before they were read."""
         counters = result.counters | ({"lost": lost} if lost else {})
         writes: list[Write] = [AddToHashes([(META, 0)], counters)] if counters else []
-        writes += self._removals(result)
         if result.visitors:
             keys = [VISITOR + user for user in result.visitors]
             blobs = dict(zip(keys, self._pack(result.visitors.values()), strict=True))
@@ -69,6 +68,7 @@ class ResultWriter:
         last_ms = {user: visitor.head.last_ms for user, visitor in result.visitors.items()}
         writes.append(SetScores(ACTIVE, last_ms, max(0, now_ms - self._settings.active_ms)))
         writes += self._timer_writes(result)
+        writes += self._removals(result)  # last: what else the result has of them is not kept either
         entries = list(self._outbox(result))
         if entries:
             writes.append(AppendToStream(OUTBOX, entries))

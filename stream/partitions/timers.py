@@ -98,6 +98,7 @@ class Timers:
             result.add(component.name, Change(timers={kind: dict.fromkeys(ids, 0)}))
             passed = Fired(kind, ids, self._committer.watermark(part), known)
             result.add(component.name, component.fire(part.states[component.name], passed))
+            self._steps.forget(part, result)
             results.append(result)
         return results
 

@@ -10,13 +10,13 @@ from contracts.dead_letters import DeadLetter
 from contracts.events import EventType
 from contracts.keys import KeyFamily, register_family
 from contracts.settings import Settings
-from contracts.subjects import SubjectKind, product
+from contracts.subjects import Subject, SubjectKind, product, visitor
 from contracts.topics import register_input_topic
 from memory_worker import MemoryLog, MemoryWorker, WatchedStore
 from registrations import own_registrations
 from shoppers import NEW, NOW_MS, make_event
 from stream.batch.records import Record
-from stream.batch.result import BatchResult, Change
+from stream.batch.result import NO_CHANGE, BatchResult, Change
 from stream.components.component import (
     Applied,
     Component,
@@ -78,6 +78,28 @@ class Looks(Component[int, int]):
         return 100 * state
 
 
+class Leavers(Component[None, None]):
+    """Forgets everybody who buys, and the product; knows of more that goes with a product."""
+
+    name = "leavers"
+    wants_events = True
+
+    def __init__(self) -> None:
+        self.asked: list[Subject] = []
+
+    def apply(self, state: None, applied: Applied[None]) -> Change:
+        bought = [
+            e for _, _, events in applied.new_events for e in events if e.event_type is EventType.PURCHASE
+        ]
+        return Change(
+            forget=[subject for e in bought for subject in (visitor(e.user_id), product(e.product_id))]
+        )
+
+    def forget(self, state: None, subject: Subject) -> Change:
+        self.asked.append(subject)
+        return Change(forget=[product("p2")]) if subject == product("p1") else NO_CHANGE
+
+
 class Line(NamedTuple):
     offset: int
     text: bytes | None
@@ -103,7 +125,8 @@ class Lines(TopicComponent[None, None, Line]):
 class Shop:
     """A log and a store, and one worker after the other with components of its own."""
 
-    def __init__(self, settings: Settings = SETTINGS) -> None:
+    def __init__(self, settings: Settings = SETTINGS, *, forgets: bool = False) -> None:
+        self.forgets = forgets
         self.settings = settings
         self.kafka, self.store = MemoryLog(1), WatchedStore(settings)
         self.start_worker()
@@ -114,6 +137,9 @@ class Shop:
         registry = product_registry(self.settings)
         registry.add(self.looks)
         registry.add(self.lines)
+        self.leavers = Leavers()
+        if self.forgets:
+            registry.add(self.leavers)
         registry.check()
         self.worker = MemoryWorker(self.settings, registry, self.kafka, self.store)
 
@@ -243,6 +269,20 @@ async def test_a_topic_is_applied_in_runs_and_its_offset_kept(shop: Shop) -> Non
     await shop.worker.read()
     assert shop.lines.runs == [1]
     assert shop.store.counter("lines") == RECORDS_AT_ONCE + 2
+
+
+async def test_nothing_is_kept_of_whom_a_batch_forgets() -> None:
+    shop = Shop(forgets=True)
+    await shop.send("view", 0, "p1", "p2", "p3")
+    await shop.send("purchase", 1, "p1")
+    assert shop.leavers.asked == [visitor("u1"), product("p1"), product("p2")]
+    part = shop.store.partitions[0]
+    assert shop.held() == {"p3": 1}
+    assert set(part.scores(f"timers:{TIMER}")) == {"p3"}
+    assert (part.names("v:"), dict(part.scores("active")), dict(part.scores("due"))) == ([], {}, {})
+    assert not len(shop.worker.assignment.partitions[0].visitors)
+    await shop.send("view", 2, "p2")
+    assert shop.held() == {"p2": 1, "p3": 1}
 
 
 async def test_a_topic_that_never_rests_does_not_keep_events_waiting(
