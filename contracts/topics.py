@@ -9,6 +9,7 @@ EVENT_TOPICS = ("view", "cart", "purchase")
 """The co-partitioned event topics, keyed by `user_id`, in the order ties are merged."""
 
 DELETIONS = "deletions"
+_REJECTED, _ALERTS = "rejected", "alerts"
 _input_topics = [*EVENT_TOPICS, DELETIONS]
 _output_topics: set[str] = set()
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -26,8 +27,13 @@ def register_input_topic(name: str) -> None:
     """Make a topic one that workers read; all of them have equal partition counts. Twice changes nothing.
 
     Records of partition `p` are applied by the owner of partition `p`, so they are keyed by the id of their
-    subject, with Kafka's standard partitioner.
+    subject, with Kafka's standard partitioner. Raises `ValueError` for a name that is no topic's, or that of
+    a topic we write.
     """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a topic's name must match {_NAME.pattern}, got {name!r}")
+    if name in (_REJECTED, _ALERTS) or name in _output_topics:
+        raise ValueError(f"{name!r} is a topic that Storepulse writes")
     if name not in _input_topics:
         _input_topics.append(name)
 
@@ -40,8 +46,8 @@ def register_output_topic(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a topic's name must match {_NAME.pattern}, got {name!r}")
-    if name in _OURS:
-        raise ValueError(f"{name!r} is a topic of Storepulse's own")
+    if name in (_REJECTED, _ALERTS) or name in _input_topics:
+        raise ValueError(f"{name!r} is a topic of Storepulse's own, or one that workers read")
     _output_topics.add(name)
 
 
@@ -69,12 +75,12 @@ class Topics:
     @property
     def rejected(self) -> str:
         """Dead letters."""
-        return f"{self.prefix}rejected"
+        return self.prefix + _REJECTED
 
     @property
     def alerts(self) -> str:
         """Steps in the life of alerts (`contracts.alerts`), keyed by the id of their subject."""
-        return f"{self.prefix}alerts"
+        return self.prefix + _ALERTS
 
     @property
     def deletions(self) -> str:
@@ -103,6 +109,3 @@ class Topics:
     def of(self, event_type: EventType) -> str:
         """The topic events of this type are sent to."""
         return self.prefix + _TOPIC_OF_TYPE[event_type]
-
-
-_OURS = frozenset(Topics().all)

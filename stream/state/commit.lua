@@ -107,9 +107,12 @@ local prepare = {
     later(function() spread('HDEL', key, w[3]) end)
   end,
   function(w) -- PutBlobs: keys, blobs, ttl_s
-    local ttl_s = format('%d', w[4])
+    local ttl_s = w[4] > 0 and format('%d', w[4])
     later(function()
-      for i = 1, #w[2] do call('SET', prefix .. w[2][i], w[3][i], 'EX', ttl_s) end
+      for i = 1, #w[2] do
+        local key = prefix .. w[2][i]
+        if ttl_s then call('SET', key, w[3][i], 'EX', ttl_s) else call('SET', key, w[3][i], 'KEEPTTL') end
+      end
     end)
   end,
   function(w) -- DeleteKeys: keys
@@ -153,7 +156,7 @@ local prepare = {
     local key = holding(w[2], 'list')
     later(function()
       spread('RPUSH', key, w[3])
-      call('LTRIM', key, -w[4], -1)
+      if w[4] > 0 then call('LTRIM', key, -w[4], -1) end
       expire(key, w[5])
     end)
   end,

@@ -240,7 +240,7 @@ class RemoveFromSet(Write):
 
 @dataclass(frozen=True, slots=True)
 class AppendToList(Write):
-    """Append values to a list, of which the newest `keep` stay."""
+    """Append values to a list, of which the newest `keep` stay (0: all)."""
 
     key: str
     values: Sequence[Value]

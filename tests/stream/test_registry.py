@@ -76,6 +76,9 @@ def test_a_topic_is_applied_by_one_component(registry: Registry) -> None:
 
 
 def test_a_topic_that_nothing_applies_is_named() -> None:
+    for taken in ("alerts", "rejected", "", "Upper"):
+        with pytest.raises(ValueError, match="topic"):
+            register_input_topic(taken)
     register_input_topic("orphan")
     with pytest.raises(InvalidCapability, match="no component applies the input topic 'orphan'"):
         make_registry(SETTINGS)

@@ -41,8 +41,8 @@ class Held:
 
     def __init__(self, store: Store, keys: Keys, client: redis.Redis | None) -> None:
         self.store = store
-        self._keys = keys
-        self._client = client
+        self.keys = keys
+        self.client = client
         self._epoch = 0
         self._offset = NO_OFFSET
 
@@ -65,20 +65,20 @@ class Held:
         """What a key holds: text in plain containers; None for nothing."""
         if isinstance(self.store, MemoryStore):
             return plain(self.store.partitions[P].values.get(key))
-        assert self._client is not None
-        name = self._keys.prefix(P) + key
-        kind = await self._client.type(name)
+        assert self.client is not None
+        name = self.keys.prefix(P) + key
+        kind = await self.client.type(name)
         if kind == b"hash":
-            return plain(await self._client.hgetall(name))
+            return plain(await self.client.hgetall(name))
         if kind == b"zset":
-            return plain(dict(await self._client.zrange(name, 0, -1, withscores=True)))
+            return plain(dict(await self.client.zrange(name, 0, -1, withscores=True)))
         if kind == b"set":
-            return plain(await self._client.smembers(name))
+            return plain(await self.client.smembers(name))
         if kind == b"list":
-            return plain(await self._client.lrange(name, 0, -1))
+            return plain(await self.client.lrange(name, 0, -1))
         if kind == b"stream":
-            return plain(await self._client.xrange(name))
-        return await self._client.get(name)
+            return plain(await self.client.xrange(name))
+        return await self.client.get(name)
 
     async def spoil(self, key: str) -> None:
         """Put a hash where something else is to be written."""
@@ -86,8 +86,8 @@ class Held:
             await self.store.commit([])
             self.store.partitions[P].values[key] = []
         else:
-            assert self._client is not None
-            await self._client.rpush(self._keys.prefix(P) + key, "x")
+            assert self.client is not None
+            await self.client.rpush(self.keys.prefix(P) + key, "x")
 
 
 def plain(value: Any) -> Any:
@@ -139,6 +139,19 @@ async def test_blobs_are_put_read_and_deleted_whatever_was_there(held: Held) -> 
     assert sorted(await held.store.keys_from(P, "tb:")) == ["1", "2"]
     await held.write(DeleteKeys(["tb:1", "tb:3"]), Expire(["tb:2"], 60))
     assert await held.store.keys_from(P, "tb:") == ["2"]
+
+
+async def test_without_a_limit_a_list_keeps_all_and_a_blob_its_lifetime(held: Held) -> None:
+    await held.write(
+        PutBlobs({"tb:1": b"x"}, 60), PutBlobs({"tb:2": b"x"}, 0), AppendToList("tl:1", ["a"], 0)
+    )
+    await held.write(PutBlobs({"tb:1": b"y"}, 0), AppendToList("tl:1", ["b"], 0))
+    assert await held.store.read_blobs({P: ["tb:1", "tb:2"]}) == {P: [b"y", b"x"]}
+    assert await held.of("tl:1") == ["a", "b"]
+    if held.client is not None:
+        prefix = held.keys.prefix(P)
+        assert 0 < await held.client.ttl(f"{prefix}tb:1") <= 60
+        assert await held.client.ttl(f"{prefix}tb:2") == -1
 
 
 async def test_scores_grow_and_only_the_highest_are_kept(held: Held) -> None:
