@@ -13,7 +13,8 @@ from typing import Any, NoReturn, Self
 import httpx
 import psutil
 
-from contracts.settings import Settings
+from api.registry import find_resources
+from contracts.settings import Settings, get_settings
 from ops.stack.record import settings_environment
 from services import wait_until
 
@@ -87,7 +88,6 @@ def _serve() -> NoReturn:
     from fastapi import FastAPI
 
     from api.app import create_app
-    from contracts.settings import get_settings
     from ops.serving.server import make_server, run_server
     from rule_model import GivenModel
 
@@ -110,6 +110,7 @@ def _serve() -> NoReturn:
 def _nurse() -> None:
     for name in ("api.app", "ops.serving.server", "rule_model"):
         import_module(name)  # here, so that the forks need not
+    find_resources(get_settings())  # which imports theirs
     child = 0
     for order in map(str.strip, sys.stdin):
         if order == "start":
