@@ -57,30 +57,6 @@ class Quality:
     """Followed by the kind likewise: lost, and an alert of this kind had fired in the session."""
 
 
-class SlotQuality:
-    """Names of the counters that slots other than the next action's have in common; see `slot_counter`."""
-
-    JUDGED = "n"
-    RIGHT = "y"
-    LOSS = "l"
-    """In millionths."""
-
-
-def slot_counter(slot: str, name: str) -> str:
-    """The name of a counter of a slot; those of the next action are the bare ones."""
-    return f"{slot}/{name}"
-
-
-@dataclass(frozen=True, slots=True)
-class SlotFigures:
-    """Of a slot's predictions; None where nothing was judged. `counts` are counters of the slot's own."""
-
-    n: int
-    accuracy: float | None
-    mean_loss: float | None
-    counts: dict[str, int]
-
-
 @dataclass(frozen=True, slots=True)
 class Point:
     """One point of a reliability curve: `n` predictions of `predicted` on average, `observed` came true."""
@@ -158,30 +134,6 @@ def by_version(fields: Mapping[str, int]) -> dict[str, dict[str, int]]:
         name, _, version = field.partition(":")
         versions.setdefault(version, {})[name] = count
     return versions
-
-
-def by_slot(fields: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Fields of a bucket per slot, without its name; under the empty name what is of no other slot."""
-    slots: dict[str, dict[str, int]] = {}
-    for field, count in fields.items():
-        slot, separator, name = field.partition("/")
-        if separator:
-            slots.setdefault(slot, {})[name] = count
-        else:
-            slots.setdefault("", {})[field] = count
-    return slots
-
-
-def slot_figures(counts: Mapping[str, int]) -> SlotFigures:
-    """Figures from the counters of one version (or the sum of several) of a slot."""
-    common = {SlotQuality.JUDGED, SlotQuality.RIGHT, SlotQuality.LOSS}
-    n = counts.get(SlotQuality.JUDGED, 0)
-    return SlotFigures(
-        n,
-        _ratio(counts.get(SlotQuality.RIGHT, 0), n),
-        _ratio(counts.get(SlotQuality.LOSS, 0) / MICRO, n),
-        {name: count for name, count in sorted(counts.items()) if name not in common},
-    )
 
 
 def next_action_figures(counts: Mapping[str, int]) -> NextActionFigures:

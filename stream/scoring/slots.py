@@ -14,7 +14,8 @@ from contracts.visitor import Visitor
 from models.artefacts.host import Versioned
 from models.artefacts.source import ModelSource
 from models.next_action.prices import PriceLevel
-from models.quality import MICRO, SlotQuality, slot_counter
+from models.quality import MICRO
+from models.slot_quality import SlotQuality, slot_counter
 from stream.batch.result import BatchResult
 from stream.scoring.predictions import PredictionResults
 

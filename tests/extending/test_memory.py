@@ -17,7 +17,8 @@ from contracts.subjects import product
 from contracts.visitor import FORMAT_WITH_EXTRA, unpack_visitor
 from cores import NAMES, core_named
 from memory_worker import MemoryLog, MemoryWorker, WatchedStore
-from models.quality import add_up, by_slot, by_version, slot_figures
+from models.quality import add_up, by_version
+from models.slot_quality import by_slot, slot_figures
 from shoppers import NOW_MS, make_event
 from stream.registry import make_registry
 from stream.state.writes import AppendToStream, PutBlobs, Write

@@ -11,7 +11,8 @@ import pytest
 from contracts.events import Event
 from contracts.visitor import Visitor
 from models.next_action.prices import UNKNOWN_LEVEL
-from models.quality import SlotFigures, add_up, by_slot, by_version, next_action_figures, slot_figures
+from models.quality import add_up, by_version, next_action_figures
+from models.slot_quality import SlotFigures, by_slot, slot_figures
 from second_slot import NAME, NextPurchaseSlot, put_model
 from shoppers import NEW, NOW_MS, SETTINGS, make_entries, make_event
 from slot_scorer import FixedModel

@@ -16,11 +16,11 @@ from models.quality import (
     NO_MODEL,
     add_up,
     alert_figures,
-    by_slot,
     by_version,
     next_action_figures,
     purchase_figures,
 )
+from models.slot_quality import by_slot
 from readers.alerts.kinds import AlertKind
 from readers.intervals import to_datetime
 from readers.reader import Counts, Reader

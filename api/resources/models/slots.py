@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from api.resources.models import schemas
 from contracts.heartbeat import NEXT_ACTION, Heartbeat
 from models.drift import drift_from_text
-from models.quality import by_version, slot_figures
+from models.quality import by_version
+from models.slot_quality import slot_figures
 from readers.intervals import to_datetime
 from readers.reader import Counts
 
