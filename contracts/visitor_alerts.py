@@ -65,7 +65,8 @@ class VisitorAlerts(NamedTuple):
 
     def put(self, kind: str, kept: KindState) -> "VisitorAlerts":
         """The alert state with this state of a kind."""
-        if kept == self.kinds.get(kind, NOTHING_KEPT):
+        current = self.kinds.get(kind, NOTHING_KEPT)
+        if kept is current or kept == current:
             return self
         kinds = {**self.kinds, kind: kept}
         if kept == NOTHING_KEPT:

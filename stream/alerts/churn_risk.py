@@ -9,7 +9,7 @@ from contracts.settings import Settings
 from contracts.visitor import Session
 from contracts.visitor_alerts import KindState, VisitorAlerts
 from models.silence import SilenceCurve, hear_silence
-from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView
+from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView, may_fire
 from stream.alerts.visitor_details import CartValues, describe_visitor, say_silence
 
 MAX_REASONS = 3
@@ -64,6 +64,8 @@ class ChurnRisk(VisitorRule):
         if (armed and not kept.armed) or (intent and not kept.intent):
             kept = kept._replace(armed=kept.armed or armed, intent=kept.intent or intent)
         if score.purchase >= self.fire or not _is_news(kept, view.session):
+            return kept, None
+        if not may_fire(alerts, CHURN_RISK, score.at_ms):  # to say what the alert would say is work
             return kept, None
         reasons = say_reasons(score.reasons, limit=MAX_REASONS)
         return kept, describe_visitor(

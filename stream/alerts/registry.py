@@ -61,9 +61,11 @@ class AlertRules:
 
     idle_ms: int
     rules: tuple[VisitorRule, ...]
-    silences: tuple[Silence | None, ...]
-    """Of each of the rules."""
+    silences: tuple[tuple[int, VisitorRule, Silence | None], ...]
+    """Place of each rule, the rule, and the silence it decides on."""
     by_kind: Mapping[str, VisitorRule]
+    scored: tuple[VisitorRule, ...]
+    """Those that decide on scores."""
     calm: Calm
 
     @classmethod
@@ -78,12 +80,30 @@ class AlertRules:
             if rule.kind in by_kind:
                 raise InvalidRule(f"{rule.kind!r} has two rules")
             by_kind[rule.kind] = rule
-        silences = tuple([rule.silence for rule in rules])
-        return cls(settings.idle_ms, rules, silences, by_kind, _calm(settings.idle_ms, rules))
+        silences = tuple([_in_numbers(rule.silence) for rule in rules])
+        return cls(
+            settings.idle_ms,
+            rules,
+            tuple([(place, rule, silences[place]) for place, rule in enumerate(rules)]),
+            by_kind,
+            tuple([rule for rule in rules if type(rule).on_score is not VisitorRule.on_score]),
+            _calm(settings.idle_ms, rules, silences),
+        )
 
 
-def _calm(idle_ms: int, rules: tuple[VisitorRule, ...]) -> Calm:
-    deadlines = tuple([Deadline(rule.kind, *rule.silence) for rule in rules if rule.silence is not None])
+def _in_numbers(silence: Silence | None) -> Silence | None:
+    """With its facts as a plain number: an operation on a flag takes ten times as long."""
+    return None if silence is None else silence._replace(needs=int(silence.needs))
+
+
+def _calm(idle_ms: int, rules: tuple[VisitorRule, ...], silences: tuple[Silence | None, ...]) -> Calm:
+    deadlines = tuple(
+        [
+            Deadline(rule.kind, *silence)
+            for rule, silence in zip(rules, silences, strict=True)
+            if silence is not None
+        ]
+    )
     acts_on: frozenset[int] = frozenset().union(*[rule.acts_on for rule in rules])
     return Calm(
         min([idle_ms, *[deadline.after_ms for deadline in deadlines]]),

@@ -80,6 +80,13 @@ Decision = tuple[KindState, Firing | None]
 """What is kept of the kind from now on, and the alert to fire if none is open and the cool-down is over."""
 
 
+def may_fire(alerts: VisitorAlerts, kind: str, at_ms: int) -> bool:
+    """Whether no alert of the kind is open and the cool-down is over."""
+    if at_ms < alerts.of(kind).quiet_until_ms:
+        return False
+    return not alerts.open or alerts.open_of(kind) is None
+
+
 # ruff: noqa: ARG002  # the defaults below say what a rule does that is not asked
 class VisitorRule:
     """One kind of alerts about visitors: a subclass says when its alerts fire, are settled and expire.

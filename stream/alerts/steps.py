@@ -12,7 +12,7 @@ from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
 from stream.alerts.lifecycle import close, fire
 from stream.alerts.registry import AlertRules
-from stream.alerts.rules import Decision, VisitorRule, VisitorView, facts_of
+from stream.alerts.rules import Decision, VisitorRule, VisitorView, facts_of, may_fire
 from stream.visitors.arrival import session_before, split_arrivals
 from stream.visitors.session import advance
 
@@ -48,7 +48,7 @@ def on_actions(
         return alert_state, alerts
     session = session_before(before, late, idle_ms=rules.idle_ms)
     first_ms = newer[0].at_ms if before is None else min(before.totals.first_ms, *(a.at_ms for a in actions))
-    tail = None if before is None else before.tail
+    tail, acts_on = None if before is None else before.tail, rules.calm.acts_on
     for action in newer:
         if session is not None:
             view = VisitorView(user_id, first_ms, session, tail, _score_of(session, score))
@@ -56,8 +56,9 @@ def on_actions(
             alerts += passed
         session, _ = advance(session, (action,), idle_ms=rules.idle_ms)
         alert_state = _mark_live(enter(alert_state, session), action, stale)
-        alert_state = _settle(alert_state, action, alerts, rules)
-        if action.rank in rules.calm.acts_on:
+        if alert_state.open:
+            alert_state = _settle(alert_state, action, alerts, rules)
+        if acts_on and action.rank in acts_on:
             view = VisitorView(user_id, first_ms, session, tail, None)
             alert_state = _decide_action(alert_state, view, action, alerts, rules)
     return alert_state, alerts
@@ -69,14 +70,14 @@ def on_score(
     """The step for a new score of a visitor, given the state it was made from."""
     session = visitor.head
     is_new = session.start_ms > alert_state.session_start_ms
-    if is_new and not any(rule.heeds(session, score) for rule in rules.rules):
+    if is_new and not [rule for rule in rules.scored if rule.heeds(session, score)]:
         return alert_state, []
     alert_state = enter(alert_state, session)
     alerts: list[Alert] = []
     view = VisitorView(user_id, visitor.totals.first_ms, session, visitor.tail, score)
-    for rule in rules.rules:
+    for rule in rules.scored:
         decision = rule.on_score(alert_state, view, score)
-        alert_state = _decide(alert_state, view, rule, decision, alerts, may_fire=not visitor.ended)
+        alert_state = _decide(alert_state, view, rule, decision, alerts, is_over=visitor.ended)
     return alert_state, alerts
 
 
@@ -166,7 +167,7 @@ def _due(alert_state: VisitorAlerts, view: VisitorView, rules: AlertRules) -> li
     session = view.session
     facts = facts_of(session, view.score)
     due = []
-    for place, (rule, silence) in enumerate(zip(rules.rules, rules.silences, strict=True)):
+    for place, rule, silence in rules.silences:
         opened = alert_state.open_of(rule.kind) if alert_state.open else None
         if opened is not None:
             due.append((rule.expires_ms(opened, session), _EXPIRY, place))
@@ -204,14 +205,12 @@ def _decide(
     decision: Decision,
     alerts: list[Alert],
     *,
-    may_fire: bool = True,
+    is_over: bool = False,
 ) -> VisitorAlerts:
-    """Keep what the rule decided; its alert fires unless one of the kind is open or the cool-down is on."""
+    """Keep what the rule decided; its alert fires if it may and the session is not over."""
     kept, firing = decision
     alert_state = alert_state.put(rule.kind, kept)
-    if firing is None or not may_fire or firing.at_ms < kept.quiet_until_ms:
-        return alert_state
-    if alert_state.open_of(rule.kind) is not None:
+    if firing is None or is_over or not may_fire(alert_state, rule.kind, firing.at_ms):
         return alert_state
     alert_state, alert = fire(alert_state, view, rule, firing)
     alerts.append(alert)
