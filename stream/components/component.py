@@ -86,6 +86,11 @@ class StateReader(Protocol):
     """Questions to the state of one partition, for components that must look something up."""
 
     @property
+    def partition(self) -> int:
+        """The partition's number."""
+        ...
+
+    @property
     def is_new(self) -> bool:
         """Whether no event of this partition was ever applied."""
         ...

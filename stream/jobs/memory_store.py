@@ -55,8 +55,10 @@ class MemoryJobStore:
         part = self._store.partitions[pick.queue.partition]
         if part.counter("epoch") != pick.epoch:
             return PublishStatus.FENCED
-        if digest and int(part.hash(FORGOTTEN).get(digest, -1)) >= made_ms:
-            self._waiting(pick.queue).pop(pick.subject_id, None)
+        waiting = self._waiting(pick.queue)
+        is_cut = digest and int(part.hash(FORGOTTEN).get(digest, -1)) >= made_ms
+        if is_cut or (digest and pick.subject_id not in waiting):
+            waiting.pop(pick.subject_id, None)
             return PublishStatus.FORGOTTEN
         key = snapshot_key(pick.queue.job, pick.subject_id)
         stored: bytes | None = part.values.pop(key, None)

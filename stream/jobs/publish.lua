@@ -16,9 +16,13 @@ local function leave_queue(next_ms)
   if next_ms == '0' then call('ZREM', queue, subject) else call('ZADD', queue, next_ms, subject) end
 end
 
-if ARGV[6] ~= '' and tonumber(call('HGET', forgotten, ARGV[6]) or '-1') >= made_ms then
-  call('ZREM', queue, subject)
-  return 'forgotten'
+-- A deletion takes its subject out of the queue, also one that was taken from there and is being worked on.
+if ARGV[6] ~= '' then
+  local cut_ms = tonumber(call('HGET', forgotten, ARGV[6]) or '-1')
+  if cut_ms >= made_ms or not call('ZSCORE', queue, subject) then
+    call('ZREM', queue, subject)
+    return 'forgotten'
+  end
 end
 
 -- A snapshot of another epoch is of an earlier owner, or of a state that Redis has lost: ours is newer.

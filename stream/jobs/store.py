@@ -71,7 +71,7 @@ class PublishStatus(StrEnum):
     OLDER = "older"
     """There is a newer snapshot, made under the same epoch."""
     FORGOTTEN = "forgotten"
-    """The subject is a person who was deleted after the run began."""
+    """The subject is a person who was deleted after the run began, or was dropped from a full queue."""
 
 
 class JobStore(Protocol):

@@ -185,6 +185,11 @@ class PartitionReader:
         self._part = part
 
     @property
+    def partition(self) -> int:
+        """See `StateReader.partition`."""
+        return self._part.number
+
+    @property
     def is_new(self) -> bool:
         """See `StateReader.is_new`."""
         return self._part.is_new

@@ -81,8 +81,6 @@ class Meter:
 
     def count_batch(self, entries: Sequence[Entry], result: BatchResult, *, now_ms: int) -> None:
         """Count a batch that is now in Redis."""
-        for name, number in result.counters.items():
-            self._events.labels(name).inc(number)
         for letter in result.letters:
             self._rejected.labels(letter.code).inc()
         arrivals = Counter(map(_BROKER_MS, entries))

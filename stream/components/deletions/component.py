@@ -64,7 +64,7 @@ class Deletions(TopicComponent[Cuts, None, DeletionRecord]):
         The API leaves the id beside the state for the time of the deletion. Where Redis came back from before
         that, the visitors of the partition are gone through; in a partition that is empty there are none.
         """
-        self._check_secret(items)
+        self._check_secret(reader.partition, items)
         digests = {
             item.deletion.digest
             for item in items
@@ -105,9 +105,10 @@ class Deletions(TopicComponent[Cuts, None, DeletionRecord]):
             forget=[visitor(users[digest]) for digest in cuts if digest in users],
         )
 
-    def _check_secret(self, items: Sequence[DeletionRecord]) -> None:
+    def _check_secret(self, partition: int, items: Sequence[DeletionRecord]) -> None:
         if any(item.deletion is not None and item.deletion.secret_id != self._secret_id for item in items):
             log.error(
-                "deletions were made with another STOREPULSE_DELETION_SECRET than ours; "
-                "their visitors are not kept out when the log is read again"
+                "partition %d: deletions were made with another STOREPULSE_DELETION_SECRET than ours; "
+                "their visitors are not kept out when the log is read again",
+                partition,
             )

@@ -238,6 +238,8 @@ async def test_nothing_is_written_of_a_person_who_was_deleted_meanwhile(stores: 
     assert await outbox(stores) == []
     assert await due(stores, LEASE_MS) == []
     later = publication_of(pick_of(epoch, "u1"), made_ms=2_001, digest="d1")
+    assert await stores.jobs.publish(later) is PublishStatus.FORGOTTEN, "the deletion was applied late"
+    await offer(stores, "u1")
     assert await stores.jobs.publish(later) is PublishStatus.PUBLISHED, "who came back is a new visitor"
 
 
