@@ -9,6 +9,12 @@ from models.artefacts.card import ArtefactCard, check_same
 from models.next_action.actions import TARGETS
 from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
 
+_IN_FILE = (
+    "model_sha256", "step_features", "context_features", "targets", "config", "training", "metrics",
+    "libraries", "licence", "golden", "surrogate", "version", "id_features",
+)  # fmt: skip
+"""Fields in the order of the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Golden:
@@ -68,7 +74,8 @@ class NextActionCard(ArtefactCard):
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON; of a model that reads no names, the card says nothing of names."""
-        plain = asdict(self)
+        fields = asdict(self)
+        plain = {name: fields[name] for name in _IN_FILE}
         if not self.id_features:
             del plain["id_features"], plain["golden"]["ids"]
         return plain
