@@ -79,6 +79,9 @@ async def test_the_lookout_counts_exactly_what_was_dropped_of_what_it_saw(site: 
     missed_alerts = MissedAlerts()
     for _ in range(20):
         site.publish(1)
+        site.publish(1, kind=CART_ABANDONED)
+    await missed_alerts.look(site.reader, carts, after)
+    assert await missed_alerts.locate(site.reader, after) == Position(after, 0)
     site.state.trim_alerts(10)
     site.state.flush()
     place = await missed_alerts.locate(site.reader, after)
