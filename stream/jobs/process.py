@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 READ_BYTES = 65_536
 START_S = 60.0
 """Time for a process to import what the jobs need, with the little that a busy worker leaves it."""
-CLOSE_S = 0.5
+CLOSE_S = 2.0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """One process is one core at most: the worker, Redis and Kafka need the others."""
 
@@ -68,10 +68,12 @@ class JobProcess:
         """Run a job when its turn has come; raises `JobFailed`."""
         async with self._turn:
             try:
-                process = await asyncio.wait_for(self._running(), START_S)
+                async with asyncio.timeout(START_S):  # `wait_for` of Python 3.11 may swallow a cancellation
+                    process = await self._running()
                 made_ms, began_s = wall_clock_ms(), time.monotonic()
                 ask = _pack([job.function, str(subject), made_ms, bool(job.topic)])
-                ok, value, json = await asyncio.wait_for(self._ask(process, ask), job.limit_s)
+                async with asyncio.timeout(job.limit_s):
+                    ok, value, json = await self._ask(process, ask)
                 seconds = time.monotonic() - began_s
             except TimeoutError as exc:
                 await self.stop()
@@ -97,10 +99,11 @@ class JobProcess:
             process.kill()
         if process.stdin is not None:
             process.stdin.close()
-        await process.wait()
-        if process.stdout is not None:
-            with contextlib.suppress(TimeoutError):  # whatever a job started may have the pipe as well
-                await asyncio.wait_for(process.stdout.read(), CLOSE_S)
+        with contextlib.suppress(TimeoutError):  # what a job forked may have the pipe as well
+            async with asyncio.timeout(CLOSE_S):
+                if process.stdout is not None:
+                    await process.stdout.read()
+                await process.wait()
 
     async def _running(self) -> Process:
         if self._process is None or self._process.returncode is not None:

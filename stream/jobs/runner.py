@@ -1,6 +1,7 @@
 """The runner: takes due subjects from the queues of this worker's partitions and publishes what jobs give."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -90,10 +91,9 @@ class JobRunner:
 
     async def _pause(self) -> None:
         self._wake.clear()
-        try:
-            await asyncio.wait_for(self._wake.wait(), TICK_S)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TICK_S):  # `wait_for` of Python 3.11 may swallow a cancellation
+                await self._wake.wait()
 
     async def _take_due(self) -> None:
         room = AT_ONCE - len(self._tasks)

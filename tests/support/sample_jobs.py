@@ -58,6 +58,13 @@ def end(*_: Any) -> Any:
     os._exit(3)
 
 
+def fork_and_end(*_: Any) -> Any:
+    """Ends the process, but not what it forked, which has its pipes."""
+    if os.fork() == 0:
+        time.sleep(6)
+    os._exit(3)
+
+
 def sleep_long(*_: Any) -> Any:
     """Longer than any limit of a test."""
     time.sleep(60)

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.settings import Settings
 from contracts.subjects import product
-from sample_jobs import describe, end, fail, give_bytes, make_job, sleep_long
+from sample_jobs import describe, end, fail, fork_and_end, give_bytes, make_job, sleep_long
 from stream.jobs.process import JobFailed, JobProcess, JobTimeout
 
 SETTINGS = Settings(namespace="jobs", partitions=3)
@@ -75,6 +75,18 @@ async def test_a_process_that_ends_is_replaced(process: JobProcess) -> None:
     with pytest.raises(JobFailed, match="exit code 3"):
         await process.run(make_job(end), product("p1"))
     assert (await process.run(make_job(describe), product("p1"))).packed
+
+
+async def test_a_process_that_left_another_behind_is_waited_for_no_longer_than_its_limit(
+    process: JobProcess,
+) -> None:
+    await process.run(make_job(describe), product("p1"))
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(JobTimeout):
+        await process.run(make_job(fork_and_end, limit_s=0.5), product("p1"))
+    assert asyncio.get_running_loop().time() - began_s < 6
+    assert (await process.run(make_job(describe), product("p1"))).packed
+    await asyncio.sleep(began_s + 8 - asyncio.get_running_loop().time())  # only then its pipe is closed
 
 
 async def test_the_answer_to_a_cancelled_run_is_not_taken_for_another(process: JobProcess) -> None:

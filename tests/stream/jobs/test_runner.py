@@ -54,6 +54,7 @@ class Worker:
         self.outboxes = RedisOutboxes(self.client, self.keys, alerts_kept=100)
         self.registry = CollectorRegistry()
         self.meter = JobMeter(self.registry)
+        self.runner: JobRunner | None = None
         self._running: asyncio.Task[None] | None = None
 
     async def start(self, *jobs: DerivedJob) -> None:
@@ -62,11 +63,11 @@ class Worker:
         self.triggers = Triggers(self.jobs, PARTITIONS, self.meter)
         claims = await self.stream.claim(dict.fromkeys(range(PARTITIONS), 0))
         self.owned.update({p: Owned(claim.epoch) for p, claim in claims.items()})
-        runner = JobRunner(
+        self.runner = JobRunner(
             self.settings, self.jobs, self.store, lambda: self.owned, self.triggers, self.meter,
             self.filled.append,
         )  # fmt: skip
-        self._running = asyncio.create_task(runner.run())
+        self._running = asyncio.create_task(self.runner.run())
 
     async def stop(self) -> None:
         if self._running is not None:
@@ -276,6 +277,17 @@ async def test_the_end_of_a_worker_waits_for_no_run(worker: Worker) -> None:
         range(PARTITIONS), ["sleep_long"], now_ms=wall_clock_ms() + 10**6, limit=1
     )
     assert [head.waiting for head in heads.values()] == [1], "it is left to the next owner"
+
+
+async def test_a_worker_that_ends_just_as_a_run_does_ends_all_the_same(worker: Worker) -> None:
+    await worker.start(make_job(read_input, stale=products_of))
+    assert worker._running is not None
+    assert worker.runner is not None
+    await asyncio.sleep(0.1)
+    worker.runner._wake.set()
+    worker._running.cancel()  # before it has woken up
+    done, _ = await asyncio.wait([worker._running], timeout=10)
+    assert done
 
 
 @pytest.mark.parametrize("kind", [SubjectKind.VISITOR])
