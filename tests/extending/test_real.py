@@ -35,7 +35,7 @@ GONE = "visitor-who-leaves"
 VISITORS = [GONE, *[f"visitor-{number}-stays" for number in range(40)]]
 PRODUCTS = [f"product-{number}" for number in range(12)]
 BRANDS = ("acme", "bolt", "cube", "dune")
-KINDS = [EventType.VIEW] * 6 + [EventType.FAVORITE] * 2 + [EventType.PURCHASE] * 2
+KINDS = [EventType.VIEW] * 4 + [EventType.CART] * 2 + [EventType.FAVORITE] * 2 + [EventType.PURCHASE] * 2
 LOW_UNITS, PATIENCE_MS = 3, 60_000
 
 
@@ -266,4 +266,8 @@ def _assert_served(shop: RestockShop) -> None:
     listed = shop.get("/v1/alerts", kind="stock_low", limit="100")["alerts"]
     assert {alert["subject"]["id"] for alert in listed} <= set(PRODUCTS)
     assert listed
+    (second,) = [slot for slot in shop.get("/v1/models")["slots"] if slot["slot"] == "next_purchase"]
+    assert second["workers"][0]["state"] == "ok"
+    (version,) = second["models"]
+    assert version["windows"]["24h"]["n"] > 0
     assert shop.get("/openapi.json")["paths"]["/v1/stock/{product_id}"]

@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import msgpack
 import orjson
 
-from contracts.alerts import Alert, AlertState, Severity, make_alert_id, name_in_ids
+from contracts.alerts import Alert, AlertState, Severity
 from contracts.clock import LIVE_SKEW_MS
 from contracts.dead_letters import DeadLetter
 from contracts.events import EventType
 from contracts.fields import InvalidEvent, identifier
 from contracts.subjects import Subject, SubjectKind, product
 from restock.contracts import BUYERS, INVENTORY, LOWEST, RECENT, STOCK, STOCK_LOW, StockLow
+from stream.alerts.rules import Firing
+from stream.alerts.tracks import NO_TRACK, AlertTrack, close_alert, fire_alert, pack_track, unpack_track
 from stream.batch.records import Record
 from stream.batch.result import NO_CHANGE, Change
 from stream.components.component import Applied, Fired, Source, SubjectValues, TopicComponent, TopicRecords
@@ -33,17 +35,15 @@ MOST_BUYERS, MOST_RECENT = 100, 20
 
 
 class Stock(NamedTuple):
-    """What a partition knows of a product. The alert is about to fire, or open, while it `is_low`."""
+    """What a partition knows of a product; `low_since_ms` is 0 while it is not short."""
 
     units: int | None = None
     counted_ms: int = 0
     sold: int = 0
-    is_low: bool = False
     low_since_ms: int = 0
     live: bool = False
-    episode: int = 0
-    fired: tuple[int, int] | None = None
-    """Event time and units of the open alert."""
+    """Whether the count that began the shortage arrived about when it was made."""
+    alerts: AlertTrack = NO_TRACK
 
 
 NOTHING_KNOWN = Stock()
@@ -60,9 +60,16 @@ class InventoryCount(NamedTuple):
     letter: DeadLetter | None = None
 
 
+def pack_stock(stock: Stock) -> bytes:
+    """The blob of a value."""
+    blob: bytes = msgpack.packb((*stock[:-1], pack_track(stock.alerts)))
+    return blob
+
+
 def unpack_stock(blob: bytes) -> Stock:
     """The value in a blob."""
-    return Stock(*msgpack.unpackb(blob, use_list=False))
+    *fields, track = msgpack.unpackb(blob)
+    return Stock(*fields, unpack_track(track))
 
 
 class StockLevels(TopicComponent[None, Stock, InventoryCount]):
@@ -72,7 +79,7 @@ class StockLevels(TopicComponent[None, Stock, InventoryCount]):
     topic = INVENTORY
     timers = (TIMER,)
     wants_events = True
-    values = SubjectValues(SubjectKind.PRODUCT, STOCK, TTL_S, msgpack.packb, unpack_stock)
+    values = SubjectValues(SubjectKind.PRODUCT, STOCK, TTL_S, pack_stock, unpack_stock)
 
     def subjects(self, applied: Applied[Stock]) -> set[str]:
         """See `Component.subjects`."""
@@ -131,11 +138,16 @@ class StockLevels(TopicComponent[None, Stock, InventoryCount]):
         alerts: list[Alert] = []
         for product_id in fired.subjects:
             stock = fired.values[product_id]
-            if stock is None or not stock.is_low or stock.units is None:
+            if stock is None or stock.units is None or not stock.low_since_ms:
                 continue
-            at_ms = stock.low_since_ms + PATIENCE_MS
-            values[product_id] = stock._replace(episode=stock.episode + 1, fired=(at_ms, stock.units))
-            alerts.append(_alert(product_id, values[product_id], AlertState.FIRING, at_ms))
+            severity = Severity.LOW if stock.units else Severity.HIGH
+            detail = StockLow(stock.units, stock.low_since_ms)
+            firing = Firing(stock.low_since_ms + PATIENCE_MS, severity, detail)
+            track, told = fire_alert(
+                stock.alerts, product(product_id), STOCK_LOW, firing, cooldown_ms=0, live=stock.live
+            )
+            values[product_id] = stock._replace(alerts=track)
+            alerts += told
         return Change(values=values, alerts=alerts)
 
     def forget(self, state: None, subject: Subject) -> Change:
@@ -157,30 +169,13 @@ def _sales(applied: Applied[Stock]) -> Iterable[tuple[str, Any]]:
 def _take(stock: Stock, item: InventoryCount) -> tuple[Stock, int | None, list[Alert]]:
     """The stock after a count, the timer to set (0: to clear), and the alert that it closes."""
     stock = stock._replace(units=item.units, counted_ms=item.at_ms)
-    if item.units <= LOW_UNITS:
-        if stock.is_low:
-            return stock, None, []
-        live = item.record_ms - item.at_ms < LIVE_SKEW_MS
-        stock = stock._replace(is_low=True, low_since_ms=item.at_ms, live=live)
-        return stock, item.at_ms + PATIENCE_MS, []
-    if not stock.is_low:
+    if (item.units <= LOW_UNITS) == bool(stock.low_since_ms):
         return stock, None, []
-    closed = []
-    if stock.fired is not None:
-        closed = [_alert(item.product_id, stock, AlertState.RESOLVED, max(item.at_ms, stock.fired[0]))]
-    return stock._replace(is_low=False, fired=None), 0, closed
-
-
-def _alert(product_id: str, stock: Stock, state: AlertState, at_ms: int) -> Alert:
-    assert stock.fired is not None
-    fired_ms, units = stock.fired
-    subject = product(product_id)
-    alert_id = make_alert_id(name_in_ids(subject), STOCK_LOW, 0, stock.episode, fired_ms)
-    severity = Severity.LOW if units else Severity.HIGH
-    detail = StockLow(units, stock.low_since_ms)
-    return Alert(
-        alert_id, STOCK_LOW, state, severity, subject, stock.episode, at_ms, fired_ms, stock.live, detail
-    )
+    if item.units <= LOW_UNITS:
+        live = item.record_ms - item.at_ms < LIVE_SKEW_MS
+        return stock._replace(low_since_ms=item.at_ms, live=live), item.at_ms + PATIENCE_MS, []
+    track, closed = close_alert(stock.alerts, AlertState.RESOLVED, item.at_ms)
+    return stock._replace(low_since_ms=0, alerts=track), 0, closed
 
 
 def _index(counts: Sequence[InventoryCount], values: Mapping[str, Stock]) -> list[Write]:
