@@ -99,7 +99,10 @@ async def _read(redis: Redis, names: Sequence[bytes]) -> AsyncIterator[tuple[Any
         pipe.type(name)
     kinds = await pipe.execute()
     strings = [name for name, kind in zip(names, kinds, strict=True) if kind == b"string"]
-    for name, value in zip(strings, await redis.mget(strings) if strings else [], strict=True):
+    pipe = redis.pipeline(transaction=False)  # of many slots
+    for name in strings:
+        pipe.get(name)
+    for name, value in zip(strings, await pipe.execute(), strict=True):
         yield name, [] if value is None else [value]
     for name, kind in zip(names, kinds, strict=True):
         reader = _READERS.get(kind)

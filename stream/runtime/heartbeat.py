@@ -45,17 +45,22 @@ async def beat(
             own.model, own.state, own.scored, own.skipped, own.drift, reports,
         )  # fmt: skip
         try:
-            async with client.pipeline(transaction=True) as pipe:
-                pipe.hset(
-                    keys.worker(worker_id), items=[x for item in heartbeat.to_hash().items() for x in item]
-                )
-                pipe.expire(keys.worker(worker_id), HEARTBEAT_TTL_S)
-                pipe.zadd(keys.workers(), {worker_id: now_ms})
-                pipe.zremrangebyscore(keys.workers(), "-inf", now_ms - HEARTBEAT_TTL_S * 1_000)
-                await pipe.execute()
+            await _write(client, keys, heartbeat)
         except (RedisError, OSError) as exc:
             log.debug("no heartbeat: %s", exc)
         await asyncio.sleep(INTERVAL_S)
+
+
+async def _write(client: redis.Redis, keys: Keys, heartbeat: Heartbeat) -> None:
+    key = keys.worker(heartbeat.worker_id)
+    async with client.pipeline(transaction=True) as pipe:  # one each: the keys may lie in different slots
+        pipe.hset(key, items=[x for item in heartbeat.to_hash().items() for x in item])
+        pipe.expire(key, HEARTBEAT_TTL_S)
+        await pipe.execute()
+    async with client.pipeline(transaction=True) as pipe:
+        pipe.zadd(keys.workers(), {heartbeat.worker_id: heartbeat.at_ms})
+        pipe.zremrangebyscore(keys.workers(), "-inf", heartbeat.at_ms - HEARTBEAT_TTL_S * 1_000)
+        await pipe.execute()
 
 
 async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
