@@ -16,6 +16,7 @@ from api.resources.privacy.recorder import Unrecorded, record
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import to_deletion
 from connections.asyncio_redis import open_redis_pool
+from contracts.extensions import load_contracts
 from contracts.fields import InvalidEvent, identifier
 from contracts.settings import Settings
 from readers.id_search import Needle, search
@@ -86,6 +87,7 @@ def _show(console: Console, job: DeletionJob) -> None:
 
 
 def _run(settings: Settings, work: Callable[[Reader, Console], Awaitable[int]]) -> int:
+    load_contracts(settings)  # whose ids stand in keys of extensions
     console = Console(highlight=False, soft_wrap=True)
 
     async def main() -> int:

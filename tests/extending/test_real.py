@@ -270,4 +270,7 @@ def _assert_served(shop: RestockShop) -> None:
     assert second["workers"][0]["state"] == "ok"
     (version,) = second["models"]
     assert version["windows"]["24h"]["n"] > 0
-    assert shop.get("/openapi.json")["paths"]["/v1/stock/{product_id}"]
+    document = shop.get("/openapi.json")
+    assert document["paths"]["/v1/stock/{product_id}"]["get"]["responses"]["200"]
+    assert {"ProductStock", "SubjectAlert"} <= document["components"]["schemas"].keys()
+    assert "stock_low" in document["components"]["schemas"]["AlertKind"]["enum"]
