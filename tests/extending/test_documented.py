@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -19,6 +20,7 @@ WORDS = {
     "an index of a component": r"LOWEST",
     "a timer of a component": r"TIMER",
     "an alert about products": r"STOCK_LOW|StockLow",
+    "an alert about visitors": r"BULK_BOUGHT|BulkRule",
     "an input topic": r"INVENTORY",
     "a model": r"NextPurchase",
     "a derived value": r"COVER|STOCK_COVER",
@@ -26,35 +28,47 @@ WORDS = {
 }
 """What is to be added, to the words that stand for it in the example."""
 MOST_FILES = {
-    "a field of visitors": 3, "an index of a component": 2, "an alert about products": 2, "a model": 3,
-    "an input topic": 2, "a resource of the API": 1,
+    "a field of visitors": 3, "an index of a component": 2, "an alert about products": 2,
+    "an alert about visitors": 2, "a model": 3, "an input topic": 2, "a resource of the API": 1,
 }  # fmt: skip
 
 
-def documented_files() -> dict[str, set[str]]:
-    """The rows of the table; each counts what it lists."""
+class Row(NamedTuple):
+    """What a row of the table says."""
+
+    files: set[str]
+    lines: int
+    """In `stream.py`."""
+
+
+def documented() -> dict[str, Row]:
+    """The rows of the table; each counts the files that it lists."""
     found = {}
     for line in DOCUMENT.splitlines():
-        if match := re.fullmatch(r"\| (an? .*?) \| (\d)( and its folder)? \| (.*) \|", line):
-            found[match[1]] = set(re.findall(r"`([\w.]+)`", match[4]))
-            assert len(found[match[1]]) == int(match[2]), line
+        if match := re.fullmatch(r"\| (an? .*?) \| (\d)( and a line)?(, and its folder)? \| (.*) \|", line):
+            files = set(re.findall(r"`([\w.]+)`", match[5]))
+            assert len(files) == int(match[2]), line
+            found[match[1]] = Row(files, 1 if match[3] else 0)
     return found
 
 
 @pytest.mark.parametrize("kind", WORDS)
 def test_each_thing_takes_as_many_files_as_documented(kind: str) -> None:
-    users = {"api.py"} if kind == "a derived value" else set()  # what shows it is a resource of its own
+    words = re.compile(rf"\b({WORDS[kind]})\b")
+    beside = {"stream.py"} | ({"api.py"} if kind == "a derived value" else set())  # it is shown by a resource
     having = {
         path.name
         for path in EXTENSION.glob("*.py")
-        if re.search(rf"\b({WORDS[kind]})\b", path.read_text()) and path.name not in users
+        if path.name not in beside and words.search(path.read_text())
     }
-    assert having == documented_files()[kind]
-    assert len(having) <= MOST_FILES.get(kind, 3)
+    register = (EXTENSION / "stream.py").read_text().partition("def register")[2]
+    lines = [line for line in register.splitlines() if words.search(line)]
+    assert Row(having, len(lines)) == documented()[kind]
+    assert len(having) <= MOST_FILES.get(kind, 2)
 
 
 def test_every_row_of_the_table_is_counted() -> None:
-    assert documented_files().keys() == WORDS.keys()
+    assert documented().keys() == WORDS.keys()
 
 
 def test_the_product_knows_nothing_of_the_example() -> None:

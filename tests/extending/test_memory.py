@@ -185,6 +185,19 @@ async def test_a_next_owner_fires_what_the_one_before_set(shop: Shop) -> None:
     assert [alert.state for alert in shop.alerts] == ["firing"]
 
 
+async def test_a_rule_decides_about_visitors(shop: Shop) -> None:
+    for at_s, quantity in enumerate((1, 5, 7)):
+        shop.kafka.send(make_event("purchase", at_s, user="u1", quantity=quantity))
+    await shop.worker.read()
+    shop.start_worker()
+    shop.kafka.send(make_event("view", 3_600, user="u1"))
+    await shop.worker.read()
+    bulk = [alert for alert in shop.alerts if alert.kind == "bulk_bought"]
+    assert [(alert.user_id, alert.state, tuple(alert.detail)) for alert in bulk] == [
+        ("u1", "firing", ("p1", 5)), ("u1", "expired", ("p1", 5)),
+    ]  # fmt: skip
+
+
 async def test_bad_records_of_the_topic_become_dead_letters(shop: Shop) -> None:
     shop.count("p1", -1, 0)
     shop.count("p1", 5, 0, key="p2")

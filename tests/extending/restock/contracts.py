@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from contracts.alerts import AlertKindSpec, register_kind
-from contracts.alerts.fields import count
+from contracts.alerts.fields import count, text
 from contracts.keys import KeyFamily, register_family
 from contracts.subjects import SubjectKind
 from contracts.topics import register_input_topic, register_output_topic
@@ -34,6 +34,17 @@ class StockLow(NamedTuple):
     low_since_ms: int
 
 
+BULK_BOUGHT = "bulk_bought"
+"""A visitor bought many of one product at once; it lives until the end of the session."""
+
+
+class BulkBought(NamedTuple):
+    """What they bought."""
+
+    product_id: str
+    units: int
+
+
 def register() -> None:
     """Register all of it."""
     register_input_topic(INVENTORY)
@@ -52,5 +63,14 @@ def register() -> None:
             {"units": count, "low_since_ms": count},
             describe=lambda detail: f"{detail.units} left",
             outcome="restocked",
+        )
+    )
+    register_kind(
+        AlertKindSpec(
+            BULK_BOUGHT,
+            "A visitor bought many of one product at once",
+            frozenset({SubjectKind.VISITOR}),
+            BulkBought,
+            {"product_id": text, "units": count},
         )
     )

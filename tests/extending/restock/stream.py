@@ -1,10 +1,12 @@
 """What a worker does for this extension."""
 
 from restock.brands import BRANDS
+from restock.bulk import BulkRule
 from restock.cover import STOCK_COVER
 from restock.next_purchase import NextPurchase
 from restock.stock import StockLevels
 from restock.wishes import Wishes
+from stream.alerts.registry import register_rule
 from stream.registry import Registry
 
 
@@ -15,3 +17,4 @@ def register(registry: Registry) -> None:
     registry.add(Wishes())
     registry.jobs.add(STOCK_COVER)
     registry.add_slot(NextPurchase())
+    register_rule(BulkRule.of)
