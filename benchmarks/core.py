@@ -32,7 +32,7 @@ from stream.partitions.partition import Partition
 from stream.partitions.result_writes import ResultWriter, WriteSettings
 from stream.registry import Registry, make_registry
 from stream.scoring.next_action import NextActionSlot
-from stream.scoring.slots import Subject
+from stream.scoring.slots import AskedVisitor
 from stream.state.commit import Claim, Commit, encode_commit
 
 STEPS = (
@@ -212,7 +212,7 @@ class _Steps:
         for places in plan:
             visitors = [subjects[place] for place in places]
             with self._timed("encode"):
-                encoded = [self._slot.encode(Subject("", visitor, level)) for visitor in visitors]
+                encoded = [self._slot.encode(AskedVisitor("", visitor, level)) for visitor in visitors]
             with self._timed("ask"):
                 found = self._slot.ask(model, visitors, encoded)
                 scores |= zip([names[place] for place in places], found, strict=True)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.visitors import Subject
+from benchmarks.visitors import ScoredVisitor
 from models.artefacts.onnx_session import open_session
 from models.next_action.encoding import Batch, encode_visitor, stack
 from models.next_action.training.calibration import identity
@@ -30,13 +30,13 @@ LARGEST_DIFFERENCE = 1e-4
 class BothEngines:
     """The default network at the width that a training gives it, weights random, both engines on one thread.
 
-    Raises `RuntimeError` if the engines do not agree on `subjects`, whose features it is normalised to.
+    Raises `RuntimeError` if the engines do not agree on `visitors`, whose features it is normalised to.
     """
 
-    def __init__(self, subjects: Sequence[Subject], idle_ms: int, *, seed: int = 7) -> None:
+    def __init__(self, visitors: Sequence[ScoredVisitor], idle_ms: int, *, seed: int = 7) -> None:
         torch.set_num_threads(1)
         torch.manual_seed(seed)
-        batch = stack([encode_visitor(*subject, idle_ms) for subject in subjects])
+        batch = stack([encode_visitor(*subject, idle_ms) for subject in visitors])
         self._net = _make_net(batch)
         self.parameters = count_parameters(self._net)
         model = to_onnx(self._net, identity()).SerializeToString()

@@ -29,7 +29,7 @@ from benchmarks.aims import Aim
 from benchmarks.pace import SETTLE_S
 from benchmarks.services import Services, create_topics, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
-from benchmarks.visitors import make_subjects
+from benchmarks.visitors import make_scored_visitors
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from models.artefacts.card import ArtefactError
@@ -83,18 +83,18 @@ def run_scoring(runs: int) -> Figures:
     model = find_model(settings)
     if model is None:
         return {}
-    subjects = make_subjects(settings, scoring_bench.SUBJECTS)
+    visitors = make_scored_visitors(settings, scoring_bench.SUBJECTS)
     engines: scoring_bench.Engines | None = None
     if find_spec("torch") is None or find_spec("onnx") is None:
         console.log("torch left out: torch and onnx are not both installed")
     else:
         from benchmarks.engines import BothEngines  # torch takes seconds to load, and may be absent
 
-        engines = BothEngines(subjects, settings.idle_ms)
+        engines = BothEngines(visitors, settings.idle_ms)
     total = (runs + 1) * len(scoring_bench.BATCHES)
     with tables.progress_bar(console, "scoring visitors", total) as advance:
         found = scoring_bench.measure_scoring(
-            settings, model, subjects, runs=runs, engines=engines, progress=advance
+            settings, model, visitors, runs=runs, engines=engines, progress=advance
         )
     tables.show_scoring(console, found)
     rows = [asdict(row) | {"total_us": row.total_us, "torch_to_onnx": row.ratio} for row in found.rows]

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Protocol
 
 from benchmarks.collector import tuned_collector
-from benchmarks.visitors import Subject, mean_actions
+from benchmarks.visitors import ScoredVisitor, mean_actions
 from contracts.settings import Settings
 from models.next_action.encoding import Batch, encode_visitor, stack
 from models.next_action.predictor import Predictor, load, load_shipped
@@ -76,7 +76,7 @@ def load_model(settings: Settings) -> Predictor:
 def measure_scoring(
     settings: Settings,
     model: Predictor,
-    subjects: Sequence[Subject],
+    visitors: Sequence[ScoredVisitor],
     *,
     runs: int,
     progress: Callable[[int], None],
@@ -90,12 +90,12 @@ def measure_scoring(
     with tuned_collector():
         for run in range(runs + 1):
             for size in BATCHES:
-                chunks = [subjects[at : at + size] for at in range(0, len(subjects), size)]
+                chunks = [visitors[at : at + size] for at in range(0, len(visitors), size)]
                 seconds = _score(chunks, settings.idle_ms, model)
                 if engines is not None:
                     seconds |= _race(chunks, settings.idle_ms, engines)
                 for name, value in seconds.items() if run else ():
-                    spent[size][name].append(value / len(subjects) * 1e6)
+                    spent[size][name].append(value / len(visitors) * 1e6)
                 progress(1)
     rows = [
         ScoringRow(
@@ -106,10 +106,10 @@ def measure_scoring(
         for size, us in spent.items()
     ]
     parameters = None if engines is None else engines.parameters
-    return ScoringFigures(tuple(rows), model.version, mean_actions(subjects), parameters)
+    return ScoringFigures(tuple(rows), model.version, mean_actions(visitors), parameters)
 
 
-def _score(chunks: Sequence[Sequence[Subject]], idle_ms: int, model: Predictor) -> dict[str, float]:
+def _score(chunks: Sequence[Sequence[ScoredVisitor]], idle_ms: int, model: Predictor) -> dict[str, float]:
     """CPU seconds of each of `STEPS` over all chunks, one call of the model for each."""
     marks = [time.process_time()]
     encoded = [[encode_visitor(*subject, idle_ms) for subject in chunk] for chunk in chunks]
@@ -125,7 +125,7 @@ def _score(chunks: Sequence[Sequence[Subject]], idle_ms: int, model: Predictor) 
     return {step: marks[i + 1] - marks[i] for i, step in enumerate(STEPS)}
 
 
-def _race(chunks: Sequence[Sequence[Subject]], idle_ms: int, engines: Engines) -> dict[str, float]:
+def _race(chunks: Sequence[Sequence[ScoredVisitor]], idle_ms: int, engines: Engines) -> dict[str, float]:
     """CPU seconds of both engines over all chunks."""
     batches = [stack([encode_visitor(*subject, idle_ms) for subject in chunk]) for chunk in chunks]
     return {"onnxruntime": _time(engines.run_onnx, batches), "torch": _time(engines.run_torch, batches)}

@@ -19,7 +19,7 @@ RATE = 20.0
 SHOPPERS = 5_000
 
 
-class Subject(NamedTuple):
+class ScoredVisitor(NamedTuple):
     """A visitor, and the price level of the shop at that moment."""
 
     visitor: Visitor
@@ -31,12 +31,14 @@ class Subject(NamedTuple):
         return sum(self.visitor.head.counts)
 
 
-def make_subjects(settings: Settings, number: int, *, events: int = EVENTS, seed: int = 7) -> list[Subject]:
+def make_scored_visitors(
+    settings: Settings, number: int, *, events: int = EVENTS, seed: int = 7
+) -> list[ScoredVisitor]:
     """`number` states, drawn from those right after an event; raises `ValueError` if there are fewer."""
     rules = StepSettings.of(settings)
     states: dict[str, Visitor | None] = {}
     clock, level = Clock(0, 0), UNKNOWN_LEVEL
-    found: list[Subject] = []
+    found: list[ScoredVisitor] = []
     config = SimulationConfig(start_ms=START_MS, rate=RATE, visitors=SHOPPERS, shaped=False)
     for offset, event in enumerate(itertools.islice(simulate(config, seed), events)):
         entry = Entry(offset, event.event_time_ms, event.event_time_ms, event, None)
@@ -44,13 +46,13 @@ def make_subjects(settings: Settings, number: int, *, events: int = EVENTS, seed
         outcome = apply_batch(clock, [entry], known, rules)
         clock, level = outcome.clock, level.after_all(outcome.counts.prices)
         states.update(outcome.visitors)
-        subjects = [Subject(visitor, level) for visitor in outcome.visitors.values()]
-        found += [subject for subject in subjects if FEWEST <= subject.actions <= MOST]
+        visitors = [ScoredVisitor(visitor, level) for visitor in outcome.visitors.values()]
+        found += [subject for subject in visitors if FEWEST <= subject.actions <= MOST]
     if len(found) < number:
         raise ValueError(f"{events} events give {len(found)} visitors to score, {number} are wanted")
     return random.Random(seed).sample(found, number)
 
 
-def mean_actions(subjects: Sequence[Subject]) -> float:
+def mean_actions(visitors: Sequence[ScoredVisitor]) -> float:
     """Actions of the current session on the average."""
-    return sum(subject.actions for subject in subjects) / len(subjects)
+    return sum(subject.actions for subject in visitors) / len(visitors)

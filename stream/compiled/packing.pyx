@@ -23,7 +23,7 @@ need(VISITOR_PREDICTIONS == VISITOR_FIELDS - 2 and VISITOR_EXTRA == VISITOR_FIEL
 need(PREDICTIONS_SCORE == 0 and PREDICTIONS_ALERT_STATE == 1 and PREDICTIONS_UNJUDGED == 2 and PREDICTIONS_FIELDS == 3)
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
-cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NEW_BOOK = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
+cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NO_ALERTS = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
 cdef int _FORMAT = FORMAT
 
 
@@ -185,7 +185,7 @@ cdef int _put_predictions(Packer packer, object predictions) except -1:
     alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
     if predictions is _NO_PREDICTIONS:
         return packer.put_array(0)
-    if item(predictions, PREDICTIONS_SCORE) is not None or unjudged is not _ALL_JUDGED or alert_state == _NEW_BOOK:
+    if item(predictions, PREDICTIONS_SCORE) is not None or unjudged is not _ALL_JUDGED or alert_state == _NO_ALERTS:
         return packer.put(pack_predictions(predictions))
     packer.put_array(PREDICTIONS_FIELDS)  # not scored, but with a cart or an alert
     packer.put(None)

@@ -59,7 +59,7 @@ cdef class VisitorStep:
         PyMem_Free(self._new_events)
 
     cdef long long apply(self, object user_id, object visitor, list events) except -1:
-        """Count one visitor's events and put the new state into the outcome; how many had not been seen."""
+        """Count one visitor's events and put the new state into the result; how many had not been seen."""
         if not self._take(visitor, events):
             return apply_events(self._result, user_id, visitor, events, self._stale, self._settings)
         if self._size:

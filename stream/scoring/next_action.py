@@ -19,7 +19,7 @@ from models.next_action.source import next_action_folder
 from stream.alerts.registry import AlertRules
 from stream.batch.result import BatchResult
 from stream.batch.step import take_scores
-from stream.scoring.slots import ModelSlot, Subject
+from stream.scoring.slots import AskedVisitor, ModelSlot
 
 CALLS = 8
 FEWEST_VISITORS, MOST_VISITORS = 32, 128
@@ -54,7 +54,7 @@ class NextActionSlot(ModelSlot[Model, Encoded, Score]):
         size = ceil(len(order) / max(1, ceil(len(order) / most)))  # as many calls, of about the same size
         return [order[at : at + size] for at in range(0, len(order), max(1, size))]
 
-    def encode(self, subject: Subject) -> Encoded:
+    def encode(self, subject: AskedVisitor) -> Encoded:
         """The visitor's steps and aggregates."""
         return encode_visitor(subject.visitor, subject.level, self._settings.idle_ms)
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from contracts.heartbeat import SlotReport
 from models.artefacts.host import ModelHost, wait_for_answer
 from stream.runtime.slot_metrics import SlotMeter
-from stream.scoring.slots import VISITOR_LIMIT_S, A, I, M, ModelSlot, Subject
+from stream.scoring.slots import VISITOR_LIMIT_S, A, AskedVisitor, I, M, ModelSlot
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Scorer(Generic[M, I, A]):
         meter = self._meter
         return SlotReport(self.slot.name, self.host.version, self.state, meter.scored, meter.skipped, drift)
 
-    async def score(self, wanted: Mapping[Key, Subject]) -> dict[Key, A]:
+    async def score(self, wanted: Mapping[Key, AskedVisitor]) -> dict[Key, A]:
         """An answer about every visitor, or about none: the model is late, fails, or there is none."""
         if not wanted:
             return {}
@@ -87,7 +87,7 @@ class Scorer(Generic[M, I, A]):
             self._skip(self.host.model, 0, f"the slot fails: {type(exc).__name__}", rest_s=REST_S)
 
     def _begin(
-        self, model: M, plan: Sequence[Sequence[int]], subjects: Sequence[Subject]
+        self, model: M, plan: Sequence[Sequence[int]], subjects: Sequence[AskedVisitor]
     ) -> list["asyncio.Future[Sequence[A]]"]:
         """The calls, each handed over as soon as it is encoded: the model works on it meanwhile."""
         calls = []

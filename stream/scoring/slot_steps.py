@@ -14,7 +14,7 @@ from stream.batch.result import BatchResult
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
-from stream.scoring.slots import AnySlot, Outcome, SlotTally, Subject
+from stream.scoring.slots import AnySlot, AskedVisitor, Observation, SlotTally
 
 Answers = dict[str, dict[str, Any]]
 """What slots say of the visitors of one result, by slot and visitor."""
@@ -86,7 +86,7 @@ class SlotSteps:
                 continue
             tally = SlotTally(name, result.prediction_results)
             try:
-                left = scorer.slot.judge(kept, Outcome(user_id, before, after, events), tally)
+                left = scorer.slot.judge(kept, Observation(user_id, before, after, events), tally)
             except Exception as exc:  # what was kept is of no use
                 scorer.fail(exc)
                 left = None
@@ -96,11 +96,11 @@ class SlotSteps:
 
 def _wanted(
     scorer: Scorer[Any, Any, Any], results: Sequence[BatchResult], levels: Sequence[PriceLevel]
-) -> dict[tuple[int, str], Subject]:
+) -> dict[tuple[int, str], AskedVisitor]:
     """The visitors that a slot is asked about, by place of the result and id."""
     try:
         return {
-            (place, user_id): Subject(user_id, visitor, level)
+            (place, user_id): AskedVisitor(user_id, visitor, level)
             for place, (result, level) in enumerate(zip(results, levels, strict=True))
             for user_id, visitor in result.visitors.items()
             if scorer.slot.select(visitor)

@@ -31,7 +31,7 @@ MOST_VISITORS = 128
 """Visitors in one call."""
 
 
-class Subject(NamedTuple):
+class AskedVisitor(NamedTuple):
     """A visitor as of the batch, and the shop's price level."""
 
     user_id: str
@@ -39,7 +39,7 @@ class Subject(NamedTuple):
     level: PriceLevel
 
 
-class Outcome(NamedTuple):
+class Observation(NamedTuple):
     """What a visitor did since a slot was asked: new events, or none where the watermark passed a silence."""
 
     user_id: str
@@ -97,7 +97,7 @@ class ModelSlot(Generic[M, I, A]):
         places = range(len(visitors))
         return [places[at : at + MOST_VISITORS] for at in range(0, len(visitors), MOST_VISITORS)]
 
-    def encode(self, subject: Subject) -> I:
+    def encode(self, subject: AskedVisitor) -> I:
         """What the model reads of a visitor."""
         raise NotImplementedError
 
@@ -115,7 +115,7 @@ class ModelSlot(Generic[M, I, A]):
         """What to keep of a visitor after an answer; None for nothing."""
         return None
 
-    def judge(self, kept: Any, outcome: Outcome, tally: SlotTally) -> Any:
+    def judge(self, kept: Any, outcome: Observation, tally: SlotTally) -> Any:
         """Judge what was kept by what the visitor did, before anything new is asked; what to keep of it."""
         return kept
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.core import STEPS_WITH_SCORING, measure_core
 from benchmarks.scoring import BATCHES, ENGINES, STEPS, load_model, measure_scoring
-from benchmarks.visitors import FEWEST, MOST, Subject, make_subjects, mean_actions
+from benchmarks.visitors import FEWEST, MOST, ScoredVisitor, make_scored_visitors, mean_actions
 from contracts.settings import Settings
 from models.next_action.encoding import encode_visitor, stack
 from models.next_action.predictor import Predictor
@@ -20,8 +20,8 @@ SETTINGS = Settings()
 
 
 @pytest.fixture(scope="module")
-def subjects() -> list[Subject]:
-    return make_subjects(SETTINGS, 40, events=1_000)
+def visitors() -> list[ScoredVisitor]:
+    return make_scored_visitors(SETTINGS, 40, events=1_000)
 
 
 @pytest.fixture
@@ -30,21 +30,23 @@ def model(tmp_path: Path) -> Predictor:
     return load_model(Settings(model_dir=str(tmp_path / "model")))
 
 
-def test_visitors_have_sessions_worth_scoring_and_are_the_same_every_time(subjects: list[Subject]) -> None:
-    assert all(FEWEST <= subject.actions <= MOST for subject in subjects)
-    assert len({subject.actions for subject in subjects}) > 1
-    assert make_subjects(SETTINGS, 40, events=1_000) == subjects
-    assert FEWEST < mean_actions(subjects) < MOST
+def test_visitors_have_sessions_worth_scoring_and_are_the_same_every_time(
+    visitors: list[ScoredVisitor],
+) -> None:
+    assert all(FEWEST <= subject.actions <= MOST for subject in visitors)
+    assert len({subject.actions for subject in visitors}) > 1
+    assert make_scored_visitors(SETTINGS, 40, events=1_000) == visitors
+    assert FEWEST < mean_actions(visitors) < MOST
 
 
 def test_too_few_visitors_are_an_error() -> None:
     with pytest.raises(ValueError, match="10 events give"):
-        make_subjects(SETTINGS, 40, events=10)
+        make_scored_visitors(SETTINGS, 40, events=10)
 
 
-def test_every_size_of_batch_has_every_step(subjects: list[Subject], model: Predictor) -> None:
+def test_every_size_of_batch_has_every_step(visitors: list[ScoredVisitor], model: Predictor) -> None:
     steps: list[int] = []
-    found = measure_scoring(SETTINGS, model, subjects, runs=1, progress=steps.append)
+    found = measure_scoring(SETTINGS, model, visitors, runs=1, progress=steps.append)
     assert [row.batch for row in found.rows] == list(BATCHES)
     assert sum(steps) == 2 * len(BATCHES)
     assert found.version == model.version
@@ -54,17 +56,17 @@ def test_every_size_of_batch_has_every_step(subjects: list[Subject], model: Pred
         assert np.isnan(row.ratio)
 
 
-def test_both_engines_run_one_network(subjects: list[Subject], model: Predictor) -> None:
+def test_both_engines_run_one_network(visitors: list[ScoredVisitor], model: Predictor) -> None:
     pytest.importorskip("torch", reason="the engines are compared with torch")
     pytest.importorskip("onnx", reason="the network is exported with onnx")
     from benchmarks.engines import LARGEST_DIFFERENCE, BothEngines
 
-    engines = BothEngines(subjects, SETTINGS.idle_ms)
-    batch = stack([encode_visitor(*subject, SETTINGS.idle_ms) for subject in subjects[:5]])
+    engines = BothEngines(visitors, SETTINGS.idle_ms)
+    batch = stack([encode_visitor(*subject, SETTINGS.idle_ms) for subject in visitors[:5]])
     for left, right in zip(engines.run_onnx(batch), engines.run_torch(batch), strict=True):
         assert left.shape == right.shape
         assert np.abs(left - right).max() < LARGEST_DIFFERENCE
-    found = measure_scoring(SETTINGS, model, subjects, runs=1, progress=lambda _: None, engines=engines)
+    found = measure_scoring(SETTINGS, model, visitors, runs=1, progress=lambda _: None, engines=engines)
     assert all(tuple(row.engines_us) == ENGINES for row in found.rows)
     assert found.parameters == engines.parameters
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_desk import DAY_S, RULES, Desk, at, histories
+from alerted_visitor import DAY_S, RULES, AlertedVisitor, at, histories
 from browse_alerts import BROWSING, TTL_MS, Browsing, browsing
 from contracts.alerts import CART_ABANDONED, Alert, AlertState
 from contracts.visitor import pack_visitor, unpack_visitor
@@ -32,54 +32,54 @@ def kinds_of(alerts: list[Alert]) -> list[tuple[str, str, float]]:
 
 
 def test_it_fires_at_an_action_and_a_purchase_settles_it() -> None:
-    desk = Desk(rules=AlertRules.of(SETTINGS))
-    desk.act(make_action("view", 0))
-    (alert,) = desk.act(make_action("favorite", 1))
+    alerted = AlertedVisitor(rules=AlertRules.of(SETTINGS))
+    alerted.act(make_action("view", 0))
+    (alert,) = alerted.act(make_action("favorite", 1))
     assert (alert.kind, str(alert.subject), alert.detail.views, alert.episode) == (
         "browsing",
         "visitor:u1",
         1,
         1,
     )
-    assert desk.act(make_action("favorite", 2)) == []  # one is open
-    (end,) = desk.act(make_action("purchase", 3))
+    assert alerted.act(make_action("favorite", 2)) == []  # one is open
+    (end,) = alerted.act(make_action("purchase", 3))
     assert (end.alert_id, end.state, end.reasons) == (alert.alert_id, AlertState.RESOLVED, ())
 
 
 def test_it_fires_in_silence_and_expires() -> None:
-    desk = Desk(rules=AlertRules.of(SETTINGS))
+    alerted = AlertedVisitor(rules=AlertRules.of(SETTINGS))
     for second in range(3):
-        desk.act(make_action("view", second, name=str(second)))
-    assert desk.next_ms == at(122)
-    assert kinds_of(desk.pass_time(at(10_000))) == [
+        alerted.act(make_action("view", second, name=str(second)))
+    assert alerted.next_ms == at(122)
+    assert kinds_of(alerted.pass_time(at(10_000))) == [
         ("browsing", "firing", 122.0),
         ("browsing", "expired", 122.0 + TTL_MS / 1_000),
     ]
 
 
 def test_the_kinds_of_the_product_go_on_beside_it() -> None:
-    desk = Desk(rules=AlertRules.of(SETTINGS))
-    desk.act(make_action("cart", 0, "a"))
-    assert [a.kind for a in desk.pass_time(at(DAY_S * 4))] == [CART_ABANDONED] * 2
+    alerted = AlertedVisitor(rules=AlertRules.of(SETTINGS))
+    alerted.act(make_action("cart", 0, "a"))
+    assert [a.kind for a in alerted.pass_time(at(DAY_S * 4))] == [CART_ABANDONED] * 2
 
 
 def test_what_is_kept_of_it_lies_in_a_field_of_its_own() -> None:
-    desk = Desk(rules=AlertRules.of(SETTINGS))
-    desk.act(make_action("favorite", 1))
-    packed = pack_alerts(desk.alert_state)
+    alerted = AlertedVisitor(rules=AlertRules.of(SETTINGS))
+    alerted.act(make_action("favorite", 1))
+    packed = pack_alerts(alerted.alert_state)
     assert len(packed) == 10
-    assert unpack_alerts(msgpack.unpackb(msgpack.packb(packed))) == desk.alert_state
+    assert unpack_alerts(msgpack.unpackb(msgpack.packb(packed))) == alerted.alert_state
     others, _ = packed[9]
-    assert others == {"browsing": tuple(desk.alert_state.of("browsing"))}
+    assert others == {"browsing": tuple(alerted.alert_state.of("browsing"))}
 
 
 def test_a_worker_without_the_rule_keeps_its_state() -> None:
-    desk = Desk(rules=AlertRules.of(SETTINGS))
-    desk.act(make_action("favorite", 1))
-    packed = pack_alerts(desk.alert_state)
+    alerted = AlertedVisitor(rules=AlertRules.of(SETTINGS))
+    alerted.act(make_action("favorite", 1))
+    packed = pack_alerts(alerted.alert_state)
     without = unpack_alerts(msgpack.unpackb(msgpack.packb(packed)))
-    plain = Desk(rules=RULES)
-    plain.visitor, plain.alert_state = desk.visitor, without
+    plain = AlertedVisitor(rules=RULES)
+    plain.visitor, plain.alert_state = alerted.visitor, without
     plain.act(make_action("purchase", 5))
     assert plain.alerts == []
     assert pack_alerts(plain.alert_state)[9] == packed[9]
@@ -104,7 +104,7 @@ def test_a_rule_needs_a_kind_about_visitors_of_its_own() -> None:
 @given(histories(), st.randoms(use_true_random=False))
 def test_timers_decide_nothing_that_the_next_action_would_not(actions, chance: random.Random) -> None:  # type: ignore[no-untyped-def]
     rules = AlertRules.of(SETTINGS)
-    one, other = Desk(rules=rules), Desk(rules=rules)
+    one, other = AlertedVisitor(rules=rules), AlertedVisitor(rules=rules)
     for action in actions:
         if chance.random() < 0.5:
             other.pass_time(action.at_ms)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_rules, make_score
+from alerted_visitor import DAY_S, RULES, AlertedVisitor, at, by_digest, histories, make_rules, make_score
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState, OfferKind, Severity
 from contracts.visitor import Action, Session
 from contracts.visitor_alerts import NO_ALERTS
@@ -30,11 +30,11 @@ def falling(session: Session) -> float:
 
 
 def test_a_visitor_with_a_cart_whose_chance_falls_is_a_churn_risk_once() -> None:
-    desk = Desk(falling)
-    desk.act(make_action("cart", 0, "a", price=7_000))
+    alerted = AlertedVisitor(falling)
+    alerted.act(make_action("cart", 0, "a", price=7_000))
     for second in range(1, 8):
-        desk.act(make_action("view", second))
-    (alert,) = desk.alerts
+        alerted.act(make_action("view", second))
+    (alert,) = alerted.alerts
     assert (alert.kind, alert.state, alert.at_ms) == (CHURN, FIRING, at(4))
     assert (alert.detail.purchase, alert.threshold, alert.model) == (0.1, 0.15, "m-1")
     assert alert.detail[3:6] == (
@@ -49,105 +49,105 @@ def test_a_visitor_with_a_cart_whose_chance_falls_is_a_churn_risk_once() -> None
 
 
 def test_a_high_chance_earlier_in_the_session_is_intent_too() -> None:
-    desk = Desk(falling)
+    alerted = AlertedVisitor(falling)
     for second in range(6):
-        desk.act(make_action("view", second))
-    assert steps(desk.alerts) == [("churn_risk", "firing", 4)]
-    assert desk.alerts[0].severity is Severity.LOW
+        alerted.act(make_action("view", second))
+    assert steps(alerted.alerts) == [("churn_risk", "firing", 4)]
+    assert alerted.alerts[0].severity is Severity.LOW
 
 
 def test_a_visitor_without_intent_is_no_risk() -> None:
-    desk = Desk(lambda _: 0.01)
+    alerted = AlertedVisitor(lambda _: 0.01)
     for second in range(6):
-        desk.act(make_action("view", second))
-    assert not desk.alerts
-    assert desk.alert_state == NO_ALERTS
+        alerted.act(make_action("view", second))
+    assert not alerted.alerts
+    assert alerted.alert_state == NO_ALERTS
 
 
 def test_a_purchase_resolves_every_open_alert() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("cart", 0, "a"))
-    desk.pass_time(at(1_000))
-    desk.act(make_action("purchase", 1_100, "a"))
-    assert steps(desk.alerts) == [
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.pass_time(at(1_000))
+    alerted.act(make_action("purchase", 1_100, "a"))
+    assert steps(alerted.alerts) == [
         ("churn_risk", "firing", 0),
         ("cart_abandoned", "firing", 900),
         ("churn_risk", "resolved", 1_100),
         ("cart_abandoned", "resolved", 1_100),
     ]
-    assert len({alert.alert_id for alert in desk.alerts}) == 2
+    assert len({alert.alert_id for alert in alerted.alerts}) == 2
 
 
 def test_nobody_who_bought_in_the_session_is_a_risk_or_left_a_cart() -> None:
-    desk = Desk(lambda _: 0.01)
-    desk.act(make_action("cart", 0, "a"), make_action("cart", 1, "b"), make_action("purchase", 2, "a"))
-    desk.pass_time(at(DAY_S))
-    assert not desk.alerts
+    alerted = AlertedVisitor(lambda _: 0.01)
+    alerted.act(make_action("cart", 0, "a"), make_action("cart", 1, "b"), make_action("purchase", 2, "a"))
+    alerted.pass_time(at(DAY_S))
+    assert not alerted.alerts
 
 
 def test_a_churn_risk_expires_with_the_session() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("cart", 0, "a"))
-    desk.pass_time(at(1_800))
-    assert ("churn_risk", "expired", 1_800) not in steps(desk.alerts)
-    desk.pass_time(at(1_800.001))
-    assert ("churn_risk", "expired", 1_800) in steps(desk.alerts)
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.pass_time(at(1_800))
+    assert ("churn_risk", "expired", 1_800) not in steps(alerted.alerts)
+    alerted.pass_time(at(1_800.001))
+    assert ("churn_risk", "expired", 1_800) in steps(alerted.alerts)
 
 
 def test_a_churn_risk_of_a_silent_visitor_ends_with_the_session_too() -> None:
-    desk = Desk(lambda _: 0.16)
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("view", 1_801))
-    ends = [step for step in steps(desk.alerts) if step[0] == "churn_risk"]
+    alerted = AlertedVisitor(lambda _: 0.16)
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("view", 1_801))
+    ends = [step for step in steps(alerted.alerts) if step[0] == "churn_risk"]
     assert ends[:2] == [("churn_risk", "firing", 180), ("churn_risk", "expired", 1_800)]
 
 
 def test_a_cart_left_while_an_alert_was_open_is_not_made_up_for_once_it_has_ended() -> None:
-    desk = Desk()
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("cart", 2 * HOUR_S, "b"))  # left again while the first alert is open
-    desk.pass_time(at(3 * DAY_S))
-    assert steps(desk.alerts) == [
+    alerted = AlertedVisitor()
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("cart", 2 * HOUR_S, "b"))  # left again while the first alert is open
+    alerted.pass_time(at(3 * DAY_S))
+    assert steps(alerted.alerts) == [
         ("cart_abandoned", "firing", 900),
         ("cart_abandoned", "expired", 900 + DAY_S),
     ]
 
 
 def test_a_churn_risk_expires_in_a_session_that_does_not_end() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("cart", 0, "a"))
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("cart", 0, "a"))
     for minute in range(10, 140, 10):
-        desk.act(make_action("view", minute * 60))
-    assert steps(desk.alerts) == [("churn_risk", "firing", 0), ("churn_risk", "expired", 7_200)]
+        alerted.act(make_action("view", minute * 60))
+    assert steps(alerted.alerts) == [("churn_risk", "firing", 0), ("churn_risk", "expired", 7_200)]
 
 
 def test_it_fires_again_only_after_the_chance_was_up_and_the_cool_down_is_over() -> None:
     chance = iter([0.1, 0.2, 0.1, 0.3, 0.1])
-    desk = Desk(lambda _: next(chance), make_rules(alert_ttl_ms=5_000, alert_cooldown_ms=25_000))
+    alerted = AlertedVisitor(lambda _: next(chance), make_rules(alert_ttl_ms=5_000, alert_cooldown_ms=25_000))
     for second in (0, 10, 20, 30, 40):  # 20: not up yet; 40: the cool-down ended at 25
-        desk.act(make_action("cart", second, "a"))
-    assert steps([a for a in desk.alerts if a.state is FIRING]) == [
+        alerted.act(make_action("cart", second, "a"))
+    assert steps([a for a in alerted.alerts if a.state is FIRING]) == [
         ("churn_risk", "firing", 0),
         ("churn_risk", "firing", 40),
     ]
-    assert [a.episode for a in desk.alerts if a.state is FIRING] == [1, 2]
+    assert [a.episode for a in alerted.alerts if a.state is FIRING] == [1, 2]
 
 
 def test_a_cool_down_outlives_the_session() -> None:
-    desk = Desk(lambda _: 0.05, make_rules(alert_cooldown_ms=2 * HOUR_S * 1_000))
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("view", HOUR_S))
-    assert [a.detail.session for a in desk.alerts if a.kind == CHURN and a.state is FIRING] == [1]
-    desk.act(make_action("view", 3 * HOUR_S))
-    assert [a.detail.session for a in desk.alerts if a.kind == CHURN and a.state is FIRING] == [1, 3]
+    alerted = AlertedVisitor(lambda _: 0.05, make_rules(alert_cooldown_ms=2 * HOUR_S * 1_000))
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("view", HOUR_S))
+    assert [a.detail.session for a in alerted.alerts if a.kind == CHURN and a.state is FIRING] == [1]
+    alerted.act(make_action("view", 3 * HOUR_S))
+    assert [a.detail.session for a in alerted.alerts if a.kind == CHURN and a.state is FIRING] == [1, 3]
 
 
 def test_silence_lowers_the_chance_and_fires_without_a_model_call() -> None:
-    desk = Desk(lambda _: 0.16)
-    desk.act(make_action("cart", 0, "a"))
-    assert desk.next_ms == at(180)
-    assert not desk.pass_time(at(180))
-    (alert,) = desk.pass_time(at(180.001))
+    alerted = AlertedVisitor(lambda _: 0.16)
+    alerted.act(make_action("cart", 0, "a"))
+    assert alerted.next_ms == at(180)
+    assert not alerted.pass_time(at(180))
+    (alert,) = alerted.pass_time(at(180.001))
     assert steps([alert]) == [("churn_risk", "firing", 180)]
     assert alert.reasons[0] == "no action for 3 minutes"
     assert alert.detail.purchase is not None
@@ -155,84 +155,84 @@ def test_silence_lowers_the_chance_and_fires_without_a_model_call() -> None:
 
 
 def test_a_silence_is_looked_at_once_and_a_good_chance_survives_it() -> None:
-    desk = Desk(lambda _: 0.6)
-    desk.act(make_action("cart", 0, "a"))
-    assert not desk.pass_time(at(181))
-    assert desk.next_ms == at(900)
+    alerted = AlertedVisitor(lambda _: 0.6)
+    alerted.act(make_action("cart", 0, "a"))
+    assert not alerted.pass_time(at(181))
+    assert alerted.next_ms == at(900)
 
 
 def test_the_deadlines_of_a_visitor_come_one_after_the_other_and_end() -> None:
-    desk = Desk(lambda _: 0.2)
-    desk.act(make_action("cart", 0, "a"))
+    alerted = AlertedVisitor(lambda _: 0.2)
+    alerted.act(make_action("cart", 0, "a"))
     seen = []
-    while (due_ms := desk.next_ms) is not None:
+    while (due_ms := alerted.next_ms) is not None:
         seen.append((due_ms - NOW_MS) // 1_000)
-        desk.pass_time(due_ms + 1)
+        alerted.pass_time(due_ms + 1)
     assert seen == [180, 900, 1_800, 900 + DAY_S]
-    assert desk.alert_state.open == ()
+    assert alerted.alert_state.open == ()
 
 
 def test_a_visitor_with_nothing_at_stake_has_only_the_end_of_the_session_to_wait_for() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("view", 0))
-    assert desk.next_ms == at(1_800)
-    desk.pass_time(at(1_801))
-    assert desk.next_ms is None
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("view", 0))
+    assert alerted.next_ms == at(1_800)
+    alerted.pass_time(at(1_801))
+    assert alerted.next_ms is None
 
 
 def test_a_cart_left_behind_is_abandoned_without_any_model() -> None:
-    desk = Desk()
-    desk.act(make_action("cart", 0, "a", quantity=2, price=1_050), make_action("cart", 5, "b", price=None))
-    (alert,) = desk.pass_time(at(1_000))
+    alerted = AlertedVisitor()
+    alerted.act(make_action("cart", 0, "a", quantity=2, price=1_050), make_action("cart", 5, "b", price=None))
+    (alert,) = alerted.pass_time(at(1_000))
     assert steps([alert]) == [("cart_abandoned", "firing", 905)]
     assert (alert.detail.purchase, alert.threshold, alert.model) == (None, None, None)
     assert alert.reasons == ("no action for 15 minutes", "2 products worth 21.00 EUR in the cart")
 
 
 def test_a_cart_that_was_emptied_or_not_touched_in_this_session_is_not_abandoned() -> None:
-    desk = Desk()
-    desk.act(make_action("cart", 0, "a"), make_action("remove_from_cart", 9, "a"))
-    desk.pass_time(at(2 * HOUR_S))
-    assert not desk.alerts
-    desk.act(make_action("cart", 3 * HOUR_S, "a"))
-    desk.act(make_action("purchase", 3 * HOUR_S + 1, "b"))
-    desk.act(make_action("view", 6 * HOUR_S))
-    desk.pass_time(at(9 * HOUR_S))
-    assert not desk.alerts
+    alerted = AlertedVisitor()
+    alerted.act(make_action("cart", 0, "a"), make_action("remove_from_cart", 9, "a"))
+    alerted.pass_time(at(2 * HOUR_S))
+    assert not alerted.alerts
+    alerted.act(make_action("cart", 3 * HOUR_S, "a"))
+    alerted.act(make_action("purchase", 3 * HOUR_S + 1, "b"))
+    alerted.act(make_action("view", 6 * HOUR_S))
+    alerted.pass_time(at(9 * HOUR_S))
+    assert not alerted.alerts
 
 
 @pytest.mark.parametrize(("bought_s", "state"), [(900 + DAY_S, RESOLVED), (900 + DAY_S + 1, EXPIRED)])
 def test_an_abandoned_cart_is_recovered_by_a_purchase_within_a_day(bought_s: int, state: AlertState) -> None:
-    desk = Desk()
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("purchase", bought_s, "z"))
-    assert [alert.state for alert in desk.alerts] == [FIRING, state]
-    assert desk.alerts[-1].at_ms == at(900 + DAY_S)
+    alerted = AlertedVisitor()
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("purchase", bought_s, "z"))
+    assert [alert.state for alert in alerted.alerts] == [FIRING, state]
+    assert alerted.alerts[-1].at_ms == at(900 + DAY_S)
 
 
 def test_a_late_purchase_resolves_but_not_one_of_an_earlier_session() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("view", 0))
-    desk.act(make_action("cart", 2 * HOUR_S, "a"))
-    desk.act(make_action("view", 2 * HOUR_S + 60))
-    desk.act(make_action("purchase", 1, "a"))
-    assert desk.alert_state.open
-    desk.act(make_action("purchase", 2 * HOUR_S + 1, "a"))
-    assert steps(desk.alerts)[-1] == ("churn_risk", "resolved", 2 * HOUR_S + 1)
-    assert not desk.alert_state.open
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("view", 0))
+    alerted.act(make_action("cart", 2 * HOUR_S, "a"))
+    alerted.act(make_action("view", 2 * HOUR_S + 60))
+    alerted.act(make_action("purchase", 1, "a"))
+    assert alerted.alert_state.open
+    alerted.act(make_action("purchase", 2 * HOUR_S + 1, "a"))
+    assert steps(alerted.alerts)[-1] == ("churn_risk", "resolved", 2 * HOUR_S + 1)
+    assert not alerted.alert_state.open
 
 
 def test_a_late_purchase_from_before_the_firing_closes_at_the_firing() -> None:
     chance = iter([0.5, 0.05, 0.05])
-    desk = Desk(lambda _: next(chance))
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("view", 60))
-    desk.act(make_action("purchase", 30, "a"))
-    assert steps(desk.alerts) == [("churn_risk", "firing", 60), ("churn_risk", "resolved", 60)]
+    alerted = AlertedVisitor(lambda _: next(chance))
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("view", 60))
+    alerted.act(make_action("purchase", 30, "a"))
+    assert steps(alerted.alerts) == [("churn_risk", "firing", 60), ("churn_risk", "resolved", 60)]
 
 
 def test_a_replay_records_the_same_alerts_but_none_of_them_is_live() -> None:
-    live, replayed = Desk(falling), Desk(falling)
+    live, replayed = AlertedVisitor(falling), AlertedVisitor(falling)
     for second in (0, 1, 2, 3, 4, 5, HOUR_S):
         live.act(make_action("cart", second, "a"))
         replayed.act(make_action("cart", second, "a"), live=False)
@@ -252,21 +252,21 @@ def test_what_follows_from_a_very_late_action_is_recorded_only_though_others_are
 
 
 def test_the_end_of_an_alert_is_as_live_as_its_firing() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("cart", 0, "a"), live=False)
-    desk.act(make_action("purchase", 9, "a"))
-    assert [(a.state, a.live) for a in desk.alerts] == [(FIRING, False), (RESOLVED, False)]
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("cart", 0, "a"), live=False)
+    alerted.act(make_action("purchase", 9, "a"))
+    assert [(a.state, a.live) for a in alerted.alerts] == [(FIRING, False), (RESOLVED, False)]
 
 
 def test_sessions_that_late_events_join_make_no_id_twice() -> None:
-    desk = Desk(lambda _: 0.05, make_rules(alert_cooldown_ms=0))
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("cart", 3_000, "a"))
-    desk.act(make_action("view", 1_500))  # two sessions become one
-    assert desk.visitor is not None
-    assert desk.visitor.head.number == 1
-    desk.act(make_action("cart", 9_000, "a"))
-    firing = [alert.alert_id for alert in desk.alerts if alert.state is FIRING]
+    alerted = AlertedVisitor(lambda _: 0.05, make_rules(alert_cooldown_ms=0))
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("cart", 3_000, "a"))
+    alerted.act(make_action("view", 1_500))  # two sessions become one
+    assert alerted.visitor is not None
+    assert alerted.visitor.head.number == 1
+    alerted.act(make_action("cart", 9_000, "a"))
+    firing = [alert.alert_id for alert in alerted.alerts if alert.state is FIRING]
     assert len(firing) == len(set(firing)) >= 3
 
 
@@ -280,15 +280,15 @@ def test_sessions_that_late_events_join_make_no_id_twice() -> None:
 def test_severity_is_by_value_or_else_by_number_of_products(
     prices: list[int | None], severity: Severity
 ) -> None:
-    desk = Desk()
-    desk.act(*[make_action("cart", i, f"p{i}", price=price) for i, price in enumerate(prices)])
-    assert desk.pass_time(at(1_000))[0].severity is severity
+    alerted = AlertedVisitor()
+    alerted.act(*[make_action("cart", i, f"p{i}", price=price) for i, price in enumerate(prices)])
+    assert alerted.pass_time(at(1_000))[0].severity is severity
 
 
 def test_a_cart_in_another_currency_is_weighed_by_its_products() -> None:
-    desk = Desk()
-    desk.act(make_action("cart", 0, "a", price=90_000)._replace(currency="JPY"))
-    (alert,) = desk.pass_time(at(1_000))
+    alerted = AlertedVisitor()
+    alerted.act(make_action("cart", 0, "a", price=90_000)._replace(currency="JPY"))
+    (alert,) = alerted.pass_time(at(1_000))
     assert (alert.severity, alert.detail.cart_value_minor, alert.detail.currency) == (
         Severity.LOW,
         90_000,
@@ -345,12 +345,12 @@ def assert_lives_are_proper(alerts: list[Alert]) -> None:
 def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
     actions: list[Action], order: list[int], cooldown_ms: int
 ) -> None:
-    desk = Desk(by_digest, make_rules(alert_cooldown_ms=cooldown_ms))
+    alerted = AlertedVisitor(by_digest, make_rules(alert_cooldown_ms=cooldown_ms))
     for i in order:
         if i < len(actions):
-            desk.act(actions[i])
-    desk.pass_time(at(60 * DAY_S))
-    assert_lives_are_proper(desk.alerts)
+            alerted.act(actions[i])
+    alerted.pass_time(at(60 * DAY_S))
+    assert_lives_are_proper(alerted.alerts)
 
 
 @pytest.mark.slow
@@ -360,17 +360,21 @@ def test_timers_that_come_in_time_late_or_never_lead_to_the_same_alerts(
     actions: list[Action], chance: random.Random, cooldown_ms: int
 ) -> None:
     rules = make_rules(alert_cooldown_ms=cooldown_ms)
-    never, sometimes, always = Desk(by_digest, rules), Desk(by_digest, rules), Desk(by_digest, rules)
+    never, sometimes, always = (
+        AlertedVisitor(by_digest, rules),
+        AlertedVisitor(by_digest, rules),
+        AlertedVisitor(by_digest, rules),
+    )
     for action in actions:
         while always.visitor and (due_ms := always.next_ms) is not None and due_ms < action.at_ms:
             always.pass_time(due_ms + 1)
         if sometimes.visitor:
             sometimes.pass_time(chance.randint(sometimes.visitor.head.last_ms, action.at_ms))
-        for desk in (never, sometimes, always):
-            desk.act(action)
-    for desk in (never, sometimes, always):
-        desk.pass_time(at(60 * DAY_S))
-        desk.pass_time(at(90 * DAY_S))
+        for alerted in (never, sometimes, always):
+            alerted.act(action)
+    for alerted in (never, sometimes, always):
+        alerted.pass_time(at(60 * DAY_S))
+        alerted.pass_time(at(90 * DAY_S))
     assert never.alerts == sometimes.alerts == always.alerts
     assert_lives_are_proper(never.alerts)
 
@@ -380,7 +384,7 @@ def test_timers_that_come_in_time_late_or_never_lead_to_the_same_alerts(
 def test_without_a_model_no_split_into_batches_changes_an_alert(
     actions: list[Action], chance: random.Random
 ) -> None:
-    whole, single, split = Desk(), Desk(), Desk()
+    whole, single, split = AlertedVisitor(), AlertedVisitor(), AlertedVisitor()
     whole.act(*actions)
     rest = list(actions)
     while rest:
@@ -389,17 +393,17 @@ def test_without_a_model_no_split_into_batches_changes_an_alert(
         del rest[:size]
     for action in actions:
         single.act(action)
-    for desk in (whole, single, split):
-        desk.pass_time(at(60 * DAY_S))
-    ids = [[(a.record_id, a.at_ms, a.severity) for a in desk.alerts] for desk in (whole, single, split)]
+    for alerted in (whole, single, split):
+        alerted.pass_time(at(60 * DAY_S))
+    ids = [[(a.record_id, a.at_ms, a.severity) for a in alerted.alerts] for alerted in (whole, single, split)]
     assert ids[0] == ids[1] == ids[2]
 
 
 @pytest.mark.slow
 @given(histories())
 def test_a_replay_of_the_same_batches_gives_the_same_alerts(actions: list[Action]) -> None:
-    once, again = Desk(by_digest), Desk(by_digest)
-    for desk in (once, again):
+    once, again = AlertedVisitor(by_digest), AlertedVisitor(by_digest)
+    for alerted in (once, again):
         for action in actions:
-            desk.act(action)
+            alerted.act(action)
     assert once.alerts == again.alerts

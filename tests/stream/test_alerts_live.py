@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_desk import make_rules
+from alerted_visitor import make_rules
 from contracts.alerts import CART_ABANDONED, Alert
 from contracts.events import Event
 from ops.audit import CartAlertRules, CartStep, abandoned_carts, sent_events_of

@@ -1,6 +1,6 @@
 """What is offered: the cart, else the brand or category this visitor prefers by now."""
 
-from alert_desk import DAY_S, at
+from alerted_visitor import DAY_S, at
 from contracts.alerts import Offer, OfferKind
 from contracts.visitor import Action, CartLine
 from shoppers import make_action

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_desk import DAY_S, RULES, Desk, at, by_digest, histories, make_score
+from alerted_visitor import DAY_S, RULES, AlertedVisitor, at, by_digest, histories, make_score
 from contracts.alerts import FLAT_KINDS
 from contracts.keys import bucket_start
 from contracts.scores import ALL_JUDGED
@@ -28,54 +28,54 @@ from stream.scoring.prequential import MAX_WAITING, expect
 CHURN, ABANDONED = FLAT_KINDS
 
 
-def counts_of(desk: Desk, version: str = "m-1") -> dict[str, int]:
+def counts_of(alerted: AlertedVisitor, version: str = "m-1") -> dict[str, int]:
     """The counters of a model version, all minutes together."""
-    return by_version(add_up(desk.tally.minutes.values())).get(version, {})
+    return by_version(add_up(alerted.tally.minutes.values())).get(version, {})
 
 
 def test_a_prediction_is_judged_by_the_next_action() -> None:
-    desk = Desk(lambda _: 0.2)
-    desk.act(make_action("view", 0))
-    assert not desk.tally.minutes
-    desk.act(make_action("favorite", 60))
-    figures = next_action_figures(counts_of(desk))
+    alerted = AlertedVisitor(lambda _: 0.2)
+    alerted.act(make_action("view", 0))
+    assert not alerted.tally.minutes
+    alerted.act(make_action("favorite", 60))
+    figures = next_action_figures(counts_of(alerted))
     assert (figures.n, figures.accuracy) == (1, 1.0)  # a favourite counts as a view
     assert figures.actual["view"] == 1
     assert figures.log_loss == pytest.approx(0.356675, abs=1e-6)  # -log(0.7)
-    assert list(desk.tally.minutes) == [bucket_start(at(60), "minute")]
-    assert desk.tally.errors == [pytest.approx(0.3)]
+    assert list(alerted.tally.minutes) == [bucket_start(at(60), "minute")]
+    assert alerted.tally.errors == [pytest.approx(0.3)]
 
 
 def test_a_prediction_without_a_further_action_was_of_leaving() -> None:
-    desk = Desk(lambda _: 0.2)
-    desk.act(make_action("view", 0))
-    desk.pass_time(at(1_800))
-    assert not desk.tally.minutes
-    desk.pass_time(at(1_801))
-    desk.pass_time(at(1_802))
-    figures = next_action_figures(counts_of(desk))
+    alerted = AlertedVisitor(lambda _: 0.2)
+    alerted.act(make_action("view", 0))
+    alerted.pass_time(at(1_800))
+    assert not alerted.tally.minutes
+    alerted.pass_time(at(1_801))
+    alerted.pass_time(at(1_802))
+    figures = next_action_figures(counts_of(alerted))
     assert (figures.n, figures.accuracy, figures.actual["leave"]) == (1, 0.0, 1)
-    assert list(desk.tally.minutes) == [bucket_start(at(1_800), "minute")]
+    assert list(alerted.tally.minutes) == [bucket_start(at(1_800), "minute")]
 
 
 def test_an_action_of_the_next_session_judges_the_last_one_as_left() -> None:
-    desk = Desk(lambda _: 0.2)
-    desk.act(make_action("view", 0))
-    desk.act(make_action("cart", 2_000))
-    assert next_action_figures(counts_of(desk)).actual["leave"] == 1
-    assert purchase_figures(counts_of(desk)).rate == 0
+    alerted = AlertedVisitor(lambda _: 0.2)
+    alerted.act(make_action("view", 0))
+    alerted.act(make_action("cart", 2_000))
+    assert next_action_figures(counts_of(alerted)).actual["leave"] == 1
+    assert purchase_figures(counts_of(alerted)).rate == 0
 
 
 def test_a_purchase_answers_all_predictions_of_the_session_before_it() -> None:
     chance = iter([0.25, 0.5, 0.75, 0.1])
-    desk = Desk(lambda _: next(chance))
+    alerted = AlertedVisitor(lambda _: next(chance))
     for second, kind in enumerate(["view", "cart", "view", "purchase"]):
-        desk.act(make_action(kind, second, "a"))
-    figures = purchase_figures(counts_of(desk))
+        alerted.act(make_action(kind, second, "a"))
+    figures = purchase_figures(counts_of(alerted))
     assert (figures.n, figures.rate) == (3, 1.0)
     assert figures.brier == pytest.approx((0.75**2 + 0.5**2 + 0.25**2) / 3, abs=1e-6)
-    desk.pass_time(at(DAY_S))
-    figures = purchase_figures(counts_of(desk))
+    alerted.pass_time(at(DAY_S))
+    figures = purchase_figures(counts_of(alerted))
     assert (figures.n, figures.rate) == (4, 0.75)
     assert [(point.n, point.predicted, point.observed) for point in figures.reliability] == [
         (1, 0.1, 0.0), (1, 0.25, 1.0), (1, 0.5, 1.0), (1, 0.75, 1.0),
@@ -84,77 +84,79 @@ def test_a_purchase_answers_all_predictions_of_the_session_before_it() -> None:
 
 
 def test_a_late_purchase_in_the_session_still_answers_its_predictions() -> None:
-    desk = Desk(lambda _: 0.5)
-    desk.act(make_action("view", 0))
-    desk.act(make_action("view", 60))
-    desk.act(make_action("purchase", 30))
-    assert purchase_figures(counts_of(desk)).rate == 1
+    alerted = AlertedVisitor(lambda _: 0.5)
+    alerted.act(make_action("view", 0))
+    alerted.act(make_action("view", 60))
+    alerted.act(make_action("purchase", 30))
+    assert purchase_figures(counts_of(alerted)).rate == 1
 
 
 def test_a_late_action_judges_no_next_action() -> None:
-    desk = Desk(lambda _: 0.5)
-    desk.act(make_action("view", 60))
-    desk.act(make_action("cart", 30))
-    assert next_action_figures(counts_of(desk)).n == 0
-    desk.act(make_action("view", 90))
-    assert next_action_figures(counts_of(desk)).actual == {
+    alerted = AlertedVisitor(lambda _: 0.5)
+    alerted.act(make_action("view", 60))
+    alerted.act(make_action("cart", 30))
+    assert next_action_figures(counts_of(alerted)).n == 0
+    alerted.act(make_action("view", 90))
+    assert next_action_figures(counts_of(alerted)).actual == {
         "view": 2, "cart": 0, "remove_from_cart": 0, "purchase": 0, "leave": 0,
     }  # fmt: skip
 
 
 def test_each_model_version_answers_for_its_own() -> None:
-    desk = Desk()
-    desk.act(make_action("view", 0))
-    assert desk.visitor is not None
-    old = make_score(desk.visitor.head, 0.2, version="old")
-    desk.unjudged = expect(desk.unjudged, desk.visitor, old)
-    desk.act(make_action("view", 10))
-    desk.unjudged = expect(desk.unjudged, desk.visitor, make_score(desk.visitor.head, 0.9, version="new"))
-    desk.act(make_action("purchase", 20))
-    assert [purchase_figures(counts_of(desk, name)).n for name in ("old", "new")] == [1, 1]
-    assert next_action_figures(counts_of(desk, "new")).actual["purchase"] == 1
+    alerted = AlertedVisitor()
+    alerted.act(make_action("view", 0))
+    assert alerted.visitor is not None
+    old = make_score(alerted.visitor.head, 0.2, version="old")
+    alerted.unjudged = expect(alerted.unjudged, alerted.visitor, old)
+    alerted.act(make_action("view", 10))
+    alerted.unjudged = expect(
+        alerted.unjudged, alerted.visitor, make_score(alerted.visitor.head, 0.9, version="new")
+    )
+    alerted.act(make_action("purchase", 20))
+    assert [purchase_figures(counts_of(alerted, name)).n for name in ("old", "new")] == [1, 1]
+    assert next_action_figures(counts_of(alerted, "new")).actual["purchase"] == 1
 
 
 def test_a_robots_late_events_wait_in_bounded_room() -> None:
-    desk = Desk(lambda _: 0.5)
-    desk.act(make_action("view", 1_000))
+    alerted = AlertedVisitor(lambda _: 0.5)
+    alerted.act(make_action("view", 1_000))
     for second in range(50):
-        desk.act(make_action("view", second))
-    assert len(desk.unjudged.waiting) == MAX_WAITING == desk.n_scored
+        alerted.act(make_action("view", second))
+    assert len(alerted.unjudged.waiting) == MAX_WAITING == alerted.n_scored
 
 
 def test_what_is_scored_after_the_end_of_the_session_is_not_expected() -> None:
-    desk = Desk(lambda _: 0.5)
-    desk.act(make_action("view", 10))
-    desk.pass_time(at(DAY_S))
-    desk.act(make_action("view", 0))
-    assert desk.unjudged.waiting == desk.unjudged.pending == ()
+    alerted = AlertedVisitor(lambda _: 0.5)
+    alerted.act(make_action("view", 10))
+    alerted.pass_time(at(DAY_S))
+    alerted.act(make_action("view", 0))
+    assert alerted.unjudged.waiting == alerted.unjudged.pending == ()
 
 
 def test_alerts_that_expire_were_right_and_their_lead_is_what_marketing_had() -> None:
-    desk = Desk(lambda _: 0.05)
-    desk.act(make_action("cart", 0, "a"))
-    desk.act(make_action("view", 60))
-    desk.pass_time(at(3 * DAY_S))
-    desk.act(make_action("cart", 5 * DAY_S, "a"))
-    desk.act(make_action("purchase", 5 * DAY_S + 30, "a"))
-    desk.pass_time(at(9 * DAY_S))
-    churn = alert_figures(counts_of(desk), CHURN)
+    alerted = AlertedVisitor(lambda _: 0.05)
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.act(make_action("view", 60))
+    alerted.pass_time(at(3 * DAY_S))
+    alerted.act(make_action("cart", 5 * DAY_S, "a"))
+    alerted.act(make_action("purchase", 5 * DAY_S + 30, "a"))
+    alerted.pass_time(at(9 * DAY_S))
+    churn = alert_figures(counts_of(alerted), CHURN)
     assert (churn.fired, churn.expired, churn.resolved, churn.precision) == (2, 1, 1, 0.5)
     assert (churn.recall, churn.base_rate) == (1.0, 0.5)
     assert (churn.lead_mean_s, churn.wait_mean_s) == (1_860, 30)
-    abandoned = alert_figures(counts_of(desk), ABANDONED)
+    abandoned = alert_figures(counts_of(alerted), ABANDONED)
     assert (abandoned.fired, abandoned.expired, abandoned.recall) == (1, 1, 1.0)
 
 
 def test_lost_carts_without_an_alert_lower_the_recall_but_sold_ones_do_not() -> None:
-    desk = Desk(lambda _: 0.9)
+    alerted = AlertedVisitor(lambda _: 0.9)
     for day in range(4):
-        desk.act(make_action("cart", day * DAY_S, "a"))
+        alerted.act(make_action("cart", day * DAY_S, "a"))
         if day < 2:
-            desk.act(make_action("purchase", day * DAY_S + 9, "a"))
-    desk.pass_time(at(9 * DAY_S))
-    figures = alert_figures(counts_of(desk), CHURN)
+            alerted.act(make_action("purchase", day * DAY_S + 9, "a"))
+    alerted.pass_time(at(9 * DAY_S))
+    figures = alert_figures(counts_of(alerted), CHURN)
     assert (figures.recall, figures.base_rate, figures.precision) == (0.0, 0.5, None)
 
 
@@ -189,28 +191,28 @@ def test_bins_are_tenths_and_one_belongs_to_the_last() -> None:
 @settings(max_examples=150)
 @given(histories(), st.permutations(range(14)))
 def test_every_scored_prediction_is_judged_exactly_once(actions: list[Action], order: list[int]) -> None:
-    desk = Desk(by_digest)
+    alerted = AlertedVisitor(by_digest)
     for i in order:
         if i < len(actions):
-            desk.act(actions[i])
-    desk.pass_time(at(60 * DAY_S))
-    counts = counts_of(desk)
-    assert next_action_figures(counts).n == desk.n_scored == purchase_figures(counts).n
-    assert len(desk.tally.errors) == desk.n_scored
-    assert desk.unjudged._replace(version="", closed=0) == ALL_JUDGED
+            alerted.act(actions[i])
+    alerted.pass_time(at(60 * DAY_S))
+    counts = counts_of(alerted)
+    assert next_action_figures(counts).n == alerted.n_scored == purchase_figures(counts).n
+    assert len(alerted.tally.errors) == alerted.n_scored
+    assert alerted.unjudged._replace(version="", closed=0) == ALL_JUDGED
 
 
 @pytest.mark.slow
 @settings(max_examples=150)
 @given(histories())
 def test_in_order_every_action_is_the_answer_to_the_prediction_before_it(actions: list[Action]) -> None:
-    desk = Desk(by_digest)
+    alerted = AlertedVisitor(by_digest)
     for action in actions:
-        desk.act(action)
-    desk.pass_time(at(60 * DAY_S))
-    assert desk.visitor is not None
-    figures = next_action_figures(counts_of(desk))
-    sessions = desk.visitor.head.number
+        alerted.act(action)
+    alerted.pass_time(at(60 * DAY_S))
+    assert alerted.visitor is not None
+    figures = next_action_figures(counts_of(alerted))
+    sessions = alerted.visitor.head.number
     assert figures.n == len(actions)
     assert figures.actual["leave"] == sessions
     purchases = [action for action in actions if action.rank == 4]
@@ -224,15 +226,15 @@ def test_in_order_every_action_is_the_answer_to_the_prediction_before_it(actions
 def test_counters_come_to_the_same_under_any_split_into_batches(
     actions: list[Action], chance: random.Random
 ) -> None:
-    whole, split = Desk(), Desk()
+    whole, split = AlertedVisitor(), AlertedVisitor()
     whole.act(*actions)
     rest = list(actions)
     while rest:
         size = chance.randint(1, len(rest))
         split.act(*rest[:size])
         del rest[:size]
-    for desk in (whole, split):
-        desk.pass_time(at(60 * DAY_S))
+    for alerted in (whole, split):
+        alerted.pass_time(at(60 * DAY_S))
     assert whole.tally.minutes == split.tally.minutes
     assert whole.tally.minutes.keys() == {k for k, v in whole.tally.minutes.items() if v}
 
@@ -249,7 +251,7 @@ def test_sums_over_partitions_are_exact_in_any_order(
 
 
 def test_sessions_no_model_saw_are_counted_under_no_model() -> None:
-    desk = Desk()
-    desk.act(make_action("cart", 0, "a"))
-    desk.pass_time(at(9 * DAY_S))
-    assert alert_figures(counts_of(desk, NO_MODEL), ABANDONED).recall == 1
+    alerted = AlertedVisitor()
+    alerted.act(make_action("cart", 0, "a"))
+    alerted.pass_time(at(9 * DAY_S))
+    assert alert_figures(counts_of(alerted, NO_MODEL), ABANDONED).recall == 1

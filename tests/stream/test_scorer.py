@@ -13,7 +13,7 @@ from models.next_action.model import Model
 from models.next_action.prices import UNKNOWN_LEVEL
 from shoppers import NOW_MS, Shop, make_entries, make_event
 from slot_scorer import FixedModel, NextActionScorer, make_scorer
-from stream.scoring.slots import Subject
+from stream.scoring.slots import AskedVisitor
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def scorer() -> Iterator[NextActionScorer]:
     scorer.host.close()
 
 
-def make_visitors(*names: str, actions: int = 1) -> dict[str, Subject]:
+def make_visitors(*names: str, actions: int = 1) -> dict[str, AskedVisitor]:
     shop = Shop()
     shop.apply(make_entries([make_event("view", i, user=name) for name in names for i in range(actions)]))
-    return {name: Subject(name, shop.visitors[name], UNKNOWN_LEVEL) for name in names}
+    return {name: AskedVisitor(name, shop.visitors[name], UNKNOWN_LEVEL) for name in names}
 
 
 async def test_every_visitor_is_scored_as_of_the_last_action(scorer: NextActionScorer) -> None:
@@ -49,7 +49,7 @@ async def test_visitors_of_like_length_are_asked_about_together(scorer: NextActi
 
 async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scorer: NextActionScorer) -> None:
     scorer.host.take_up(model := FixedModel(purchase_per_action=0.01))
-    wanted: dict[str, Subject] = {}
+    wanted: dict[str, AskedVisitor] = {}
     for place in range(100):
         wanted |= make_visitors(f"u{place}", actions=1 + place * 7 % 20)
     scores = await scorer.score(wanted)

@@ -11,7 +11,7 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.card import CARD_FILE, MODEL_FILE, ArtefactError
 from models.artefacts.source import ArtefactFolder
-from stream.scoring.slots import ModelSlot, Outcome, SlotTally, Subject
+from stream.scoring.slots import AskedVisitor, ModelSlot, Observation, SlotTally
 
 NAME = "next_purchase"
 
@@ -57,7 +57,7 @@ class NextPurchaseSlot(ModelSlot[Chance, int, float]):
         """Only who has a cart."""
         return not visitor.ended and bool(visitor.head.cart)
 
-    def encode(self, subject: Subject) -> int:
+    def encode(self, subject: AskedVisitor) -> int:
         """How many products are in the cart."""
         return len(subject.visitor.head.cart)
 
@@ -72,7 +72,7 @@ class NextPurchaseSlot(ModelSlot[Chance, int, float]):
         """The newest chance only."""
         return [round(1_000 * answer), visitor.head.last_ms]
 
-    def judge(self, kept: Any, outcome: Outcome, tally: SlotTally) -> Any:
+    def judge(self, kept: Any, outcome: Observation, tally: SlotTally) -> Any:
         """By the first event, or by the end of the session."""
         thousandths, asked_ms = kept
         if outcome.events:

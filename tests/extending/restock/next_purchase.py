@@ -14,7 +14,7 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.card import ArtefactCard, check_golden, decode_card, read_artefact, write_artefact
 from models.artefacts.source import ArtefactFolder
-from stream.scoring.slots import ModelSlot, Outcome, SlotTally, Subject
+from stream.scoring.slots import AskedVisitor, ModelSlot, Observation, SlotTally
 
 ARTEFACT = Path(__file__).parent / "artefact"
 
@@ -57,7 +57,7 @@ class NextPurchase(ModelSlot[CartWeight, int, Kept]):
         """Who has a cart."""
         return not visitor.ended and bool(visitor.head.cart)
 
-    def encode(self, subject: Subject) -> int:
+    def encode(self, subject: AskedVisitor) -> int:
         """The number of products in the cart."""
         return len(subject.visitor.head.cart)
 
@@ -70,7 +70,7 @@ class NextPurchase(ModelSlot[CartWeight, int, Kept]):
         """The answer as it is."""
         return list(answer)
 
-    def judge(self, kept: Any, outcome: Outcome, tally: SlotTally) -> Any:
+    def judge(self, kept: Any, outcome: Observation, tally: SlotTally) -> Any:
         """By the next event, or by the end of the session without one."""
         if not (outcome.events or outcome.after.ended):
             return kept

@@ -68,7 +68,7 @@ def make_score(session: Session, purchase: float, *, leave: float = 0.3, version
     )
 
 
-class Desk:
+class AlertedVisitor:
     """The visitor `u1`. `scorer` gives the chance of a purchase; None: no model is there."""
 
     def __init__(self, scorer: Scorer | None = None, rules: AlertRules = RULES) -> None:
