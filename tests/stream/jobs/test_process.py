@@ -32,7 +32,7 @@ async def test_a_job_runs_in_another_process_of_low_priority_with_the_same_setti
     said = msgpack.unpackb(result.packed)
     assert said["pid"] != os.getpid()
     assert (said["subject"], said["namespace"]) == ("product:p:1", "jobs")
-    assert said["nice"] == min(19, os.nice(0) + 10)
+    assert said["nice"] == 19, "the lowest"
     assert result.json is None
     assert 0 < result.seconds < 60
     again = await process.run(make_job(describe), product("p2"))
