@@ -130,7 +130,10 @@ def to_json(status: Status) -> bytes:
         "events_per_s": status.events_per_s,
         "counters": status.counters,
         "redis_used_bytes": status.redis_used_bytes,
-        "workers": [worker._asdict() for worker in status.workers],
+        "workers": [
+            worker._asdict() | {"slots": [slot._asdict() for slot in worker.slots]}
+            for worker in status.workers
+        ],
         "partitions": status.partitions,
     }
     return orjson.dumps(fields, option=orjson.OPT_INDENT_2)

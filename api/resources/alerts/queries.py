@@ -15,6 +15,7 @@ from readers.alerts.log import START, AlertFilter, Cursor, parse_cursor
 
 MAX_PAGE = 500
 _MAX_SUBJECT = MAX_ID_CHARS + 20
+_SUBJECT = {"pattern": "^(site|(visitor|customer|product|category):.+)$"}
 _CURSOR = {"pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
 _AFTER = Field(
     None,
@@ -45,6 +46,7 @@ class AlertSelection(BaseModel):
         min_length=1,
         max_length=_MAX_SUBJECT,
         description="What it is about: visitor:ID, product:ID, site",
+        json_schema_extra={**_SUBJECT},
     )
 
     def to_filter(self, since_ms: int | None = None) -> AlertFilter:
