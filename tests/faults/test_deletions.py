@@ -190,7 +190,7 @@ def test_a_deleted_visitor_is_nowhere_and_stays_away_when_the_log_is_read_again(
         assert (again.counter("applied"), again.counter("forgotten")) == (sent - 3, 3)
         again.await_that(lambda: others(again, again.keys) == before, 60, "the others to be as before")
         assert places_of(again, GONE) == set()
-        system.await_that(wall_clock_ms > (job.cut_ms or 0), 10, "the deletion to settle")
+        system.await_that(lambda: wall_clock_ms() > (job.cut_ms or 0), 10, "the deletion to settle")
         send(system, GONE, visit=2)
         for shop in (system, again):
             await_new(shop, GONE, job.cut_ms or 0)
