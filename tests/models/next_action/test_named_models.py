@@ -45,7 +45,7 @@ from small_training import (
     small_events,
     small_training,
 )
-from stream.scoring.slots import Subject
+from stream.scoring.slots import AskedVisitor
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +153,7 @@ async def test_the_scorer_answers_live_as_over_files() -> None:
     scorer = make_scorer()
     scorer.host.take_up(named_predictor())
     try:
-        score = (await scorer.score({"u1": Subject("u1", shop.visitors["u1"], UNKNOWN_LEVEL)}))["u1"]
+        score = (await scorer.score({"u1": AskedVisitor("u1", shop.visitors["u1"], UNKNOWN_LEVEL)}))["u1"]
     finally:
         scorer.host.close()
     cases = prefixes_of(events, idle_ms=SETTINGS.idle_ms)
