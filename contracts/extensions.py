@@ -7,11 +7,14 @@ product that it adds to, each with a function `register`:
     stream      `register(registry)`: components, visitor fields, alert rules, timers, model slots and jobs
     api         `register(registry)`: resources
 
-A process imports only the modules of the parts it runs, so an API does not load what only a worker needs.
+A part may be a package instead: then each module in it registers what it has, so that one more capability is
+one more file or folder. A process imports only the modules of the parts it runs, so an API does not load what
+only a worker needs.
 """
 
 import importlib
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Literal
 
@@ -31,8 +34,7 @@ def load_contracts(settings: Settings) -> None:
     """Register what every process must know of the extensions, once; raises `InvalidExtension`."""
     for name in settings.extension_names:
         if name not in _known:
-            module = _module(name, "contracts")
-            if module is not None:
+            for module in _modules(name, "contracts"):
                 module.register()
             _known.add(name)
 
@@ -40,21 +42,25 @@ def load_contracts(settings: Settings) -> None:
 def load_part(settings: Settings, part: Part) -> list[ModuleType]:
     """The extensions' modules of one part, to be given its registry; raises `InvalidExtension`."""
     load_contracts(settings)
-    found = [_module(name, part) for name in settings.extension_names]
-    return [module for module in found if module is not None]
+    return [module for name in settings.extension_names for module in _modules(name, part)]
 
 
-def _module(name: str, part: Part) -> ModuleType | None:
-    """One module of an extension; None if the extension has none for this part."""
+def _modules(name: str, part: Part) -> list[ModuleType]:
+    """The modules of one part of an extension, in the order of their names; none if it lacks the part."""
     full_name = f"{name}.{part}"
     try:
         if find_spec(full_name) is None:
-            return None
+            return []
         module = importlib.import_module(full_name)
+        found = [
+            importlib.import_module(f"{full_name}.{inner.name}")
+            for inner in iter_modules(getattr(module, "__path__", ()))
+        ] or [module]
     except ImportError as exc:
         raise InvalidExtension(
             f"STOREPULSE_EXTENSIONS names {name!r}, which cannot be imported: {exc}"
         ) from exc
-    if not callable(getattr(module, "register", None)):
-        raise InvalidExtension(f"{full_name} must have a function named register")
-    return module
+    for module in found:
+        if not callable(getattr(module, "register", None)):
+            raise InvalidExtension(f"{module.__name__} must have a function named register")
+    return found

@@ -9,7 +9,7 @@ from contracts.keys import family_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
 from stream.batch.result import VISITOR_KIND
-from stream.components.component import Component, TopicComponent
+from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
 from stream.components.prices import Prices
@@ -38,16 +38,12 @@ class Registry:
     slots: dict[str, AnySlot] = field(default_factory=dict)
 
     def add(self, component: AnyComponent) -> None:
-        """Register a component; raises `InvalidCapability` if its name is taken or its keys are unknown."""
+        """Register a component; raises `InvalidCapability` if it cannot be one, and says why."""
         if component.name in self.components:
             raise InvalidCapability(f"a component named {component.name!r} is registered already")
-        values = component.values
-        if values is not None and family_of(values.start) is None:
-            raise InvalidCapability(
-                f"component {component.name!r} keeps values under {values.start!r}, which no family of keys "
-                "has; register it with contracts.keys.register_family"
-            )
-        if component.timers and values is None:
+        if component.values is not None:
+            _check_values(component.name, component.values)
+        elif component.timers:
             raise InvalidCapability(f"component {component.name!r} has timers of no kind of subject")
         taken = {VISITOR_KIND, *[kind for known in self.components.values() for kind in known.timers]}
         if taken & set(component.timers):
@@ -110,6 +106,18 @@ class Registry:
         for component in self.components.values():
             for kind in component.timers:
                 yield kind, component
+
+
+def _check_values(name: str, values: SubjectValues[Any]) -> None:
+    if family_of(values.start) is None:
+        raise InvalidCapability(
+            f"component {name!r} keeps values under {values.start!r}, which no family of keys "
+            "has; register it with contracts.keys.register_family"
+        )
+    if values.ttl_s <= 0:
+        raise InvalidCapability(
+            f"component {name!r} keeps values for {values.ttl_s} s; a lifetime must be over 0 s"
+        )
 
 
 def make_registry(settings: Settings) -> Registry:

@@ -23,7 +23,11 @@ V = TypeVar("V")
 
 
 class SubjectValues(NamedTuple, Generic[V]):
-    """Values by subject: each is a blob under `start` and the subject's id, which expires after `ttl_s`."""
+    """Values by subject: each is a blob under `start` and the subject's id, which expires after `ttl_s`.
+
+    It expires in Redis, counted from its last write. A worker that has it in memory still goes on with it, so
+    one that must end on time has to keep the time in itself.
+    """
 
     kind: SubjectKind
     start: str
@@ -107,7 +111,8 @@ class StateReader(Protocol):
 class Component(Generic[S, V]):
     """The base of components: every step does nothing unless it is overridden.
 
-    `S` is the state per partition, `V` the value of a subject.
+    `S` is the state per partition, `V` the value of a subject. A step must not raise: the worker would end,
+    with nothing of the batch written, and meet the same records again after its restart.
     """
 
     name: str
@@ -144,7 +149,7 @@ class Component(Generic[S, V]):
         return NO_CHANGE
 
     def size(self, state: S) -> int:
-        """About how many bytes of memory the state of a partition takes."""
+        """About how many bytes of memory the state of a partition takes, without values of subjects."""
         return 0
 
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import Counter
 
 import psutil
 import redis.asyncio as redis
@@ -74,11 +75,13 @@ async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
 
 def _set_gauges(assignment: Assignment, meter: Meter) -> None:
     now_s = time.monotonic()
-    sizes = dict.fromkeys(assignment.registry.components, 0)
+    sizes, values = Counter[str](), Counter[str]()
     for part in list(assignment.partitions.values()):
         for name, component in assignment.registry.components.items():
             sizes[name] += component.size(part.states[name])
+            values[name] += len(part.values.get(name, ()))
         meter.lag.labels(part.number).set(part.lag)
         meter.progress_age.labels(part.number).set(now_s - part.progress_s)
-    for name, size in sizes.items():
-        meter.component_bytes.labels(name).set(size)
+    for name in assignment.registry.components:
+        meter.component_bytes.labels(name).set(sizes[name])
+        meter.component_values.labels(name).set(values[name])

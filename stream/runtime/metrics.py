@@ -76,6 +76,12 @@ class Meter:
             ["component"],
             registry=self.registry,
         )
+        self.component_values = Gauge(
+            "storepulse_worker_component_values",
+            "Values of subjects that a component has in memory",
+            ["component"],
+            registry=self.registry,
+        )
         self.filled_outboxes: set[int] = set()
         self._window: deque[tuple[int, Counter[int]]] = deque()
 

@@ -32,6 +32,18 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyWrite(Write):
+    """An operation on one key."""
+
+    key: str
+
+    @property
+    def keys(self) -> list[str]:
+        """See `Write`."""
+        return [self.key]
+
+
+@dataclass(frozen=True, slots=True)
 class AddToHashes(Write):
     """Add to the same fields of some hashes. A sum stops at `contracts.numbers.MAX_SUM_MINOR`."""
 
@@ -53,20 +65,14 @@ class AddToHashes(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class SetInHash(Write):
+class SetInHash(KeyWrite):
     """Set fields of a hash."""
 
-    key: str
     values: Mapping[str, Value]
     ttl_s: int = 0
 
     CODE: ClassVar[int] = 2
     HOLDS: ClassVar[str] = "hash"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""
@@ -74,19 +80,13 @@ class SetInHash(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveFromHash(Write):
+class RemoveFromHash(KeyWrite):
     """Remove fields of a hash."""
 
-    key: str
     names: Collection[str]
 
     CODE: ClassVar[int] = 3
     HOLDS: ClassVar[str] = "hash"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""
@@ -133,10 +133,9 @@ class DeleteKeys(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class RaiseScores(Write):
+class RaiseScores(KeyWrite):
     """Add to scores of a sorted set, and keep only the `keep` highest members (0: all)."""
 
-    key: str
     changes: Mapping[str, float]
     ttl_s: int = 0
     keep: int = 0
@@ -144,32 +143,21 @@ class RaiseScores(Write):
     CODE: ClassVar[int] = 6
     HOLDS: ClassVar[str] = "zset"
 
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
-
     def encode(self) -> list[Any]:
         """See `Write`."""
         return [self.CODE, self.key, list(self.changes), list(self.changes.values()), self.ttl_s, self.keep]
 
 
 @dataclass(frozen=True, slots=True)
-class SetScores(Write):
+class SetScores(KeyWrite):
     """Set scores of members of a sorted set, then drop members with a score below `lowest` (0: none)."""
 
-    key: str
     scores: Mapping[str, float]
     lowest: float = 0
     ttl_s: int = 0
 
     CODE: ClassVar[int] = 7
     HOLDS: ClassVar[str] = "zset"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""
@@ -178,19 +166,13 @@ class SetScores(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveMembers(Write):
+class RemoveMembers(KeyWrite):
     """Remove members of a sorted set."""
 
-    key: str
     members: Collection[str]
 
     CODE: ClassVar[int] = 8
     HOLDS: ClassVar[str] = "zset"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""
@@ -198,20 +180,14 @@ class RemoveMembers(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class AddToSet(Write):
+class AddToSet(KeyWrite):
     """Add members to a set."""
 
-    key: str
     members: Collection[str]
     ttl_s: int = 0
 
     CODE: ClassVar[int] = 9
     HOLDS: ClassVar[str] = "set"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""
@@ -219,19 +195,13 @@ class AddToSet(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveFromSet(Write):
+class RemoveFromSet(KeyWrite):
     """Remove members of a set."""
 
-    key: str
     members: Collection[str]
 
     CODE: ClassVar[int] = 10
     HOLDS: ClassVar[str] = "set"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""
@@ -239,10 +209,9 @@ class RemoveFromSet(Write):
 
 
 @dataclass(frozen=True, slots=True)
-class AppendToList(Write):
+class AppendToList(KeyWrite):
     """Append values to a list, of which the newest `keep` stay (0: all)."""
 
-    key: str
     values: Sequence[Value]
     keep: int
     ttl_s: int = 0
@@ -250,32 +219,21 @@ class AppendToList(Write):
     CODE: ClassVar[int] = 11
     HOLDS: ClassVar[str] = "list"
 
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
-
     def encode(self) -> list[Any]:
         """See `Write`."""
         return [self.CODE, self.key, list(self.values), self.keep, self.ttl_s]
 
 
 @dataclass(frozen=True, slots=True)
-class AppendToStream(Write):
+class AppendToStream(KeyWrite):
     """Append entries to a stream, of which about the newest `keep` stay (0: all)."""
 
-    key: str
     entries: Sequence[Mapping[str, Value]]
     keep: int = 0
     ttl_s: int = 0
 
     CODE: ClassVar[int] = 12
     HOLDS: ClassVar[str] = "stream"
-
-    @property
-    def keys(self) -> list[str]:
-        """See `Write`."""
-        return [self.key]
 
     def encode(self) -> list[Any]:
         """See `Write`."""

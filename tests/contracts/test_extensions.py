@@ -52,3 +52,24 @@ def test_a_part_without_register_is_named(extension: Path) -> None:
         InvalidExtension, match=rf"{extension.name}\.stream must have a function named register"
     ):
         load_part(Settings(extensions=extension.name), "stream")
+
+
+def test_each_module_of_a_part_that_is_a_package_registers(extension: Path) -> None:
+    part = extension / "stream"
+    part.mkdir()
+    (part / "__init__.py").touch()
+    for name in ("shelves", "brands"):
+        (part / f"{name}.py").write_text(f"def register(registry):\n    registry.append({name!r})\n")
+    registry: list[str] = []
+    for module in load_part(Settings(extensions=extension.name), "stream"):
+        module.register(registry)
+    assert registry == ["brands", "shelves"]
+
+
+def test_a_module_of_a_package_without_register_is_named(extension: Path) -> None:
+    part = extension / "stream"
+    part.mkdir()
+    (part / "__init__.py").touch()
+    (part / "shelves.py").touch()
+    with pytest.raises(InvalidExtension, match=rf"{extension.name}\.stream\.shelves must have a function"):
+        load_part(Settings(extensions=extension.name), "stream")

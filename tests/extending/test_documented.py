@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -33,37 +32,23 @@ MOST_FILES = {
 }  # fmt: skip
 
 
-class Row(NamedTuple):
-    """What a row of the table says."""
-
-    files: set[str]
-    lines: int
-    """In `stream.py`."""
-
-
-def documented() -> dict[str, Row]:
+def documented() -> dict[str, set[str]]:
     """The rows of the table; each counts the files that it lists."""
     found = {}
     for line in DOCUMENT.splitlines():
-        if match := re.fullmatch(r"\| (an? .*?) \| (\d)( and a line)?(, and its folder)? \| (.*) \|", line):
-            files = set(re.findall(r"`([\w.]+)`", match[5]))
-            assert len(files) == int(match[2]), line
-            found[match[1]] = Row(files, 1 if match[3] else 0)
+        if match := re.fullmatch(r"\| (an? .*?) \| (\d)(, and its folder)? \| (.*) \|", line):
+            found[match[1]] = set(re.findall(r"`([\w./]+)`", match[4]))
+            assert len(found[match[1]]) == int(match[2]), line
     return found
 
 
 @pytest.mark.parametrize("kind", WORDS)
 def test_each_thing_takes_as_many_files_as_documented(kind: str) -> None:
     words = re.compile(rf"\b({WORDS[kind]})\b")
-    beside = {"stream.py"} | ({"api.py"} if kind == "a derived value" else set())  # it is shown by a resource
-    having = {
-        path.name
-        for path in EXTENSION.glob("*.py")
-        if path.name not in beside and words.search(path.read_text())
-    }
-    register = (EXTENSION / "stream.py").read_text().partition("def register")[2]
-    lines = [line for line in register.splitlines() if words.search(line)]
-    assert Row(having, len(lines)) == documented()[kind]
+    beside = {"api.py"} if kind == "a derived value" else set()  # it is shown by a resource
+    files = {str(path.relative_to(EXTENSION)): path.read_text() for path in EXTENSION.rglob("*.py")}
+    having = {name for name, text in files.items() if words.search(text)} - beside
+    assert having == documented()[kind]
     assert len(having) <= MOST_FILES.get(kind, 2)
 
 

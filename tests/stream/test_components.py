@@ -345,12 +345,16 @@ async def test_memory_of_components_is_a_metric(shop: Shop) -> None:
     await shop.send("view", 1, "p1")
     meter = Meter()
     _set_gauges(shop.worker.assignment, meter)
-    sizes = {
-        sample.labels["component"]: sample.value
-        for metric in meter.registry.collect()
-        if metric.name == "storepulse_worker_component_bytes"
-        for sample in metric.samples
-    }
+    sizes, values = (
+        {
+            sample.labels["component"]: sample.value
+            for metric in meter.registry.collect()
+            if metric.name == f"storepulse_worker_component_{unit}"
+            for sample in metric.samples
+        }
+        for unit in ("bytes", "values")
+    )
     assert sizes["looks"] == 200
+    assert (values["looks"], values["demand"]) == (1, 0)
     assert sizes["deletions"] == 0
     assert set(sizes) == {"deletions", "prices", "demand", "trending", "looks", "lines"}

@@ -55,6 +55,12 @@ def test_values_need_a_family_of_keys(registry: Registry) -> None:
         registry.add(component("c", values=values_under("nobody:")))
 
 
+def test_values_need_a_lifetime(registry: Registry) -> None:
+    values = values_under("known:")._replace(ttl_s=0)
+    with pytest.raises(InvalidCapability, match="'c' keeps values for 0 s; a lifetime must be over 0 s"):
+        registry.add(component("c", values=values))
+
+
 def test_timers_need_a_kind_of_subject_and_have_one_handler(registry: Registry) -> None:
     with pytest.raises(InvalidCapability, match="component 'c' has timers of no kind of subject"):
         registry.add(component("c", timers=("t",)))

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.subjects import Subject, SubjectKind
 from restock.contracts import COVER, STOCK
-from restock.stock import StockLevels, unpack_stock
+from restock.stream.stock import StockLevels, unpack_stock
 from stream.jobs.job import DerivedJob, JobContext
+from stream.registry import Registry
 
 if TYPE_CHECKING:
     from stream.batch.result import BatchResult
@@ -36,3 +37,8 @@ def stale_products(result: "BatchResult") -> Iterable[str]:
 STOCK_COVER = DerivedJob(
     COVER, SubjectKind.PRODUCT, read_cover, stale_products, TTL_S, topic=COVER, interval_s=0.2
 )
+
+
+def register(registry: Registry) -> None:
+    """Register it."""
+    registry.jobs.add(STOCK_COVER)

@@ -23,6 +23,7 @@ from stream.alerts.tracks import NO_TRACK, AlertTrack, close_alert, fire_alert, 
 from stream.batch.records import Record
 from stream.batch.result import NO_CHANGE, Change
 from stream.components.component import Applied, Fired, Source, SubjectValues, TopicComponent, TopicRecords
+from stream.registry import Registry
 from stream.state.writes import AppendToList, RaiseScores, RemoveMembers, SetScores, Write
 
 TIMER = "restock"
@@ -209,3 +210,8 @@ def _decode(raw: bytes | None) -> tuple[str, int, int]:
     if type(units) is not int or units < 0 or type(at_ms) is not int or at_ms < 0:
         raise InvalidEvent("inventory.not_numbers", "units and at (epoch ms) must be integers from 0 up")
     return identifier("product_id", product_id), units, at_ms
+
+
+def register(registry: Registry) -> None:
+    """Register it."""
+    registry.add(StockLevels())

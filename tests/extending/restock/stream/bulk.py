@@ -6,7 +6,9 @@ from contracts.visitor import Action, Session
 from contracts.visitor_alerts import VisitorAlerts
 from models.silence import SilenceCurve
 from restock.contracts import BULK_BOUGHT, BulkBought
+from stream.alerts.registry import register_rule
 from stream.alerts.rules import PURCHASE, Decision, Firing, VisitorRule, VisitorView
+from stream.registry import Registry
 
 BULK_UNITS = 5
 
@@ -36,3 +38,8 @@ class BulkRule(VisitorRule):
     def expires_ms(self, alert: Alert, session: Session) -> int:
         """See `VisitorRule.expires_ms`."""
         return session.last_ms + self._idle_ms
+
+
+def register(registry: Registry) -> None:
+    """Register it."""
+    register_rule(BulkRule.of)

@@ -9,6 +9,7 @@ from contracts.subjects import SubjectKind
 from restock.contracts import WISHES
 from stream.batch.result import NO_CHANGE, Change
 from stream.components.component import Applied, Component, SubjectValues
+from stream.registry import Registry
 
 Products = Sequence[str]
 TTL_S = 30 * 86_400
@@ -42,3 +43,8 @@ def _marked(applied: Applied[Products]) -> dict[str, set[str]]:
             if event.event_type is EventType.FAVORITE:
                 found.setdefault(user_id, set()).add(event.product_id)
     return found
+
+
+def register(registry: Registry) -> None:
+    """Register it."""
+    registry.add(Wishes())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from contracts.events import Event
 from contracts.visitor import Visitor
+from stream.registry import Registry
 from stream.visitors.fields import VisitorField
 
 MOST_BRANDS = 20
@@ -20,3 +21,8 @@ def add_brands(known: Sequence[str] | None, before: Visitor | None, events: Sequ
 
 
 BRANDS = VisitorField("brands", add_brands)
+
+
+def register(registry: Registry) -> None:
+    """Register it."""
+    registry.add_visitor_field(BRANDS)

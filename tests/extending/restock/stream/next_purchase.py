@@ -14,9 +14,10 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.card import ArtefactCard, check_golden, decode_card, read_artefact, write_artefact
 from models.artefacts.source import ArtefactFolder
+from stream.registry import Registry
 from stream.scoring.slots import AskedVisitor, ModelSlot, Observation, SlotTally
 
-ARTEFACT = Path(__file__).parent / "artefact"
+ARTEFACT = Path(__file__).parents[1] / "artefact"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class NextPurchase(ModelSlot[CartWeight, int, Kept]):
     name = "next_purchase"
 
     def source(self, settings: Settings) -> ArtefactFolder[CartWeight]:  # it has its own
-        """The artefact beside this module."""
+        """The artefact of the extension."""
         return ArtefactFolder(ARTEFACT, load)
 
     def select(self, visitor: Visitor) -> bool:
@@ -101,3 +102,8 @@ def write(folder: Path, weight: float) -> str:
     ).sealed()  # fmt: skip
     write_artefact(folder, model, card)
     return card.version
+
+
+def register(registry: Registry) -> None:
+    """Register it."""
+    registry.add_slot(NextPurchase())

@@ -1,0 +1,1 @@
+"""What a worker does for this extension: each module registers what it has."""
