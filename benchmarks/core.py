@@ -157,6 +157,7 @@ class _Steps:
         self._components = tuple(registry.components.values())
         self._writer = ResultWriter(registry, WriteSettings.of(settings), core.pack_visitors)
         self._currency = settings.currency
+        self._partitions = settings.partitions
         self._slot = NextActionSlot(settings)
         self._model = model
         self._rules = StepSettings.of(settings)
@@ -175,7 +176,12 @@ class _Steps:
             for topic, records in portions.items():
                 part.buffers[topic].extend(
                     self._core.read_records(
-                        records, topic=topic, partition=0, default_currency=self._currency, now_ms=0
+                        records,
+                        topic=topic,
+                        partition=part.number,
+                        partitions=self._partitions,
+                        default_currency=self._currency,
+                        now_ms=0,
                     )
                 )
         with self._timed("take"):

@@ -4,6 +4,9 @@ from typing import Any
 
 from contracts.settings import Settings
 
+READ_COMMITTED = "read_committed"
+"""Isolation level of everyone who reads events: those of an aborted transaction never happened."""
+
 
 def kafka_python_arguments(settings: Settings) -> dict[str, Any]:
     """Arguments of kafka-python's producer, consumer and admin client."""
@@ -13,6 +16,15 @@ def kafka_python_arguments(settings: Settings) -> dict[str, Any]:
 def aiokafka_arguments(settings: Settings) -> dict[str, Any]:
     """Arguments of aiokafka's producer and consumer."""
     return {"bootstrap_servers": _servers(settings)}
+
+
+def aiokafka_reader_arguments(settings: Settings) -> dict[str, Any]:
+    """Arguments of an aiokafka consumer outside any group, which sees what was committed and nothing else."""
+    return aiokafka_arguments(settings) | {
+        "group_id": None,
+        "enable_auto_commit": False,
+        "isolation_level": READ_COMMITTED,
+    }
 
 
 def librdkafka_arguments(settings: Settings) -> dict[str, Any]:

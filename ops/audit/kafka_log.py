@@ -19,6 +19,7 @@ BROKEN_HEADER = "broken"
 _TIMEOUT_S = 30.0
 _PAGE_S = 0.1
 _CHUNK = 50_000
+_END_OF_PARTITION = -191  # librdkafka's code, which confluent-kafka keeps private
 
 
 @dataclass(slots=True)
@@ -107,12 +108,16 @@ def _read(settings: Settings, topics: Sequence[str]) -> Iterator[Message]:
             elif time.monotonic() > deadline:
                 raise KafkaException(f"no records came for {_TIMEOUT_S} s, {len(left)} partitions unread")
             for message in messages:
-                if message.error():
-                    raise KafkaException(message.error())
                 place = (message.topic(), message.partition())
-                yield message
-                if place in left and message.offset() + 1 >= left[place][1]:
-                    del left[place]
+                error = message.error()
+                if error and error.code() == _END_OF_PARTITION:
+                    left.pop(place, None)  # the last offsets may be markers of transactions
+                elif error:
+                    raise KafkaException(error)
+                else:
+                    yield message
+                    if place in left and message.offset() + 1 >= left[place][1]:
+                        del left[place]
     finally:
         consumer.close()
 
@@ -124,6 +129,7 @@ def _consumer(settings: Settings) -> Consumer:
             "group.id": f"audit-{uuid.uuid4().hex}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
         }
     )
 

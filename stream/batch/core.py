@@ -19,7 +19,14 @@ class ReadRecords(Protocol):
     """See `stream.batch.records.read_records`."""
 
     def __call__(
-        self, records: Iterable[Record], *, topic: str, partition: int, default_currency: str, now_ms: int
+        self,
+        records: Iterable[Record],
+        *,
+        topic: str,
+        partition: int,
+        partitions: int,
+        default_currency: str,
+        now_ms: int,
     ) -> list[Entry]: ...
 
 

@@ -2,11 +2,23 @@
 
 from collections.abc import Iterable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from contracts.dead_letters import DeadLetter
 from contracts.events import InvalidEvent, decode
+from contracts.partitioning import partition_of
 from stream.batch.step import Entry
+
+
+class UnreadableRecord(NamedTuple):
+    """A record whose batch cannot be read; nobody knows more of it than its place and why."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    reason: str
+    key: None = None
+    value: None = None
 
 
 class Record(Protocol):
@@ -26,17 +38,36 @@ _new_entry = partial(tuple.__new__, Entry)  # half the time of calling Entry
 
 
 def read_records(
-    records: Iterable[Record], *, topic: str, partition: int, default_currency: str, now_ms: int
+    records: Iterable[Record],
+    *,
+    topic: str,
+    partition: int,
+    partitions: int,
+    default_currency: str,
+    now_ms: int,
 ) -> list[Entry]:
-    """One entry per record, in order. A dead letter has event time 0: the merge lets it through at once."""
+    """One entry per record, in order; `partition` is of `partitions`.
+
+    A dead letter has event time 0: the merge lets it through at once. A visitor in two partitions would be
+    two visitors, so a record elsewhere than where its `user_id` belongs becomes one.
+    """
     entries = []
     for record in records:
         at_broker_ms = record.timestamp
         try:
+            if type(record) is UnreadableRecord:
+                raise InvalidEvent("record.unreadable", record.reason)
             event = decode(record.value, received_ms=at_broker_ms, default_currency=default_currency)
             if record.key != event.user_id.encode():
                 raise InvalidEvent(
                     "key.not_user_id", "the record's key must be the user_id, it decides the partition"
+                )
+            home = partition_of(event.user_id, partitions)
+            if home != partition:
+                raise InvalidEvent(
+                    "partition.not_of_key",
+                    f"the record is in partition {partition}, but Kafka's default partitioner (murmur2) puts "
+                    f"its key into {home} of {partitions}: set that partitioner in the producer",
                 )
         except InvalidEvent as exc:
             letter = DeadLetter(

@@ -7,9 +7,13 @@ event if it keeps the rules that are not about types. Any other record goes the 
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport uint32_t
 from libc.string cimport memcmp
 
 from stream.compiled.tuples cimport item, need, new_tuple, set_item
+
+cdef extern from "murmur2.h":
+    uint32_t kafka_murmur2(const char* text, size_t size) noexcept
 
 include "records.pxi"  # positions in named tuples, see layout.py
 
@@ -64,17 +68,21 @@ cdef Py_ssize_t _MAX_BYTES = MAX_EVENT_BYTES
 cdef long long _EARLIEST_MS = EARLIEST_MS, _AHEAD_MS = MAX_AHEAD_MS, _MAX_MAJOR = MAX_MAJOR
 
 
-def read_records(records, *, str topic, int partition, str default_currency, now_ms):
+def read_records(
+    records, *, str topic, unsigned int partition, unsigned int partitions, str default_currency, now_ms
+):
     """See `stream.batch.records.read_records`."""
     cdef list entries = []
     cdef long long at_broker_ms
     for record in records:
         timestamp = record.timestamp
         at_broker_ms = timestamp
-        event = _read(record.value, record.key, at_broker_ms, default_currency)
-        if event is None:
+        key = record.key
+        event = _read(record.value, key, at_broker_ms, default_currency)
+        if event is None or _partition_of(<bytes>key, partitions) != partition:
             entries += read_any_records(
-                (record,), topic=topic, partition=partition, default_currency=default_currency, now_ms=now_ms
+                (record,), topic=topic, partition=partition, partitions=partitions,
+                default_currency=default_currency, now_ms=now_ms,
             )
             continue
         entry = new_tuple(_Entry, ENTRY_FIELDS)
@@ -85,6 +93,11 @@ def read_records(records, *, str topic, int partition, str default_currency, now
         set_item(entry, ENTRY_LETTER, None)
         entries.append(entry)
     return entries
+
+
+cdef unsigned int _partition_of(bytes key, unsigned int partitions) noexcept:
+    """See `contracts.partitioning.partition_of`."""
+    return (kafka_murmur2(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key)) & 0x7fffffff) % partitions
 
 
 cdef object _read(object raw, object key, long long received_ms, str default_currency):

@@ -52,6 +52,8 @@ def add_agent(app: BatchApp, settings: Settings, scheduler: Scheduler) -> Any:
         async for event in stream.events():
             consumer: BatchConsumer = app.consumer
             for run in consumer.collect(event.value):
-                await scheduler.offer(run.tp.topic, run.tp.partition, run.records, run.asked, run.high)
+                await scheduler.offer(
+                    run.tp.topic, run.tp.partition, run.records, run.asked, run.end, run.high
+                )
 
     return app.agent(channel, name="collect", concurrency=1, supervisor_strategy=CrashingSupervisor)(collect)

@@ -18,7 +18,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
-from stream.consumer.consumer_thread import BatchConsumerThread
+from stream.consumer.consumer_thread import NOTHING_FETCHED, BatchConsumerThread, Fetch
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,14 @@ FULL_WAIT_S = 0.005
 class Run(NamedTuple):
     """Consecutive records of one topic partition.
 
-    `asked` is the offset they were asked for: what lies between it and the first record is not in the log.
+    `asked` is the offset they were asked for, and `end` the one to ask for next: what lies between them and
+    is not in `records` is not in the log, or not for us, as markers and aborted records of transactions.
     """
 
     tp: TP
     records: Sequence[Any]
     asked: int
+    end: int
     high: int
     seek_number: int
 
@@ -64,7 +66,6 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         self._delivered = 0
         """Messages the agent has not got yet. Faust holds back single partitions, a delivery has many."""
         self._asked: dict[TP, int] = {}
-        self._holes: dict[TP, tuple[int, int]] = {}
         self._strayed: set[TP] = set()
         """Partitions whose last fetch was not from where it should have been."""
         self._seeking = asyncio.Lock()
@@ -83,24 +84,24 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             await asyncio.sleep(FULL_WAIT_S)
         active = self._get_active_partitions()
         if active:
-            records = await self._getmany(active_partitions=active, timeout=timeout)
-            self._thread.pace.is_behind = sum(map(len, records.values())) >= MAX_CARRIED
-            return records, active
+            fetch: Fetch = await self._getmany(active_partitions=active, timeout=timeout)
+            self._thread.pace.is_behind = sum(map(len, fetch.records.values())) >= MAX_CARRIED
+            return fetch, active
         await self._thread.call_thread(self._thread.touch)
         await asyncio.sleep(FULL_WAIT_S if self._buffered_partitions else IDLE_WAIT_S)
-        return {}, active
+        return NOTHING_FETCHED, active
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Fetch once and deliver what came in as few messages as there may be."""
         seek_numbers = dict(self._seek_numbers)
-        records, _ = await self._wait_next_records(timeout)
+        fetch, _ = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
-        if records is None or self.should_stop:
+        if self.should_stop:
             return
         if not self.flow_active:
             await self.perform_seek()
             return
-        runs = self._cut(records, seek_numbers)
+        runs = self._cut(fetch, seek_numbers)
         await self._bring_back()
         for delivery in _pack(runs):
             if not self.flow_active or self.app.consumer_generation_id != generation:
@@ -108,42 +109,43 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             self._delivered += 1
             yield delivery[0].tp, _carry(delivery, generation)
 
-    def _cut(self, records: Mapping[Any, Sequence[Any]], seek_numbers: Mapping[TP, int]) -> list[Run]:
+    def _cut(self, fetch: Fetch, seek_numbers: Mapping[TP, int]) -> list[Run]:
         """The runs in what was fetched; `seek_numbers` are those from before the fetch.
 
         All of it is noted before any is delivered, so what is dropped on the way leaves a gap that shows.
         """
         runs = []
-        for fetched_tp, fetched in records.items():
-            tp = ensure_TP(fetched_tp)
-            number = self._seek_numbers[tp]
-            if not self._is_wanted(tp, fetched[0].offset, moved=number != seek_numbers.get(tp, 0)):
+        fetched_of = {ensure_TP(tp): fetched for tp, fetched in fetch.records.items()}
+        for tp in fetch.reached.keys() | fetched_of.keys():
+            fetched, number, asked = fetched_of.get(tp, ()), self._seek_numbers[tp], self._asked.get(tp)
+            if asked is None:
+                continue  # perform_seek is under way
+            end = self._end_of(fetch, tp, fetched, asked, moved=number != seek_numbers.get(tp, 0))
+            if end == asked:
                 continue
-            asked, high = self._asked[tp], self.highwater(tp) or 0
-            for start in range(0, len(fetched), MAX_CARRIED):
-                part = fetched[start : start + MAX_CARRIED] if len(fetched) > MAX_CARRIED else fetched
-                runs.append(Run(tp, part, asked, high, number))
-                asked = part[-1].offset + 1
+            high = fetch.ends.get(tp, 0)
+            for start in range(0, len(fetched) or 1, MAX_CARRIED):
+                part = fetched[start : start + MAX_CARRIED]
+                part_end = part[-1].offset + 1 if start + MAX_CARRIED < len(fetched) else end
+                runs.append(Run(tp, part, asked, part_end, high, number))
+                asked = part_end
             self._asked[tp] = asked
         return runs
 
-    def _is_wanted(self, tp: TP, first: int, *, moved: bool) -> bool:
-        """Whether a fetch that begins at the offset `first` continues what was delivered; if not, seek again.
+    def _end_of(self, fetch: Fetch, tp: TP, fetched: Sequence[Any], asked: int, *, moved: bool) -> int:
+        """The offset up to which a fetch continues what was delivered; `asked` if it does not.
 
         A fetch that waits while the consumer is moved may return records of the old place or of the new one,
-        and a cancelled one takes records with it. So a hole in the log is believed only when two fetches in a
-        row, from the same place and with no move between, begin at the same later record.
+        and a cancelled one takes records with it. So what is not among the records is believed to be missing
+        in the log only if the fetch began where it should have, with no move since; if not, seek again.
         """
-        asked = self._asked.get(tp)
-        if asked is None:
-            return False  # perform_seek is under way
-        if first == asked or (not moved and first > asked and self._holes.get(tp) == (asked, first)):
-            self._holes.pop(tp, None)
-            return True
-        if not moved:
-            self._holes[tp] = (asked, first)
-        self._strayed.add(tp)
-        return False
+        if not moved and fetch.began.get(tp) == asked:
+            return max(fetch.reached.get(tp, asked), fetched[-1].offset + 1 if fetched else asked)
+        if fetched and fetched[0].offset == asked:
+            return int(fetched[-1].offset) + 1
+        if fetched or (not moved and fetch.reached.get(tp, asked) != asked):
+            self._strayed.add(tp)
+        return asked
 
     async def _bring_back(self) -> None:
         """Seek again where a fetch was from another place than the one asked for."""
@@ -234,9 +236,9 @@ def _pack(runs: Iterable[Run]) -> Iterator[Delivery]:
 
 
 def _carry(delivery: Delivery, generation: int) -> ConsumerMessage:
-    """The Faust message of a delivery; Faust sees the last record of its first run."""
-    tp, last = delivery[0].tp, delivery[0].records[-1]
+    """The Faust message of a delivery; Faust sees the end of its first run."""
+    tp, end = delivery[0].tp, delivery[0].end
     return ConsumerMessage(
-        tp.topic, tp.partition, last.offset, last.timestamp / 1_000.0, last.timestamp_type, None,
-        None, delivery, None, 0, 0, tp, generation_id=generation,
+        tp.topic, tp.partition, end - 1, 0.0, 0, None, None, delivery, None, 0, 0, tp,
+        generation_id=generation,
     )  # fmt: skip

@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -11,6 +11,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 
+from connections.kafka import READ_COMMITTED
 from stream.consumer.pacing import FetchPace
 from stream.consumer.parsed_records import Fetched
 
@@ -18,6 +19,22 @@ log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 50
 """Longest wait of a fetch without records. Faust says 1,500; the embedded broker always takes all of it."""
+
+
+class Fetch(NamedTuple):
+    """What one fetch brought, by topic partition.
+
+    A position passes over what has no record for us as well: aborted transactions, and the markers at the
+    ends of transactions. `began` lacks partitions of whose position nothing is sure.
+    """
+
+    records: Mapping[TP, Sequence[Any]]
+    began: Mapping[TP, int]
+    reached: Mapping[TP, int]
+    ends: Mapping[TP, int]
+
+
+NOTHING_FETCHED = Fetch({}, {}, {}, {})
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped
@@ -29,6 +46,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.pace = FetchPace()
+        self._fetching = 0
         super().__init__(*args, **kwargs)
 
     async def on_start(self) -> None:
@@ -41,6 +59,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._isolation_level = READ_COMMITTED
         return consumer
 
     async def touch(self) -> None:
@@ -80,4 +99,31 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
         self, consumer: Any, active: Any, timeout: Any = None, max_records: Any = None
     ) -> Any:
         consumer._coordinator.check_errors()
-        return await super()._fetch_records(consumer, active, timeout, max_records)
+        # One that was cancelled may still be under way, and take records that nobody gets.
+        began = {} if self._fetching else self._positions(active)
+        self._fetching += 1
+        try:
+            records = await super()._fetch_records(consumer, active, timeout, max_records)
+        finally:
+            self._fetching -= 1
+        return Fetch(records, began, self._positions(active), self._ends(active))
+
+    def _positions(self, tps: Iterable[TP]) -> dict[TP, int]:
+        states = self._states()
+        return {tp: states[tp].position for tp in tps if tp in states and states[tp].has_valid_position}
+
+    def _ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Up to where partitions can be read: the last stable offset, if the broker knows transactions."""
+        states = self._states()
+        return {
+            tp: states[tp].highwater or 0 if states[tp].lso in (None, -1) else states[tp].lso
+            for tp in tps
+            if tp in states
+        }
+
+    def _states(self) -> Mapping[TP, Any]:
+        """What aiokafka knows of each partition that is assigned."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        states: Mapping[TP, Any] = assignment._tp_state if assignment else {}
+        return states

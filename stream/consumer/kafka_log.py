@@ -8,10 +8,11 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from connections.kafka import aiokafka_arguments
+from connections.kafka import aiokafka_reader_arguments
 from contracts.settings import Settings
 from stream.batch.records import Record
 from stream.consumer.batch_app import BatchApp
+from stream.consumer.parsed_records import Fetched
 from stream.partitions.assignment import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -51,13 +52,12 @@ class KafkaLog:
         self, spans: Mapping[TopicPartition, tuple[int, int]]
     ) -> dict[TopicPartition, list[Record]]:
         """See `Log.read`."""
-        reader = AIOKafkaConsumer(
-            **aiokafka_arguments(self._settings), group_id=None, enable_auto_commit=False
-        )
+        reader = AIOKafkaConsumer(**aiokafka_reader_arguments(self._settings))
         found: dict[TopicPartition, list[Record]] = {tp: [] for tp in spans}
         try:
             async with asyncio.timeout(READ_S):
                 await reader.start()
+                reader._fetcher._records = Fetched(reader._fetcher._records)
                 reader.assign([AioTopicPartition(*tp) for tp in spans])
                 for tp, (start, _) in spans.items():
                     reader.seek(AioTopicPartition(*tp), start)
@@ -91,12 +91,7 @@ class KafkaLog:
     async def _started(self) -> AIOKafkaConsumer:
         async with self._starting:
             while self._asker is None:
-                asker = AIOKafkaConsumer(
-                    **aiokafka_arguments(self._settings),
-                    group_id=None,
-                    enable_auto_commit=False,
-                    retry_backoff_ms=50,
-                )
+                asker = AIOKafkaConsumer(**aiokafka_reader_arguments(self._settings), retry_backoff_ms=50)
                 try:
                     await asker.start()
                     self._asker = asker

@@ -1,10 +1,19 @@
-"""Records as aiokafka's parser leaves them, without the object of eleven fields it makes of each."""
+"""Records as aiokafka's parser leaves them, without the object of eleven fields it makes of each.
 
+A batch that cannot be read, because its codec is unknown or its bytes are damaged, becomes as many
+`UnreadableRecord`s as it has offsets: aiokafka's own iterator raises and is of no use from then on.
+"""
+
+import logging
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchResult
+
+from stream.batch.records import UnreadableRecord
+
+log = logging.getLogger(__name__)
 
 
 class Fetched(OrderedDict[Any, Any]):
@@ -27,7 +36,8 @@ class _ParsedRecords:
     def __init__(self, records: Any) -> None:
         records._consumer_record = _as_it_is
         self._records = records
-        self._iterator: Iterator[Any] = records._records_iterator  # one call less per record than `records`
+        self._batches = records._records = _Batches(records._records)
+        self._iterator = self._read()
 
     def __iter__(self) -> Iterator[Any]:
         return self._iterator
@@ -37,6 +47,42 @@ class _ParsedRecords:
         """Behind the last record given out."""
         offset: int = self._records.next_fetch_offset
         return offset
+
+    def _read(self) -> Iterator[Any]:
+        records = self._records
+        while True:
+            try:
+                yield from records._unpack_records()
+                return
+            except Exception as exc:  # whatever a codec makes of bytes
+                batch = self._batches.newest
+                if batch is None:
+                    raise
+                yield from self._unreadable(batch, exc)
+
+    def _unreadable(self, batch: Any, exc: Exception) -> Iterator[UnreadableRecord]:
+        records = self._records
+        first, end = records.next_fetch_offset, batch.next_offset
+        reason = f"the batch with offsets {first} to {end - 1} cannot be read: {exc or type(exc).__name__}"
+        log.error("%s[%d]: %s", *records._tp, reason)
+        for offset in range(first, end):
+            records.next_fetch_offset = offset + 1
+            yield UnreadableRecord(offset, max(0, batch.max_timestamp), batch.timestamp_type, reason)
+
+
+class _Batches:
+    """The batches of a fetch, with the newest of them at hand."""
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+        self.has_next = batches.has_next
+        self.newest: Any = None
+
+    def next_batch(self) -> Any:
+        """The next batch; raises `CorruptRecordException`."""
+        self.newest = None
+        self.newest = self._batches.next_batch()
+        return self.newest
 
 
 def _as_it_is(_: Any, record: Any) -> Any:

@@ -61,6 +61,13 @@ class ComponentSteps:
                 if is_stored:
                     self._meter.count_records(each.result)
 
+    async def move_on(self, parts: Sequence[Partition]) -> None:
+        """Commit the offsets of partitions without buffered events, if more was read than is stored."""
+        ends = [(part, part.read_ends()) for part in parts]
+        await self._committer.commit([
+            Pending(part, part.offsets_to(end), BatchResult(part.clock)) for part, end in ends if end
+        ])  # fmt: skip
+
     async def _apply_records(
         self, component: AnyTopicComponent, taken: Sequence[tuple[Partition, list[Any]]]
     ) -> list[BatchResult]:

@@ -134,7 +134,20 @@ class Partition:
     ) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
         """Entries in event-time order, off the buffers, and the offsets of their commit."""
         entries, last = merge(self.buffers, self.topics, awaited=awaited, limit=limit)
-        return entries, self.offsets_to({topic: offset + 1 for topic, offset in last.items()})
+        ends = {topic: offset + 1 for topic, offset in last.items()}
+        return entries, self.offsets_to(ends | self.read_ends())
+
+    def read_ends(self) -> dict[str, int]:
+        """Next offsets of topics of which nothing is buffered and more was read than is stored.
+
+        The rest of such a log has no record for us: the marker at the end of a transaction, or all of one
+        that was aborted.
+        """
+        return {
+            topic: self.fetched[topic]
+            for topic, buffer in self.buffers.items()
+            if not buffer and self.fetched.get(topic, 0) > max(self.stored[topic], 0)
+        }
 
     @property
     def queued(self) -> int:

@@ -76,25 +76,24 @@ class Scheduler:
 
     # -- delivery --------------------------------------------------------------------------------------
 
-    async def offer(self, topic: str, number: int, records: Sequence[Record], asked: int, high: int) -> None:
+    async def offer(
+        self, topic: str, number: int, records: Sequence[Record], asked: int, end: int, high: int
+    ) -> None:
         """Take a run of consecutive records of one topic partition; waits while too much is buffered.
 
-        What lies between the offset `asked` and the first record is not in the log.
+        What lies between the offsets `asked` and `end` and is not among the records is not in the log.
         """
         while self._full() and not self._stopping:
             self._assignment.space.clear()
             await self._assignment.space.wait()
         part = self._partitions.get(number)
-        if part is None or not records:
+        if part is None or end <= part.fetched[topic]:
             return
         expected = part.fetched[topic]
-        if records[0].offset < expected:
+        if records and records[0].offset < expected:
             records = [record for record in records if record.offset >= expected]
-            if not records:
-                return
-        elif records[0].offset > expected and not await self._assignment.accept_gap(
-            part, topic, asked, records[0].offset
-        ):
+        first = records[0].offset if records else end
+        if first > expected and not await self._assignment.accept_gap(part, topic, asked, first):
             return
         self._delivered_s = time.monotonic()
         component = self._topics.get(topic)
@@ -107,11 +106,12 @@ class Scheduler:
                     records,
                     topic=topic,
                     partition=number,
+                    partitions=self._settings.partitions,
                     default_currency=self._settings.currency,
                     now_ms=wall_clock_ms(),
                 )
             )
-        part.fetched[topic] = records[-1].offset + 1
+        part.fetched[topic] = end
         part.high[topic] = max(high, part.fetched[topic])
         self._groups[part.place % GROUPS if self.is_behind else 0].wake.set()
 
@@ -176,6 +176,7 @@ class Scheduler:
     async def _apply_round(self, groups: Sequence[PartitionGroup]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
         await self._apply_queued(groups)
+        await self._steps.move_on([part for part in self._parts_of(groups) if not part.buffered])
         ready = [part for part in self._parts_of(groups) if part.buffered]
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)

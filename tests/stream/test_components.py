@@ -302,12 +302,12 @@ async def test_a_topic_that_never_rests_does_not_keep_events_waiting(
     async def deliver_line() -> None:
         records = shop.kafka.records["lines", 0]
         shop.kafka.append("lines", "k", b"", NOW_MS)
-        await scheduler.offer("lines", 0, records[-1:], len(records) - 1, len(records))
+        await scheduler.offer("lines", 0, records[-1:], len(records) - 1, len(records), len(records))
 
     monkeypatch.setattr(steps, "apply_queued", apply_while_more_arrives)
     await deliver_line()
     shop.kafka.send(make_event("view", 0, "p1"))
-    await scheduler.offer("view", 0, shop.kafka.records["view", 0], 0, 1)
+    await scheduler.offer("view", 0, shop.kafka.records["view", 0], 0, 1, 1)
     assert await scheduler._apply_round(scheduler._groups)
     assert shop.held() == {"p1": 1}
     assert shop.lines.runs == [2]
@@ -321,8 +321,8 @@ async def test_no_more_is_read_while_too_many_records_wait(
     scheduler, records = shop.worker.scheduler, shop.kafka.records["lines", 0]
     for number in range(3):
         shop.kafka.append("lines", "k", b"%d" % number, NOW_MS)
-    await scheduler.offer("lines", 0, records[:2], 0, 3)
-    offer = asyncio.create_task(scheduler.offer("lines", 0, records[2:], 2, 3))
+    await scheduler.offer("lines", 0, records[:2], 0, 2, 3)
+    offer = asyncio.create_task(scheduler.offer("lines", 0, records[2:], 2, 3, 3))
     await asyncio.sleep(0)
     assert shop.worker.assignment.partitions[0].queued == 2
     await scheduler._apply_round(scheduler._groups)
@@ -335,9 +335,23 @@ async def test_records_delivered_again_are_not_applied_again(shop: Shop) -> None
     shop.kafka.append("lines", "k", b"one", NOW_MS)
     await shop.worker.read()
     shop.kafka.append("lines", "k", b"two", NOW_MS)
-    await shop.worker.scheduler.offer("lines", 0, shop.kafka.records["lines", 0], 0, 2)
+    await shop.worker.scheduler.offer("lines", 0, shop.kafka.records["lines", 0], 0, 2, 2)
     await shop.worker.scheduler.drain()
     assert (shop.lines.runs, shop.store.counter("lines")) == ([1, 1], 2)
+
+
+async def test_what_has_no_record_for_us_moves_the_offsets(shop: Shop) -> None:
+    """An aborted transaction with its marker, and the marker behind a record."""
+    await shop.worker.claim()
+    scheduler, part = shop.worker.scheduler, shop.worker.assignment.partitions[0]
+    await scheduler.offer("view", 0, [], 0, 3, 3)
+    shop.kafka.append("lines", "k", b"one", NOW_MS)
+    await scheduler.offer("lines", 0, shop.kafka.records["lines", 0], 0, 2, 2)
+    assert part.lag == 5
+    await scheduler.drain()
+    stored = shop.store.partitions[0].offsets
+    assert (stored["view"], stored["lines"], part.lag) == (3, 2, 0)
+    assert shop.lines.runs == [1]
 
 
 async def test_memory_of_components_is_a_metric(shop: Shop) -> None:

@@ -61,7 +61,7 @@ def test_the_overridden_method_has_the_parameters_we_know(owner: type, name: str
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )
-def test_what_the_lane_calls_is_there(owner: type, name: str) -> None:
+def test_what_the_batch_consumer_calls_is_there(owner: type, name: str) -> None:
     assert hasattr(owner, name)
 
 

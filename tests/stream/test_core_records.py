@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kafka.partitioner import murmur2
 
 from contracts.events import MAX_EVENT_BYTES
-from cores import core_named, exact
+from cores import NAMES, core_named, exact
 from shoppers import NOW_MS
 from stream.batch.core import PYTHON, Core
 
@@ -82,7 +83,9 @@ ENDS = (
 def both(compiled: Core, *records: Raw, currency: str = "EUR") -> list[Any]:
     """What both make of the records, which must be the same."""
     found = [
-        core.read_records(records, topic="view", partition=3, default_currency=currency, now_ms=7)
+        core.read_records(
+            records, topic="view", partition=0, partitions=1, default_currency=currency, now_ms=7
+        )
         for core in (compiled, PYTHON)
     ]
     assert exact(found[0]) == exact(found[1])
@@ -98,6 +101,29 @@ def record_of(fields: dict[str, Any], *, key: Any = ABSENT, style: int = 0) -> R
     if key is ABSENT:
         key = str(fields.get("user_id")).encode("utf-8", "surrogatepass")
     return Raw(5, NOW_MS, key, value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(user=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, categories=["L", "N"]), min_size=1))
+def test_a_record_is_read_only_where_its_key_belongs(name: str, user: str) -> None:
+    partitions = 7
+    record = record_of({**PLAIN, "user_id": user})
+    home = (murmur2(user.encode()) & 0x7FFFFFFF) % partitions
+    for partition in range(partitions):
+        [entry] = core_named(name).read_records(
+            [record],
+            topic="view",
+            partition=partition,
+            partitions=partitions,
+            default_currency="EUR",
+            now_ms=7,
+        )
+        if partition == home:
+            assert entry.event is not None
+        else:
+            assert entry.letter is not None
+            assert (entry.letter.code, entry.letter.partition) == ("partition.not_of_key", partition)
+            assert f"into {home} of {partitions}" in entry.letter.detail
 
 
 def test_a_plain_event_is_read(compiled: Core) -> None:

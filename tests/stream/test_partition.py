@@ -35,7 +35,7 @@ def test_events_after_the_last_known_one_of_an_unread_topic_stay() -> None:
     assert part.buffered == 1
 
 
-def test_waiting_ends_when_the_lane_has_been_quiet_for_long() -> None:
+def test_waiting_ends_when_nothing_was_delivered_for_long() -> None:
     part = make_partition(high={"cart": 5}, view=[1])
     assert part.awaited_topics(now_s=0, quiet_s=0, wait_s=2) == ({"cart"}, False)
     assert part.awaited_topics(now_s=1.9, quiet_s=1.9, wait_s=2) == ({"cart"}, False)
@@ -56,6 +56,24 @@ def test_the_wait_starts_anew_once_the_topic_came() -> None:
     part.awaited_topics(now_s=1, quiet_s=0, wait_s=2)
     part.high["cart"] = 5
     assert part.awaited_topics(now_s=2.5, quiet_s=2.5, wait_s=2) == ({"cart"}, False)
+
+
+def test_an_emptied_topic_moves_to_the_end_of_what_was_read_of_it() -> None:
+    part = make_partition(high={}, view=[1, 2], cart=[3])
+    part.fetched["view"] = 5  # three more offsets: markers, and records of an aborted transaction
+    _, offsets = part.take(1, set())
+    assert offsets["view"] == (-1, 1)
+    _, offsets = part.take(10, set())
+    assert (offsets["view"], offsets["cart"]) == ((-1, 5), (-1, 1))
+
+
+def test_a_topic_without_records_for_us_moves_too_but_not_one_that_is_empty() -> None:
+    part = make_partition(high={})
+    assert part.read_ends() == {}
+    part.fetched["purchase"] = 2
+    assert part.read_ends() == {"purchase": 2}
+    part.stored["purchase"] = 2
+    assert part.read_ends() == {}
 
 
 def test_lag_is_what_is_not_stored_yet() -> None:

@@ -129,7 +129,7 @@ class MemoryWorker:
         for p, part in self.assignment.partitions.items():
             for topic in self._topics:
                 start, records = part.fetched[topic], self._kafka.records[topic, p]
-                await self.scheduler.offer(topic, p, records[start:], start, len(records))
+                await self.scheduler.offer(topic, p, records[start:], start, len(records), len(records))
         await self.scheduler.drain()
         for group in self.scheduler._groups:
             await self.scheduler._tick(group)

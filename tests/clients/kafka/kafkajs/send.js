@@ -1,0 +1,23 @@
+// Sends events as kafkajs does by itself: node send.js BOOTSTRAP TOPIC CODEC NAME COUNT
+const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require("kafkajs");
+CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
+
+const [bootstrap, topic, codec, name, count] = process.argv.slice(2);
+const compression = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy }[codec];
+
+async function main() {
+  const producer = new Kafka({ clientId: name, brokers: [bootstrap], logLevel: logLevel.ERROR }).producer();
+  await producer.connect();
+  const messages = [];
+  for (let number = 0; number < Number(count); number++) {
+    const user = `${name}-${number % 50}`;
+    const event = {
+      event_id: `${name}-${number}`, event_type: "view", event_time: Date.now(), user_id: user, product_id: name,
+    };
+    messages.push({ key: user, value: JSON.stringify(event) });
+  }
+  await producer.send({ topic, compression, messages });
+  await producer.disconnect();
+}
+
+main().catch((error) => { console.error(error); process.exit(1); });
