@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
 from kafka import KafkaConsumer, TopicPartition
 from redis import Redis
 
@@ -13,7 +14,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.stack.child import Child
 from producers.rejected import read_letters
-from services import lack, wait_until
+from services import wait_until
 
 
 class Shop:
@@ -73,7 +74,7 @@ def lack_tool(*names: str) -> None:
     """Skip the test where a command is not installed."""
     for name in names:
         if shutil.which(name) is None:
-            lack(f"{name} is not installed")
+            pytest.skip(f"{name} is not installed")
 
 
 def run(argv: list[str], folder: Path | None = None, timeout_s: float = 240.0) -> None:
