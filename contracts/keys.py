@@ -337,6 +337,10 @@ class Keys:
     def _webhooks(self, name: str) -> str:
         return f"{self.namespace}:{{webhooks}}:{name}"
 
+    def installation(self) -> str:
+        """Hash: `partitions` of the state that is here; while they are made more, `growing` and `phase`."""
+        return f"{self.namespace}:installation"
+
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"

@@ -13,7 +13,7 @@ from contracts.keys import Keys, family_of
 PAGE = 500
 _DISTINCTIVE = 8
 _OF_PARTITION = re.compile(rb"\{[0-9]+\}:(.*)", re.DOTALL)
-_NOBODY = re.compile(rb"(\{alerts\}:(q:.*|places|pages)|\{access\}:.*|workers?(:.*)?)$")
+_NOBODY = re.compile(rb"(\{alerts\}:(q:.*|places|pages)|\{access\}:.*|workers?(:.*)?|installation)$")
 """Keys of no partition, after the namespace, whose values hold no visitor ids but short texts and numbers."""
 
 

@@ -33,6 +33,7 @@ from stream.runtime.metrics import Meter
 from stream.runtime.probe import Probe
 from stream.runtime.thread_switching import tune_switching
 from stream.scoring.slot_steps import SlotSteps
+from stream.state.installation import MisfitError, join_installation
 from stream.state.outbox import RedisOutboxes
 from stream.state.redis_store import RedisStore
 
@@ -42,6 +43,7 @@ EXIT_OK = 0
 EXIT_CRASHED = 1
 EXIT_STALLED = 70
 EXIT_FENCED = 75
+EXIT_MISFIT = 78
 DRAIN_S = 10.0
 LEAVE_S = 5.0
 """Time to leave the group and close; after twice as long the process ends without."""
@@ -50,7 +52,8 @@ LEAVE_S = 5.0
 def run(settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; the exit code is 0, or says why a supervisor must restart it.
 
-    70: the watchdog found a stalled partition. 75: another worker owns a partition of ours. 1: anything else.
+    70: the watchdog found a stalled partition. 75: another worker owns a partition of ours. 78: Redis holds
+    the state of another number of partitions. 1: anything else.
     A first signal drains and leaves the group; a second one exits at once.
     """
     import uvloop
@@ -66,6 +69,12 @@ async def _main(settings: Settings) -> int:
     topics = Topics(settings.topic_prefix)
     keys = Keys(settings.namespace, settings.partitions)
     client = open_worker_redis(settings)
+    try:
+        await join_installation(client, keys)
+    except MisfitError as exc:
+        log.error("%s", exc)
+        await client.aclose()
+        return EXIT_MISFIT
     meter = Meter()
     core = choose_core(compiled=settings.compiled)
     store = RedisStore(client, keys)

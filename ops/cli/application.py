@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import alerts, evaluate, events, keys, privacy, producers, train, webhooks
+from ops.cli import alerts, evaluate, events, keys, privacy, producers, topics, train, webhooks
 
 app = typer.Typer(
     name="storepulse",
@@ -23,6 +23,7 @@ evaluate.register(app)
 events.register(app)
 alerts.register(app)
 train.register(app)
+topics.register(app)
 keys.register(app)
 privacy.register(app)
 webhooks.register(app)
@@ -128,20 +129,6 @@ def deliver() -> None:
     settings = get_settings()
     configure_logging(settings)
     raise typer.Exit(run(settings))
-
-
-@app.command()
-def topics() -> None:
-    """Create the topics that are missing, and check that the event topics are co-partitioned."""
-    from contracts.settings import get_settings
-    from ops.stack.topics import TopicsError, ensure_topics
-
-    try:
-        count = ensure_topics(get_settings())
-    except TopicsError as exc:
-        typer.echo(str(exc), err=True)
-        raise typer.Exit(1) from exc
-    typer.echo(f"topics are there, {count} partitions each")
 
 
 @app.command()

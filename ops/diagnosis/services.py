@@ -80,7 +80,7 @@ def check_topics(counts: dict[str, int], topics: Topics) -> Check:
     try:
         count = check_counts({name: counts[name] for name in topics.partitioned})
     except TopicsError as exc:
-        return Check("topics", Level.FAIL, str(exc), "create them again with one partition count")
+        return Check("topics", Level.FAIL, str(exc), "records in partitions that not all have are not read")
     return Check("topics", Level.OK, f"{', '.join(topics.partitioned)} with {count} partitions each")
 
 

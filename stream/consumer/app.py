@@ -8,6 +8,7 @@ from mode import CrashingSupervisor
 from connections.kafka import faust_arguments
 from contracts.settings import Settings
 from contracts.topics import Topics
+from stream.consumer.assignor import InstallationAssignor
 from stream.consumer.batch_app import BatchApp
 from stream.consumer.batch_consumer import BatchConsumer, Delivery
 from stream.partitions.scheduler import Scheduler
@@ -37,8 +38,10 @@ def make_app(settings: Settings) -> BatchApp:
         # With no standby replicas Faust gives partition p of the three topics to different workers; with one
         # its own assignor keeps them together, and `replicas = 0` lets a new worker get partitions at all.
         table_standby_replicas=1,
+        PartitionAssignor=InstallationAssignor,
     )
     app.assignor.replicas = 0
+    app.assignor.partitions = settings.partitions
     return app
 
 

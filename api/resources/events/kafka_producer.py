@@ -11,10 +11,15 @@ Headers = list[tuple[str, bytes]]
 
 
 class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
-    """One for many requests at once; all of it is lost with one failure."""
+    """One for many requests at once; all of it is lost with one failure.
 
-    def __init__(self, *, request_timeout_ms: int, **options: object) -> None:
+    It uses as many partitions of a topic as the installation has, though somebody may have added some: what
+    lies in others is read when the installation has grown.
+    """
+
+    def __init__(self, *, partitions: int, request_timeout_ms: int, **options: object) -> None:
         super().__init__(request_timeout_ms=request_timeout_ms, **options)
+        self._partitions = partitions
         self._patience_s = request_timeout_ms / 1_000
         self._places: dict[str, tuple[TopicPartition, ...]] = {}
 
@@ -47,7 +52,7 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
         await self.client.close()
 
     async def _find_places(self, topic: str) -> tuple[TopicPartition, ...]:
-        numbers = sorted(await self.partitions_for(topic))
+        numbers = sorted(await self.partitions_for(topic))[: self._partitions]
         places = self._places[topic] = tuple(TopicPartition(topic, number) for number in numbers)
         return places
 

@@ -97,6 +97,15 @@ class EventPublisher:
         lacking = [topic for topic in self._topics.events if not cluster.partitions_for_topic(topic)]
         if lacking:
             return Part(status="degraded", detail=f"lacks the topics {', '.join(lacking)}")
+        counts = {topic: len(cluster.partitions_for_topic(topic)) for topic in self._topics.events}
+        others = {topic: count for topic, count in counts.items() if count != self._settings.partitions}
+        if others:
+            listed = ", ".join(f"{topic} has {count}" for topic, count in others.items())
+            return Part(
+                status="degraded",
+                detail=f"the installation has {self._settings.partitions} partitions, but {listed}; "
+                "`storepulse topics grow` mends that",
+            )
         return Part(status="ok", detail="answers and has the event topics")
 
     async def _warm_up(self) -> None:
@@ -111,6 +120,7 @@ class EventPublisher:
             if self._producer is None:
                 producer = Producer(
                     **aiokafka_arguments(self._settings),
+                    partitions=self._settings.partitions,
                     acks="all",
                     enable_idempotence=True,
                     request_timeout_ms=_REQUEST_TIMEOUT_MS,

@@ -1,0 +1,52 @@
+"""Commands about Kafka's topics."""
+
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    topics = typer.Typer(invoke_without_command=True, callback=create)
+    topics.command("grow")(grow)
+    app.add_typer(topics, name="topics")
+
+
+def create(context: typer.Context) -> None:
+    """Create the topics that are missing, and check that the event topics are co-partitioned."""
+    if context.invoked_subcommand is not None:
+        return
+    from contracts.settings import get_settings
+    from ops.stack.topics import TopicsError, ensure_topics
+
+    try:
+        count = ensure_topics(get_settings())
+    except TopicsError as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(1) from exc
+    typer.echo(f"topics are there, {count} partitions each")
+
+
+def grow(
+    partitions: Annotated[int, typer.Argument(min=2, max=512, help="How many there should be.")],
+) -> None:
+    """Give the installation more partitions: state moves, topics grow. Stop workers, API and deliverer first.
+
+    Started again after an interruption, it goes on where it was.
+    """
+    from kafka.errors import KafkaError
+    from redis.exceptions import RedisError
+
+    from contracts.settings import get_settings
+    from ops.stack.growth import GrowthError
+    from ops.stack.growth import grow as grow_installation
+
+    try:
+        grow_installation(get_settings(), partitions, lambda what, done: typer.echo(f"{what}: {done:,}"))
+    except GrowthError as exc:
+        typer.echo(str(exc), err=True)
+        raise typer.Exit(1) from exc
+    except (KafkaError, RedisError, OSError) as exc:
+        typer.echo(f"interrupted, start it again: {exc}", err=True)
+        raise typer.Exit(1) from exc
+    typer.echo(f"{partitions} partitions; start everything with STOREPULSE_PARTITIONS={partitions}")
