@@ -9,7 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.connection import HiredisRespSerializer
 
-from connections.redis import redis_arguments
+from connections.redis import redis_arguments, uses_tls
 from contracts.settings import Settings
 
 _POOL_CONNECTIONS = 100
@@ -30,7 +30,7 @@ def open_redis_pool(settings: Settings) -> redis.Redis:
         socket_timeout=_POOL_TIMEOUT_S,
         socket_connect_timeout=1.0,
         retry=Retry(ExponentialBackoff(cap=0.05, base=0.01), 1),
-        connection_class=_PackingConnection,
+        connection_class=_PackingTlsConnection if uses_tls(settings) else _PackingConnection,
     )
     return redis.Redis.from_pool(pool)
 
@@ -41,12 +41,12 @@ def open_worker_redis(settings: Settings) -> redis.Redis:
         **redis_arguments(settings),
         socket_timeout=5.0,
         socket_connect_timeout=2.0,
-        connection_class=_TranslatingConnection,
+        connection_class=_TranslatingTlsConnection if uses_tls(settings) else _TranslatingConnection,
     )
     return client
 
 
-class _PackingConnection(redis.Connection):
+class _Packing(redis.connection.AbstractConnection):
     """Packs commands in C, as redis-py does without asyncio: a page of alerts asks for 20 keys."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +67,15 @@ class _PackingConnection(redis.Connection):
         return [b"".join(packed)]
 
 
-class _TranslatingConnection(redis.Connection):
+class _PackingConnection(_Packing, redis.Connection):
+    """The same without TLS."""
+
+
+class _PackingTlsConnection(_Packing, redis.SSLConnection):
+    """The same with TLS."""
+
+
+class _Translating(redis.connection.AbstractConnection):
     """A connection whose every failure is a `ConnectionError`, so that callers try again."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
@@ -76,3 +84,11 @@ class _TranslatingConnection(redis.Connection):
             await super().send_packed_command(*args, **kwargs)
         except RuntimeError as exc:
             raise redis.ConnectionError(f"the connection was closed: {exc}") from exc
+
+
+class _TranslatingConnection(_Translating, redis.Connection):
+    """The same without TLS."""
+
+
+class _TranslatingTlsConnection(_Translating, redis.SSLConnection):
+    """The same with TLS."""

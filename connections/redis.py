@@ -4,13 +4,38 @@ from typing import Any
 
 from redis import Redis
 
-from contracts.settings import Settings
+from connections.tls import make_context
+from contracts.connection_settings import ConnectionSettings as Settings
 
 
 def redis_arguments(settings: Settings) -> dict[str, Any]:
-    """Where Redis is and how it lets us in, as arguments of `from_url` of clients and pools."""
+    """Where Redis is and how it lets us in, as arguments of `from_url` of clients and pools.
+
+    Raises `connections.tls.CertificateError` for files that a client could only fail with later.
+    """
     password = settings.redis_password
-    return {"url": settings.redis_url, "password": password.get_secret_value() if password else None}
+    arguments: dict[str, Any] = {
+        "url": settings.redis_url,
+        "username": settings.redis_username or None,
+        "password": password.get_secret_value() if password else None,
+    }
+    if uses_tls(settings):
+        make_context(
+            "redis", ca=settings.redis_ca, certificate=settings.redis_certificate, key=settings.redis_key
+        )
+        arguments |= {
+            "ssl_cert_reqs": "required",
+            "ssl_check_hostname": True,
+            "ssl_ca_certs": settings.redis_ca or None,
+            "ssl_certfile": settings.redis_certificate or None,
+            "ssl_keyfile": settings.redis_key or settings.redis_certificate or None,
+        }
+    return arguments
+
+
+def uses_tls(settings: Settings) -> bool:
+    """Whether connections are encrypted."""
+    return settings.redis_url.startswith("rediss://")
 
 
 def open_redis(

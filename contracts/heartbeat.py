@@ -47,12 +47,15 @@ class Heartbeat(NamedTuple):
     skipped: int = 0
     drift: tuple[str, ...] = ()
     slots: tuple[SlotReport, ...] = ()
+    waits: tuple[str, ...] = ()
+    """Why partitions of this worker stand still, a line each."""
 
     def to_hash(self) -> dict[str, str]:
         """Field names and texts of the Redis hash."""
         texts = {name: str(value) for name, value in self._asdict().items()}
         texts["partitions"] = ",".join(str(p) for p in self.partitions)
         texts["drift"] = "\n".join(self.drift)
+        texts["waits"] = "\n".join(self.waits)
         texts["slots"] = orjson.dumps([slot._asdict() for slot in self.slots]).decode()
         return texts
 
@@ -60,7 +63,7 @@ class Heartbeat(NamedTuple):
 def from_hash(fields: dict[str, str]) -> Heartbeat:
     """The heartbeat in a Redis hash; raises `KeyError` or `ValueError` if it is not one.
 
-    A worker of an earlier version writes no `slots`: it has the next-action model's only.
+    A worker of an earlier version writes no `slots`: it has the next-action model's only. Nor `waits`.
     """
     drift = tuple(fields["drift"].splitlines())
     own = SlotReport(
@@ -87,6 +90,7 @@ def from_hash(fields: dict[str, str]) -> Heartbeat:
         skipped=own.skipped,
         drift=drift,
         slots=tuple(_slot(slot) for slot in orjson.loads(fields["slots"])) if "slots" in fields else (own,),
+        waits=tuple(fields.get("waits", "").splitlines()),
     )
 
 

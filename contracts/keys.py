@@ -71,6 +71,10 @@ TIMERS = "timers:"
 """Followed by the name of a kind of timers. Sorted set: id of a subject to the event time of its timer."""
 JOB_QUEUES = "jobs:"
 """Followed by a job. Sorted set: id of a subject to the epoch ms from which its snapshot may be made."""
+QUARANTINE = "quarantine:"
+"""Followed by a name of this partition: what was found under it and could not be read."""
+QUARANTINE_TTL_S = 7 * 86_400
+"""It is kept so long for whoever wants to know how it came to be."""
 SNAPSHOTS = "snapshot:"
 """Followed by `<job>:<id of a subject>`. String: the subject's newest snapshot (`contracts.snapshots`)."""
 
@@ -94,7 +98,7 @@ class KeyFamily(NamedTuple):
     """
 
     start: str
-    holds: Literal["hash", "string", "zset", "set", "list", "stream"]
+    holds: Literal["hash", "string", "zset", "set", "list", "stream", "any"]
     subject: SubjectKind | None = None
     names_visitors: bool = True
 
@@ -144,6 +148,7 @@ for _family in (
     KeyFamily(TIMERS, "zset"),
     KeyFamily(JOB_QUEUES, "zset"),
     KeyFamily(SNAPSHOTS, "string"),
+    KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)
 
@@ -210,6 +215,10 @@ class Keys:
     def snapshot_in(self, p: int, job: str, subject_id: str) -> str:
         """The same key where the partition is known."""
         return self.prefix(p) + snapshot_key(job, subject_id)
+
+    def quarantine(self, p: int, name: str) -> str:
+        """See `QUARANTINE`."""
+        return self.prefix(p) + QUARANTINE + name
 
     def currencies(self, p: int) -> str:
         """See `CURRENCIES`."""
@@ -344,6 +353,10 @@ class Keys:
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"
+
+    def write_probe(self) -> str:
+        """String: empty, written to see whether Redis takes writes; expires after a second."""
+        return f"{self.namespace}:probe"
 
     def workers(self) -> str:
         """Sorted set: worker ids to the time of their last heartbeat, in ms."""

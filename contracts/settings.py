@@ -6,27 +6,14 @@ from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.connection_settings import ConnectionSettings, is_secret
 from contracts.currencies import MINOR_DIGITS
 
 
-class Settings(BaseSettings):
+class Settings(ConnectionSettings):
     """Effective settings; environment variables are the field names with the prefix `STOREPULSE_`."""
 
-    # An error must not repeat a value: it may be a secret.
-    model_config = SettingsConfigDict(
-        env_prefix="STOREPULSE_", frozen=True, extra="forbid", hide_input_in_errors=True
-    )
-
-    bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, HOST:PORT[,HOST:PORT]")
-    kafka_api: str = Field(
-        "",
-        description="Kafka protocol version to assume, as 2.3; empty: ask the broker",
-        pattern=r"^(\d+\.\d+)?$",
-    )
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis URL without password")
-    redis_password: SecretStr | None = Field(None, description="Redis password")
     namespace: str = Field("sp", description="Prefix of every Redis key", pattern=r"^[a-zA-Z0-9_.-]{1,40}$")
     group: str = Field("storepulse", description="Kafka consumer group of the workers")
     topic_prefix: str = Field("", description="Prefix of every topic name", pattern=r"^[a-zA-Z0-9_.-]{0,80}$")
@@ -214,17 +201,6 @@ class Settings(BaseSettings):
     )
 
     @property
-    def kafka_api_version(self) -> tuple[int, int] | None:
-        """`kafka_api` as kafka-python's `api_version` takes it; None lets the client ask the broker.
-
-        The embedded broker needs `(2, 3)`: kafka-python cannot read its answer to newer version requests.
-        """
-        if not self.kafka_api:
-            return None
-        major, minor = self.kafka_api.split(".")
-        return int(major), int(minor)
-
-    @property
     def extension_names(self) -> tuple[str, ...]:
         """The packages in `extensions`."""
         return tuple(self.extensions.split(",")) if self.extensions else ()
@@ -261,6 +237,10 @@ class Settings(BaseSettings):
         except (ZoneInfoNotFoundError, ValueError) as exc:
             raise ValueError(f"timezone must be an IANA name, got {value!r}") from exc
         return value
+
+
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if is_secret(field))
+"""Fields that are shown nowhere, and that each process reads from its own environment."""
 
 
 @lru_cache(maxsize=1)

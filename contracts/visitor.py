@@ -16,6 +16,10 @@ FORMAT = 3
 FORMAT_WITH_EXTRA = 4
 """That of visitors with values of extensions. The others stay readable for versions that know none."""
 
+_LAST_FORMAT = 127
+_FEWEST_FIELDS = 9
+"""A blob of any version has as many, so that garbage is not taken for a later one."""
+
 ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
 """Index = `Action.rank`."""
 
@@ -152,6 +156,10 @@ def pack_visitor(visitor: Visitor) -> bytes:
     return bytes(_pack((FORMAT, *plain)))
 
 
+class LaterFormat(ValueError):
+    """A sound state that a later version wrote: to be left as it is."""
+
+
 class PackVisitors(Protocol):
     """A way to make the blob of each visitor, byte for byte what `pack_visitor` makes."""
 
@@ -164,16 +172,14 @@ def pack_visitors(visitors: Iterable[Visitor]) -> list[bytes]:
 
 
 def unpack_visitor(blob: bytes) -> Visitor:
-    """The visitor in a blob; raises `ValueError` for a format this version does not know."""
+    """The visitor in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     fields: tuple[Any, ...] = msgpack.unpackb(blob, strict_map_key=False, use_list=False)
     if fields[0] == 1:
         fields = (*fields, (), NO_EXTRA)
     elif fields[0] in (2, FORMAT):
         fields = (*fields, NO_EXTRA)
     elif fields[0] != FORMAT_WITH_EXTRA:
-        raise ValueError(
-            f"visitor blob has format {fields[0]!r}, this version reads up to {FORMAT_WITH_EXTRA}"
-        )
+        raise _unknown_format(fields)
     _, totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra = fields
     return Visitor(
         Totals(*totals),
@@ -187,6 +193,13 @@ def unpack_visitor(blob: bytes) -> Visitor:
         unpack_predictions(predictions),
         extra,
     )
+
+
+def _unknown_format(fields: Any) -> ValueError:
+    found = fields[0]
+    if type(found) is int and FORMAT_WITH_EXTRA < found <= _LAST_FORMAT and len(fields) >= _FEWEST_FIELDS:
+        return LaterFormat(f"visitor blob has format {found}, this version reads up to {FORMAT_WITH_EXTRA}")
+    return ValueError("a visitor blob begins with a format that no version has")
 
 
 def _session(fields: tuple[Any, ...]) -> Session:

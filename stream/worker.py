@@ -96,7 +96,13 @@ async def _main(settings: Settings) -> int:
     app.offsets = assignment
     add_agent(app, settings, scheduler)
     stopping = _stop_on_signals()
-    probe = Probe(settings.worker_host, settings.worker_port, meter.registry, lambda: not stopping.is_set())
+    probe = Probe(
+        settings.worker_host,
+        settings.worker_port,
+        meter.registry,
+        lambda: not stopping.is_set(),
+        meter.redis.describe,
+    )
     probe.start()
     log.info(
         "worker %s, steps in %s, metrics on port %d, settings %s",
@@ -108,7 +114,8 @@ async def _main(settings: Settings) -> int:
         "scheduler": scheduler.run(),
         "relay": Relay(settings, outboxes, assignment, meter).run(),
         "ends": assignment.watch_ends(),
-        "watchdog": watch(assignment, settings),
+        "mending": assignment.mend(),
+        "watchdog": watch(assignment, settings, meter.redis),
         "heartbeat": beat(client, keys, assignment, meter, slots, worker_id=worker_id, port=probe.port),
         "models": slots.watch(),
         "collector": sweep_young(),

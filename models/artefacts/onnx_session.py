@@ -1,4 +1,9 @@
-"""onnxruntime as every model here runs in it: one thread, on the processor."""
+"""onnxruntime as every model here runs in it: one thread, on the processor, and no word to its maker."""
+
+import os
+
+# From 1.29 on it reports sessions to its maker's server, from the moment of its import, unless this is set.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 

@@ -1,5 +1,5 @@
 """`python -m ops.cli`: the command line without the installed script."""
 
-from ops.cli.application import main
+from ops.cli import main
 
 main()

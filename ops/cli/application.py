@@ -180,34 +180,26 @@ def version() -> None:
 
 @health_app.command("worker")
 def health_worker() -> None:
-    """Whether the worker of this machine (STOREPULSE_WORKER_PORT) is alive."""
-    from contracts.settings import get_settings
-
-    _exit_with_health(f"http://127.0.0.1:{get_settings().worker_port}/livez")
+    """Whether the worker of this machine (STOREPULSE_WORKER_PORT) does its work."""
+    _exit_with_health("worker")
 
 
 @health_app.command("deliver")
 def health_deliver() -> None:
-    """Whether the deliverer of webhooks of this machine (STOREPULSE_DELIVER_PORT) is alive."""
-    from contracts.settings import get_settings
-
-    _exit_with_health(f"http://127.0.0.1:{get_settings().deliver_port}/livez")
+    """Whether the deliverer of webhooks of this machine (STOREPULSE_DELIVER_PORT) does its work."""
+    _exit_with_health("deliver")
 
 
 @health_app.command("api")
 def health_api() -> None:
     """Whether the API of this machine (STOREPULSE_API_PORT) is ready."""
-    from contracts.settings import get_settings
-
-    _exit_with_health(f"http://127.0.0.1:{get_settings().api_port}/readyz")
+    _exit_with_health("api")
 
 
-def _exit_with_health(url: str) -> None:
-    from ops.api_client.health import answers
+def _exit_with_health(part: str) -> None:
+    from ops.serving.health import run_health
 
-    well = answers(url, timeout_s=5.0)
-    typer.echo(f"{url}: {'well' if well else 'no answer of 200'}")
-    raise typer.Exit(0 if well else 1)
+    raise typer.Exit(run_health([part]) or 0)
 
 
 def main() -> None:

@@ -10,10 +10,9 @@ from typing import Any, TextIO
 import orjson
 import psutil
 
-from contracts.settings import Settings
+from contracts.settings import SECRETS, Settings
 
 DEFAULT_STATE = Path(".storepulse")
-_SECRETS = {"redis_password", "root_key", "api_key", "deletion_secret"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def find_settings(state: Path = DEFAULT_STATE) -> Settings:
 
 def settings_fields(settings: Settings) -> dict[str, Any]:
     """The settings as JSON values, without secrets, which each process reads from its own environment."""
-    return settings.model_dump(mode="json", exclude=_SECRETS, exclude_none=True)
+    return settings.model_dump(mode="json", exclude=set(SECRETS), exclude_none=True)
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:

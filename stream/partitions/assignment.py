@@ -12,10 +12,11 @@ from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
 from stream.batch.records import Record
 from stream.components.component import Source
+from stream.partitions.blocked import BlockedPartitions
 from stream.partitions.partition import Partition, timer_keys
 from stream.registry import AnyTopicComponent, Registry
 from stream.runtime.metrics import Meter
-from stream.state.commit import NO_OFFSET, ClaimRead
+from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Conflict
 from stream.state.store import Store, retry
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ TopicPartition = tuple[str, int]
 
 WATCH_S = 0.5
 PROBE_S = 0.02
+MEND_S = 1.0
+"""Blocked partitions are claimed anew so often."""
 
 
 class Log(Protocol):
@@ -71,12 +74,15 @@ class Assignment:
         self.space = asyncio.Event()
         """Set whenever buffers were emptied."""
         self.partitions: dict[int, Partition] = {}
+        self.blocked = BlockedPartitions(meter)
+        """Those of ours that are not among `partitions` until somebody has mended a key."""
 
     async def assign(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Claim the assigned partitions; returns where to read them. Everything buffered is forgotten."""
         numbers = sorted({partition for topic, partition in tps if topic in self._topics})
         async with self._claiming:
             self.partitions = {}
+            self.blocked.forget(self.blocked)
             self._places = {number: place for place, number in enumerate(numbers)}
             self.space.set()
             positions = await self._claim(numbers)
@@ -85,28 +91,41 @@ class Assignment:
 
     def revoke(self, numbers: Iterable[int]) -> None:
         """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
-        for number in numbers:
+        for number in (numbers := tuple(numbers)):
             self.partitions.pop(number, None)
+        self.blocked.forget(numbers)
         self.space.set()
+
+    def block(self, reasons: Mapping[int, str]) -> None:
+        """Let partitions stand still until they can be claimed anew; what is buffered is forgotten."""
+        for number, reason in reasons.items():
+            self.partitions.pop(number, None)
+            self.blocked.add(number, reason)
+        self.space.set()
+
+    async def mend(self) -> None:
+        """Claim blocked partitions anew again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(MEND_S)
+            async with self._claiming:
+                waiting = [number for number in self.blocked if number not in self.partitions]
+                try:
+                    await self._read_again(waiting)
+                except KafkaError as exc:
+                    log.info("blocked partitions are tried again later: %s", exc)
 
     async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         tps = [(topic, number) for number in numbers for topic in self._topics]
         bounds = await self.kafka.bounds(tps)
         floors = {number: self._epochs.get(number, 0) for number in numbers}
-        claims = await retry(self._meter, lambda: self._store.claim(floors, self._reads))
+        claims = await self._claim_sound(floors)
         positions: dict[TopicPartition, int] = {}
         parts: list[Partition] = []
         for number, claim in claims.items():
             self._epochs[number] = claim.epoch
-            part = Partition(
-                number,
-                self._events,
-                claim,
-                registry=self.registry,
-                place=self._places[number],
-                now_s=time.monotonic(),
-                queued=tuple(self._components),
-            )
+            part = self._make_partition(number, claim)
+            if part is None:
+                continue
             for topic in self._topics:
                 start, end = bounds[topic, number]
                 positions[topic, number] = part.fetched[topic] = self._position(part, topic, start, end)
@@ -119,6 +138,31 @@ class Assignment:
             positions |= {(topic, part.number): part.fetched[topic] for topic in self._components}
             self.partitions[part.number] = part
         return positions
+
+    async def _claim_sound(self, floors: Mapping[int, int]) -> dict[int, Claim]:
+        """Claim what can be; partitions in which a key holds another type than it should are blocked."""
+        try:
+            return await retry(self._meter, lambda: self._store.claim(floors, self._reads), writes=True)
+        except Conflict as exc:
+            self.block(exc.partitions)
+            sound = {number: floor for number, floor in floors.items() if number not in exc.partitions}
+            return await self._claim_sound(sound) if sound else {}
+
+    def _make_partition(self, number: int, claim: Claim) -> Partition | None:
+        """The partition as it was claimed; None, and blocked, if a component cannot read what is stored."""
+        try:
+            return Partition(
+                number,
+                self._events,
+                claim,
+                registry=self.registry,
+                place=self._places[number],
+                now_s=time.monotonic(),
+                queued=tuple(self._components),
+            )
+        except Exception as exc:  # the boundary of components; an extension's may raise anything
+            self.block({number: f"what is stored of the partition cannot be read: {type(exc).__name__}"})
+            return None
 
     async def _read_whole(self, topic: str, component: AnyTopicComponent, parts: Sequence[Partition]) -> None:
         """Read all records of a topic that these partitions have not applied, before their first event.
@@ -212,8 +256,13 @@ class Assignment:
             numbers = [part.number for part in parts if self.partitions.get(part.number) is part]
             for number in numbers:
                 del self.partitions[number]
-            for tp, offset in (await self._claim(numbers)).items():
-                await self.kafka.move(tp, offset)
+            await self._read_again(numbers)
+
+    async def _read_again(self, numbers: Sequence[int]) -> None:
+        if not numbers:
+            return
+        for tp, offset in (await self._claim(numbers)).items():
+            await self.kafka.move(tp, offset)
 
     async def accept_gap(self, part: Partition, topic: str, asked: int, found: int) -> bool:
         """Whether the records before `found` are missing in the log itself, not only on the way here.

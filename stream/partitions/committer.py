@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.clock import wall_clock_ms, watermark_of
-from contracts.keys import VISITOR
+from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, VISITOR
 from contracts.settings import Settings
-from contracts.visitor import PackVisitors, Visitor, pack_visitors, unpack_visitor
+from contracts.visitor import LaterFormat, PackVisitors, Visitor, pack_visitors, unpack_visitor
 from stream.batch.result import BatchResult
 from stream.components.component import SubjectValues
 from stream.partitions.assignment import Assignment
@@ -17,7 +17,7 @@ from stream.partitions.result_writes import ResultWriter, WriteSettings
 from stream.registry import AnyComponent, Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
-from stream.state.commit import Commit, CommitStatus
+from stream.state.commit import Commit, CommitStatus, Conflict, WrongType
 from stream.state.store import Store, retry
 
 log = logging.getLogger(__name__)
@@ -72,9 +72,7 @@ class Committer:
     async def visitors(self, wanted: Sequence[tuple[Partition, set[str]]]) -> list[dict[str, Visitor | None]]:
         """States of visitors per partition, from the cache or from the store."""
         found: list[dict[str, Visitor | None]] = [dict(part.visitors.known(users)) for part, users in wanted]
-        missing = _missing(wanted, found)
-        for place, blobs in (await self._blobs(VISITOR, missing)).items():
-            found[place].update({id_: None if blob is None else unpack_visitor(blob) for id_, blob in blobs})
+        await self._read_missing(VISITOR, unpack_visitor, wanted, found)
         return found
 
     async def values(
@@ -85,27 +83,73 @@ class Committer:
         if kept is None:
             return [{} for _ in wanted]
         found = [part.values[component.name].known(ids) for part, ids in wanted]
-        missing = _missing(wanted, found)
-        for place, blobs in (await self._blobs(kept.start, missing)).items():
-            found[place].update({id_: None if blob is None else kept.unpack(blob) for id_, blob in blobs})
+        await self._read_missing(kept.start, kept.unpack, wanted, found)
         return found
 
-    async def _blobs(
-        self, start: str, missing: Mapping[int, tuple[int, list[str]]]
-    ) -> dict[int, list[tuple[str, bytes | None]]]:
-        """By place the ids and blobs of what is missing there."""
+    async def _read_missing(
+        self,
+        start: str,
+        unpack: Callable[[bytes], Any],
+        wanted: Sequence[tuple[Partition, Collection[str]]],
+        found: Sequence[dict[str, Any]],
+    ) -> None:
+        """Add the values that are not found yet from the store; what cannot be read goes into quarantine."""
+        missing = _missing(wanted, found)
         if not missing:
-            return {}
+            return
         keys = {p: [start + id_ for id_ in ids] for p, ids in missing.values()}
         rows = await retry(self._meter, lambda: self._store.read_blobs(keys))
-        return {place: list(zip(ids, rows[p], strict=True)) for place, (p, ids) in missing.items()}
+        for place, (p, ids) in missing.items():
+            blobs = list(zip(ids, rows[p], strict=True))
+            try:
+                values = {id_: None if blob is None else unpack(blob) for id_, blob in blobs}  # type: ignore[arg-type]
+            except Exception:  # of whichever; a component's own `unpack` may raise anything
+                values = await self._read_singly(p, start, unpack, blobs)
+            found[place].update(values)
+
+    async def _read_singly(
+        self,
+        p: int,
+        start: str,
+        unpack: Callable[[bytes], Any],
+        blobs: Sequence[tuple[str, bytes | WrongType | None]],
+    ) -> dict[str, Any]:
+        """The values one by one, None for one that is set aside: its subject starts anew."""
+        values: dict[str, Any] = {}
+        for id_, blob in blobs:
+            values[id_] = None
+            if isinstance(blob, WrongType):
+                await self._set_aside(p, start, id_, blob, f"its key holds a {blob.holds}")
+            elif blob is not None:
+                try:
+                    values[id_] = unpack(blob)
+                except LaterFormat:
+                    raise  # it is sound, and a worker of that version must find it as it is
+                except Exception as exc:  # the boundary: whatever it is, it is not one of ours
+                    reason = f"its {len(blob)} bytes are none ({type(exc).__name__})"
+                    await self._set_aside(p, start, id_, blob, reason)
+        return values
+
+    async def _set_aside(self, p: int, start: str, id_: str, found: bytes | WrongType, reason: str) -> None:
+        if await retry(self._meter, lambda: self._store.set_aside(p, start + id_, found), writes=True):
+            self._meter.quarantined.labels(start.rstrip(":")).inc()
+            log.error(
+                "partition %d: a value of %s cannot be read and begins anew, for %d days it is under %s: %s",
+                p, start, QUARANTINE_TTL_S // 86_400, QUARANTINE, reason,
+            )  # fmt: skip
 
     async def lowest(
         self, key: str, parts: Sequence[Partition], limit: int
     ) -> dict[int, list[tuple[str, int]]]:
         """See `stream.state.store.Store.lowest`."""
         numbers = [part.number for part in parts]
-        return await retry(self._meter, lambda: self._store.lowest(key, numbers, limit))
+        try:
+            return await retry(self._meter, lambda: self._store.lowest(key, numbers, limit))
+        except Conflict as exc:
+            self._assignment.block(exc.partitions)
+            sound = [part for part in parts if part.number not in exc.partitions]
+            found = await self.lowest(key, sound, limit) if sound else {}
+            return found | {number: [] for number in exc.partitions}
 
     def reader(self, part: Partition) -> "PartitionReader":
         """For questions of a component to the state of one partition."""
@@ -121,7 +165,13 @@ class Committer:
         if not pending:
             return []
         commits = [self._commit_of(*each) for each in pending]
-        statuses = await retry(self._meter, lambda: self._store.commit(commits))
+        try:
+            statuses = await retry(self._meter, lambda: self._store.commit(commits), writes=True)
+        except Conflict as exc:
+            statuses = exc.statuses
+            for part, _, _ in pending:
+                if part.number in exc.partitions and self._owns(part):
+                    self._assignment.block({part.number: exc.partitions[part.number]})
         behind: list[Partition] = []
         for (part, _, result), commit, status in zip(pending, commits, statuses, strict=True):
             self._meter.count_status(status)
@@ -131,6 +181,8 @@ class Committer:
                 continue  # revoked or claimed anew meanwhile: its records are the new owner's
             elif status is CommitStatus.FENCED:
                 raise Fenced(f"partition {part.number} was claimed by another worker")
+            elif status is CommitStatus.CONFLICT:
+                continue  # blocked above
             else:
                 log.warning(
                     "partition %d: Redis answers %s, reading again from what it has", part.number, status
@@ -156,6 +208,8 @@ class Committer:
     def _adopt(self, part: Partition, commit: Commit, result: BatchResult) -> None:
         cache_limit = max(1, self._settings.cache_visitors // max(1, len(self._assignment.partitions)))
         part.adopt(commit, result, now_s=time.monotonic(), cache_limit=cache_limit)
+        if self._assignment.blocked and (part.is_done or _moves(commit)):
+            self._assignment.blocked.remove(part.number)
         prediction_results = result.prediction_results
         self._meter.count_alerts(prediction_results.alerts)
         self._drift.learn(prediction_results, at_ms=result.clock.max_event_ms)
@@ -203,6 +257,10 @@ class PartitionReader:
     async def keys_from(self, start: str) -> Sequence[str]:
         """See `StateReader.keys_from`."""
         return await retry(self._meter, lambda: self._store.keys_from(self._part.number, start))
+
+
+def _moves(commit: Commit) -> bool:
+    return any(start != end for start, end in commit.offsets.values())
 
 
 def _missing(

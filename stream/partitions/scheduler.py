@@ -22,6 +22,7 @@ from stream.partitions.timers import Timers, verify_resting
 from stream.registry import Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.slot_steps import SlotSteps
+from stream.state.commit import Conflict
 
 MAX_BUFFERED = 100_000
 """Entries in memory beyond which nothing more is read: enough for a whole round of each of a dozen
@@ -175,6 +176,14 @@ class Scheduler:
 
     async def _apply_round(self, groups: Sequence[PartitionGroup]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
+        try:
+            return await self._apply_ready(groups)
+        except Conflict as exc:  # of something that was looked up; what was taken of the others is read again
+            self._assignment.block(exc.partitions)
+            await self._assignment.rewind(self._parts_of(groups))
+            return True
+
+    async def _apply_ready(self, groups: Sequence[PartitionGroup]) -> bool:
         await self._apply_queued(groups)
         await self._steps.move_on([part for part in self._parts_of(groups) if not part.buffered])
         ready = [part for part in self._parts_of(groups) if part.buffered]

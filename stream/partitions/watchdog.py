@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 
+from connections.redis_health import RedisHealth
 from contracts.settings import Settings
 from stream.partitions.assignment import Assignment
 from stream.partitions.partition import Partition
@@ -28,11 +29,12 @@ def find_stalled(partitions: Iterable[Partition], *, now_s: float, stall_s: floa
     return None
 
 
-async def watch(assignment: Assignment, settings: Settings) -> None:
+async def watch(assignment: Assignment, settings: Settings, redis: RedisHealth) -> None:
     """Check every partition until cancelled; raises `Stalled` after writing all stacks to stderr.
 
     The ends of the logs are asked for anew, since a fetcher that died would not report any. An answer that
     does not come counts as lag: a worker that cannot reach its broker for so long is better started again.
+    While Redis answers and refuses nothing is stalled: a worker that is started anew is refused the same.
     """
     answered_s = time.monotonic()
     while True:
@@ -43,7 +45,7 @@ async def watch(assignment: Assignment, settings: Settings) -> None:
         if not assignment.partitions:
             answered_s = now_s
         for part in assignment.partitions.values():
-            if part.lag == 0:
+            if part.lag == 0 or redis.is_refused:
                 part.progress_s = now_s  # nothing to do is not a stall: its clock starts with the next record
         stalled = find_stalled(assignment.partitions.values(), now_s=now_s, stall_s=settings.stall_s)
         if stalled is not None or now_s - answered_s > settings.stall_s:

@@ -10,6 +10,7 @@ import psutil
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from connections.redis_troubles import redis_trouble
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import HEARTBEAT_TTL_S, NEXT_ACTION, Heartbeat, SlotReport
 from contracts.keys import Keys
@@ -44,11 +45,14 @@ async def beat(
             worker_id, now_ms, os.getpid(), events_per_s, p50_ms, p99_ms,
             process.memory_info().rss, tuple(sorted(assignment.partitions)), port,
             own.model, own.state, own.scored, own.skipped, own.drift, reports,
+            assignment.blocked.describe(),
         )  # fmt: skip
         try:
             await _write(client, keys, heartbeat)
         except (RedisError, OSError) as exc:
-            log.debug("no heartbeat: %s", exc)
+            meter.redis.failed(exc)
+        else:
+            meter.redis.answered(wrote=True)
         await asyncio.sleep(INTERVAL_S)
 
 
@@ -70,7 +74,7 @@ async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
         await client.zrem(keys.workers(), worker_id)
         await client.delete(keys.worker(worker_id))
     except (RedisError, OSError) as exc:
-        log.debug("heartbeat not taken back: %s", exc)
+        log.debug("heartbeat not taken back: %s", redis_trouble(exc).found)
 
 
 def _set_gauges(assignment: Assignment, meter: Meter) -> None:

@@ -7,6 +7,7 @@ from operator import itemgetter
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client import Counter as Count
 
+from connections.redis_health import RedisHealth
 from contracts.alerts import Alert
 from stream.batch.step import BatchResult, Entry
 from stream.runtime.slot_metrics import SlotMeter, SlotMeters
@@ -22,6 +23,8 @@ class Meter:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.redis = RedisHealth()
+        """What is wrong with Redis, for all parts of the worker."""
         self._events = Count(
             "storepulse_worker_events", "Records by what became of them", ["result"], registry=self.registry
         )
@@ -44,6 +47,17 @@ class Meter:
         )
         self.store_errors = Count(
             "storepulse_worker_store_errors", "Calls to Redis without an answer", registry=self.registry
+        )
+        self.quarantined = Count(
+            "storepulse_worker_quarantined",
+            "Values in Redis that could not be read and were set aside",
+            ["family"],
+            registry=self.registry,
+        )
+        self.blocked = Gauge(
+            "storepulse_worker_blocked_partitions",
+            "Partitions that wait for a key which holds something else than it should",
+            registry=self.registry,
         )
         self.rebalances = Count(
             "storepulse_worker_rebalances", "Assignments of partitions", registry=self.registry

@@ -28,7 +28,24 @@ class CommitStatus(StrEnum):
 
 
 class Conflict(RuntimeError):
-    """A key holds something else than what is to be written: somebody else wrote it."""
+    """A key holds something else than it should: somebody else wrote it.
+
+    `partitions` are those concerned with the reason for each; `statuses` the answers to all commits that were
+    sent together.
+    """
+
+    def __init__(
+        self, message: str, partitions: Mapping[int, str] | None = None, statuses: Sequence[CommitStatus] = ()
+    ) -> None:
+        super().__init__(message)
+        self.partitions = dict(partitions or {})
+        self.statuses = list(statuses)
+
+
+class WrongType(NamedTuple):
+    """In place of a blob: its key holds another type than a string."""
+
+    holds: str
 
 
 class ClaimRead(NamedTuple):

@@ -9,9 +9,18 @@ from typing import Any, TypeVar
 
 from redis.crc import key_slot
 
-from contracts.keys import META, Keys, family_of
+from contracts.keys import META, QUARANTINE, Keys, family_of
 from contracts.numbers import MAX_SUM_MINOR
-from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Commit, CommitStatus, Conflict, make_claim
+from stream.state.commit import (
+    NO_OFFSET,
+    Claim,
+    ClaimRead,
+    Commit,
+    CommitStatus,
+    Conflict,
+    WrongType,
+    make_claim,
+)
 from stream.state.outbox import OutboxItem, Pages
 from stream.state.writes import (
     AddToHashes,
@@ -107,9 +116,23 @@ class MemoryStore:
             claims[p] = make_claim(dict(meta), {read.key: _read(part, read) for read in reads})
         return claims
 
-    async def read_blobs(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[bytes | None]]:
+    async def read_blobs(
+        self, wanted: Mapping[int, Sequence[str]]
+    ) -> dict[int, list[bytes | WrongType | None]]:
         """See `Store.read_blobs`."""
-        return {p: [self.partitions[p].values.get(name) for name in names] for p, names in wanted.items()}
+        return {
+            p: [_blob(self.partitions[p].values.get(name)) for name in names] for p, names in wanted.items()
+        }
+
+    async def set_aside(self, p: int, name: str, found: bytes | WrongType) -> bool:
+        """See `Store.set_aside`."""
+        values = self.partitions[p].values
+        if _blob(values.get(name)) != found:
+            return False
+        values[QUARANTINE + name] = values.pop(name)
+        meta = values.setdefault(META, Hash())
+        meta["quarantined"] = str(int(meta.get("quarantined", 0)) + 1)
+        return True
 
     async def read_fields(
         self, wanted: Mapping[int, tuple[str, Collection[str]]]
@@ -126,7 +149,17 @@ class MemoryStore:
 
     async def commit(self, commits: Sequence[Commit]) -> list[CommitStatus]:
         """See `Store.commit`."""
-        return [self._commit_one(commit) for commit in commits]
+        statuses: list[CommitStatus] = []
+        reasons: dict[int, str] = {}
+        for commit in commits:
+            try:
+                statuses.append(self._commit_one(commit))
+            except Conflict as exc:
+                statuses.append(CommitStatus.CONFLICT)
+                reasons[commit.partition] = str(exc)
+        if reasons:
+            raise Conflict("; ".join(reasons.values()), reasons, statuses)
+        return statuses
 
     def _commit_one(self, commit: Commit) -> CommitStatus:
         part = self.partitions[commit.partition]
@@ -221,6 +254,12 @@ def _check_numbers(key: str, held: Any, names: Collection[str]) -> None:
     for name in names if type(held) is Hash else ():
         if not held.get(name, "0").lstrip("-").isdigit():
             raise Conflict(f"{key} has no number in {name}")
+
+
+def _blob(held: Any) -> bytes | WrongType | None:
+    if held is None or isinstance(held, bytes):
+        return held
+    return WrongType(next(name for name, kind in _TYPES.items() if type(held) is kind))
 
 
 def _item(entry_id: str, fields: Mapping[str, Any]) -> OutboxItem:

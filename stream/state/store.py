@@ -1,34 +1,38 @@
 """The state store of the stream: the protocol that Redis and memory implement."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from itertools import count
 from typing import Protocol, TypeVar
 
-from redis.exceptions import BusyLoadingError, ConnectionError, ReadOnlyError, TimeoutError
+from redis.exceptions import DataError, RedisError
 
 from stream.runtime.metrics import Meter
-from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Commit, CommitStatus
-
-log = logging.getLogger(__name__)
+from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Commit, CommitStatus, WrongType
 
 Answer = TypeVar("Answer")
 RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 class Store(Protocol):
-    """Where the state of partitions lives. Any call may raise `ConnectionError` and may be made again.
+    """Where the state of partitions lives. Any call may raise `redis.RedisError` and may be made again.
 
-    Keys are named without the prefix of their partition.
+    Keys are named without the prefix of their partition. All calls but `read_blobs` raise `Conflict` where a
+    key holds another type than it should.
     """
 
     async def claim(self, floors: Mapping[int, int], reads: Sequence[ClaimRead] = ()) -> dict[int, Claim]:
         """Take over partitions: raise each epoch above the stored one and above its floor."""
         ...
 
-    async def read_blobs(self, wanted: Mapping[int, Sequence[str]]) -> dict[int, list[bytes | None]]:
-        """Blobs per partition, in the order of the keys; None where there is none."""
+    async def read_blobs(
+        self, wanted: Mapping[int, Sequence[str]]
+    ) -> dict[int, list[bytes | WrongType | None]]:
+        """Blobs per partition, in the order of the keys; None where there is nothing."""
+        ...
+
+    async def set_aside(self, p: int, name: str, found: bytes | WrongType) -> bool:
+        """Keep what was found under a name, and could not be read, in quarantine; False if it is gone."""
         ...
 
     async def read_fields(
@@ -52,16 +56,24 @@ class Store(Protocol):
         ...
 
 
-async def retry(meter: Meter, call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Make a call to the store until it is answered; the watchdog ends a worker that waits too long."""
+async def retry(meter: Meter, call: Callable[[], Awaitable[Answer]], *, writes: bool = False) -> Answer:
+    """Make a call to the store until it is done; the watchdog ends a worker that gets no answer for long.
+
+    What Redis refuses is asked again too, for as long as it refuses: memory, disk, a role and rights are
+    mended there, and there is nothing else that a worker could do.
+    """
     for attempt in count():
         try:
-            return await call()
-        except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OSError) as exc:
+            answer = await call()
+        except DataError:  # a mistake of ours, which no Redis ever got
+            raise
+        except (RedisError, OSError) as exc:
             meter.store_errors.inc()
-            if attempt == 0:
-                log.warning("the state store does not answer, trying again: %s", exc)
+            meter.redis.failed(exc)
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+        else:
+            meter.redis.answered(wrote=writes)
+            return answer
     raise AssertionError("count() does not end")
 
 

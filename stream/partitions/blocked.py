@@ -1,0 +1,59 @@
+"""Partitions that wait for somebody to mend a key, and why: said once, not at every try."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from stream.runtime.metrics import Meter
+
+log = logging.getLogger(__name__)
+
+SAY_AGAIN_S = 60.0
+
+
+class BlockedPartitions:
+    """The reason of each partition that stands still although it is ours."""
+
+    def __init__(self, meter: Meter, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._meter = meter
+        self._clock_s = clock_s
+        self._reasons: dict[int, str] = {}
+        self._said_s: dict[tuple[int, str], float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(tuple(self._reasons))
+
+    def describe(self) -> tuple[str, ...]:
+        """A line for each of them."""
+        return tuple(
+            f"partition {number} waits: {reason}" for number, reason in sorted(self._reasons.items())
+        )
+
+    def add(self, number: int, reason: str) -> None:
+        """The partition stands still for this reason."""
+        self._reasons[number] = reason
+        self._meter.blocked.set(len(self._reasons))
+        now_s = self._clock_s()
+        said_s = self._said_s.get((number, reason))
+        if said_s is None or now_s - said_s >= SAY_AGAIN_S:
+            self._said_s[number, reason] = now_s
+            log.error(
+                "partition %d waits, the others go on: %s; once that key is renamed or deleted it goes on",
+                number,
+                reason,
+            )
+
+    def remove(self, number: int) -> None:
+        """The partition goes on."""
+        if self._reasons.pop(number, None) is not None:
+            self._meter.blocked.set(len(self._reasons))
+            log.info("partition %d goes on", number)
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        """The partitions are no longer ours, or claimed anew."""
+        for number in numbers:
+            self._reasons.pop(number, None)
+        self._meter.blocked.set(len(self._reasons))
