@@ -2,9 +2,11 @@
 local values = {}
 local n = 0
 for _, key in ipairs(KEYS) do
-  for _, value in ipairs(redis.call('HMGET', key, unpack(ARGV))) do
+  local found = redis.pcall('HMGET', key, unpack(ARGV))
+  if found.err and not string.find(found.err, 'WRONGTYPE') then return found end
+  for i = 1, #ARGV do
     n = n + 1
-    values[n] = value and tonumber(value) or 0
+    values[n] = found[i] and tonumber(found[i]) or 0
   end
 end
 return values

@@ -1,12 +1,13 @@
 """Reads of Redis: one pipeline per question, and sums over partitions done where the data is."""
 
-import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
+from connections.redis_troubles import is_code
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Grain, Keys, Metric
@@ -16,8 +17,7 @@ from readers.intervals import Cover
 from readers.shared_answer import SharedAnswer
 from readers.shared_pipeline import SharedPipeline
 from readers.stream_time import PartitionMeta, StreamClock, StreamTime, clock_of, stream_time
-
-_log = logging.getLogger(__name__)
+from readers.unreadable import UNREADABLE
 
 _META_FIELDS = ("max_event_ms", "broker_ms", "applied", "duplicates", "late", "rejected", "lost", "forgotten")
 _FOLDER = Path(__file__).parent
@@ -63,7 +63,7 @@ class Reader:
         pipe = self.redis.pipeline(transaction=False)
         for p in self.partitions:
             pipe.hmget(self.keys.meta(p), ["price_mean_log", "price_weight"])
-        found = [(float(mean or 0), float(weight or 0)) for mean, weight in await pipe.execute()]
+        found = [(_number(mean), _number(weight)) for mean, weight in await pipe.execute()]
         weight = sum(weight for _, weight in found)
         mean_log = sum(mean * weight for mean, weight in found) / weight if weight else 0.0
         return PriceLevel(mean_log, weight)
@@ -82,8 +82,12 @@ class Reader:
         pipe = self.redis.pipeline(transaction=False)
         for worker_id in sorted(ids):
             pipe.hgetall(self.keys.worker(worker_id.decode()))
-        hashes = await pipe.execute() if ids else []
-        return [heartbeat for fields in hashes if fields and (heartbeat := _to_heartbeat(fields))]
+        hashes = await pipe.execute(raise_on_error=False) if ids else []
+        for failed in (fields for fields in hashes if isinstance(fields, Exception)):
+            if not is_code(failed, "WRONGTYPE"):
+                raise failed
+        sound = [fields for fields in hashes if isinstance(fields, dict) and fields]
+        return [heartbeat for fields in sound if (heartbeat := _to_heartbeat(fields))]
 
     async def count_active(self, *, since_ms: int) -> int:
         """Visitors whose last event is at `since_ms` or later."""
@@ -130,11 +134,6 @@ class Reader:
                 sums[name.decode()] = sums.get(name.decode(), 0) + value
         return sums
 
-    async def visitor_blob(self, user_id: str) -> bytes | None:
-        """The visitor's state blob; None for a visitor Redis does not know."""
-        blob: Any = await self.ask(b"GET", self.keys.visitor(user_id))
-        return None if blob is None else bytes(blob)
-
     async def _read(
         self, names: list[list[str]], stored_fields: Sequence[str], fields: Sequence[str]
     ) -> list[Counts]:
@@ -164,15 +163,31 @@ def _sum_replies(fields: Sequence[str], replies: list[list[int]]) -> Counts:
 def _to_heartbeat(fields: dict[bytes, bytes]) -> Heartbeat | None:
     try:
         return from_hash({name.decode(): text.decode() for name, text in fields.items()})
-    except (KeyError, ValueError) as exc:  # a worker of another version must not take the answers down
-        _log.warning("a worker's heartbeat is not understood: %r", exc)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as exc:  # of another version, perhaps
+        UNREADABLE.note("a worker's heartbeat", exc)
         return None
 
 
 def _to_meta(values: list[Any]) -> PartitionMeta:
     max_event, broker, *counters = values
     return PartitionMeta(
-        None if max_event is None else int(max_event),
-        None if broker is None else int(broker),
-        *(int(counter or 0) for counter in counters),
+        None if max_event is None else int(_number(max_event)),
+        None if broker is None else int(_number(broker)),
+        *(int(_number(counter)) for counter in counters),
     )
+
+
+def _number(value: bytes | None) -> float:
+    """A number of a meta hash; 0 where there is none, or what is there is none."""
+    if value is None:
+        return 0
+    try:
+        number = float(value) if not value.isdigit() else int(value)
+    except ValueError as exc:
+        UNREADABLE.note("a number of a partition", exc)
+        return 0
+    return number if math.isfinite(number) else 0

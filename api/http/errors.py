@@ -1,6 +1,5 @@
 """Errors as RFC 9457 `application/problem+json` with stable codes; nothing of the request is repeated."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
@@ -14,8 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Mount
 
 from api.http.request_log import REQUEST_ID
-
-_log = logging.getLogger(__name__)
+from connections.redis_health import RedisHealth
 
 _CODES = {
     400: "body.not_json",  # the framework's own answer to a body it cannot read
@@ -55,6 +53,23 @@ _RULES = {
 }
 """Our names for the rules of pydantic that the routes use."""
 _OTHER_RULE = "invalid"
+
+
+_REDIS_PROBLEM = ("redis.unavailable", "the state store does not answer; try again")
+_REDIS_PROBLEMS = {
+    "wrong_type": (
+        "state.spoiled",
+        "a value in the state store is none of ours; its operator can mend it",
+    ),
+    "full": ("redis.unavailable", "the state store is full; try again"),
+    "read_only": ("redis.unavailable", "the state store takes no writes; try again"),
+    "disk": ("redis.unavailable", "the state store takes no writes; try again"),
+    "loading": ("redis.unavailable", "the state store is starting; try again"),
+    "no_right": ("redis.unavailable", "the state store refuses us; its operator can mend it"),
+    "no_password": ("redis.unavailable", "the state store refuses us; its operator can mend it"),
+    "wrong_password": ("redis.unavailable", "the state store refuses us; its operator can mend it"),
+}
+"""What those who ask are told; the log and `/readyz` say the rest to whoever runs this."""
 
 
 class Problem(Exception):
@@ -132,6 +147,7 @@ def internal_problem() -> JSONResponse:
 
 def install_errors(app: FastAPI) -> None:
     """Makes every error of the app a problem document."""
+    health = RedisHealth()
 
     @app.exception_handler(Problem)
     async def _on_problem(_: Request, exc: Problem) -> JSONResponse:
@@ -159,13 +175,9 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RedisError)
     async def _on_redis(_: Request, exc: RedisError) -> JSONResponse:
-        _log.warning("Redis did not answer: %s", exc)
-        return problem_response(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "redis.unavailable",
-            "the state store does not answer; try again",
-            headers={"Retry-After": "1"},
-        )
+        trouble = health.failed(exc)
+        code, detail = _REDIS_PROBLEMS.get(trouble.code, _REDIS_PROBLEM)
+        return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers={"Retry-After": "1"})
 
 
 def translate_errors(app: FastAPI, answers: Mapping[type[Exception], ErrorAnswer]) -> None:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from api.http.errors import Problem
 from api.identity.key_record import KeyRecord
 from api.identity.key_store import KeyStore
+from connections.redis_troubles import redis_trouble
 
 MAX_AGE_S = 1.0
 """Older knowledge is renewed before it is used; a change is known everywhere after this and a moment."""
@@ -106,7 +107,7 @@ class KeyCache:
                     self._version = version
             self._loaded_s = self._tried_s
         except (RedisError, TimeoutError, OSError) as exc:
-            _log.warning("the keys could not be read again: %r", exc)
+            _log.warning("the keys could not be read again: %s", redis_trouble(exc))
 
     def _take(self, records: Mapping[str, KeyRecord]) -> None:
         by_origin: dict[str, list[KeyRecord]] = {}
@@ -119,4 +120,4 @@ class KeyCache:
         try:
             await self._store.note_use(key_id, now_ms)
         except RedisError as exc:
-            _log.warning("the last use of key %s is not written: %r", key_id, exc)
+            _log.warning("the last use of key %s is not written: %s", key_id, redis_trouble(exc))

@@ -93,7 +93,14 @@ def decode_record(blob: bytes) -> KeyRecord:
     known = {name: fields[name] for name in KeyRecord.__slots__ if name in fields}
     known["scopes"] = tuple(Scope(scope) for scope in known["scopes"] if scope in _SCOPES)
     known["origins"] = tuple(known["origins"])
+    if any(type(known[name]) is not str for name in ("key_id", "name", "digest")):
+        raise ValueError("id, name and digest of a key must be texts")
     return KeyRecord(**known)
+
+
+def unreadable_record(key_id: str) -> KeyRecord:
+    """What stands for a record that cannot be read: a revoked key that nobody has the secret of."""
+    return KeyRecord(key_id, "(unreadable record)", False, (), (), False, _NOBODY, 0, revoked_ms=0)
 
 
 _SCOPES = frozenset(Scope)

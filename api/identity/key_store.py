@@ -1,6 +1,6 @@
 """API keys in Redis: made, listed, rotated, revoked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,10 +8,11 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
-from api.identity.key_record import KeyRecord, decode_record, encode_record
+from api.identity.key_record import KeyRecord, decode_record, encode_record, unreadable_record
 from api.identity.key_text import KeyText, digest, make_key, make_secret
 from api.identity.principal import Scope
 from contracts.keys import Keys
+from readers.unreadable import UNREADABLE
 
 MAX_NAME_CHARS = 128
 
@@ -103,7 +104,7 @@ class KeyStore:
     async def load(self) -> dict[str, KeyRecord]:
         """Every key ever made, by its id."""
         blobs: Any = await self._redis.hgetall(self._keys.api_keys())
-        return {key_id.decode(): decode_record(blob) for key_id, blob in blobs.items()}
+        return {key_id: _readable(key_id, blob) for key_id, blob in _texts(blobs)}
 
     async def version(self) -> int:
         """Raised by every change, so that a reader need not load what it has."""
@@ -117,7 +118,7 @@ class KeyStore:
     async def load_uses(self) -> dict[str, int]:
         """Epoch ms of the last use, by id of the key; keys never used are not in it."""
         uses: Any = await self._redis.hgetall(self._keys.api_key_uses())
-        return {key_id.decode(): int(at_ms) for key_id, at_ms in uses.items()}
+        return {key_id: int(at_ms) for key_id, at_ms in _texts(uses) if at_ms.isdigit()}
 
     async def _change(self, key_id: str, change: Callable[[KeyRecord], KeyRecord]) -> KeyRecord:
         table = self._keys.api_keys()
@@ -127,7 +128,7 @@ class KeyStore:
                 blob: Any = await pipe.hget(table, key_id)
                 if blob is None:
                     raise UnknownKey(f"no key has the id {key_id!r}; `storepulse keys list` shows them")
-                record = change(decode_record(blob))
+                record = change(_readable(key_id, blob))
                 pipe.multi()  # type: ignore[no-untyped-call]  # redis-py leaves it without types
                 self._write(pipe, record)
                 try:
@@ -139,3 +140,20 @@ class KeyStore:
     def _write(self, pipe: Pipeline, record: KeyRecord) -> None:
         pipe.hset(self._keys.api_keys(), record.key_id, encode_record(record))
         pipe.incr(self._keys.api_keys_version())
+
+
+def _texts(found: Mapping[bytes, bytes]) -> Iterator[tuple[str, bytes]]:
+    """Names and values of a hash; a name that is no text may be shown, and is nobody's."""
+    return ((name.decode(errors="replace"), value) for name, value in found.items())
+
+
+def _readable(key_id: str, blob: bytes) -> KeyRecord:
+    """The record in a blob. One that cannot be read lets nobody in, and does not count as if there were none.
+
+    Without any key the API asks nobody for one, which a spoiled record must not bring about.
+    """
+    try:
+        return decode_record(blob)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        UNREADABLE.note("the record of an API key", exc)
+        return unreadable_record(key_id)

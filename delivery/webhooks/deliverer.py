@@ -12,10 +12,13 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from connections.redis_check import PROBE_MS
+from connections.redis_health import RedisHealth
+from connections.redis_troubles import redis_trouble
 from contracts.clock import wall_clock_ms
 from delivery.webhooks.endpoint_worker import EndpointWorker
 from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
-from delivery.webhooks.errors import ChangedMeanwhile, UnknownEndpoint
+from delivery.webhooks.errors import ChangedMeanwhile, UnknownEndpoint, UnreadableEndpoint
 from delivery.webhooks.metrics import WebhookMetrics
 from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.registry import Registry
@@ -41,7 +44,11 @@ class Deliverer:
         self._registry = Registry(reader)
         self._policy = policy
         self._metrics = metrics
-        self._context = WorkerContext(reader, sender.send, self._disable, policy, metrics, self.holder)
+        self.redis = RedisHealth()
+        """What keeps all of it from its work."""
+        self._context = WorkerContext(
+            reader, sender.send, self._disable, policy, metrics, self.holder, self.redis
+        )
         self._workers: dict[str, EndpointWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen_s = time.monotonic()
@@ -63,8 +70,10 @@ class Deliverer:
                 self._seen_s = time.monotonic()
                 try:
                     self._keep_workers(await self._registry.read_all())
-                except RedisError as exc:
-                    _log.warning("the registry of webhooks cannot be read, trying again: %s", exc)
+                    await self._reader.redis.set(self._reader.keys.write_probe(), b"", px=PROBE_MS)
+                    self.redis.answered(wrote=True)
+                except (RedisError, OSError) as exc:
+                    self.redis.failed(exc)
                 self._show()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._policy.renew_s / 2):
@@ -126,11 +135,13 @@ class Deliverer:
             changed = await self._registry.change(endpoint.endpoint_id, turn)
         except (
             UnknownEndpoint,
+            UnreadableEndpoint,
             ChangedMeanwhile,
             RedisError,
         ) as exc:
             # It was removed meanwhile, or the next failure disables it.
-            _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, exc)
+            why = redis_trouble(exc) if isinstance(exc, RedisError) else exc
+            _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, why)
             return
         worker = self._workers.get(endpoint.endpoint_id)
         if worker is not None and worker.endpoint != changed:

@@ -10,6 +10,7 @@ from delivery.webhooks.endpoints import DisabledReason
 from delivery.webhooks.policy import DeliveryPolicy
 from delivery.webhooks.retry import delay_s, throttle_s
 from delivery.webhooks.streaks import NO_STREAK, Streak, add_failure, is_hopeless
+from readers.unreadable import UNREADABLE
 
 ATTEMPTS_KEPT = 20
 _SPARING = frozenset((429, 502, 503, 504))
@@ -161,6 +162,15 @@ def decode_delivery(raw: bytes) -> Delivery:
     return Delivery(**fields | {"status": DeliveryStatus(fields["status"]), "attempts": attempts})
 
 
+def readable_delivery(raw: bytes) -> Delivery | None:
+    """The delivery in `raw`; None, and noted, for what we never wrote."""
+    try:
+        return decode_delivery(raw)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        UNREADABLE.note("a webhook delivery", exc)
+        return None
+
+
 def encode_health(health: Health) -> bytes:
     """The health as JSON; `decode_health` gives it back."""
     streak, *rest = health
@@ -168,8 +178,12 @@ def encode_health(health: Health) -> bytes:
 
 
 def decode_health(raw: bytes | None) -> Health:
-    """The health in `raw`; None is that of an endpoint nothing was sent to."""
+    """The health in `raw`; that of an endpoint nothing was sent to for None, and for what we never wrote."""
     if raw is None:
         return Health()
-    (recent, since), throttled, rest_until, succeeded = orjson.loads(raw)
-    return Health(Streak(tuple(recent), since), throttled, rest_until, succeeded)
+    try:
+        (recent, since), throttled, rest_until, succeeded = orjson.loads(raw)
+        return Health(Streak(tuple(map(int, recent)), since), int(throttled), int(rest_until), succeeded)
+    except (TypeError, ValueError) as exc:
+        UNREADABLE.note("how a webhook endpoint answered", exc)
+        return Health()

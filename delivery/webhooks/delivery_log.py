@@ -9,14 +9,15 @@ from delivery.webhooks.deliveries import (
     Delivery,
     DeliveryStatus,
     Health,
-    decode_delivery,
     decode_health,
     encode_delivery,
+    readable_delivery,
 )
 from delivery.webhooks.errors import QueueFull, UnknownDelivery, UnknownEndpoint
 from delivery.webhooks.scripts import endpoint_keys, run_script
-from readers.alerts.log import Cursor, parse_cursor
+from readers.alerts.log import START, Cursor, parse_cursor
 from readers.reader import Reader
+from readers.unreadable import UNREADABLE
 
 _RETRIES = 5
 
@@ -78,7 +79,10 @@ class DeliveryLog:
             raw: Any = await self._redis.hget(self._keys.deliveries, delivery_id)
             if raw is None:
                 raise UnknownDelivery
-            again = encode_delivery(decode_delivery(raw).again())
+            delivery = readable_delivery(raw)
+            if delivery is None:
+                raise UnknownDelivery
+            again = encode_delivery(delivery.again())
             args = [delivery_id, raw, again, wall_clock_ms(), most]
             done = int(await run_script(self._redis, "resend", [*keys, self._keys.finished], args))
             if done == -2:
@@ -117,10 +121,10 @@ class DeliveryLog:
         return EndpointStatus(
             pending=pending,
             oldest_ms=int(oldest[0][1]) if oldest else None,
-            missed=int(missed or 0),
-            missed_ms=None if missed_ms is None else int(missed_ms),
+            missed=_number(missed) or 0,
+            missed_ms=_number(missed_ms),
             health=decode_health(health),
-            cursor=parse_cursor((cursor or b"0-0").decode()),
+            cursor=_shown_cursor(cursor),
             replaying=replay is not None,
             delivering=bool(leased),
         )
@@ -128,7 +132,7 @@ class DeliveryLog:
     async def forget(self, user_id: str) -> int:
         """Removes every delivery that speaks of this visitor; how many there were."""
         found: Any = await self._redis.hgetall(self._keys.deliveries)
-        ids = [one for one, raw in found.items() if decode_delivery(raw).user_id == user_id]
+        ids = [one for one, raw in found.items() if _speaks_of(raw, user_id)]
         if ids:
             await run_script(self._redis, "forget", self._keys[2:], ids)
         return len(ids)
@@ -143,10 +147,27 @@ class DeliveryLog:
         pipe.zmscore(self._keys.pending, ids)
         raws, dues = await pipe.execute()
         return [
-            Logged(number, _said(decode_delivery(raw), due), None if due is None else int(due))
+            Logged(number, _said(delivery, due), None if due is None else int(due))
             for (_, number), raw, due in zip(rows, raws, dues, strict=True)
-            if raw is not None
+            if raw is not None and (delivery := readable_delivery(raw)) is not None
         ]
+
+
+def _speaks_of(raw: bytes, user_id: str) -> bool:
+    delivery = readable_delivery(raw)
+    return user_id.encode() in raw if delivery is None else delivery.user_id == user_id
+
+
+def _shown_cursor(raw: bytes | None) -> Cursor:
+    try:
+        return parse_cursor((raw or b"0-0").decode())
+    except ValueError as exc:  # the deliverer waits with it; whoever looks sees the rest
+        UNREADABLE.note("the cursor of a webhook endpoint", exc)
+        return START
+
+
+def _number(raw: bytes | None) -> int | None:
+    return int(raw) if raw is not None and raw.isdigit() else None
 
 
 def _said(delivery: Delivery, due: float | None) -> Delivery:

@@ -10,10 +10,11 @@ from contracts.clock import wall_clock_ms
 from delivery.webhooks.deliveries import Attempt, Delivery, DeliveryUpdate, Health, Result, apply_attempt
 from delivery.webhooks.endpoints import Endpoint, EndpointState
 from delivery.webhooks.messages import Message
-from delivery.webhooks.queue import Claim, Fenced, Move, Moved, Queue
+from delivery.webhooks.queue import Claim, Fenced, Move, Moved, Queue, UnreadableCursor
 from delivery.webhooks.unread_alerts import MissedAlerts, read_page
 from delivery.webhooks.worker_context import WorkerContext
 from readers.alerts.log import Cursor
+from readers.unreadable import UNREADABLE
 
 _log = logging.getLogger(__name__)
 
@@ -69,11 +70,14 @@ class EndpointWorker:
             try:
                 wait_s = await self._step()
             except RedisError as exc:
-                _log.warning("webhooks of %s wait for Redis: %s", self.endpoint.endpoint_id, exc)
+                self._context.redis.failed(exc)
                 wait_s = self._context.policy.renew_s
             except Fenced:
                 self._lose()
                 wait_s = self._context.policy.renew_s
+            except UnreadableCursor as exc:
+                UNREADABLE.note(f"the progress of webhook endpoint {self.endpoint.endpoint_id}", str(exc))
+                wait_s = _TROUBLE_S
             except Moved:
                 self._claim_at_s = wait_s = 0.0
             except Exception:  # the boundary: what is wrong with one endpoint must not stop the others
@@ -230,7 +234,7 @@ class EndpointWorker:
                 await self._queue.finish(claim.token, update, self._context.policy.log_kept)
                 return
             except RedisError as exc:
-                _log.warning("an attempt at %s waits for Redis: %s", self.endpoint.endpoint_id, exc)
+                self._context.redis.failed(exc)
                 if self._stopping:
                     return
                 await asyncio.sleep(self._context.policy.renew_s)

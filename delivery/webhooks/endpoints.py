@@ -106,6 +106,8 @@ def encode_endpoint(endpoint: Endpoint) -> bytes:
 def decode_endpoint(raw: bytes) -> Endpoint:
     """The endpoint in `raw`; raises `KeyError`, `TypeError` or `ValueError` for what we never wrote."""
     fields: dict[str, Any] = orjson.loads(raw)
+    if not all(type(fields[name]) is str for name in ("endpoint_id", "url", "owner")):
+        raise ValueError("id, URL and owner of an endpoint must be texts")
     filters = fields["filters"]
     reason = fields["reason"]
     return Endpoint(

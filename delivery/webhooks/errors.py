@@ -8,6 +8,13 @@ class UnknownEndpoint(LookupError):
         super().__init__("no webhook endpoint has this id")
 
 
+class UnreadableEndpoint(RuntimeError):
+    """What is stored of an endpoint is none of ours: it can only be deleted."""
+
+    def __init__(self) -> None:
+        super().__init__("what is stored of this webhook endpoint cannot be read: delete it and make it anew")
+
+
 class UnknownDelivery(LookupError):
     """There is no delivery of this id in the endpoint's log."""
 

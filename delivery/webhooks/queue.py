@@ -7,10 +7,10 @@ from delivery.webhooks.deliveries import (
     Delivery,
     DeliveryUpdate,
     Health,
-    decode_delivery,
     decode_health,
     encode_delivery,
     encode_health,
+    readable_delivery,
 )
 from delivery.webhooks.messages import Message
 from delivery.webhooks.scripts import endpoint_keys, run_script
@@ -44,6 +44,10 @@ class Move(NamedTuple):
 
 class Fenced(RuntimeError):
     """Another process delivers to the endpoint now."""
+
+
+class UnreadableCursor(RuntimeError):
+    """What is stored is no place in the log of alerts; any other would send alerts again, or lose some."""
 
 
 class Moved(RuntimeError):
@@ -123,8 +127,22 @@ class Queue:
         pipe = self._redis.pipeline(transaction=True)
         pipe.hmget(self._keys.deliveries, ids)
         pipe.hmget(self._keys.bodies, ids)
-        rows = zip(ids, *await pipe.execute(), strict=True)
-        return {one: (decode_delivery(raw), body) for one, raw, body in rows if raw and body}
+        rows = list(zip(ids, *await pipe.execute(), strict=True))
+        found = {}
+        for one, raw, body in rows:
+            delivery = readable_delivery(raw) if raw and body else None
+            if delivery is not None:
+                found[one] = delivery, body
+            elif raw:
+                await self._drop(one)
+        return found
+
+    async def _drop(self, delivery_id: str) -> None:
+        """Take a delivery that cannot be read out of the queue, where it would be due for ever."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.zrem(self._keys.pending, delivery_id)
+        pipe.zrem(self._keys.waiting, delivery_id)
+        await pipe.execute()
 
     async def finish(self, token: int, update: DeliveryUpdate, log_kept: int) -> None:
         """Stores what an attempt came to; raises `Fenced`, and nothing is done."""
@@ -141,4 +159,7 @@ class Queue:
 
 
 def _cursor(raw: bytes | None) -> Cursor | None:
-    return None if raw is None else parse_cursor(raw.decode())
+    try:
+        return None if raw is None else parse_cursor(raw.decode())
+    except ValueError:
+        raise UnreadableCursor("the place in the log of alerts that was reached is none") from None

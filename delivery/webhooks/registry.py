@@ -1,18 +1,17 @@
 """The registry of endpoints in Redis. Every change is made only to what was read."""
 
-import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
 from delivery.webhooks.endpoints import Endpoint, EndpointState, decode_endpoint, encode_endpoint
-from delivery.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint
+from delivery.webhooks.errors import ChangedMeanwhile, TooManyEndpoints, UnknownEndpoint, UnreadableEndpoint
 from delivery.webhooks.scripts import endpoint_keys, run_script
 from readers.alerts.log import Cursor, read_ends
 from readers.reader import Reader
-
-_log = logging.getLogger(__name__)
+from readers.unreadable import UNREADABLE
 
 _RETRIES = 5
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 _Queue = Literal["keep", "skip", "begin"]
 
 
@@ -31,11 +30,11 @@ class Registry:
         return {e.endpoint_id: e for e in sorted(found, key=lambda e: (e.created_ms, e.endpoint_id))}
 
     async def read(self, endpoint_id: str) -> Endpoint:
-        """The endpoint; raises `UnknownEndpoint`."""
+        """The endpoint; raises `UnknownEndpoint` or `UnreadableEndpoint`."""
         raw: Any = await self._redis.hget(self._key, endpoint_id)
         if raw is None:
             raise UnknownEndpoint
-        return decode_endpoint(raw)
+        return _readable(raw)
 
     async def add(self, endpoint: Endpoint) -> None:
         """A new endpoint, told of what is published from now on; raises `TooManyEndpoints`."""
@@ -43,7 +42,9 @@ class Registry:
             raise TooManyEndpoints(self._reader.settings.webhook_endpoints_max)
 
     async def change(self, endpoint_id: str, make: Callable[[Endpoint], Endpoint]) -> Endpoint:
-        """The endpoint after `make`, given what is stored; raises `UnknownEndpoint` or `ChangedMeanwhile`.
+        """The endpoint after `make`, given what is stored.
+
+        Raises `UnknownEndpoint`, `UnreadableEndpoint` or `ChangedMeanwhile`.
 
         Disabling skips what waits. A disabled one that goes on begins with what is published from then on.
         Another URL is another receiver: the failures of the old one are forgotten.
@@ -53,7 +54,7 @@ class Registry:
             raw: Any = await self._redis.hget(self._key, endpoint_id)
             if raw is None:
                 raise UnknownEndpoint
-            old = decode_endpoint(raw)
+            old = _readable(raw)
             new = make(old)
             if new == old:
                 return old
@@ -85,9 +86,16 @@ class Registry:
 def _decode(endpoint_id: bytes, raw: bytes) -> Endpoint | None:
     try:
         return decode_endpoint(raw)
-    except (KeyError, TypeError, ValueError) as exc:  # of another version: it must not stop the others
-        _log.warning("webhook endpoint %s is not understood: %r", endpoint_id.decode(), exc)
+    except _UNREADABLE as exc:  # it must not stop the others
+        UNREADABLE.note(f"webhook endpoint {endpoint_id.decode(errors='replace')}", exc)
         return None
+
+
+def _readable(raw: bytes) -> Endpoint:
+    try:
+        return decode_endpoint(raw)
+    except _UNREADABLE as exc:
+        raise UnreadableEndpoint from exc
 
 
 def _queue_of(old: Endpoint, new: Endpoint) -> _Queue:

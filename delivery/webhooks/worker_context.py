@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from connections.redis_health import RedisHealth
 from delivery.webhooks.deliveries import Attempt
 from delivery.webhooks.endpoints import DisabledReason, Endpoint
 from delivery.webhooks.messages import Message
@@ -25,4 +26,5 @@ class WorkerContext:
     policy: DeliveryPolicy
     metrics: WebhookMetrics
     holder: str
+    redis: RedisHealth
     random: Random = field(default_factory=Random)

@@ -42,6 +42,7 @@ async def _main(settings: Settings) -> None:
         settings.deliver_port,
         metrics.registry,
         lambda: deliverer.is_alive() and not stopping.is_set(),
+        deliverer.redis.describe,
     )
     probe.start()
     _log.info("webhooks are delivered by %s, metrics on port %d", deliverer.holder, probe.port)

@@ -7,8 +7,14 @@ local steps = redis.call('HMGET', KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 if not (steps[1] or steps[2] or steps[3]) then
   return {'unknown'}
 end
-local kept = redis.call('GET', KEYS[2])
-local said = kept and cjson.decode(kept) or {}
+-- What is no word of ours is written over, as if nothing had been said.
+local is_text = redis.call('TYPE', KEYS[2]).ok == 'string'
+local kept = is_text and redis.call('GET', KEYS[2])
+local is_sound, said = pcall(cjson.decode, kept or '{}')
+if not is_sound or type(said) ~= 'table' then kept, said = false, {} end
+for _, name in ipairs({'acknowledged', 'snoozed', 'feedback'}) do
+  if said[name] ~= nil and type(said[name]) ~= 'table' then said[name] = nil end
+end
 local part = ARGV[4]
 local old = said[part]
 local new = ARGV[5] ~= '' and cjson.decode(ARGV[5]) or nil

@@ -17,6 +17,7 @@ from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
 from contracts.subjects import Subject
 from models.quality import NO_MODEL, Quality, of_kind
 from readers.reader import Reader
+from readers.unreadable import UNREADABLE
 
 Part = Literal["acknowledged", "snoozed", "feedback"]
 _SCRIPT = files("readers.alerts").joinpath("handle_alert.lua").read_text()
@@ -181,6 +182,14 @@ def _mute_member(alert: Alert) -> str:
 def _decode(text: bytes | str | None) -> Handled:
     if text is None:
         return NOTHING_SAID
+    try:
+        return _decode_sound(text)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:  # one must not keep the others away
+        UNREADABLE.note("what was said of an alert", exc)
+        return NOTHING_SAID
+
+
+def _decode_sound(text: bytes | str) -> Handled:
     said: dict[str, dict[str, Any]] = orjson.loads(text)
     snoozed, judged = said.get("snoozed"), said.get("feedback")
     return Handled(

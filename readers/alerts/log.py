@@ -1,6 +1,5 @@
 """The log of alerts: its entries behind a cursor, under a filter, with bounded work per request."""
 
-import logging
 import re
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,8 +19,7 @@ from contracts.clock import wall_clock_ms
 from contracts.subjects import Subject
 from readers.alerts.handling import HandlingState, read_handled
 from readers.reader import Reader
-
-_log = logging.getLogger(__name__)
+from readers.unreadable import UNREADABLE
 
 MAX_SCANNED = 1_000
 """Most entries one request looks at; a filter that few of them pass needs several requests."""
@@ -122,7 +120,7 @@ def decode_entry(entry_id: bytes, fields: dict[bytes, bytes]) -> Alert | None:
     try:
         return _decode(fields.get(b"value"))
     except InvalidAlert as exc:  # a worker of another version must not take the answers down
-        _log.warning("entry %s of the log of alerts is not understood: %s", entry_id.decode(), exc)
+        UNREADABLE.note("a step in the log of alerts", f"entry {entry_id.decode(errors='replace')}: {exc}")
         return None
 
 

@@ -26,10 +26,14 @@ if ARGV[6] ~= '' then
 end
 
 -- A snapshot of another epoch is of an earlier owner, or of a state that Redis has lost: ours is newer.
+local held = call('TYPE', snapshot).ok
+if held ~= 'string' and held ~= 'none' then call('DEL', snapshot) end
 local stored = call('GETRANGE', snapshot, 0, tonumber(ARGV[7]) - 1)
 if stored ~= '' then
-  local _, header = cmsgpack.unpack_one(stored)
-  if header[2] == epoch and header[3] > made_ms then
+  -- What is no snapshot is written over: there is nothing in it that the next run would not make anew.
+  local is_sound, _, header = pcall(cmsgpack.unpack_one, stored)
+  is_sound = is_sound and type(header) == 'table' and tonumber(header[2]) and tonumber(header[3])
+  if is_sound and header[2] == epoch and header[3] > made_ms then
     leave_queue(ARGV[5])
     return 'older'
   end

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
+from connections.redis_troubles import redis_trouble
 from contracts.clock import wall_clock_ms
 from contracts.deletions import digest_user
 from contracts.settings import Settings
@@ -80,7 +81,7 @@ class JobRunner:
                     is_away = False
                 except (RedisError, OSError) as exc:
                     if not is_away:
-                        log.warning("queues of jobs cannot be read or written, trying again: %s", exc)
+                        log.warning("queues of jobs wait: %s", redis_trouble(exc))
                     is_away = True
                 await self._pause()
         finally:
@@ -160,8 +161,9 @@ class JobRunner:
     def _fail(self, job: DerivedJob, result: str, exc: Exception) -> str:
         if job.name not in self._failed:
             self._failed.add(job.name)
+            reason = redis_trouble(exc) if isinstance(exc, RedisError) else exc
             log.error(
-                "job %s failed, tried again later; further failures are only counted: %s", job.name, exc
+                "job %s failed, tried again later; further failures are only counted: %s", job.name, reason
             )
         return result
 

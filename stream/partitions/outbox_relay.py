@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from connections.kafka import aiokafka_arguments
+from connections.kafka_troubles import kafka_trouble
 from contracts.settings import Settings
 from contracts.topics import Topics
 from stream.partitions.assignment import Assignment
@@ -42,7 +43,7 @@ class Relay:
                 await producer.start()
                 break
             except KafkaError as exc:
-                log.warning("the relay cannot reach Kafka, trying again: %s", exc)
+                log.warning("the relay cannot reach Kafka, trying again: %s", kafka_trouble(exc))
                 await asyncio.sleep(1.0)
         try:
             await self._publish_forever(producer)
@@ -61,8 +62,11 @@ class Relay:
             try:
                 while partitions:
                     partitions = await self._drain(producer, partitions)
-            except (KafkaError, RedisError, OSError) as exc:
-                log.warning("outboxes not published, trying again: %s", exc)
+                    self._meter.redis.answered(wrote=True)
+            except RedisError as exc:
+                self._meter.redis.failed(exc)
+            except (KafkaError, OSError) as exc:
+                log.warning("outboxes not published, trying again: %s", kafka_trouble(exc))
             await asyncio.sleep(POLL_S)
 
     async def _drain(self, producer: AIOKafkaProducer, partitions: set[int]) -> set[int]:
@@ -96,7 +100,7 @@ class Relay:
             ]
             await asyncio.gather(*acks)
         except KafkaError as exc:
-            log.warning("outbox of partition %d not published, trying again: %s", number, exc)
+            log.warning("outbox of partition %d not published, trying again: %s", number, kafka_trouble(exc))
             return False
         return True
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.alerts import Alert, encode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
-from contracts.keys import ACTIVE, META, OUTBOX, QUALITY_BUCKETS, VISITOR
+from contracts.keys import ACTIVE, META, OUTBOX, QUALITY_BUCKETS, QUARANTINE, VISITOR
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
 from contracts.topics import Topics
@@ -83,13 +83,14 @@ class ResultWriter:
             ids.setdefault(subject.kind, []).append(subject.id)
         visitors = ids.get(SubjectKind.VISITOR)
         if visitors:
-            yield DeleteKeys([VISITOR + user for user in visitors])
+            yield DeleteKeys([start + user for start in (VISITOR, QUARANTINE + VISITOR) for user in visitors])
             yield RemoveMembers(ACTIVE, visitors)
             yield RemoveMembers(self._timer_keys[SubjectKind.VISITOR.value], visitors)
         for component in self._registry.components.values():
             values = component.values
             if values is not None and values.kind in ids:
-                yield DeleteKeys([values.start + id_ for id_ in ids[values.kind]])
+                starts = (values.start, QUARANTINE + values.start)
+                yield DeleteKeys([start + id_ for start in starts for id_ in ids[values.kind]])
                 for kind in component.timers:
                     yield RemoveMembers(self._timer_keys[kind], ids[values.kind])
         yield from forget_subjects(self._registry.jobs, result.forgotten)

@@ -1,13 +1,20 @@
 """What commits left to be published: outboxes of partitions, and the log of alerts that readers follow."""
 
+import logging
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis.asyncio as redis
 
-from contracts.keys import Keys
+from connections.redis_troubles import is_code
+from contracts.keys import OUTBOX, QUARANTINE_TTL_S, Keys
+
+log = logging.getLogger(__name__)
+
+MAX_SET_ASIDE = 1_000
+"""Entries of an outbox that are none of ours, kept at most."""
 
 
 class OutboxItem:
@@ -59,6 +66,8 @@ class RedisOutboxes:
         )
         self._pages: dict[int, str] = {}
         """Tokens of the pages read last: Redis has them too, unless it lost data or another worker reads."""
+        self._foreign: set[int] = set()
+        """Partitions whose outbox is no stream, which was said."""
 
     async def read(self, partitions: Collection[int], limit: int) -> Pages:
         """See `Outboxes.read`."""
@@ -68,8 +77,45 @@ class RedisOutboxes:
             pipe.hset(self._keys.alert_pages(), mapping={str(p): token for p in partitions})
             for p in partitions:
                 pipe.xrange(self._keys.outbox(p), count=limit)
-            _, *pages = await pipe.execute()
-        return {p: [_item(*row) for row in rows] for p, rows in zip(partitions, pages, strict=True) if rows}
+            noted, *pages = await pipe.execute(raise_on_error=False)
+        found: dict[int, Sequence[OutboxItem]] = {}
+        for p, page in zip(partitions, pages, strict=True):
+            if isinstance(page, Exception) and is_code(page, "WRONGTYPE"):
+                self._say_foreign(p)
+            elif isinstance(page, Exception):
+                raise page
+            elif page:
+                found[p] = await self._sound_items(p, page)
+        if isinstance(noted, Exception):
+            raise noted
+        return {p: items for p, items in found.items() if items}
+
+    def _say_foreign(self, p: int) -> None:
+        """Once: alerts and dead letters of the partition are not published, what is counted goes on."""
+        if p not in self._foreign:
+            self._foreign.add(p)
+            log.error("%s holds another type than a stream: rename or delete it", self._keys.outbox(p))
+
+    async def _sound_items(self, p: int, page: Sequence[tuple[bytes, dict[Any, Any]]]) -> list[OutboxItem]:
+        """The entries that are ours; others are set aside, as they would be met again for ever."""
+        self._foreign.discard(p)
+        items, others = [], []
+        for entry_id, fields in page:
+            try:
+                items.append(_item(entry_id, fields))
+            except (KeyError, ValueError):
+                others.append((entry_id, fields))
+        if others:
+            log.error("partition %d: %d entries of the outbox are none of ours, set aside", p, len(others))
+            key = self._keys.quarantine(p, OUTBOX)
+            async with self._client.pipeline(transaction=True) as pipe:
+                for entry_id, fields in others:
+                    pipe.xadd(key, fields, maxlen=MAX_SET_ASIDE)
+                    pipe.xdel(self._keys.outbox(p), entry_id)
+                pipe.expire(key, QUARANTINE_TTL_S)
+                pipe.hincrby(self._keys.meta(p), "quarantined", len(others))
+                await pipe.execute()
+        return items
 
     async def clear(self, pages: Pages) -> None:
         """See `Outboxes.clear`."""

@@ -8,7 +8,7 @@ from redis import Redis
 
 from api.resources.users.schemas import VisitorState
 from contracts.clock import wall_clock_ms
-from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
+from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions, pack_visitor
 from shop_state import ShopState
 
 AT_MS = 1_570_000_000_000
@@ -93,15 +93,23 @@ async def test_an_impossible_id_is_refused_with_field_and_rule(
     assert answer.json()["code"] == code
 
 
-async def test_a_blob_of_another_format_is_our_mistake_and_says_nothing_else(
-    client: httpx.AsyncClient, state: ShopState, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("blob", [b"garbage", b"", b"\x91\x63", b"\xff" * 20])
+async def test_a_state_that_cannot_be_read_is_as_if_there_were_none(
+    client: httpx.AsyncClient, state: ShopState, blob: bytes
 ) -> None:
-    redis = Redis.from_url(state.settings.redis_url)
-    redis.set(state.keys.visitor("u1"), b"\x91\x63")
-    redis.close()
+    with Redis.from_url(state.settings.redis_url) as redis:
+        redis.set(state.keys.visitor("u1"), blob)
+        redis.rpush(state.keys.visitor("u2"), "of another type")
+    for path in ("/v1/users/u1", "/v1/users/u2", "/v1/users/u1/next-action"):
+        answer = await client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "user.unknown")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_state_of_a_later_version_is_a_problem_of_its_own(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    with Redis.from_url(state.settings.redis_url) as redis:
+        redis.set(state.keys.visitor("u1"), b"\x9a\x7f" + pack_visitor(make_visitor())[2:])
     answer = await client.get("/v1/users/u1")
-    assert answer.status_code == 500
-    assert answer.json()["code"] == "internal"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "format" not in answer.text
-    assert "format 99" in caplog.text
+    assert (answer.status_code, answer.json()["code"]) == (503, "state.later_version")

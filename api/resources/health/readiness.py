@@ -9,6 +9,9 @@ from api.http.load_shedding import Load
 from api.http.parts import Part, PartStatus
 from api.resources.health import schemas
 from api.services import Services
+from connections.redis_check import check_redis
+from connections.redis_troubles import redis_trouble
+from connections.troubles import Trouble
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from readers.reader import Reader
@@ -45,13 +48,21 @@ async def _check_reads(reader: Reader) -> dict[str, Part]:
     try:
         await reader.redis.ping()
         ping_ms = (time.perf_counter() - started) * 1_000
+        trouble = await check_redis(reader.redis, reader.keys.write_probe())
         workers = await reader.heartbeats(now_ms=wall_clock_ms())
-    except RedisError:
+    except (RedisError, OSError) as exc:
         return {
-            "redis": Part(status="down", detail="does not answer"),
+            "redis": _describe(redis_trouble(exc)),
             "stream": Part(status="down", detail="unknown while Redis does not answer"),
         }
+    if trouble is not None:  # workers say how they are by writing
+        stands = Part(status="down", detail="waits for Redis to take writes")
+        return {"redis": _describe(trouble), "stream": stands}
     return {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
+
+
+def _describe(trouble: Trouble) -> Part:
+    return Part(status="down", detail=str(trouble))
 
 
 def judge_stream(workers: list[Heartbeat], partitions: int) -> Part:
@@ -62,6 +73,10 @@ def judge_stream(workers: list[Heartbeat], partitions: int) -> Part:
     detail = (
         f"{len(workers)} worker{'' if len(workers) == 1 else 's'}, {len(owned)} of {partitions} partitions"
     )
+    waits = [line for worker in workers for line in worker.waits]
+    if waits:
+        more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
+        return Part(status="degraded", detail=f"{detail}; {waits[0]}{more}")
     return Part(status="ok" if len(owned) == partitions else "degraded", detail=detail)
 
 

@@ -12,10 +12,10 @@ from api.resources.privacy.jobs import LEASE_MS, DeletionJobs
 from api.resources.privacy.recorder import Unrecorded, record
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
-from contracts.visitor import unpack_visitor
 from readers.id_search import Needle, search
 from readers.reader import Reader
 from readers.removal import Scrubber, Trace
+from readers.visitors import readable_visitor
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +125,8 @@ class Remover:
         """Whether the visitor has a state again, of events after the deletion."""
         key = self._reader.keys.visitor_in(job.partition, job.user_id or "")
         blob: Any = await self._reader.redis.get(key)
-        return blob is not None and unpack_visitor(blob).totals.first_ms > (job.cut_ms or 0)
+        visitor = None if blob is None else readable_visitor(blob)
+        return visitor is not None and visitor.totals.first_ms > (job.cut_ms or 0)
 
     async def _verify(self, jobs: Sequence[DeletionJob]) -> None:
         """Searches for all of them at once; those of whom nothing is left, or only what is new, are done."""

@@ -1,13 +1,18 @@
 """State of single visitors, and what is expected of them."""
 
+from http import HTTPStatus
+
+from api.http.errors import ErrorAnswer
 from api.openapi.identifiers import TEXT_ID
 from api.resource import Documentation, Resource
 from api.resources.users import routes
 from api.resources.users.examples import ANSWERS
+from contracts.visitor import LaterFormat
 
 RESOURCE = Resource(
     name="users",
     direct_routers=[routes.router],
+    errors={LaterFormat: ErrorAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "state.later_version")},
     documentation=Documentation(
         tags={"visitors": "State of single visitors, and what they are expected to do."},
         answers=ANSWERS,

@@ -20,8 +20,9 @@ from api.resources.users import schemas
 from api.resources.users.state import to_visitor_state
 from api.services import services_of
 from contracts.fields import MAX_ID_CHARS
-from contracts.visitor import Visitor, unpack_visitor
+from contracts.visitor import Visitor
 from readers.stream_time import StreamTime, not_before
+from readers.visitors import read_visitor
 
 
 class _LiteralEnd(DirectRoute):
@@ -83,12 +84,11 @@ async def _read_visitor(request: Request) -> tuple[str, Visitor, StreamTime]:
     user_id = check_identifier("user_id", request.path_params["user_id"])
     reader = services_of(request.app).reader
     time = await reader.stream_time()
-    blob = await reader.visitor_blob(user_id)
-    if blob is None:
+    visitor = await read_visitor(reader, user_id)
+    if visitor is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "user.unknown",
             "no event of this visitor, or none for longer than state is kept",
         )
-    visitor = unpack_visitor(blob)
     return user_id, visitor, not_before(time, visitor.totals.last_ms)

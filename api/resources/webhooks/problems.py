@@ -9,10 +9,12 @@ from delivery.webhooks.errors import (
     TooManyEndpoints,
     UnknownDelivery,
     UnknownEndpoint,
+    UnreadableEndpoint,
 )
 
 ERROR_ANSWERS = {
     UnknownEndpoint: ErrorAnswer(HTTPStatus.NOT_FOUND, "webhook.unknown"),
+    UnreadableEndpoint: ErrorAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "state.spoiled"),
     UnknownDelivery: ErrorAnswer(HTTPStatus.NOT_FOUND, "delivery.unknown"),
     TooManyEndpoints: ErrorAnswer(HTTPStatus.CONFLICT, "webhook.too_many"),
     ChangedMeanwhile: ErrorAnswer(HTTPStatus.CONFLICT, "webhook.changed"),

@@ -1,0 +1,37 @@
+"""One visitor's state."""
+
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from connections.redis_troubles import is_code
+from contracts.visitor import LaterFormat, Visitor, unpack_visitor
+from readers.reader import Reader
+from readers.unreadable import UNREADABLE
+
+
+async def read_visitor(reader: Reader, user_id: str) -> Visitor | None:
+    """The visitor's state; None for one Redis does not know, or whose state cannot be read.
+
+    A worker sets such a state aside at the visitor's next event, and they begin anew. Raises `LaterFormat`
+    for one that a later version wrote, and `redis.RedisError`.
+    """
+    try:
+        blob: Any = await reader.ask(b"GET", reader.keys.visitor(user_id))
+    except ResponseError as exc:
+        if not is_code(exc, "WRONGTYPE"):
+            raise
+        UNREADABLE.note("the state of a visitor", "it holds another type")
+        return None
+    return None if blob is None else readable_visitor(blob)
+
+
+def readable_visitor(blob: bytes) -> Visitor | None:
+    """The visitor in a blob, None in what is none; raises `LaterFormat`."""
+    try:
+        return unpack_visitor(blob)
+    except LaterFormat:
+        raise
+    except Exception as exc:  # the boundary: whatever the bytes are, they are none of ours
+        UNREADABLE.note("the state of a visitor", exc)
+        return None

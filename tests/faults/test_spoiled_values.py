@@ -1,0 +1,202 @@
+"""What others wrote under keys of ours stops nobody but whom it concerns, and is not lost."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from contracts.events import Event, EventType, encode
+from contracts.heartbeat import Heartbeat, from_hash
+from contracts.keys import QUARANTINE, VISITOR, Keys, Metric
+from contracts.partitioning import partition_of
+from contracts.settings import Settings
+from contracts.topics import Topics
+from contracts.visitor import unpack_visitor
+from golden_files import golden_visitors
+from ops.chaos.traffic import make_producer
+from ops.chaos.worker_supervisor import WorkerSupervisor
+from ops.stack.child import Child
+from services import wait_until
+
+AT_MS = 1_748_854_800_000
+SOUND = golden_visitors()[0].blob
+
+
+class Shop:
+    """An installation of two partitions with one worker, which scores nobody."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.keys = Keys(settings.namespace, settings.partitions)
+        self.redis = Redis.from_url(settings.redis_url)
+        self.supervisor = WorkerSupervisor(settings, folder)
+        self._producer = make_producer(settings)
+        self._sent = 0
+
+    def work(self) -> Child:
+        """Start the worker."""
+        return self.supervisor.add()
+
+    def send(self, *users: str, event_type: EventType = EventType.VIEW) -> None:
+        """An event of each of them."""
+        for user in users:
+            self._sent += 1
+            event = Event(f"e{self._sent}", event_type, AT_MS + self._sent, user, "p1", price_minor=100)
+            topic = Topics(self.settings.topic_prefix).of(event_type)
+            p = partition_of(user, self.settings.partitions)
+            self._producer.produce(topic, encode(event), user.encode(), partition=p)
+        assert self._producer.flush(30) == 0
+
+    def meta(self, p: int, name: str) -> int:
+        return int(self.redis.hget(self.keys.meta(p), name) or 0)  # type: ignore[arg-type]
+
+    def counter(self, name: str) -> int:
+        return sum(self.meta(p, name) for p in range(self.settings.partitions))
+
+    def beats(self) -> list[Heartbeat]:
+        names: list[Any] = self.redis.zrange(self.keys.workers(), 0, -1)
+        found: list[Any] = [self.redis.hgetall(self.keys.worker(name.decode())) for name in names]
+        return [from_hash({k.decode(): v.decode() for k, v in one.items()}) for one in found if one]
+
+    def waits(self) -> str:
+        """Why partitions stand still, as the worker's heartbeat says."""
+        return " ".join(line for beat in self.beats() for line in beat.waits)
+
+    def close(self) -> None:
+        self.supervisor.close()
+        self.redis.close()
+
+
+@pytest.fixture
+def shop(make_installation: Callable[..., Settings], tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(make_installation(partitions=2, scoring=False), tmp_path)
+    yield shop
+    shop.close()
+
+
+def user_of(p: int, name: str = "user") -> str:
+    """A visitor whom partition `p` of two owns."""
+    return next(user for n in range(100) if partition_of(user := f"{name}{n}", 2) == p)
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        b"garbage",
+        b"",
+        b"\x00",
+        SOUND[:-1],
+        SOUND[: len(SOUND) // 2],
+        SOUND + b"x",
+        b"\xff" * 40,
+        b"\x9a\x09" * 6,
+    ],
+    ids=["text", "empty", "zero", "cut", "half", "longer", "no msgpack", "wrong parts"],
+)
+def test_a_visitor_that_cannot_be_read_is_set_aside_and_begins_anew(shop: Shop, blob: bytes) -> None:
+    user, neighbour = user_of(0), user_of(0, "neighbour")
+    shop.redis.set(shop.keys.visitor(user), blob)
+    assert_set_aside(shop, user, neighbour)
+    assert shop.redis.get(shop.keys.quarantine(0, VISITOR + user)) == blob
+
+
+@pytest.mark.parametrize("kind", ["list", "hash", "zset", "stream"])
+def test_so_is_what_holds_another_type(shop: Shop, kind: str) -> None:
+    user, neighbour = user_of(0), user_of(0, "neighbour")
+    key = shop.keys.visitor(user)
+    {
+        "list": lambda: shop.redis.rpush(key, "x"),
+        "hash": lambda: shop.redis.hset(key, "x", "y"),
+        "zset": lambda: shop.redis.zadd(key, {"x": 1}),
+        "stream": lambda: shop.redis.xadd(key, {"x": "y"}),
+    }[kind]()
+    assert_set_aside(shop, user, neighbour)
+    assert shop.redis.type(shop.keys.quarantine(0, VISITOR + user)) == kind.encode()
+
+
+def assert_set_aside(shop: Shop, user: str, neighbour: str) -> None:
+    worker = shop.work()
+    shop.send(user, neighbour, user, user_of(1))
+    wait_until(lambda: shop.counter("applied") == 4, 60, "all events to be counted")
+    assert shop.supervisor.exits == []
+    blob: Any = shop.redis.get(shop.keys.visitor(user))
+    assert unpack_visitor(blob).totals.counts[0] == 2
+    assert shop.counter("quarantined") == 1
+    assert shop.redis.ttl(shop.keys.quarantine(0, VISITOR + user)) > 86_400  # type: ignore[operator]
+    lines = worker.log_path.read_text().splitlines()
+    said = [line for line in lines if QUARANTINE in line]
+    assert len(said) == 1
+    assert user not in said[0]
+    assert not [line for line in lines if "Traceback" in line]
+
+
+def test_a_bucket_of_another_type_stops_its_partition_alone_until_it_is_mended(shop: Shop) -> None:
+    key = shop.keys.shop_bucket(0, "minute", AT_MS)
+    shop.redis.set(key, "not a hash")
+    worker = shop.work()
+    shop.send(*[user_of(0)] * 10, *[user_of(1)] * 10, event_type=EventType.PURCHASE)
+    wait_until(lambda: key in shop.waits(), 60, "the worker to say why it waits")
+    wait_until(lambda: shop.meta(1, "applied") == 10, 30, "the other partition to go on")
+    assert shop.meta(0, "applied") == 0
+    assert shop.redis.get(key) == b"not a hash"
+    shop.redis.delete(key)
+    wait_until(lambda: shop.meta(0, "applied") == 10, 30, "the partition to go on")
+    wait_until(lambda: not shop.waits(), 10, "the worker to say that nothing waits")
+    assert shop.redis.hget(key, Metric.UNITS) == b"10"
+    assert shop.supervisor.exits == []
+    log = worker.log_path.read_text()
+    assert log.count("partition 0 waits") == 1
+    assert log.count("partition 0 goes on") == 1
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("name", ["meta", "due", "forgotten", "active", "outbox"])
+def test_so_does_any_other_key_that_many_share(shop: Shop, name: str) -> None:
+    key = shop.keys.prefix(0) + name
+    shop.redis.set(key, "spoiled")
+    shop.work()
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: key in shop.waits(), 60, "the worker to say why it waits")
+    wait_until(lambda: shop.meta(1, "applied") == 1, 30, "the other partition to go on")
+    shop.redis.delete(key)
+    wait_until(lambda: shop.meta(0, "applied") == 1, 30, "the partition to go on")
+    assert shop.supervisor.exits == []
+
+
+def test_so_does_an_offset_that_is_no_number(shop: Shop) -> None:
+    field = f"off:{Topics(shop.settings.topic_prefix).of(EventType.VIEW)}"
+    shop.redis.hset(shop.keys.meta(0), field, "spoiled")
+    shop.work()
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: shop.keys.meta(0) in shop.waits(), 60, "the worker to say why it waits")
+    shop.redis.hdel(shop.keys.meta(0), field)
+    wait_until(lambda: shop.counter("applied") == 2, 30, "both partitions to go on")
+    assert shop.supervisor.exits == []
+
+
+def test_what_lies_among_the_timers_and_names_nobody_is_removed(shop: Shop) -> None:
+    shop.redis.zadd(shop.keys.due(0), {b"\xff\xfe": 1, "nobody": 2})
+    shop.work()
+    shop.send(user_of(0))
+    wait_until(lambda: shop.counter("applied") == 1, 60, "the event to be counted")
+    wait_until(
+        lambda: {name for name, _ in shop.redis.zrange(shop.keys.due(0), 0, -1, withscores=True)} == {
+            user_of(0).encode()
+        }, 30, "the timers to be those of visitors",
+    )  # fmt: skip
+    assert shop.supervisor.exits == []
+
+
+def test_an_entry_of_the_outbox_that_is_none_stops_no_other(shop: Shop) -> None:
+    shop.redis.xadd(shop.keys.outbox(0), {"x": "y"})
+    shop.work()
+    producer = make_producer(shop.settings)
+    topic = Topics(shop.settings.topic_prefix).of(EventType.VIEW)
+    producer.produce(topic, b"no event", b"someone", partition=0)
+    assert producer.flush(30) == 0
+    wait_until(lambda: shop.counter("rejected") == 1, 60, "the dead letter")
+    wait_until(lambda: shop.redis.xlen(shop.keys.outbox(0)) == 0, 30, "the outbox to be published")
+    assert shop.redis.xlen(shop.keys.quarantine(0, "outbox")) == 1
+    assert shop.supervisor.exits == []
