@@ -55,21 +55,16 @@ _RULES = {
 _OTHER_RULE = "invalid"
 
 
-_REDIS_PROBLEM = ("redis.unavailable", "the state store does not answer; try again")
-_REDIS_PROBLEMS = {
-    "wrong_type": (
-        "state.spoiled",
-        "a value in the state store is none of ours; its operator can mend it",
-    ),
-    "full": ("redis.unavailable", "the state store is full; try again"),
-    "read_only": ("redis.unavailable", "the state store takes no writes; try again"),
-    "disk": ("redis.unavailable", "the state store takes no writes; try again"),
-    "loading": ("redis.unavailable", "the state store is starting; try again"),
-    "no_right": ("redis.unavailable", "the state store refuses us; its operator can mend it"),
-    "no_password": ("redis.unavailable", "the state store refuses us; its operator can mend it"),
-    "wrong_password": ("redis.unavailable", "the state store refuses us; its operator can mend it"),
+_REDIS_DETAILS = {
+    "full": "the state store is full; try again",
+    "read_only": "the state store takes no writes; try again",
+    "disk": "the state store takes no writes; try again",
+    "loading": "the state store is starting; try again",
+    "no_right": "the state store refuses us; its operator can mend it",
+    "no_password": "the state store refuses us; its operator can mend it",
+    "wrong_password": "the state store refuses us; its operator can mend it",
 }
-"""What those who ask are told; the log and `/readyz` say the rest to whoever runs this."""
+"""What those who ask are told of some troubles; the log and `/readyz` tell whoever runs this the rest."""
 
 
 class Problem(Exception):
@@ -176,8 +171,18 @@ def install_errors(app: FastAPI) -> None:
     @app.exception_handler(RedisError)
     async def _on_redis(_: Request, exc: RedisError) -> JSONResponse:
         trouble = health.failed(exc)
-        code, detail = _REDIS_PROBLEMS.get(trouble.code, _REDIS_PROBLEM)
-        return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers={"Retry-After": "1"})
+        if trouble.code == "wrong_type":
+            return problem_response(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "state.spoiled",
+                "a value in the state store is none of ours; its operator can mend it",
+            )
+        return problem_response(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "redis.unavailable",
+            _REDIS_DETAILS.get(trouble.code, "the state store does not answer; try again"),
+            headers={"Retry-After": "1"},
+        )
 
 
 def translate_errors(app: FastAPI, answers: Mapping[type[Exception], ErrorAnswer]) -> None:
