@@ -54,7 +54,7 @@ class JobProcess:
     """Runs one job at a time in another process.
 
     Not in a thread: Python's global lock would let a job that computes hold up the worker's event loop
-    (docs/performance.md), and a thread cannot be ended.
+    (docs/performance-log.md), and a thread cannot be ended.
     """
 
     def __init__(self, settings: Settings, jobs: Iterable[DerivedJob]) -> None:
