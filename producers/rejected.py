@@ -29,10 +29,13 @@ class StoredLetter(NamedTuple):
     offset: int
 
 
-def read_letters(settings: Settings, timeout_s: float = 30.0) -> Iterator[StoredLetter]:
-    """All dead letters there are now, copies of one letter once; bytes that are no letter are skipped.
+def read_letters(
+    settings: Settings, timeout_s: float = 30.0, *, newest: int | None = None
+) -> Iterator[StoredLetter]:
+    """The dead letters there are now, copies of one letter once; bytes that are no letter are skipped.
 
-    Reads without a consumer group, so it leaves no trace. Raises `SendFailed` if Kafka does not answer.
+    All of them, or only about the `newest`. Reads without a consumer group, so it leaves no trace. Raises
+    `SendFailed` if Kafka does not answer.
     """
     topic = Topics(settings.topic_prefix).rejected
     try:
@@ -47,20 +50,25 @@ def read_letters(settings: Settings, timeout_s: float = 30.0) -> Iterator[Stored
     except KafkaError as exc:
         raise SendFailed(f"no Kafka answers at {settings.bootstrap}: {exc!r}") from exc
     try:
-        yield from _distinct(_poll(consumer, topic, timeout_s))
+        yield from _distinct(_poll(consumer, topic, timeout_s, newest))
     except KafkaError as exc:
         raise SendFailed(f"reading {topic}: {exc!r}") from exc
     finally:
         consumer.close()
 
 
-def _poll(consumer: KafkaConsumer, topic: str, timeout_s: float) -> Iterator[StoredLetter]:
+def _poll(
+    consumer: KafkaConsumer, topic: str, timeout_s: float, newest: int | None
+) -> Iterator[StoredLetter]:
     places = [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
     if not places:
         return
     consumer.assign(places)
     consumer.seek_to_beginning(*places)
     ends = consumer.end_offsets(places)
+    if newest is not None:
+        for place in places:
+            consumer.seek(place, max(consumer.position(place), ends[place] - newest))
     deadline_s = time.monotonic() + timeout_s
     while any(consumer.position(place) < ends[place] for place in places):
         found = consumer.poll(timeout_ms=_POLL_MS)

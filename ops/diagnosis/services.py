@@ -13,10 +13,12 @@ from contracts.extensions import load_contracts
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.diagnosis.checks import Check, Level
+from ops.diagnosis.refused import check_refused
 from ops.stack.topics import TopicsError, check_counts, open_admin, partition_counts
 
 MIN_REDIS = (6, 2)
 MAX_CLOCK_APART_MS = 2_000
+GROW = "`storepulse topics grow` makes them equal; records in partitions that not all have wait until then"
 
 
 def check_services(settings: Settings, *, required: bool) -> Iterator[Check]:
@@ -80,7 +82,7 @@ def check_topics(counts: dict[str, int], topics: Topics) -> Check:
     try:
         count = check_counts({name: counts[name] for name in topics.partitioned})
     except TopicsError as exc:
-        return Check("topics", Level.FAIL, str(exc), "records in partitions that not all have are not read")
+        return Check("topics", Level.FAIL, str(exc), GROW)
     return Check("topics", Level.OK, f"{', '.join(topics.partitioned)} with {count} partitions each")
 
 
@@ -103,3 +105,5 @@ def _check_kafka(settings: Settings, admin: KafkaAdminClient) -> Iterator[Check]
     topics = Topics(settings.topic_prefix)
     existing = set(admin.list_topics()) & set(topics.all)
     yield check_topics(partition_counts(admin, tuple(existing)) if existing else {}, topics)
+    if topics.rejected in existing:
+        yield check_refused(settings)

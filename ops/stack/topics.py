@@ -70,10 +70,7 @@ def check_counts(counts: dict[str, int]) -> int:
     """The one partition count of the topics workers read; raises `TopicsError` when they differ."""
     if len(set(counts.values())) != 1:
         listed = ", ".join(f"{name}: {count}" for name, count in sorted(counts.items()))
-        raise TopicsError(
-            f"the event topics must have equal partition counts, found {listed}; `storepulse topics grow "
-            f"{max(counts.values())}` makes them equal and moves the state"
-        )
+        raise TopicsError(f"the event topics must have equal partition counts, found {listed}")
     return next(iter(counts.values()))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from contracts.dead_letters import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.cli import app
@@ -19,6 +20,7 @@ from ops.diagnosis.doctor import (
     check_package,
     check_python,
 )
+from ops.diagnosis.refused import judge_refused
 from ops.diagnosis.services import (
     check_clock,
     check_eviction,
@@ -27,10 +29,16 @@ from ops.diagnosis.services import (
     check_services,
     check_topics,
 )
+from producers.rejected import StoredLetter
 from stream.compiled.guard import NotBuiltError, StaleError
 
 TOPICS = Topics("x.")
+NOW_MS = 1_760_000_000_000
 EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.rejected: 1}
+
+
+def letter(code: str, rejected_ms: int) -> StoredLetter:
+    return StoredLetter(DeadLetter(code, "", "view", 0, 1, None, None, rejected_ms), 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +70,12 @@ EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.reject
         (check_clock("redis", -20), Level.OK, ""),
         (check_clock("redis", -5_000), Level.WARN, "NTP"),
         (check_topics(EQUAL, TOPICS), Level.OK, ""),
-        (check_topics(EQUAL | {"x.cart": 3}, TOPICS), Level.FAIL, "one partition count"),
+        (check_topics(EQUAL | {"x.cart": 3}, TOPICS), Level.FAIL, "storepulse topics grow"),
         (check_topics({"x.cart": 3}, TOPICS), Level.FAIL, "storepulse topics"),
+        (judge_refused([], now_ms=NOW_MS), Level.OK, ""),
+        (judge_refused([letter("x.y", NOW_MS - 86_400_001)], now_ms=NOW_MS), Level.OK, ""),
+        (judge_refused([letter("partition.not_of_key", NOW_MS)], now_ms=NOW_MS), Level.WARN, "murmur2"),
+        (judge_refused([letter("x.y", NOW_MS)], now_ms=NOW_MS), Level.WARN, "rejected ls"),
     ],
 )
 def test_check_says_how_it_is_and_what_to_do(check: Check, level: Level, says: str) -> None:
