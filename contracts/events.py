@@ -49,6 +49,10 @@ class EventType(StrEnum):
 class Event(NamedTuple):
     """One thing one visitor did with one product.
 
+    `user_id` is the visitor: the device's `anonymous_id` on the wire where there is one. `customer_id` is who
+    was logged in on it, `GUEST` if the event says nothing of that and `LOGGED_OUT` if it says that nobody
+    was. It is None where there is no anonymous id: then the visitor is the customer.
+
     A named tuple, not a dataclass: the stream makes one per event and a frozen dataclass of this size takes
     five times as long to build.
     """
@@ -66,11 +70,19 @@ class Event(NamedTuple):
     brand: str | None = None
     order_id: str | None = None
     extra: dict[str, Any] | None = None
+    customer_id: str | None = None
+
+
+GUEST = ""
+"""In place of a customer: the event names a device and says nothing of a login."""
+LOGGED_OUT = " "
+"""In place of a customer: the event says that nobody is logged in. No id is blank, so it is nobody's."""
+NOBODY = (GUEST, LOGGED_OUT)
 
 
 _TYPES: dict[str, EventType] = {t.value: t for t in EventType}
 _FIELDS = frozenset({
-    "schema", "event_id", "event_type", "event_time", "user_id", "session_id", "product_id",
+    "schema", "event_id", "event_type", "event_time", "user_id", "anonymous_id", "session_id", "product_id",
     "price", "currency", "quantity", "category", "brand", "order_id",
 })  # fmt: skip
 _V1_NAMES = {"user_session": "session_id", "category_code": "category"}
@@ -111,6 +123,9 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
     extra = None if _FIELDS.issuperset(fields) else _unknown_fields(fields)
     user_id, product_id, event_id = get("user_id"), get("product_id"), get("event_id")
     session_id, order_id = get("session_id"), get("order_id")
+    customer_id = None
+    if get("anonymous_id") is not None:
+        user_id, customer_id = _visitor_of(fields)
     if not _plain_ids(user_id, product_id, event_id, session_id):
         user_id = identifier("user_id", user_id)
         product_id = identifier("product_id", product_id)
@@ -146,11 +161,20 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
 
     return _new_event((
         event_id, event_type, time_ms, user_id, product_id, session_id, price_minor, currency, quantity,
-        category, brand, order_id, extra,
+        category, brand, order_id, extra, customer_id,
     ))  # fmt: skip
 
 
 _new_event = partial(tuple.__new__, Event)  # half the time of calling Event
+
+
+def _visitor_of(fields: dict[str, Any]) -> tuple[str, str | None]:
+    """Visitor and customer of an event with an anonymous id; one id for both is that of a customer."""
+    visitor_id, customer_id = identifier("anonymous_id", fields["anonymous_id"]), fields.get("user_id")
+    if customer_id is None:
+        return visitor_id, LOGGED_OUT if "user_id" in fields else GUEST
+    customer_id = identifier("user_id", customer_id)
+    return visitor_id, None if customer_id == visitor_id else customer_id
 
 
 def _plain_ids(user_id: object, product_id: object, event_id: object, session_id: object) -> bool:
@@ -173,7 +197,12 @@ def encode(event: Event) -> bytes:
     fields["event_id"] = event.event_id
     fields["event_type"] = event.event_type.value
     fields["event_time"] = event.event_time_ms
-    fields["user_id"] = event.user_id
+    if event.customer_id is None:
+        fields["user_id"] = event.user_id
+    else:
+        fields["anonymous_id"] = event.user_id
+        if event.customer_id != GUEST:
+            fields["user_id"] = None if event.customer_id == LOGGED_OUT else event.customer_id
     fields["product_id"] = event.product_id
     if event.session_id is not None:
         fields["session_id"] = event.session_id
@@ -187,6 +216,22 @@ def encode(event: Event) -> bytes:
         if value is not None:
             fields[name] = value
     return orjson.dumps(fields)
+
+
+def id_in_key(key: bytes | None, event: Event) -> str:
+    """The visitor's id if it is the record's key, or the customer's; raises `InvalidEvent` if neither is."""
+    if key == event.user_id.encode():
+        return event.user_id
+    if event.customer_id is None:
+        raise InvalidEvent(
+            "key.not_user_id", "the record's key must be the user_id, it decides the partition"
+        )
+    if event.customer_id not in NOBODY and key == event.customer_id.encode():
+        return event.customer_id
+    raise InvalidEvent(
+        "key.not_anonymous_id",
+        "the record's key must be the anonymous_id, it decides the partition; the user_id does as well",
+    )
 
 
 def format_minor(amount_minor: int, currency: str) -> str:

@@ -10,7 +10,7 @@ from contracts.numbers import Breach, parse_price_minor, parse_quantity
 
 MAX_ITEMS = 200
 
-_SHARED = ("schema", "event_type", "event_time", "user_id", "session_id", "order_id")
+_SHARED = ("schema", "event_type", "event_time", "user_id", "anonymous_id", "session_id", "order_id")
 """What every line says alike. Fields the contract does not know stay on the first line, so that a tax or a
 coupon is there once, and a long one is not copied two hundred times."""
 _OF_ITEMS = ("product_id", "price", "quantity", "category", "brand")
@@ -54,6 +54,8 @@ def split_items(fields: dict[str, Any], *, default_currency: str) -> list[dict[s
     amounts = _amounts_of(fields, lines, currency)
     base_id = _base_id(fields)
     shared = {name: fields[name] for name in _SHARED if fields.get(name) is not None}
+    if "user_id" in fields and "anonymous_id" in shared:
+        shared["user_id"] = fields["user_id"]  # null says that nobody is logged in
     events: list[dict[str, Any]] = []
     for index, (line, amount) in enumerate(zip(lines, amounts, strict=True)):
         for part, (quantity, price_minor) in enumerate(_pieces(line, amount), 1):

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError
 from connections.kafka import kafka_python_arguments
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter, decode_dead_letter
-from contracts.events import Event, InvalidEvent, decode
+from contracts.events import Event, InvalidEvent, decode, id_in_key
 from contracts.settings import Settings
 from contracts.topics import Topics
 from producers.sender import Record, Sender, SendFailed
@@ -174,8 +174,7 @@ def _event_of(
 ) -> Event | None:
     try:
         event = decode(letter.value, received_ms=now_ms, default_currency=default_currency)
-        if letter.key != event.user_id.encode():
-            raise InvalidEvent("key.not_user_id", "the record's key must be the user_id")
+        id_in_key(letter.key, event)
     except InvalidEvent as exc:
         failing[exc.code] = failing.get(exc.code, 0) + 1
         return None

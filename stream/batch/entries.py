@@ -16,11 +16,23 @@ class Clock(NamedTuple):
     broker_ms: int
 
 
+class Forward(NamedTuple):
+    """A record that belongs to another partition, as it is: it goes into its topic once more, by its visitor.
+
+    The copy has the event's id, named or derived, so whoever reads it twice counts it once.
+    """
+
+    topic: str
+    key: bytes
+    record_id: str
+    value: bytes
+
+
 class Entry(NamedTuple):
-    """One record on its way through the stream: an event, or the dead letter it became."""
+    """One record on its way through the stream: an event, or the dead letter or the copy it became."""
 
     offset: int
     at_ms: int
     broker_ms: int
     event: Event | None
-    letter: DeadLetter | None
+    letter: DeadLetter | Forward | None

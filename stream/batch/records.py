@@ -5,9 +5,9 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from contracts.dead_letters import DeadLetter
-from contracts.events import InvalidEvent, decode
+from contracts.events import InvalidEvent, decode, id_in_key
 from contracts.partitioning import partition_of
-from stream.batch.step import Entry
+from stream.batch.step import Entry, Forward
 
 
 class UnreadableRecord(NamedTuple):
@@ -49,7 +49,8 @@ def read_records(
     """One entry per record, in order; `partition` is of `partitions`.
 
     A dead letter has event time 0: the merge lets it through at once. A visitor in two partitions would be
-    two visitors, so a record elsewhere than where its `user_id` belongs becomes one.
+    two visitors, so a record elsewhere than where its visitor belongs becomes one; unless it is where the
+    customer belongs who is logged in: then it is forwarded.
     """
     entries = []
     for record in records:
@@ -58,11 +59,8 @@ def read_records(
             if type(record) is UnreadableRecord:
                 raise InvalidEvent("record.unreadable", record.reason)
             event = decode(record.value, received_ms=at_broker_ms, default_currency=default_currency)
-            if record.key != event.user_id.encode():
-                raise InvalidEvent(
-                    "key.not_user_id", "the record's key must be the user_id, it decides the partition"
-                )
-            home = partition_of(event.user_id, partitions)
+            id_ = id_in_key(record.key, event)
+            home = partition_of(id_, partitions)
             if home != partition:
                 raise InvalidEvent(
                     "partition.not_of_key",
@@ -74,6 +72,11 @@ def read_records(
                 exc.code, exc.detail, topic, partition, record.offset, record.key, record.value, now_ms
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
-        else:
+            continue
+        if id_ == event.user_id or partition_of(event.user_id, partitions) == partition:
             entries.append(_new_entry((record.offset, event.event_time_ms, at_broker_ms, event, None)))
+        else:
+            record_id = f"{topic}-{partition}-{record.offset}"
+            forward = Forward(topic, event.user_id.encode(), record_id, record.value or b"")
+            entries.append(Entry(record.offset, 0, at_broker_ms, None, forward))
     return entries

@@ -11,7 +11,7 @@ from contracts.subjects import Subject
 from contracts.visitor import Visitor
 from stream.alerts.registry import AlertRules
 from stream.batch.counts import Counts
-from stream.batch.entries import Clock
+from stream.batch.entries import Clock, Forward
 from stream.scoring.predictions import PredictionResults, timer_of
 from stream.state.writes import Write
 from stream.visitors.session_counts import SessionDeltas
@@ -57,6 +57,7 @@ class BatchResult:
     visitors: dict[str, Visitor] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     letters: list[DeadLetter] = field(default_factory=list)
+    forwards: list[Forward] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     timers: dict[str, int] = field(default_factory=dict)
     """Visitor to a deadline to set (ms), or 0 to clear."""

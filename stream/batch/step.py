@@ -12,6 +12,7 @@ from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
 from stream.alerts.registry import AlertRules
 from stream.batch.entries import Clock as Clock
 from stream.batch.entries import Entry as Entry
+from stream.batch.entries import Forward as Forward
 from stream.batch.result import BatchResult as BatchResult
 from stream.batch.result import NewEvents
 from stream.scoring.predictions import Arrival, judge_arrival, pass_silence, take_score, timer_of
@@ -100,7 +101,9 @@ def _group(
         if record_ms > broker_ms:
             broker_ms = record_ms
         if event is None:
-            if letter is not None:
+            if isinstance(letter, Forward):
+                result.forwards.append(letter)
+            elif letter is not None:
                 result.letters.append(letter)
             continue
         moment = at_ms if at_ms < record_ms else record_ms
@@ -119,6 +122,7 @@ def _group(
     result.clock = Clock(max_event_ms, broker_ms)
     result.count("late", late)
     result.count("rejected", len(result.letters))
+    result.count("forwarded", len(result.forwards))
     return grouped, stale
 
 
@@ -135,7 +139,7 @@ def apply_events(
     orders = {} if visitor is None else visitor.orders
     actions, new_events, stale_digests = [], [], []
     for event in events:
-        event_id, kind, at_ms, _, product, session, price, currency, quantity, category, brand, _, _ = event
+        event_id, kind, at_ms, _, product, session, price, currency, quantity, category, brand, *_ = event
         digest = digest_of(event_id)
         if digest in seen and is_seen(seen, digest):
             continue

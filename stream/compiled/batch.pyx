@@ -14,7 +14,7 @@ from stream.compiled.visitors cimport VisitorStep
 include "batch.pxi"  # positions in named tuples, see layout.py
 
 from contracts.clock import LIVE_SKEW_MS
-from stream.batch.step import Clock, BatchResult
+from stream.batch.step import Clock, BatchResult, Forward
 
 cdef long long _LIVE_SKEW_MS = LIVE_SKEW_MS
 
@@ -70,7 +70,9 @@ cdef dict _group(object result, object entries, long long slack_ms, set stale):
         event = item(entry, ENTRY_EVENT)
         if event is None:
             letter = item(entry, ENTRY_LETTER)
-            if letter is not None:
+            if type(letter) is Forward:
+                result.forwards.append(letter)
+            elif letter is not None:
                 result.letters.append(letter)
             continue
         at_ms = item(entry, ENTRY_AT_MS)
@@ -91,4 +93,5 @@ cdef dict _group(object result, object entries, long long slack_ms, set stale):
     result.clock = Clock(max_event_ms, broker_ms)
     result.count("late", late)
     result.count("rejected", len(result.letters))
+    result.count("forwarded", len(result.forwards))
     return grouped

@@ -23,7 +23,7 @@ import msgspec
 import orjson
 
 from contracts.currencies import MINOR_DIGITS
-from contracts.events import MAX_EVENT_BYTES, SCHEMA_VERSION, Event, EventType
+from contracts.events import GUEST, LOGGED_OUT, MAX_EVENT_BYTES, SCHEMA_VERSION, Event, EventType
 from contracts.fields import EARLIEST_MS, MAX_AHEAD_MS, MAX_ID_CHARS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, Breach, parse_price_minor
 from stream.batch.step import Entry
@@ -37,7 +37,7 @@ _SCHEMA = [
     ("event_id", _id),
     ("event_type", EventType),
     ("event_time", _whole),
-    ("user_id", _id),
+    ("user_id", _id | _may_lack, msgspec.UNSET),
     ("product_id", _id),
     ("session_id", _id | _may_lack, msgspec.UNSET),
     ("price", str | int | float | _may_lack, msgspec.UNSET),
@@ -47,21 +47,24 @@ _SCHEMA = [
     ("brand", _text | _may_lack, msgspec.UNSET),
     ("order_id", _id | _may_lack, msgspec.UNSET),
     ("schema", Literal[SCHEMA_VERSION] | msgspec.UnsetType, msgspec.UNSET),
+    ("anonymous_id", _id | _may_lack, msgspec.UNSET),
 ]
-"""Fields of the JSON object: those of `Event` in their order, but for `extra`, and the version."""
+"""Fields of the JSON object: those of `Event` in their order, with the version and the anonymous id in place
+of `extra` and the customer."""
 _NAMES = frozenset([field[0] for field in _SCHEMA])
-_Fields = msgspec.defstruct("_Fields", _SCHEMA, gc=False)
+_Fields = msgspec.defstruct("_Fields", _SCHEMA, gc=False, kw_only=True)
 
 need(
     EVENT_EVENT_ID == 0 and EVENT_EVENT_TYPE == 1 and EVENT_EVENT_TIME_MS == 2 and EVENT_USER_ID == 3
     and EVENT_PRODUCT_ID == 4 and EVENT_SESSION_ID == 5 and EVENT_PRICE_MINOR == 6 and EVENT_CURRENCY == 7
     and EVENT_QUANTITY == 8 and EVENT_CATEGORY == 9 and EVENT_BRAND == 10 and EVENT_ORDER_ID == 11
-    and EVENT_EXTRA == 12 and EVENT_FIELDS == 13 and ENTRY_FIELDS == 5
+    and EVENT_EXTRA == 12 and EVENT_CUSTOMER_ID == 13 and EVENT_FIELDS == 14 and ENTRY_FIELDS == 5
 )
 
 cdef object _Event = Event, _Entry = Entry, _UNSET = msgspec.UNSET, _ONE = 1
 cdef object _decode = msgspec.json.Decoder(_Fields).decode, _items_of = msgspec.structs.astuple
 cdef object _loads = orjson.loads, _parse_price_minor = parse_price_minor
+cdef str _GUEST = GUEST, _LOGGED_OUT = LOGGED_OUT
 cdef tuple _REFUSALS = (msgspec.MsgspecError, orjson.JSONDecodeError, Breach)
 cdef dict _DIGITS = MINOR_DIGITS
 cdef Py_ssize_t _MAX_BYTES = MAX_EVENT_BYTES
@@ -116,6 +119,17 @@ cdef object _event_of(object fields, bytes raw, long long received_ms, str defau
     cdef Py_ssize_t place, quotes = 0
     if not _EARLIEST_MS <= time_ms <= received_ms + _AHEAD_MS:
         return None
+    visitor, customer, user = item(fields, EVENT_CUSTOMER_ID), None, item(fields, EVENT_USER_ID)
+    if visitor is not _UNSET:
+        quotes += 4 if isinstance(visitor, str) else 2
+    if visitor is _UNSET or visitor is None:
+        visitor = user
+    else:
+        customer = _customer_of(user)
+        if customer is None:
+            return None
+    if visitor is None or visitor is _UNSET:
+        return None
     event = new_tuple(_Event, EVENT_FIELDS)
     currency = item(fields, EVENT_CURRENCY)
     for place in range(EVENT_EXTRA):
@@ -127,6 +141,12 @@ cdef object _event_of(object fields, bytes raw, long long received_ms, str defau
         if place == EVENT_QUANTITY:
             if value is None:
                 value = _ONE
+        elif place == EVENT_USER_ID:
+            value = _plain(visitor)
+            if not value:
+                return None
+            if customer is not None and <str>customer == <str>value:
+                customer = None
         elif place == EVENT_PRICE_MINOR:
             if value is not None:
                 if currency is None or currency is _UNSET:
@@ -149,7 +169,17 @@ cdef object _event_of(object fields, bytes raw, long long received_ms, str defau
         if extra is None:
             return None
     set_item(event, EVENT_EXTRA, extra or None)
+    set_item(event, EVENT_CUSTOMER_ID, customer)
     return event
+
+
+cdef object _customer_of(object user):
+    """Who is logged in on a device; None for what is not plainly valid."""
+    if user is _UNSET:
+        return _GUEST
+    if user is None:
+        return _LOGGED_OUT
+    return _plain(user) or None
 
 
 cdef Py_ssize_t _quotes_in(bytes raw) noexcept:

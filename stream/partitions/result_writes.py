@@ -128,6 +128,13 @@ class ResultWriter:
         for alert in result.prediction_results.alerts:
             if alert.live:  # the others are counted, but nobody should act on them
                 yield _alert_entry(alert, topics.alerts)
+        for forward in result.forwards:
+            yield {
+                "topic": forward.topic,
+                "key": forward.key,
+                "id": forward.record_id,
+                "value": forward.value,
+            }
         yield from retractions(self._registry.jobs, result.forgotten, topics)
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from chromium import Chromium
+from contracts.events import LOGGED_OUT
 from contracts.settings import Settings
 from ops.stack.ports import pick_port
 from served_api import ServedApi
@@ -246,7 +247,8 @@ def test_visitors_keep_their_id_people_have_their_own_and_sessions_end(visit: Vi
     visit.run("storepulse.identify(); storepulse.view('p4')")
     events = {e.product_id: e for e in visit.await_events(4)}
     visitor = events["p1"].user_id
-    assert [events[p].user_id for p in ("p2", "p3", "p4")] == [visitor, "anna", visitor]
+    assert [events[p].user_id for p in ("p2", "p3", "p4")] == [visitor] * 3
+    assert [events[f"p{n}"].customer_id for n in range(1, 5)] == [LOGGED_OUT, LOGGED_OUT, "anna", LOGGED_OUT]
     assert events["p1"].session_id == events["p2"].session_id == events["p3"].session_id
     assert events["p4"].session_id != events["p3"].session_id
 

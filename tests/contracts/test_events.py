@@ -6,11 +6,13 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import (
+    GUEST,
+    LOGGED_OUT,
     MAX_EVENT_BYTES,
     Event,
     EventType,
@@ -52,7 +54,7 @@ def code_of(raw: bytes | None) -> str:
 def test_events_of_every_schema_version_are_read_as_ever(path: Path) -> None:
     for case in json.loads(path.read_text()):
         event = read(case["wire"].encode())
-        assert event._asdict() == case["event"]
+        assert event._asdict() == {"customer_id": None, **case["event"]}
         assert read(encode(event)) == event
 
 
@@ -252,6 +254,7 @@ _events = st.builds(
         category=st.none() | _texts,
         brand=st.none() | _texts,
         order_id=st.none() | _ids,
+        customer_id=st.sampled_from((None, GUEST, LOGGED_OUT)) | _ids.map(lambda id_: f"c{id_[1:]}"),
         extra=st.none()
         | st.dictionaries(_texts.map(lambda name: f"x_{name}"), _json, min_size=1, max_size=3),
     ),
@@ -263,7 +266,47 @@ _events = st.builds(
 
 @given(_events)
 def test_every_event_survives_the_wire(event: Event) -> None:
+    assume(event.customer_id != event.user_id)
     assert read(encode(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("ids", "visitor", "customer"),
+    [
+        ({"user_id": "u"}, "u", None),
+        ({"user_id": 7, "anonymous_id": None}, "7", None),
+        ({"anonymous_id": "d"}, "d", GUEST),
+        ({"anonymous_id": "d", "user_id": None}, "d", LOGGED_OUT),
+        ({"anonymous_id": "d", "user_id": "u"}, "d", "u"),
+        ({"anonymous_id": 7, "user_id": 8}, "7", "8"),
+        ({"anonymous_id": "u", "user_id": "u"}, "u", None),
+    ],
+)
+def test_the_visitor_is_the_device_and_the_customer_who_is_logged_in(
+    ids: dict[str, Any], visitor: str, customer: str | None
+) -> None:
+    fields = {name: value for name, value in VALID.items() if name != "user_id"}
+    event = read(orjson.dumps(fields | ids))
+    assert (event.user_id, event.customer_id) == (visitor, customer)
+    assert read(encode(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("ids", "code"),
+    [
+        ({}, "user_id.missing"),
+        ({"user_id": None}, "user_id.missing"),
+        ({"anonymous_id": " "}, "anonymous_id.blank"),
+        ({"anonymous_id": "d", "user_id": ""}, "user_id.blank"),
+        ({"anonymous_id": "d", "user_id": []}, "user_id.not_string"),
+        ({"anonymous_id": "d" * 129, "user_id": "u"}, "anonymous_id.too_long"),
+    ],
+)
+def test_ids_that_break_a_rule_are_named(ids: dict[str, Any], code: str) -> None:
+    fields = {name: value for name, value in VALID.items() if name != "user_id"}
+    with pytest.raises(InvalidEvent) as refused:
+        read(orjson.dumps(fields | ids))
+    assert refused.value.code == code
 
 
 @given(

@@ -12,6 +12,7 @@ from contracts.events import MAX_EVENT_BYTES
 from cores import NAMES, core_named, exact
 from shoppers import NOW_MS
 from stream.batch.core import PYTHON, Core
+from stream.batch.entries import Forward
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ POOLS: dict[str, tuple[Any, ...]] = {
     "event_type": ("view", "favorite", "cart", "remove_from_cart", "purchase", "fav", "", 1, None, True),
     "event_time": (*TIMES, *ODD),
     "user_id": (*TEXTS, *NUMBERS, *ODD),
+    "anonymous_id": ("u1", *TEXTS, *NUMBERS, *ODD),
     "product_id": (*TEXTS, *NUMBERS, *ODD),
     "session_id": (*TEXTS, *NUMBERS, *ODD),
     "order_id": (*TEXTS, *NUMBERS, *ODD),
@@ -99,7 +101,8 @@ def record_of(fields: dict[str, Any], *, key: Any = ABSENT, style: int = 0) -> R
     )
     value = (f" {text}\n" if style > 1 else text).encode("utf-8", "surrogatepass")
     if key is ABSENT:
-        key = str(fields.get("user_id")).encode("utf-8", "surrogatepass")
+        visitor = fields.get("user_id") if fields.get("anonymous_id") is None else fields["anonymous_id"]
+        key = str(visitor).encode("utf-8", "surrogatepass")
     return Raw(5, NOW_MS, key, value)
 
 
@@ -124,6 +127,43 @@ def test_a_record_is_read_only_where_its_key_belongs(name: str, user: str) -> No
             assert entry.letter is not None
             assert (entry.letter.code, entry.letter.partition) == ("partition.not_of_key", partition)
             assert f"into {home} of {partitions}" in entry.letter.detail
+
+
+WHO = ("u1", "d1", "d2", 7, None, ABSENT, "", " ", "ü", [], "x" * 129)
+
+
+@given(st.sampled_from(WHO), st.sampled_from(WHO), st.sampled_from(("u1", "d1", "7", "ü", "None", "")))
+def test_whoever_the_ids_name_the_same_is_read(compiled: Core, device: Any, user: Any, key: str) -> None:
+    fields = {"user_id": user, "anonymous_id": device}
+    fields = {name: value for name, value in fields.items() if value is not ABSENT}
+    plain = {name: value for name, value in PLAIN.items() if name != "user_id"}
+    both(compiled, record_of({**plain, **fields}, key=key.encode()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@given(
+    device=st.text(st.characters(min_codepoint=48, max_codepoint=122, categories=["L", "N"]), min_size=1),
+    user=st.sampled_from(("u1", "u2", "u3")),
+)
+def test_an_event_where_its_customer_belongs_is_forwarded_to_its_visitor(
+    name: str, device: str, user: str
+) -> None:
+    partitions = 7
+    record = record_of({**PLAIN, "user_id": user, "anonymous_id": device}, key=user.encode())
+    home, of_user = ((murmur2(id_.encode()) & 0x7FFFFFFF) % partitions for id_ in (device, user))
+    [entry] = core_named(name).read_records(
+        [record], topic="view", partition=of_user, partitions=partitions, default_currency="EUR", now_ms=7
+    )
+    if home == of_user:
+        assert entry.event is not None
+        assert (entry.event.user_id, entry.event.customer_id) == (device, user)
+    else:
+        assert entry.letter == Forward("view", device.encode(), f"view-{of_user}-5", record.value)
+        again = record._replace(key=entry.letter.key)
+        [entry] = core_named(name).read_records(
+            [again], topic="view", partition=home, partitions=partitions, default_currency="EUR", now_ms=7
+        )
+        assert (entry.event.user_id, entry.event.customer_id) == (device, user)
 
 
 def test_a_plain_event_is_read(compiled: Core) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from api.resources.adapters.translation import Translation, object_of, present
+from api.resources.adapters.translation import Translation, object_of, present, who
 from api.resources.events.payloads import MAX_EVENTS
 from contracts.events import content_id
 from contracts.fields import InvalidEvent, kind_of
@@ -31,6 +31,7 @@ _ORDER_EXTRAS = ("coupon", "tax", "shipping")
 _HUGE = 1e18
 _PATHS = {
     "user_id": "client_id",
+    "anonymous_id": "client_id",
     "event_time": "timestamp_micros",
     "session_id": "params.session_id",
     "order_id": "params.transaction_id",
@@ -101,7 +102,6 @@ def _to_event(
     fields = {
         "event_type": event_type,
         "event_time": received_ms if micros is None else _milliseconds(micros),
-        "user_id": body.get("user_id") or body.get("client_id") or body.get("app_instance_id"),
         "session_id": params.get("session_id"),
         "currency": params.get("currency"),
         "items": _items_of(params),
@@ -110,10 +110,12 @@ def _to_event(
         fields["order_id"] = params.get("transaction_id")
         fields["value"] = params.get("value")
         fields |= {name: params.get(name) for name in _ORDER_EXTRAS}
+    device_id = body.get("client_id") or body.get("app_instance_id")
+    ids = who(device_id, body.get("user_id"), is_told="user_id" in body)
     fields = present(fields)
     if event_type != "purchase" or "order_id" not in fields:  # an order is known by its own id
-        fields["event_id"] = _event_id(fields, place)
-    return present(fields)
+        fields["event_id"] = _event_id(fields | ids, place)
+    return present(fields) | ids
 
 
 def _event_id(fields: dict[str, Any], place: int) -> str | None:

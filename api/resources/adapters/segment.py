@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from api.resources.adapters.translation import Translation, object_of, present, valid_time
+from api.resources.adapters.translation import Translation, object_of, present, valid_time, who
 
 _TYPES = {
     "productviewed": "view",
@@ -58,14 +58,14 @@ def _to_event(call: dict[str, Any]) -> dict[str, Any] | None:
         "event_id": call.get("messageId"),
         "event_type": event_type,
         "event_time": call.get("timestamp") or call.get("originalTimestamp"),
-        "user_id": call.get("userId") or call.get("anonymousId"),
         "session_id": context.get("sessionId"),
         "currency": properties.get("currency"),
     }
     event |= _order_of(properties) if event_type == "purchase" else _product_of(properties)
     if _denies(context.get("consent")):
         event["consent"] = False
-    return present(event)
+    ids = who(call.get("anonymousId"), call.get("userId"), is_told="userId" in call)
+    return present(event) | ids
 
 
 def _denies(consent: object) -> bool:

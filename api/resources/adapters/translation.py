@@ -35,6 +35,21 @@ def valid_time(sent_at: object) -> object:
     return sent_at
 
 
+def who(anonymous_id: Any, user_id: Any, *, is_told: bool) -> dict[str, Any]:
+    """The ids of an event of another system: of the device, and of who is logged in on it.
+
+    Where there is a device, no user id that `is_told` says that nobody is logged in.
+    """
+    if anonymous_id is None or anonymous_id == "":
+        return present({"user_id": user_id})
+    ids = {"anonymous_id": anonymous_id}
+    if user_id is not None and user_id != "":
+        ids["user_id"] = user_id
+    elif is_told:
+        ids["user_id"] = None
+    return ids
+
+
 def present(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields that say something: senders write null and the empty string for what they do not know."""
     return {name: value for name, value in fields.items() if value is not None and value != ""}

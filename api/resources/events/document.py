@@ -49,7 +49,7 @@ _EVENT: dict[str, Any] = {
     "type": "object",
     "title": "Event",
     "description": "What a visitor did with one product; unknown fields are kept",
-    "required": ["event_type", "user_id", "product_id"],
+    "required": ["event_type", "product_id"],
     "properties": {
         "schema": {"type": "integer", "default": SCHEMA_VERSION},
         "event_id": {
@@ -61,7 +61,11 @@ _EVENT: dict[str, Any] = {
             **TIME,
             "description": "Epoch ms, or RFC 3339 with an offset; absent: the time of receipt",
         },
-        "user_id": _ID,
+        "user_id": {
+            **_ID,
+            "description": "Who is logged in; without an `anonymous_id`, the visitor (then it is required)",
+        },
+        "anonymous_id": {**MAYBE_ID, "description": "The device: one id before and after a login"},
         "session_id": MAYBE_ID,
         "product_id": _ID,
         "price": {
@@ -101,7 +105,7 @@ _ORDER_EVENT: dict[str, Any] = {
     "type": "object",
     "title": "OrderEvent",
     "description": "One event of several products; their fields may have the names of other systems too",
-    "required": ["event_type", "user_id", "items"],
+    "required": ["event_type", "items"],
     "properties": {
         **_FIELDS,
         **{name: {"type": "null", "description": "Of the items"} for name in _ITEM_FIELDS},

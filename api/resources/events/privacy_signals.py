@@ -13,7 +13,7 @@ _KEPT = (
     "event_type", "event_time", "event_id", "product_id", "price", "currency", "quantity", "category",
     "brand", "items", "total", "value",
 )  # fmt: skip
-_REPLACED = ("user_id", "session_id", "order_id")
+_REPLACED = ("user_id", "anonymous_id", "session_id", "order_id")
 """An order is looked up in a second: its id would tell who it was."""
 _ITEM_FIELDS = frozenset((
     "product_id", "item_id", "id", "sku", "price", "quantity", "currency", "category", "brand", "item_brand",
@@ -50,6 +50,8 @@ def anonymise(fields: Mapping[str, Any], salt: bytes) -> dict[str, Any]:
     """
     kept = {name: fields[name] for name in _KEPT if name in fields}
     for name in _REPLACED:
+        if name == "user_id" and fields.get("anonymous_id") is not None:
+            continue  # nobody is to know who it is that objects
         if fields.get(name) is not None:
             kept[name] = _pseudonym(name, fields[name], salt)
     if type(kept.get("items")) is list:

@@ -27,6 +27,7 @@
   const off = () =>
     navigator.globalPrivacyControl || navigator.doNotTrack == 1 || (get('c') || set.consent) == 'no'
 
+  const device = () => get('v') || put('v', id())
   const add = type => (product, more) => {
     if (off()) return
     const now = Date.now(), q = load()
@@ -36,7 +37,8 @@
     if (typeof product != 'object') product = { product_id: product }
     q.push({
       ...product, ...more,
-      event_id: id(), event_type: type, event_time: now, user_id: api.id(), session_id: sid,
+      event_id: id(), event_type: type, event_time: now,
+      anonymous_id: device(), user_id: get('u') || null, session_id: sid,
     })
     save(q)
     const full = q.length > 19
@@ -80,7 +82,7 @@
     remove: add('remove_from_cart'),
     favorite: add('favorite'),
     purchase: add('purchase'),
-    id: () => off() ? null : get('u') || get('v') || put('v', id()),
+    id: () => off() ? null : get('u') || device(),
     identify: user => {
       if (!user) forget('u')
       else if (!off()) put('u', user)
