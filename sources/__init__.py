@@ -12,10 +12,13 @@ from polars.exceptions import PolarsError
 from contracts.events import Event
 from sources.formats import FORMAT_NAMES as FORMAT_NAMES
 from sources.formats import UnknownFormat as UnknownFormat
+from sources.opening import is_parquet
 from sources.parquet import ParquetTable
 from sources.rows import Refused as Refused
-from sources.staging import CHUNK_ROWS, count_rows, in_time_order, stage_lines
-from sources.text import CsvTable, JsonLines
+from sources.sample import RowSample
+from sources.sample import shared_part as shared_part
+from sources.staging import CHUNK_ROWS, Chunk, in_time_order, plan_chunks, stage_lines
+from sources.text import CsvTable, JsonLines, Lines, first_line
 
 _EDGE_BYTES = 1 << 20
 _JSON_NAMES = (".jsonl", ".ndjson", ".json")
@@ -25,8 +28,8 @@ class Source:
     """One file, sorted by event time on disk, so that files larger than memory can be read.
 
     Use as a context manager: the sorted copy lives in the system's temporary folder until the end. `open`,
-    or entering, makes it and raises `UnknownFormat` for a damaged file or one of no known format, `OSError`
-    for one that cannot be read.
+    or entering, makes it and raises `UnknownFormat` for a file that is damaged, without rows or of no known
+    format, `OSError` for one that cannot be read.
     """
 
     def __init__(
@@ -34,6 +37,9 @@ class Source:
     ) -> None:
         self.path = path
         self.n_rows = 0
+        self.sample = RowSample()
+        """Of the rows that have a time."""
+        self._chunks: list[Chunk] = []
         self._opened = False
         self._currency = currency
         self._format_name = format_name
@@ -70,17 +76,28 @@ class Source:
 
     def read(self, skip: int = 0) -> Iterator[Event | Refused]:
         """Events by time, ties in file order, after the first `skip` rows; rows without a time come first."""
-        chunks = in_time_order(self._folder, skip, self._chunk_rows)
-        return self._reader.read(chunks, self._currency)
+        return self._reader.read(in_time_order(self._folder, self._chunks, skip), self._currency)
 
     def _stage(self) -> None:
         if isinstance(self._reader, ParquetTable):
             self._reader.stage(self._folder)
         elif isinstance(self._reader, JsonLines):
-            stage_lines(self._reader.staged_lines(self._currency), self._folder)
+            stage_lines(self._sampled(self._reader.staged_lines(self._currency)), self._folder)
         else:
-            stage_lines(self._reader.staged_lines(), self._folder)
-        self.n_rows = count_rows(self._folder)
+            stage_lines(self._sampled(self._reader.staged_lines()), self._folder)
+        self._chunks = plan_chunks(self._folder, self._chunk_rows)
+        self.n_rows = sum(chunk.rows for chunk in self._chunks)
+        if not self.n_rows:
+            raise UnknownFormat(f"{self.path.name} has no rows after its header")
+        if isinstance(self._reader, ParquetTable):
+            for identity in self._reader.identities(in_time_order(self._folder, self._chunks)):
+                self.sample.add(identity)
+
+    def _sampled(self, lines: Lines) -> Iterator[tuple[int, int | None, bytes]]:
+        for number, time_ms, line, identity in lines:
+            if time_ms is not None:
+                self.sample.add(identity)
+            yield number, time_ms, line
 
 
 def fingerprint(path: Path) -> str:
@@ -97,8 +114,10 @@ def fingerprint(path: Path) -> str:
 
 def _open_reader(path: Path, format_name: str | None) -> ParquetTable | CsvTable | JsonLines:
     name = path.name.removesuffix(".gz")
-    if format_name == "jsonl" or (format_name is None and name.endswith(_JSON_NAMES)):
-        return JsonLines(path)
-    if name.endswith((".parquet", ".pq")):
+    if name.endswith((".parquet", ".pq")) or is_parquet(path):
         return ParquetTable(path, format_name)
+    first = first_line(path)
+    named = format_name == "jsonl" or (format_name is None and name.endswith(_JSON_NAMES))
+    if named or (format_name is None and first.lstrip().startswith(b"{")):
+        return JsonLines(path, first)
     return CsvTable(path, format_name)

@@ -21,6 +21,7 @@ class TableFormat:
     time_ms: Callable[[str], int | None]
     event_types: dict[str, str] = field(default_factory=dict)
     header: bool = True
+    """False: files of it may come without the line that names the columns."""
 
 
 def rfc3339_ms(text: str) -> int | None:
@@ -113,20 +114,31 @@ class UnknownFormat(ValueError):
     """A file whose columns are of no known format."""
 
 
-def choose_format(name: str | None, columns: Sequence[str], where: str) -> TableFormat:
-    """The format called `name`, or the one these columns show; raises `UnknownFormat` naming the file."""
+def find_format(name: str | None, columns: Sequence[str]) -> TableFormat | None:
+    """The format that these columns show, or the one called `name` if they fit it; None if they do not."""
     fitting = [table for table in TABLE_FORMATS.values() if table.required <= set(columns)]
-    if name is None and not fitting and _is_headerless_taobao(columns):
+    if name is not None:
+        table = TABLE_FORMATS.get(name)
+        if table is None or table in fitting:
+            return table
+        return table if not table.header and len(columns) == len(table.fields) else None
+    if not fitting and _is_headerless_taobao(columns):
         return TAOBAO
-    if name is None and fitting:
-        return fitting[0]
+    return fitting[0] if fitting else None
+
+
+def choose_format(name: str | None, columns: Sequence[str], where: str) -> TableFormat:
+    """`find_format`; raises `UnknownFormat` naming the file without one."""
     if name is not None and name not in TABLE_FORMATS:
         raise UnknownFormat(f"{where}: format must be one of {', '.join(FORMAT_NAMES)}, got {name!r}")
-    if name is not None and (TABLE_FORMATS[name] in fitting or not TABLE_FORMATS[name].header):
-        return TABLE_FORMATS[name]
+    table = find_format(name, columns)
+    if table is not None:
+        return table
     found = ", ".join(column[:40] for column in columns[:12])
     wanted = f"the format {name}" if name else f"any of the formats {', '.join(TABLE_FORMATS)}"
-    raise UnknownFormat(f"{where}: the columns ({found}) are not those of {wanted}")
+    raise UnknownFormat(
+        f"{where}: the columns ({found}) are not those of {wanted}; the first line must name the columns"
+    )
 
 
 def _is_headerless_taobao(columns: Sequence[str]) -> bool:

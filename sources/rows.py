@@ -1,5 +1,6 @@
 """Rows of a table become events of the contract, or refusals."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -28,16 +29,16 @@ def check_size(event: Event) -> None:
 
 
 class TableRow(NamedTuple):
-    """One row on its way. `values` are in column order, None where the line is not UTF-8.
+    """One row on its way. `values` are in column order, or why there are none.
 
-    `line` is the original line, None where the row comes from a binary format. A `skipped` row only counts
-    towards the ordinals of the rows equal to it.
+    `line` is the original row, None where it comes from a binary format. A `skipped` row only counts towards
+    the ordinals of the rows equal to it.
     """
 
     row: int
     time_ms: int | None
     skipped: bool
-    values: tuple[Any, ...] | None
+    values: tuple[Any, ...] | InvalidEvent
     line: bytes | None = None
 
 
@@ -48,13 +49,17 @@ class EventMaker:
     are different events, and the same file gives the same ids whenever it is read.
     """
 
-    def __init__(self, table: TableFormat, columns: Iterable[str], currency: str) -> None:
+    def __init__(
+        self, table: TableFormat, columns: Iterable[str], currency: str, *, decimal_comma: bool = False
+    ) -> None:
+        """`decimal_comma`: prices may be written as `10,50`."""
         self._table = table
         self._columns = tuple(columns)
         self._names = tuple(table.fields.get(column) for column in self._columns)
         self._currency = currency
+        self._decimal_comma = decimal_comma
         self._received_ms = wall_clock_ms()
-        self._equal_rows: dict[tuple[Any, ...] | None, int] = {}
+        self._equal_rows: dict[tuple[Any, ...], int] = {}
         self._equal_at: int | None = None
 
     def make(self, rows: Iterable[TableRow]) -> Iterator[Event | Refused]:
@@ -69,7 +74,7 @@ class EventMaker:
                 yield Refused(row.row, exc.code, exc.detail, self._original(row))
 
     def _ordinal(self, row: TableRow) -> int:
-        if row.time_ms is None:
+        if row.time_ms is None or isinstance(row.values, InvalidEvent):
             return 0
         if row.time_ms != self._equal_at:
             self._equal_at = row.time_ms
@@ -79,12 +84,12 @@ class EventMaker:
         return ordinal
 
     def _event(self, row: TableRow, ordinal: int) -> Event:
-        if row.values is None:
-            raise InvalidEvent("row.not_utf8", "the row must be UTF-8 text")
+        if isinstance(row.values, InvalidEvent):
+            raise row.values
         if len(row.values) != len(self._names):
             detail = f"the row has {len(row.values)} columns, the file has {len(self._names)}"
             raise InvalidEvent("row.columns", detail)
-        fields = {
+        fields: dict[str, Any] = {
             name: value
             for name, value in zip(self._names, row.values, strict=True)
             if name is not None and value is not None and value != ""
@@ -93,6 +98,8 @@ class EventMaker:
             fields["event_time"] = row.time_ms
         event_type = fields.get("event_type", "")
         fields["event_type"] = self._table.event_types.get(event_type, event_type)
+        if row.line is not None:
+            _mend_cells(fields, decimal_comma=self._decimal_comma)
         fields["event_id"] = content_id(row.time_ms, *row.values, ordinal)
         event = from_fields(fields, received_ms=self._received_ms, default_currency=self._currency)
         check_size(event)
@@ -101,5 +108,37 @@ class EventMaker:
     def _original(self, row: TableRow) -> bytes:
         if row.line is not None:
             return row.line
-        values = row.values or ()
+        values = () if isinstance(row.values, InvalidEvent) else row.values
         return orjson.dumps(dict(zip(self._columns, values, strict=False)), default=str)
+
+
+_IDS = ("user_id", "product_id", "session_id", "order_id", "category")
+_TEXTS = ("category", "brand")
+_ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+\d{2,3}")
+"""How spreadsheets and pandas write a long number: `5.35871E+08`. Digits may be lost."""
+_WHOLE = re.compile(r"(\d{1,15})[.,]0+")
+"""How they write a whole one; of a longer one digits may be lost."""
+_COMMA_PRICE = re.compile(r"\d+,\d{1,2}")
+
+
+def _mend_cells(fields: dict[str, Any], *, decimal_comma: bool) -> None:
+    """Take back what a spreadsheet made of ids, texts and prices; raises `InvalidEvent` if it cannot."""
+    for name in _IDS:
+        value = fields.get(name, "")
+        if _ROUNDED.fullmatch(value) or (value[-2:] in (".0", ",0") and value[:-2].isdigit()):
+            fields[name] = _whole_number(name, value)
+    for name in _TEXTS:
+        if "\n" in fields.get(name, "") or "\r" in fields.get(name, ""):
+            fields[name] = " ".join(fields[name].split())  # a cell that was written on several lines
+    if decimal_comma and _COMMA_PRICE.fullmatch(fields.get("price", "")):
+        fields["price"] = fields["price"].replace(",", ".")
+
+
+def _whole_number(name: str, value: str) -> str:
+    whole = _WHOLE.fullmatch(value)
+    if whole is not None:
+        return whole[1]
+    raise InvalidEvent(
+        f"{name}.rounded",
+        f"{name} is a number that a spreadsheet rounded, as 5.35871E+08; export the column as text",
+    )

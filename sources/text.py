@@ -1,111 +1,164 @@
-"""Text files: CSV tables line by line, and our own JSON lines, plain or gzipped."""
+"""Text files: CSV tables row by row, and our own JSON lines, plain or gzipped."""
 
-import csv
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import polars as pl
 
 from contracts.clock import wall_clock_ms
 from contracts.events import Event, InvalidEvent, decode
-from sources.formats import choose_format
+from sources.formats import UnknownFormat, choose_format, find_format
+from sources.json_names import check_names
+from sources.lines import MAX_ROW_BYTES, join_rows, split_lines, split_row, too_long
+from sources.opening import read_blocks
 from sources.rows import EventMaker, Refused, TableRow, check_size
 
-MAX_LINE_BYTES = 16 * 1024 * 1024
+SEPARATORS = (",", ";", "\t", "|")
+_BOM = b"\xef\xbb\xbf"
 
 
-def open_lines(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed where its name ends in `.gz`."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+Lines = Iterator[tuple[int, int | None, bytes, bytes]]
+"""Of every row that is not blank: its number, the epoch ms of its time or None, its bytes, and what tells it
+from others."""
 
 
-def lines_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Lines without their ends; a line longer than `MAX_LINE_BYTES` comes in pieces of that size."""
-    for line in iter(lambda: file.readline(MAX_LINE_BYTES), b""):
-        yield line.rstrip(b"\r\n")
-
-
-def split_row(line: bytes) -> tuple[str, ...]:
-    """The columns of a CSV line; raises `UnicodeDecodeError`."""
-    text = line.decode()
-    if '"' in text:
-        return tuple(next(csv.reader([text]), ()))
-    return tuple(text.split(","))
+def first_line(path: Path) -> bytes:
+    """The first line that is not blank; raises `UnknownFormat` without one, or if it has no end."""
+    for line in split_lines(read_blocks(path)):
+        if len(line) > MAX_ROW_BYTES:
+            raise UnknownFormat(f"{path.name}: the first line has no end within {MAX_ROW_BYTES} bytes")
+        if line.strip():
+            return line
+    raise UnknownFormat(f"{path.name} is empty")
 
 
 class CsvTable:
-    """A CSV file of one of the table formats, read line by line: a broken line cannot hide the next one."""
+    """A CSV file of one of the table formats, read row by row: a broken row cannot hide the next one."""
 
     def __init__(self, path: Path, format_name: str | None) -> None:
         self._path = path
-        with open_lines(path) as file:
-            first = _values(next(lines_of(file), b"").removeprefix(b"\xef\xbb\xbf")) or ()
-        self.table = choose_format(format_name, first, path.name)
-        self._columns = first if self.table.header else tuple(self.table.fields)
+        self._separator, columns = _read_header(path, format_name)
+        self.table = choose_format(format_name, columns, path.name)
+        self._header = self.table.required <= set(columns)
+        self._columns = columns if self._header else tuple(self.table.fields)
+        if self._header:
+            _check_names(columns, path.name)
 
-    def staged_lines(self) -> Iterator[tuple[int, int | None, bytes]]:
-        """`(row, time_ms, line)` of every row; None where no time can be read."""
+    def staged_lines(self) -> Lines:
+        """See `Lines`; None where no time can be read."""
         time_column = next(i for i, c in enumerate(self._columns) if self.table.fields.get(c) == "event_time")
-        with open_lines(self._path) as file:
-            lines = lines_of(file)
-            if self.table.header:
-                next(lines, None)
-            for row, line in enumerate(lines, start=1):
-                if line:
-                    yield row, self._time_ms(line, time_column), line
+        rows = join_rows(self._lines(), len(self._columns), self._separator)
+        for number, row in enumerate(rows, start=1):
+            if row:
+                yield number, self._time_ms(row, time_column), row, row
 
-    def _time_ms(self, line: bytes, time_column: int) -> int | None:
+    def _lines(self) -> Iterator[bytes]:
+        """The lines after the header and what may stand before it."""
+        lines = split_lines(read_blocks(self._path))
+        if not self._header:
+            return lines
+        for line in lines:
+            if line.strip() and _separator_line(line) is None:
+                break
+        return lines
+
+    def _time_ms(self, row: bytes, time_column: int) -> int | None:
         try:
-            return self.table.time_ms(split_row(line)[time_column])
-        except (UnicodeDecodeError, IndexError):
+            return self.table.time_ms(split_row(row, self._separator)[time_column])
+        except (InvalidEvent, IndexError):
             return None
 
     def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Refused]:
         """Events and refusals of the staged chunks."""
-        maker = EventMaker(self.table, self._columns, currency)
+        maker = EventMaker(self.table, self._columns, currency, decimal_comma=self._separator == ";")
         for chunk in chunks:
             yield from maker.make(self._rows(chunk))
 
     def _rows(self, chunk: pl.DataFrame) -> Iterator[TableRow]:
-        for row, time_ms, line, skipped in chunk.iter_rows():
-            yield TableRow(row, time_ms, skipped, _values(line), line)
+        for number, time_ms, row, skipped in chunk.iter_rows():
+            try:
+                values: tuple[str, ...] | InvalidEvent = split_row(row, self._separator)
+            except InvalidEvent as exc:
+                values = exc
+            yield TableRow(number, time_ms, skipped, values, row)
 
 
-def _values(line: bytes) -> tuple[str, ...] | None:
+def _read_header(path: Path, format_name: str | None) -> tuple[str, tuple[str, ...]]:
+    """The separator of a table and the values of its first line."""
+    lines = (line for line in split_lines(read_blocks(path)) if line.strip())
+    line = first_line(path)
+    named = _separator_line(line)
+    if named is not None:  # `sep=;`, as spreadsheets write it
+        next(lines)
+        line = next(lines, b"")
     try:
-        return split_row(line)
-    except UnicodeDecodeError:
-        return None
+        readings = [(each, _names(line, each)) for each in ([named] if named else SEPARATORS)]
+    except InvalidEvent as exc:
+        raise UnknownFormat(f"{path.name}, first line: {exc.detail}") from exc
+    for separator, columns in readings:
+        if find_format(format_name, columns) is not None:
+            return separator, columns
+    return max(readings, key=lambda reading: len(reading[1]))
+
+
+def _names(line: bytes, separator: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in split_row(line, separator))
+
+
+def _separator_line(line: bytes) -> str | None:
+    text = line.strip(b'"').lower()
+    return text[4:].decode("latin-1") if text.startswith(b"sep=") and len(text) == 5 else None
+
+
+def _check_names(columns: tuple[str, ...], name: str) -> None:
+    """Raise `UnknownFormat` where two columns have one name; columns without a name are not read."""
+    for place, column in enumerate(columns):
+        first = columns.index(column)
+        if column and first != place:
+            raise UnknownFormat(
+                f"{name}: the columns {first + 1} and {place + 1} are both called {column[:40]}; "
+                "remove or rename one"
+            )
 
 
 class JsonLines:
     """Events of the contract, one JSON object a line; a line without an `event_id` gets the contract's."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, first: bytes) -> None:
         self._path = path
+        if first.lstrip().startswith(b"["):
+            raise UnknownFormat(
+                f"{path.name} is one JSON array; one object a line is wanted: jq -c '.[]' {path.name}"
+            )
 
-    def staged_lines(self, currency: str) -> Iterator[tuple[int, int | None, bytes]]:
-        """`(row, time_ms, line)` of every line that is not empty; None where it is no event."""
-        with open_lines(self._path) as file:
-            for row, line in enumerate(lines_of(file), start=1):
-                if line:
-                    outcome = _decode(row, line, currency)
-                    yield row, outcome.event_time_ms if isinstance(outcome, Event) else None, line
+    def staged_lines(self, currency: str) -> Lines:
+        """See `Lines`; None where it is no event."""
+        for number, raw in enumerate(split_lines(read_blocks(self._path)), start=1):
+            line = raw.removeprefix(_BOM)  # of a file that others were appended to
+            if line:
+                outcome = _decode(number, line, currency)
+                if isinstance(outcome, Event):
+                    yield number, outcome.event_time_ms, line, outcome.event_id.encode("utf-8", "replace")
+                else:
+                    yield number, None, line, line
 
     def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Refused]:
         """Events and refusals of the staged chunks."""
         for chunk in chunks:
-            for row, _, line, skipped in chunk.iter_rows():
+            for number, _, line, skipped in chunk.iter_rows():
                 if not skipped:
-                    yield _decode(row, line, currency)
+                    yield _decode(number, line, currency, thorough=True)
 
 
-def _decode(row: int, line: bytes, currency: str) -> Event | Refused:
+def _decode(number: int, line: bytes, currency: str, *, thorough: bool = False) -> Event | Refused:
+    """The event of a line; unless `thorough`, a name given twice is not looked for."""
     try:
+        if len(line) > MAX_ROW_BYTES:
+            raise too_long()
         event = decode(line, received_ms=wall_clock_ms(), default_currency=currency)
         check_size(event)
+        if thorough:
+            check_names(line)
     except InvalidEvent as exc:
-        return Refused(row, exc.code, exc.detail, line)
+        return Refused(number, exc.code, exc.detail, line)
     return event
