@@ -350,6 +350,10 @@ class Keys:
         """Hash: `partitions` of the state that is here; while they are made more, `growing` and `phase`."""
         return f"{self.namespace}:installation"
 
+    def replays(self) -> str:
+        """Hash: digest of a file that was replayed to a sample of its rows; the newest 200."""
+        return f"{self.namespace}:replays"
+
     def worker(self, worker_id: str) -> str:
         """Hash: heartbeat of one worker (`contracts.heartbeat`); expires after 10 s."""
         return f"{self.namespace}:worker:{worker_id}"

@@ -16,6 +16,7 @@ from contracts.settings import Settings
 from producers.checkpoints import CheckpointFile
 from producers.lag import LagUnknown, RedisOffsets
 from producers.replay import Replay, ReplayPlan
+from producers.replay_memory import AlreadySent, ReplayMemory
 from producers.replay_view import ReplayView, summary, summary_table
 from producers.sender import KafkaSender, SendFailed
 from sources import Source, UnknownFormat, fingerprint
@@ -52,9 +53,11 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
             return _replay(settings, options, source, errors)
     except (OSError, UnknownFormat) as exc:
         errors.print(f"{options.file} cannot be replayed: {exc}", markup=False, soft_wrap=True)
+    except AlreadySent as exc:
+        errors.print(str(exc), markup=False, soft_wrap=True)
     except LagUnknown as exc:
         errors.print(
-            f"{exc}\nWith --max-lag 0 the replay does not look how far the stream is.",
+            f"{exc}\nWith --max-lag 0 --again the replay asks Redis nothing.",
             markup=False,
             soft_wrap=True,
         )
@@ -75,6 +78,7 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
     )
     sender = KafkaSender(settings)
     applied = RedisOffsets(settings) if plan.max_lag else None
+    memory = None if plan.again and not plan.max_lag else ReplayMemory(settings)
     try:
         with stop_signal() as received, ReplayView(errors, source.path.name) as view:
             progress = Replay(
@@ -83,19 +87,27 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
                 plan,
                 checkpoints=checkpoints,
                 applied=applied,
+                memory=memory,
                 stopped=lambda: received() is not None,
                 on_tick=view.update,
             ).run()
             signal_number = received()
     finally:
         sender.close()
+        if memory is not None:
+            memory.close()
         if applied is not None:
             applied.close()
     if options.as_json:
         typer.echo(orjson.dumps(summary(progress, file=str(options.file), format_name=source.format_name)))
     else:
         Console().print(summary_table(progress, file=str(options.file), format_name=source.format_name))
-    return 128 + signal_number if progress.interrupted and signal_number else 0
+    if progress.interrupted and signal_number:
+        return 128 + signal_number
+    if progress.refused and not progress.sent:
+        errors.print("No row became an event: what is refused above says why.", markup=False)
+        return EXIT_ERROR
+    return 0
 
 
 @contextmanager

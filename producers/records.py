@@ -10,12 +10,13 @@ from contracts.topics import Topics
 
 
 class Record(NamedTuple):
-    """What goes to Kafka. Partition None: any."""
+    """What goes to Kafka. Partition None: any. `headers` are names and values."""
 
     topic: str
     partition: int | None
     key: bytes | None
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def event_record(event: Event, topics: Topics, partitions: int) -> Record:
@@ -28,8 +29,9 @@ def event_record(event: Event, topics: Topics, partitions: int) -> Record:
 
 
 def letter_record(letter: DeadLetter, topics: Topics) -> Record:
-    """The record of a dead letter, keyed by its id."""
-    return Record(topics.rejected, None, letter.letter_id.encode(), encode_dead_letter(letter))
+    """The record of a dead letter, keyed by its id, with the header `id` that all letters have."""
+    letter_id = letter.letter_id.encode("utf-8", "replace")
+    return Record(topics.rejected, None, letter_id, encode_dead_letter(letter), (("id", letter_id),))
 
 
 _partition_of = lru_cache(maxsize=100_000)(partition_of)

@@ -11,6 +11,7 @@ from contracts.events import Event, content_id
 from producers.checkpoints import Checkpoint, CheckpointFile
 from producers.lag import AppliedOffsets, LagUnknown, lag_events
 from producers.pacing import Pacer
+from producers.replay_memory import ReplayMemory
 from producers.sender import Sender
 from sources import Refused, Source
 
@@ -25,13 +26,17 @@ _FIRST_ROWS = 5
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What to replay and how. `speed` None: as fast as the stream takes it; `max_lag` 0: do not look."""
+    """What to replay and how. `speed` None: as fast as the stream takes it; `max_lag` 0: do not look.
+
+    `again`: send also what the installation has got before.
+    """
 
     speed: float | None = None
     time: str = "original"
     limit: int | None = None
     max_lag: int = 20_000
     resume: bool = True
+    again: bool = False
 
     def __post_init__(self) -> None:
         if self.time not in ("original", "now"):
@@ -91,6 +96,7 @@ class Replay:
         *,
         checkpoints: CheckpointFile,
         applied: AppliedOffsets | None = None,
+        memory: ReplayMemory | None = None,
         stopped: Callable[[], bool] = lambda: False,
         on_tick: Callable[[Progress], None] = lambda _: None,
     ) -> None:
@@ -99,6 +105,8 @@ class Replay:
         self._plan = plan
         self._checkpoints = checkpoints
         self._applied = applied if plan.max_lag else None
+        # Events moved to now are others than those of before.
+        self._memory = memory if plan.time == "original" else None
         self._stopped = stopped
         self._on_tick = on_tick
         self._pacer = Pacer(plan.speed)
@@ -111,7 +119,8 @@ class Replay:
     def run(self) -> Progress:
         """Send everything, or until stopped, and return where it ended; every send is acknowledged then.
 
-        Raises `SendFailed`, or `LagUnknown` when Redis does not answer at the start.
+        Raises `SendFailed`, `AlreadySent` for what the installation has got before, or `LagUnknown` when
+        Redis does not answer at the start.
         """
         if self._applied is not None:
             self._applied.read()
@@ -119,6 +128,8 @@ class Replay:
         if saved is not None:
             self.progress.resumed_at = saved.rows
             self._shift_ms = saved.shift_ms
+        if self._memory is not None:
+            self._memory.begin(self._source, known=self._plan.again or saved is not None)
         try:
             for outcome in self._rows():
                 if self._stopped() or not self._handle(outcome):
@@ -127,10 +138,16 @@ class Replay:
             self._sender.flush()
         finally:
             self._save_checkpoint()
+        if self._memory is not None:
+            self._memory.end(self._source, self.progress.at_row)
         self._tick()
-        if not self.progress.interrupted:
+        if not self.progress.interrupted and not self._ended_early():
             self._checkpoints.remove()
         return self.progress
+
+    def _ended_early(self) -> bool:
+        """Whether `limit` left rows that the next replay of the file goes on with."""
+        return self._plan.time == "original" and self.progress.at_row < self.progress.total_rows
 
     def _rows(self) -> Iterator[Event | Refused]:
         rows = self._source.read(skip=self.progress.resumed_at)
@@ -165,7 +182,7 @@ class Replay:
         letter = DeadLetter(
             code=refused.code,
             detail=refused.detail,
-            topic=self._source.path.name,
+            topic=self._source.path.name.encode("utf-8", "replace").decode(),
             partition=0,
             offset=refused.row,
             key=None,

@@ -176,7 +176,11 @@ class KafkaSender:
     def _produce(self, record: Record) -> Any:
         try:
             return self._producer.send(
-                record.topic, key=record.key, value=record.value, partition=record.partition
+                record.topic,
+                key=record.key,
+                value=record.value,
+                headers=list(record.headers),
+                partition=record.partition,
             )
         except KafkaError as exc:
             raise SendFailed(f"sending to {record.topic}: {exc!r}") from exc

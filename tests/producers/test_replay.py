@@ -282,6 +282,7 @@ def test_a_file_that_cannot_be_replayed_ends_the_command_with_an_error(tmp_path:
         if content is not None:
             (tmp_path / name).write_text(content)
         command = [sys.executable, "-m", "ops.cli", "replay", str(tmp_path / name), "--state", str(tmp_path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        env = os.environ | {"STOREPULSE_BOOTSTRAP": "127.0.0.1:1"}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1
         assert "cannot be replayed" in done.stderr

@@ -31,7 +31,7 @@ def read_all(settings: Settings) -> list[Record]:
     found: list[Record] = []
     while any(consumer.position(place) < end for place, end in ends.items()):
         for place, records in consumer.poll(timeout_ms=500).items():
-            found += [Record(place.topic, place.partition, r.key, r.value) for r in records]
+            found += [Record(place.topic, place.partition, r.key, r.value, tuple(r.headers)) for r in records]
     consumer.close()
     return found
 
@@ -94,6 +94,8 @@ def test_a_refused_row_becomes_a_dead_letter(pair: tuple[Sender, ReadBack, Topic
     (record,) = read_back()
     assert record.topic == topics.rejected
     assert decode_dead_letter(record.value or b"") == letter
+    # As those have that a worker writes: whoever reads them drops copies by it.
+    assert record.headers == (("id", b"a.csv-0-17"),)
 
 
 def test_raw_bytes_go_where_they_are_sent(pair: tuple[Sender, ReadBack, Topics]) -> None:

@@ -1,0 +1,126 @@
+"""What was replayed into an installation before: a file is not counted twice because it is sent again.
+
+A visitor's state recognises the newest 1,024 ids of events, which is enough for retries and for resuming, and
+not for a whole file. So each replay leaves a sample of its rows in the installation's Redis.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from struct import pack, unpack
+from typing import Any, NamedTuple, cast
+
+import orjson
+import redis
+
+from connections.redis import open_redis
+from contracts.clock import wall_clock_ms
+from contracts.keys import Keys
+from contracts.settings import Settings
+from producers.lag import LagUnknown
+from sources import Source, shared_part
+
+MOST_REMEMBERED = 200
+REFUSED_FROM = 0.01
+"""Share of a file's rows that were sent before, from which it is refused."""
+
+
+class AlreadySent(RuntimeError):
+    """The installation has events of this file; says since when and what to do."""
+
+
+class SentFile(NamedTuple):
+    """A replay of before: `sent` of its `rows` rows are known to have been sent."""
+
+    name: str
+    rows: int
+    sent: int
+    at_ms: int
+    digests: frozenset[int]
+
+
+class ReplayMemory:
+    """The replays that an installation remembers, in its Redis."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.redis_url
+        self._client = open_redis(settings, connect_timeout_s=2.0)
+        self._key = Keys(settings.namespace, settings.partitions).replays()
+
+    def begin(self, source: Source, *, known: bool) -> None:
+        """Remember that this file is being sent.
+
+        Raises `AlreadySent` if it was, in whole or in part, unless that is `known`, and `LagUnknown` if Redis
+        does not answer.
+        """
+        before = self._read()
+        if not known:
+            for sent in before.values():
+                _check(source, sent)
+        oldest_first = sorted(before, key=lambda field: before[field].at_ms)
+        surplus = oldest_first[: max(0, len(before) - MOST_REMEMBERED + 1)]
+        self._write(source, before.get(_id_of(source)), 0, surplus)
+
+    def end(self, source: Source, sent: int) -> None:
+        """Remember how many rows were sent by now; raises `LagUnknown`."""
+        self._write(source, self._read().get(_id_of(source)), sent)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
+
+    def _read(self) -> dict[str, SentFile]:
+        try:
+            found = cast(dict[bytes, bytes], self._client.hgetall(self._key))
+        except redis.RedisError as exc:
+            raise self._unknown(exc) from exc
+        return {field.decode(): _decode(raw) for field, raw in found.items()}
+
+    def _write(self, source: Source, before: SentFile | None, sent: int, surplus: Sequence[str] = ()) -> None:
+        most = max(sent, before.sent if before is not None else 0)
+        file = SentFile(source.path.name, source.n_rows, most, wall_clock_ms(), source.sample.digests)
+        try:
+            if surplus:
+                self._client.hdel(self._key, *surplus)
+            self._client.hset(self._key, _id_of(source), _encode(file))
+        except redis.RedisError as exc:
+            raise self._unknown(exc) from exc
+
+    def _unknown(self, exc: redis.RedisError) -> LagUnknown:
+        return LagUnknown(f"Redis at {self._url} does not say what was replayed before: {exc}")
+
+
+def _check(source: Source, sent: SentFile) -> None:
+    share = shared_part(source.sample.digests, sent.digests)
+    if share < REFUSED_FROM:
+        return
+    how_much = "its rows" if share > 0.995 else f"about {max(1, round(share * 100))} % of its rows"
+    when = datetime.fromtimestamp(sent.at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    raise AlreadySent(
+        f"{source.path.name} was not sent: {how_much} came before, with the replay of {sent.name} at {when} "
+        f"({sent.sent:,} of {sent.rows:,} rows). Of each visitor the newest 1,024 events would be recognised "
+        "and the others counted twice. --again sends them all the same."
+    )
+
+
+def _id_of(source: Source) -> str:
+    digests = _pack(source.sample.digests)
+    return hashlib.blake2b(digests + str(source.n_rows).encode(), digest_size=8).hexdigest()
+
+
+def _pack(digests: Iterable[int]) -> bytes:
+    numbers = sorted(digests)
+    return pack(f">{len(numbers)}Q", *numbers)
+
+
+def _encode(file: SentFile) -> bytes:
+    sample = base64.b64encode(_pack(file.digests)).decode()
+    name = file.name.encode("utf-8", "replace").decode()
+    return orjson.dumps(file._asdict() | {"name": name, "digests": sample})
+
+
+def _decode(raw: bytes) -> SentFile:
+    fields: dict[str, Any] = orjson.loads(raw)
+    sample = base64.b64decode(fields.pop("digests"))
+    return SentFile(**fields, digests=frozenset(unpack(f">{len(sample) // 8}Q", sample)))
