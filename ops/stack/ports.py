@@ -2,6 +2,7 @@
 
 import random
 import socket
+import zlib
 
 import psutil
 
@@ -10,6 +11,9 @@ LOWEST, HIGHEST = 20_000, 32_000
 server is restarted, a client that dials its old port could be given that very port and talk to itself."""
 
 LOOPBACK = "127.0.0.1"
+
+BLOCK = 20
+"""Ports of one stack: those from its first on."""
 
 
 def is_free(port: int) -> bool:
@@ -45,6 +49,12 @@ def listens(pid: int, port: int) -> bool:
         )
     except psutil.NoSuchProcess:
         return False
+
+
+def preferred_port(state: str, place: int) -> int:
+    """The same port for the same folder of a stack and the same place in its block, in every run."""
+    blocks = (HIGHEST - LOWEST) // BLOCK
+    return LOWEST + zlib.crc32(state.encode("utf-8", "replace")) % blocks * BLOCK + place % BLOCK
 
 
 def pick_port(preferred: int | None = None) -> int:

@@ -14,7 +14,7 @@ from ops.stack.embedded_broker import KAFKA_API, PARTITIONS, EmbeddedBroker
 from ops.stack.guard import GRACE_S
 from ops.stack.kafka_jars import JarsError
 from ops.stack.options import StackError, StackOptions
-from ops.stack.ports import LOOPBACK, is_free, pick_port
+from ops.stack.ports import LOOPBACK, is_free, pick_port, preferred_port
 from ops.stack.record import (
     StackRecord,
     await_leftovers,
@@ -29,6 +29,8 @@ from ops.stack.supervision import Part, await_answer, check_part
 from ops.stack.topics import TopicsError, ensure_topics
 
 PREFERRED_API_PORT = 8000
+_KAFKA, _CONTROLLER, _REDIS, _DELIVERER, _FIRST_WORKER = range(5)
+"""Places in the block of ports of a stack."""
 
 
 class Stack:
@@ -110,7 +112,8 @@ class Stack:
     def add_worker(self, *, wait: bool = True) -> Part:
         """Start one more worker, and wait until it answers if `wait`; raises `StartError`."""
         self._workers_made += 1
-        name, port = f"worker-{self._workers_made}", pick_port()
+        name = f"worker-{self._workers_made}"
+        port = self._port(_FIRST_WORKER + self._workers_made - 1)
         part = self._add_command(
             "worker", name, f"http://{LOOPBACK}:{port}/livez", {"STOREPULSE_WORKER_PORT": str(port)}
         )
@@ -153,7 +156,13 @@ class Stack:
     def record(self) -> None:
         """Write what runs where into the state folder."""
         parts = tuple(
-            part_record(part.name, part.where, part.child.pid, part.log_path, part.restarts)
+            part_record(
+                part.name,
+                part.where,
+                part.child.pid if part.child.alive else 0,
+                part.log_path,
+                part.restarts,
+            )
             for part in self.parts
         )
         owner = part_record("stack", str(self.state), os.getpid())
@@ -170,7 +179,9 @@ class Stack:
             fields = {"kafka_api": KAFKA_API, "partitions": PARTITIONS, "durable": False}
             self._update(bootstrap=embedded.bootstrap, **fields)
         elif choice == "kafka":
-            kafka = self.broker = KafkaBroker(self.state / "kafka", port=self.options.kafka_port or 0)
+            port = self.options.kafka_port or self._port(_KAFKA)
+            controller_port = self._port(_CONTROLLER)
+            kafka = self.broker = KafkaBroker(self.state / "kafka", port, controller_port)
             self._add(Part("broker", kafka.bootstrap, kafka.child))
             kafka.start()
             self._update(bootstrap=kafka.bootstrap)
@@ -181,7 +192,8 @@ class Stack:
         if self.options.redis == "embedded":
             durable = self.options.broker != "embedded"
             folder = self.state / ("redis" if durable else "redis-volatile")
-            self.redis = RedisServer(folder, port=self.options.redis_port or 0, durable=durable)
+            port = self.options.redis_port or self._port(_REDIS)
+            self.redis = RedisServer(folder, port=port, durable=durable)
             self._add(Part("redis", self.redis.url, self.redis.child))
             self.redis.start()
             self._update(redis_url=self.redis.url)
@@ -194,7 +206,7 @@ class Stack:
         self._update(partitions=ensure_topics(self.settings, embedded=embedded))
 
     def _start_api(self) -> None:
-        port = self.options.api_port or pick_port(PREFERRED_API_PORT)
+        port = self.options.api_port or pick_port(self.settings.api_port or PREFERRED_API_PORT)
         self._update(api_port=port)
         self._add_command("api", "api", f"http://{LOOPBACK}:{port}/livez", {})
 
@@ -219,7 +231,7 @@ class Stack:
         self.record()
 
     def _start_deliverer(self) -> None:
-        port = self.settings.deliver_port or pick_port()
+        port = self.settings.deliver_port or self._port(_DELIVERER)
         where = f"http://{LOOPBACK}:{port}/livez"
         self._add_command("deliver", "deliver", where, {"STOREPULSE_DELIVER_PORT": str(port)})
 
@@ -238,6 +250,9 @@ class Stack:
         # Before its start, so that whatever interrupts the start still finds it to stop.
         self.parts.append(part)
         return part
+
+    def _port(self, place: int) -> int:
+        return pick_port(preferred_port(str(self.state), place))
 
     def _update(self, **fields: object) -> None:
         self.settings = self.settings.model_copy(update=fields)

@@ -58,8 +58,8 @@ def await_answer(part: Part) -> None:
 def check_part(part: Part, now: float) -> bool:
     """Look after one part at `now` (monotonic seconds); True when its state changed.
 
-    A worker that ends with 0 was asked to leave and stays away; anything else is started again after a delay.
-    Raises `PartEnded` for a fatal part.
+    Whoever wants its end says so by `watched`; any other end, also one in order, is followed by a start after
+    a delay. Raises `PartEnded` for a fatal part.
     """
     if not part.watched or part.child.alive:
         return False
@@ -81,9 +81,6 @@ def _schedule(part: Part, now: float) -> bool:
     code = part.child.exit_code
     if part.fatal:
         raise PartEnded(f"{part.name} ended with exit code {code}; {part.child.log_tail()}")
-    if code == 0:
-        part.watched = False
-        return True
     part.failures = 1 if now - part.started_at > STEADY_S else part.failures + 1
     part.due_at = now + restart_delay_s(part.failures)
     _log.warning("%s ended with exit code %s, restart in %.1f s", part.name, code, part.due_at - now)

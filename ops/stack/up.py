@@ -8,6 +8,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ops.stack.child import StartError
 from ops.stack.options import StackError, StackOptions
@@ -52,7 +53,7 @@ def run_stack(options: StackOptions, console: Console) -> int:
         with console.status("starting"):
             stack.start()
     except (StackError, StartError) as exc:
-        console.print(f"[red]cannot start:[/] {exc}", highlight=False)
+        console.print(Text.assemble(("cannot start: ", "red"), str(exc)))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -61,7 +62,7 @@ def run_stack(options: StackOptions, console: Console) -> int:
         while not signals.asked.wait(CHECK_EVERY_S):
             stack.check()
     except PartEnded as exc:
-        console.print(f"[red]the stack ends:[/] {exc}", highlight=False)
+        console.print(Text.assemble(("the stack ends: ", "red"), str(exc)))
         return 1
     finally:
         with console.status("stopping; again to kill at once"):

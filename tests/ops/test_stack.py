@@ -28,7 +28,7 @@ from ops.cli import app
 from ops.diagnosis.status import partition_status
 from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
-from ops.stack.ports import listens
+from ops.stack.ports import listens, preferred_port
 from ops.stack.record import find_settings, read_record
 from ops.stack.stack import Stack
 from ops.stack.supervision import LONGEST_DELAY_S, Part, PartEnded, await_answer, check_part, restart_delay_s
@@ -210,13 +210,78 @@ def test_restart_delay_doubles_up_to_its_bound() -> None:
     assert restart_delay_s(50) == LONGEST_DELAY_S
 
 
-def test_worker_that_left_in_order_stays_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["worker-1", "api", "deliver"])
+def test_part_that_is_told_to_end_by_somebody_else_is_replaced(embedded_stack: Stack, name: str) -> None:
+    if name == "deliver":
+        embedded_stack._start_deliverer()
+        await_answer(embedded_stack.part(name))
+    part = embedded_stack.part(name)
+    old_pid = part.child.pid
+    os.kill(old_pid, signal.SIGTERM)
+    wait_until(lambda: not part.child.alive, 60, "its end")
+    assert part.child.exit_code == 0
+    embedded_stack.check()
+    record = read_record(embedded_stack.state)
+    assert record is not None
+    assert {each.name: (each.pid, each.runs()) for each in record.parts}[name] == (0, False)
+
+    def back() -> bool:
+        embedded_stack.check()
+        return part.child.alive and answers(part.where)
+
+    wait_until(back, 60, "another one")
+    record = read_record(embedded_stack.state)
+    assert record is not None
+    assert {each.name: (each.pid, each.runs(), each.restarts) for each in record.parts}[name] == (
+        part.child.pid,
+        True,
+        1,
+    )
+    assert part.child.pid != old_pid
+
+
+def test_part_that_ended_in_order_is_started_again_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     part = Part("worker-1", "", Child("worker-1", [sys.executable, "-c", ""], tmp_path / "log"))
     part.child.start()
     wait_until(lambda: not part.child.alive, 20, "its end")
-    assert check_part(part, 0.0)
-    assert not part.watched
-    assert part.restarts == 0
+    assert check_part(part, part.started_at)
+    assert "worker-1 ended with exit code 0, restart in 0.5 s" in caplog.text
+    assert check_part(part, part.started_at + 1)
+    assert part.restarts == 1
+    part.child.kill()
+
+
+def test_part_that_the_stack_ends_itself_stays_away(embedded_stack: Stack) -> None:
+    worker = embedded_stack.part("worker-1")
+    assert embedded_stack.remove_worker(worker) == 0
+    embedded_stack.check()
+    assert not worker.child.alive
+    record = read_record(embedded_stack.state)
+    assert record is not None
+    assert "worker-1" not in [part.name for part in record.parts]
+
+
+def test_ports_are_the_same_in_each_run_unless_taken(tmp_path: Path) -> None:
+    def addresses() -> dict[str, str]:
+        with Stack(StackOptions(state=tmp_path / "state", deliver=True)) as stack:
+            return {part.name: part.where for part in stack.parts if part.name not in ("broker", "api")}
+
+    first = addresses()
+    assert first.keys() == {"redis", "worker-1", "deliver"}
+    assert addresses() == first
+    port = int(first["redis"].rpartition(":")[2].partition("/")[0])
+    with socket.create_server(("127.0.0.1", port)):
+        third = addresses()
+    assert third["redis"] != first["redis"]
+    assert third["worker-1"] == first["worker-1"]
+
+
+def test_stacks_in_different_folders_have_different_ports() -> None:
+    firsts = {preferred_port(f"/srv/shop-{n}/.storepulse", 0) for n in range(50)}
+    assert len(firsts) > 40
+    assert len({preferred_port("/srv/shop/.storepulse", place) for place in range(20)}) == 20
 
 
 def test_failing_part_is_started_again_after_its_delay(tmp_path: Path) -> None:
