@@ -9,6 +9,7 @@ import orjson
 
 from api.http.request_log import REQUEST_ID
 from contracts.settings import Settings
+from ops.logs.outages import OutageLines
 from ops.logs.redaction import redact
 
 _FIELDS = ("request_id", "route", "method", "status", "duration_ms", "key_id")
@@ -58,8 +59,9 @@ class JsonLines(logging.Formatter):
 
 
 def configure_logging(settings: Settings) -> None:
-    """Everything from INFO up to stderr, in UTC; the talkative Kafka clients only from WARNING."""
+    """Everything from INFO up to stderr, in UTC; the talkative Kafka clients from WARNING, seldom."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(OutageLines())
     handler.addFilter(Redaction())
     handler.setFormatter(_formatter(settings))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

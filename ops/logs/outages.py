@@ -1,0 +1,61 @@
+"""One line a minute of what clients of Kafka repeat: while it is away they write a hundred a second."""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+
+EVERY_S = 60.0
+MOST_KINDS = 256
+_TALKERS = ("aiokafka", "faust", "kafka", "mode", "stream.consumer.kafka_log")
+_AWAY = re.compile(
+    r"unable (to )?(connect|request|update)|connect|disconnect|not ready|not available|no brokers?\b"
+    r"|marking coordinator dead|cannot be asked|failed fetch|heartbeat (failed|session expired|send)"
+    r"|timed? ?out|errno \d+|error sending|cannot send|could not send|findcoordinator|will retry",
+    re.IGNORECASE,
+)
+_OUTAGE = "an outage"
+
+
+class OutageLines(logging.Filter):
+    """Lets one line through per kind and minute; the next one says how many there were meanwhile.
+
+    All lines about a Kafka that does not answer are of one kind, whichever client writes them and whatever it
+    was about to do; other lines of the clients are of a kind if they have the same template.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kinds: dict[str, tuple[float, int]] = {}
+        """Kind to the time of its last line, and how many were left out since."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if not any(record.name == name or record.name.startswith(f"{name}.") for name in _TALKERS):
+            return True
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # a mistake in the call; `Redaction` writes what can be seen
+            return True
+        left_out = self._left_out(_OUTAGE if _AWAY.search(message) else str(record.msg))
+        if left_out is None:
+            return False
+        if left_out:
+            record.msg, record.args = f"{message} (and {left_out:,} lines like it since the last one)", None
+        return True
+
+    def _left_out(self, kind: str) -> int | None:
+        """Lines left out since the last one of this kind; None if this one is to be left out too."""
+        now_s = self._clock()
+        with self._lock:
+            last_s, left_out = self._kinds.pop(kind, (None, 0))
+            if last_s is not None and now_s - last_s < EVERY_S:
+                self._kinds[kind] = (last_s, left_out + 1)
+                return None
+            if len(self._kinds) >= MOST_KINDS:
+                del self._kinds[next(iter(self._kinds))]
+            self._kinds[kind] = (now_s, 0)
+            return left_out
