@@ -215,6 +215,12 @@ class Settings(ConnectionSettings):
             )
         return self
 
+    @field_validator("root_key", "api_key", mode="before")
+    @classmethod
+    def _none_if_empty(cls, value: object) -> object:
+        """Compose blanks a key of `.env` where it is not needed, and cannot leave it out."""
+        return None if value == "" else value
+
     @field_validator("root_key", "api_key")
     @classmethod
     def _key_fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from fnmatch import fnmatch
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ops.serving.supervisor import SPARE_S
 
 ROOT = Path(__file__).parents[2]
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-OURS = [name for name, service in SERVICES.items() if "build" in service]
+OURS = [name for name, service in SERVICES.items() if service["image"].startswith("storepulse:")]
 ONE_SHOTS = {"topics"}
 
 
@@ -96,6 +97,54 @@ def test_what_compose_makes_listen_for_others_needs_the_root_key(name: str) -> N
     environment = SERVICES[name]["environment"]
     listens_wide = environment.get("STOREPULSE_API_HOST", "127.0.0.1") != "127.0.0.1"
     assert listens_wide == environment.get("STOREPULSE_ROOT_KEY", "").startswith("${STOREPULSE_ROOT_KEY:?")
+
+
+def test_compose_gives_the_root_key_to_the_api_alone() -> None:
+    """`.env` reaches all of ours, so the others get an empty one, which is none."""
+    keys = {name: SERVICES[name]["environment"]["STOREPULSE_ROOT_KEY"] for name in OURS}
+    assert keys.pop("api")
+    assert set(keys.values()) == {""}
+    assert {SERVICES[name]["environment"]["STOREPULSE_API_KEY"] for name in OURS} == {""}
+
+
+@pytest.mark.parametrize("name", ["root_key", "api_key"])
+def test_an_empty_key_is_none(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"STOREPULSE_{name.upper()}", "")
+    assert getattr(Settings(), name) is None
+
+
+def test_compose_builds_the_image_once_and_never_pulls_it() -> None:
+    builders = [name for name, service in SERVICES.items() if "build" in service]
+    assert len(builders) == 1
+    assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
+    assert len({SERVICES[name]["image"] for name in OURS}) == 1
+    # Whatever is started alone brings the service along that has the image built.
+    assert all(builders[0] in SERVICES[name]["depends_on"] for name in OURS if name != builders[0])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_compose_keeps_logs_small(name: str) -> None:
+    assert SERVICES[name]["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+@pytest.mark.parametrize(("name", "variable"), [("api", "API_HOST_PORT"), ("kafka", "KAFKA_HOST_PORT")])
+def test_compose_ports_of_this_machine_can_be_chosen(name: str, variable: str) -> None:
+    (published,) = SERVICES[name]["ports"]
+    host, port = re.fullmatch(rf"127\.0\.0\.1:\$\{{{variable}:-(\d+)\}}:(\d+)", published).groups()  # type: ignore[union-attr]
+    assert host == port
+    assert f"# {variable}={host}" in (ROOT / ".env.example").read_text().splitlines()
+    if name == "kafka":  # clients here are told to come back to the same port
+        listeners = SERVICES[name]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
+        assert f"HOST://127.0.0.1:${{{variable}:-{host}}}" in listeners
+
+
+def test_the_image_is_built_of_what_is_needed_only() -> None:
+    """What lies in a working copy and not in the repository is of gigabytes, or secret."""
+    left_out = set((ROOT / ".dockerignore").read_text().split())
+    kept_here = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split()}
+    covered = {name for name in kept_here if any(fnmatch(name, pattern) for pattern in left_out)}
+    assert kept_here - covered == {"__pycache__", "*.so"}
+    assert {"**/__pycache__", "**/*.so", ".git", "tests", "docs"} <= left_out
 
 
 def test_compose_redis_refuses_when_full_and_keeps_its_writes() -> None:
