@@ -1,11 +1,13 @@
 """The application of the command line: the groups of commands, and the commands that stand alone."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ops.cli import alerts, evaluate, events, keys, privacy, producers, topics, train, webhooks
+from ops.cli.installation import EXIT_USAGE, find_kafka
 
 app = typer.Typer(
     name="storepulse",
@@ -43,10 +45,17 @@ def up(
     ] = 1,
     state: StateOption = Path(".storepulse"),
     api_port: Annotated[int | None, typer.Option(help="Port of the API; 8000 if it is free.")] = None,
-    kafka_port: Annotated[int | None, typer.Option(help="Port of Kafka; a free one if not given.")] = None,
-    redis_port: Annotated[int | None, typer.Option(help="Port of Redis; a free one if not given.")] = None,
+    kafka_port: Annotated[
+        int | None, typer.Option(help="Port of Kafka; else the same in each run if it is free.")
+    ] = None,
+    redis_port: Annotated[
+        int | None, typer.Option(help="Port of Redis; else the same in each run if it is free.")
+    ] = None,
 ) -> None:
-    """Run broker, Redis, workers, API and the delivery of webhooks here until Ctrl-C."""
+    """Run broker, Redis, workers, API and the delivery of webhooks here until Ctrl-C.
+
+    Settings come from STOREPULSE_* variables and from the file .env here.
+    """
     from rich.console import Console
 
     from ops.stack.options import StackOptions
@@ -139,9 +148,12 @@ def status(
 ) -> None:
     """Show lag per partition, events/s, delay, counters and memory of the running stack."""
     from ops.diagnosis.status import run_status
-    from ops.stack.record import find_settings
+    from ops.stack.addresses import print_addresses
 
-    raise typer.Exit(run_status(find_settings(state), watch=watch, as_json=json))
+    settings = find_kafka(state)
+    if not json and not watch:
+        print_addresses(state)
+    raise typer.Exit(run_status(settings, watch=watch, as_json=json))
 
 
 @app.command()
@@ -204,4 +216,27 @@ def _exit_with_health(part: str) -> None:
 
 def main() -> None:
     """Entry point of the `storepulse` command."""
-    app()
+    from pydantic import ValidationError
+
+    from contracts.connection_settings import SecretFileError
+    from ops.stack.env_file import ENV_FILE, load_env_file
+
+    try:
+        unknown = load_env_file()
+    except (OSError, UnicodeDecodeError) as exc:
+        typer.echo(f"{ENV_FILE} cannot be read: {exc}", err=True)
+        sys.exit(EXIT_USAGE)
+    for name in unknown:
+        typer.echo(f"{ENV_FILE}: {name} is no setting, see .env.example", err=True)
+    try:
+        app()
+    except SecretFileError as exc:
+        typer.echo(str(exc), err=True)
+        sys.exit(EXIT_USAGE)
+    except ValidationError as exc:
+        if exc.title != "Settings":
+            raise
+        for error in exc.errors():
+            name = f"STOREPULSE_{error['loc'][0]}".upper() if error["loc"] else "settings"
+            typer.echo(f"{name}: {error['msg']}", err=True)
+        sys.exit(EXIT_USAGE)

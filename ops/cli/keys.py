@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from api.identity.principal import Scope
+from ops.cli.installation import find_redis
 from ops.cli.options import JsonOption, StateOption
 from ops.stack.record import DEFAULT_STATE
 
@@ -57,7 +58,6 @@ def create(
     from api.identity.key_store import KeyPlan
     from api.identity.origins import normalise_origins
     from ops.keys.commands import create_key, parse_expiry
-    from ops.stack.record import find_settings
 
     try:
         plan = KeyPlan(
@@ -74,15 +74,14 @@ def create(
         plan.check()
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
-    raise typer.Exit(create_key(find_settings(state), plan, as_json=json))
+    raise typer.Exit(create_key(find_redis(state), plan, as_json=json))
 
 
 def show(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Show every key ever made, without what only its bearer knows."""
     from ops.keys.commands import list_keys
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(list_keys(find_settings(state), as_json=json))
+    raise typer.Exit(list_keys(find_redis(state), as_json=json))
 
 
 def rotate(
@@ -98,14 +97,12 @@ def rotate(
     Example: storepulse keys rotate k3jw0c81n2ab --overlap 2
     """
     from ops.keys.commands import rotate_key
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(rotate_key(find_settings(state), key, overlap_h=overlap, as_json=json))
+    raise typer.Exit(rotate_key(find_redis(state), key, overlap_h=overlap, as_json=json))
 
 
 def revoke(key: KeyArgument, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Let nobody in with this key any more, within two seconds and for good."""
     from ops.keys.commands import revoke_key
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(revoke_key(find_settings(state), key, as_json=json))
+    raise typer.Exit(revoke_key(find_redis(state), key, as_json=json))

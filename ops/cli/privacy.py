@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.installation import find_kafka, find_redis
 from ops.cli.options import StateOption
 from ops.stack.record import DEFAULT_STATE
 
@@ -30,9 +31,8 @@ def delete(
     A worker must run; an API need not. The exit code is 1 if it is not done in time.
     """
     from ops.privacy.commands import run_delete
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(run_delete(find_settings(state), user_id, timeout_s=timeout if wait else 0.0))
+    raise typer.Exit(run_delete(find_kafka(state), user_id, timeout_s=timeout if wait else 0.0))
 
 
 def status(
@@ -41,9 +41,8 @@ def status(
 ) -> None:
     """Show how far a deletion is; the exit code is 1 if there is none with this id."""
     from ops.privacy.commands import run_status
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(run_status(find_settings(state), deletion_id))
+    raise typer.Exit(run_status(find_redis(state), deletion_id))
 
 
 def check(
@@ -52,6 +51,5 @@ def check(
 ) -> None:
     """Look for a visitor in every key and every value in Redis; the exit code is 1 if they are anywhere."""
     from ops.privacy.commands import run_check
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(run_check(find_settings(state), user_id))
+    raise typer.Exit(run_check(find_redis(state), user_id))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from contracts.settings import Settings
+from ops.cli.installation import find_kafka
 from ops.stack.record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack and of checkpoints.")]
@@ -36,13 +38,18 @@ def replay(
     speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "",
     time: Annotated[str, typer.Option(help="original, or now: the first event is now.")] = "original",
     currency: Annotated[str | None, typer.Option(help="Currency of prices that name none.")] = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first rows, by time.", min=1)] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Only the first rows, by time; the next run goes on after them.", min=1)
+    ] = None,
     max_lag: Annotated[
         int, typer.Option(help="Wait while the stream is more events behind; 0 does not look.", min=0)
     ] = 20_000,
     resume: Annotated[
         bool, typer.Option("--resume/--restart", help="Go on after an interrupted run.")
     ] = True,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it though the installation has got these events before.")
+    ] = False,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
@@ -50,18 +57,17 @@ def replay(
 
     Example: storepulse replay events.csv --speed 60
     """
-    from ops.stack.record import find_settings
     from producers.commands import ReplayOptions, run_replay
     from producers.pacing import parse_speed
     from producers.replay import ReplayPlan
 
     try:
         pace = parse_speed(speed or ("1" if time == "now" else "max"))
-        plan = ReplayPlan(pace, time, limit, max_lag, resume)
+        plan = ReplayPlan(pace, time, limit, max_lag, resume and not again, again)
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
     options = ReplayOptions(file, plan, format_name, currency, state, json)
-    raise typer.Exit(run_replay(find_settings(state), options))
+    raise typer.Exit(run_replay(find_kafka(state), options))
 
 
 def simulate(
@@ -88,7 +94,6 @@ def simulate(
     Examples: storepulse simulate --rate 50
     storepulse simulate --start 2025-10-01T08:00:00Z --duration 86400 --out day.jsonl
     """
-    from ops.stack.record import find_settings
     from producers.pacing import parse_speed
     from producers.simulate_command import SimulateOptions, run_simulate
 
@@ -108,7 +113,8 @@ def simulate(
         compare=tuple(compare or ()),
         as_json=json,
     )
-    raise typer.Exit(run_simulate(find_settings(state), options))
+    settings = find_kafka(state) if out is None and not compare else Settings()
+    raise typer.Exit(run_simulate(settings, options))
 
 
 def list_rejected(
@@ -118,10 +124,9 @@ def list_rejected(
     json: JsonOption = False,
 ) -> None:
     """Count dead letters by code; with --code list the newest of it."""
-    from ops.stack.record import find_settings
     from producers.rejected_command import run_ls
 
-    raise typer.Exit(run_ls(find_settings(state), code=code, limit=limit, as_json=json))
+    raise typer.Exit(run_ls(find_kafka(state), code=code, limit=limit, as_json=json))
 
 
 def show_rejected(
@@ -130,10 +135,9 @@ def show_rejected(
     json: JsonOption = False,
 ) -> None:
     """Show one dead letter with its original bytes, escaped where they are not printable."""
-    from ops.stack.record import find_settings
     from producers.rejected_command import run_show
 
-    raise typer.Exit(run_show(find_settings(state), letter_id, as_json=json))
+    raise typer.Exit(run_show(find_kafka(state), letter_id, as_json=json))
 
 
 def replay_rejected(
@@ -144,7 +148,6 @@ def replay_rejected(
     json: JsonOption = False,
 ) -> None:
     """Send the original bytes again to their topic where they pass the contract by now."""
-    from ops.stack.record import find_settings
     from producers.rejected_command import run_replay
 
-    raise typer.Exit(run_replay(find_settings(state), code=code, dry_run=dry_run, force=force, as_json=json))
+    raise typer.Exit(run_replay(find_kafka(state), code=code, dry_run=dry_run, force=force, as_json=json))

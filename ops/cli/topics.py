@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.installation import find_kafka
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -16,11 +18,11 @@ def create(context: typer.Context) -> None:
     """Create the topics that are missing, and check that the event topics are co-partitioned."""
     if context.invoked_subcommand is not None:
         return
-    from contracts.settings import get_settings
+    from ops.stack.record import DEFAULT_STATE
     from ops.stack.topics import TopicsError, ensure_topics
 
     try:
-        count = ensure_topics(get_settings())
+        count = ensure_topics(find_kafka(DEFAULT_STATE))
     except TopicsError as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from exc
@@ -37,12 +39,13 @@ def grow(
     from kafka.errors import KafkaError
     from redis.exceptions import RedisError
 
-    from contracts.settings import get_settings
     from ops.stack.growth import GrowthError
     from ops.stack.growth import grow as grow_installation
+    from ops.stack.record import DEFAULT_STATE
 
+    settings = find_kafka(DEFAULT_STATE)
     try:
-        grow_installation(get_settings(), partitions, lambda what, done: typer.echo(f"{what}: {done:,}"))
+        grow_installation(settings, partitions, lambda what, done: typer.echo(f"{what}: {done:,}"))
     except GrowthError as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from exc

@@ -89,7 +89,7 @@ def predict(
     """Predict what a visitor does next, from what they did so far.
 
     A view without a product is of another product; anything else is of the last one. Examples: storepulse
-    predict view view cart, storepulse predict view:shoe:59.90 cart:shoe:59.90
+    predict view view cart, storepulse predict view:p17:59.90 cart:p17:59.90
     """
     from ops.learning.prediction import run_prediction
 

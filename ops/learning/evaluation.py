@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
+from ops.learning.extra import install_command
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from sources import UnknownFormat, fingerprint
 
@@ -59,7 +60,7 @@ def run_evaluation(options: EvaluationOptions) -> int:
     try:
         import models.next_action.evaluation.contenders as known
     except ModuleNotFoundError as exc:
-        errors.print(f"{exc.name} is missing: pip install 'storepulse[train]'", markup=False)
+        errors.print(f"{exc.name} is missing: {install_command('train')}", markup=False, soft_wrap=True)
         return EXIT_ERROR
     try:
         contenders = known.choose(options.models)

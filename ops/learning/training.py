@@ -13,6 +13,7 @@ from rich.table import Table
 
 from contracts.events import Event
 from models.next_action.prefixes import PrefixSet, prefixes_of
+from ops.learning.extra import install_command
 from ops.learning.shop_events import make_progress, read_events, simulate_events
 from sources import UnknownFormat, fingerprint
 
@@ -68,7 +69,7 @@ def run_training(options: TrainingOptions) -> int:
         from models.next_action.training.recipe import train
         from models.tracking import RunsError, log_run
     except ModuleNotFoundError as exc:
-        errors.print(f"{exc.name} is missing: pip install 'storepulse[train]'", markup=False)
+        errors.print(f"{exc.name} is missing: {install_command('train')}", markup=False, soft_wrap=True)
         return EXIT_ERROR
     try:
         recipe = _recipe(options)

@@ -11,13 +11,17 @@ import orjson
 import psutil
 
 from contracts.settings import SECRETS, Settings
+from ops.stack.env_file import is_from_file
 
 DEFAULT_STATE = Path(".storepulse")
 
 
 @dataclass(frozen=True, slots=True)
 class PartRecord:
-    """One process of a stack; `created_s` (epoch seconds) tells it from a later owner of the pid."""
+    """One process of a stack; `created_s` (epoch seconds) tells it from a later owner of the pid.
+
+    Both are 0 for a part that has ended and is to be started again.
+    """
 
     name: str
     where: str
@@ -28,6 +32,8 @@ class PartRecord:
 
     def runs(self) -> bool:
         """Whether this very process still runs."""
+        if not self.pid:
+            return False
         try:
             return bool(abs(psutil.Process(self.pid).create_time() - self.created_s) < 1.0)
         except psutil.Error:
@@ -50,11 +56,13 @@ class StackRecord:
 
 
 def part_record(name: str, where: str, pid: int, log: Path | None = None, restarts: int = 0) -> PartRecord:
-    """The record of a process that runs now; one that has just ended gets the creation time 0."""
+    """The record of a process that runs now, or that has just ended."""
     try:
-        created_s = psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        created_s = 0.0 if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
     except psutil.Error:
         created_s = 0.0
+    pid = pid if created_s else 0
     return PartRecord(name, where, pid, created_s, str(log or ""), restarts)
 
 
@@ -85,11 +93,21 @@ def await_leftovers(state: Path, timeout_s: float) -> str:
 
 
 def find_settings(state: Path = DEFAULT_STATE) -> Settings:
-    """Settings of the stack that runs in this folder; ours without one or with STOREPULSE_BOOTSTRAP set."""
+    """Settings of the stack that runs in this folder; ours without one or with STOREPULSE_BOOTSTRAP set.
+
+    In `.env` it does not count as set: that is for `storepulse up` too, which may run another broker.
+    """
     record = read_record(state)
-    if record is None or not record.owner.runs() or "STOREPULSE_BOOTSTRAP" in os.environ:
+    is_named = "STOREPULSE_BOOTSTRAP" in os.environ and not is_from_file("STOREPULSE_BOOTSTRAP")
+    if record is None or not record.owner.runs() or is_named:
         return Settings()
     return Settings(**record.settings)
+
+
+def is_live(state: Path = DEFAULT_STATE) -> bool:
+    """Whether a stack runs in this folder."""
+    record = read_record(state)
+    return record is not None and record.owner.runs()
 
 
 def settings_fields(settings: Settings) -> dict[str, Any]:

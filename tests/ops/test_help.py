@@ -1,0 +1,65 @@
+"""What commands say about themselves, and about what is missing."""
+
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from ops.cli import app
+from ops.learning import extra
+
+
+def commands(group: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    yield words
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, *words, name)
+
+
+@pytest.mark.parametrize("words", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_help_is_text_and_no_pictures(words: tuple[str, ...]) -> None:
+    """Help is marked-up text, in which `:shoe:` is a picture of one."""
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "300"})
+    assert result.exit_code == 0
+    drawn = "─│╭╮╰╯├┤…"
+    assert not [char for char in result.output if not char.isascii() and char not in drawn]
+
+
+def test_help_of_predict_shows_the_whole_form_of_an_action() -> None:
+    result = CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "300"})
+    assert "view:p17:59.90 cart:p17:59.90" in result.output
+
+
+def test_what_training_lacks_is_installed_by_the_command_that_is_named(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from ops.learning.training import TrainingOptions, run_training\n"
+        "raise SystemExit(run_training(TrainingOptions((), Path('out'), Path('runs'))))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("torch is missing: ")
+    assert done.stderr.count("\n") == 1
+    python, *arguments = shlex.split(done.stderr.partition(": ")[2])
+    assert (python, arguments[:4]) == (sys.executable, ["-m", "pip", "install", "-c"])
+    assert Path(arguments[4]).is_file()
+    root, _, name = arguments[6].rstrip("]").partition("[")
+    assert arguments[5] == "-e"
+    extras = tomllib.loads(Path(root, "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert any(each.startswith("torch") for each in extras[name])
+
+
+def test_without_a_clone_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra, "_ROOT", tmp_path)
+    assert (
+        extra.install_command("train") == f"{shlex.quote(sys.executable)} -m pip install 'storepulse[train]'"
+    )
