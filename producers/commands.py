@@ -14,6 +14,7 @@ from rich.console import Console
 from contracts.currencies import MINOR_DIGITS
 from contracts.settings import Settings
 from producers.checkpoints import CheckpointFile
+from producers.installation import check_partitions
 from producers.lag import LagUnknown, RedisOffsets
 from producers.replay import Replay, ReplayPlan
 from producers.replay_memory import AlreadySent, ReplayMemory
@@ -76,6 +77,7 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
         fingerprint=fingerprint(source.path),
         destination=f"{settings.bootstrap}/{settings.topic_prefix} {plan.time} {source.format_name}",
     )
+    check_partitions(settings)
     sender = KafkaSender(settings)
     applied = RedisOffsets(settings) if plan.max_lag else None
     memory = None if plan.again and not plan.max_lag else ReplayMemory(settings)

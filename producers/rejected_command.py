@@ -11,6 +11,7 @@ from rich.text import Text
 from contracts.settings import Settings
 from contracts.topics import Topics
 from producers.commands import EXIT_ERROR
+from producers.installation import check_partitions
 from producers.rejected import (
     CodeCount,
     ReplayedLetters,
@@ -71,6 +72,7 @@ def run_replay(settings: Settings, *, code: str | None, dry_run: bool, force: bo
     topics = Topics(settings.topic_prefix)
     sender = None
     try:
+        check_partitions(settings)
         sender = KafkaSender(settings)
         # All letters are read before the first is sent: what fails again must not be met twice.
         letters = [kept for kept in read_letters(settings) if code in (None, kept.letter.code)]

@@ -15,6 +15,7 @@ from contracts.currencies import MINOR_DIGITS
 from contracts.events import Event
 from contracts.settings import Settings
 from producers.commands import EXIT_ERROR, EXIT_USAGE, stop_signal
+from producers.installation import check_partitions
 from producers.pacing import Pacer
 from producers.sender import KafkaSender, SendFailed
 from producers.simulator.compare import Shape, comparison_table, measure
@@ -103,6 +104,8 @@ def _parse_start(text: str) -> int:
 
 
 def _run(settings: Settings, options: SimulateOptions, config: SimulationConfig, errors: Console) -> int:
+    if options.out is None:
+        check_partitions(settings)
     outlet = KafkaSender(settings) if options.out is None else FileOutlet(options.out)
     pacer = Pacer(None if options.out is not None else options.speed)
     minor_units = 10 ** MINOR_DIGITS[config.currency]

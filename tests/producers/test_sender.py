@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from contracts.dead_letters import DeadLetter, decode_dead_letter
 from contracts.events import Event, EventType, InvalidEvent, decode
+from contracts.keys import Keys
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
+from producers.installation import check_partitions
 from producers.sender import KafkaSender, MemorySender, Record, Sender, SendFailed
 
 NOW_MS = 1_600_000_000_000
@@ -152,8 +155,19 @@ def test_few_in_flight_still_sends_everything(installation: Settings) -> None:
 
 
 def test_a_wrong_partition_count_is_named_at_once(installation: Settings) -> None:
-    with pytest.raises(SendFailed, match="has 12 partitions, the settings say 4"):
-        KafkaSender(installation.model_copy(update={"partitions": 4}))
+    with pytest.raises(SendFailed, match="has 12 partitions, the settings say 20"):
+        KafkaSender(installation.model_copy(update={"partitions": 20}))
+
+
+def test_another_number_of_partitions_than_the_state_has_is_named(installation: Settings) -> None:
+    """After topics grew: events for 12 partitions fit into 24, and would be where no worker expects them."""
+    check_partitions(installation)  # no worker has been there
+    with redis.Redis.from_url(installation.redis_url) as client:
+        client.hset(Keys(installation.namespace, 12).installation(), "partitions", 24)
+    with pytest.raises(SendFailed, match="in 24 partitions, STOREPULSE_PARTITIONS says 12: set it to 24"):
+        check_partitions(installation)
+    check_partitions(installation.model_copy(update={"partitions": 24}))
+    check_partitions(installation.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
 
 
 def test_a_sender_works_with_the_embedded_broker(embedded_installation: Settings) -> None:
