@@ -5,6 +5,7 @@ import logging
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from connections.kafka import aiokafka_arguments, servers
 from connections.kafka_troubles import kafka_trouble
@@ -30,13 +31,20 @@ async def check_kafka(settings: Settings) -> Trouble | None:
     try:
         for server in servers(settings):
             host, _, port = server.rpartition(":")
+            connection = None
             try:
                 async with asyncio.timeout(TIMEOUT_S):
                     connection = await create_conn(host.strip("[]"), int(port), **arguments)
+                    # A broker that wants a password says so to nobody: it closes the connection now.
+                    await connection.send(MetadataRequest([]))
             except (KafkaError, OSError, EOFError, ValueError) as exc:  # a bad port is no number
-                found.append(kafka_trouble(exc))
+                trouble = kafka_trouble(exc)
+                is_unsure = trouble.code == "closed" and settings.kafka_protocol != "SASL_SSL"
+                found.append(trouble._replace(is_refusal=True) if is_unsure else trouble)
                 continue
-            connection.close()
+            finally:
+                if connection is not None:
+                    connection.close()
             return None
     finally:
         quiet.setLevel(level)
@@ -48,3 +56,9 @@ async def require_kafka(settings: Settings) -> None:
     trouble = await check_kafka(settings)
     if trouble is not None and trouble.is_refusal:
         raise ConnectionRefused(trouble)
+
+
+def require_kafka_now(settings: Settings) -> None:
+    """The same for callers without an event loop; asks nothing where Kafka has nothing to refuse us for."""
+    if settings.kafka_protocol != "PLAINTEXT":
+        asyncio.run(require_kafka(settings))

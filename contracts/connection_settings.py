@@ -107,8 +107,8 @@ class ConnectionSettings(BaseSettings):
             raise ValueError("redis_url must begin with redis:// or, for TLS, rediss://")
         if "@" in parts.netloc or "password=" in parts.query:
             raise ValueError(
-                "redis_url must hold no user and no password, as it is shown: set redis_username, and"
-                " redis_password or the file that STOREPULSE_REDIS_PASSWORD_FILE names"
+                "redis_url must hold no user and no password, as it is shown: set STOREPULSE_REDIS_USERNAME, and"
+                " STOREPULSE_REDIS_PASSWORD or the file that STOREPULSE_REDIS_PASSWORD_FILE names"
             )
         return value
 
@@ -124,7 +124,10 @@ class ConnectionSettings(BaseSettings):
     @model_validator(mode="after")
     def _complete_connections(self) -> Self:
         if self.kafka_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
-            raise ValueError(f"{self.kafka_protocol} needs kafka_username and kafka_password")
+            raise ValueError(
+                f"{self.kafka_protocol} needs STOREPULSE_KAFKA_USERNAME and STOREPULSE_KAFKA_PASSWORD or"
+                " STOREPULSE_KAFKA_PASSWORD_FILE"
+            )
         for service in ("kafka", "redis"):
             if getattr(self, f"{service}_key") and not getattr(self, f"{service}_certificate"):
                 raise ValueError(f"{service}_key needs {service}_certificate")

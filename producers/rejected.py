@@ -10,6 +10,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from connections.kafka import kafka_python_arguments
+from connections.kafka_check import require_kafka_now
+from connections.troubles import ConnectionRefused
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter, decode_dead_letter
 from contracts.events import Event, InvalidEvent, decode, id_in_key
@@ -39,6 +41,7 @@ def read_letters(
     """
     topic = Topics(settings.topic_prefix).rejected
     try:
+        require_kafka_now(settings)
         consumer = KafkaConsumer(
             **kafka_python_arguments(settings),
             enable_auto_commit=False,
@@ -47,6 +50,8 @@ def read_letters(
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
+    except ConnectionRefused as exc:
+        raise SendFailed(str(exc)) from exc
     except KafkaError as exc:
         raise SendFailed(f"no Kafka answers at {settings.bootstrap}: {exc!r}") from exc
     try:

@@ -9,6 +9,8 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from connections.kafka import kafka_python_arguments
+from connections.kafka_check import require_kafka_now
+from connections.troubles import ConnectionRefused
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.settings import Settings
@@ -240,6 +242,10 @@ def _connect(settings: Settings, linger_ms: int) -> Any:
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )
+    try:
+        require_kafka_now(settings)
+    except ConnectionRefused as exc:
+        raise SendFailed(str(exc)) from exc
     return _raising(connect, f"no Kafka answers at {settings.bootstrap}")
 
 

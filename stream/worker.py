@@ -9,7 +9,13 @@ import threading
 import uuid
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from connections.asyncio_redis import open_worker_redis
+from connections.kafka_check import require_kafka
+from connections.kafka_troubles import kafka_trouble
+from connections.tls import CertificateError
+from connections.troubles import EXIT_REFUSED, ConnectionRefused, Trouble, causes
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -53,14 +59,19 @@ def run(settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; the exit code is 0, or says why a supervisor must restart it.
 
     70: the watchdog found a stalled partition. 75: another worker owns a partition of ours. 78: Redis holds
-    the state of another number of partitions. 1: anything else.
+    the state of another number of partitions, or a service refuses our password, certificate or rights. 1:
+    anything else.
     A first signal drains and leaves the group; a second one exits at once.
     """
     import uvloop
 
     tune_gc()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_main(settings))
+        try:
+            return runner.run(_main(settings))
+        except (ConnectionRefused, CertificateError) as exc:
+            log.error("%s", exc)
+            return EXIT_REFUSED
 
 
 async def _main(settings: Settings) -> int:
@@ -69,15 +80,17 @@ async def _main(settings: Settings) -> int:
     topics = Topics(settings.topic_prefix)
     keys = Keys(settings.namespace, settings.partitions)
     client = open_worker_redis(settings)
+    meter = Meter()
+    store = RedisStore(client, keys)
+    await store.require_rights()
+    await require_kafka(settings)
     try:
-        await join_installation(client, keys)
+        await join_installation(client, keys, meter.redis)
     except MisfitError as exc:
         log.error("%s", exc)
         await client.aclose()
         return EXIT_MISFIT
-    meter = Meter()
     core = choose_core(compiled=settings.compiled)
-    store = RedisStore(client, keys)
     outboxes = RedisOutboxes(client, keys, alerts_kept=settings.alerts_kept)
     app = make_app(settings)
     kafka = KafkaLog(app, settings)
@@ -170,6 +183,10 @@ def _exit_code(ended: dict[str, BaseException | None]) -> int:
         log.info("stopping")
         return EXIT_OK
     for name, exc in ended.items():
+        trouble = _refusal(exc)
+        if trouble is not None:
+            log.error("%s ended the worker: %s", name, trouble)
+            return EXIT_REFUSED
         if exc is not None:
             log.error("%s ended the worker: %r", name, exc, exc_info=exc)
         if isinstance(exc, Stalled):
@@ -177,6 +194,14 @@ def _exit_code(ended: dict[str, BaseException | None]) -> int:
         if isinstance(exc, Fenced):
             return EXIT_FENCED
     return EXIT_CRASHED
+
+
+def _refusal(exc: BaseException | None) -> Trouble | None:
+    """What Kafka refuses us for, if that is why a part ended."""
+    for one in () if exc is None else causes(exc):
+        if isinstance(one, KafkaError) and (trouble := kafka_trouble(one)).is_refusal:
+            return trouble
+    return None
 
 
 async def _run_app(app: BatchApp) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from connections.kafka import librdkafka_arguments
+from connections.kafka_check import require_kafka_now
 from contracts.dead_letters import decode_dead_letter
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -123,6 +124,7 @@ def _read(settings: Settings, topics: Sequence[str]) -> Iterator[Message]:
 
 
 def _consumer(settings: Settings) -> Consumer:
+    require_kafka_now(settings)
     return Consumer(
         {
             **librdkafka_arguments(settings),

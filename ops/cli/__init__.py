@@ -18,7 +18,15 @@ def main() -> None:
 
     from ops.cli.application import main as run
 
-    run()
+    try:
+        run()
+    except Exception as exc:
+        from ops.cli.failures import explain
+
+        code = explain(exc)
+        if code is None:
+            raise
+        sys.exit(code)
 
 
 def __getattr__(name: str) -> Any:

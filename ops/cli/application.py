@@ -116,12 +116,14 @@ def api(
     from contracts.settings import get_settings
     from ops.logs.setup import configure_logging
     from ops.serving.exposure import explain_exposure
+    from ops.serving.requirements import require_services
     from ops.serving.run import run_api
 
     settings = get_settings()
     configure_logging(settings)
     if processes is not None:
         settings = settings.model_copy(update={"api_processes": processes})
+    require_services(settings)
     if (exposure := explain_exposure(settings)) is not None:
         typer.echo(exposure, err=True)
         raise typer.Exit(1)
@@ -133,10 +135,12 @@ def deliver() -> None:
     """Send webhooks, in the foreground; settings come from STOREPULSE_* variables. Several may run."""
     from contracts.settings import get_settings
     from ops.logs.setup import configure_logging
+    from ops.serving.requirements import require_services
     from ops.webhooks.deliver import run
 
     settings = get_settings()
     configure_logging(settings)
+    require_services(settings, kafka=False)
     raise typer.Exit(run(settings))
 
 

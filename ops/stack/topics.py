@@ -8,6 +8,9 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from connections.kafka import kafka_python_arguments
+from connections.kafka_check import require_kafka_now
+from connections.kafka_troubles import kafka_trouble
+from connections.troubles import ConnectionRefused
 from contracts.extensions import load_contracts
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -40,20 +43,33 @@ def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: floa
         with open_admin(settings) as admin:
             _create_missing(admin, topics, settings)
             return _await_counts(admin, topics, timeout_s)
+    except ConnectionRefused as exc:
+        raise TopicsError(str(exc)) from exc
     except KafkaError as exc:
-        raise TopicsError(f"the topics on {settings.bootstrap} could not be made or read: {exc}") from exc
+        raise TopicsError(
+            f"the topics on {settings.bootstrap} could not be made or read: {_reason(exc)}"
+        ) from exc
 
 
 def open_admin(settings: Settings) -> KafkaAdminClient:
-    """A connected admin client, to be used as a context manager; raises `KafkaError` if no broker answers."""
+    """A connected admin client, to be used as a context manager.
+
+    Raises `KafkaError` if no broker answers, `ConnectionRefused` if it will not let us in.
+    """
     # The client would try for 10 s where nothing listens, and leave the sockets of its tries open.
     if not any(_listens(address) for address in settings.bootstrap.split(",")):
         raise KafkaConnectionError(f"nothing listens at {settings.bootstrap}")
+    require_kafka_now(settings)
     return KafkaAdminClient(
         **kafka_python_arguments(settings),
         request_timeout_ms=10_000,
         bootstrap_timeout_ms=10_000,
     )
+
+
+def _reason(exc: KafkaError) -> str:
+    trouble = kafka_trouble(exc)
+    return str(trouble) if trouble.is_refusal else str(exc)
 
 
 def partition_counts(admin: KafkaAdminClient, names: tuple[str, ...]) -> dict[str, int]:

@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import msgpack
 import redis.asyncio as redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from connections.redis_troubles import is_code
+from connections.redis_troubles import is_code, redis_trouble
+from connections.troubles import ConnectionRefused
 from contracts.keys import META, QUARANTINE_TTL_S, Keys
 from stream.state.commit import (
     Claim,
@@ -52,6 +53,17 @@ class RedisStore:
         self._claim = client.register_script(_CLAIM)
         self._set_aside = client.register_script(files("stream.state").joinpath("set_aside.lua").read_text())
         self._pack = msgpack.Packer(use_bin_type=False).pack  # Redis' cmsgpack has no bin type
+
+    async def require_rights(self) -> None:
+        """Raises `ConnectionRefused` if Redis lets us do less than commits need, or nothing at all."""
+        prefix = self._keys.prefix(0)
+        rights = files("stream.state").joinpath("rights.lua").read_text()
+        try:
+            await self._client.eval(rights, 1, f"{prefix}probe", f"{prefix}probe:other")
+        except (RedisError, OSError) as exc:
+            trouble = redis_trouble(exc)
+            if trouble.is_refusal:
+                raise ConnectionRefused(trouble) from exc
 
     async def claim(self, floors: Mapping[int, int], reads: Sequence[ClaimRead] = ()) -> dict[int, Claim]:
         """See `Store.claim`."""

@@ -16,6 +16,7 @@ from redis import Redis
 
 from connections.asyncio_redis import open_worker_redis
 from connections.kafka import kafka_python_arguments
+from connections.redis_health import RedisHealth
 from contracts.clock import wall_clock_ms
 from contracts.events import Event, encode
 from contracts.keys import Keys
@@ -131,7 +132,7 @@ async def test_an_interrupted_run_goes_on_and_no_worker_starts_meanwhile(
         grow(few, MANY, interrupt)
     redis = open_worker_redis(few)
     with pytest.raises(MisfitError, match=f"STOREPULSE_PARTITIONS={FEW} storepulse topics grow {MANY}"):
-        await join_installation(redis, keys_of(few))
+        await join_installation(redis, keys_of(few), RedisHealth())
     await redis.aclose()
     with pytest.raises(GrowthError, match=f"from {FEW} to {MANY} partitions was interrupted"):
         grow(few, MANY + 1)
