@@ -107,8 +107,8 @@ class ConnectionSettings(BaseSettings):
             raise ValueError("redis_url must begin with redis:// or, for TLS, rediss://")
         if "@" in parts.netloc or "password=" in parts.query:
             raise ValueError(
-                "redis_url must hold no user and no password, as it is shown: set STOREPULSE_REDIS_USERNAME, and"
-                " STOREPULSE_REDIS_PASSWORD or the file that STOREPULSE_REDIS_PASSWORD_FILE names"
+                "redis_url must hold no user and no password, as it is shown: set STOREPULSE_REDIS_USERNAME,"
+                " and STOREPULSE_REDIS_PASSWORD or the file that STOREPULSE_REDIS_PASSWORD_FILE names"
             )
         return value
 

@@ -20,3 +20,13 @@ class Check:
     level: Level
     found: str
     advice: str = ""
+
+
+MAX_CLOCK_APART_MS = 2_000
+
+
+def check_clock(name: str, apart_ms: int) -> Check:
+    """Does a service's clock agree with ours? `apart_ms` is theirs minus ours."""
+    if abs(apart_ms) <= MAX_CLOCK_APART_MS:
+        return Check(f"clock of {name}", Level.OK, f"{apart_ms:+d} ms")
+    return Check(f"clock of {name}", Level.WARN, f"{apart_ms:+d} ms", "run NTP on both machines")

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from kafka import TopicPartition
+from redis.exceptions import ReadOnlyError
 from typer.testing import CliRunner
 
+from connections.redis_troubles import redis_trouble
 from contracts.dead_letters import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.cli import app
-from ops.diagnosis.checks import Check, Level
+from ops.diagnosis.checks import Check, Level, check_clock
 from ops.diagnosis.doctor import (
     check_compiled,
     check_disk,
@@ -20,15 +23,18 @@ from ops.diagnosis.doctor import (
     check_package,
     check_python,
 )
-from ops.diagnosis.refused import judge_refused
-from ops.diagnosis.services import (
-    check_clock,
+from ops.diagnosis.kafka import check_topics, check_transactions
+from ops.diagnosis.redis import (
     check_eviction,
+    check_memory,
     check_persistence,
+    check_quarantine,
     check_redis_version,
-    check_services,
-    check_topics,
+    check_waits,
+    check_writes,
 )
+from ops.diagnosis.refused import judge_refused
+from ops.diagnosis.services import check_services
 from producers.rejected import StoredLetter
 from stream.compiled.guard import NotBuiltError, StaleError
 
@@ -67,6 +73,19 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (check_persistence({"aof_enabled": 1}, embedded=False), Level.OK, ""),
         (check_persistence({"aof_enabled": 0}, embedded=True), Level.OK, ""),
         (check_persistence({"aof_enabled": 0}, embedded=False), Level.WARN, "appendonly"),
+        (check_memory({"used_memory": 2**30}), Level.OK, ""),
+        (check_memory({"used_memory": 2**20, "maxmemory": 2**30}), Level.OK, ""),
+        (check_memory({"used_memory": 95, "maxmemory": 100}), Level.WARN, "raise maxmemory"),
+        (check_memory({"used_memory": 101, "maxmemory": 100}), Level.FAIL, "raise maxmemory"),
+        (check_writes(None), Level.OK, ""),
+        (check_writes(redis_trouble(ReadOnlyError("no"))), Level.FAIL, "primary"),
+        (check_waits([]), Level.OK, ""),
+        (check_waits(["partition 3 waits: k holds a string"]), Level.FAIL, "rename or delete"),
+        (check_quarantine(0, "sp"), Level.OK, ""),
+        (check_quarantine(2, "sp"), Level.WARN, "sp:*:quarantine:*"),
+        (check_transactions({}), Level.OK, ""),
+        (check_transactions({TopicPartition("view", 1): (7, 5.0)}), Level.OK, ""),
+        (check_transactions({TopicPartition("view", 1): (7, 600.0)}), Level.WARN, "find-hanging"),
         (check_clock("redis", -20), Level.OK, ""),
         (check_clock("redis", -5_000), Level.WARN, "NTP"),
         (check_topics(EQUAL, TOPICS), Level.OK, ""),
