@@ -74,6 +74,14 @@ _NAMES = {
 }  # fmt: skip
 
 
+_CODES = {
+    "OutOfMemoryError": "OOM", "ReadOnlyError": "READONLY", "NoPermissionError": "NOPERM",
+    "BusyLoadingError": "LOADING", "ClusterDownError": "CLUSTERDOWN", "MasterDownError": "MASTERDOWN",
+    "MovedError": "MOVED", "AskError": "ASK", "ClusterCrossSlotError": "CROSSSLOT",
+}  # fmt: skip
+"""Classes of errors from whose text redis-py has taken the code."""
+
+
 def redis_trouble(exc: BaseException) -> Trouble:
     """The trouble behind an exception of a Redis client, or of a socket to Redis."""
     for one in causes(exc):
@@ -112,6 +120,8 @@ def _code_of(exc: BaseException) -> str | None:
         return "NOPERM"
     if "AUTH" in words and ("without any password" in words or "no password is set" in words):
         return "WRONGPASS"
+    if type(exc).__name__ in _CODES:
+        return _CODES[type(exc).__name__]
     if type(exc).__name__ == "AuthenticationError":
         return "NOAUTH" if "required" in words.lower() else "WRONGPASS"
     found = _CODE.search(words)
