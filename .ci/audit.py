@@ -11,7 +11,7 @@ from typing import Any
 SERVICES = ("pypi", "osv")
 """Where advisories come from; the second is asked if the first knows nothing of our packages."""
 TIMEOUT_S = 300
-OWN_KEY = re.compile(r"\b[ps]k_live_[a-z0-9]{12}_[0-9A-Za-z]{43}\b")
+OWN_KEY = re.compile(r"\b[pasw]k_live_[a-z0-9]{12}_[0-9A-Za-z]{43}\b")
 ALLOWED = "pragma: allowlist secret"
 """Marks a line whose secret opens nothing, for detect-secrets as for us."""
 NOISY = ("Base64HighEntropyString", "HexHighEntropyString", "KeywordDetector")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from api.http.ambiguity import UnambiguousRequests
 from api.http.connection_limiter import ConnectionLimiter
 from api.http.cross_origin import CrossOrigin
 from api.http.direct_routes import add_direct_routes
@@ -17,6 +18,7 @@ from api.http.metrics import ApiMetrics
 from api.http.request_context import RequestContext
 from api.http.request_log import RequestLog
 from api.http.shared_metrics import SharedMetrics
+from api.http.slow_bodies import SlowBodies
 from api.identity.access import Access
 from api.identity.documentation import document_access
 from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
@@ -70,8 +72,11 @@ def create_app(
     _add_routes(app, resources)
     document_access(app)
     install_document(app, resources)
-    app.add_middleware(LoadShedding, load=made.load)
-    app.add_middleware(CrossOrigin, paths=frozenset().union(*(one.browser_paths for one in resources)))
+    event_paths = frozenset().union(*(one.browser_paths for one in resources))
+    app.add_middleware(UnambiguousRequests, event_paths=event_paths)
+    slow_bodies = SlowBodies(settings.api_max_slow_bodies)
+    app.add_middleware(LoadShedding, load=made.load, slow_bodies=slow_bodies)
+    app.add_middleware(CrossOrigin, paths=event_paths)
     app.add_middleware(RequestContext, metrics=made.metrics, log=RequestLog(settings.log_requests))
     return app
 

@@ -104,6 +104,11 @@ class Settings(ConnectionSettings):
     api_max_requests: int = Field(
         512, ge=1, description="Requests under way in one API process, streams not counted; more get 503"
     )
+    api_max_slow_bodies: int = Field(
+        128,
+        ge=8,
+        description="Bodies one API process waits for over 1 s; an eighth of them from one address",
+    )
     api_max_connections: int = Field(
         8_192, ge=1, description="Open connections of one API process; more get 503"
     )

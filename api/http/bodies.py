@@ -3,10 +3,13 @@
 import zlib
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from starlette.types import Receive
 
 from api.http.errors import Problem
+from contracts.fields import InvalidEvent
+from contracts.json_content import JsonContent, NotJson, read_json, settle_members
 
 MAX_BODY_BYTES = 1024 * 1024
 READ_TIMEOUT_S = 10.0
@@ -54,6 +57,32 @@ def unsupported_type(detail: str) -> Problem:
 def bad_body(code: str, detail: str) -> Problem:
     """The refusal of a whole body."""
     return Problem(HTTPStatus.BAD_REQUEST, code, detail)
+
+
+def parse_body(body: bytes) -> JsonContent:
+    """The JSON in a body; raises `Problem`."""
+    try:
+        return read_json(body)
+    except NotJson as exc:
+        raise bad_body("body.not_json", f"the body {exc}") from exc
+
+
+def open_envelope(content: JsonContent, elements: str, limit: int) -> dict[str, Any]:
+    """The object in a body, whose member `elements` has up to `limit` elements to be judged one by one.
+
+    Raises `Problem` for a flaw that is outside of them.
+    """
+    if content.is_plain:
+        return dict(content.value)
+    try:
+        return settle_members(content.value, elements, limit)
+    except InvalidEvent as exc:
+        raise flawed_body(exc) from None
+
+
+def flawed_body(flaw: InvalidEvent) -> Problem:
+    """The refusal of a whole body for what would be the refusal of one of its events."""
+    return bad_body(f"body.{flaw.code.partition('.')[2]}", f"the body: {flaw.detail}")
 
 
 async def read_body(

@@ -10,6 +10,9 @@ from api.services import services_of
 SNIPPET_PATH = "/static/storepulse.js"
 """The one file that is made to be loaded into pages of other origins."""
 
+CROSS_ORIGIN = "cross_origin"
+"""The key in the scope's state of what browsers may give to pages of other origins. Also of events: a browser
+counts the answer to a beacon as loaded by its page, and reports it as blocked, though nobody can read it."""
 _MAX_AGE_S = 3_600
 _METHODS = "POST"
 _HEADERS = "Authorization, Content-Type, Content-Encoding, X-Sent-At"
@@ -34,8 +37,10 @@ class CrossOrigin:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
         elif scope["path"] in self._paths:
+            scope["state"][CROSS_ORIGIN] = True
             await self._collect(scope, receive, send)
         elif scope["path"] == SNIPPET_PATH:
+            scope["state"][CROSS_ORIGIN] = True
             await self._app(scope, receive, _adding(send, [(b"access-control-allow-origin", b"*")]))
         else:
             await self._app(scope, receive, send)

@@ -87,6 +87,16 @@ class Problem(Exception):
         self.errors = errors
 
 
+class Refused(HTTPException):
+    """A `Problem` raised while a body comes in; of all errors the framework lets only this kind through."""
+
+    def __init__(
+        self, status: HTTPStatus, code: str, detail: str, *, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(status.value, detail, headers)
+        self.code = code
+
+
 class ErrorAnswer(NamedTuple):
     """The answer to an error of the domain, whose message is the detail."""
 
@@ -165,6 +175,8 @@ def install_errors(app: FastAPI) -> None:
         headers = dict(exc.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers["Allow"] = ", ".join(_list_allowed(request))
+        if isinstance(exc, Refused):
+            return problem_response(status, exc.code, exc.detail, headers=headers)
         code = _CODES.get(exc.status_code, f"http.{exc.status_code}")
         return problem_response(status, code, status.description, headers=headers)
 

@@ -15,7 +15,7 @@ _JSON = "application/json"
 
 
 def read_query(request: Request, model: type[Query]) -> Query:
-    """The parameters of a request, of repeated ones the last; raises `RequestValidationError`."""
+    """The parameters of a request, each of which comes once; raises `RequestValidationError`."""
     try:
         text = request.scope["query_string"].decode("latin-1")
         return model.model_validate(dict(parse_qsl(text, keep_blank_values=True)) if text else {})

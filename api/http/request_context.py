@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.cross_origin import SNIPPET_PATH
+from api.http.cross_origin import CROSS_ORIGIN
 from api.http.errors import internal_problem
 from api.http.metrics import ApiMetrics
 from api.http.request_log import REQUEST_ID, RequestLog
@@ -80,8 +80,8 @@ class RequestContext:
 
 
 def _resource_policy(scope: Scope) -> tuple[bytes, bytes]:
-    """Only the snippet is there to be loaded by pages of other origins."""
-    policy = b"cross-origin" if scope["path"] == SNIPPET_PATH else b"same-origin"
+    """What pages of other origins may load or send to; all else only our own."""
+    policy = b"cross-origin" if scope["state"].get(CROSS_ORIGIN) else b"same-origin"
     return b"cross-origin-resource-policy", policy
 
 

@@ -11,8 +11,8 @@ from api.identity.credentials import unauthorized
 from api.identity.key_cache import KeyCache
 from api.identity.key_record import KeyRecord, takes_secret, to_principal
 from api.identity.key_store import KeyStore
-from api.identity.key_text import KeyText, parse_key
-from api.identity.origins import is_local_host, is_loopback, is_own_origin, normalise_origins
+from api.identity.key_text import KeyKind, KeyText, parse_key
+from api.identity.origins import OriginList, is_local_host, is_loopback, is_own_origin
 from api.identity.principal import Limits, Principal, Scope
 from api.identity.quotas import Quotas
 from contracts.clock import wall_clock_ms
@@ -20,6 +20,11 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+def needs_keys_anyway(settings: Settings) -> bool:
+    """Whether an API with these settings asks for keys though none was ever made."""
+    return settings.root_key is not None or not is_loopback(settings.api_host)
 
 
 class Access:
@@ -34,8 +39,8 @@ class Access:
         )
         root = settings.root_key
         self._root_digest = None if root is None else _fingerprint(root.get_secret_value())
-        self._always_closed = root is not None or not is_loopback(settings.api_host)
-        self._open_to = frozenset(normalise_origins(settings.allowed_origins.split(",")))
+        self._always_closed = needs_keys_anyway(settings)
+        self._open_to = OriginList(settings.allowed_origins.split(","))
 
     async def needs_key(self) -> bool:
         """False only on loopback, without a root key, and where no key was ever made."""
@@ -45,7 +50,7 @@ class Access:
         """Whose key this is, sent by a page of this origin, if by a page.
 
         Raises `Problem` 401, the same for an unknown id and a wrong secret, or 403 for a publishable key in a
-        page that it is not bound to.
+        page that it is not bound to, and for a key of apps or servers in any page.
         """
         if self._root_digest is not None and hmac.compare_digest(_fingerprint(presented), self._root_digest):
             return Principal("root", "root", frozenset(Scope), is_publishable=False)
@@ -54,12 +59,7 @@ class Access:
         state = record.state(now_ms)
         if state != "active":
             raise unauthorized(f"key.{state}", f"this key is {state}; make another one")
-        if record.is_publishable and (origin is None or origin.lower() not in record.origins):
-            raise Problem(
-                HTTPStatus.FORBIDDEN,
-                "key.origin",
-                "this publishable key is bound to pages of other origins than the one that sent this",
-            )
+        _check_origin(record, origin)
         self.key_cache.note_use(record.key_id, now_ms)
         return to_principal(record, self._defaults)
 
@@ -74,7 +74,7 @@ class Access:
             )
         if method in _SAFE_METHODS or origin is None or is_own_origin(origin, host):
             return
-        if origin.lower() not in self._open_to:
+        if origin not in self._open_to:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "origin.not_allowed",
@@ -85,7 +85,7 @@ class Access:
         """Whether pages of this origin may send events and read the answers."""
         if await self.key_cache.welcomes(origin.lower(), wall_clock_ms()):
             return True
-        return origin.lower() in self._open_to and not (self._always_closed or self.key_cache.has_keys)
+        return origin in self._open_to and not (self._always_closed or self.key_cache.has_keys)
 
     async def still_counts(self, key_id: str) -> bool:
         """Whether whoever opened a stream may go on: keys are revoked, and made where there were none."""
@@ -97,13 +97,30 @@ class Access:
         return record is not None and record.state(wall_clock_ms()) == "active"
 
     async def _find(self, presented: str, now_ms: int) -> KeyRecord:
-        key = parse_key(presented) or KeyText(is_publishable=False, key_id="", secret=presented)
+        key = parse_key(presented) or KeyText(KeyKind.SECRET, key_id="", secret=presented)
         for read in (self.key_cache.read, self.key_cache.read_again):  # it may be newer than what we know
             record = (await read()).get(key.key_id)
             fits = takes_secret(record, key.secret, now_ms)
-            if record is not None and fits and record.is_publishable == key.is_publishable:
+            if record is not None and fits and record.kind is key.kind:
                 return record
         raise unauthorized("key.unknown", "no key is like this one; `storepulse keys list` shows all")
+
+
+def _check_origin(record: KeyRecord, origin: str | None) -> None:
+    """A browser says from which page a request comes, and nobody else does."""
+    if record.kind is KeyKind.PUBLISHABLE:
+        if origin is None or origin.lower() not in record.origins:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "key.origin",
+                "this publishable key is bound to pages of other origins than the one that sent this",
+            )
+    elif record.kind is not KeyKind.SECRET and origin is not None:
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "key.origin",
+            f"a page sent this key of the kind {record.kind}: pages need a publishable key",
+        )
 
 
 def _fingerprint(text: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What events of a publishable key may say."""
+"""What events of a key that others can read may say."""
 
 from api.identity.principal import Principal
 from contracts.events import EventType
@@ -6,12 +6,12 @@ from contracts.fields import InvalidEvent
 
 
 def check_claim(principal: Principal, event_type: EventType) -> None:
-    """Refuses a purchase of a key that may not send any: what a key in a page sends is a claim.
+    """Refuses a purchase of a key that may not send any: what a key in a page or an app sends is a claim.
 
     Raises `InvalidEvent` with the code `purchase.not_allowed`, to be reported for that one event.
     """
     if event_type is EventType.PURCHASE and not principal.may_purchase:
         raise InvalidEvent(
             "purchase.not_allowed",
-            "this publishable key may not send purchases: send them from a server with a secret key",
+            "this key may not send purchases: send them from a server, with a key of its own",
         )

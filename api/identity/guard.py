@@ -3,7 +3,7 @@
 import contextlib
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import Request
 from fastapi.openapi.models import HTTPBearer
@@ -17,6 +17,8 @@ from api.identity.key_text import holds_key, parse_key
 from api.identity.principal import ANYONE, UNIDENTIFIED, Principal, Scope
 from api.services import services_of
 
+KeyInBody = Literal["no", "text", "any"]
+"""Whether the key may come in the body: never, in one of `text/plain` only, in one of any type."""
 _UNLIMITED = Scope.OPERATIONS_READ
 """Whoever watches must see it however much is going on, and while Redis is away."""
 
@@ -28,7 +30,7 @@ MARK = "guard "
 class Guard(SecurityBase):
     """A dependency that gives the caller, if they have the scope."""
 
-    def __init__(self, scope: Scope, *, key_in_body: bool, key_in_query: str | None) -> None:
+    def __init__(self, scope: Scope, *, key_in_body: KeyInBody, key_in_query: str | None) -> None:
         self.scope = scope
         self.key_in_body = key_in_body
         self.key_in_query = key_in_query
@@ -54,7 +56,7 @@ class Guard(SecurityBase):
                 raise several()
         presented = request.state.presented = in_header or in_query
         if presented is None:
-            if self.key_in_body and _is_plain_text(request):
+            if self._awaits_body(request):
                 return UNIDENTIFIED
             raise _missing()
         principal = await _admit(request, presented, self.scope)
@@ -64,6 +66,11 @@ class Guard(SecurityBase):
         elif self.scope is not _UNLIMITED:
             request.state.balance = await access.quotas.spend_request(principal)
         return principal
+
+    def _awaits_body(self, request: Request) -> bool:
+        if self.key_in_body == "any":
+            return request.headers.get("content-length") != "0" and _has_body(request)
+        return self.key_in_body == "text" and _is_plain_text(request)
 
     def _read_query(self, request: Request) -> str | None:
         """The key in the parameter that may have one; raises `Problem` 401 for a key elsewhere in the URL."""
@@ -81,13 +88,14 @@ class Guard(SecurityBase):
 
 
 @cache
-def require(scope: Scope, *, key_in_body: bool = False, key_in_query: str | None = None) -> Guard:
+def require(scope: Scope, *, key_in_body: KeyInBody = "no", key_in_query: str | None = None) -> Guard:
     """A dependency that gives the caller, if they have this scope; raises `Problem` 401, 403, 429 or 503.
 
-    The key comes in the header `Authorization`. Two doors for senders that cannot set headers, both for
-    publishable keys only:
-    `key_in_body`: a request of `text/plain` without the header passes with `UNIDENTIFIED`, and the route MUST
-    call `identify` with the key it finds in the body; every route with this flag calls it for every request.
+    The key comes in the header `Authorization`. Two doors for senders that cannot set headers, neither
+    for secret keys:
+    `key_in_body`: a request of such a type without the header passes with `UNIDENTIFIED`, and the route MUST
+    call `identify` with the key it finds in the body before it takes anything; every route with this flag
+    calls it for every request.
     `key_in_query`: the key may come in this query parameter.
     The same arguments give the same object, so a router and its route ask once per request.
     """
@@ -95,7 +103,7 @@ def require(scope: Scope, *, key_in_body: bool = False, key_in_query: str | None
 
 
 async def identify(request: Request, presented: str | None) -> Principal:
-    """Who sends this body; after `require(key_in_body=True)`. `presented` is the key in it, None if none is.
+    """Who sends this body; after `require(key_in_body=...)`. `presented` is the key in it, None if none is.
 
     Raises `Problem`: 401 for no key at all, an unknown one, another one than in the header, or a secret key
     in a body; 403 for a wrong origin or a missing scope.
@@ -119,12 +127,14 @@ async def identify(request: Request, presented: str | None) -> Principal:
 async def spend_events(request: Request, principal: Principal, n_events: int) -> None:
     """Takes the request and `n_events` off the key's limits, once per request and before Kafka.
 
-    Raises `Problem` 429, or `redis.RedisError`. The answer's `RateLimit` headers follow by themselves.
+    Raises `Problem` 413 or 429, or `redis.RedisError`. The answer's `RateLimit` headers follow by themselves.
     """
     if principal is UNIDENTIFIED:
         raise RuntimeError("a route that takes keys in bodies must call identify before it spends")
+    quotas = access_of(request).quotas
+    quotas.check_size(principal, n_events)
     request.state.owes_request = None
-    request.state.balance = await access_of(request).quotas.spend_events(principal, n_events)
+    request.state.balance = await quotas.spend_events(principal, n_events)
 
 
 async def is_allowed(request: Request, scope: Scope) -> bool:
@@ -158,16 +168,26 @@ async def _admit(request: Request, presented: str, scope: Scope) -> Principal:
 
 
 def _check_exposed(presented: str) -> None:
-    """Refuses what must not be sent where others read it: all but publishable keys. Raises `Problem` 401."""
+    """Refuses what must not be sent where others read it: secret keys. Raises `Problem` 401."""
     key = parse_key(presented)
     if key is None:
-        raise unauthorized("key.unknown", "only a publishable key, pk_live_..., can be sent so")
-    if not key.is_publishable:
-        raise unauthorized("key.exposed", "a secret key must only be sent as Authorization: replace this one")
+        raise unauthorized(
+            "key.unknown", "only keys that do no more than send events go there: pk_, ak_, wk_"
+        )
+    if not key.kind.only_sends_events:
+        raise unauthorized(
+            "key.exposed",
+            "a secret key must only be sent as Authorization: replace it; for senders that cannot do so, "
+            "`storepulse keys create NAME --write-only` makes one",
+        )
 
 
 def _is_plain_text(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/plain"
+
+
+def _has_body(request: Request) -> bool:
+    return "content-length" in request.headers or "transfer-encoding" in request.headers
 
 
 def _missing() -> Problem:

@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 import orjson
 
-from api.identity.key_text import digest
+from api.identity.key_text import KeyKind, digest
 from api.identity.principal import Limits, Principal, Scope
 
 KeyState = Literal["active", "expired", "revoked"]
 
+APP_DIVISOR = 4
+"""An app is in everybody's hands, and so is one that went wrong: it gets a quarter of the defaults."""
 _NOBODY = digest("")
 """Compared with where there is no key, so that an unknown id takes as long as a wrong secret."""
 
@@ -21,7 +23,7 @@ class KeyRecord:
 
     key_id: str
     name: str
-    is_publishable: bool
+    kind: KeyKind
     scopes: tuple[Scope, ...]
     origins: tuple[str, ...]
     """Where a publishable key may be used."""
@@ -69,22 +71,24 @@ def takes_secret(record: KeyRecord | None, secret: str, now_ms: int) -> bool:
 
 
 def to_principal(record: KeyRecord, defaults: Limits) -> Principal:
-    """The bearer of the key, with the limits of `defaults` where it has none of its own."""
+    """The bearer of the key. Limits of its own count, or else `defaults`, of which apps get a part."""
     own = (record.requests_per_s, record.events_per_minute, record.events_per_day)
+    if record.kind is KeyKind.APP:
+        defaults = Limits(*(-(-limit // APP_DIVISOR) for limit in defaults))
     limits = Limits(*(d if o is None else o for o, d in zip(own, defaults, strict=True)))
     return Principal(
         record.key_id,
         record.name,
         frozenset(record.scopes),
-        record.is_publishable,
+        record.kind.only_sends_events,
         record.may_purchase,
         limits,
     )
 
 
 def encode_record(record: KeyRecord) -> bytes:
-    """The record as JSON."""
-    return orjson.dumps(asdict(record))
+    """The record as JSON. `is_publishable` is for processes of before there were kinds."""
+    return orjson.dumps({**asdict(record), "is_publishable": record.kind.only_sends_events})
 
 
 def decode_record(blob: bytes) -> KeyRecord:
@@ -93,6 +97,8 @@ def decode_record(blob: bytes) -> KeyRecord:
     known = {name: fields[name] for name in KeyRecord.__slots__ if name in fields}
     known["scopes"] = tuple(Scope(scope) for scope in known["scopes"] if scope in _SCOPES)
     known["origins"] = tuple(known["origins"])
+    before_kinds = KeyKind.PUBLISHABLE if fields.get("is_publishable") else KeyKind.SECRET
+    known["kind"] = _to_kind(fields.get("kind", before_kinds))
     if any(type(known[name]) is not str for name in ("key_id", "name", "digest")):
         raise ValueError("id, name and digest of a key must be texts")
     return KeyRecord(**known)
@@ -100,7 +106,14 @@ def decode_record(blob: bytes) -> KeyRecord:
 
 def unreadable_record(key_id: str) -> KeyRecord:
     """What stands for a record that cannot be read: a revoked key that nobody has the secret of."""
-    return KeyRecord(key_id, "(unreadable record)", False, (), (), False, _NOBODY, 0, revoked_ms=0)
+    return KeyRecord(key_id, "(unreadable record)", KeyKind.SECRET, (), (), False, _NOBODY, 0, revoked_ms=0)
+
+
+def _to_kind(text: str) -> KeyKind:
+    for kind in KeyKind:
+        if kind == text:
+            return kind
+    raise ValueError(f"no key is of the kind {text!r}")
 
 
 _SCOPES = frozenset(Scope)

@@ -9,7 +9,7 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
 from api.identity.key_record import KeyRecord, decode_record, encode_record, unreadable_record
-from api.identity.key_text import KeyText, digest, make_key, make_secret
+from api.identity.key_text import KeyKind, KeyText, digest, make_key, make_secret
 from api.identity.principal import Scope
 from contracts.keys import Keys
 from readers.unreadable import UNREADABLE
@@ -22,7 +22,7 @@ class KeyPlan:
     """A key to be made; a limit of None is the one of the settings. `origins` are normalised."""
 
     name: str
-    is_publishable: bool = False
+    kind: KeyKind = KeyKind.SECRET
     scopes: tuple[Scope, ...] = (Scope.EVENTS_WRITE,)
     origins: tuple[str, ...] = ()
     may_purchase: bool = True
@@ -37,13 +37,12 @@ class KeyPlan:
             raise ValueError(f"a name has 1 to {MAX_NAME_CHARS} characters, all of them printable")
         if not self.scopes:
             raise ValueError("a key needs at least one scope")
-        if not self.is_publishable:
-            if self.origins:
-                raise ValueError("only publishable keys are bound to origins")
-            return
-        if self.scopes != (Scope.EVENTS_WRITE,):
-            raise ValueError(f"a publishable key can only have the scope {Scope.EVENTS_WRITE}")
-        if not self.origins:
+        is_publishable = self.kind is KeyKind.PUBLISHABLE
+        if self.origins and not is_publishable:
+            raise ValueError("only publishable keys are bound to origins")
+        if self.kind.only_sends_events and self.scopes != (Scope.EVENTS_WRITE,):
+            raise ValueError(f"a key of the kind {self.kind} can only have the scope {Scope.EVENTS_WRITE}")
+        if is_publishable and not self.origins:
             raise ValueError("a publishable key needs the origins of the pages it is used in")
 
 
@@ -61,11 +60,11 @@ class KeyStore:
     async def create(self, plan: KeyPlan, now_ms: int) -> tuple[KeyText, KeyRecord]:
         """The new key, which nobody can tell again, and what is kept; raises `ValueError` for a bad plan."""
         plan.check()
-        key = make_key(is_publishable=plan.is_publishable)
+        key = make_key(plan.kind)
         record = KeyRecord(
             key_id=key.key_id,
             name=plan.name,
-            is_publishable=plan.is_publishable,
+            kind=plan.kind,
             scopes=plan.scopes,
             origins=plan.origins,
             may_purchase=plan.may_purchase,
@@ -91,7 +90,7 @@ class KeyStore:
             return record.rotated(digest(secret), now_ms=now_ms, overlap_ms=overlap_ms)
 
         record = await self._change(key_id, change)
-        return KeyText(record.is_publishable, key_id, secret), record
+        return KeyText(record.kind, key_id, secret), record
 
     async def revoke(self, key_id: str, now_ms: int) -> KeyRecord:
         """The key, which lets nobody in from now on; raises `UnknownKey`. Doing it twice changes nothing."""
@@ -100,6 +99,15 @@ class KeyStore:
             return record if record.revoked_ms is not None else replace(record, revoked_ms=now_ms)
 
         return await self._change(key_id, change)
+
+    async def remove_all(self) -> int:
+        """Forgets every key, as if none had ever been made; how many there were."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hlen(self._keys.api_keys())
+        pipe.unlink(self._keys.api_keys(), self._keys.api_key_uses())
+        pipe.incr(self._keys.api_keys_version())
+        n_keys, *_ = await pipe.execute()
+        return int(n_keys)
 
     async def load(self) -> dict[str, KeyRecord]:
         """Every key ever made, by its id."""

@@ -4,8 +4,10 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-_LOCAL_NAMES = frozenset(("localhost", "127.0.0.1", "[::1]"))
+LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+"""What this machine is called by itself."""
 _HOST = re.compile(r"(\[[0-9a-f:]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?", re.ASCII)
+_ANY_PORT = ":*"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -19,7 +21,7 @@ def normalise_origin(text: str) -> str:
     if scheme not in _DEFAULT_PORTS or match is None:
         raise ValueError(f"an origin is scheme, host and port, such as https://shop.example, got {text!r}")
     host, port = match[1], match[2]
-    if scheme == "http" and host not in _LOCAL_NAMES:
+    if scheme == "http" and host not in LOCAL_NAMES:
         raise ValueError(f"an origin must be https unless it is this machine, got {text!r}")
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
 
@@ -27,6 +29,32 @@ def normalise_origin(text: str) -> str:
 def normalise_origins(texts: Iterable[str]) -> tuple[str, ...]:
     """Each origin once, in their order; raises `ValueError`."""
     return tuple(dict.fromkeys(normalise_origin(text) for text in texts if text.strip()))
+
+
+class OriginList:
+    """Origins of a setting. One of this machine may have the port `*`, as in `http://localhost:*`: any."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        """Raises `ValueError` for what is no origin."""
+        texts = [text.strip().lower() for text in texts if text.strip()]
+        self._exact = frozenset(normalise_origins(text for text in texts if not text.endswith(_ANY_PORT)))
+        self._any_port = frozenset(map(_check_local, (text for text in texts if text.endswith(_ANY_PORT))))
+
+    def __contains__(self, origin: str) -> bool:
+        """Whether the origin, as a browser sends it, is among them."""
+        origin = origin.lower()
+        if origin in self._exact:
+            return True
+        scheme, _, rest = origin.partition("://")
+        match = _HOST.fullmatch(rest)
+        return match is not None and f"{scheme}://{match[1]}" in self._any_port
+
+
+def _check_local(text: str) -> str:
+    origin = normalise_origin(text.removesuffix(_ANY_PORT))
+    if origin.partition("://")[2] not in LOCAL_NAMES:
+        raise ValueError(f"only localhost, 127.0.0.1 and [::1] may have any port, got {text!r}")
+    return origin
 
 
 def is_loopback(host: str) -> bool:
@@ -45,7 +73,7 @@ def is_local_host(header: str) -> bool:
     A page of elsewhere can give its own name the address 127.0.0.1 and would then be same-origin with us.
     """
     match = _HOST.fullmatch(header.strip().lower())
-    return match is not None and match[1] in _LOCAL_NAMES
+    return match is not None and match[1] in LOCAL_NAMES
 
 
 def is_own_origin(origin: str, host_header: str) -> bool:

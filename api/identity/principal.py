@@ -8,7 +8,7 @@ class Scope(StrEnum):
     """What a key may be allowed to do. Routes ask for exactly one."""
 
     EVENTS_WRITE = "events:write"
-    """Send events; the only one a publishable key can have."""
+    """Send events; the only one that keys of other kinds than secret ones can have."""
     INSIGHTS_READ = "insights:read"
     """Figures of the shop as a whole: live, trending, demand, models."""
     VISITORS_READ = "visitors:read"
@@ -44,7 +44,7 @@ class Principal(NamedTuple):
     name: str
     scopes: frozenset[Scope]
     is_publishable: bool
-    """Anybody can read the key in a page: what it sends is a claim."""
+    """Of a kind that others may come to read, in a page, an app or a log: it only sends events."""
     may_purchase: bool = True
     """Whether its purchases count; `claims.check_claim` refuses them otherwise."""
     limits: Limits = Limits()

@@ -95,6 +95,17 @@ class Quotas:
         """
         return await self._take(principal, applicable(principal.limits, n_events))
 
+    def check_size(self, principal: Principal, n_events: int) -> None:
+        """Raises `Problem` 413 for more events than the key could ever send at once."""
+        for policy, limit, cost in applicable(principal.limits, n_events):
+            if cost > limit:
+                raise Problem(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    "quota.request_too_large",
+                    f"send at most {limit} events in a request, which is what this key may in "
+                    f"{policy.window_ms // 1_000} s; this one needs {cost}, one for each item of an order",
+                )
+
     def check_pause(self, principal: Principal) -> None:
         """Raises `Problem` 429 for a key that sent too much a moment ago, before its body is read."""
         limit = principal.limits.requests_per_s

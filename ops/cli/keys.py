@@ -9,16 +9,17 @@ from ops.cli.installation import find_redis
 from ops.cli.options import JsonOption, StateOption
 from ops.stack.record import DEFAULT_STATE
 
-KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the key, or pk_live_ID, sk_live_ID.")]
+KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the key, or sk_live_ID.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    keys = typer.Typer(help="Keys of the API: make, list, rotate, revoke.", no_args_is_help=True)
+    keys = typer.Typer(help="Keys of the API: make, list, rotate, revoke, reset.", no_args_is_help=True)
     keys.command("create")(create)
     keys.command("list")(show)
     keys.command("rotate")(rotate)
     keys.command("revoke")(revoke)
+    keys.command("reset")(reset)
     app.add_typer(keys, name="keys")
 
 
@@ -28,13 +29,23 @@ def create(
     publishable: Annotated[
         bool, typer.Option("--publishable", help="For pages: may only send events, from --origin.")
     ] = False,
+    for_app: Annotated[
+        bool, typer.Option("--app", help="For native apps: may only send events, without an origin.")
+    ] = False,
+    write_only: Annotated[
+        bool,
+        typer.Option(
+            "--write-only",
+            help="For servers whose library puts its key into the URL or body: may only send events.",
+        ),
+    ] = False,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="Where a publishable key is used: https://shop.example; repeatable."),
     ] = None,
     allow_purchases: Annotated[
         bool,
-        typer.Option("--allow-purchases", help="Let a publishable key send purchases, unproven as they are."),
+        typer.Option("--allow-purchases", help="Let a key of pages or apps send purchases, unproven."),
     ] = False,
     expires: Annotated[
         str | None, typer.Option(help="Until when: 90d, 12h, or 2030-01-01T00:00:00Z.")
@@ -56,16 +67,22 @@ def create(
     Example: storepulse keys create "web shop" --publishable --origin https://shop.example
     """
     from api.identity.key_store import KeyPlan
+    from api.identity.key_text import KeyKind
     from api.identity.origins import normalise_origins
     from ops.keys.commands import create_key, parse_expiry
 
+    chosen = {KeyKind.PUBLISHABLE: publishable, KeyKind.APP: for_app, KeyKind.WRITE: write_only}
+    kinds = [kind for kind, is_chosen in chosen.items() if is_chosen] or [KeyKind.SECRET]
     try:
+        if len(kinds) > 1:
+            raise ValueError("a key is for pages, for apps or for servers: choose one")
+        (kind,) = kinds
         plan = KeyPlan(
             name=name,
-            is_publishable=publishable,
-            scopes=tuple(dict.fromkeys(scope or ((Scope.EVENTS_WRITE,) if publishable else ()))),
+            kind=kind,
+            scopes=tuple(dict.fromkeys(scope or ((Scope.EVENTS_WRITE,) if kind.only_sends_events else ()))),
             origins=normalise_origins(origin or ()),
-            may_purchase=allow_purchases or not publishable,
+            may_purchase=allow_purchases or kind in (KeyKind.SECRET, KeyKind.WRITE),
             expires_ms=None if expires is None else parse_expiry(expires),
             requests_per_s=requests_per_s,
             events_per_minute=events_per_minute,
@@ -99,6 +116,20 @@ def rotate(
     from ops.keys.commands import rotate_key
 
     raise typer.Exit(rotate_key(find_redis(state), key, overlap_h=overlap, as_json=json))
+
+
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state: StateOption = DEFAULT_STATE,
+    json: JsonOption = False,
+) -> None:
+    """Forget every key for good: an API on this machine then asks for none, as before the first one."""
+    from ops.keys.commands import remove_keys
+    from ops.stack.record import find_settings
+
+    if not yes:
+        typer.confirm("Every key stops working, and nobody can bring them back. Go on?", abort=True, err=True)
+    raise typer.Exit(remove_keys(find_settings(state), as_json=json))
 
 
 def revoke(key: KeyArgument, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:

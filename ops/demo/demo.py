@@ -7,15 +7,19 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.live import Live
 
+from api.identity.origins import LOCAL_NAMES
 from ops.api_client.authorization import authorization
+from ops.demo.terminal_key import make_terminal_key
 from ops.demo.view import FORGETS, DemoView, Frame, plain_line
 from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
@@ -24,6 +28,7 @@ from ops.stack.stack import Stack
 from ops.stack.supervision import PartEnded
 from ops.stack.up import StopSignals
 
+NEIGHBOURS = ",".join(f"{scheme}://{name}:*" for scheme in ("http", "https") for name in LOCAL_NAMES)
 FRAME_EVERY_S = 1.0
 TRENDING_SHOWN = 8
 ASK_TIMEOUT_S = 2.0
@@ -53,7 +58,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     signals = StopSignals()
     try:
-        stack = Stack(StackOptions(state=options.state, api_port=options.api_port))
+        stack = Stack(StackOptions(state=options.state, api_port=options.api_port, settings=_neighbours()))
         signals.watch(stack)
         with console.status("starting broker, Redis, worker and API"):
             stack.start()
@@ -85,10 +90,9 @@ def make_traffic(stack: Stack, options: DemoOptions) -> Child:
     return Child("traffic", argv, log, env=settings_environment(stack.settings))
 
 
-def read_frame(stack: Stack) -> Frame:
+def read_frame(stack: Stack, headers: dict[str, str]) -> Frame:
     """What the API says now, and the memory of this process and all it started; raises `OSError`."""
     url = stack.api_url
-    headers = authorization(stack.settings)
     live = _ask(f"{url}/v1/live", headers)
     trending = _ask(f"{url}/v1/trending?limit={TRENDING_SHOWN}", headers)
     restarted = [
@@ -116,6 +120,7 @@ def _show(
 ) -> Frame | None:
     picture = console.is_terminal
     view = DemoView(unicode=console.encoding.lower().startswith("utf"))
+    headers = authorization(stack.settings)
     frame: Frame | None = None
     end_at = None if options.duration_s is None else time.monotonic() + options.duration_s
     if not picture:
@@ -127,8 +132,10 @@ def _show(
             if not traffic.alive:
                 raise TrafficEnded(f"the simulated shop ended with {traffic.exit_code}; {traffic.log_tail()}")
             try:
-                frame = read_frame(stack)
+                frame = read_frame(stack, headers)
             except OSError as exc:
+                if _wants_key(exc):  # somebody made the first one meanwhile
+                    headers = _find_key(stack, headers)
                 _log.info("the API does not answer, the last picture stays: %s", exc)
             else:
                 view.add(frame)
@@ -138,6 +145,23 @@ def _show(
                     console.print(plain_line(frame), highlight=False, soft_wrap=True)
             signals.asked.wait(max(0.0, FRAME_EVERY_S - (time.monotonic() - drawn_at)))
     return frame
+
+
+def _neighbours() -> dict[str, str]:
+    """The setting that lets pages of this machine send events from any port, unless it was set otherwise."""
+    return {} if "STOREPULSE_ALLOWED_ORIGINS" in os.environ else {"allowed_origins": NEIGHBOURS}
+
+
+def _wants_key(exc: OSError) -> bool:
+    return isinstance(exc, urllib.error.HTTPError) and exc.code == HTTPStatus.UNAUTHORIZED
+
+
+def _find_key(stack: Stack, headers: dict[str, str]) -> dict[str, str]:
+    try:
+        return make_terminal_key(stack.settings)
+    except RedisError as exc:
+        _log.info("no key for this terminal: %s", exc)
+        return headers
 
 
 def _ask(url: str, headers: dict[str, str]) -> dict[str, Any]:

@@ -12,19 +12,26 @@ from rich.console import Console
 from rich.text import Text
 
 from api.http.query_times import parse_time
+from api.identity.access import needs_keys_anyway
 from api.identity.key_record import KeyRecord
 from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
-from api.identity.key_text import KeyText, key_name
+from api.identity.key_text import KeyKind, KeyText, key_name, parse_name
 from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 from readers.intervals import to_datetime
 
+_CLOSES = """This is the first key. From now on the API asks for one on every request, on this machine too:
+- requests without a key get 401, those of curl, of the live page, of the demo's neighbours;
+- STOREPULSE_ALLOWED_ORIGINS lets no page in any more: a page needs a publishable key that lists its origin;
+- our own commands send STOREPULSE_API_KEY; `storepulse keys create me --scope ...` makes one for it.
+Back to an API without keys: storepulse keys reset
+"""
 _HOUR_MS = 3_600_000
 _SPAN = re.compile(r"([0-9]{1,5})([hd])", re.ASCII)
 _SPAN_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS}
-_KEY_NAME = re.compile(r"(?:[ps]k_live_)?([a-z0-9]{12})", re.ASCII)
+_USERS = {KeyKind.PUBLISHABLE: "", KeyKind.APP: "apps", KeyKind.WRITE: "servers, in a URL or a body too"}
 _STATE_STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}
 
 
@@ -36,10 +43,12 @@ def create_key(settings: Settings, plan: KeyPlan, *, as_json: bool) -> int:
     """Makes a key and prints it; the exit code."""
 
     async def act(store: KeyStore) -> None:
+        is_first = not await store.load()
         key, record = await store.create(plan, wall_clock_ms())
-        _print_secret(
-            key, record, as_json=as_json, said="Only a hash of it is kept: nobody can show it again."
-        )
+        said = "Copy it now: only a hash of it is kept, it cannot be shown again."
+        if is_first and not needs_keys_anyway(settings):
+            typer.echo(_CLOSES, err=True)
+        _print_secret(key, record, as_json=as_json, said=said)
 
     return _run(settings, act)
 
@@ -68,6 +77,24 @@ def revoke_key(settings: Settings, key: str, *, as_json: bool) -> int:
             typer.echo(orjson.dumps(describe(record, None)))
         else:
             typer.echo(f"{_name_of(record)} ({record.name}) is revoked; within 2 s it lets nobody in.")
+
+    return _run(settings, act)
+
+
+def remove_keys(settings: Settings, *, as_json: bool) -> int:
+    """Forgets all keys, so that an API on this machine asks for none again; the exit code."""
+
+    async def act(store: KeyStore) -> None:
+        n_keys = await store.remove_all()
+        if as_json:
+            typer.echo(orjson.dumps({"removed": n_keys}))
+            return
+        after = (
+            "The API goes on asking for one: it has a root key, or listens beyond this machine."
+            if needs_keys_anyway(settings)
+            else "Within 2 s the API answers everybody on this machine again, without a key."
+        )
+        typer.echo(f"{n_keys} {'key is' if n_keys == 1 else 'keys are'} gone for good. {after}")
 
     return _run(settings, act)
 
@@ -103,7 +130,8 @@ def describe(record: KeyRecord, used_ms: int | None) -> dict[str, Any]:
         "key": _name_of(record),
         "name": record.name,
         "state": record.state(wall_clock_ms()),
-        "publishable": record.is_publishable,
+        "kind": record.kind.value,
+        "publishable": record.kind is KeyKind.PUBLISHABLE,
         "scopes": list(record.scopes),
         "origins": list(record.origins),
         "may_purchase": record.may_purchase,
@@ -166,10 +194,11 @@ def _lines(record: KeyRecord, used_ms: int | None) -> Text:
 
 
 def _powers(record: KeyRecord) -> str:
-    if not record.is_publishable:
-        return " ".join(record.scopes)
+    scopes = " ".join(record.scopes)
+    if record.kind is KeyKind.SECRET:
+        return scopes
     purchases = "" if record.may_purchase else ", no purchases"
-    return f"{' '.join(record.scopes)} from {' '.join(record.origins)}{purchases}"
+    return f"{scopes} from {_USERS[record.kind] or ' '.join(record.origins)}{purchases}"
 
 
 def _minute(at_ms: int) -> str:
@@ -177,11 +206,11 @@ def _minute(at_ms: int) -> str:
 
 
 def _name_of(record: KeyRecord) -> str:
-    return key_name(record.key_id, is_publishable=record.is_publishable)
+    return key_name(record.kind, record.key_id)
 
 
 def _to_id(text: str) -> str:
-    match = _KEY_NAME.fullmatch(text)
-    if match is None:
+    key_id = parse_name(text)
+    if key_id is None:
         raise _Failed("give the id of the key, as `storepulse keys list` shows it; never its secret part")
-    return match[1]
+    return key_id

@@ -5,7 +5,7 @@ import re
 
 _MARK = "[redacted]"
 _RULES = [
-    (re.compile(r"\b(pk_|sk_|whsec_)[\w+/=.-]{4,}"), rf"\1{_MARK}"),
+    (re.compile(r"\b(pk_|ak_|wk_|sk_|whsec_)[\w+/=.-]{4,}"), rf"\1{_MARK}"),
     (re.compile(r"(?i)(authorization['\"]?\s*[:=,]\s*b?['\"]?)[^'\"\r\n]+"), rf"\1{_MARK}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {_MARK}"),
     (

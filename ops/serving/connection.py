@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.errors import problem_response
+from api.http.host import find_host_flaw
 from api.http.load_shedding import REFUSED
 from api.http.request_log import REQUEST_ID
 
@@ -117,6 +118,9 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._in_head = False
         self._head_bytes = 0
+        flaw = find_host_flaw(self.url, self.headers, self.parser.get_http_version())
+        if flaw is not None:
+            self._abort(HeadRefused(HTTPStatus.BAD_REQUEST, *flaw))
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -5,6 +5,7 @@ import asyncio
 from redis.exceptions import RedisError
 
 from api.identity.key_store import KeyStore
+from api.identity.key_text import KeyKind
 from api.identity.origins import is_loopback
 from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
@@ -37,4 +38,6 @@ async def _has_secret_key(settings: Settings) -> bool:
     finally:
         await redis.aclose()
     now_ms = wall_clock_ms()
-    return any(not record.is_publishable and record.state(now_ms) == "active" for record in records.values())
+    return any(
+        record.kind is KeyKind.SECRET and record.state(now_ms) == "active" for record in records.values()
+    )

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.identity.key_store import KeyPlan, KeyStore
-from api.identity.key_text import KeyText, make_key, make_secret
+from api.identity.key_text import KeyKind, KeyText, make_key, make_secret
 from api.identity.principal import Scope
 from api.services import services_of
 from api_keys import (
@@ -113,8 +113,8 @@ async def test_the_root_key_opens_everything_and_nothing_else_does(client: httpx
 async def test_an_unknown_id_and_a_wrong_secret_get_one_answer(
     client: httpx.AsyncClient, server_key: KeyText
 ) -> None:
-    unknown, wrong = make_key(is_publishable=False), server_key._replace(secret=make_secret())
-    other_kind = server_key._replace(is_publishable=True)
+    unknown, wrong = make_key(KeyKind.SECRET), server_key._replace(secret=make_secret())
+    other_kind = server_key._replace(kind=KeyKind.PUBLISHABLE)
     answers = [
         await client.get("/v1/live", headers=bearer(key)) for key in (unknown, wrong, other_kind, "sk_live_x")
     ]
@@ -172,7 +172,7 @@ async def test_two_keys_in_one_request_are_refused(
 async def test_a_key_in_the_url_is_refused_even_where_none_is_needed(
     client: httpx.AsyncClient,
 ) -> None:
-    key = make_key(is_publishable=False)
+    key = make_key(KeyKind.SECRET)
     for path in (f"/v1/live?key={key}", f"/v1/users/{key}", f"/v1/live?a={str(key).replace('_', '%5f')}"):
         answer = await client.get(path)
         assert code_of(answer) == (401, "key.in_url")
@@ -188,7 +188,7 @@ async def test_a_beacon_may_carry_its_publishable_key_in_the_body(
     for key, code in (
         (str(server_key), "key.exposed"),
         (ROOT_KEY, "key.unknown"),
-        (str(make_key(is_publishable=True)), "key.unknown"),
+        (str(make_key(KeyKind.PUBLISHABLE)), "key.unknown"),
         (None, "key.missing"),
     ):
         answer = await client.post(EVENTS, json={**body, "key": key}, headers=beacon)

@@ -11,11 +11,12 @@ from api.http import errors
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
+_CONTRACTS = ("events.py", "fields.py", "json_content.py", "numbers.py", "orders.py")
 SOURCES = [
     *(ROOT / "api").rglob("*.py"),
     *(ROOT / "delivery").rglob("*.py"),
     ROOT / "ops" / "serving" / "connection.py",
-    *(ROOT / "contracts" / name for name in ("events.py", "fields.py", "numbers.py", "orders.py")),
+    *(ROOT / "contracts" / name for name in _CONTRACTS),
 ]
 MAKERS = {
     "ErrorAnswer",
@@ -27,6 +28,8 @@ MAKERS = {
     "_invalid",
     "_refused",
     "HeadRefused",
+    "HostFlaw",
+    "Refused",
     "InvalidEvent",
     "QuotaPolicy",
 }
@@ -34,6 +37,10 @@ MAKERS = {
 CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 BY_STATE = {"key.expired", "key.revoked"}
 """Their second half is the state of the key."""
+
+
+BY_FLAW = {"body.broken_id", "body.too_deep"}
+"""Flaws of an event that may be around the events too."""
 
 
 def calls() -> Iterator[tuple[str, list[ast.expr]]]:
@@ -54,7 +61,7 @@ def words(arguments: list[ast.expr]) -> list[str | None]:
 
 def read_codes() -> set[str]:
     """Codes that are written out in the source."""
-    found = {"internal", "query.unknown", *errors._CODES.values()} | BY_STATE
+    found = {"internal", "query.unknown", *errors._CODES.values()} | BY_STATE | BY_FLAW
     for name, arguments in calls():
         given = words(arguments)
         if name in MAKERS:

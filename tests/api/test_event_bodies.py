@@ -59,7 +59,7 @@ async def test_events_may_come_in_these_forms(
 
 
 async def test_a_bad_line_fails_no_other(client: httpx.AsyncClient) -> None:
-    lines = [CART, b"{", b"\xff", b"null", {**CART, "user_id": "b"}, [CART], b'{"price": NaN}']
+    lines = [CART, b"{", b"\xff", b"null", {**CART, "user_id": "b"}, [CART], b'{"a": 1,}']
     for headers in (NDJSON, TEXT):
         answer = await client.post(DRY, content=lines_of(*lines), headers=headers)
         assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
@@ -79,13 +79,13 @@ async def test_a_bad_line_fails_no_other(client: httpx.AsyncClient) -> None:
         (b" \n ", "body.empty"),
         (b"{", "body.not_json"),
         (b"[{}] {}", "body.not_json"),
-        (b'{"user_id": "visitors-words\xff"}', "body.not_json"),
-        (b'{"price": NaN}', "body.not_json"),
-        (b'{"price": Infinity}', "body.not_json"),
-        (b'{"price": 1e400}', "body.not_json"),
-        (b'{"price": ' + b"9" * 5_000 + b"}", "body.not_json"),
-        (b'{"user_id": "\\ud800"}', "body.not_json"),
-        (b"\xef\xbb\xbf{}", "body.not_json"),
+        (b'{"user_id": "visitors-words\xff"}', "events.rejected"),
+        (b'{"price": NaN}', "events.rejected"),
+        (b'{"price": nan}', "body.not_json"),
+        (b'{"user_id": "visitors-words}', "body.not_json"),
+        (b"\xef\xbb\xbf{}", "events.rejected"),
+        (b"\xef\xbb\xbf", "body.not_json"),
+        (b"{}\x00", "body.not_json"),
         (b"[" * 2_000, "body.not_json"),
         (b"[]", "body.no_events"),
         (b"null", "body.not_events"),
@@ -96,6 +96,9 @@ async def test_a_bad_line_fails_no_other(client: httpx.AsyncClient) -> None:
         (b'{"batch": []}', "body.no_events"),
         (b'{"batch": {}}', "batch.not_list"),
         (b'{"batch": [{}], "visitors-words": 1}', "body.unknown_field"),
+        (b'{"batch": [{}], "batch": [{}]}', "body.repeated_field"),
+        (b'{"batch": [{}], "key": "a", "\\u006bey": "b"}', "body.repeated_field"),
+        (b'{"batch": [{}], "sent_at": NaN}', "sent_at.not_time"),
         (b'{"batch": [{}], "key": 1}', "key.not_string"),
         (b'{"batch": [{}], "sent_at": "visitors-words"}', "sent_at.not_time"),
         (b'{"batch": [{}], "sent_at": true}', "sent_at.not_time"),

@@ -26,6 +26,10 @@ async def test_what_is_too_much_takes_no_room() -> None:
     assert (in_flight.n_events, in_flight.n_bytes) == (10, 0)
     in_flight.remove(10, 0)
     in_flight.add(10, 1_000)
+    in_flight.remove(10, 1_000)
+    with pytest.raises(Problem, match="takes 10 at once") as never:
+        in_flight.add(11, 0)
+    assert (never.value.status, never.value.headers) == (413, None)
 
 
 async def await_metric(client: httpx.AsyncClient, line: str) -> None:

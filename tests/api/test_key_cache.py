@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.identity.key_cache import GRACE_S
 from api.identity.key_store import KeyStore
-from api.identity.key_text import KeyText, make_key
+from api.identity.key_text import KeyKind, KeyText, make_key
 from api.identity.principal import Scope
 from api.services import services_of
 from api_keys import bearer, let_age, make_secret_key
@@ -103,7 +103,7 @@ async def test_with_redis_away_known_keys_go_on_for_a_while_and_then_nobody(
     server.kill()
     let_age(app, 2)
     assert (await client.post(EVENTS, json=CART, headers=bearer(key))).status_code == 200
-    unknown = await client.post(EVENTS, json=CART, headers=bearer(make_key(is_publishable=False)))
+    unknown = await client.post(EVENTS, json=CART, headers=bearer(make_key(KeyKind.SECRET)))
     assert code_of(unknown) == (401, "key.unknown")
     let_age(app, GRACE_S)
     answer = await client.post(EVENTS, json=CART, headers=bearer(key))

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 
 from api.identity.key_record import decode_record, encode_record, takes_secret, to_principal
 from api.identity.key_store import KeyPlan, KeyStore, UnknownKey
-from api.identity.key_text import digest, holds_key, make_key, parse_key
-from api.identity.origins import is_local_host, is_loopback, normalise_origin
+from api.identity.key_text import KeyKind, digest, holds_key, make_key, parse_key
+from api.identity.origins import OriginList, is_local_host, is_loopback, normalise_origin
 from api.identity.principal import Limits, Scope
 from api_keys import SHOP
 from contracts.keys import Keys
@@ -35,24 +36,32 @@ def store(redis: Redis, settings: Settings) -> KeyStore:
     return KeyStore(redis, Keys(settings.namespace, settings.partitions))
 
 
-@pytest.mark.parametrize("is_publishable", [True, False])
-def test_a_key_is_read_back_from_its_text(is_publishable: bool) -> None:
-    key = make_key(is_publishable=is_publishable)
+@pytest.mark.parametrize(
+    ("kind", "prefix"),
+    [
+        (KeyKind.PUBLISHABLE, "pk_live_"),
+        (KeyKind.APP, "ak_live_"),
+        (KeyKind.WRITE, "wk_live_"),
+        (KeyKind.SECRET, "sk_live_"),
+    ],
+)
+def test_a_key_is_read_back_from_its_text(kind: KeyKind, prefix: str) -> None:
+    key = make_key(kind)
     assert parse_key(str(key)) == key
-    assert str(key).startswith("pk_live_" if is_publishable else "sk_live_")
+    assert str(key).startswith(prefix)
     assert key.secret not in repr(key)
     assert len(key.secret) * 5.954 > 256  # 62 signs are 5.954 bits each
 
 
 @pytest.mark.parametrize("change", ["", "x", " ", "\n", "é"])
 def test_only_a_whole_key_is_a_key(change: str) -> None:
-    text = str(make_key(is_publishable=False))
+    text = str(make_key(KeyKind.SECRET))
     assert parse_key(text[:-1] + change if change != "x" else text + "x") is None
     assert parse_key(text.replace("live", "test")) is None
 
 
 def test_a_key_is_seen_in_a_url_however_it_is_encoded() -> None:
-    text = str(make_key(is_publishable=False))
+    text = str(make_key(KeyKind.SECRET))
     assert holds_key(f"a=1&key={text}")
     assert holds_key(f"key={text.replace('_', '%5F')}")
     assert holds_key(f"/v1/users/{text}")
@@ -144,6 +153,32 @@ async def test_a_record_survives_its_encoding_and_unknown_fields(store: KeyStore
     assert limits == Limits(7, 2, 0)
 
 
+async def test_a_key_of_an_app_has_a_quarter_of_what_others_have(store: KeyStore) -> None:
+    plan = KeyPlan("an app", kind=KeyKind.APP, events_per_day=9)
+    _, record = await store.create(plan, NOW_MS)
+    assert to_principal(record, Limits(200, 2, 100)).limits == Limits(50, 1, 9)
+    assert to_principal(record, Limits(0, 0, 0)).limits == Limits(0, 0, 9)
+
+
+async def test_a_record_of_before_there_were_kinds_has_the_one_it_had(store: KeyStore) -> None:
+    _, secret = await store.create(SERVER, NOW_MS)
+    _, page = await store.create(KeyPlan("p", kind=KeyKind.PUBLISHABLE, origins=(SHOP,)), NOW_MS)
+    for record in (secret, page):
+        before = orjson.loads(encode_record(record))
+        del before["kind"]
+        assert decode_record(orjson.dumps(before)) == record
+
+
+async def test_without_any_key_left_nobody_is_asked_for_one(store: KeyStore) -> None:
+    key, _ = await store.create(SERVER, NOW_MS)
+    await store.note_use(key.key_id, NOW_MS)
+    version = await store.version()
+    assert await store.remove_all() == 1
+    assert (await store.load(), await store.load_uses()) == ({}, {})
+    assert await store.version() > version
+    assert await store.remove_all() == 0
+
+
 @pytest.mark.parametrize(
     ("plan", "match"),
     [
@@ -151,8 +186,15 @@ async def test_a_record_survives_its_encoding_and_unknown_fields(store: KeyStore
         (KeyPlan("", scopes=(Scope.ALERTS_READ,)), "name"),
         (KeyPlan("a\x1b[31m", scopes=(Scope.ALERTS_READ,)), "name"),
         (KeyPlan("x", origins=(SHOP,)), "only publishable"),
-        (KeyPlan("x", is_publishable=True), "origins"),
-        (KeyPlan("x", is_publishable=True, origins=(SHOP,), scopes=(Scope.VISITORS_READ,)), "events:write"),
+        (KeyPlan("x", kind=KeyKind.PUBLISHABLE), "origins"),
+        (
+            KeyPlan("x", kind=KeyKind.PUBLISHABLE, origins=(SHOP,), scopes=(Scope.VISITORS_READ,)),
+            "events:write",
+        ),
+        (KeyPlan("x", kind=KeyKind.APP, scopes=(Scope.VISITORS_READ,)), "events:write"),
+        (KeyPlan("x", kind=KeyKind.WRITE, scopes=(Scope.EVENTS_WRITE, Scope.ALERTS_READ)), "events:write"),
+        (KeyPlan("x", kind=KeyKind.APP, origins=(SHOP,)), "only publishable"),
+        (KeyPlan("x", kind=KeyKind.WRITE, origins=(SHOP,)), "only publishable"),
     ],
 )
 def test_a_key_that_could_do_nothing_or_too_much_is_not_made(plan: KeyPlan, match: str) -> None:
@@ -181,6 +223,26 @@ def test_origins_are_kept_as_browsers_send_them(text: str, origin: str) -> None:
 def test_what_is_no_origin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="origin"):
         normalise_origin(text)
+
+
+def test_a_list_of_origins_takes_any_port_of_this_machine_if_it_says_so() -> None:
+    listed = OriginList(["https://Shop.example", " http://localhost:*", "http://[::1]:* ", ""])
+    for origin in ("https://shop.example", "http://localhost", "http://LOCALHOST:3000", "http://[::1]:80"):
+        assert origin in listed
+    for origin in (
+        "null",
+        "",
+        "https://localhost:3000",
+        "http://127.0.0.1:3000",
+        "http://localhost.evil.example:3000",
+        "http://evil.example#http://localhost:3000",
+        "http://user@localhost:3000",
+        "http://localhost:3000/",
+    ):
+        assert origin not in listed
+    for text in ("https://shop.example:*", "http://*:*", "http://*"):
+        with pytest.raises(ValueError, match=r"origin|localhost"):
+            OriginList([text])
 
 
 def test_only_names_of_this_machine_are_local() -> None:

@@ -166,6 +166,47 @@ async def test_an_answer_says_what_is_left_and_a_refusal_when_to_come_again(
     assert refused.headers["ratelimit"] == '"requests";r=0;t=1'
 
 
+@pytest.mark.parametrize("limits", [{"events_per_minute": 10}, {"events_per_day": 10, "requests_per_s": 0}])
+async def test_what_no_waiting_makes_possible_is_said_with_what_is(
+    app: FastAPI, client: httpx.AsyncClient, settings: Settings, limits: dict[str, int]
+) -> None:
+    redis = services_of(app).reader.redis
+    key = await make_secret_key(redis, settings, Scope.EVENTS_WRITE, **limits)
+    event = {"event_type": "view", "user_id": "u", "product_id": "p"}
+    items = {"event_type": "view", "user_id": "u", "items": [{"product_id": f"p{n}"} for n in range(11)]}
+    calls = [
+        {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"sku": n}}
+        for n in range(11)
+    ]
+    ga4 = [{"name": "view_item", "params": {"items": [{"item_id": str(n)}]}} for n in range(11)]
+    for path, body in (
+        (EVENTS, [{**event, "user_id": n} for n in range(11)]),
+        (EVENTS, items),
+        ("/v1/batch", {"batch": calls}),
+        ("/mp/collect", {"client_id": "c", "events": ga4}),
+    ):
+        answer = await client.post(path, json=body, headers=bearer(key))
+        assert (answer.status_code, answer.json()["code"]) == (413, "quota.request_too_large")
+        assert "at most 10 events" in answer.json()["detail"]
+        assert "retry-after" not in answer.headers
+    fits = await client.post(EVENTS, json=[{**event, "user_id": n} for n in range(10)], headers=bearer(key))
+    assert fits.json()["code"] == "kafka.unavailable"
+    later = await client.post(EVENTS, json=event, headers=bearer(key))
+    assert (later.status_code, later.json()["code"]) == (429, "quota.spent")
+    assert int(later.headers["retry-after"]) > 0
+
+
+async def test_a_request_that_is_too_large_is_paid_for(
+    app: FastAPI, client: httpx.AsyncClient, settings: Settings, clock: Clock
+) -> None:
+    services_of(app).access.quotas._clock_ms = clock
+    redis = services_of(app).reader.redis
+    key = await make_secret_key(redis, settings, Scope.EVENTS_WRITE, requests_per_s=2, events_per_minute=1)
+    views = [{"event_type": "view", "user_id": n, "product_id": "p"} for n in range(2)]
+    answers = [await client.post(EVENTS, json=views, headers=bearer(key)) for _ in range(20)]
+    assert {answer.status_code for answer in answers} == {413, 429}
+
+
 async def test_requests_whose_events_never_counted_are_paid_for_too(
     app: FastAPI, client: httpx.AsyncClient, settings: Settings, clock: Clock
 ) -> None:

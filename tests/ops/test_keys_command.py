@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from api.identity.key_text import parse_key
+from api.identity.key_text import KeyKind, parse_key
 from api_keys import ROOT_KEY
 from contracts.settings import Settings
 from ops.api_client.authorization import authorization
@@ -46,8 +46,8 @@ def test_a_new_key_alone_is_on_stdout_and_never_shown_again(tmp_path: Path) -> N
     assert made.exit_code == 0
     key = parse_key(made.stdout.strip())
     assert key is not None
-    assert not key.is_publishable
-    assert "nobody can show it again" in made.stderr
+    assert key.kind is KeyKind.SECRET
+    assert "it cannot be shown again" in made.stderr
     for words in (("list",), ("list", "--json"), ("revoke", key.key_id)):
         shown = keys(tmp_path, *words)
         assert shown.exit_code == 0
@@ -63,7 +63,7 @@ def test_json_says_everything_but_hashes(tmp_path: Path) -> None:
     made = keys_json(tmp_path, "create", "web shop", "--publishable", *shop, "--expires", "90d", *limits)
     key = parse_key(made.pop("api_key"))
     assert key is not None
-    assert key.is_publishable
+    assert key.kind is KeyKind.PUBLISHABLE
     assert made["expires_at"] > made["created_at"]
     (listed,) = keys_json(tmp_path, "list")
     assert listed == made
@@ -73,6 +73,7 @@ def test_json_says_everything_but_hashes(tmp_path: Path) -> None:
         "key": f"pk_live_{key.key_id}",
         "name": "web shop",
         "state": "active",
+        "kind": "publishable",
         "publishable": True,
         "scopes": ["events:write"],
         "origins": ["https://shop.example"],

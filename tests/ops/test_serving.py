@@ -147,7 +147,9 @@ def test_a_request_under_way_is_finished_and_its_event_is_in_kafka(
             length = f"Content-Length: {len(body)}"
             send_head(client, "POST /v1/events", "Content-Type: application/json", length)
             client.sendall(body[:20])
-            wait_until(lambda: metric_load(program) >= 1, 10, "the request to be under way")
+            wait_until(
+                lambda: metric(program, "storepulse_api_waiting_bytes") == 20, 10, "the body to be read"
+            )
             program.terminate()
             wait_until(lambda: "Shutting down" in program.log(), 10, "the signal to be taken")
             client.sendall(body[20:])
@@ -155,11 +157,6 @@ def test_a_request_under_way_is_finished_and_its_event_is_in_kafka(
         assert answer.status_code == 202, answer.text
         assert answer.json()["accepted"] == 1
         assert program.await_end() == 0
-
-
-def metric_load(program: ApiProgram) -> int:
-    """Requests under way, as readiness says."""
-    return int(program.get("/readyz").json()["parts"]["load"]["detail"].split()[0])
 
 
 def test_a_port_in_use_is_said_and_not_shared(serve: Serve, tmp_path: Path) -> None:
@@ -268,20 +265,6 @@ def test_a_connection_is_kept_after_an_early_answer_to_a_small_body(serve: Serve
             assert refused.status_code == 405
             assert "connection" not in refused.headers
             assert client.get("/livez").status_code == 200
-
-
-def test_beyond_the_requests_under_way_the_answer_is_busy(serve: Serve) -> None:
-    program = serve(api_max_requests=2)
-    with program.open() as first, program.open() as second:
-        for client in (first, second):
-            send_head(client, "POST /v1/events", "Content-Type: application/json", "Content-Length: 50")
-        wait_until(lambda: metric_load(program) == 2, 10, "both requests to be under way")
-        busy = program.get("/v1/live")
-        assert problem(busy) == (503, "server.busy")
-        assert busy.headers["retry-after"] == "1"
-        assert program.get("/livez").status_code == 200
-        assert program.get("/readyz").json()["parts"]["load"]["status"] == "degraded"
-    wait_until(lambda: program.get("/v1/live").status_code == 200, 10, "the places to be free again")
 
 
 def test_beyond_the_connections_the_answer_is_busy_and_the_last(serve: Serve) -> None:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from redis.asyncio import Redis
 
 from api.identity.key_store import KeyPlan, KeyStore
-from api.identity.key_text import KeyText
+from api.identity.key_text import KeyKind, KeyText
 from api.identity.principal import Scope
 from api.services import services_of
 from contracts.clock import wall_clock_ms
@@ -32,7 +32,7 @@ async def make_secret_key(redis: Redis, settings: Settings, *scopes: Scope, **fi
 
 async def make_page_key(redis: Redis, settings: Settings, **fields: Any) -> KeyText:
     """A publishable key bound to `SHOP`, without purchases; `fields` are further ones of `KeyPlan`."""
-    plan = {"is_publishable": True, "origins": (SHOP,), "may_purchase": False} | fields
+    plan = {"kind": KeyKind.PUBLISHABLE, "origins": (SHOP,), "may_purchase": False} | fields
     return await make_key(redis, settings, KeyPlan("a page", **plan))
 
 

@@ -1,13 +1,15 @@
 """Where libraries of Segment and senders of GA4 send to: what they send is translated, then as any event."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.http.bodies import bad_body
+from api.http.bodies import bad_body, open_envelope, parse_body
 from api.http.dependencies import NoQuery, forbid_store
 from api.identity.guard import identify, require
 from api.identity.principal import Principal, Scope
@@ -17,10 +19,11 @@ from api.resources.events.ingestion import EventRequest, IngestResult, receipt_o
 from api.resources.events.payloads import MAX_EVENTS, Payload
 from api.services import services_of
 from contracts.fields import kind_of
+from contracts.json_content import JsonContent, settle
 
 router = APIRouter(tags=["adapters"], dependencies=[Depends(forbid_store)], responses=document.RESPONSES)
 
-_caller = require(Scope.EVENTS_WRITE, key_in_body=True)
+_caller = require(Scope.EVENTS_WRITE, key_in_body="any")
 _sender = require(Scope.EVENTS_WRITE, key_in_query="api_secret")
 Caller = Annotated[Principal, Depends(_caller)]
 Sender = Annotated[Principal, Depends(_sender)]
@@ -35,12 +38,13 @@ class Ga4Query(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    api_secret: str | None = Field(default=None, max_length=256, description="A publishable key")
+    api_secret: str | None = Field(
+        default=None, max_length=256, description="A key for pages, apps or servers that only sends events"
+    )
     measurement_id: str | None = Field(default=None, max_length=64, description="Of a web stream; ignored")
     firebase_app_id: str | None = Field(default=None, max_length=128, description="Of an app; ignored")
 
 
-@router.post("/v1/t", include_in_schema=False)
 @router.post("/v1/track", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
 async def post_track(request: Request, _: Caller, __: Nothing) -> Response:
     """Takes a `track` call of Segment's ecommerce spec; others are ignored and counted.
@@ -48,13 +52,14 @@ async def post_track(request: Request, _: Caller, __: Nothing) -> Response:
     200 says that the call was read, as Segment does: whether the event follows the contract is in `errors`.
     """
     with EventRequest(request) as received:
-        call = _read_object(await received.read())
-        sender = await identify(request, _write_key_of(call))
-        return await _answer(request, received, sender, segment.translate_call(call))
+        content = _read_object(await received.read())
+        sender = await identify(request, _write_key_of(content.value))
+        call = content.value if content.is_plain else settle(content.value)
+        is_whole = type(call) is dict
+        translation = segment.translate_call(call) if is_whole else Translation([call], [0], 0)
+        return await _answer(request, received, sender, translation)
 
 
-@router.post("/v1/b", include_in_schema=False)
-@router.post("/v1/import", include_in_schema=False)
 @router.post("/v1/batch", response_model=document.SegmentReceipt, openapi_extra=document.BATCH_BODY)
 async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
     """Takes up to 1,000 calls of Segment's, of which those of its ecommerce spec are events.
@@ -62,7 +67,7 @@ async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
     200 says that the batch was read, as Segment does: which events break a rule is in `errors`.
     """
     with EventRequest(request) as received:
-        body = _read_object(await received.read())
+        body = open_envelope(_read_object(await received.read()), "batch", MAX_EVENTS)
         sender = await identify(request, _write_key_of(body))
         translation = segment.translate_batch(_calls_of(body), body.get("sentAt"))
         return await _answer(request, received, sender, translation)
@@ -71,22 +76,16 @@ async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
 async def ignore_call(request: Request, _: Caller, __: Nothing) -> Response:
     """Takes a call of Segment's that says nothing of a product or an order, and keeps nothing of it."""
     with EventRequest(request) as received:
-        call = _read_object(await received.read())
-        sender = await identify(request, _write_key_of(call))
+        content = _read_object(await received.read())
+        sender = await identify(request, _write_key_of(content.value))
         return await _answer(request, received, sender, _NOTHING)
 
 
-for _name in _IGNORED_CALLS:
-    router.add_api_route(
-        f"/v1/{_name}",
-        ignore_call,
-        methods=["POST"],
-        name=f"post_{_name}",
-        summary=f"Ignore {_name}",
-        response_model=document.SegmentReceipt,
-        openapi_extra=document.CALL_BODY,
-    )
-    router.add_api_route(f"/v1/{_name[0]}", ignore_call, methods=["POST"], include_in_schema=False)
+async def ignore_metrics(request: Request, _: Caller) -> Response:
+    """Takes what Segment's libraries tell of themselves, some without a key, and keeps nothing of it."""
+    with EventRequest(request) as received:
+        await received.read()
+    return _json({"success": True})
 
 
 @router.post("/mp/collect", status_code=HTTPStatus.NO_CONTENT, openapi_extra=document.GA4_BODY)
@@ -118,10 +117,47 @@ async def validate_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4
     return _json({"validationMessages": messages})
 
 
+for _name in _IGNORED_CALLS:
+    router.add_api_route(
+        f"/v1/{_name}",
+        ignore_call,
+        methods=["POST"],
+        name=f"post_{_name}",
+        summary=f"Ignore {_name}",
+        response_model=document.SegmentReceipt,
+        openapi_extra=document.CALL_BODY,
+    )
+
+
+def _add_more_paths() -> None:
+    """The same under every path that some library uses: short forms, and all with a slash at the end."""
+    more: dict[str, Callable[..., Any]] = {
+        "/v1/t": post_track,
+        "/v1/b": post_batch,
+        "/v1/import": post_batch,
+        "/v1/m": ignore_metrics,
+        **{f"/v1/{name[0]}": ignore_call for name in _IGNORED_CALLS},
+    }
+    documented = {route.path: route.endpoint for route in router.routes if isinstance(route, APIRoute)}
+    slashed = {f"{path}/": endpoint for path, endpoint in {**documented, **more}.items()}
+    for path, endpoint in {**more, **slashed}.items():
+        is_collect = endpoint is post_ga4_events
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=["POST"],
+            include_in_schema=False,
+            status_code=HTTPStatus.NO_CONTENT if is_collect else HTTPStatus.OK,
+        )
+
+
+_add_more_paths()
+
+
 async def _ingest_ga4(
     request: Request, received: EventRequest, sender: Principal, *, dry_run: bool
 ) -> tuple[Translation, IngestResult]:
-    body = _read_object(await received.read())
+    body = open_envelope(_read_object(await received.read()), "events", MAX_EVENTS)
     translation = ga4.translate_body(body, received_ms=received.received_ms)
     result = await received.ingest(sender, Payload(translation.events), dry_run=dry_run)
     _count_ignored(request, "ga4", translation)
@@ -147,14 +183,10 @@ def _count_ignored(request: Request, system: str, translation: Translation) -> N
         metrics.count_events("ignored", f"{system}.no_counterpart", translation.ignored)
 
 
-def _read_object(body: bytes) -> dict[str, Any]:
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        detail = f"the body must be UTF-8 JSON; it is not at line {exc.lineno}, column {exc.colno}"
-        raise bad_body("body.not_json", detail) from exc
-    if type(content) is not dict:
-        raise bad_body("body.not_object", f"the body must be a JSON object, got {kind_of(content)}")
+def _read_object(body: bytes) -> JsonContent:
+    content = parse_body(body)
+    if not isinstance(content.value, dict):
+        raise bad_body("body.not_object", f"the body must be a JSON object, got {kind_of(content.value)}")
     return content
 
 

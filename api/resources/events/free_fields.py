@@ -1,6 +1,7 @@
 """The fields of an event that the contract does not know: how many, how deep, and what must not be kept."""
 
 import re
+from math import isfinite
 from typing import Any
 
 from api.resources.events.ip_addresses import truncate_address
@@ -28,7 +29,8 @@ class Cleaner:
     def clean(self, fields: dict[str, Any], depth: int = 2) -> dict[str, Any]:
         """The same fields, with addresses truncated, e-mail addresses and card numbers replaced.
 
-        `depth` is the level of their values. Raises `InvalidEvent` for too many or too deep ones.
+        `depth` is the level of their values. Raises `InvalidEvent` for too many or too deep ones, and for
+        numbers that are not finite.
         """
         self._left -= len(fields)
         if self._left < 0:
@@ -44,6 +46,8 @@ class Cleaner:
                 fields[name] = self._clean_nested(value, depth)
             elif kind is int and value in _CARD_INTS:
                 fields[name] = self._redact_int(value)
+            elif kind is float:
+                _check_finite(value)
         return fields
 
     def _clean_nested(self, value: Any, depth: int) -> Any:
@@ -59,6 +63,8 @@ class Cleaner:
                 value[n] = self._clean_nested(item, depth + 1)
             elif kind is int and item in _CARD_INTS:
                 value[n] = self._redact_int(item)
+            elif kind is float:
+                _check_finite(item)
         return value
 
     def _redact(self, text: str) -> str:
@@ -80,6 +86,11 @@ class Cleaner:
             return number
         self.redacted += 1
         return "[card]"
+
+
+def _check_finite(number: float) -> None:
+    if not isfinite(number):
+        raise InvalidEvent("event.not_finite", "its numbers must be finite: no NaN, and below 1e308")
 
 
 def _is_card(text: str) -> bool:

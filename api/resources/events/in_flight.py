@@ -30,7 +30,14 @@ class InFlightEvents:
         self.n_bytes = 0
 
     def add(self, n_events: int, n_bytes: int) -> None:
-        """Makes room for so many; raises `Problem` 503 `collector.busy` if there is none."""
+        """Makes room for so many; raises `Problem` 503 if there is none, 413 if there never is."""
+        if n_events > self._max_events:
+            raise Problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "collector.request_too_large",
+                f"this request has {n_events} events, one for each item of an order, and this process takes "
+                f"{self._max_events} at once: send at most so many in a request",
+            )
         if self.n_events + n_events > self._max_events or self.n_bytes + n_bytes > self._max_bytes:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
-from api.http.bodies import bad_body, media_type_of, unsupported_type
+from api.http.bodies import bad_body, media_type_of, open_envelope, parse_body, unsupported_type
 from api.http.errors import Problem
 from contracts.fields import InvalidEvent, kind_of
+from contracts.json_content import JsonContent, NotJson, read_json, settle
 
 MAX_EVENTS = 1_000
 JSON = "application/json"
@@ -40,9 +39,14 @@ def parse_payload(body: bytes, content_type: str) -> Payload:
     if media_type == NDJSON:
         return Payload([_read_line(line) for line in _check_number(_lines_of(body))])
     try:
-        return _parse_json(orjson.loads(body))
-    except orjson.JSONDecodeError as exc:
-        problem = _not_json(exc)
+        content = parse_body(body)
+    except Problem as problem:
+        return _parse_lines(body, media_type, problem)
+    return _parse_json(content)
+
+
+def _parse_lines(body: bytes, media_type: str, problem: Problem) -> Payload:
+    """The lines of a plain text. Raises `problem` for other bodies, or what is wrong with their type."""
     if media_type == JSON:
         raise problem
     if media_type != TEXT:
@@ -55,14 +59,16 @@ def parse_payload(body: bytes, content_type: str) -> Payload:
     return Payload(elements)
 
 
-def _parse_json(content: Any) -> Payload:
-    if type(content) is dict:
-        if "batch" in content and "event_type" not in content:
-            return _parse_batch(content)
-        return Payload((content,))
-    if type(content) is not list:
-        raise bad_body("body.not_events", f"the body must be an object or an array, got {kind_of(content)}")
-    return Payload(_check_number(content))
+def _parse_json(content: JsonContent) -> Payload:
+    value, is_plain = content
+    if isinstance(value, dict):
+        if "batch" in value and "event_type" not in value:
+            return _parse_batch(open_envelope(content, "batch", MAX_EVENTS))
+        return Payload((value if is_plain else settle(value),))
+    if type(value) is not list:
+        raise bad_body("body.not_events", f"the body must be an object or an array, got {kind_of(value)}")
+    _check_number(value)
+    return Payload(value if is_plain else [settle(element) for element in value])
 
 
 def _parse_batch(content: dict[str, Any]) -> Payload:
@@ -84,9 +90,10 @@ def _lines_of(body: bytes) -> list[bytes]:
 
 def _read_line(line: bytes) -> Any:
     try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as exc:
-        return InvalidEvent("event.not_json", f"the line must be UTF-8 JSON; it is not at column {exc.colno}")
+        content = read_json(line)
+    except NotJson as exc:
+        return InvalidEvent("event.not_json", f"the line {exc}")
+    return content.value if content.is_plain else settle(content.value)
 
 
 def _check_number(elements: Sequence[Any]) -> Sequence[Any]:
@@ -96,8 +103,3 @@ def _check_number(elements: Sequence[Any]) -> Sequence[Any]:
         detail = f"there must be at most {MAX_EVENTS} events, got {len(elements)}"
         raise bad_body("body.too_many_events", detail)
     return elements
-
-
-def _not_json(exc: orjson.JSONDecodeError) -> Problem:
-    where = f"line {exc.lineno}, column {exc.colno}"
-    return bad_body("body.not_json", f"the body must be UTF-8 JSON; it is not at {where}")

@@ -14,7 +14,7 @@ from api.resources.events.ingestion import EventRequest, IngestResult, receipt_o
 from api.resources.events.payloads import parse_payload
 from api.resources.events.receipts import Receipt
 
-_sender = require(Scope.EVENTS_WRITE, key_in_body=True)
+_sender = require(Scope.EVENTS_WRITE, key_in_body="text")
 router = direct_router("/v1/events", "events")
 
 _DRY_RUN = {b"": False, b"validate=0": False, b"validate=1": True}

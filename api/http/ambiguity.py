@@ -1,0 +1,104 @@
+"""Requests that can be read in two ways are refused: somebody else may read them the other way."""
+
+from collections import Counter
+from collections.abc import Collection
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.errors import Refused, problem_response
+from contracts.json_content import NotJson, read_json, repeats_field
+
+_SINGLE = frozenset(
+    (b"content-type", b"content-encoding", b"idempotency-key", b"last-event-id", b"origin", b"x-sent-at")
+)
+"""Headers of which a request has one. The server itself refuses two of `Host` or `Content-Length`."""
+
+
+class UnambiguousRequests:
+    """Refuses what comes twice and may come once: parameters, headers, fields of JSON.
+
+    Routes that take events judge each event on its own, so their bodies are left to them.
+    """
+
+    def __init__(self, app: ASGIApp, event_paths: Collection[str]) -> None:
+        self._app = app
+        self._event_paths = event_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection; only HTTP requests are touched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if _repeats_parameter(scope["query_string"]):
+            await _refuse_parameter()(scope, receive, send)
+        elif (name := _find_repeated_header(scope["headers"])) is not None:
+            await _refuse_header(name)(scope, receive, send)
+        elif scope["method"] == "GET" or scope["path"] in self._event_paths:
+            await self._app(scope, receive, send)
+        else:
+            await self._app(scope, _checking(receive), send)
+
+
+def _repeats_parameter(query: bytes) -> bool:
+    if b"&" not in query:
+        return False
+    names = [name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)]
+    return len(set(names)) != len(names)
+
+
+def _find_repeated_header(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The name of a header that comes with two values, though it has one."""
+    names = [name for name, _ in headers]
+    if len(set(names)) == len(names):
+        return None
+    repeated = {name for name, count in Counter(names).items() if count > 1} & _SINGLE
+    for name in sorted(repeated):
+        if len({value for other, value in headers if other == name}) > 1:
+            return name.decode()
+    return None
+
+
+def _checking(receive: Receive) -> Receive:
+    """Receives a body, and raises `Refused` at its end if an object in it names a field twice."""
+    body = bytearray()
+
+    async def receive_checked() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            body.extend(message.get("body", b""))
+            if body and not message.get("more_body", False):
+                _check_json(bytes(body))
+                body.clear()
+        return message
+
+    return receive_checked
+
+
+def _check_json(body: bytes) -> None:
+    try:
+        content = read_json(body)
+    except NotJson:  # for the route to refuse
+        return
+    if not content.is_plain and repeats_field(content.value):
+        raise Refused(
+            HTTPStatus.BAD_REQUEST, "body.repeated_field", "an object in the body names a field twice"
+        )
+
+
+def _refuse_parameter() -> JSONResponse:
+    detail = "query has a parameter twice"
+    return problem_response(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "query.repeated",
+        detail,
+        errors=[{"field": "query", "rule": "repeated", "detail": detail}],
+    )
+
+
+def _refuse_header(name: str) -> JSONResponse:
+    return problem_response(
+        HTTPStatus.BAD_REQUEST, "header.repeated", f"the header {name} must have one value"
+    )
