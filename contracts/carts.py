@@ -22,8 +22,11 @@ def change_cart(
     """Change the cart in place by one action; returns the line that a full cart lost for another product.
 
     An add raises the quantity, and names price and time anew; without a price the known one stays. A remove
-    lowers the quantity, a purchase takes the product out.
+    lowers the quantity, a purchase takes the product out; an order without lines takes out everything.
     """
+    if rank == PURCHASE and not product:
+        cart.clear()
+        return None
     known = cart.get(product)
     if rank == CART:
         lost = None

@@ -15,12 +15,14 @@ from contracts.fields import (
     MAX_ID_CHARS,
     identifier,
     kind_of,
+    parse_currency,
     parse_time,
     text,
     time_out_of_range,
 )
 from contracts.fields import InvalidEvent as InvalidEvent  # part of this module's face
 from contracts.numbers import Breach, parse_price_minor, parse_quantity
+from contracts.order_fields import NO_PRODUCT, amount_field, plain_order
 
 SCHEMA_VERSION = 2
 """Version written by `encode`. Version 1 has the column names of the public REES46 files."""
@@ -28,7 +30,10 @@ MAX_EVENT_BYTES = 32 * 1024
 
 
 class EventType(StrEnum):
-    """What a visitor did. Events of the same millisecond are applied in the order of `rank`."""
+    """What a visitor did. Events of the same millisecond are applied in the order of `rank`.
+
+    A refund is no action of a visitor: it belongs to an order, and no session goes on with it.
+    """
 
     rank: int
 
@@ -44,10 +49,14 @@ class EventType(StrEnum):
     CART = "cart", 2
     REMOVE_FROM_CART = "remove_from_cart", 3
     PURCHASE = "purchase", 4
+    REFUND = "refund", 5
 
 
 class Event(NamedTuple):
-    """One thing one visitor did with one product.
+    """One thing one visitor did with one product, or money that went back to them.
+
+    `product_id` is empty where an order or a refund names no product: then the price is its whole amount,
+    and a refund without a price is of all that is left of its order.
 
     `user_id` is the visitor: the device's `anonymous_id` on the wire where there is one. `customer_id` is who
     was logged in on it, `GUEST` if the event says nothing of that and `LOGGED_OUT` if it says that nobody
@@ -120,6 +129,11 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
     if not EARLIEST_MS <= time_ms <= received_ms + MAX_AHEAD_MS:
         raise time_out_of_range(time_ms, received_ms)
 
+    sent, is_bare = fields, False
+    if event_type is EventType.PURCHASE or event_type is EventType.REFUND:
+        fields = plain_order(fields)
+        get, event_type = fields.get, _TYPES[fields["event_type"]]
+        is_bare = get("product_id") == NO_PRODUCT
     extra = None if _FIELDS.issuperset(fields) else _unknown_fields(fields)
     user_id, product_id, event_id = get("user_id"), get("product_id"), get("event_id")
     session_id, order_id = get("session_id"), get("order_id")
@@ -128,9 +142,9 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
         user_id, customer_id = _visitor_of(fields)
     if not _plain_ids(user_id, product_id, event_id, session_id):
         user_id = identifier("user_id", user_id)
-        product_id = identifier("product_id", product_id)
+        product_id = product_id if is_bare else identifier("product_id", product_id)
         session_id = None if session_id is None else identifier("session_id", session_id)
-        event_id = derive_id(fields) if event_id is None else identifier("event_id", event_id)
+        event_id = derive_id(sent) if event_id is None else identifier("event_id", event_id)
     if order_id is not None:
         order_id = identifier("order_id", order_id)
     category = get("category")
@@ -142,14 +156,15 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
 
     currency = get("currency")
     if currency is not None and (type(currency) is not str or currency not in MINOR_DIGITS):
-        raise InvalidEvent("currency.unknown", f"currency must be an ISO 4217 code, got {kind_of(currency)}")
+        currency = parse_currency(currency)
     price, price_minor = get("price"), None
     if price is not None:
         currency = currency or default_currency
         try:
             price_minor = parse_price_minor(price, MINOR_DIGITS[currency])
         except Breach as exc:
-            raise InvalidEvent(f"price.{exc.rule}", f"price {exc.detail}") from None
+            name = amount_field(sent) if is_bare else "price"
+            raise InvalidEvent(f"{name}.{exc.rule}", f"{name} {exc.detail}") from None
     quantity = get("quantity")
     if quantity is None:
         quantity = 1
@@ -203,7 +218,8 @@ def encode(event: Event) -> bytes:
         fields["anonymous_id"] = event.user_id
         if event.customer_id != GUEST:
             fields["user_id"] = None if event.customer_id == LOGGED_OUT else event.customer_id
-    fields["product_id"] = event.product_id
+    if event.product_id:
+        fields["product_id"] = event.product_id
     if event.session_id is not None:
         fields["session_id"] = event.session_id
     if event.price_minor is not None and event.currency is not None:
@@ -250,8 +266,13 @@ def content_id(*parts: object) -> str:
 
 
 def derive_id(fields: dict[str, Any]) -> str:
-    """The id of an event that names none: objects that say the same are one event."""
-    return content_id({name: fields[name] for name in sorted(fields) if name != "schema"})
+    """The id of an event that names none: objects that say the same are one event.
+
+    A refund of an order is the same whenever it is told: two that are alike need ids.
+    """
+    is_refund = fields.get("event_type") == EventType.REFUND and fields.get("order_id") is not None
+    left_out = ("schema", "event_time") if is_refund else ("schema",)
+    return content_id({name: fields[name] for name in sorted(fields) if name not in left_out})
 
 
 def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 
+from contracts.currencies import MINOR_DIGITS
+
 MAX_ID_CHARS = 128
 MAX_TEXT_CHARS = 256
 MAX_AHEAD_MS = 5 * 60_000
@@ -22,9 +24,13 @@ class InvalidEvent(ValueError):  # names the state of the event, as the dead-let
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+_TIME = re.compile(
+    r"(?P<date>[0-9]{4}-?[0-9]{2}-?[0-9]{2})[Tt ](?P<hour>[0-9]{2}):?(?P<minute>[0-9]{2})"
+    r"(:?(?P<second>[0-9]{2})([.,](?P<part>[0-9]{1,9}))?)?"
+    r" ?(?P<zone>[Zz]|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?)?"
 )
+"""RFC 3339, and what libraries write for it: ISO 8601's basic form, offsets without a colon or minutes, a
+comma before the fraction, no seconds."""
 
 
 def identifier(field: str, value: object) -> str:
@@ -60,8 +66,16 @@ def text(field: str, value: object) -> str | None:
     return value or None
 
 
+def parse_currency(value: object) -> str:
+    """An ISO 4217 code, in upper case whatever it came in; raises `InvalidEvent`."""
+    code = value.strip().upper() if type(value) is str else ""
+    if code not in MINOR_DIGITS:
+        raise InvalidEvent("currency.unknown", f"currency must be an ISO 4217 code, got {kind_of(value)}")
+    return code
+
+
 def parse_time(value: object) -> int:
-    """Epoch milliseconds of an RFC 3339 time with an offset; raises `InvalidEvent`."""
+    """Epoch milliseconds of an RFC 3339 or ISO 8601 time with an offset; raises `InvalidEvent`."""
     if value is None:
         raise InvalidEvent("event_time.missing", "event_time is required")
     if type(value) is not str:
@@ -69,9 +83,10 @@ def parse_time(value: object) -> int:
             "event_time.not_time", f"event_time must be epoch milliseconds or RFC 3339, got {kind_of(value)}"
         )
     try:
-        if not _RFC3339.fullmatch(value):  # fromisoformat also takes week dates, basic format, any separator
+        found = _TIME.fullmatch(value)
+        if found is None:  # fromisoformat also takes week dates and any separator
             raise ValueError(value)
-        moment = datetime.fromisoformat(value.upper())
+        moment = datetime.fromisoformat(_plain_time(found))
     except ValueError:
         raise InvalidEvent(
             "event_time.not_time", "event_time must be epoch milliseconds or RFC 3339"
@@ -85,6 +100,14 @@ def parse_time(value: object) -> int:
     except OverflowError:
         raise InvalidEvent("event_time.too_early", "event_time is before 2000") from None
     return since_epoch.days * 86_400_000 + since_epoch.seconds * 1_000 + since_epoch.microseconds // 1_000
+
+
+def _plain_time(found: re.Match[str]) -> str:
+    """The time as RFC 3339 has it."""
+    date, hour, minute, second, part, zone = found.group("date", "hour", "minute", "second", "part", "zone")
+    if zone in ("UTC", "GMT"):
+        zone = "Z"
+    return f"{date}T{hour}:{minute}:{second or '00'}.{part or '0'}{(zone or '').upper()}"
 
 
 def time_out_of_range(time_ms: int, received_ms: int) -> InvalidEvent:

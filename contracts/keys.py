@@ -29,7 +29,11 @@ class Metric:
     PURCHASES = "p"
     UNITS = "u"
     REVENUE = "m."
-    """Followed by the currency: `m.EUR`. Minor units."""
+    """Followed by the currency: `m.EUR`. Minor units, gross."""
+    RETURNED = "ur"
+    """Units that went back, in the bucket of the refund."""
+    REFUNDED = "r."
+    """Followed by the currency: `r.EUR`. Minor units that went back, in the bucket of the refund."""
 
     # Shop buckets only.
     ORDERS = "o"
@@ -59,6 +63,8 @@ FORGETTING = "forgetting"
 """Hash: digest of a visitor to their id, from the request of a deletion until it is applied."""
 VISITOR = "v:"
 """Followed by the visitor's id. String: the visitor's state blob (`contracts.visitor`)."""
+ORDER = "order:"
+"""Followed by an order's id. String: what was told of the order (`stream.components.orders`)."""
 PRODUCT_BUCKETS = "d"
 """Hashes: `<metric>:<product_id>` to a count, for events of this partition in a bucket."""
 SHOP_BUCKETS = "s"
@@ -141,6 +147,7 @@ for _family in (
     KeyFamily(FORGOTTEN, "hash", names_visitors=False),
     KeyFamily(FORGETTING, "hash"),
     KeyFamily(VISITOR, "string", SubjectKind.VISITOR, names_visitors=False),
+    KeyFamily(ORDER, "string", names_visitors=False),
     KeyFamily(PRODUCT_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(SHOP_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(QUALITY_BUCKETS + ":", "hash", names_visitors=False),

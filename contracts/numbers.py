@@ -51,6 +51,13 @@ def parse_price_minor(value: object, minor_digits: int) -> int:
     return minor
 
 
+def is_negative(value: object) -> bool:
+    """Whether it is a number below zero, as one or as a decimal string."""
+    if type(value) is str:
+        return value[:1] == "-" and _DECIMAL.fullmatch(value[1:]) is not None
+    return type(value) in (int, float) and value < 0  # type: ignore[operator]  # one of these two
+
+
 def parse_quantity(value: object) -> int:
     """A whole number of units, 1 to `MAX_QUANTITY`; `2`, `2.0` and `"2"` are two. Raises `Breach`."""
     if type(value) is float:

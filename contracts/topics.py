@@ -9,8 +9,9 @@ EVENT_TOPICS = ("view", "cart", "purchase")
 """The co-partitioned event topics, keyed by `user_id`, in the order ties are merged."""
 
 DELETIONS = "deletions"
+ORDERS = "orders"
 _REJECTED, _ALERTS = "rejected", "alerts"
-_input_topics = [*EVENT_TOPICS, DELETIONS]
+_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS]
 _output_topics: set[str] = set()
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
@@ -20,6 +21,7 @@ _TOPIC_OF_TYPE = {
     EventType.CART: "cart",
     EventType.REMOVE_FROM_CART: "cart",
     EventType.PURCHASE: "purchase",
+    EventType.REFUND: "purchase",
 }
 
 
@@ -86,6 +88,11 @@ class Topics:
     def deletions(self) -> str:
         """Deletions of visitors (`contracts.deletions`), each in the partition of the visitor's events."""
         return self.prefix + DELETIONS
+
+    @property
+    def orders(self) -> str:
+        """What partitions tell the owners of orders (`contracts.order_reports`)."""
+        return self.prefix + ORDERS
 
     @property
     def outputs(self) -> tuple[str, ...]:

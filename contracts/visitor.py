@@ -20,12 +20,17 @@ _LAST_FORMAT = 127
 _FEWEST_FIELDS = 9
 """A blob of any version has as many, so that garbage is not taken for a later one."""
 
-ACTION_TYPES: tuple[EventType, ...] = tuple(sorted(EventType, key=lambda event_type: event_type.rank))
-"""Index = `Action.rank`."""
+ACTION_TYPES: tuple[EventType, ...] = tuple(
+    sorted(set(EventType) - {EventType.REFUND}, key=lambda event_type: event_type.rank)
+)
+"""What visitors do; index = `Action.rank`."""
 
 
 class Action(NamedTuple):
-    """What the state keeps of one event. Sorts by time, then rank, then digest: a total order."""
+    """What the state keeps of one event. Sorts by time, then rank, then digest: a total order.
+
+    An order without lines has no product (an empty id) and its whole amount for a price.
+    """
 
     at_ms: int
     rank: int
@@ -90,6 +95,8 @@ class Tail(NamedTuple):
 
 NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
 """Nothing beside what every visitor has."""
+REFUNDED = "refunded"
+"""Name in `Visitor.extra`: minor units by currency that went back to the visitor."""
 
 
 class Visitor(NamedTuple):
@@ -98,8 +105,10 @@ class Visitor(NamedTuple):
     `head` is the current session: `base` with the actions of `tail` applied in order. An event that comes
     late is inserted into the tail and `head` is computed again. `ended` says that the watermark passed the
     end of `head`. `timer_ms` is the deadline that stands in Redis (0: none). `seen` joins digests of applied
-    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line.
-    `predictions` are what is expected of the visitor. `extra` has values by name that extensions keep.
+    event ids, oldest first; `orders` maps digests of order ids to the time of their earliest line, and those
+    of other facts about orders to numbers (`stream.visitors.orders`), oldest first.
+    `predictions` are what is expected of the visitor. `extra` has values by name: `REFUNDED`, and those that
+    extensions keep.
     """
 
     totals: Totals

@@ -28,6 +28,11 @@ class Money(Answer):
     amount: str = Field(description="The same in major units, as a decimal")
 
 
+def net_of(gross: Mapping[str, int], refunded: Mapping[str, int]) -> dict[str, int]:
+    """What is left of each amount."""
+    return {code: gross.get(code, 0) - refunded.get(code, 0) for code in {**gross, **refunded}}
+
+
 def to_money(minor_of: Mapping[str, int]) -> list[Money]:
     """One amount per currency, in the order of the codes."""
     return [

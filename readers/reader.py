@@ -145,15 +145,23 @@ class Reader:
         return [dict(zip(fields, sums[i : i + width], strict=True)) for i in range(0, len(sums), width)]
 
 
-def revenue_fields(currencies: Iterable[str]) -> list[str]:
-    """The revenue field of each currency."""
-    return [Metric.REVENUE + code for code in currencies]
+def money_fields(currencies: Iterable[str]) -> list[str]:
+    """The fields of each currency: revenue and what went back."""
+    return [start + code for code in currencies for start in (Metric.REVENUE, Metric.REFUNDED)]
 
 
 def revenue_of(counts: Counts) -> dict[str, int]:
-    """Currency to minor units, of the currencies with revenue in `counts`."""
-    start = len(Metric.REVENUE)
-    return {f[start:]: minor for f, minor in counts.items() if minor and f.startswith(Metric.REVENUE)}
+    """Currency to minor units of gross revenue, of the currencies with any in `counts`."""
+    return _money_of(counts, Metric.REVENUE)
+
+
+def refunded_of(counts: Counts) -> dict[str, int]:
+    """Currency to minor units that went back, of the currencies with any in `counts`."""
+    return _money_of(counts, Metric.REFUNDED)
+
+
+def _money_of(counts: Counts, start: str) -> dict[str, int]:
+    return {f[len(start) :]: minor for f, minor in counts.items() if minor and f.startswith(start)}
 
 
 def _sum_replies(fields: Sequence[str], replies: list[list[int]]) -> Counts:

@@ -12,6 +12,7 @@ from stream.batch.result import VISITOR_KIND
 from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
+from stream.components.orders.component import Orders
 from stream.components.prices import Prices
 from stream.components.trending import Trending
 from stream.jobs.job import JobRegistry
@@ -139,6 +140,7 @@ def product_registry(settings: Settings) -> Registry:
     registry.add(Prices())
     registry.add(Demand.of(settings))
     registry.add(Trending(settings.trend_half_life_s * 1_000))
+    registry.add(Orders(settings))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings))
     return registry

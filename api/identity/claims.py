@@ -10,7 +10,7 @@ def check_claim(principal: Principal, event_type: EventType) -> None:
 
     Raises `InvalidEvent` with the code `purchase.not_allowed`, to be reported for that one event.
     """
-    if event_type is EventType.PURCHASE and not principal.may_purchase:
+    if event_type in (EventType.PURCHASE, EventType.REFUND) and not principal.may_purchase:
         raise InvalidEvent(
             "purchase.not_allowed",
             "this key may not send purchases: send them from a server, with a key of its own",

@@ -1,6 +1,7 @@
 """What is predicted: the next action of a session."""
 
 from contracts.events import EventType
+from contracts.visitor import ACTION_TYPES
 
 LEAVE = "leave"
 """Nothing more happens in the session."""
@@ -19,6 +20,6 @@ PURCHASE_TARGET = TARGETS.index(EventType.PURCHASE.value)
 
 TARGET_OF_RANK: tuple[int, ...] = tuple(
     TARGETS.index(EventType.VIEW.value if event_type is EventType.FAVORITE else event_type.value)
-    for event_type in sorted(EventType, key=lambda event_type: event_type.rank)
+    for event_type in ACTION_TYPES
 )
 """Index = `Action.rank`, value = index in `TARGETS`. As a target a favourite counts as a view."""

@@ -30,7 +30,7 @@ def hash_id(text: str | None) -> int:
 
     One that begins with a null character stands for a name that was not told, and is none too.
     """
-    return 0 if text is None or text[:1] == "\x00" else crc32(text.encode()) + 1
+    return 0 if not text or text[:1] == "\x00" else crc32(text.encode()) + 1
 
 
 def hash_names(action: Action) -> tuple[int, int, int]:
@@ -158,6 +158,8 @@ class Fold:
         if after is not None:
             self.cart_units += after[0]
             self.cart_value += after[0] * (after[1] or 0)
+        if not cart:  # an order without lines takes out everything
+            self.cart_units = self.cart_value = 0
 
     def _row(self, action: Action, price_log: float, was_in_cart: bool) -> Row:
         at_ms, rank, _, product, quantity, price_minor, _, category, brand, _ = action

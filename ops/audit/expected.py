@@ -59,8 +59,15 @@ class TotalsRules:
 
 
 def expected_of(events: pl.DataFrame, rules: TotalsRules) -> Totals:
-    """The totals of these events (`COLUMNS`), each id of a visitor counted once, and the counters."""
+    """The totals of these events (`COLUMNS`), each id and each line of an order counted once per visitor.
+
+    And the counters. A line of an order is known by its product.
+    """
+    ordered = (pl.col("event_type") == "purchase") & pl.col("order_id").is_not_null()
+    line = pl.when(ordered).then(pl.struct("order_id", "product_id"))
     distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
+    repeated = line.is_not_null() & ~pl.struct("user_id", line.alias("line")).is_first_distinct()
+    distinct = distinct.filter(~repeated)
     totals = Totals()
     totals.counters["applied"] = len(distinct)
     totals.counters["duplicates"] = len(events) - len(distinct)

@@ -40,12 +40,15 @@ class Shoppers:
         kind = _KINDS[int(draw.random() * len(_KINDS))]
         priced = draw.random() < 0.95
         bought = kind is EventType.PURCHASE
+        product = int(draw.random() ** 2 * PRODUCTS)
+        if bought:  # an order's lines are of different products
+            product += left % 4 - product % 4
         return Event(
             event_id=f"{self._name}-{self._made}",
             event_type=kind,
             event_time_ms=now_ms - late_ms,
             user_id=user,
-            product_id=f"p{int(draw.random() ** 2 * PRODUCTS)}",
+            product_id=f"p{product}",
             session_id=f"{user}-{left // 10}" if self._made % 3 else None,
             price_minor=int(draw.random() * 20_000) if priced else None,
             currency=draw.choice(_CURRENCIES) if priced else None,

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from contracts.events import EventType
+from contracts.events import Event, EventType
 from contracts.keys import GRAIN_MS, Metric
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import ACTION_TYPES, Action
+from stream.visitors.orders import OrderLine
 
 _PURCHASE = EventType.PURCHASE.rank
 _MINUTE_MS = GRAIN_MS["minute"]
@@ -15,7 +16,10 @@ BucketCounts = dict[int, dict[str, int]]
 """Start of a bucket in ms to its fields and what they grow by."""
 
 MinuteActions = dict[int, tuple[dict[str, int], ...]]
-"""Start of a minute in ms to one dict per `ACTION_TYPES`: product to number of actions."""
+"""Start of a minute in ms to one dict per `ACTION_TYPES`: product to number of actions.
+
+The product is empty for orders without lines.
+"""
 
 
 @dataclass(slots=True)
@@ -34,6 +38,10 @@ class Counts:
     currencies: set[str] = field(default_factory=set)
     prices: list[int] = field(default_factory=list)
     """Prices of all events of the batch, also of those that count nothing else (minor units, none is 0)."""
+    order_lines: list[OrderLine] = field(default_factory=list)
+    """Purchases with an `order_id`, which somebody else may tell of too."""
+    refunds: list[Event] = field(default_factory=list)
+    """Nothing of them is in the other counts: `stream.components.orders` counts them."""
 
     def count(self, actions: Sequence[Action]) -> None:
         """Count actions once each."""
@@ -51,16 +59,24 @@ class Counts:
     def count_sale(
         self, minute_ms: int, product: str, quantity: int, price: int | None, currency: str | None
     ) -> None:
-        """Count units and money of one line of an order."""
-        products = self.products.setdefault(minute_ms, {})
+        """Count units and money of one line of an order; without a product, of the order as a whole."""
         shop = self.shop.setdefault(minute_ms, {})
-        grow(products, f"{Metric.UNITS}:{product}", quantity)
-        grow(shop, Metric.UNITS, quantity)
         if price is not None and currency is not None:
-            metric = Metric.REVENUE + currency
-            grow(products, f"{metric}:{product}", price * quantity)
-            grow(shop, metric, price * quantity)
+            grow(shop, Metric.REVENUE + currency, price * quantity)
             self.currencies.add(currency)
+        if product:
+            products = self.products.setdefault(minute_ms, {})
+            grow(shop, Metric.UNITS, quantity)
+            grow(products, f"{Metric.UNITS}:{product}", quantity)
+            if price is not None and currency is not None:
+                grow(products, f"{Metric.REVENUE}{currency}:{product}", price * quantity)
+
+    def count_order(self, line: OrderLine) -> None:
+        """Count an order that a line begins, or move it to its minute."""
+        for minute_ms, change in line.changes:
+            self.add_shop(minute_ms, Metric.ORDERS, change)
+        if line.event.order_id is not None:
+            self.order_lines.append(line)
 
     def add_shop(self, minute_ms: int, metric: str, change: int) -> None:
         """Change a shop counter that no single event stands for (sessions, orders)."""

@@ -28,6 +28,15 @@ class NewEvents(NamedTuple):
     events: Sequence[Event]
 
 
+class OutgoingRecord(NamedTuple):
+    """A record for a topic (its plain name), published at least once, each time with the same id."""
+
+    topic: str
+    key: str
+    record_id: str
+    value: bytes
+
+
 class Change(NamedTuple):
     """What a component adds to a commit; None as its state leaves it as it is.
 
@@ -43,6 +52,7 @@ class Change(NamedTuple):
     counters: Mapping[str, int] = {}
     letters: Sequence[DeadLetter] = ()
     forget: Sequence[Subject] = ()
+    records: Sequence[OutgoingRecord] = ()
 
 
 NO_CHANGE = Change()
@@ -67,6 +77,8 @@ class BatchResult:
     """What components add, by their names."""
     forgotten: list[Subject] = field(default_factory=list)
     """Of whom nothing is kept."""
+    records: list[OutgoingRecord] = field(default_factory=list)
+    """For topics that components name."""
 
     def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:
         """Take the visitor's new state, and set the deadline if it is earlier than the one that stands.
@@ -103,6 +115,7 @@ class BatchResult:
             self.count(name, number)
         self.letters += change.letters
         self.forgotten += change.forget
+        self.records += change.records
         self.prediction_results.add(list(change.alerts))
         known = self.changes.get(component)
         self.changes[component] = change if known is None else _join(known, change)

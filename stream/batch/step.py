@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.carts import PURCHASE
 from contracts.clock import LIVE_SKEW_MS
-from contracts.events import Event
+from contracts.events import Event, EventType
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
@@ -17,7 +16,7 @@ from stream.batch.result import BatchResult as BatchResult
 from stream.batch.result import NewEvents
 from stream.scoring.predictions import Arrival, judge_arrival, pass_silence, take_score, timer_of
 from stream.visitors.fields import VisitorField, update_fields
-from stream.visitors.orders import count_order
+from stream.visitors.orders import refund_visitor, take_line
 from stream.visitors.session import MAX_SEEN_BYTES, SessionSettings, absorb, end_session
 
 Screen = Callable[[dict[str, list[Event]], Sequence[Entry]], Mapping[str, int]]
@@ -65,13 +64,15 @@ def apply_batch(
     """What `entries` come to in a partition at `clock`.
 
     `visitors` holds the state of every visitor in the entries (None: unknown). An event whose id the
-    visitor's state has seen is a duplicate and changes nothing; one more than `lateness_ms` behind the
-    watermark is counted as late and changes nothing else. Each of `screens` may keep events out: they move
-    the clock and add nothing to anything else.
+    visitor's state has seen, or a line of an order that it has, is a duplicate and changes nothing; one more
+    than `lateness_ms` behind the watermark is counted as late and changes nothing else. Each of `screens` may
+    keep events out: they move the clock and add nothing to anything else.
     """
     result = BatchResult(clock)
     result.counts.prices = [
-        entry.event.price_minor for entry in entries if entry.event and entry.event.price_minor
+        entry.event.price_minor
+        for entry in entries
+        if entry.event and entry.event.price_minor and entry.event.product_id
     ]
     applied = on_time = 0
     grouped, stale = _group(result, entries, settings.session.disorder_ms + settings.lateness_ms)
@@ -136,13 +137,22 @@ def apply_events(
 ) -> int:
     """One visitor's events: those not seen before are counted and change the state; returns their number."""
     seen = b"" if visitor is None else visitor.seen
-    orders = {} if visitor is None else visitor.orders
-    actions, new_events, stale_digests = [], [], []
+    orders = {} if visitor is None else dict(visitor.orders)
+    actions, new_events, stale_digests, refunds = [], [], [], []
     for event in events:
         event_id, kind, at_ms, _, product, session, price, currency, quantity, category, brand, *_ = event
         digest = digest_of(event_id)
         if digest in seen and is_seen(seen, digest):
             continue
+        if kind is EventType.REFUND:
+            refunds.append(event)
+            seen += digest
+            continue
+        if kind is EventType.PURCHASE:
+            line = take_line(orders, event)
+            if line is None:
+                continue
+            result.counts.count_order(line)
         seen += digest
         if event_id in stale:
             stale_digests.append(digest)
@@ -151,24 +161,25 @@ def apply_events(
         actions.append(
             action_of((at_ms, rank, digest, product, quantity, price, currency, category, brand, session))
         )
-        if rank == PURCHASE:
-            orders = count_order(result.counts, orders, event)
+    result.counts.refunds += refunds
+    seen = seen[-MAX_SEEN_BYTES:]
     if not actions:
-        return 0
+        if refunds and visitor is not None:
+            result.visitors[user_id] = refund_visitor(visitor._replace(seen=seen), refunds)
+        return len(refunds)
     result.counts.count(actions)
     after, deltas = absorb(visitor, actions, settings.session)
     result.count_sessions(deltas)
     totals, base, head, tail, ended, timer_ms, _, _, _, extra = after
     arrival = Arrival(visitor, actions, stale_digests)
     predictions = judge_arrival(result.prediction_results, user_id, arrival, settings.alerts)
-    seen = seen[-MAX_SEEN_BYTES:]
     if settings.visitor_fields:
         extra = update_fields(settings.visitor_fields, visitor, new_events)
     if settings.keeps_events:
         result.new_events.append(NewEvents(user_id, visitor, new_events))
     known = visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra))
-    result.put(user_id, known, settings.alerts)
-    return len(actions)
+    result.put(user_id, refund_visitor(known, refunds) if refunds else known, settings.alerts)
+    return len(actions) + len(refunds)
 
 
 def fire_deadlines(

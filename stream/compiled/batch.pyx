@@ -39,7 +39,7 @@ def apply_batch(clock, entries, visitors, settings, *, screens=()):
         event = item(entry, ENTRY_EVENT)
         if event is not None:
             price = item(event, EVENT_PRICE_MINOR)
-            if price:
+            if price and item(event, EVENT_PRODUCT_ID):
                 prices.append(price)
     result.counts.prices = prices
     stale = set()

@@ -26,11 +26,15 @@ TUPLES: dict[str, tuple[str, ...]] = {
 """The named tuples by module."""
 RANKS = ("contracts.events", "EventType")
 """The enumeration whose members have a `rank`."""
+NO_ACTIONS = ("REFUND",)
+"""Members of it that are no actions: what has one of them goes the way of the definition."""
 CONTRACT = (
     "contracts.carts",
     "contracts.events",
     "contracts.fields",
     "contracts.numbers",
+    "contracts.order_fields",
+    "contracts.order_lines",
     "contracts.visitor",
     "contracts.visitor_alerts",
     "contracts.predictions",
@@ -54,7 +58,8 @@ def layout_of_sources(root: Path = ROOT) -> Layout:
     for part in _class_body(root, module, name):
         if isinstance(part, ast.Assign):
             _, rank = ast.literal_eval(part.value)
-            ranks[rank] = _name(part.targets[0])
+            if (member := _name(part.targets[0])) not in NO_ACTIONS:
+                ranks[rank] = member
     layout[name] = tuple([ranks[rank] for rank in range(len(ranks))])
     return layout
 
@@ -66,7 +71,7 @@ def layout_of_classes() -> Layout:
     }
     module, name = RANKS
     members = sorted(getattr(import_module(module), name), key=lambda member: member.rank)
-    return layout | {name: tuple([member.name for member in members])}
+    return layout | {name: tuple([member.name for member in members if member.name not in NO_ACTIONS])}
 
 
 def digests(layout: Layout, root: Path = ROOT) -> dict[str, str]:

@@ -17,9 +17,12 @@ cdef class VisitorStep:
     cdef Packer _packer
     cdef long long _minute_ms
     cdef tuple _by_rank
+    cdef dict _orders
+    cdef list _lines
 
     cdef long long apply(self, object user_id, object visitor, list events) except -1
     cdef bint _take(self, object visitor, list events) except -1
+    cdef bint _take_line(self, object event) except -1
     cdef bint _is_one_session(self, object visitor) except -1
     cdef bint _repeats(self, NewEvent* new_event) noexcept
     cdef int _make_room(self, Py_ssize_t size) except -1

@@ -24,18 +24,20 @@ from stream.compiled.tuples cimport item, need, new_tuple, set_item
 
 include "visitors.pxi"  # positions in named tuples, see layout.py
 
+from contracts.events import EventType
 from contracts.keys import GRAIN_MS, Metric
 from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import NO_EXTRA, Visitor
 from stream.batch.result import NewEvents
 from stream.batch.step import apply_events
 from stream.visitors.fields import update_fields
-from stream.visitors.orders import count_order
+from stream.visitors.orders import take_line
 from stream.visitors.session import KEEP_ACTIONS, settle
 
 need(VISITOR_FIELDS == 10 and RANKS == 5)
 
 cdef object _Visitor = Visitor, _NO_PREDICTIONS = NO_PREDICTIONS, _NO_EXTRA = NO_EXTRA
+cdef object _PURCHASE = EventType.PURCHASE, _REFUND = EventType.REFUND
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
 cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
@@ -75,19 +77,34 @@ cdef class VisitorStep:
         cdef Py_ssize_t known = PyBytes_GET_SIZE(seen) // BLAKE2B_DIGEST_BYTES, i
         cdef NewEvent* new_event
         self._size = 0
+        self._lines, self._orders = None, {} if visitor is None else item(visitor, VISITOR_ORDERS)
         self._make_room(len(events))
         for event in events:
             new_event = &self._new_events[self._size]
             put_digest(item(event, EVENT_EVENT_ID), new_event.digest)
             if holds(digests, known, new_event.digest) or self._repeats(new_event):
                 continue
+            event_type = item(event, EVENT_EVENT_TYPE)
+            if event_type is _REFUND or not item(event, EVENT_PRODUCT_ID):
+                return False
+            if event_type is _PURCHASE and not self._take_line(event):
+                continue
             new_event.at_ms = item(event, EVENT_EVENT_TIME_MS)
-            new_event.rank = rank_of(item(event, EVENT_EVENT_TYPE))
+            new_event.rank = rank_of(event_type)
             new_event.event = <PyObject*>event
             if self._size and not is_before(new_event - 1, new_event):
                 return False
             self._size += 1
         return not self._size or self._is_one_session(visitor)
+
+    cdef bint _take_line(self, object event) except -1:
+        """Note a purchase among the visitor's orders; False for a line that they have already."""
+        if self._lines is None:
+            self._lines, self._orders = [], self._orders.copy()
+        line = take_line(self._orders, event)
+        if line is not None:
+            self._lines.append(line)
+        return line is not None
 
     cdef bint _is_one_session(self, object visitor) except -1:
         cdef NewEvent newest
@@ -121,22 +138,20 @@ cdef class VisitorStep:
 
     cdef int _go_on(self, object user_id, object visitor) except -1:
         """See `stream.batch.step.apply_events` and `stream.visitors.session.absorb`, for events in order in one session."""
-        cdef NewEvent* new_event
         cdef Py_ssize_t i
         cdef long long timer_ms = 0, due_ms
         cdef bint is_due
-        cdef dict orders = {} if visitor is None else item(visitor, VISITOR_ORDERS)
         base = head = totals = None
         predictions = _NO_PREDICTIONS
         if visitor is not None:
             totals, base = item(visitor, VISITOR_TOTALS), item(visitor, VISITOR_BASE)
             head, timer_ms = item(visitor, VISITOR_HEAD), item(visitor, VISITOR_TIMER_MS)
             predictions = item(visitor, VISITOR_PREDICTIONS)
+        if self._lines is not None:
+            for line in self._lines:
+                self._counts.count_order(line)
         for i in range(self._size):
-            new_event = &self._new_events[i]
-            if new_event.rank == RANK_PURCHASE:
-                orders = count_order(self._counts, orders, <object>new_event.event)
-            self._count(new_event)
+            self._count(&self._new_events[i])
         session = advance(head, self._new_events, self._size)
         self._count_reach(head, session)
         tail = None if visitor is None else item(visitor, VISITOR_TAIL)
@@ -164,7 +179,7 @@ cdef class VisitorStep:
         set_item(after, VISITOR_ENDED, False)
         set_item(after, VISITOR_TIMER_MS, timer_ms)
         set_item(after, VISITOR_SEEN, add_digests(seen, self._new_events, self._size))
-        set_item(after, VISITOR_ORDERS, orders)
+        set_item(after, VISITOR_ORDERS, self._orders)
         set_item(after, VISITOR_PREDICTIONS, predictions)
         set_item(after, VISITOR_EXTRA, extra)
         if item(tail, TAIL_SIZE) > _SETTLED_SIZE:

@@ -25,11 +25,13 @@ V = TypeVar("V")
 class SubjectValues(NamedTuple, Generic[V]):
     """Values by subject: each is a blob under `start` and the subject's id, which expires after `ttl_s`.
 
+    Values of no `kind` of subject are by ids of another sort, and are not forgotten with anybody.
+
     It expires in Redis, counted from its last write. A worker that has it in memory still goes on with it, so
     one that must end on time has to keep the time in itself.
     """
 
-    kind: SubjectKind
+    kind: SubjectKind | None
     start: str
     ttl_s: int
     pack: Callable[[V], bytes]

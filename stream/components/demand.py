@@ -63,7 +63,7 @@ def add_up(counts: Counts) -> tuple[BucketCounts, BucketCounts]:
             if numbers:
                 of_shop[metric] = sum(numbers.values())
                 prefix = metric + ":"
-                of_products.update({prefix + product: number for product, number in numbers.items()})
+                of_products.update({prefix + id_: number for id_, number in numbers.items() if id_})
     return products, shop
 
 

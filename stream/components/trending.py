@@ -37,5 +37,6 @@ def score_products(minutes: MinuteActions, half_life_ms: int) -> dict[int, dict[
         for weight, numbers in zip(WEIGHT_OF_RANK, by_rank, strict=True):
             worth = contribution(minute_ms, weight, landmark_ms, half_life_ms)
             for product, number in numbers.items():
-                scores[product] = scores.get(product, 0.0) + number * worth
+                if product:
+                    scores[product] = scores.get(product, 0.0) + number * worth
     return landmarks

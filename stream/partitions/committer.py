@@ -213,7 +213,13 @@ class Committer:
         prediction_results = result.prediction_results
         self._meter.count_alerts(prediction_results.alerts)
         self._drift.learn(prediction_results, at_ms=result.clock.max_event_ms)
-        if result.letters or prediction_results.alerts or result.forgotten or result.forwards:
+        if (
+            result.letters
+            or prediction_results.alerts
+            or result.forgotten
+            or result.forwards
+            or result.records
+        ):
             self._meter.outbox_filled(part.number)
         if self._committed is not None:
             self._committed(part.number, result)

@@ -135,6 +135,13 @@ class ResultWriter:
                 "id": forward.record_id,
                 "value": forward.value,
             }
+        for record in result.records:
+            yield {
+                "topic": topics.prefix + record.topic,
+                "key": record.key.encode(),
+                "id": record.record_id,
+                "value": record.value,
+            }
         yield from retractions(self._registry.jobs, result.forgotten, topics)
 
 

@@ -29,7 +29,6 @@ KEEP_ACTIONS = 64
 MAX_TAIL = 1_024
 """A visitor with more actions than this within the allowed disorder is a robot: older ones are settled."""
 MAX_SEEN_BYTES = 1_024 * DIGEST_BYTES
-MAX_ORDERS = 256
 
 Counts = tuple[int, int, int, int, int]
 _NO_COUNTS: Counts = (0, 0, 0, 0, 0)
@@ -71,7 +70,7 @@ def advance(
         if rank >= CART:
             change_cart(cart, at_ms, rank, product, quantity, price, currency)
         if rank == PURCHASE:
-            units += quantity
+            units += quantity if product else 0
             if price is not None and currency is not None:
                 revenue[currency] = min(revenue.get(currency, 0) + price * quantity, MAX_SUM_MINOR)
     return session_of((session_id, number, start_ms, last_ms, tuple(counts), units, revenue, cart)), ended
@@ -204,7 +203,7 @@ def _add_totals(totals: Totals | None, actions: Sequence[Action]) -> Totals:
     for action in actions:
         counts[action.rank] += 1
         if action.rank == PURCHASE:
-            units += action.quantity
+            units += action.quantity if action.product_id else 0
             if action.price_minor is not None and action.currency is not None:
                 amount = revenue.get(action.currency, 0) + action.price_minor * action.quantity
                 revenue = revenue | {action.currency: min(amount, MAX_SUM_MINOR)}

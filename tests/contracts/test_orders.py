@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.currencies import MINOR_DIGITS
-from contracts.events import Event, InvalidEvent, encode, format_minor, from_fields
+from contracts.events import Event, EventType, InvalidEvent, encode, format_minor, from_fields
 from contracts.fields import MAX_ID_CHARS
 from contracts.orders import MAX_ITEMS, split_items, spread
 
@@ -47,6 +48,47 @@ def test_an_event_without_items_stays_as_it_is() -> None:
     event = ORDER | {"product_id": "p", "total": "5"}
     assert split(event) == [event]
     assert split(event | {"items": None}) == [event]
+
+
+def test_an_order_without_lines_is_its_amount() -> None:
+    for items in (None, [], [None]):
+        [line] = split(ORDER | {"items": items, "total": "30"})
+        event = read(line)
+        assert (event.product_id, event.price_minor, event.currency) == ("", 3_000, "EUR")
+        assert read(orjson.loads(encode(event))) == event
+    assert read(split(ORDER | {"items": [None, {"id": "a", "price": 5}]})[0]).product_id == "a"
+    assert code_of(ORDER | {"items": [None], "event_type": "view"}) == "items.empty"
+
+
+def test_an_item_of_a_negative_amount_lowers_the_others() -> None:
+    goods = [{"id": "a", "price": 30}, {"id": "coupon", "price": -10}, {"id": "b", "price": 10}]
+    assert lines_of(goods) == [("e1#0", "a", 1, "22.50"), ("e1#2", "b", 1, "7.50")]
+    assert lines_of(goods, total=20) == [("e1#0", "a", 1, "15.00"), ("e1#2", "b", 1, "5.00")]
+    back = [{"id": "a", "price": 30}, {"id": "b", "price": 40, "quantity": -1}]
+    assert lines_of(back) == [("e1#0", "a", 1, "0.00")]
+
+
+def test_a_negative_purchase_is_a_refund() -> None:
+    items = [{"id": "a", "price": 10, "quantity": -2}, {"id": "b", "price": 5, "quantity": "-1"}]
+    for order in (ORDER | {"items": items}, ORDER | {"items": items, "total": "-25.00"}):
+        refunds = [read(line) for line in split(order)]
+        assert {event.event_type for event in refunds} == {EventType.REFUND}
+        assert [(e.product_id, e.quantity, e.price_minor) for e in refunds] == [
+            ("a", 2, 1_000),
+            ("b", 1, 500),
+        ]
+    [whole] = split(ORDER | {"items": [], "value": -12.5})
+    assert read(whole)[1] is EventType.REFUND
+    assert read(whole).price_minor == 1_250
+
+
+def test_a_product_on_several_lines_says_which_line_it_is() -> None:
+    items = [{"id": "a", "price": 1}, {"id": "b", "price": 1}, {"id": "a", "price": 1, "quantity": 3}]
+    told = [
+        (line["product_id"], line.get("line")) for line in split(ORDER | {"items": items, "total": "7.01"})
+    ]
+    assert told == [("a", None), ("b", None), ("a", "2"), ("a", "2#2")]
+    assert all("line" not in line for line in split(ORDER | {"items": items, "event_type": "cart"}))
 
 
 def test_each_item_becomes_a_line_with_an_id_of_its_own() -> None:
@@ -153,12 +195,12 @@ def test_items_may_be_named_as_ga4_names_them() -> None:
     ("change", "code"),
     [
         ({"items": {}}, "items.not_list"),
-        ({"items": []}, "items.empty"),
+        ({"items": [], "event_type": "cart"}, "items.empty"),
         ({"items": [{"id": "a"}] * (MAX_ITEMS + 1)}, "items.too_many"),
         ({"items": ["a"]}, "items.not_object"),
         ({"items": [{"price": 1}]}, "items.product_id.missing"),
         ({"items": [{"id": " "}]}, "items.product_id.blank"),
-        ({"items": [{"id": "a", "price": -1}]}, "items.price.negative"),
+        ({"items": [{"id": "a", "price": -1}], "event_type": "cart"}, "items.price.negative"),
         ({"items": [{"id": "a", "price": "12,50"}]}, "items.price.not_number"),
         ({"items": [{"id": "a", "quantity": 0}]}, "items.quantity.not_positive"),
         ({"items": [{"id": "a", "quantity": True}]}, "items.quantity.not_number"),
@@ -171,7 +213,6 @@ def test_items_may_be_named_as_ga4_names_them() -> None:
         ({"items": [{"id": "a"}], "currency": []}, "currency.unknown"),
         ({"items": [{"id": "a"}], "product_id": "b"}, "items.ambiguous"),
         ({"items": [{"id": "a"}], "price": 1}, "items.ambiguous"),
-        ({"items": [{"id": "a"}], "total": -1}, "total.negative"),
         ({"items": [{"id": "a"}], "value": "a lot"}, "value.not_number"),
         ({"items": [{"id": "a"}], "event_id": ""}, "event_id.blank"),
     ],
@@ -259,11 +300,10 @@ MEMBERS = st.dictionaries(
 @given(items=st.lists(MEMBERS, max_size=4), total=st.none() | st.floats() | st.text() | st.integers())
 def test_whatever_comes_is_split_or_refused(items: list[dict[str, Any]], total: object) -> None:
     try:
-        lines = split(ORDER | {"items": items, "total": total})
+        events = [read(line) for line in split(ORDER | {"items": items, "total": total})]
     except InvalidEvent as exc:
         code = exc.code
     else:
-        events = [read(line) for line in lines]
         code = "none" if all(encode(event) for event in events) else ""
     assert code.replace(".", "").replace("_", "").isalpha()
 

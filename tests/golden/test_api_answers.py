@@ -14,6 +14,8 @@ from rule_model import GivenModel
 from services import uninstall, unique_settings
 
 NO_KAFKA = "127.0.0.1:1"
+LATER_FIELDS = {"units_returned", "refunded", "net_revenue"}
+"""Fields that answers have got since; nothing of an earlier version is in them."""
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def comparable(answer: Answer) -> Answer:
 
 def rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: rounded(part) for name, part in value.items()}
+        return {name: rounded(part) for name, part in value.items() if name not in LATER_FIELDS}
     if isinstance(value, list):
         return [rounded(part) for part in value]
     return round(value, 9) if isinstance(value, float) else value

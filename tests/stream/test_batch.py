@@ -3,6 +3,7 @@
 from contracts.alerts import CART_ABANDONED, AlertState
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Metric
+from contracts.visitor import REFUNDED
 from shoppers import MINUTE_MS, NOW_MS, SETTINGS, Shop, make_entries, make_event
 from stream.batch.core import Core
 from stream.batch.step import Entry
@@ -61,6 +62,84 @@ def test_lines_without_order_id_at_one_moment_are_one_order(core: Core) -> None:
     events = [make_event("purchase", 0, "a"), make_event("purchase", 0, "b"), make_event("purchase", 1, "c")]
     shop.apply(make_entries(events))
     assert shop.total(Metric.ORDERS) == 2
+
+
+def test_a_line_of_an_order_counts_once_whatever_its_event_id(core: Core) -> None:
+    shop = Shop(core=core)
+    lines = [make_event("purchase", 0, product, order_id="o1") for product in ("a", "b")]
+    again = [event._replace(event_id=f"again-{event.event_id}") for event in lines]
+    shop.apply(make_entries([*lines, again[1]]))
+    shop.apply(make_entries([event._replace(event_time_ms=NOW_MS + 70_000) for event in again]))
+    shop.apply(make_entries([make_event("purchase", 80, "c", order_id="o1")]))
+    assert shop.counters == {"applied": 3, "duplicates": 3}
+    assert (shop.total(Metric.ORDERS), shop.total("m.EUR"), shop.total(Metric.PURCHASES)) == (1, 300, 3)
+    assert shop.visitors["u1"].totals.revenue_minor == {"EUR": 300}
+
+
+def test_two_lines_of_one_product_are_two_if_they_say_which(core: Core) -> None:
+    shop = Shop(core=core)
+    first = make_event("purchase", 0, "a", order_id="o1", event_id="1#0")
+    second = first._replace(event_id="1#1", extra={"line": "2"})
+    for message in ("1", "2"):
+        told = [event._replace(event_id=message + event.event_id[1:]) for event in (first, second)]
+        shop.apply(make_entries(told))
+    assert shop.counters == {"applied": 2, "duplicates": 2}
+
+
+def test_the_second_part_of_a_line_counts_only_with_the_first(core: Core) -> None:
+    shop = Shop(core=core)
+    whole = make_event("purchase", 0, "a", order_id="o1", event_id="s", quantity=3, price_minor=333)
+    parts = [
+        whole._replace(event_id="g", event_time_ms=NOW_MS + 5, quantity=2),
+        whole._replace(
+            event_id="g2", event_time_ms=NOW_MS + 5, quantity=1, price_minor=334, extra={"line": "1#2"}
+        ),
+    ]
+    shop.apply(make_entries([whole, *parts]))
+    assert shop.total("m.EUR") == 999
+    other = Shop(core=core)
+    other.apply(make_entries([*parts, whole._replace(event_time_ms=NOW_MS + 9)]))
+    assert other.total("m.EUR") == 1_000
+
+
+def test_an_order_without_lines_closes_the_cart_and_counts_its_money(core: Core) -> None:
+    shop = Shop(core=core)
+    shop.apply(make_entries([make_event("cart", 0, "a"), make_event("cart", 1, "b")]))
+    order = make_event("purchase", 2, "", order_id="o1", price_minor=3_000)
+    shop.apply(make_entries([order, order._replace(event_id="again")]))
+    shop.apply(make_entries([make_event("purchase", 3, "a", order_id="o1")]))
+    assert (shop.total(Metric.ORDERS), shop.total("m.EUR"), shop.total(Metric.UNITS)) == (1, 3_000, 0)
+    assert shop.counters == {"applied": 3, "duplicates": 2}
+    visitor = shop.visitors["u1"]
+    assert (visitor.head.cart, visitor.head.counts[4]) == ({}, 1)
+    assert not [field for _, field in shop.products if field.endswith(":")]
+    shop.fire(NOW_MS + 10 * SETTINGS.idle_ms)
+    assert shop.alerts == []
+    lines_first = Shop(core=core)
+    lines_first.apply(make_entries([make_event("purchase", 0, "a", order_id="o1"), order]))
+    assert lines_first.total("m.EUR") == 100
+
+
+def test_a_refund_is_no_action_and_lowers_what_the_visitor_paid(core: Core) -> None:
+    shop = Shop(core=core)
+    lines = [make_event("purchase", 0, p, order_id="o1", quantity=2) for p in ("a", "b")]
+    before = shop.apply(make_entries(lines)).visitors["u1"]
+    refund = make_event("refund", 5_000, "a", order_id="o1", price_minor=50, event_id="r1")
+    outcome = shop.apply(make_entries([refund, refund]))
+    assert outcome.counts.refunds == [refund]
+    after = shop.visitors["u1"]
+    assert after.extra == {REFUNDED: {"EUR": 50}}
+    assert (after.head, after.totals, after.tail) == (before.head, before.totals, before.tail)
+    pieces = refund._replace(event_id="r2", price_minor=None, currency=None)
+    shop.apply(make_entries([pieces]))
+    assert shop.visitors["u1"].extra == {REFUNDED: {"EUR": 150}}
+    whole = pieces._replace(event_id="r3", product_id="")
+    shop.apply(make_entries([whole, whole._replace(event_id="r4")]))
+    assert shop.visitors["u1"].extra == {REFUNDED: {"EUR": 400}}
+    assert shop.total("m.EUR") == 400
+    shop.apply(make_entries([refund._replace(user_id="u2")]))
+    assert "u2" not in shop.visitors
+    assert shop.counters == {"applied": 7, "duplicates": 1}
 
 
 def test_an_event_a_day_late_counts_in_its_own_bucket(core: Core) -> None:

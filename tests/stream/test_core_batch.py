@@ -19,6 +19,7 @@ from stream.batch.core import PYTHON
 from stream.batch.step import Clock, Entry
 
 KINDS = ("view", "view", "view", "favorite", "cart", "cart", "remove_from_cart", "purchase")
+ORDERS = ("purchase", "purchase", "refund")
 STEPS_S = (
     0.0, 0.0, 0.001, 1.0, 15.0, 59.0, 179.9, 180.0, 181.0, 899.0, 901.0,
     1_800.0, 1_800.001, 5_000.0, -30.0, -4_000.0,
@@ -45,10 +46,12 @@ def batches(draw: st.DrawFn) -> list[list[tuple[Event, int]]]:
                 "category": draw(st.sampled_from((None, "shoes", "Schuhe für Käthe"))),
                 "brand": draw(st.sampled_from((None, "b" * 40, "b" * 256))),
             }
-            kind = draw(st.sampled_from(KINDS))
-            if kind == "purchase":
-                fields["order_id"] = draw(st.sampled_from((None, "o1", f"o{sent}")))
+            kind = draw(st.sampled_from((*KINDS, *ORDERS)))
             user, product = draw(st.sampled_from(("u1", "u2", "ü3"))), draw(st.sampled_from(("a", "b", "ç")))
+            if kind in ORDERS:
+                fields["order_id"] = draw(st.sampled_from((None, "o1", "o1", f"o{sent}")))
+                fields["extra"] = draw(st.sampled_from((None, None, {"line": "2"}, {"line": "2#2"})))
+                product = draw(st.sampled_from((product, product, "")))
             late_ms = draw(st.sampled_from((0, 0, 0, 5, 599_999, 600_000, -20, 90_000_000)))
             batch.append((make_event(kind, round(at_s, 3), product, user=user, **fields), late_ms))
         found.append(batch)

@@ -33,6 +33,7 @@ def arrivals(draw: st.DrawFn) -> list[Arrival]:
             st.sampled_from((0.0, 0.0, 0.001, 1.0, 15.0, 59.0, 600.0, 1_799.0, 1_800.0, 1_801.0, 5_000.0))
         )
         kind = draw(st.sampled_from(KINDS))
+        is_ordered = kind == "purchase" and draw(st.booleans())
         event = make_event(
             kind,
             round(at_s, 3),
@@ -40,7 +41,8 @@ def arrivals(draw: st.DrawFn) -> list[Arrival]:
             user=draw(st.sampled_from(("u1", "u2"))),
             event_id=f"e{number}",
             quantity=draw(st.integers(1, 3)),
-            order_id=f"o{int(at_s // 100)}" if kind == "purchase" and draw(st.booleans()) else None,
+            order_id=f"o{int(at_s // 100)}" if is_ordered else None,
+            extra={"line": number} if is_ordered else None,  # of lines told twice, the one that arrives first
         )
         found.append(Arrival(event, draw(st.floats(0.0, DISORDER_S))))
     return found

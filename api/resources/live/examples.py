@@ -22,6 +22,8 @@ ANSWERS: dict[str, Any] = {
             "orders": 204,
             "units": 371,
             "revenue": [{"currency": "EUR", "amount_minor": 1482310, "amount": "14823.10"}],
+            "refunded": [{"currency": "EUR", "amount_minor": 12900, "amount": "129.00"}],
+            "net_revenue": [{"currency": "EUR", "amount_minor": 1469410, "amount": "14694.10"}],
         },
         "yesterday_at_this_time": {
             "from": "2025-10-07T22:00:00Z",
@@ -29,6 +31,8 @@ ANSWERS: dict[str, Any] = {
             "orders": 188,
             "units": 340,
             "revenue": [{"currency": "EUR", "amount_minor": 1390075, "amount": "13900.75"}],
+            "refunded": [],
+            "net_revenue": [{"currency": "EUR", "amount_minor": 1390075, "amount": "13900.75"}],
         },
         "per_minute": [{"start": "2025-10-09T08:55:00Z", **NO_COUNTS, "view": 802, "cart": 41}],
         "totals": {

@@ -9,9 +9,9 @@ from api.resources.live import schemas
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Metric, bucket_start
-from readers.answers import to_money
+from readers.answers import net_of, to_money
 from readers.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
-from readers.reader import Counts, Reader, revenue_fields, revenue_of
+from readers.reader import Counts, Reader, money_fields, refunded_of, revenue_of
 from readers.shared_answer import SharedAnswer
 from readers.stream_time import PartitionMeta, clock_of, stream_time
 
@@ -44,7 +44,7 @@ async def read_live(reader: Reader) -> schemas.Live:
     minutes = chart_minutes(time.as_of_ms)
     active, (now, then), chart = await asyncio.gather(
         reader.count_active(since_ms=time.as_of_ms - ACTIVE_MS),
-        reader.sum_shop([cover(day) for day in days], [*_SALES, *revenue_fields(currencies)]),
+        reader.sum_shop([cover(day) for day in days], [*_SALES, *money_fields(currencies)]),
         reader.read_shop("minute", minutes, _CHART),
     )
     return schemas.Live(
@@ -78,12 +78,15 @@ def _funnel(counts: Counts) -> schemas.Funnel:
 
 
 def _sales(interval: Interval, counts: Counts) -> schemas.Sales:
+    gross, refunded = revenue_of(counts), refunded_of(counts)
     return schemas.Sales(
         from_=to_datetime(interval.from_ms),
         to=to_datetime(interval.to_ms),
         orders=counts[Metric.ORDERS],
         units=counts[Metric.UNITS],
-        revenue=to_money(revenue_of(counts)),
+        revenue=to_money(gross),
+        refunded=to_money(refunded),
+        net_revenue=to_money(net_of(gross, refunded)),
     )
 
 

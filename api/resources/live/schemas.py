@@ -23,7 +23,9 @@ class Sales(Answer):
     to: datetime
     orders: int
     units: int
-    revenue: list[Money]
+    revenue: list[Money] = Field(description="Gross: of purchases")
+    refunded: list[Money] = Field(description="Of refunds in this time, whenever their orders were")
+    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
 
 
 class MinuteCounts(Answer):

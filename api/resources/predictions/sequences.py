@@ -9,7 +9,7 @@ import orjson
 from api.http.errors import Problem
 from contracts.events import Event, EventType, from_fields
 from contracts.fields import InvalidEvent, kind_of
-from contracts.visitor import DIGEST_BYTES, Action
+from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, Action
 
 MAX_ACTIONS = 256
 DEFAULT_AFTER_S = 60.0
@@ -128,11 +128,16 @@ def _to_event(element: Any, timed: bool, defaults: Defaults) -> Event:
     else:
         fields["event_time"] = defaults.received_ms
     fields.setdefault("product_id", _NOBODY)
-    return from_fields(
+    event = from_fields(
         fields | {"user_id": _NOBODY, "event_id": _NOBODY},
         received_ms=defaults.received_ms,
         default_currency=defaults.default_currency,
     )
+    if event.event_type not in ACTION_TYPES:
+        raise InvalidEvent(
+            "event_type.unknown", "event_type must be an action of a visitor; a refund is none"
+        )
+    return event
 
 
 def _gap_ms(after_s: object) -> int:

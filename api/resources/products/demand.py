@@ -6,9 +6,9 @@ from api.http.errors import InvalidQuery
 from api.http.query_times import parse_time
 from api.resources.products import schemas
 from contracts.keys import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
-from readers.answers import to_money
+from readers.answers import net_of, to_money
 from readers.intervals import Interval, to_datetime
-from readers.reader import Counts, Reader, revenue_fields, revenue_of
+from readers.reader import Counts, Reader, money_fields, refunded_of, revenue_of
 from readers.stream_time import StreamTime
 
 MAX_BUCKETS = 1_500
@@ -20,6 +20,7 @@ _METRICS = (
     Metric.REMOVES,
     Metric.PURCHASES,
     Metric.UNITS,
+    Metric.RETURNED,
 )
 
 
@@ -35,7 +36,7 @@ async def read_demand(reader: Reader, query: DemandQuery, time: StreamTime) -> s
     """The answer of `/v1/products/{product_id}/demand`."""
     grain = query.grain
     starts = list(bucket_starts(*query.interval, grain))
-    metrics = (*_METRICS, *revenue_fields(await reader.currencies()))
+    metrics = (*_METRICS, *money_fields(await reader.currencies()))
     counts = await reader.read_product(query.product_id, grain, starts, metrics)
     settings = reader.settings
     retention_s = {
@@ -81,6 +82,7 @@ def choose_interval(from_text: str | None, to_text: str | None, grain: Grain, as
 
 
 def _bucket(start_ms: int, counts: Counts) -> schemas.DemandBucket:
+    gross, refunded = revenue_of(counts), refunded_of(counts)
     return schemas.DemandBucket(
         start=to_datetime(start_ms),
         views=counts[Metric.VIEWS],
@@ -89,5 +91,8 @@ def _bucket(start_ms: int, counts: Counts) -> schemas.DemandBucket:
         removes=counts[Metric.REMOVES],
         purchases=counts[Metric.PURCHASES],
         units=counts[Metric.UNITS],
-        revenue=to_money(revenue_of(counts)),
+        revenue=to_money(gross),
+        units_returned=counts[Metric.RETURNED],
+        refunded=to_money(refunded),
+        net_revenue=to_money(net_of(gross, refunded)),
     )

@@ -22,6 +22,9 @@ ANSWERS: dict[str, Any] = {
                 "purchases": 12,
                 "units": 14,
                 "revenue": [EUR],
+                "units_returned": 0,
+                "refunded": [],
+                "net_revenue": [EUR],
             }
         ],
     },

@@ -37,6 +37,8 @@ ANSWERS: dict[str, Any] = {
             "counts": {**NO_COUNTS, "view": 21, "cart": 3, "purchase": 1},
             "units_bought": 2,
             "revenue": [EUR],
+            "refunded": [],
+            "net_revenue": [EUR],
         },
         "recent": [
             {

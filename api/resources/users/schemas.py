@@ -56,7 +56,9 @@ class VisitorTotals(Answer):
     last_event_at: datetime
     counts: ActionCounts
     units_bought: int
-    revenue: list[Money]
+    revenue: list[Money] = Field(description="Gross: of purchases")
+    refunded: list[Money] = Field(description="Of refunds, at the prices that were paid where none was told")
+    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
 
 
 class Action(Answer):
@@ -64,7 +66,7 @@ class Action(Answer):
 
     at: datetime
     event_type: EventType
-    product_id: str
+    product_id: str | None = Field(description="null: an order without lines")
     quantity: int
     unit_price: Money | None
     category: str | None

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.events import format_minor
-from contracts.visitor import ACTION_TYPES, Action, CartLine, Session, Totals, Visitor
+from contracts.visitor import ACTION_TYPES, REFUNDED, Action, CartLine, Session, Totals, Visitor
+from readers.answers import net_of
 from readers.intervals import to_datetime
 from readers.stream_time import StreamTime
 
@@ -24,7 +25,7 @@ def to_visitor_state(user_id: str, visitor: Visitor, time: StreamTime) -> Fields
         "user_id": user_id,
         "session": _session(visitor.head, ended=visitor.ended),
         "cart": _cart(visitor.head.cart),
-        "totals": _totals(visitor.totals),
+        "totals": _totals(visitor.totals, visitor.extra.get(REFUNDED, {})),
         "recent": [_action(action) for action in reversed(visitor.tail.actions())],
     }
 
@@ -63,13 +64,15 @@ def _cart(lines: Mapping[str, CartLine]) -> Fields:
     }
 
 
-def _totals(totals: Totals) -> Fields:
+def _totals(totals: Totals, refunded: Mapping[str, int]) -> Fields:
     return {
         "first_event_at": to_datetime(totals.first_ms),
         "last_event_at": to_datetime(totals.last_ms),
         "counts": _counts(totals.counts),
         "units_bought": totals.units,
         "revenue": _amounts(totals.revenue_minor),
+        "refunded": _amounts(refunded),
+        "net_revenue": _amounts(net_of(totals.revenue_minor, refunded)),
     }
 
 
@@ -78,7 +81,7 @@ def _action(action: Action) -> Fields:
     return {
         "at": to_datetime(at_ms),
         "event_type": _NAMES[rank],
-        "product_id": product_id,
+        "product_id": product_id or None,
         "quantity": quantity,
         "unit_price": _amount(price_minor, currency, times=1),
         "category": category,

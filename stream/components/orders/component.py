@@ -1,0 +1,176 @@
+"""Orders of the whole shop: the owner of an order hears of all that partitions counted of it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from contracts.dead_letters import DeadLetter
+from contracts.events import Event, content_id
+from contracts.fields import InvalidEvent
+from contracts.keys import CURRENCIES, ORDER, PRODUCT_BUCKETS, SHOP_BUCKETS
+from contracts.numbers import MAX_SUM_MINOR
+from contracts.order_lines import line_key, line_of
+from contracts.order_reports import (
+    MAX_REPORTS_IN_RECORD,
+    LineReport,
+    OrderReport,
+    RefundReport,
+    decode_reports,
+    encode_reports,
+    key_of_partition,
+)
+from contracts.partitioning import partition_of
+from contracts.settings import Settings
+from contracts.topics import ORDERS
+from contracts.visitor import digest_of
+from stream.batch.counts import BucketCounts, Counts
+from stream.batch.records import Record
+from stream.batch.result import NO_CHANGE, Change, OutgoingRecord
+from stream.components.component import Applied, Source, SubjectValues, TopicComponent, TopicRecords
+from stream.components.demand import Lifetimes, bucket_writes, shop_lifetimes
+from stream.components.orders.orders import (
+    MAX_REPORTS,
+    UNKNOWN,
+    Effects,
+    Order,
+    change_of,
+    pack_order,
+    standing_lines,
+    unpack_order,
+)
+from stream.state.writes import AddToSet, Write
+from stream.visitors.orders import OrderLine
+
+
+class ReportsRecord(NamedTuple):
+    """One record of the topic on its way through the stream."""
+
+    offset: int
+    reports: Sequence[OrderReport] = ()
+    letter: DeadLetter | None = None
+
+
+class Orders(TopicComponent[None, Order, ReportsRecord]):
+    """Tells owners of orders what was counted, and corrects what was counted of orders it owns.
+
+    A visitor's partition counts an order at once, and knows that visitor's orders. Where another visitor
+    tells of it too, the owner of the order takes that back. Refunds are counted by the owner alone, who knows
+    what was paid.
+    """
+
+    name = "orders"
+    topic = ORDERS
+
+    def __init__(self, settings: Settings) -> None:
+        self._partitions = settings.partitions
+        self._shop: Lifetimes = shop_lifetimes(settings)
+        self._products: Lifetimes = self._shop | {"minute": settings.product_minute_ttl_s}
+        self.values = SubjectValues(None, ORDER, settings.order_ttl_s, pack_order, unpack_order)
+
+    def apply(self, state: None, applied: Applied[Order]) -> Change:
+        """See `Component.apply`."""
+        counts = applied.counts
+        if not counts.order_lines and not counts.refunds:
+            return NO_CHANGE
+        by_owner: dict[int, list[OrderReport]] = {}
+        for report in reports_of(counts):
+            by_owner.setdefault(partition_of(report.key, self._partitions), []).append(report)
+        return Change(records=list(self._records(by_owner)))
+
+    def _records(self, by_owner: Mapping[int, list[OrderReport]]) -> Iterator[OutgoingRecord]:
+        for owner, reports in by_owner.items():
+            for at in range(0, len(reports), MAX_REPORTS_IN_RECORD):
+                value = encode_reports(reports[at : at + MAX_REPORTS_IN_RECORD])
+                key = key_of_partition(owner, self._partitions)
+                yield OutgoingRecord(ORDERS, key, content_id(value.decode()), value)
+
+    def read(self, records: Iterable[Record], source: Source) -> list[ReportsRecord]:
+        """See `TopicComponent.read`."""
+        return [_read(record, source) for record in records]
+
+    def record_subjects(self, items: Sequence[ReportsRecord]) -> set[str]:
+        """See `TopicComponent.record_subjects`."""
+        return {report.key for item in items for report in item.reports}
+
+    def apply_records(self, state: None, records: TopicRecords[ReportsRecord, Order]) -> Change:
+        """What the reports change: each event counts once, however often it is reported."""
+        known: dict[str, Order] = {}
+        overflow = 0
+        for item in records.items:
+            for key, told in item.reports:
+                order = known.get(key) or records.values[key] or UNKNOWN
+                if order.knows(told.event):
+                    continue
+                if order.size >= MAX_REPORTS:
+                    overflow += 1
+                    continue
+                known[key] = order.add(told)
+        changes = [(records.values[key] or UNKNOWN, order) for key, order in known.items()]
+        letters = [item.letter for item in records.items if item.letter is not None]
+        return Change(
+            writes=self._writes_of(changes, records.clock.max_event_ms),
+            values=known,
+            counters={
+                "orders_repeated": sum(_taken_back(after) - _taken_back(before) for before, after in changes),
+                "orders_overflow": overflow,
+                "rejected": len(letters),
+            },
+            letters=letters,
+        )
+
+    def _writes_of(self, changes: Sequence[tuple[Order, Order]], now_ms: int) -> list[Write]:
+        products: BucketCounts = {}
+        shop: BucketCounts = {}
+        currencies = set()
+        for before, after in changes:
+            _spread(change_of(before, after), products, shop)
+            currencies |= {refund.currency for refund in after.refunds if refund.currency is not None}
+        writes: list[Write] = [
+            *bucket_writes(PRODUCT_BUCKETS, products, self._products, now_ms),
+            *bucket_writes(SHOP_BUCKETS, shop, self._shop, now_ms),
+        ]
+        return [*writes, AddToSet(CURRENCIES, currencies)] if currencies else writes
+
+
+def reports_of(counts: Counts) -> Iterator[OrderReport]:
+    """What is to be told of a batch."""
+    for line in counts.order_lines:
+        yield OrderReport(str(line.event.order_id), _line_report(line))
+    for event in counts.refunds:
+        key = event.order_id if event.order_id is not None else f"\n{event.event_id}"
+        yield OrderReport(key, RefundReport(*_plain(event)))
+
+
+def _line_report(line: OrderLine) -> LineReport:
+    event = line.event
+    told = digest_of(line_key(event, line_of(event))).hex()
+    visitor = digest_of(f"{event.order_id}\n{event.user_id}").hex()
+    return LineReport(*_plain(event), told, visitor, line.changes)
+
+
+def _plain(event: Event) -> tuple[str, int, str, int, int | None, str | None]:
+    digest = digest_of(f"{event.user_id}\n{event.event_id}").hex()
+    return (
+        digest, event.event_time_ms, event.product_id, event.quantity, event.price_minor, event.currency
+    )  # fmt: skip
+
+
+def _taken_back(order: Order) -> int:
+    return len(order.lines) - len(standing_lines(order.lines))
+
+
+def _spread(effects: Effects, products: BucketCounts, shop: BucketCounts) -> None:
+    for (minute_ms, metric, product), number in effects.items():
+        fields = (products if product else shop).setdefault(minute_ms, {})
+        name = f"{metric}:{product}" if product else metric
+        fields[name] = max(-MAX_SUM_MINOR, min(fields.get(name, 0) + number, MAX_SUM_MINOR))
+
+
+def _read(record: Record, source: Source) -> ReportsRecord:
+    try:
+        return ReportsRecord(record.offset, decode_reports(record.value))
+    except InvalidEvent as exc:
+        letter = DeadLetter(
+            exc.code, exc.detail, source.topic, source.partition, record.offset, record.key, record.value,
+            source.now_ms,
+        )  # fmt: skip
+        return ReportsRecord(record.offset, letter=letter)
