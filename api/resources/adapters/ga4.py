@@ -4,7 +4,14 @@ from typing import Any
 
 import orjson
 
-from api.resources.adapters.translation import Translation, object_of, present, who
+from api.resources.adapters.translation import (
+    ORDER_TYPES,
+    Translation,
+    list_of,
+    object_of,
+    present,
+    who,
+)
 from api.resources.events.payloads import MAX_EVENTS
 from contracts.events import content_id
 from contracts.fields import InvalidEvent, kind_of
@@ -15,6 +22,7 @@ _TYPES = {
     "remove_from_cart": "remove_from_cart",
     "add_to_wishlist": "favorite",
     "purchase": "purchase",
+    "refund": "refund",
 }
 _ITEM_NAMES = {
     "item_name": "name",
@@ -106,14 +114,14 @@ def _to_event(
         "currency": params.get("currency"),
         "items": _items_of(params),
     }
-    if event_type == "purchase":
+    if event_type in ORDER_TYPES:
         fields["order_id"] = params.get("transaction_id")
         fields["value"] = params.get("value")
         fields |= {name: params.get(name) for name in _ORDER_EXTRAS}
     device_id = body.get("client_id") or body.get("app_instance_id")
     ids = who(device_id, body.get("user_id"), is_told="user_id" in body)
     fields = present(fields)
-    if event_type != "purchase" or "order_id" not in fields:  # an order is known by its own id
+    if event_type not in ORDER_TYPES or "order_id" not in fields:  # an order is known by its own id
         fields["event_id"] = _event_id(fields | ids, place)
     return present(fields) | ids
 
@@ -136,9 +144,9 @@ def _milliseconds(micros: object) -> object:
 
 
 def _items_of(params: dict[str, Any]) -> Any:
-    items = params.get("items")
+    items = list_of(params.get("items"))
     if type(items) is not list:
-        return [] if items is None else items
+        return items
     return [_to_item(item) if type(item) is dict else item for item in items]
 
 

@@ -4,7 +4,15 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from api.resources.adapters.translation import Translation, object_of, present, valid_time, who
+from api.resources.adapters.translation import (
+    ORDER_TYPES,
+    Translation,
+    list_of,
+    object_of,
+    present,
+    valid_time,
+    who,
+)
 
 _TYPES = {
     "productviewed": "view",
@@ -17,6 +25,8 @@ _TYPES = {
     "productaddedtowishlist": "favorite",
     "ordercompleted": "purchase",
     "completedorder": "purchase",
+    "orderrefunded": "refund",
+    "refundedorder": "refund",
 }
 """Our types by Segment's names (version 2 of the spec and its aliases) in lower case without separators: its
 own libraries take `product_viewed` for `Product Viewed` too."""
@@ -61,7 +71,7 @@ def _to_event(call: dict[str, Any]) -> dict[str, Any] | None:
         "session_id": context.get("sessionId"),
         "currency": properties.get("currency"),
     }
-    event |= _order_of(properties) if event_type == "purchase" else _product_of(properties)
+    event |= _order_of(properties) if event_type in ORDER_TYPES else _product_of(properties)
     if _denies(context.get("consent")):
         event["consent"] = False
     ids = who(call.get("anonymousId"), call.get("userId"), is_told="userId" in call)
@@ -88,21 +98,24 @@ def _product_of(product: dict[str, Any]) -> dict[str, Any]:
 
 
 def _order_of(properties: dict[str, Any]) -> dict[str, Any]:
-    products = properties.get("products")
+    products = list_of(properties.get("products"))
+    if not products and _product_of(properties)["product_id"]:  # an order of one product, told flat
+        products = [properties]
     if type(products) is list:
-        items: Any = [present(_product_of(p)) if type(p) is dict else p for p in products]
-    else:
-        items = [] if products is None else products
+        products = [present(_product_of(p)) if type(p) is dict else p for p in products]
     return {
         "order_id": properties.get("order_id"),
-        "items": items,
+        "items": products,
         "total": _goods_total(properties),
         **{name: properties.get(name) for name in _ORDER_EXTRAS},
     }
 
 
 def _goods_total(properties: dict[str, Any]) -> Any:
-    """What was paid for the goods: after discounts, without shipping and tax; None if it was not told."""
+    """What was paid for the goods: after discounts, without shipping and tax; None if it was not told.
+
+    A total below shipping and tax, as with a voucher over the goods, leaves nothing for them.
+    """
     for name in ("subtotal", "revenue"):
         if properties.get(name) is not None:
             return properties[name]
@@ -110,7 +123,7 @@ def _goods_total(properties: dict[str, Any]) -> Any:
     amounts = [_exact(properties.get(name)) for name in ("total", "shipping", "tax")]
     if amounts[0] is None or (amounts[1] is None and amounts[2] is None):
         return total
-    return str(amounts[0] - sum(amount for amount in amounts[1:] if amount is not None))
+    return str(max(Decimal(0), amounts[0] - sum(amount for amount in amounts[1:] if amount is not None)))
 
 
 def _exact(amount: object) -> Decimal | None:

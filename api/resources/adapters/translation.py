@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 from api.resources.events.clock_skew import clock_offset_ms
 from contracts.fields import EARLIEST_MS, InvalidEvent
 
+ORDER_TYPES = ("purchase", "refund")
+"""Our types of events that are about an order."""
+
 
 class Translation(NamedTuple):
     """Native events of one body, in the order they came.
@@ -19,6 +22,15 @@ class Translation(NamedTuple):
     places: list[int]
     ignored: int
     sent_at: Any = None
+
+
+def list_of(value: object) -> Any:
+    """The elements of an array, whatever it was made of: nothing, one object, or objects by their place."""
+    if value is None or value == "":
+        return []
+    if type(value) is dict:
+        return list(value.values()) if all(name.isdecimal() for name in value) else [value]
+    return value
 
 
 def object_of(value: object) -> dict[str, Any]:

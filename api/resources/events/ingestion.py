@@ -12,7 +12,7 @@ from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
 from api.identity.guard import spend_events
 from api.identity.principal import Principal
-from api.resources.events.clock_skew import clock_offset_ms
+from api.resources.events.clock_skew import ClientClocks, clock_offset_ms
 from api.resources.events.in_flight import InFlightEvents
 from api.resources.events.ip_addresses import truncate_address
 from api.resources.events.kafka_producer import Headers
@@ -44,6 +44,7 @@ class Ingestion:
         )
         self.salts = Salts(reader.redis, reader.keys)
         self.feed = TailPublisher(reader.redis, reader.keys)
+        self.clocks = ClientClocks()
         self.tail_limiter = ConnectionLimiter(_MAX_TAILS, _MAX_TAILS_PER_KEY)
 
     async def close(self) -> None:
@@ -155,6 +156,8 @@ class EventRequest:
             offset_ms = clock_offset_ms(sent_at, self.received_ms)
         except InvalidEvent as exc:
             raise bad_body(exc.code, exc.detail) from None
+        if sent_at is not None:
+            offset_ms = ingestion.clocks.correct(self._client_of(principal, payload), offset_ms)
         mode = ingestion.settings.privacy_signal_mode
         objection = Objection("ignore")
         if mode != "ignore":
@@ -166,6 +169,13 @@ class EventRequest:
         return ValidationContext(
             self.received_ms, ingestion.settings.currency, offset_ms, objection, principal
         )
+
+    def _client_of(self, principal: Principal, payload: Payload) -> tuple[str | None, ...]:
+        """Who sends, as far as can be told: the key, the address, and whose the first event is."""
+        host = None if self._request.client is None else self._request.client.host
+        first = next((element for element in payload.elements if type(element) is dict), {})
+        visitor = first.get("anonymous_id") or first.get("user_id")
+        return principal.key_id, host, visitor if type(visitor) is str else None
 
     def _record_headers(self, principal: Principal) -> tuple[Headers, Headers]:
         """What Kafka is told beside an event: by whom, when and from which network; without that of some."""
