@@ -110,7 +110,9 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
             writes=self._writes_of(changes, records.clock.max_event_ms),
             values=known,
             counters={
-                "orders_repeated": sum(_taken_back(after) - _taken_back(before) for before, after in changes),
+                "orders_repeated": sum(
+                    max(0, _taken_back(after) - _taken_back(before)) for before, after in changes
+                ),
                 "orders_overflow": overflow,
                 "rejected": len(letters),
             },
