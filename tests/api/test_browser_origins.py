@@ -17,6 +17,7 @@ from chromium import Chromium
 from contracts.settings import Settings
 from ops.stack.ports import pick_port
 from served_api import ServedApi
+from services import wait_until
 from shop_state import ShopState
 
 CART = {"event_type": "cart", "user_id": "you", "product_id": "p00054"}
@@ -58,6 +59,16 @@ def served(settings: Settings, state: ShopState) -> Iterator[ServedApi]:
     served.stop()
 
 
+def make_key_for(settings: Settings, origin: str) -> str:
+    """A publishable key for the pages of an origin."""
+
+    async def make() -> str:
+        async with Redis.from_url(settings.redis_url) as redis:
+            return str(await make_page_key(redis, settings, origins=(origin,)))
+
+    return asyncio.run(make())
+
+
 def send(browser: Chromium, url: str, key: str) -> Any:
     """Status and number of accepted events as the page sees them; `blocked` if it may not."""
     options = {
@@ -71,16 +82,46 @@ def send(browser: Chromium, url: str, key: str) -> Any:
     )
 
 
+BEACONS = {
+    "/v1/events?validate=1": lambda key: {"batch": [CART], "key": key},
+    "/v1/t": lambda key: {"event": "Signed Up", "userId": "u", "writeKey": key},
+    "/v1/b/": lambda key: {"batch": [{"type": "page", "userId": "u"}], "writeKey": key},
+    "/v1/m": lambda _: {"series": []},
+    "/mp/collect?api_secret=KEY": lambda _: {"client_id": "c", "events": []},
+}
+
+
+def count_beacons(browser: Chromium) -> int:
+    """Beacons of the page that have been answered."""
+    return int(
+        browser.evaluate(
+            "performance.getEntriesByType('resource')"
+            ".filter(({initiatorType, responseEnd}) => initiatorType == 'beacon' && responseEnd).length"
+        )
+    )
+
+
+def test_a_beacon_of_a_page_that_stays_open_leaves_nothing_in_its_console(
+    served: ServedApi, settings: Settings, tmp_path: Path
+) -> None:
+    with serve_page() as shop:
+        key = make_key_for(settings, shop)
+        with Chromium(tmp_path / "profile") as browser:
+            browser.open(shop)
+            for n, (path, make_body) in enumerate(BEACONS.items(), 1):
+                url = served.url + path.replace("KEY", key)
+                beacon = f"{json.dumps(url)}, {json.dumps(json.dumps(make_body(key)))}"
+                assert browser.evaluate(f"navigator.sendBeacon({beacon})") is True
+                wait_until(lambda n=n: count_beacons(browser) == n, 20, f"the answer of {path}")
+            assert send(browser, f"{served.url}/v1/events?validate=1", key) == [200, 1]
+            assert browser.errors == []
+
+
 def test_only_the_page_that_the_key_lists_may_send_and_read(
     served: ServedApi, settings: Settings, tmp_path: Path
 ) -> None:
     with serve_page() as shop, serve_page() as other:
-
-        async def make() -> str:
-            async with Redis.from_url(settings.redis_url) as redis:
-                return str(await make_page_key(redis, settings, origins=(shop,)))
-
-        key = asyncio.run(make())
+        key = make_key_for(settings, shop)
         url = f"{served.url}/v1/events?validate=1"
         with Chromium(tmp_path / "profile") as browser:
             browser.open(shop)
