@@ -116,6 +116,18 @@ async def test_the_setting_for_development_ends_with_the_first_key(
     assert cors_headers(await client.options("/v1/events", headers=page)) == []
 
 
+async def test_a_page_in_development_that_is_refused_is_named_once_in_the_log(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    for origin in ("http://localhost:3000", "http://localhost:3000", EVIL, "x://localhost:3000"):
+        await client.options("/v1/events", headers={**PREFLIGHT, "origin": origin})
+    said = [record.getMessage() for record in caplog.records if record.name == "api.identity.access"]
+    assert said == [
+        "a page of http://localhost:3000 may not send events: "
+        "STOREPULSE_ALLOWED_ORIGINS=http://localhost:3000 lets it"
+    ]
+
+
 async def test_only_the_snippet_may_be_loaded_by_pages_of_others(client: httpx.AsyncClient) -> None:
     snippet = await client.get(SNIPPET_PATH, headers={"origin": EVIL})
     assert snippet.status_code == 200

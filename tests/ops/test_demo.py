@@ -10,9 +10,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from ops.cli import app
+from ops.stack.record import find_settings
 from services import wait_until
 
 FIRST_EVENTS_S = 60
@@ -103,6 +107,47 @@ def test_without_a_terminal_it_prints_a_line_a_second_and_ends_by_itself(tmp_pat
     assert max(memory) < MEMORY_MB
     assert lines[-1].startswith("stopped after ")
     assert "\x1b" not in done.stdout
+    assert left_over(tmp_path) == []
+
+
+def frames_in(path: Path) -> int:
+    """Lines of figures written so far."""
+    return path.read_text().count(" events/s | ")
+
+
+def test_pages_of_this_machine_may_send_and_the_figures_go_on_when_keys_are_made(tmp_path: Path) -> None:
+    env = {**os.environ, "DEMO_TEST_STATE": str(tmp_path)}
+    written = tmp_path / "written"
+    with written.open("w") as out:
+        demo = subprocess.Popen(demo_argv(tmp_path), stdout=out, stderr=out, env=env, start_new_session=True)
+    try:
+        wait_until(lambda: frames_in(written) > 0, FIRST_EVENTS_S, "the first figures")
+        url = f"http://127.0.0.1:{find_settings(tmp_path).api_port}"
+        event = {"event_type": "view", "user_id": "neighbour", "product_id": "p1"}
+        for origin in ("http://localhost:5173", "http://127.0.0.1:3000", "https://localhost:8443"):
+            answer = httpx.post(f"{url}/v1/events", json=event, headers={"Origin": origin})
+            assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, origin)
+        elsewhere = httpx.post(f"{url}/v1/events", json=event, headers={"Origin": "https://evil.example"})
+        assert elsewhere.status_code == 403
+
+        made = CliRunner().invoke(
+            app, ["keys", "create", "mine", "--scope", "insights:read", "--state", str(tmp_path)]
+        )
+        assert made.exit_code == 0, made.output
+        wait_until(lambda: httpx.get(f"{url}/v1/live").status_code == 401, 10, "the door to be shut")
+        before = frames_in(written)
+        wait_until(lambda: frames_in(written) > before + 2, 20, "the figures to go on")
+        mine = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        assert httpx.get(f"{url}/v1/live", headers=mine).status_code == 200
+
+        reset = CliRunner().invoke(app, ["keys", "reset", "--yes", "--state", str(tmp_path)])
+        assert reset.exit_code == 0, reset.output
+        wait_until(lambda: httpx.get(f"{url}/v1/live").status_code == 200, 10, "the door to be open")
+        before = frames_in(written)
+        wait_until(lambda: frames_in(written) > before + 2, 20, "the figures to go on")
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait(END_S)
     assert left_over(tmp_path) == []
 
 

@@ -109,6 +109,9 @@ def test_a_key_is_rotated_and_revoked_by_its_id_or_name(tmp_path: Path) -> None:
         (("create", "x", "--publishable"), 2, "origins"),
         (("create", "x", "--publishable", "--origin", "http://shop.example"), 2, "https"),
         (("create", "x", "--scope", "alerts:read", "--origin", "https://a.example"), 2, "publishable"),
+        (("create", "x", "--app", "--origin", "https://a.example"), 2, "publishable"),
+        (("create", "x", "--app", "--write-only"), 2, "choose one"),
+        (("create", "x", "--write-only", "--scope", "alerts:read"), 2, "events:write"),
         (("create", "x", "--scope", "everything"), 2, "everything"),
         (("create", "x", "--scope", "alerts:read", "--expires", "1d0"), 2, "RFC 3339"),
         (("create", "x", "--scope", "alerts:read", "--expires", "2001-01-01T00:00:00Z"), 2, "future"),
@@ -120,6 +123,69 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, words: tuple[str, ...], cod
     result = keys(tmp_path, *words)
     assert result.exit_code == code
     assert said in re.sub(r"[\s│]+", " ", result.output)
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_first_key_says_what_it_changes_and_how_to_go_back(tmp_path: Path) -> None:
+    first = keys(tmp_path, "create", "a", "--scope", "alerts:read")
+    assert parse_key(first.stdout.strip()) is not None
+    for word in (
+        "first key",
+        "401",
+        "STOREPULSE_ALLOWED_ORIGINS",
+        "STOREPULSE_API_KEY",
+        "storepulse keys reset",
+    ):
+        assert word in first.stderr
+    second = keys(tmp_path, "create", "b", "--scope", "alerts:read")
+    assert "first key" not in second.stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_where_keys_are_needed_anyway_the_first_one_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOREPULSE_ROOT_KEY", ROOT_KEY)
+    made = keys(tmp_path, "create", "a", "--scope", "alerts:read")
+    assert made.exit_code == 0
+    assert "first key" not in made.stderr
+    assert "goes on asking" in keys(tmp_path, "reset", "--yes").stdout
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_reset_forgets_every_key_if_it_is_meant(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        keys_json(tmp_path, "create", name, "--scope", "alerts:read")
+    asked = keys(tmp_path, "reset")  # nobody answers
+    assert asked.exit_code == 1
+    assert len(keys_json(tmp_path, "list")) == 2
+    done = keys(tmp_path, "reset", "--yes")
+    assert (done.exit_code, done.stdout.split(".")[0]) == (0, "2 keys are gone for good")
+    assert "without a key" in done.stdout
+    assert keys_json(tmp_path, "list") == []
+    assert keys_json(tmp_path, "reset", "--yes") == {"removed": 0}
+    assert "first key" in keys(tmp_path, "create", "a", "--scope", "alerts:read").stderr
+
+
+@pytest.mark.usefixtures("settings")
+def test_keys_that_only_send_events_are_of_three_kinds(tmp_path: Path) -> None:
+    kinds = {
+        "publishable": ("--publishable", "--origin", "https://shop.example"),
+        "app": ("--app",),
+        "write": ("--write-only",),
+    }
+    for kind, words in kinds.items():
+        made = keys_json(tmp_path, "create", kind, *words)
+        assert (made["kind"], made["scopes"]) == (kind, ["events:write"])
+        assert made["may_purchase"] is (kind == "write")
+        assert made["publishable"] is (kind == "publishable")
+        assert made["api_key"].startswith(made["key"])
+        trusted = keys_json(tmp_path, "create", kind, *words, "--allow-purchases")
+        assert trusted["may_purchase"] is True
+        assert keys_json(tmp_path, "revoke", made["key"])["state"] == "revoked"
+    shown = keys(tmp_path, "list").stdout
+    for words in ("from https://shop.example, no purchases", "from apps, no purchases", "in a URL or a body"):
+        assert words in shown
 
 
 def test_without_redis_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
