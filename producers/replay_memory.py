@@ -6,7 +6,7 @@ not for a whole file. So each replay leaves a sample of its rows in the installa
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from struct import pack, unpack
 from typing import Any, NamedTuple, cast
@@ -21,6 +21,8 @@ from contracts.settings import Settings
 from producers.lag import LagUnknown
 from sources import Source, shared_part
 
+RECOGNISED_IDS = 1_024
+"""So many newest ids of events each visitor's state recognises (`stream.visitors.session`)."""
 MOST_REMEMBERED = 200
 REFUSED_FROM = 0.01
 """Share of a file's rows that were sent before, from which it is refused."""
@@ -46,6 +48,7 @@ class ReplayMemory:
     def __init__(self, settings: Settings) -> None:
         self._url = settings.redis_url
         self._client = open_redis(settings, connect_timeout_s=2.0)
+        self._state_ms = settings.visitor_ttl_s * 1_000
         self._key = Keys(settings.namespace, settings.partitions).replays()
 
     def begin(self, source: Source, *, known: bool) -> None:
@@ -55,7 +58,7 @@ class ReplayMemory:
         does not answer.
         """
         before = self._read()
-        if not known:
+        if not known and not self._recognises(source, before):
             for sent in before.values():
                 _check(source, sent)
         oldest_first = sorted(before, key=lambda field: before[field].at_ms)
@@ -69,6 +72,13 @@ class ReplayMemory:
     def close(self) -> None:
         """Disconnect."""
         self._client.close()
+
+    def _recognises(self, source: Source, before: Mapping[str, SentFile]) -> bool:
+        """Whether no visitor can have more events, of all replays together, than their state recognises."""
+        others = [sent for field, sent in before.items() if field != _id_of(source)]
+        alive_from_ms = wall_clock_ms() - self._state_ms
+        rows = source.n_rows + sum(sent.rows for sent in others)
+        return rows <= RECOGNISED_IDS and all(sent.at_ms > alive_from_ms for sent in before.values())
 
     def _read(self) -> dict[str, SentFile]:
         try:

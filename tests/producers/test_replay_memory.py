@@ -20,10 +20,11 @@ from contracts.topics import Topics
 from producers.checkpoints import CheckpointFile
 from producers.lag import LagUnknown
 from producers.replay import Progress, Replay, ReplayPlan
-from producers.replay_memory import MOST_REMEMBERED, AlreadySent, ReplayMemory
+from producers.replay_memory import MOST_REMEMBERED, RECOGNISED_IDS, AlreadySent, ReplayMemory
 from producers.sender import MemorySender
 from sources import Source
 from sources.sample import SAMPLE_ROWS, RowSample, shared_part
+from stream.visitors.session import DIGEST_BYTES, MAX_SEEN_BYTES
 
 START_MS = 1_600_000_000_000
 
@@ -102,9 +103,9 @@ def test_tables_are_told_by_their_rows_too(memory: ReplayMemory, tmp_path: Path)
 def test_again_sends_it_all_the_same_and_another_time_is_another_event(
     memory: ReplayMemory, tmp_path: Path
 ) -> None:
-    path = write_purchases(tmp_path / "e.jsonl", 20)
-    assert replay(path, memory).sent == 20
-    assert replay(path, memory, ReplayPlan(resume=False, again=True)).sent == 20
+    path = write_purchases(tmp_path / "e.jsonl", 2_000)
+    assert replay(path, memory).sent == 2_000
+    assert replay(path, memory, ReplayPlan(resume=False, again=True)).sent == 2_000
     now = ReplayPlan(speed=1, time="now", resume=False)
     assert replay(path, memory, now, stop_after=1).sent == 1
 
@@ -112,15 +113,36 @@ def test_again_sends_it_all_the_same_and_another_time_is_another_event(
 def test_an_interrupted_or_limited_replay_goes_on_and_its_start_is_not_sent_twice(
     memory: ReplayMemory, tmp_path: Path
 ) -> None:
-    path = write_purchases(tmp_path / "e.jsonl", 20)
+    path = write_purchases(tmp_path / "e.jsonl", 1_100)
     assert replay(path, memory, ReplayPlan(limit=5)).sent == 5
     assert replay(path, memory, ReplayPlan(), stop_after=7).sent == 7
-    with pytest.raises(AlreadySent, match=r"\(12 of 20 rows\)"):
+    with pytest.raises(AlreadySent, match=r"\(12 of 1,100 rows\)"):
         replay(path, memory, ReplayPlan(resume=False))
     rest = replay(path, memory, ReplayPlan())
-    assert (rest.resumed_at, rest.sent) == (12, 8)
-    with pytest.raises(AlreadySent, match=r"\(20 of 20 rows\)"):
+    assert (rest.resumed_at, rest.sent) == (12, 1_088)
+    with pytest.raises(AlreadySent, match=r"\(1,100 of 1,100 rows\)"):
         replay(path, memory, ReplayPlan())
+
+
+def test_a_few_events_may_be_sent_again_for_each_of_them_is_recognised(
+    memory: ReplayMemory, installation: Settings, tmp_path: Path
+) -> None:
+    first = write_purchases(tmp_path / "first.jsonl", 600)
+    second = write_purchases(tmp_path / "second.jsonl", RECOGNISED_IDS - 600, 600)
+    for path in (first, second, first, second, first):
+        replay(path, memory)
+    replay(write_purchases(tmp_path / "third.jsonl", 1, 5_000), memory)
+    with pytest.raises(AlreadySent):  # of a visitor in all of them the state has forgotten an id
+        replay(first, memory)
+    expired = ReplayMemory(installation.model_copy(update={"visitor_ttl_s": 0, "namespace": "expired"}))
+    replay(second, expired)
+    with pytest.raises(AlreadySent):
+        replay(second, expired)
+    expired.close()
+
+
+def test_the_memory_of_a_visitor_is_what_the_stream_keeps() -> None:
+    assert MAX_SEEN_BYTES == RECOGNISED_IDS * DIGEST_BYTES
 
 
 def test_only_the_newest_replays_are_remembered(
