@@ -20,6 +20,8 @@ from producers.records import event_record, letter_record
 
 MAX_IN_FLIGHT = 20_000
 """Records sent and not acknowledged; sending one more waits."""
+MAX_IN_FLIGHT_BYTES = 32 * 1024 * 1024
+"""The same of their values: dead letters are long."""
 LINGER_MS = 5
 DELIVERY_TIMEOUT_S = 120.0
 METADATA_TIMEOUT_MS = 15_000
@@ -120,6 +122,7 @@ class KafkaSender:
         self._window_ms = settings.disorder_ms // 2
         self._max_in_flight = max_in_flight
         self._in_flight: deque[_InFlight] = deque()
+        self._in_flight_bytes = 0
         self._by_partition = _unacknowledged(self._topics, settings.partitions)
         self._producer = _connect(settings, linger_ms)
         try:
@@ -169,9 +172,11 @@ class KafkaSender:
             self._producer.close(timeout=5)
 
     def _submit(self, record: Record) -> Any:
-        self._settle(self._max_in_flight - 1)
+        size = len(record.value or b"")
+        self._settle(self._max_in_flight - 1, MAX_IN_FLIGHT_BYTES - size)
         future = self._produce(record)
         self._in_flight.append(_InFlight(record, future))
+        self._in_flight_bytes += size
         self.sent += 1
         return future
 
@@ -187,10 +192,12 @@ class KafkaSender:
         except KafkaError as exc:
             raise SendFailed(f"sending to {record.topic}: {exc!r}") from exc
 
-    def _settle(self, most: int) -> None:
-        """Take what is acknowledged off the front; wait while more than `most` are in flight."""
+    def _settle(self, most: int, most_bytes: int = 0) -> None:
+        """Take what is acknowledged off the front; wait while there are more than `most` or `most_bytes`."""
         in_flight = self._in_flight
-        while in_flight and (in_flight[0].future.is_done or len(in_flight) > most):
+        while in_flight and (
+            in_flight[0].future.is_done or len(in_flight) > most or self._in_flight_bytes > most_bytes
+        ):
             record, future = in_flight[0]
             arrived = future.value if future.is_done and not future.failed() else self._wait(record, future)
             where = (arrived.topic, arrived.partition)
@@ -198,6 +205,7 @@ class KafkaSender:
                 self.starts[where] = arrived.offset
             self.ends[where] = arrived.offset + 1
             in_flight.popleft()
+            self._in_flight_bytes -= len(record.value or b"")
             self.acked += 1
 
     def _wait(self, record: Record, future: Any) -> Any:

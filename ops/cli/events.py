@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.installation import find_redis
 from ops.cli.options import StateOption
 from ops.stack.record import DEFAULT_STATE
 
@@ -35,6 +36,5 @@ def tail(
     Example: storepulse events tail --key-id k7f3
     """
     from ops.events.tail import EventTailOptions, run_events_tail
-    from ops.stack.record import find_settings
 
-    raise typer.Exit(run_events_tail(find_settings(state), EventTailOptions(key_id, for_s, json)))
+    raise typer.Exit(run_events_tail(find_redis(state), EventTailOptions(key_id, for_s, json)))

@@ -11,7 +11,7 @@ MOST_KINDS = 256
 _TALKERS = ("aiokafka", "faust", "kafka", "mode", "stream.consumer.kafka_log")
 _AWAY = re.compile(
     r"unable (to )?(connect|request|update)|connect|disconnect|not ready|not available|no brokers?\b"
-    r"|marking coordinator dead|cannot be asked|failed fetch|heartbeat (failed|session expired|send)"
+    r"|marking (the )?coordinator dead|cannot be asked|failed fetch|heartbeat (failed|session expired|send)"
     r"|timed? ?out|errno \d+|error sending|cannot send|could not send|findcoordinator|will retry",
     re.IGNORECASE,
 )

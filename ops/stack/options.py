@@ -37,6 +37,10 @@ class StackOptions:
             raise StackError(
                 f"the embedded broker serves one worker, got {self.workers}; use --broker kafka for more"
             )
+        if self.kafka_port is not None and self.broker != "kafka":
+            raise StackError(f"--kafka-port is for --broker kafka, got {self.broker}, whose port is its own")
+        if self.redis_port is not None and self.redis != "embedded":
+            raise StackError(f"--redis-port is for --redis embedded, got {self.redis}")
         if self.broker == "embedded" and self.redis != "embedded":
             raise StackError(
                 "the embedded broker forgets its records when it ends, so offsets kept in a Redis of yours "

@@ -98,6 +98,7 @@ def test_a_setting_that_cannot_be_is_named_in_one_line_without_its_value(tmp_pat
         ["rejected", "replay"],
         ["topics"],
         ["status"],
+        ["events", "tail"],
         ["keys", "list"],
         ["keys", "create", "x", "--scope", "alerts:read"],
         ["privacy", "check", "u"],

@@ -157,6 +157,11 @@ def test_kafka_stack_keeps_totals_over_its_own_restart(tmp_path: Path, installat
         (StackOptions(workers=2), "the embedded broker serves one worker, got 2"),
         (StackOptions(workers=-1), "workers must not be negative, got -1"),
         (StackOptions(redis="127.0.0.1:6379"), "the embedded broker forgets"),
+        (StackOptions(kafka_port=9092), "--kafka-port is for --broker kafka, got embedded"),
+        (
+            StackOptions(broker="a:1", redis="a:2", redis_port=6379),
+            "--redis-port is for --redis embedded, got a:2",
+        ),
     ],
 )
 def test_combinations_that_cannot_work_are_refused(options: StackOptions, says: str) -> None:

@@ -1,6 +1,7 @@
 """Hostile and broken files: what is read of them at a time is bounded, whatever they hold."""
 
 import gzip
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from contracts.events import Event, EventType, encode
+from contracts.settings import Settings
 from sources import Source, UnknownFormat
 from sources.lines import MAX_ROW_BYTES, split_lines
 from sources.staging import Chunk, in_time_order, plan_chunks, stage_lines
@@ -96,6 +98,26 @@ def test_memory_is_bounded_whatever_a_file_holds(
     found = orjson.loads(subprocess.run(argv, capture_output=True, check=True, timeout=240).stdout)
     assert found.pop("bytes") < MOST_BYTES
     assert found == expected
+
+
+def test_a_replay_of_long_rows_holds_few_of_them_at_a_time(installation: Settings, tmp_path: Path) -> None:
+    """Each of them becomes a dead letter of 270 KB, and 20,000 records may be in flight."""
+    path = tmp_path / "e.jsonl"
+    with path.open("wb") as file:
+        file.write(LINE)
+        file.writelines(repeat(b'{"a": "' + b"x" * 200_000 + b'"}\n', 128 * MIB))
+    names = ("bootstrap", "redis_url", "namespace", "topic_prefix", "group", "partitions")
+    env = os.environ | {f"STOREPULSE_{name.upper()}": str(getattr(installation, name)) for name in names}
+    command = [sys.executable, "-m", "ops.cli", "replay", str(path), "--max-lag", "0", "--json"]
+    command += ["--state", str(tmp_path / "state")]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        summary = orjson.loads(process.stdout.read())
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert (summary["sent"], summary["read"]) == (1, summary["rows"])
+    assert used.ru_maxrss * 1_024 < 400 * MIB
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.jsonl.gz", "a.csv"])
