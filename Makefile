@@ -57,7 +57,7 @@ chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
 	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 compile: | $(BIN)/python ## Build the stream's compiled steps again from the sources that are here
-	@$(PIP) -e .
+	@$(PIP) --no-deps -e .
 
 clean: ## Remove the environment, caches and the stack's state
 	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info stream/compiled/*.so
@@ -73,7 +73,7 @@ COMPILED := setup.py stream/compiled/layout.py $(wildcard stream/compiled/*.pyx 
 
 $(VENV)/.run: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing"
-	@$(PIP) -e .
+	@$(PIP) -e '.[local,replay]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python

@@ -8,6 +8,7 @@ import typer
 
 from ops.cli import alerts, evaluate, events, keys, privacy, producers, topics, train, webhooks
 from ops.cli.installation import EXIT_USAGE, find_kafka
+from ops.extras import require_extras
 
 app = typer.Typer(
     name="storepulse",
@@ -61,6 +62,9 @@ def up(
     from ops.stack.options import StackOptions
     from ops.stack.up import run_stack
 
+    if broker in ("embedded", "kafka"):
+        require_extras("up", "local")
+
     options = StackOptions(
         broker=broker,
         redis=redis,
@@ -89,6 +93,8 @@ def demo(
     from rich.console import Console
 
     from ops.demo.demo import DemoOptions, run_demo
+
+    require_extras("demo", "local")
 
     options = DemoOptions(rate, history, seed, duration, state, api_port)
     raise typer.Exit(run_demo(options, Console()))
@@ -180,6 +186,7 @@ def chaos(
 
     Runs services of its own. Exit code 0: nothing lost, nothing twice, every recovery within 30 s.
     """
+    require_extras("chaos", "local", "replay")
     from ops.chaos.campaign import Plan
     from ops.chaos.report import run_chaos
 

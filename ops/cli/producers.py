@@ -7,6 +7,7 @@ import typer
 
 from contracts.settings import Settings
 from ops.cli.installation import find_kafka
+from ops.extras import require_extras
 from ops.stack.record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack and of checkpoints.")]
@@ -57,6 +58,7 @@ def replay(
 
     Example: storepulse replay events.csv --speed 60
     """
+    require_extras("replay", "replay")
     from producers.commands import ReplayOptions, run_replay
     from producers.pacing import parse_speed
     from producers.replay import ReplayPlan
@@ -94,6 +96,7 @@ def simulate(
     Examples: storepulse simulate --rate 50
     storepulse simulate --start 2025-10-01T08:00:00Z --duration 86400 --out day.jsonl
     """
+    require_extras("simulate", "replay")
     from producers.pacing import parse_speed
     from producers.simulate_command import SimulateOptions, run_simulate
 

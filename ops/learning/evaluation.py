@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
-from ops.learning.extra import install_command
+from ops.extras import install_command
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from sources import UnknownFormat, fingerprint
 

