@@ -12,6 +12,8 @@ DELETIONS = "deletions"
 ORDERS = "orders"
 _REJECTED, _ALERTS = "rejected", "alerts"
 _input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS]
+_FOLLOWED = (ORDERS,)
+"""Input topics that earlier versions do not read: the group does not subscribe to them, members follow."""
 _output_topics: set[str] = set()
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
@@ -107,6 +109,16 @@ class Topics:
     def partitioned(self) -> tuple[str, ...]:
         """What a worker reads: topics whose partition `p` is about the subjects of partition `p`."""
         return tuple(self.prefix + name for name in _input_topics)
+
+    @property
+    def subscribed(self) -> tuple[str, ...]:
+        """Those of `partitioned` that the group of workers subscribes to."""
+        return tuple(self.prefix + name for name in _input_topics if name not in _FOLLOWED)
+
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The others, of which the owner of a partition reads that partition."""
+        return tuple(self.prefix + name for name in _FOLLOWED)
 
     @property
     def all(self) -> tuple[str, ...]:

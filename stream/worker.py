@@ -22,6 +22,7 @@ from contracts.topics import Topics
 from stream.batch.core import choose_core
 from stream.consumer.app import add_agent, make_app
 from stream.consumer.batch_app import BatchApp
+from stream.consumer.followed_topics import FollowedTopics
 from stream.consumer.kafka_log import KafkaLog
 from stream.jobs.metrics import JobMeter
 from stream.jobs.runner import JobRunner
@@ -126,6 +127,7 @@ async def _main(settings: Settings) -> int:
         "faust": _run_app(app),
         "scheduler": scheduler.run(),
         "relay": Relay(settings, outboxes, assignment, meter).run(),
+        "followed": FollowedTopics(settings, assignment, scheduler).run(),
         "ends": assignment.watch_ends(),
         "mending": assignment.mend(),
         "watchdog": watch(assignment, settings, meter.redis),

@@ -72,7 +72,7 @@ def broken_record(number: int, key: bytes, good: bytes) -> tuple[bytes | None, b
         (key, good.replace(b'"event_time":', b'"event_time":"2024-01-01T00:00:00","was":')),
         (key, good.replace(b'"event_time":', b'"event_time":9')),
         (key, good[:-1] + b',"quantity":0}'),
-        (key, good[:-1] + b',"price":-1,"currency":"EUR"}'),
+        (key, good[:-1] + b',"price":"minus","currency":"EUR"}'),
         (key, good[:-1] + b',"price":true,"currency":"EUR"}'),
         (key, good[:-1] + b',"price":"NaN","currency":"EUR"}'),
         (key, good[:-1] + b',"user_id":""}'),

@@ -48,7 +48,7 @@ def make_app(settings: Settings) -> BatchApp:
 def add_agent(app: BatchApp, settings: Settings, scheduler: Scheduler) -> Any:
     """Subscribe the app to the topics of events and deletions; returns Faust's agent."""
     topics = Topics(settings.topic_prefix)
-    channel = app.topic(*topics.partitioned, key_serializer="raw", value_serializer="raw")
+    channel = app.topic(*topics.subscribed, key_serializer="raw", value_serializer="raw")
 
     async def collect(stream: faust.Stream[Delivery]) -> None:
         """Hand every run of records to the scheduler; waits while the scheduler has too much."""

@@ -61,6 +61,8 @@ class Assignment:
     def __init__(self, topics: Topics, registry: Registry, store: Store, kafka: Log, meter: Meter) -> None:
         self._topics = topics.partitioned
         self._events = topics.events
+        self.followed = topics.followed
+        """Topics that are read beside the group."""
         self.registry = registry
         self._components = registry.topic_components(topics)
         self._reads = claim_reads(registry)
@@ -87,7 +89,7 @@ class Assignment:
             self.space.set()
             positions = await self._claim(numbers)
         log.info("claimed partitions %s", numbers)
-        return positions
+        return self._of_group(positions)
 
     def revoke(self, numbers: Iterable[int]) -> None:
         """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
@@ -261,8 +263,12 @@ class Assignment:
     async def _read_again(self, numbers: Sequence[int]) -> None:
         if not numbers:
             return
-        for tp, offset in (await self._claim(numbers)).items():
+        for tp, offset in self._of_group(await self._claim(numbers)).items():
             await self.kafka.move(tp, offset)
+
+    def _of_group(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Those where the group reads; who follows a topic looks at the partition itself."""
+        return {tp: offset for tp, offset in positions.items() if tp[0] not in self.followed}
 
     async def accept_gap(self, part: Partition, topic: str, asked: int, found: int) -> bool:
         """Whether the records before `found` are missing in the log itself, not only on the way here.
@@ -272,7 +278,8 @@ class Assignment:
         """
         expected = part.fetched[topic]
         if asked > expected:
-            await self.kafka.move((topic, part.number), expected)
+            if topic not in self.followed:
+                await self.kafka.move((topic, part.number), expected)
             return False
         start, _ = (await self.kafka.bounds([(topic, part.number)]))[topic, part.number]
         lost = max(0, min(start, found) - expected)

@@ -228,7 +228,7 @@ class Committer:
                 {
                     (topic, part.number): end
                     for topic, (_, end) in commit.offsets.items()
-                    if topic != TIMERS and end >= 0
+                    if topic != TIMERS and topic not in self._assignment.followed and end >= 0
                 }
             )
 

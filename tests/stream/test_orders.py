@@ -61,6 +61,12 @@ def test_an_order_told_once_needs_no_correction() -> None:
     assert effects_of(order_of(line(1, ""))) == {}
 
 
+def test_an_order_that_was_counted_with_a_line_nobody_reported_is_left_alone() -> None:
+    moved = ((START, 1), (START + MINUTE_MS, -1))
+    for changes in ((), moved):
+        assert effects_of(order_of(line(2, "b", orders=changes))) == {}
+
+
 def test_what_a_second_visitor_tells_is_taken_back_where_it_was_counted() -> None:
     order = order_of(line(1), line(2, by=BOB, at_min=3))
     at = START + 3 * MINUTE_MS

@@ -67,11 +67,7 @@ def effects_of(order: Order) -> Effects:
     for line in order.lines:
         if line.event not in kept:
             _count_line(effects, line, -1)
-        for minute_ms, change in line.orders:
-            _add(effects, minute_ms, Metric.ORDERS, "", -change)
-    if standing:
-        minute_ms = bucket_start(min(line.at_ms for line in standing), "minute")
-        _add(effects, minute_ms, Metric.ORDERS, "", 1)
+    _count_order(effects, standing, order.lines)
     for minute_ms, metric, product, number in _refunded(standing, order.refunds):
         _add(effects, minute_ms, metric, product, number)
         if product:
@@ -96,6 +92,16 @@ def _count_line(effects: Effects, line: LineReport, sign: int) -> None:
         if line.price_minor is not None and line.currency is not None:
             amount = line.price_minor * line.quantity
             _add(effects, minute_ms, Metric.REVENUE + line.currency, at, sign * amount)
+
+
+def _count_order(effects: Effects, standing: Sequence[LineReport], lines: Sequence[LineReport]) -> None:
+    """Count the order once, in the minute of its earliest line, if it was counted with any of these lines."""
+    changes = [change for line in lines for change in line.orders]
+    if sum(number for _, number in changes) < 1:
+        return  # it was counted with a line that nobody reported: by an earlier version, or long ago
+    for minute_ms, number in changes:
+        _add(effects, minute_ms, Metric.ORDERS, "", -number)
+    _add(effects, bucket_start(min(line.at_ms for line in standing), "minute"), Metric.ORDERS, "", 1)
 
 
 class _Left:
