@@ -250,11 +250,19 @@ def _connect(settings: Settings, linger_ms: int) -> Any:
         allow_auto_create_topics=False,
         metrics_enabled=False,
     )
+    _let_in(settings)
     try:
-        require_kafka_now(settings)
+        return _raising(connect, f"no Kafka answers at {settings.bootstrap}")
+    except SendFailed:
+        _let_in(settings, after_failure=True)
+        raise
+
+
+def _let_in(settings: Settings, *, after_failure: bool = False) -> None:
+    try:
+        require_kafka_now(settings, after_failure=after_failure)
     except ConnectionRefused as exc:
         raise SendFailed(str(exc)) from exc
-    return _raising(connect, f"no Kafka answers at {settings.bootstrap}")
 
 
 def _raising(call: Callable[[], Any], doing: str) -> Any:

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from connections.asyncio_redis import open_worker_redis
 from connections.kafka_check import require_kafka
+from connections.kafka_rights import Rights
 from connections.kafka_troubles import kafka_trouble
 from connections.tls import CertificateError
 from connections.troubles import EXIT_REFUSED, ConnectionRefused, Trouble, causes
@@ -84,7 +85,8 @@ async def _main(settings: Settings) -> int:
     meter = Meter()
     store = RedisStore(client, keys)
     await store.require_rights()
-    await require_kafka(settings)
+    writes = (topics.rejected, topics.alerts, *topics.outputs)
+    await require_kafka(settings, Rights(topics.partitioned, writes, settings.group))
     try:
         await join_installation(client, keys, meter.redis)
     except MisfitError as exc:

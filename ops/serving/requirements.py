@@ -4,9 +4,11 @@ import asyncio
 
 from connections.asyncio_redis import open_redis_pool
 from connections.kafka_check import require_kafka
+from connections.kafka_rights import Rights
 from connections.redis_check import require_redis
 from contracts.keys import Keys
 from contracts.settings import Settings
+from contracts.topics import Topics
 
 
 def require_services(settings: Settings, *, kafka: bool = True) -> None:
@@ -21,4 +23,5 @@ async def _require(settings: Settings, *, kafka: bool) -> None:
     finally:
         await redis.aclose()
     if kafka and settings.kafka_protocol != "PLAINTEXT":
-        await require_kafka(settings)
+        topics = Topics(settings.topic_prefix)
+        await require_kafka(settings, Rights(writes=(*topics.events, topics.deletions)))

@@ -60,11 +60,15 @@ def open_admin(settings: Settings) -> KafkaAdminClient:
     if not any(_listens(address) for address in settings.bootstrap.split(",")):
         raise KafkaConnectionError(f"nothing listens at {settings.bootstrap}")
     require_kafka_now(settings)
-    return KafkaAdminClient(
-        **kafka_python_arguments(settings),
-        request_timeout_ms=10_000,
-        bootstrap_timeout_ms=10_000,
-    )
+    try:
+        return KafkaAdminClient(
+            **kafka_python_arguments(settings),
+            request_timeout_ms=10_000,
+            bootstrap_timeout_ms=10_000,
+        )
+    except KafkaError:
+        require_kafka_now(settings, after_failure=True)
+        raise
 
 
 def _reason(exc: KafkaError) -> str:
