@@ -176,24 +176,35 @@ local prepare = {
 for i = 1, #c.writes do prepare[c.writes[i][1]](c.writes[i]) end
 if conflict then return {'conflict', epoch, conflict} end
 
--- A right that is missing would end the script half-way; Redis 7 can be asked for it. Before, a worker finds out
--- at its start (rights.lua).
+-- A right that is missing would end the script half-way, so rights are looked at first: Redis 7 can be asked, before
+-- that a command is tried where it changes nothing (HSET, SADD and RPUSH always do: rights.lua tries those).
 local may = redis.acl_check_cmd
-if may then
-  local commands = {
-    {'HSET', 'f', 'v'}, {'HSET', 'f', 'v'}, {'HDEL', 'f'}, {'SET', 'v'}, {'DEL'}, {'ZADD', '1', 'm'},
-    {'ZADD', '1', 'm'}, {'ZREM', 'm'}, {'SADD', 'm'}, {'SREM', 'm'}, {'RPUSH', 'v'}, {'XADD', '*', 'f', 'v'},
-    {'EXPIRE', '1'},
-  }
-  local used = {[13] = true}
-  for i = 1, #c.writes do used[c.writes[i][1]] = true end
-  for i in pairs(used) do
-    local command = commands[i]
-    if not may(command[1], meta, unpack(command, 2)) then
-      return redis.error_reply("NOPERM this user has no permissions to run the '" .. command[1] .. "' command")
-    end
+local commands = {
+  {'HSET', 'f', 'v'}, {'HSET', 'f', 'v'}, {'HDEL', 'f'}, {'SET', 'v', 'XX'}, {'DEL'}, {'ZADD', 'XX', '1', 'm'},
+  {'ZADD', 'XX', '1', 'm'}, {'ZREM', 'm'}, {'SADD', 'm'}, {'SREM', 'm'}, {'RPUSH', 'v'},
+  {'XADD', 'NOMKSTREAM', '*', 'f', 'v'}, {'EXPIRE', '1'},
+}
+local changing = {HSET = true, SADD = true, RPUSH = true}
+
+local function lacks(command)
+  if may then return not may(command[1], meta, unpack(command, 2)) end
+  if changing[command[1]] then return false end
+  local reply = redis.pcall(command[1], prefix .. 'none', unpack(command, 2))
+  return type(reply) == 'table' and reply.err and string.find(reply.err, "can't run", 1, true)
+end
+
+if not may then -- first one that a full Redis refuses: after any other write it would refuse nothing more
+  local reply = redis.pcall('SET', prefix .. 'none', 'v', 'XX')
+  if type(reply) == 'table' and reply.err then return reply end
+end
+local used = {[13] = true}
+for i = 1, #c.writes do used[c.writes[i][1]] = true end
+for i in pairs(used) do
+  if lacks(commands[i]) then
+    return redis.error_reply("NOPERM this user has no permissions to run the '" .. commands[i][1] .. "' command")
   end
 end
+
 for i = 1, #writes do writes[i]() end
 call('HSET', meta, unpack(c.marks))
 return {'applied', epoch}
