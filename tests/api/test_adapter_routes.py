@@ -17,12 +17,11 @@ from api.app import create_app
 from api.http.bodies import MAX_BODY_BYTES
 from api.identity.principal import Scope
 from api.services import services_of
-from api_keys import SHOP, bearer, look_again, make_page_key, make_secret_key
+from api_keys import SHOP, bearer, make_page_key, make_secret_key
 from contracts.settings import Settings
 from event_log import read_event_log
 
 GOLDEN = Path(__file__).parent / "golden"
-NOTHING = {"accepted": 0, "duplicates": 0, "rejected": 0, "dropped": 0}
 WORDS = "visitors-words"
 GOOGLES = "a-secret-of-somebody-else"
 
@@ -121,39 +120,6 @@ async def test_the_validation_server_says_what_is_wrong_and_keeps_nothing(instal
     assert read_event_log(installation) == []
     assert 'storepulse_api_events_total{code="currency.unknown",result="rejected"}' in metrics
     assert 'storepulse_api_events_total{code="events.not_list",result="rejected"} 1.0' in metrics
-
-
-@pytest.mark.parametrize("end", ["", "/"])
-@pytest.mark.parametrize("path", ["identify", "i", "page", "p", "screen", "s", "group", "g", "alias", "a"])
-async def test_calls_without_a_counterpart_are_accepted_and_ignored(
-    client: httpx.AsyncClient, path: str, end: str
-) -> None:
-    answer = await client.post(f"/v1/{path}{end}", json={"userId": "u", "traits": {"email": "x@example.com"}})
-    assert answer.status_code == 200
-    assert {name: answer.json()[name] for name in NOTHING} == NOTHING
-    assert (answer.json()["success"], answer.json()["ignored"]) == (True, 1)
-
-
-@pytest.mark.parametrize("end", ["", "/"])
-@pytest.mark.parametrize("path", ["track", "t", "batch", "b", "import"])
-async def test_every_path_of_a_library_takes_its_calls(
-    client: httpx.AsyncClient, path: str, end: str
-) -> None:
-    call = {"type": "track", "event": "Signed Up", "userId": "u"}
-    body = call if path.startswith("t") else {"batch": [call]}
-    answer = await client.post(f"/v1/{path}{end}", json=body)
-    assert (answer.status_code, answer.json()["success"], answer.json()["ignored"]) == (200, True, 1)
-
-
-async def test_what_libraries_tell_of_themselves_needs_no_key(
-    app: FastAPI, client: httpx.AsyncClient, settings: Settings
-) -> None:
-    await make_secret_key(services_of(app).reader.redis, settings, Scope.EVENTS_WRITE)
-    look_again(app)
-    series = {"series": [{"type": "Counter", "metric": "analytics_js.invoke", "value": 1, "tags": {}}]}
-    for path in ("/v1/m", "/v1/m/"):
-        answer = await client.post(path, json=series)
-        assert (answer.status_code, answer.json()) == (200, {"success": True})
 
 
 @pytest.mark.parametrize("path", ["/v1/track", "/v1/batch", "/v1/page", "/mp/collect", "/debug/mp/collect"])

@@ -20,6 +20,7 @@ from api.http.cross_origin import SNIPPET_PATH
 from api.identity.guard import Guard
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
+from api.resources.adapters.settings_routes import SETTINGS_PATH
 from api.resources.live.report import LiveReport
 from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY, SHOP, bearer, look_again, make_page_key, make_secret_key
@@ -31,7 +32,9 @@ PURCHASE = {**CART, "event_type": "purchase", "price": "5", "currency": "EUR", "
 EVENTS = "/v1/events?validate=1"
 """A dry run needs no Kafka."""
 OPEN_PATHS = {"/", "/livez", "/readyz", "/startupz", "/openapi.json", "/static", SNIPPET_PATH}
-"""The pages' own files, whether the process is well, and what the API looks like: nothing of any shop."""
+OPEN_PATHS |= {SETTINGS_PATH, f"{SETTINGS_PATH}/"}
+"""The pages' own files, whether the process is well, what the API looks like, where libraries are to send:
+nothing of any shop."""
 STREAMS = {"/v1/alerts/stream", "/v1/events/tail"}
 """Answers that do not end."""
 

@@ -3,12 +3,12 @@
 from fastapi.routing import APIRoute
 
 from api.resource import Documentation, Resource
-from api.resources.adapters import routes
+from api.resources.adapters import routes, settings_routes
 from api.resources.adapters.examples import ANSWERS
 
 RESOURCE = Resource(
     name="adapters",
-    seldom_routers=[routes.router],
+    seldom_routers=[routes.router, settings_routes.router],
     browser_paths=frozenset(route.path for route in routes.router.routes if isinstance(route, APIRoute)),
     documentation=Documentation(
         tags={"adapters": "Sending events as Segment and Google Analytics 4 have them."},
