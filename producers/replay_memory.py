@@ -58,12 +58,14 @@ class ReplayMemory:
         does not answer.
         """
         before = self._read()
-        if not known and not self._recognises(source, before):
+        is_free = known or self._recognises(source, before)
+        if not is_free:
             for sent in before.values():
                 _check(source, sent)
         oldest_first = sorted(before, key=lambda field: before[field].at_ms)
         surplus = oldest_first[: max(0, len(before) - MOST_REMEMBERED + 1)]
-        self._write(source, before.get(_id_of(source)), 0, surplus)
+        if not self._write(source, before.get(_id_of(source)), 0, surplus) and not is_free:
+            _check(source, self._read()[_id_of(source)])  # somebody began with it this very moment
 
     def end(self, source: Source, sent: int) -> None:
         """Remember how many rows were sent by now; raises `LagUnknown`."""
@@ -87,13 +89,14 @@ class ReplayMemory:
             raise self._unknown(exc) from exc
         return {field.decode(): _decode(raw) for field, raw in found.items()}
 
-    def _write(self, source: Source, before: SentFile | None, sent: int, surplus: Sequence[str] = ()) -> None:
+    def _write(self, source: Source, before: SentFile | None, sent: int, surplus: Sequence[str] = ()) -> bool:
+        """Whether the installation did not remember the file."""
         most = max(sent, before.sent if before is not None else 0)
         file = SentFile(source.path.name, source.n_rows, most, wall_clock_ms(), source.sample.digests)
         try:
             if surplus:
                 self._client.hdel(self._key, *surplus)
-            self._client.hset(self._key, _id_of(source), _encode(file))
+            return bool(self._client.hset(self._key, _id_of(source), _encode(file)))
         except redis.RedisError as exc:
             raise self._unknown(exc) from exc
 

@@ -52,6 +52,8 @@ class Source:
 
     def open(self) -> "Source":
         """Read and sort the file."""
+        if self.path.exists() and not self.path.is_file():  # it is read twice: a pipe would be empty then
+            raise UnknownFormat(f"{self.path.name} is no regular file")
         self._temporary = tempfile.TemporaryDirectory(prefix="storepulse-sort-")
         self._folder = Path(self._temporary.name)
         try:

@@ -9,6 +9,9 @@ from contracts.events import Event
 from sources.formats import choose_format
 from sources.rows import EventMaker, Refused, TableRow
 
+_EXACT = 2**53
+"""Below it floats hold every whole number."""
+
 
 class ParquetTable:
     """A parquet file of one of the table formats; times without an offset are UTC, as all these sets are."""
@@ -53,7 +56,12 @@ class ParquetTable:
         return column.dt.epoch("ms")
 
     def _whole_number(self, name: str) -> pl.Expr:
-        """Ids that became floats because some are missing (pandas does that) are whole numbers again."""
+        """Ids that became floats because some are missing (pandas does that) are whole numbers again.
+
+        Those that are too large for it have lost digits, and are none.
+        """
         is_id = self.table.fields.get(name) not in (None, "price")
         column = pl.col(name)
-        return column.cast(pl.Int64, strict=False) if is_id and self._schema[name].is_float() else column
+        if not (is_id and self._schema[name].is_float()):
+            return column
+        return pl.when(column.abs() < _EXACT).then(column.cast(pl.Int64, strict=False)).alias(name)

@@ -98,8 +98,7 @@ class EventMaker:
             fields["event_time"] = row.time_ms
         event_type = fields.get("event_type", "")
         fields["event_type"] = self._table.event_types.get(event_type, event_type)
-        if row.line is not None:
-            _mend_cells(fields, decimal_comma=self._decimal_comma)
+        _mend_cells(fields, decimal_comma=self._decimal_comma)
         fields["event_id"] = content_id(row.time_ms, *row.values, ordinal)
         event = from_fields(fields, received_ms=self._received_ms, default_currency=self._currency)
         check_size(event)
@@ -124,12 +123,15 @@ _COMMA_PRICE = re.compile(r"\d+,\d{1,2}")
 def _mend_cells(fields: dict[str, Any], *, decimal_comma: bool) -> None:
     """Take back what a spreadsheet made of ids, texts and prices; raises `InvalidEvent` if it cannot."""
     for name in _IDS:
-        value = fields.get(name, "")
+        value = fields.get(name)
+        if type(value) is not str:  # a binary format may have numbers
+            continue
         if _ROUNDED.fullmatch(value) or (value[-2:] in (".0", ",0") and value[:-2].isdigit()):
             fields[name] = _whole_number(name, value)
     for name in _TEXTS:
-        if "\n" in fields.get(name, "") or "\r" in fields.get(name, ""):
-            fields[name] = " ".join(fields[name].split())  # a cell that was written on several lines
+        text = fields.get(name)
+        if type(text) is str and ("\n" in text or "\r" in text):  # a cell that was written on several lines
+            fields[name] = " ".join(text.split())
     if decimal_comma and _COMMA_PRICE.fullmatch(fields.get("price", "")):
         fields["price"] = fields["price"].replace(",", ".")
 

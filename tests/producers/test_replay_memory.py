@@ -20,7 +20,7 @@ from contracts.topics import Topics
 from producers.checkpoints import CheckpointFile
 from producers.lag import LagUnknown
 from producers.replay import Progress, Replay, ReplayPlan
-from producers.replay_memory import MOST_REMEMBERED, RECOGNISED_IDS, AlreadySent, ReplayMemory
+from producers.replay_memory import MOST_REMEMBERED, RECOGNISED_IDS, AlreadySent, ReplayMemory, SentFile
 from producers.sender import MemorySender
 from sources import Source
 from sources.sample import SAMPLE_ROWS, RowSample, shared_part
@@ -139,6 +139,25 @@ def test_a_few_events_may_be_sent_again_for_each_of_them_is_recognised(
     with pytest.raises(AlreadySent):
         replay(second, expired)
     expired.close()
+
+
+def test_of_two_replays_of_a_file_at_the_same_time_one_is_refused(
+    memory: ReplayMemory, installation: Settings, tmp_path: Path
+) -> None:
+    class Overtaken(ReplayMemory):
+        """The other one begins after this one has looked."""
+
+        def _read(self) -> dict[str, SentFile]:
+            found = super()._read()
+            if not found:
+                replay(path, memory)
+            return found
+
+    path = write_purchases(tmp_path / "e.jsonl", 1_100)
+    overtaken = Overtaken(installation)
+    with pytest.raises(AlreadySent):
+        replay(path, overtaken)
+    overtaken.close()
 
 
 def test_the_memory_of_a_visitor_is_what_the_stream_keeps() -> None:

@@ -1,6 +1,7 @@
 """Files of events: every format is found, sorted by time, and checked row by row."""
 
 import gzip
+import os
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,6 +202,23 @@ def test_a_parquet_row_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
     assert [o.user_id for o in outcomes if isinstance(o, Event)] == ["1"]
 
 
+def test_ids_that_lost_digits_in_a_parquet_file_are_not_taken(tmp_path: Path) -> None:
+    pl.DataFrame(
+        {
+            "event_time": [datetime(2022, 10, 1, tzinfo=UTC)] * 3,
+            "event_type": ["view"] * 3,
+            "product_id": ["1", "5.35871E+08", "3.0"],
+            "user_id": [535_871_217.0, 2.0, 2_053_013_555_631_882_655.0],
+        }
+    ).write_parquet(tmp_path / "r.parquet")
+    outcomes = read(tmp_path / "r.parquet")
+    assert [(o.row, o.code) for o in outcomes if isinstance(o, Refused)] == [
+        (2, "product_id.rounded"),
+        (3, "user_id.missing"),
+    ]
+    assert [o.user_id for o in outcomes if isinstance(o, Event)] == ["535871217"]
+
+
 def test_equal_rows_are_different_events_with_the_same_ids_in_every_reading(tmp_path: Path) -> None:
     row = "2019-10-01 00:00:00 UTC,view,1,10,,aqua,33.2,5,s2\n"
     path = written(
@@ -244,6 +262,9 @@ def test_files_of_no_known_format_say_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "x.csv.gz").write_bytes(cut)
     with pytest.raises(UnknownFormat, match="damaged"):
         read(tmp_path / "x.csv.gz")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UnknownFormat, match=r"pipe\.csv is no regular file"):
+        read(tmp_path / "pipe.csv")
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "absent.csv")
 
