@@ -100,13 +100,15 @@ class KeyFamily(NamedTuple):
 
     `holds` is their type as Redis says it. `subject` is whose state they hold where an id follows `start`: a
     deletion of the subject deletes that key. `names_visitors` is whether values may hold visitors' ids,
-    which a deletion looks for; whose key it is, its name tells.
+    which a deletion looks for; whose key it is, its name tells. A key that `is_with_id` lies in the partition
+    of the id after `start`, as those of visitors and customers do; others may lie in any.
     """
 
     start: str
     holds: Literal["hash", "string", "zset", "set", "list", "stream", "any"]
     subject: SubjectKind | None = None
     names_visitors: bool = True
+    is_with_id: bool = False
 
     @property
     def is_one_key(self) -> bool:
@@ -147,7 +149,7 @@ for _family in (
     KeyFamily(FORGOTTEN, "hash", names_visitors=False),
     KeyFamily(FORGETTING, "hash"),
     KeyFamily(VISITOR, "string", SubjectKind.VISITOR, names_visitors=False),
-    KeyFamily(ORDER, "string", names_visitors=False),
+    KeyFamily(ORDER, "string", names_visitors=False, is_with_id=True),
     KeyFamily(PRODUCT_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(SHOP_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(QUALITY_BUCKETS + ":", "hash", names_visitors=False),

@@ -18,7 +18,6 @@ from contracts.keys import (
     FORGETTING,
     FORGOTTEN,
     JOB_QUEUES,
-    META,
     SNAPSHOTS,
     TIMERS,
     VISITOR_TIMERS,
@@ -136,10 +135,10 @@ def _count_waiting(client: Any, settings: Settings, keys: Keys) -> int:
         starts, ends = consumer.beginning_offsets(places), consumer.end_offsets(places)
     finally:
         consumer.close()
-    waiting: int = sum(client.xlen(keys.outbox(p)) for p in range(keys.partitions))
+    waiting = 0
     for place in places:
         stored = client.hget(keys.meta(place.partition), f"off:{place.topic}")
-        waiting += max(0, ends[place] - max(int(stored or 0), starts[place]))
+        waiting += max(0, int(ends[place]) - max(int(stored or 0), int(starts[place])))
     return waiting
 
 
@@ -204,7 +203,7 @@ def _owner_of(key: str) -> str | None:
     if key.startswith(SNAPSHOTS):
         return key.removeprefix(SNAPSHOTS).partition(":")[2]
     family = family_of(key)
-    if key == META or family is None or family.is_one_key or family.subject not in PERSONAL:
+    if family is None or not (family.is_with_id or family.subject in PERSONAL):
         return None
     return key.removeprefix(family.start)
 

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from confluent_kafka import Producer
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from redis import Redis
 
@@ -79,6 +80,24 @@ def apply(settings: Settings, events: Sequence[Event], client: Any, folder: Path
             60,
             f"the worker to apply everything; {worker.log_tail()}",
         )
+        wait_until(lambda: has_rest(settings, client), 60, "what the worker sent itself to be applied too")
+
+
+def has_rest(settings: Settings, client: Any) -> bool:
+    """Whether nothing is on its way to a topic that workers read, or waits there."""
+    keys = keys_of(settings)
+    if any(client.xlen(keys.outbox(p)) for p in range(keys.partitions)):
+        return False
+    consumer = KafkaConsumer(**kafka_python_arguments(settings), metrics_enabled=False)
+    topics = Topics(settings.topic_prefix).partitioned
+    ends = consumer.end_offsets(
+        [TopicPartition(topic, p) for topic in topics for p in range(keys.partitions)]
+    )
+    consumer.close()
+    return all(
+        int(client.hget(keys.meta(place.partition), f"off:{place.topic}") or 0) >= end
+        for place, end in ends.items()
+    )
 
 
 def keys_of(settings: Settings) -> Keys:
@@ -100,6 +119,7 @@ def test_state_moves_and_later_events_go_on_with_it(few: Settings, client: Any, 
     events = shop_events(3_000)
     half = len(events) // 2
     apply(few, events[:half], client, tmp_path)
+    orders = {key.decode().partition("}:order:")[2] for key in client.scan_iter(f"{few.namespace}:*order:*")}
     client.hset(keys_of(few).forgotten(1), "digest", 7)
     before = read_state(client, keys_of(few))
 
@@ -108,6 +128,10 @@ def test_state_moves_and_later_events_go_on_with_it(few: Settings, client: Any, 
     assert differences(before, read_state(client, keys_of(many))) == []
     assert [client.hget(keys_of(many).forgotten(p), "digest") for p in range(MANY)] == [b"7"] * MANY
     assert not list(client.scan_iter(f"{few.namespace}:{{growing}}:*"))
+    assert orders
+    for order in orders:
+        home = keys_of(many).prefix(partition_of(order, MANY))
+        assert client.exists(f"{home}order:{order}")
 
     for p in range(MANY):
         client.hdel(keys_of(many).forgotten(p), "digest")
