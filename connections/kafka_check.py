@@ -14,6 +14,7 @@ from connections.troubles import ConnectionRefused, Trouble
 from contracts.connection_settings import ConnectionSettings as Settings
 
 TIMEOUT_S = 10.0
+_CLOSE_S = 1.0
 _CLIENT_LOG = "aiokafka.conn"
 
 
@@ -47,7 +48,7 @@ async def check_kafka(settings: Settings, rights: Rights | None = None) -> Troub
                 continue
             finally:
                 if connection is not None:
-                    connection.close()
+                    await asyncio.wait([asyncio.ensure_future(connection.close())], timeout=_CLOSE_S)
             return None
     finally:
         quiet.setLevel(level)
