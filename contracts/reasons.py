@@ -1,15 +1,13 @@
 """Reason codes of scores in words: what a model looked at, named for people who do not know the model."""
 
-from collections.abc import Iterable
-
 REASON_WORDS: dict[str, str] = {
-    "activity": "how much was done so far",
-    "pause": "the pauses between actions",
-    "favorites": "how many products were marked as favourites",
+    "activity": "activity in this session",
+    "pause": "pauses between actions",
+    "favorites": "favourites",
     "cart": "what is in the cart",
     "cart_value": "the value of the cart",
-    "cart_age": "how long the cart has been waiting",
-    "removed": "what was taken out of the cart",
+    "cart_age": "time since something was added to the cart",
+    "removed": "products removed from the cart",
     "bought": "purchases in this session",
     "same_product": "interest in the same product",
     "same_kind": "interest in the same category or brand",
@@ -22,12 +20,9 @@ REASON_WORDS: dict[str, str] = {
 
 def say_reason(code: str, effect: float) -> str:
     """One reason in words, with the direction of its effect on the chance of a purchase."""
-    words = REASON_WORDS.get(code, code.replace("_", " "))
+    return say_effect(REASON_WORDS.get(code, code.replace("_", " ")), effect)
+
+
+def say_effect(words: str, effect: float) -> str:
+    """What was looked at, with the direction of its effect."""
     return f"{words}: {'raises' if effect > 0 else 'lowers'} the chance of a purchase"
-
-
-def say_reasons(reasons: Iterable[tuple[str, float]], *, limit: int) -> tuple[str, ...]:
-    """What lowers the chance of a purchase, strongest first, each said once, at most `limit` of them."""
-    lowering = sorted((effect, code) for code, effect in reasons if effect < 0)
-    said = dict.fromkeys(say_reason(code, effect) for effect, code in lowering)
-    return tuple(said)[:limit]

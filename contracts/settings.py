@@ -48,7 +48,13 @@ class Settings(ConnectionSettings):
         0.25, ge=0, le=1, description="It may fire again in the session once the probability was up here"
     )
     churn_intent: float = Field(
-        0.3, ge=0, le=1, description="A purchase probability from here up is intent, as a filled cart is"
+        0.3,
+        ge=0,
+        le=1,
+        description="A purchase probability from here up is intent too, unless churn_needs_cart",
+    )
+    churn_needs_cart: bool = Field(
+        True, description="churn_risk only fires with something in the cart; False: on any intent"
     )
     look_again_ms: int = Field(
         180_000, ge=1_000, description="Visitors with intent are looked at again after this long a silence"

@@ -26,6 +26,7 @@ from ops.audit.recorded_alerts import read_alerts as read_alerts
 from ops.audit.recorded_alerts import read_counts as read_counts
 from ops.audit.recorded_alerts import read_log as read_log
 from ops.audit.replays import open_replay as open_replay
+from ops.audit.replays import silences_of as silences_of
 from ops.audit.scores import ScoreReplay as ScoreReplay
 from ops.audit.state import has_settled as has_settled
 from ops.audit.state import read_state as read_state

@@ -24,6 +24,9 @@ class ChurnAlertRules:
     cart_idle_ms: int
     cooldown_ms: int
     ttl_ms: int
+    needs_cart: bool = False
+    earlier_workers: bool = False
+    """Whether workers took part that said the chance of before the silence of an abandoned cart."""
 
     @classmethod
     def of(cls, settings: Settings) -> "ChurnAlertRules":
@@ -31,7 +34,7 @@ class ChurnAlertRules:
         return cls(
             settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.idle_ms,
             settings.disorder_ms, settings.look_again_ms, min(settings.cart_idle_ms, settings.idle_ms),
-            settings.alert_cooldown_ms, settings.alert_ttl_ms,
+            settings.alert_cooldown_ms, settings.alert_ttl_ms, settings.churn_needs_cart,
         )  # fmt: skip
 
 

@@ -46,7 +46,9 @@ def unjustified_firings(
             preconditions.append(
                 Precondition(alert, lacks, rules.rearm, fired_ms - rules.look_again_ms, fired_ms)
             )
-        if not alert.detail.cart_lines:
+        if not alert.detail.cart_lines and rules.needs_cart:
+            wrong.append((alert, "nothing in the cart"))
+        elif not alert.detail.cart_lines:
             lacks = "nothing in the cart and no chance was intent"
             preconditions.append(Precondition(alert, lacks, rules.intent, alert.detail.session_start_ms))
     return wrong if replay is None else wrong + _settle(preconditions, sent_events, replay, rules)
@@ -88,7 +90,7 @@ def _settle(
     return [
         (precondition.alert, precondition.lacks)
         for precondition, start, end in places
-        if all(one is not None and one.purchase[1] < precondition.chance for one in scored[start:end])
+        if all(one is not None and one.purchase[0][1] < precondition.chance for one in scored[start:end])
     ]
 
 

@@ -147,10 +147,12 @@ def _check_scores(
     _exempt(audit, "scores", found)
     evidence = []
     for chance, seen in zip(stated, found, strict=True):
-        ((at_ms, _),) = chance.moments
+        at_ms, silence_ms = chance.moments[0]
         score, alert_state, _ = chance.predictions or NO_PREDICTIONS
         intent_ms = alert_state.session_start_ms if alert_state.of(CHURN_RISK).intent else 0
-        evidence.append(Evidence(chance.user_id, at_ms, chance.purchase, seen.leave, score, intent_ms))
+        evidence.append(
+            Evidence(chance.user_id, at_ms, chance.purchase, seen.leave, score, intent_ms, silence_ms)
+        )
     return evidence
 
 

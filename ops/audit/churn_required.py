@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from contracts.alerts import Alert
 from contracts.scores import Score
-from models.silence import hear_silence
+from models.silence import DEFAULT_CURVE, hear_silence, share_at
 from ops.audit.abandoned import CROSSING_MS, FETCH_MS, FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnAlertRules
 from ops.audit.known import cart_of, count_sessions, has_bought, session_of
@@ -24,7 +24,8 @@ class Evidence(NamedTuple):
     """A score that was there in the silence after the action at `at_ms`, with the chance it named.
 
     `score` is the whole of it where it is known, else `leave` bounds the chance of leaving. `intent_ms` is
-    the start of the session in which the visitor's state had intent, 0 if it had none.
+    the start of the session in which the visitor's state had intent, 0 if it had none. `silence_ms` is how
+    long the silence had lasted at which the chance was named.
     """
 
     user_id: str
@@ -33,6 +34,7 @@ class Evidence(NamedTuple):
     leave: Span = (0.0, 1.0)
     score: Score | None = None
     intent_ms: int = 0
+    silence_ms: int = 0
 
 
 class AlertLifetime(NamedTuple):
@@ -71,7 +73,8 @@ def need_at(
         return Need.UNKNOWN
     session = session_of(known, rules.idle_ms)
     number = count_sessions(known, rules.idle_ms)
-    has_intent = cart_of(known) or evidence.intent_ms == session[0].at_ms or evidence.purchase >= rules.intent
+    is_wanted = evidence.intent_ms == session[0].at_ms or evidence.purchase >= rules.intent
+    has_intent = cart_of(known) or (is_wanted and not rules.needs_cart)
     if next_ms <= look_ms or has_bought(session) or not has_intent:
         return Need.NONE
     return _look(lifetimes, session[0].at_ms, number, look_ms, rules)
@@ -98,5 +101,17 @@ def _is_low(evidence: Evidence, rules: ChurnAlertRules) -> bool:
     if evidence.score is not None:
         return hear_silence(evidence.score, rules.look_again_ms).purchase < rules.fire
     leave = max(0.0, evidence.leave[0])
-    score = Score("", evidence.at_ms, 0, 0, (1 - leave, 0.0, 0.0, 0.0, leave), evidence.purchase)
+    purchase = _highest_before(evidence)
+    score = Score("", evidence.at_ms, 0, 0, (1 - leave, 0.0, 0.0, 0.0, leave), purchase)
     return hear_silence(score, rules.look_again_ms).purchase + TOLERANCE < rules.fire
+
+
+def _highest_before(evidence: Evidence) -> float:
+    """The highest chance before the silence that can have become the one named: Bayes' rule backwards."""
+    if not evidence.silence_ms:
+        return evidence.purchase
+    staying = share_at(DEFAULT_CURVE.seconds, DEFAULT_CURVE.staying, evidence.silence_ms)
+    buying = share_at(DEFAULT_CURVE.seconds, DEFAULT_CURVE.buying, evidence.silence_ms)
+    leave = min(1.0, evidence.leave[1])
+    before = (evidence.purchase + TOLERANCE) * (leave + (1 - leave) * staying) / buying
+    return min(1.0, max(evidence.purchase, before))

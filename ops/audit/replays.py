@@ -11,6 +11,11 @@ from ops.audit.price_track import price_tracks
 from ops.audit.scores import ScoreReplay
 
 
+def silences_of(settings: Settings) -> tuple[int, ...]:
+    """The silences (ms) after which alerts name a chance."""
+    return settings.look_again_ms, min(settings.cart_idle_ms, settings.idle_ms)
+
+
 def open_replay(
     settings: Settings, sent: pl.DataFrame, copies: pl.DataFrame, *, read_again: bool
 ) -> ScoreReplay | None:
@@ -30,5 +35,5 @@ def open_replay(
         tracks,
         partitions=settings.partitions,
         idle_ms=settings.idle_ms,
-        look_again_ms=settings.look_again_ms,
+        silences_ms=silences_of(settings),
     )

@@ -1,6 +1,6 @@
 """Scoring visitors again from the events that were sent, at every price level there can have been."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,11 +43,10 @@ class Case(NamedTuple):
 
 
 class Chances(NamedTuple):
-    """Lowest and highest probability of a purchase, of one after the silence, and of leaving."""
+    """Lowest and highest probability of leaving, and of a purchase after each silence asked about (ms)."""
 
-    purchase: Span
-    silent: Span
     leave: Span
+    purchase: Mapping[int, Span]
 
 
 class ScoreReplay:
@@ -60,7 +59,7 @@ class ScoreReplay:
         *,
         partitions: int,
         idle_ms: int,
-        look_again_ms: int,
+        silences_ms: Collection[int],
     ) -> None:
         self.version = model.version
         self.made = 0
@@ -69,7 +68,7 @@ class ScoreReplay:
         self._tracks = tracks
         self._partitions = partitions
         self._idle_ms = idle_ms
-        self._look_again_ms = look_again_ms
+        self._silences_ms = {0, *silences_ms}
 
     def score(self, cases: Sequence[Case]) -> list[Chances | None]:
         """The chances of each case; None where the price level is not known well enough to tell."""
@@ -83,7 +82,7 @@ class ScoreReplay:
             for index, chances in zip(
                 places, self._ask([cases[i].state for i in places], spans), strict=True
             ):
-                low, high = chances.purchase
+                low, high = chances.purchase[0]
                 found[index] = chances if high - low <= WIDEST else None
         return found
 
@@ -102,16 +101,14 @@ class ScoreReplay:
             probabilities, purchase = self._model.predict(*_at_level(batch, level), ids)
             rows.append(list(zip(probabilities.tolist(), purchase.tolist(), strict=True)))
         for answers in zip(*rows, strict=True):
-            silent = [self._after_silence(*answer) for answer in answers]
+            scores = [Score(self.version, 0, 0, 0, tuple(parts), purchase) for parts, purchase in answers]
             yield Chances(
-                _widen([purchase for _, purchase in answers]),
-                _widen([score.purchase for score in silent]),
                 _widen([probabilities[-1] for probabilities, _ in answers]),
+                {
+                    after_ms: _widen([_hear(score, after_ms) for score in scores])
+                    for after_ms in self._silences_ms
+                },
             )
-
-    def _after_silence(self, probabilities: list[float], purchase: float) -> Score:
-        score = Score(self.version, 0, 0, 0, tuple(probabilities), purchase)
-        return hear_silence(score, self._look_again_ms)
 
 
 def _action_of(
@@ -134,6 +131,11 @@ def _at_level(batch: Batch, level: Levels) -> Batch:
     take_off(steps, level[:, None], _STEP_COLUMNS)
     take_off(context, level, _CONTEXT_COLUMNS)
     return steps, lengths, context
+
+
+def _hear(score: Score, silence_ms: int) -> float:
+    """The chance of a purchase after the silence; that of the score itself where there was none."""
+    return hear_silence(score, silence_ms).purchase if silence_ms else score.purchase
 
 
 def _widen(values: Sequence[float]) -> Span:

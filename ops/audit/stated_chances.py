@@ -16,16 +16,16 @@ from ops.audit.scores import Case, Chances, ScoreReplay
 class StatedChance(NamedTuple):
     """A chance of a purchase in an alert or in a visitor's state.
 
-    `moments` are the times (ms) the score's last action may have, and whether the chance is that after the
-    silence. `alert` is a churn alert, whose own facts must be those of the state; `predictions` are those of
-    the visitor whose state told of the chance.
+    `moments` are the times (ms) the score's last action may have, each with the silence after it (ms) at
+    which the chance was named, 0 for none. `alert` is a churn alert, whose own facts must be those of the
+    state; `predictions` are those of the visitor whose state told of the chance.
     """
 
     name: str
     user_id: str
     version: str
     purchase: float
-    moments: tuple[tuple[int, bool], ...]
+    moments: tuple[tuple[int, int], ...]
     alert: Alert | None = None
     predictions: Predictions | None = None
 
@@ -47,8 +47,8 @@ class Verified(NamedTuple):
     leave: Span = (0.0, 1.0)
 
 
-Plan = list[tuple[State, bool]]
-"""States to score, each with whether the chance would be that after the silence."""
+Plan = list[tuple[State, int]]
+"""States to score, each with the silence (ms) after which the chance would be named."""
 
 
 def chance_in_alert(alert: Alert, rules: ChurnAlertRules) -> StatedChance | None:
@@ -57,8 +57,10 @@ def chance_in_alert(alert: Alert, rules: ChurnAlertRules) -> StatedChance | None
         return None
     name, user, version, purchase = alert.record_id, alert.subject.id, alert.model, alert.detail.purchase
     if alert.kind == CART_ABANDONED:
-        return StatedChance(name, user, version, purchase, ((alert.fired_ms - rules.cart_idle_ms, False),))
-    moments = ((alert.fired_ms, False), (alert.fired_ms - rules.look_again_ms, True))
+        acted_ms = alert.fired_ms - rules.cart_idle_ms
+        silences_ms = (rules.cart_idle_ms, 0) if rules.earlier_workers else (rules.cart_idle_ms,)
+        return StatedChance(name, user, version, purchase, tuple((acted_ms, ms) for ms in silences_ms))
+    moments = ((alert.fired_ms, 0), (alert.fired_ms - rules.look_again_ms, rules.look_again_ms))
     return StatedChance(name, user, version, purchase, moments, alert)
 
 
@@ -67,7 +69,7 @@ def chance_in_state(user_id: str, predictions: Predictions, last_ms: int) -> Sta
     score = predictions.score
     if score is None or score.at_ms != last_ms:
         return None
-    moments = ((score.at_ms, False),)
+    moments = ((score.at_ms, 0),)
     return StatedChance(user_id, user_id, score.version, score.purchase, moments, predictions=predictions)
 
 
@@ -101,7 +103,8 @@ def _plan(
     if stated.version != version:
         return Finding.OTHER_MODEL
     plan: Plan = []
-    for at_ms, is_silent in stated.moments:
+    for at_ms, silence_ms in stated.moments:
+        is_silent = bool(silence_ms) and stated.alert is not None
         states = states_at(sent_events, at_ms)
         if states is None:
             return Finding.NO_ORDER
@@ -109,7 +112,7 @@ def _plan(
             continue
         fitting = [state for state in states if _fits(stated, state, rules)]
         # A late action that was never scored changes what the alert says, and leaves the older score to it.
-        plan += [(state, is_silent) for state in (states if is_silent and fitting else fitting)]
+        plan += [(state, silence_ms) for state in (states if is_silent and fitting else fitting)]
     return plan or Finding.CANNOT_BE
 
 
@@ -138,9 +141,9 @@ def _fits(stated: StatedChance, state: State, rules: ChurnAlertRules) -> bool:
 
 def _compare(stated: StatedChance, plan: Plan, scored: Sequence[Chances | None]) -> Verified:
     leaving = []
-    for (_, is_silent), chances in zip(plan, scored, strict=True):
+    for (_, silence_ms), chances in zip(plan, scored, strict=True):
         if chances is not None:
-            low, high = chances.silent if is_silent else chances.purchase
+            low, high = chances.purchase[silence_ms]
             if low <= stated.purchase <= high:
                 leaving.append(chances.leave)
     if leaving:

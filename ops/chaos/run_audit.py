@@ -1,6 +1,6 @@
 """The audit over a system once its traffic has ended: what was sent against what Redis has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -96,7 +96,7 @@ def _audit_alerts(system: SystemUnderTest, sent: pl.DataFrame, log: LogCount) ->
         read_alerts(system.client, system.settings),
         dict(sent_events_of(arrived)),
         CartAlertRules.of(system.settings, live=True),
-        ChurnAlertRules.of(system.settings),
+        replace(ChurnAlertRules.of(system.settings), earlier_workers=system.earlier_workers),
         open_replay(system.settings, sent, log.copies(), read_again=not system.counters_exact),
         data_lost=system.data_lost,
     )

@@ -32,6 +32,7 @@ SETTINGS: dict[str, Any] = {
     "churn_fire": 0.4,
     "churn_rearm": 0.45,
     "churn_intent": 0.45,
+    "churn_needs_cart": False,
     "alert_cooldown_ms": 3_000,
     "alert_ttl_ms": 3_000,
     "cart_recovery_ms": 2_500,
@@ -63,6 +64,8 @@ class SystemUnderTest:
     broker: KafkaBroker | None = None
     counters_exact: bool = True
     """False once records were deliberately counted again, as after the loss of the stored offsets."""
+    earlier_workers: bool = False
+    """True where workers of an earlier version take part."""
     data_lost: bool = False
     """True once Redis lost what it had answered: alerts may have been published that it knows nothing of."""
     client: Redis = field(init=False)

@@ -7,7 +7,7 @@ from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Session
 from contracts.visitor_alerts import VisitorAlerts
-from models.silence import SilenceCurve
+from models.silence import SilenceCurve, hear_silence
 from stream.alerts.offers import describe_cart
 from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView
 from stream.alerts.visitor_details import CartValues, describe_visitor, say_silence
@@ -17,24 +17,30 @@ from stream.alerts.visitor_details import CartValues, describe_visitor, say_sile
 class CartAbandoned(VisitorRule):
     """Fires after `cart_idle_ms` of silence in a session in which the cart was filled and nothing bought.
 
-    It needs no model. A cart counts as lost `recovery_ms` after the firing.
+    It needs no model; where there is a score, the alert says the chance after the silence. A cart counts as
+    lost `recovery_ms` after the firing.
     """
 
     cart_idle_ms: int
     recovery_ms: int
     cooldown_ms: int
     values: CartValues
+    curve: SilenceCurve
 
     kind = CART_ABANDONED
     concerns_all = False
     acts_on = frozenset()
 
     @classmethod
-    def of(cls, settings: Settings, _: SilenceCurve) -> "CartAbandoned":
+    def of(cls, settings: Settings, curve: SilenceCurve) -> "CartAbandoned":
         """The rule with these settings; a silence longer than the session's gap cannot happen within one."""
         cart_idle_ms = min(settings.cart_idle_ms, settings.idle_ms)
         return cls(
-            cart_idle_ms, settings.cart_recovery_ms, settings.alert_cooldown_ms, CartValues.of(settings)
+            cart_idle_ms,
+            settings.cart_recovery_ms,
+            settings.alert_cooldown_ms,
+            CartValues.of(settings),
+            curve,
         )
 
     @property
@@ -49,7 +55,8 @@ class CartAbandoned(VisitorRule):
     def on_silence(self, alerts: VisitorAlerts, view: VisitorView, at_ms: int) -> Decision:
         """The cart is abandoned."""
         reasons = (say_silence(self.cart_idle_ms), describe_cart(view.session.cart, self.values.currency))
-        purchase = None if view.score is None else view.score.purchase
+        score = view.score and hear_silence(view.score, self.cart_idle_ms, self.curve)
+        purchase = None if score is None else score.purchase
         return alerts.of(CART_ABANDONED), describe_visitor(
             alerts, view, self.values, at_ms=at_ms, purchase=purchase, threshold=None, reasons=reasons
         )

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from contracts.alerts import CHURN_RISK, Alert
-from contracts.reasons import say_reasons
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Session
 from contracts.visitor_alerts import KindState, VisitorAlerts
 from models.silence import SilenceCurve, hear_silence
+from stream.alerts.grounds import say_grounds
 from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView, may_fire
 from stream.alerts.visitor_details import CartValues, describe_visitor, say_silence
 
@@ -19,13 +19,15 @@ MAX_REASONS = 3
 class ChurnRisk(VisitorRule):
     """Fires where there is intent, nothing bought in the session and the chance of a purchase under `fire`.
 
-    The chance is that of a new score, or the one after `look_again_ms` of silence. After an alert another
-    one needs a chance of `rearm` in between. See `contracts.settings` for each.
+    Intent is something in the cart or, unless `needs_cart`, an earlier chance of `intent`. The chance is that
+    of a new score, or the one after `look_again_ms` of silence. After an alert another one needs a chance of
+    `rearm` in between. See `contracts.settings` for each.
     """
 
     fire: float
     rearm: float
     intent: float
+    needs_cart: bool
     look_again_ms: int
     idle_ms: int
     ttl_ms: int
@@ -41,9 +43,9 @@ class ChurnRisk(VisitorRule):
     def of(cls, settings: Settings, curve: SilenceCurve) -> "ChurnRisk":
         """The rule with these settings."""
         return cls(
-            settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.look_again_ms,
-            settings.idle_ms, settings.alert_ttl_ms, settings.alert_cooldown_ms, CartValues.of(settings),
-            curve,
+            settings.churn_fire, settings.churn_rearm, settings.churn_intent, settings.churn_needs_cart,
+            settings.look_again_ms, settings.idle_ms, settings.alert_ttl_ms, settings.alert_cooldown_ms,
+            CartValues.of(settings), curve,
         )  # fmt: skip
 
     @property
@@ -55,19 +57,19 @@ class ChurnRisk(VisitorRule):
 
     def heeds(self, session: Session, score: Score) -> bool:
         """A score is nothing to a visitor without intent."""
-        return bool(session.cart) or score.purchase >= self.intent
+        return bool(session.cart) or self._is_intent(score)
 
     def on_score(self, alerts: VisitorAlerts, view: VisitorView, score: Score) -> Decision:
         """Arm, mark intent, and fire if the chance is low."""
         kept = alerts.of(CHURN_RISK)
-        armed, intent = score.purchase >= self.rearm, score.purchase >= self.intent
+        armed, intent = score.purchase >= self.rearm, self._is_intent(score)
         if (armed and not kept.armed) or (intent and not kept.intent):
             kept = kept._replace(armed=kept.armed or armed, intent=kept.intent or intent)
-        if score.purchase >= self.fire or not _is_news(kept, view.session):
+        if score.purchase >= self.fire or not self._is_news(kept, view.session):
             return kept, None
         if not may_fire(alerts, CHURN_RISK, score.at_ms):  # to say what the alert would say is work
             return kept, None
-        reasons = say_reasons(score.reasons, limit=MAX_REASONS)
+        reasons = self._say_grounds(view, score, score.at_ms, MAX_REASONS)
         return kept, describe_visitor(
             alerts, view, self.values,
             at_ms=score.at_ms, purchase=score.purchase, threshold=self.fire, reasons=reasons,
@@ -75,7 +77,7 @@ class ChurnRisk(VisitorRule):
 
     def waits(self, kept: KindState, view: VisitorView) -> bool:
         """A silence says something of whoever a low chance would be news of."""
-        return _is_news(kept, view.session)
+        return self._is_news(kept, view.session)
 
     def on_silence(self, alerts: VisitorAlerts, view: VisitorView, at_ms: int) -> Decision:
         """Fire if the silence has brought the chance under the threshold."""
@@ -85,7 +87,8 @@ class ChurnRisk(VisitorRule):
         score = hear_silence(view.score, self.look_again_ms, self.curve)
         if score.purchase >= self.fire:
             return kept, None
-        reasons = (say_silence(self.look_again_ms), *say_reasons(score.reasons, limit=MAX_REASONS - 1))
+        grounds = self._say_grounds(view, score, at_ms, MAX_REASONS - 1)
+        reasons = (say_silence(self.look_again_ms), *grounds)
         return kept, describe_visitor(
             alerts, view, self.values,
             at_ms=at_ms, purchase=score.purchase, threshold=self.fire, reasons=reasons,
@@ -103,7 +106,14 @@ class ChurnRisk(VisitorRule):
         """With the session, or after `ttl_ms` in one that does not end."""
         return min(session.last_ms + self.idle_ms, alert.fired_ms + self.ttl_ms)
 
+    def _is_intent(self, score: Score) -> bool:
+        """Whether a chance this high is intent by itself."""
+        return not self.needs_cart and score.purchase >= self.intent
 
-def _is_news(kept: KindState, session: Session) -> bool:
-    """Whether a low chance of a purchase would be news: armed, nothing bought, and intent."""
-    return kept.armed and not session.counts[PURCHASE] and (bool(session.cart) or kept.intent)
+    def _is_news(self, kept: KindState, session: Session) -> bool:
+        """Whether a low chance of a purchase would be news: armed, nothing bought, and intent."""
+        has_intent = bool(session.cart) or (kept.intent and not self.needs_cart)
+        return kept.armed and not session.counts[PURCHASE] and has_intent
+
+    def _say_grounds(self, view: VisitorView, score: Score, at_ms: int, limit: int) -> tuple[str, ...]:
+        return say_grounds(view, score.reasons, at_ms=at_ms, currency=self.values.currency, limit=limit)

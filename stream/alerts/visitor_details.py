@@ -65,6 +65,10 @@ def severity_of(cart: Mapping[str, CartLine], values: CartValues) -> Severity:
 
 
 def say_silence(silence_ms: int) -> str:
-    """A silence in words, in minutes from two minutes up."""
+    """A silence in words, in minutes from two minutes up.
+
+    `more than`, as it is told of when the watermark has passed its end: by then it has lasted longer.
+    """
     seconds = silence_ms // 1_000
-    return f"no action for {seconds} seconds" if seconds < 120 else f"no action for {seconds // 60} minutes"
+    lasted = f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes"
+    return f"no action for more than {lasted}"

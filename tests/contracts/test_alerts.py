@@ -25,7 +25,6 @@ from contracts.alerts import (
     encode_alert,
     make_alert_id,
 )
-from contracts.reasons import say_reasons
 from contracts.scores import (
     ALL_JUDGED,
     Pending,
@@ -212,14 +211,6 @@ def test_what_waits_to_be_judged_survives_the_state() -> None:
     )
     blob = msgpack.packb(pack_unjudged(unjudged))
     assert unpack_unjudged(msgpack.unpackb(blob)) == unjudged
-
-
-def test_reasons_say_what_lowers_the_chance_strongest_first_and_each_once() -> None:
-    reasons = (("time", -0.5), ("time", -0.4), ("cart", 2.0), ("odd_code", -0.9))
-    assert say_reasons(reasons, limit=3) == (
-        "odd code: lowers the chance of a purchase",
-        "the time of day: lowers the chance of a purchase",
-    )
 
 
 def test_thresholds_that_contradict_each_other_are_refused() -> None:

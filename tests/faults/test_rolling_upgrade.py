@@ -67,6 +67,7 @@ def test_an_upgrade_and_the_way_back_lose_nothing(
     open_shop: OpenSystem, send: Send, start_earlier: Callable[[SystemUnderTest], WorkerSupervisor]
 ) -> None:
     system = open_shop(workers=0)
+    system.earlier_workers = True
     earlier, supervisor = start_earlier(system), system.supervisor
     (old,) = earlier.workers
     traffic = send(system, events_per_s=400)

@@ -36,7 +36,11 @@ LATE_CART = [
 def replay() -> ScoreReplay:
     track = PriceTrack([(NOW_MS - 60_000 + i, 100) for i in range(5_000)], batch_events=100)
     return ScoreReplay(
-        RuleModel(), {0: track}, partitions=1, idle_ms=RULES.idle_ms, look_again_ms=RULES.look_again_ms
+        RuleModel(),
+        {0: track},
+        partitions=1,
+        idle_ms=RULES.idle_ms,
+        silences_ms=[RULES.look_again_ms, RULES.cart_idle_ms],
     )
 
 

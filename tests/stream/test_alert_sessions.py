@@ -35,7 +35,8 @@ def test_a_session_that_late_events_join_arms_the_next_one() -> None:
 
 
 def test_a_session_remembers_its_intent_though_a_late_event_made_one_before_it() -> None:
-    alerted = AlertedVisitor(lambda session: HIGH if session.number == 1 else LOW)
+    rules = make_rules(churn_needs_cart=False)
+    alerted = AlertedVisitor(lambda session: HIGH if session.number == 1 else LOW, rules)
     alerted.act(make_action("view", 10_000))
     alerted.act(make_action("view", 0))  # the session is the second now
     alerted.act(make_action("view", 10_001))

@@ -43,17 +43,27 @@ def test_a_visitor_with_a_cart_whose_chance_falls_is_a_churn_risk_once() -> None
         "EUR",
     )
     assert alert.severity is Severity.MEDIUM
-    assert alert.reasons == ("the pauses between actions: lowers the chance of a purchase",)
+    assert alert.reasons == (), "the pauses were short: nothing true can be said of them"
     assert alert.detail.offer is not None
     assert (alert.detail.offer.kind, alert.detail.offer.names) == (OfferKind.CART, ("a",))
 
 
 def test_a_high_chance_earlier_in_the_session_is_intent_too() -> None:
-    alerted = AlertedVisitor(falling)
+    alerted = AlertedVisitor(falling, make_rules(churn_needs_cart=False))
     for second in range(6):
         alerted.act(make_action("view", second))
     assert steps(alerted.alerts) == [("churn_risk", "firing", 4)]
     assert alerted.alerts[0].severity is Severity.LOW
+
+
+def test_nobody_is_told_of_an_empty_cart_unless_wanted() -> None:
+    alerted = AlertedVisitor(falling)
+    for second in range(6):
+        alerted.act(make_action("view", second))
+    alerted.act(make_action("cart", 7, "a"))
+    alerted.act(make_action("remove_from_cart", 8, "a"))
+    alerted.pass_time(at(DAY_S))
+    assert [alert.detail.cart_lines for alert in alerted.alerts if alert.state is FIRING] == [1]
 
 
 def test_a_visitor_without_intent_is_no_risk() -> None:
@@ -149,7 +159,7 @@ def test_silence_lowers_the_chance_and_fires_without_a_model_call() -> None:
     assert not alerted.pass_time(at(180))
     (alert,) = alerted.pass_time(at(180.001))
     assert steps([alert]) == [("churn_risk", "firing", 180)]
-    assert alert.reasons[0] == "no action for 3 minutes"
+    assert alert.reasons[0] == "no action for more than 3 minutes"
     assert alert.detail.purchase is not None
     assert alert.detail.purchase < 0.15
 
@@ -186,7 +196,7 @@ def test_a_cart_left_behind_is_abandoned_without_any_model() -> None:
     (alert,) = alerted.pass_time(at(1_000))
     assert steps([alert]) == [("cart_abandoned", "firing", 905)]
     assert (alert.detail.purchase, alert.threshold, alert.model) == (None, None, None)
-    assert alert.reasons == ("no action for 15 minutes", "2 products worth 21.00 EUR in the cart")
+    assert alert.reasons == ("no action for more than 15 minutes", "2 products worth 21.00 EUR in the cart")
 
 
 def test_a_cart_that_was_emptied_or_not_touched_in_this_session_is_not_abandoned() -> None:

@@ -17,7 +17,15 @@ from contracts.visitor import Visitor
 from models.next_action.encoding import encode_visitor, stack
 from models.next_action.model import Model
 from models.next_action.prices import UNKNOWN_LEVEL
-from ops.audit import AlertAudit, CartAlertRules, ChurnAlertRules, ScoreReplay, audit_alerts, sent_events_of
+from ops.audit import (
+    AlertAudit,
+    CartAlertRules,
+    ChurnAlertRules,
+    ScoreReplay,
+    audit_alerts,
+    sent_events_of,
+    silences_of,
+)
 from ops.audit.expected import NAMED_COLUMNS
 from ops.audit.price_track import price_tracks
 from ops.audit.recorded_alerts import RecordedAlerts, open_in
@@ -144,7 +152,7 @@ def open_replay_of(sent: Sequence[Sent], model: Model) -> ScoreReplay:
     copies = pl.DataFrame(rows, schema=["event_id", "partition", "arrived_ms"], orient="row")
     tracks = price_tracks(frame_of(sent), copies, batch_events=BATCH_EVENTS)
     return ScoreReplay(
-        model, tracks, partitions=1, idle_ms=SETTINGS.idle_ms, look_again_ms=SETTINGS.look_again_ms
+        model, tracks, partitions=1, idle_ms=SETTINGS.idle_ms, silences_ms=silences_of(SETTINGS)
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from contracts.reasons import say_reason
+from contracts.reasons import say_effect, say_reason
 from contracts.scores import Score
 from models.next_action.actions import TARGETS
 from models.next_action.reasons import describe
@@ -64,16 +64,16 @@ class Distribution(Answer):
     cart: float
     remove_from_cart: float
     purchase: float
-    leave: float = Field(description="Nothing more happens in the session")
+    leave: float = Field(description="No further action in the session")
 
 
 class Prediction(Answer):
     """What a model expects."""
 
-    next_action: str = Field(description="The most likely one", json_schema_extra={"enum": list(TARGETS)})
+    next_action: str = Field(description="The most likely action", json_schema_extra={"enum": list(TARGETS)})
     confidence: float = Field(description="Its probability")
     distribution: Distribution
-    purchase_probability: float = Field(description="Of a purchase at any time later in the session")
+    purchase_probability: float = Field(description="Probability of a purchase later in the session")
 
 
 class Reason(Answer):
@@ -81,7 +81,7 @@ class Reason(Answer):
 
     code: str = Field(description="Stable within a model version")
     words: str
-    effect: float = Field(description="On the log odds of a purchase; negative: lowers it")
+    effect: float = Field(description="Effect on the log odds of a purchase; negative: lowers it")
 
 
 class UserNextAction(TimedAnswer):
@@ -91,14 +91,14 @@ class UserNextAction(TimedAnswer):
 
     user_id: str
     model: str = Field(description="Version of the model that scored the visitor")
-    scored_at: datetime = Field(description="Event time of the action the score was made after")
-    scored_actions: int = Field(description="Actions of the session the score was made from")
+    scored_at: datetime = Field(description="Event time of the last action before the score")
+    scored_actions: int = Field(description="Number of actions of the session that were scored")
     session: int = Field(description="Session of the score; 1 is the first of this visitor")
-    session_over: bool = Field(description="True: the visitor has been silent for longer than a session may")
+    session_over: bool = Field(description="True: the session has ended by inactivity")
     at_last_action: Prediction = Field(description="As of `scored_at`")
     silence_s: float = Field(description="From the visitor's last action to `as_of`")
     now: Prediction | None = Field(
-        description="The same after the silence so far; null: the visitor has acted since, unscored"
+        description="The same after the silence so far; null: the visitor has acted since and was not scored"
     )
     reasons: list[Reason] = Field(description="Strongest first")
 
@@ -118,11 +118,11 @@ class ActionRefusal(Answer):
 
     index: int = Field(description="Place in `actions`, from 0")
     code: str = Field(description="Field and rule, such as price.negative; stable")
-    detail: str = Field(description="What is expected; never what came")
+    detail: str = Field(description="What is expected; never contains the value sent")
 
 
 class ActionsProblem(Answer):
-    """A problem document; `errors` is there if single actions were the reason."""
+    """A problem document; `errors` is present if single actions were the reason."""
 
     type: str
     title: str
@@ -158,4 +158,4 @@ def _say(code: str, effect: float, context: Sequence[float] | None) -> str:
         words = describe(code, context)
     except KeyError:  # a code of another version
         return say_reason(code, effect)
-    return f"{words}: {'raises' if effect > 0 else 'lowers'} the chance of a purchase"
+    return say_effect(words, effect)
