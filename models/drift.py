@@ -30,6 +30,15 @@ def drift_from_text(text: str) -> DriftState:
     return DriftState(parts[0], float(parts[1]), int(parts[2]), int(parts[3]), int(parts[4]))
 
 
+WARM_UP_MS = 3_600_000
+"""Numbers of the first hour (event time) are not looked at: errors of visitors who leave come half an hour
+after those of visitors who act, so the mean of what has just begun always changes."""
+MIN_NUMBERS = 1_000
+"""With fewer there is nothing to tell a change against."""
+MIN_CHANGE = 0.02
+"""A smaller change of the mean can be certain, and still be of no account."""
+
+
 class Drift:
     """ADWIN over one stream of numbers between 0 and 1; 0.3 us a number. `name` must hold no blank."""
 
@@ -39,16 +48,29 @@ class Drift:
 
         self._name = name
         self._adwin: Any = ADWIN(delta=delta)  # type: ignore[no-untyped-call]  # it has no annotations
+        self._since_ms: int | None = None
+        self._reference: float | None = None
         self._drifts = 0
         self._drifted_ms = 0
 
     def learn(self, values: Iterable[float], *, at_ms: int) -> bool:
-        """Take numbers that were known at event time `at_ms`; True if one of them shows a change."""
+        """Take numbers that were known at event time `at_ms`; True if one of them shows a change.
+
+        A change is told against the mean of the first `MIN_NUMBERS`, or of as many since the last one.
+        """
+        if self._since_ms is None:
+            self._since_ms = at_ms
+        if at_ms - self._since_ms < WARM_UP_MS:
+            return False
         found = False
         for value in values:
             self._adwin.update(value)
-            if self._adwin.drift_detected:
+            if self._reference is None:
+                if self._adwin.width >= MIN_NUMBERS:
+                    self._reference = self._adwin.estimation
+            elif self._adwin.drift_detected and abs(self._adwin.estimation - self._reference) >= MIN_CHANGE:
                 found = True
+                self._reference = None
                 self._drifts += 1
                 self._drifted_ms = at_ms
         return found

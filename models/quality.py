@@ -45,6 +45,10 @@ class Quality:
     """From firing to the end of the alert, summed over the expired."""
     LEAD = "h"
     """The same as a histogram over `LEAD_EDGES_S`: `h.churn_risk.4`."""
+    COHORT_RESOLVED = "cr"
+    COHORT_EXPIRED = "ce"
+    """The resolved and the expired once more, in the minute in which the alert fired: of all that fired
+    then, how many have ended how."""
 
     # Verdicts of people about alerts, in buckets of their own; followed by the kind likewise.
     USEFUL = "u"
@@ -201,6 +205,13 @@ def alert_figures(counts: Mapping[str, int], kind: str) -> AlertFigures:
         wrong,
         _ratio(useful, useful + wrong),
     )
+
+
+def cohort_counts(counts: Mapping[str, int], kind: str) -> tuple[int, int, int]:
+    """Of the alerts of a kind that fired then: how many, and how many of these were resolved and expired."""
+    fired = _of_kind(counts, Quality.FIRED, kind)
+    resolved = counts.get(of_kind(Quality.COHORT_RESOLVED, kind), 0)
+    return fired, resolved, counts.get(of_kind(Quality.COHORT_EXPIRED, kind), 0)
 
 
 def of_kind(name: str, kind: str) -> str:

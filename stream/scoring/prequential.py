@@ -140,6 +140,9 @@ def count_alerts(alerts: Iterable[Alert], tally: Tally) -> None:
                 (f"{of_kind(Quality.LEAD, kind)}.{lead_bin(lasted_ms)}", 1),
             ]
         tally.add(alert.at_ms, alert.model or NO_MODEL, changes)
+        if alert.state is not AlertState.FIRING:
+            ended = Quality.COHORT_RESOLVED if alert.state is AlertState.RESOLVED else Quality.COHORT_EXPIRED
+            tally.add(alert.fired_ms, alert.model or NO_MODEL, [(of_kind(ended, kind), 1)])
 
 
 def _judge_session(unjudged: Unjudged, newer: Sequence[Action], tally: Tally) -> Unjudged:

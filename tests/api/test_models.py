@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.resources.models.report import MODELS_AGE_S, judge_scoring, window_starts
+from api.resources.models.report import MODELS_AGE_S, judge_scoring
+from api.resources.models.windows import say_early, settled_starts, window_starts
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat, SlotReport, from_hash
 from models.drift import DriftState
@@ -14,12 +15,13 @@ from rule_model import GivenModel
 from shop_state import ShopState
 
 HOUR_MS = 3_600_000
+MINUTE_MS = 60_000
 COUNTS = {
-    "x00:m-1": 6, "x04:m-1": 2, "x44:m-1": 2, "l:m-1": 5_000_000,
-    "kn6:m-1": 10, "kp6:m-1": 65_000, "ky6:m-1": 8,
-    "bn1:m-1": 4, "bp1:m-1": 6_000, "by1:m-1": 1, "pl:m-1": 1_000_000, "pb:m-1": 400_000,
+    "x00:m-1": 60, "x04:m-1": 20, "x44:m-1": 20, "l:m-1": 50_000_000,
+    "kn6:m-1": 100, "kp6:m-1": 650_000, "ky6:m-1": 80,
+    "bn1:m-1": 400, "bp1:m-1": 600_000, "by1:m-1": 100, "pl:m-1": 100_000_000, "pb:m-1": 40_000_000,
     "f0:m-1": 3, "r0:m-1": 1, "e0:m-1": 2, "t0:m-1": 600_000, "w0:m-1": 90_000, "h0.3:m-1": 2,
-    "sl:m-1": 4, "sb:m-1": 1, "sa0:m-1": 2,
+    "sl:m-1": 40, "sb:m-1": 10, "sa0:m-1": 20,
     "f1:-": 5, "e1:-": 1,
 }  # fmt: skip
 
@@ -36,41 +38,103 @@ async def test_each_version_has_figures_over_both_windows(
 ) -> None:
     now = wall_clock_ms()
     state.add_quality(0, now, COUNTS)
-    state.add_quality(3, now, {"x00:m-1": 5})
+    state.add_quality(3, now, {"x00:m-1": 50})
     state.add_quality(1, now - 2 * HOUR_MS, {"x00:m-1": 100, "x00:m-0": 7})
+    state.add_quality(1, now - 13 * HOUR_MS, {"x00:m-1": 1_000, "x00:m-0": 200})
     state.add_quality(1, now - 25 * HOUR_MS, {"x00:m-0": 1_000})
+    cohort = {"f.churn_risk:m-1": 30, "cr.churn_risk:m-1": 10, "ce.churn_risk:m-1": 20}
+    state.add_quality(2, now - 150 * MINUTE_MS, cohort)
     state.flush()
     found = await read(client)
     models = {model["version"]: model["windows"] for model in found["models"]}
     assert list(models) == ["m-1", "m-0", None, "rules-1"]
     hour, day = models["m-1"]["1h"], models["m-1"]["24h"]
-    assert (hour["next_action"]["n"], day["next_action"]["n"]) == (15, 115)
-    assert hour["next_action"]["accuracy"] == pytest.approx(13 / 15)
-    assert hour["next_action"]["predicted"]["view"] == 13
-    assert hour["next_action"]["reliability"] == [{"n": 10, "predicted": 0.65, "observed": 0.8}]
+    assert (hour["next_action"]["n"], day["next_action"]["n"]) == (150, 1_250)
+    assert hour["next_action"]["accuracy"] == pytest.approx(130 / 150)
+    assert hour["next_action"]["predicted"]["view"] == 130
+    assert hour["next_action"]["reliability"] == [{"n": 100, "predicted": 0.65, "observed": 0.8}]
     assert hour["purchase"] == {
-        "n": 4,
+        "n": 400,
         "rate": 0.25,
         "log_loss": 0.25,
         "brier": 0.1,
         "ece": pytest.approx(0.1),
-        "reliability": [{"n": 4, "predicted": 0.15, "observed": 0.25}],
+        "reliability": [{"n": 400, "predicted": 0.15, "observed": 0.25}],
+        "missing": {},
     }
     churn = hour["alerts"]["churn_risk"]
     assert (churn["fired"], churn["precision"], churn["recall"]) == (3, pytest.approx(2 / 3), 0.5)
     assert (churn["base_rate"], churn["lead_mean_s"], churn["wait_mean_s"]) == (0.8, 300, 90)
+    assert churn["missing"] == {}
     assert models["m-0"]["1h"]["next_action"]["accuracy"] is None
-    assert models["m-0"]["24h"]["next_action"]["n"] == 7
+    assert models["m-0"]["24h"]["next_action"]["n"] == 207
     assert models[None]["1h"]["alerts"]["cart_abandoned"]["fired"] == 5
-    assert found["together"]["24h"]["next_action"]["n"] == 122
-    assert found["together"]["1h"]["alerts"]["cart_abandoned"]["precision"] == 1
+    assert found["together"]["24h"]["next_action"]["n"] == 1_457
+
+
+async def test_figures_of_a_fresh_shop_are_null_with_the_reason(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    now = wall_clock_ms()
+    state.add_quality(0, now, COUNTS | {"f.cart_abandoned:m-1": 40, "r.cart_abandoned:m-1": 2})
+    state.flush()
+    found = (await read(client))["together"]
+    for window in ("1h", "24h"):
+        actions, purchase = found[window]["next_action"], found[window]["purchase"]
+        assert (actions["n"], purchase["n"]) == (100, 400)
+        names = ("accuracy", "macro_f1", "log_loss", "ece")
+        assert [actions[name] for name in names] == [None] * 4
+        assert [purchase[name] for name in ("rate", "log_loss", "brier", "ece")] == [None] * 4
+        assert (actions["reliability"], purchase["reliability"]) == ([], [])
+        assert actions["missing"].keys() == set(names)
+        assert actions["missing"]["ece"].startswith("too early: no prediction was judged ")
+        left = found[window]["alerts"]["cart_abandoned"]
+        assert (left["fired"], left["precision"]) == (45, None)
+        assert left["missing"]["precision"].startswith("no alert fired in the ")
+        assert left["missing"]["precision"].endswith(
+            "that ended 24 hours ago; newer ones may still be resolved"
+        )
+
+
+async def test_a_precision_waits_until_all_of_its_alerts_have_ended(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    fired_ms = wall_clock_ms() - 24 * HOUR_MS - 30 * MINUTE_MS
+    state.add_quality(0, fired_ms, {"f.cart_abandoned:-": 30, "cr.cart_abandoned:-": 5})
+    state.flush()
+    left = (await read(client))["together"]["1h"]["alerts"]["cart_abandoned"]
+    assert left["precision"] is None
+    assert left["missing"]["precision"].startswith("25 of 30 alerts that fired in the hour ")
+    state.add_quality(0, fired_ms, {"ce.cart_abandoned:-": 25})
+    state.flush()
+    await asyncio.sleep(MODELS_AGE_S)
+    left = (await read(client))["together"]["1h"]["alerts"]["cart_abandoned"]
+    assert left["precision"] == pytest.approx(25 / 30)
+    assert "precision" not in left["missing"]
+
+
+async def test_a_few_predictions_and_sessions_make_no_figures(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    now = wall_clock_ms()
+    state.add_quality(0, now, {"x00:m-1": 99, "bn1:m-1": 5, "sl:m-1": 3, "sb:m-1": 1})
+    state.add_quality(0, now - 2 * HOUR_MS, {"x00:m-1": 1})
+    state.flush()
+    hour = (await read(client))["together"]["1h"]
+    assert (
+        hour["next_action"]["missing"]["accuracy"] == "too little data: 99 of at least 100 judged predictions"
+    )
+    assert hour["purchase"]["missing"]["ece"] == "too little data: 5 of at least 100 judged predictions"
+    churn = hour["alerts"]["churn_risk"]
+    assert (churn["recall"], churn["base_rate"]) == (None, None)
+    assert churn["missing"]["recall"] == "too little data: 3 of at least 20 lost carts"
 
 
 async def test_workers_tell_version_scoring_and_drift(
     client: httpx.AsyncClient, state: ShopState, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = (
-        DriftState("score", 0.12, 900, 2, 1_760_000_000_000).to_text(),
+        DriftState("score", 0.12, 1_900, 2, 1_760_000_000_000).to_text(),
         DriftState("error", 0.4, 80, 0, 0).to_text(),
         "another version's line",
     )
@@ -81,8 +145,8 @@ async def test_workers_tell_version_scoring_and_drift(
     first, second = found["workers"]
     assert (first["worker_id"], first["model"], first["scored"], first["skipped"]) == ("w1", "m-1", 70, 3)
     assert first["drift"] == [
-        {"name": "score", "mean": 0.12, "width": 900, "drifts": 2, "drifted_at": "2025-10-09T08:53:20Z"},
-        {"name": "error", "mean": 0.4, "width": 80, "drifts": 0, "drifted_at": None},
+        {"name": "score", "mean": 0.12, "width": 1_900, "drifts": 2, "drifted_at": "2025-10-09T08:53:20Z"},
+        {"name": "error", "mean": None, "width": 80, "drifts": 0, "drifted_at": None},
     ]
     assert "drift state is not understood" in caplog.text
     assert (second["model"], second["scoring"]) == (None, "off")
@@ -153,6 +217,9 @@ def test_a_window_ends_with_the_running_bucket() -> None:
     assert list(window_starts("24h", at_ms))[-1] == 10 * HOUR_MS
     hour = window_starts("1h", at_ms)
     assert (len(hour), hour[-1]) == (60, 10 * HOUR_MS + 60_000)
+    assert window_starts("1h", at_ms, ago_ms=2 * HOUR_MS)[-1] == 8 * HOUR_MS, "none that may still change"
+    assert settled_starts("1h", at_ms)[-1] == 8 * HOUR_MS + 30 * MINUTE_MS
+    assert settled_starts("24h", at_ms)[-1] == -3 * HOUR_MS
 
 
 async def test_other_slots_are_told_without_the_api_knowing_them(
@@ -182,8 +249,14 @@ async def test_other_slots_are_told_without_the_api_knowing_them(
     assert slot["slot"] == "next_purchase"
     second, first = slot["models"]
     assert (first["version"], second["version"]) == ("v1", "v2")
-    assert first["windows"]["1h"] == {"n": 4, "accuracy": 0.5, "mean_loss": 0.5, "counts": {}}
-    assert second["windows"]["1h"] == {"n": 0, "accuracy": None, "mean_loss": None, "counts": {}}
+    assert first["windows"]["1h"] == {
+        "n": 4,
+        "accuracy": None,
+        "mean_loss": None,
+        "counts": {},
+        "missing": dict.fromkeys(("accuracy", "mean_loss"), say_early("1h", is_settled=False)),
+    }
+    assert second["windows"]["1h"]["n"] == 0
     assert (second["windows"]["24h"]["n"], second["windows"]["24h"]["counts"]) == (9, {"late": 4})
     one, two = slot["workers"]
     assert (one["worker_id"], one["model"], one["state"]) == ("w1", "v2", "the model fails: KeyError")

@@ -1,17 +1,24 @@
-"""Drift is noticed where the mean changes, and not where it does not."""
+"""Drift is noticed where the mean changes, and not where it does not or where there is too little data."""
 
 import random
 
 import pytest
 
-from models.drift import Drift, DriftState, drift_from_text
+from models.drift import WARM_UP_MS, Drift, DriftState, drift_from_text
 
 NOW_MS = 1_760_000_000_000
 
 
+def warm(name: str) -> Drift:
+    """A detector whose first hour is over."""
+    drift = Drift(name)
+    assert not drift.learn([0.9] * 100, at_ms=NOW_MS - WARM_UP_MS)
+    return drift
+
+
 def test_a_changed_mean_is_drift_and_its_time_is_kept() -> None:
     chance = random.Random(7)
-    drift = Drift("error")
+    drift = warm("error")
     assert not drift.learn([chance.uniform(0.1, 0.3) for _ in range(2_000)], at_ms=NOW_MS)
     assert drift.learn([chance.uniform(0.5, 0.9) for _ in range(2_000)], at_ms=NOW_MS + 1)
     state = drift.state
@@ -22,10 +29,41 @@ def test_a_changed_mean_is_drift_and_its_time_is_kept() -> None:
 
 def test_a_stream_that_stays_as_it_is_has_no_drift() -> None:
     chance = random.Random(7)
-    drift = Drift("purchase")
+    drift = warm("purchase")
     assert not drift.learn([chance.random() for _ in range(10_000)], at_ms=NOW_MS)
     assert drift.state.drifts == drift.state.drifted_ms == 0
     assert drift.state.width == 10_000
+
+
+def test_a_slow_change_is_drift_too() -> None:
+    chance = random.Random(7)
+    drift = warm("score")
+    values = [0.2 + 0.4 * n / 20_000 + chance.uniform(-0.1, 0.1) for n in range(20_000)]
+    assert drift.learn(values, at_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shop_that_has_just_opened_raises_no_alarm(seed: int) -> None:
+    chance = random.Random(seed)
+    drift = Drift("error")
+    for minute in range(60):  # those who leave are judged half an hour later, so the mean must change
+        high = 0.3 if minute < 30 else 0.9
+        assert not drift.learn([chance.uniform(0, high) for _ in range(300)], at_ms=NOW_MS + minute * 60_000)
+    assert drift.state.width == 0
+
+
+def test_a_few_numbers_raise_no_alarm() -> None:
+    chance = random.Random(7)
+    drift = warm("error")
+    assert not drift.learn([chance.uniform(0.1, 0.3) for _ in range(300)], at_ms=NOW_MS)
+    assert not drift.learn([chance.uniform(0.5, 0.9) for _ in range(300)], at_ms=NOW_MS + 1)
+
+
+def test_a_change_of_no_account_raises_no_alarm() -> None:
+    chance = random.Random(7)
+    drift = warm("error")
+    assert not drift.learn([chance.uniform(0.09, 0.11) for _ in range(20_000)], at_ms=NOW_MS)
+    assert not drift.learn([chance.uniform(0.10, 0.12) for _ in range(20_000)], at_ms=NOW_MS + 1)
 
 
 def test_a_state_survives_the_heartbeat() -> None:

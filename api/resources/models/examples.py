@@ -15,14 +15,16 @@ _FIGURES = {
         "reliability": [],
         "predicted": _DISTRIBUTION,
         "actual": _DISTRIBUTION,
+        "missing": {},
     },
     "purchase": {
         "n": 54,
         "rate": 0.11,
         "log_loss": 0.29,
         "brier": 0.08,
-        "ece": 0.02,
+        "ece": None,
         "reliability": [],
+        "missing": {"ece": "too little data: 54 of at least 100 judged predictions"},
     },
     "alerts": {},
 }

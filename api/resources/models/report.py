@@ -6,56 +6,48 @@ from functools import partial
 
 from api.http.parts import Part
 from api.resources.models import schemas as schemas
+from api.resources.models.figures import WindowCounts, figures_of, read_window_counts
 from api.resources.models.slots import drifts_of, report_slots
 from api.resources.predictions.next_action_model import NextActionModel
-from contracts.alerts import kind_names
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
-from contracts.keys import GRAIN_MS, Grain, bucket_start
-from models.quality import (
-    NO_MODEL,
-    add_up,
-    alert_figures,
-    by_version,
-    next_action_figures,
-    purchase_figures,
-)
-from models.slot_quality import by_slot
-from readers.alerts.kinds import AlertKind
+from models.quality import NO_MODEL, add_up, by_version
 from readers.intervals import to_datetime
 from readers.reader import Counts, Reader
 from readers.shared_answer import SharedAnswer
 
-WINDOWS: dict[schemas.Window, tuple[Grain, int]] = {"1h": ("minute", 60), "24h": ("hour", 24)}
-"""Grain and number of buckets, the running one included."""
 MODELS_AGE_S = 2.0
 """An answer this old is given again: its figures are of minutes."""
 _NAMED = 3
 """Workers whose trouble is told; more would make a line nobody reads."""
 
 
-class ModelsReport(SharedAnswer[schemas.Models]):
+class ModelsReport(SharedAnswer[schemas.ModelReport]):
     """The answer of `/v1/models`, shared by all who ask within `MODELS_AGE_S`."""
 
     def __init__(self, reader: Reader, own: NextActionModel) -> None:
         super().__init__(partial(read_models, reader, own), max_age_s=MODELS_AGE_S)
 
 
-async def read_models(reader: Reader, own: NextActionModel) -> schemas.Models:
+async def read_models(reader: Reader, own: NextActionModel) -> schemas.ModelReport:
     """The answer of `/v1/models`."""
     time = await reader.stream_time()
     model, workers = await asyncio.gather(own.find(), reader.heartbeats(now_ms=wall_clock_ms()))
-    by_window = {window: by_slot(await _read_counts(reader, window, time.as_of_ms)) for window in WINDOWS}
+    found = await read_window_counts(reader, time.as_of_ms)
+    by_window, settled = found.slots, found.settled
     counts = {window: by_version(slots.get("", {})) for window, slots in by_window.items()}
     known = {worker.model for worker in workers} | ({model.version} if model else set())
-    slots = report_slots(by_window, workers)
-    return schemas.Models(
+    slots = report_slots(by_window, settled, workers)
+    return schemas.ModelReport(
         **({"slots": slots} if slots else {}),
         as_of=to_datetime(time.as_of_ms),
         mode=time.mode,
         scoring=judge_scoring(workers, own.trouble),
-        together={window: _figures(add_up(versions.values())) for window, versions in counts.items()},
-        models=_models(counts, known - {""}),
+        together={
+            window: figures_of(found, window, add_up(versions.values()), None)
+            for window, versions in counts.items()
+        },
+        models=_models(found, counts, known - {""}),
         workers=[_worker(worker) for worker in workers],
         api=_own(own),
     )
@@ -76,44 +68,25 @@ def judge_scoring(workers: Sequence[Heartbeat], own_trouble: str) -> Part:
     return Part(status="ok", detail=f"visitors are scored by {' and '.join(versions)}")
 
 
-def window_starts(window: schemas.Window, as_of_ms: int) -> range:
-    """Starts of the buckets of a window, oldest first."""
-    grain, number = WINDOWS[window]
-    end_ms = bucket_start(as_of_ms, grain) + GRAIN_MS[grain]
-    return range(end_ms - number * GRAIN_MS[grain], end_ms, GRAIN_MS[grain])
-
-
-async def _read_counts(reader: Reader, window: schemas.Window, as_of_ms: int) -> Counts:
-    return await reader.sum_quality(WINDOWS[window][0], window_starts(window, as_of_ms))
-
-
 def _say_scoring(scoring: str) -> str:
     return "no model is loaded" if scoring == "off" else scoring
 
 
 def _models(
-    counts: Mapping[schemas.Window, Mapping[str, Counts]], known: Iterable[str]
+    found: WindowCounts, counts: Mapping[schemas.Window, Mapping[str, Counts]], known: Iterable[str]
 ) -> list[schemas.ModelFigures]:
     versions = set(known).union(*counts.values())
-    found = [
+    models = [
         schemas.ModelFigures(
             version=None if version == NO_MODEL else version,
-            windows={window: _figures(sums.get(version, {})) for window, sums in counts.items()},
+            windows={
+                window: figures_of(found, window, sums.get(version, {}), version)
+                for window, sums in counts.items()
+            },
         )
         for version in sorted(versions)
     ]
-    return sorted(found, key=lambda model: -model.windows["24h"].next_action.n)
-
-
-def _figures(counts: Counts) -> schemas.Figures:
-    return schemas.Figures(
-        next_action=schemas.NextActionFigures.model_validate(next_action_figures(counts)),
-        purchase=schemas.PurchaseFigures.model_validate(purchase_figures(counts)),
-        alerts={
-            AlertKind(kind): schemas.AlertFigures.model_validate(alert_figures(counts, kind))
-            for kind in kind_names()
-        },
-    )
+    return sorted(models, key=lambda model: -model.windows["24h"].next_action.n)
 
 
 def _worker(heartbeat: Heartbeat) -> schemas.ScoringWorker:

@@ -8,7 +8,7 @@ from api.http.dependencies import NoQuery
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.models.report import MODELS_AGE_S, ModelsReport
-from api.resources.models.schemas import Models
+from api.resources.models.schemas import ModelReport
 from api.services import use
 
 ModelsDep = Annotated[ModelsReport, use(ModelsReport)]
@@ -21,7 +21,7 @@ router = APIRouter(
 
 
 @router.get("", response_model_exclude_unset=True)
-async def get_models(models: ModelsDep, _: Annotated[NoQuery, Query()], response: Response) -> Models:
+async def get_models(models: ModelsDep, _: Annotated[NoQuery, Query()], response: Response) -> ModelReport:
     """Model versions with live figures, drift, the workers that run them, and the API's own model.
 
     Predictions count in the window in which they were judged: by the next action, or when the session ended.

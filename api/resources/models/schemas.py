@@ -1,7 +1,7 @@
 """Answers about models: how good they are on what visitors then did, and who runs which."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -10,6 +10,10 @@ from readers.alerts.kinds import AlertKind
 from readers.answers import Answer, TimedAnswer
 
 Window = Literal["1h", "24h"]
+Missing = Annotated[
+    dict[str, str],
+    Field(description="Figures that are null although they exist in general, and why they are null"),
+]
 
 
 class Point(Answer):
@@ -23,9 +27,7 @@ class Point(Answer):
 
 
 class NextActionFigures(Answer):
-    """Of next-action predictions that were judged by the action that came; null: none was."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """Of next-action predictions that were judged by the action that followed."""
 
     n: int
     accuracy: float | None
@@ -35,12 +37,11 @@ class NextActionFigures(Answer):
     reliability: list[Point]
     predicted: dict[str, int]
     actual: dict[str, int]
+    missing: Missing
 
 
 class PurchaseFigures(Answer):
-    """Of the probability of a purchase later in the session, judged when the answer was known."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """Of the probability of a purchase later in the session, judged once the outcome was known."""
 
     n: int
     rate: float | None = Field(description="Share that bought")
@@ -48,27 +49,31 @@ class PurchaseFigures(Answer):
     brier: float | None
     ece: float | None
     reliability: list[Point]
+    missing: Missing
 
 
 class AlertFigures(Answer):
     """Of alerts of one kind. One was right if it expired: the visitor did not buy."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     fired: int
     resolved: int
     expired: int
-    precision: float | None
-    recall: float | None = Field(description="Share of the sessions lost with a cart that had an alert")
-    base_rate: float | None = Field(description="Share of lost ones among the sessions with a cart")
-    lead_mean_s: float | None = Field(description="From firing to the end of an alert that was right")
+    precision: float | None = Field(
+        description="Share that expired of the alerts of the newest window in which all have ended"
+    )
+    recall: float | None = Field(description="Share of the lost carts that had an alert in their session")
+    base_rate: float | None = Field(description="Share of lost carts among the sessions with a cart")
+    lead_mean_s: float | None = Field(
+        description="Mean time from firing to the end of an alert that was right"
+    )
     lead_p10_s: float | None
     lead_p50_s: float | None
     lead_p90_s: float | None
-    wait_mean_s: float | None = Field(description="From firing to the purchase")
+    wait_mean_s: float | None = Field(description="Mean time from firing to the purchase")
     useful: int = Field(description="Alerts that people called useful in this window")
     wrong: int = Field(description="Alerts that people called wrong in this window")
-    judged_precision: float | None = Field(description="Share of useful among these verdicts")
+    judged_precision: float | None = Field(description="Share of `useful` among these verdicts")
+    missing: Missing
 
 
 class Figures(Answer):
@@ -82,16 +87,20 @@ class Figures(Answer):
 class ModelFigures(Answer):
     """Figures of one model version."""
 
-    version: str | None = Field(description="null: alerts and sessions that no model had a part in")
+    version: str | None = Field(description="null: alerts and sessions without a model")
     windows: dict[Window, Figures]
 
 
 class Drift(Answer):
     """One number a worker watches; a drift is a change of its mean (ADWIN)."""
 
-    name: str = Field(description="score: purchase probability; error: 1 less the probability of what came")
-    mean: float
-    width: int = Field(description="Numbers since the last change")
+    name: str = Field(
+        description="score: purchase probability; error: 1 minus the probability of what happened"
+    )
+    mean: float | None = Field(description="null: too few numbers yet")
+    width: int = Field(
+        description="Numbers since the last change; those of a worker's first hour do not count"
+    )
     drifts: int = Field(description="Changes since the worker started")
     drifted_at: datetime | None = Field(description="Event time of the last one; null: none")
 
@@ -101,10 +110,10 @@ class ScoringWorker(Answer):
 
     worker_id: str
     heard_at: datetime
-    model: str | None = Field(description="null: none is loaded")
+    model: str | None = Field(description="null: no model is loaded")
     scoring: str = Field(description="ok, off, or what is wrong")
     scored: int = Field(description="Visitors since the worker started")
-    skipped: int = Field(description="Visitors left unscored since the worker started")
+    skipped: int = Field(description="Visitors not scored since the worker started")
     drift: list[Drift]
 
 
@@ -121,20 +130,19 @@ class CardSummary(Answer):
 class OwnModel(Answer):
     """The model of the API process, which answers `/v1/predict/next-action`."""
 
-    version: str | None = Field(description="null: none could be loaded")
-    trouble: str | None = Field(description="Why none, or no newer one, could be loaded")
+    version: str | None = Field(description="null: no model could be loaded")
+    trouble: str | None = Field(description="Why no model, or no newer one, could be loaded")
     card: CardSummary | None
 
 
 class SlotFigures(Answer):
-    """Of a slot's predictions that were judged; null: none was."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """Of a slot's predictions that were judged."""
 
     n: int
     accuracy: float | None
     mean_loss: float | None
     counts: dict[str, int] = Field(description="Counters of the slot's own, by name")
+    missing: Missing
 
 
 class SlotVersion(Answer):
@@ -148,10 +156,10 @@ class SlotWorker(Answer):
     """What one worker has in a slot."""
 
     worker_id: str
-    model: str | None = Field(description="null: none is loaded")
+    model: str | None = Field(description="null: no model is loaded")
     state: str = Field(description="ok, off, or what is wrong")
     scored: int = Field(description="Visitors since the worker started")
-    skipped: int = Field(description="Visitors left unanswered since the worker started")
+    skipped: int = Field(description="Visitors without an answer since the worker started")
     drift: list[Drift]
 
 
@@ -159,18 +167,19 @@ class SlotModels(Answer):
     """The models of one slot."""
 
     slot: str
-    models: list[SlotVersion] = Field(description="The version with most judged predictions first")
+    models: list[SlotVersion] = Field(description="Sorted by number of judged predictions, highest first")
     workers: list[SlotWorker]
 
 
-class Models(TimedAnswer):
+class ModelReport(TimedAnswer):
     """Model versions, and their figures over 60 minutes (1h) and 24 hours (24h), the running one included."""
 
     scoring: Part
-    together: dict[Window, Figures] = Field(description="All versions, and what no model had a part in")
-    models: list[ModelFigures] = Field(description="The version with most judged predictions first")
+    together: dict[Window, Figures] = Field(description="All versions, and what involved no model")
+    models: list[ModelFigures] = Field(description="Sorted by number of judged predictions, highest first")
     workers: list[ScoringWorker]
     api: OwnModel
     slots: list[SlotModels] = Field(
-        default_factory=list, description="Models of other predictions than the next action; absent for none"
+        default_factory=list,
+        description="Models for predictions other than the next action; absent if there are none",
     )

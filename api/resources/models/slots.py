@@ -2,25 +2,34 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from api.resources.models import schemas
+from api.resources.models.windows import say_early
 from contracts.heartbeat import NEXT_ACTION, Heartbeat
-from models.drift import drift_from_text
+from models.drift import MIN_NUMBERS, drift_from_text
 from models.quality import by_version
-from models.slot_quality import slot_figures
+from models.slot_quality import SlotQuality, slot_figures
+from models.sufficiency import withhold_early
 from readers.intervals import to_datetime
 from readers.reader import Counts
+
+WindowCounts = Mapping[schemas.Window, Mapping[str, Counts]]
+"""By window, then by slot."""
 
 _log = logging.getLogger(__name__)
 
 
 def report_slots(
-    counts: Mapping[schemas.Window, Mapping[str, Counts]], workers: Sequence[Heartbeat]
+    counts: WindowCounts, settled: WindowCounts, workers: Sequence[Heartbeat]
 ) -> list[schemas.SlotModels]:
-    """Every slot that a worker reports or that has counters, by name."""
+    """Every slot that a worker reports or that has counters, by name.
+
+    `settled` has the counters of the time from which there must be some for a window to be judged.
+    """
     names = {name for slots in counts.values() for name in slots}
     names |= {slot.slot for worker in workers for slot in worker.slots}
-    return [_slot(name, counts, workers) for name in sorted(names - {"", NEXT_ACTION})]
+    return [_slot(name, counts, settled, workers) for name in sorted(names - {"", NEXT_ACTION})]
 
 
 def drifts_of(lines: Sequence[str]) -> list[schemas.Drift]:
@@ -29,7 +38,7 @@ def drifts_of(lines: Sequence[str]) -> list[schemas.Drift]:
 
 
 def _slot(
-    name: str, counts: Mapping[schemas.Window, Mapping[str, Counts]], workers: Sequence[Heartbeat]
+    name: str, counts: WindowCounts, settled: WindowCounts, workers: Sequence[Heartbeat]
 ) -> schemas.SlotModels:
     reports = [(worker.worker_id, slot) for worker in workers for slot in worker.slots if slot.slot == name]
     windows = {window: by_version(slots.get(name, {})) for window, slots in counts.items()}
@@ -38,7 +47,7 @@ def _slot(
         schemas.SlotVersion(
             version=version,
             windows={
-                window: schemas.SlotFigures.model_validate(slot_figures(sums.get(version, {})))
+                window: _figures(sums.get(version, {}), settled[window].get(name, {}), version, window)
                 for window, sums in windows.items()
             },
         )
@@ -61,6 +70,12 @@ def _slot(
     )
 
 
+def _figures(sums: Counts, settled: Counts, version: str, window: schemas.Window) -> schemas.SlotFigures:
+    is_settled = bool(by_version(settled).get(version, {}).get(SlotQuality.JUDGED))
+    figures, missing = withhold_early(slot_figures(sums), say_early(window, is_settled=is_settled))
+    return schemas.SlotFigures(**asdict(figures), missing=missing)
+
+
 def _drift(line: str) -> schemas.Drift | None:
     try:
         state = drift_from_text(line)
@@ -69,7 +84,7 @@ def _drift(line: str) -> schemas.Drift | None:
         return None
     return schemas.Drift(
         name=state.name,
-        mean=state.mean,
+        mean=state.mean if state.width >= MIN_NUMBERS else None,
         width=state.width,
         drifts=state.drifts,
         drifted_at=to_datetime(state.drifted_ms) if state.drifted_ms else None,
