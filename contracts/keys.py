@@ -320,6 +320,10 @@ class Keys:
         """Hash: id of an endpoint to its JSON, secrets included (`delivery.webhooks.endpoints`)."""
         return self._webhooks("endpoints")
 
+    def webhook_deliverer(self) -> str:
+        """String: a process that delivers webhooks; expires soon after its last sign of life."""
+        return self._webhooks("deliverer")
+
     def webhook_lease(self, endpoint_id: str) -> str:
         """String: which process delivers to the endpoint; expires soon after its last sign of life."""
         return self._webhooks(f"{endpoint_id}:lease")

@@ -69,6 +69,7 @@ class Deliverer:
             while not stopping.is_set():
                 self._seen_s = time.monotonic()
                 try:
+                    await self._show_presence()
                     self._keep_workers(await self._registry.read_all())
                     await self._reader.redis.set(self._reader.keys.write_probe(), b"", px=PROBE_MS)
                     self.redis.answered(wrote=True)
@@ -98,6 +99,11 @@ class Deliverer:
             self._workers.pop(endpoint_id).abandon()
             del self._tasks[endpoint_id]
         self._metrics.show_endpoints(Counter(endpoint.state for endpoint in endpoints.values()))
+
+    async def _show_presence(self) -> None:
+        """So that the API can tell an endpoint nobody serves from one that is about to be served."""
+        key = self._reader.keys.webhook_deliverer()
+        await self._reader.redis.set(key, self.holder, px=self._policy.lease_ms)
 
     def _show(self) -> None:
         claims = [worker.claim for worker in self._workers.values() if worker.claim is not None]

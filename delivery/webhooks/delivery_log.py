@@ -31,7 +31,10 @@ class Logged(NamedTuple):
 
 
 class EndpointStatus(NamedTuple):
-    """How it stands with an endpoint. At least `missed` steps left the log of alerts unread."""
+    """How it stands with an endpoint. At least `missed` steps left the log of alerts unread.
+
+    `delivering` says that a process has its lease, `has_deliverer` that one runs which may take it.
+    """
 
     pending: int
     oldest_ms: int | None
@@ -41,6 +44,7 @@ class EndpointStatus(NamedTuple):
     cursor: Cursor
     replaying: bool
     delivering: bool
+    has_deliverer: bool
 
 
 class DeliveryLog:
@@ -52,6 +56,7 @@ class DeliveryLog:
         self._endpoint_id = endpoint_id
         self._keys = endpoint_keys(reader.keys, endpoint_id)
         self._endpoints = reader.keys.webhook_endpoints()
+        self._deliverer = reader.keys.webhook_deliverer()
 
     async def read(self, before: int | None, limit: int) -> tuple[list[Logged], int | None]:
         """At most `limit` deliveries with a number under `before`, newest first, and where to go on."""
@@ -117,7 +122,8 @@ class DeliveryLog:
         pipe.zcard(self._keys.pending)
         pipe.zrange(self._keys.waiting, 0, 0, withscores=True)
         pipe.exists(self._keys.lease)
-        (cursor, missed, missed_ms, health, replay), pending, oldest, leased = await pipe.execute()
+        pipe.exists(self._deliverer)
+        (cursor, missed, missed_ms, health, replay), pending, oldest, leased, present = await pipe.execute()
         return EndpointStatus(
             pending=pending,
             oldest_ms=int(oldest[0][1]) if oldest else None,
@@ -127,6 +133,7 @@ class DeliveryLog:
             cursor=_shown_cursor(cursor),
             replaying=replay is not None,
             delivering=bool(leased),
+            has_deliverer=bool(leased or present),
         )
 
     async def forget(self, user_id: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import orjson
 
 from contracts.alerts import Alert, AlertState, Severity
+from readers.alerts.log import value_minor_of
 
 _ENDPOINT_ID = re.compile(r"ep_[0-9a-f]{16}", re.ASCII)
 _SEVERITIES = tuple(Severity)
@@ -42,11 +43,15 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which steps of alerts are wanted; an empty tuple wants all."""
+    """Which steps of alerts are wanted; an empty tuple wants all.
+
+    A cart without a known price passes no `min_value_minor`, nor does what has no cart.
+    """
 
     kinds: tuple[str, ...] = ()
     states: tuple[AlertState, ...] = ()
     min_severity: Severity = Severity.LOW
+    min_value_minor: int | None = None
 
     def takes(self, alert: Alert) -> bool:
         """Whether this step is wanted. What is recorded only (`live` false) never is."""
@@ -55,6 +60,7 @@ class Filters:
             and (not self.kinds or alert.kind in self.kinds)
             and (not self.states or alert.state in self.states)
             and _SEVERITIES.index(alert.severity) >= _SEVERITIES.index(self.min_severity)
+            and (self.min_value_minor is None or value_minor_of(alert) >= self.min_value_minor)
         )
 
 
@@ -117,6 +123,7 @@ def decode_endpoint(raw: bytes) -> Endpoint:
                 tuple(filters["kinds"]),
                 tuple(AlertState(state) for state in filters["states"]),
                 Severity(filters["min_severity"]),
+                filters.get("min_value_minor"),  # earlier versions wrote none
             ),
             "secrets": tuple(Secret(**secret) for secret in fields["secrets"]),
             "state": EndpointState(fields["state"]),

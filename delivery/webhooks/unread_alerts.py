@@ -48,6 +48,18 @@ async def read_page(reader: Reader, filters: Filters, after: Cursor, room: int, 
     return Page(await _to_messages(reader, wanted), end, more)
 
 
+async def count_unread(reader: Reader, filters: Filters, after: Cursor) -> int:
+    """How many wanted steps lie behind the cursor, of the next thousand steps at most."""
+    number = 0
+    for _ in range(_LOOK_PAGES):
+        steps = await read_steps(reader, after, PAGE)
+        number += sum(step.alert is not None and filters.takes(step.alert) for step in steps)
+        if len(steps) < PAGE:
+            break
+        after = steps[-1].cursor
+    return number
+
+
 class MissedAlerts:
     """Watches the log in front of an endpoint that takes nothing, so that what it loses can be counted."""
 

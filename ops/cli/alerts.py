@@ -17,6 +17,11 @@ SubjectOption = Annotated[
     str | None, typer.Option(help="Only about this: visitor:ID, product:ID, site.", metavar="SUBJECT")
 ]
 SeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity.")]
+MinSeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity or higher.")]
+MinValueOption = Annotated[
+    int | None,
+    typer.Option(help="Only carts worth this or more, in minor units: 5000 is 50.00.", min=1),
+]
 SinceOption = Annotated[
     str | None,
     typer.Option(help="Event time to begin at: 2025-10-01T08:00:00Z, or a span before now such as 30m."),
@@ -39,6 +44,8 @@ def register(app: typer.Typer) -> None:
 def tail(
     kind: KindOption = None,
     severity: SeverityOption = None,
+    min_severity: MinSeverityOption = None,
+    min_value: MinValueOption = None,
     subject: SubjectOption = None,
     since: SinceOption = None,
     follow: Annotated[
@@ -53,7 +60,7 @@ def tail(
 ) -> None:
     """Show alerts as they fire and end: the newest ten, then each new one.
 
-    Example: storepulse alerts tail --kind churn_risk --severity high
+    Example: storepulse alerts tail --kind churn_risk --min-severity medium
     """
     from ops.alerts.commands import run_stream
     from ops.alerts.tail import TailOptions, run_tail
@@ -63,13 +70,21 @@ def tail(
     since_ms, about = _parse_since(since), _parse_subject(subject)
     settings = find_settings(state)
     check_kinds(settings, kind)
+    query = _query(kind, severity, min_severity, min_value, subject)
     if url is not None:
         if since is not None or not follow:
             raise typer.BadParameter(
                 "the stream begins now: no --since and no --no-follow", param_hint="--url"
             )
-        raise typer.Exit(run_stream(_calls(state, url), _query(kind, severity, subject), as_json=json))
-    wanted = AlertFilter(kind=kind, severity=severity, since_ms=since_ms, subject=about)
+        raise typer.Exit(run_stream(_calls(state, url), query, as_json=json))
+    wanted = AlertFilter(
+        kind=kind,
+        severity=severity,
+        since_ms=since_ms,
+        min_severity=min_severity,
+        min_value_minor=min_value,
+        subject=about,
+    )
     raise typer.Exit(run_tail(settings, TailOptions(wanted, follow, json)))
 
 
@@ -92,7 +107,7 @@ def snooze(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Spare streams and webhooks further steps of this visitor and kind for a while."""
+    """Mute this kind of alert for this visitor for a while, in streams and webhooks."""
     from ops.alerts.tail import parse_span
 
     try:
@@ -122,6 +137,8 @@ def export(
     out: Annotated[Path | None, typer.Option(help="File to write; else the standard output.")] = None,
     kind: KindOption = None,
     severity: SeverityOption = None,
+    min_severity: MinSeverityOption = None,
+    min_value: MinValueOption = None,
     subject: SubjectOption = None,
     since: SinceOption = None,
     url: UrlOption = None,
@@ -137,7 +154,9 @@ def export(
     check_kinds(find_settings(state), kind)
     since_ms = _parse_since(since)
     _parse_subject(subject)
-    query = _query(kind, severity, subject) | ({} if since_ms is None else {"since": str(since_ms)})
+    query = _query(kind, severity, min_severity, min_value, subject) | (
+        {} if since_ms is None else {"since": str(since_ms)}
+    )
     raise typer.Exit(run_export(_calls(state, url), query, out))
 
 
@@ -164,8 +183,20 @@ def _calls(state: Path, url: str | None) -> Any:
     return ApiCalls.of(find_settings(state), url)
 
 
-def _query(kind: str | None, severity: Severity | None, subject: str | None) -> dict[str, str]:
-    given = {"kind": kind, "severity": severity, "subject": subject}
+def _query(
+    kind: str | None,
+    severity: Severity | None,
+    min_severity: Severity | None,
+    min_value: int | None,
+    subject: str | None,
+) -> dict[str, str]:
+    given = {
+        "kind": kind,
+        "severity": severity,
+        "min_severity": min_severity,
+        "min_value_minor": min_value,
+        "subject": subject,
+    }
     return {name: str(value) for name, value in given.items() if value}
 
 

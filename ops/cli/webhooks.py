@@ -43,7 +43,12 @@ def add(
     on: Annotated[
         list[AlertState] | None, typer.Option(help="Only steps into this state; may be repeated.")
     ] = None,
-    severity: Annotated[Severity, typer.Option(help="Only of this severity or more.")] = Severity.LOW,
+    severity: Annotated[
+        Severity, typer.Option("--min-severity", "--severity", help="Only of this severity or higher.")
+    ] = Severity.LOW,
+    min_value: Annotated[
+        int, typer.Option(help="Only carts worth this or more, in minor units: 5000 is 50.00.", min=0)
+    ] = 0,
     description: Annotated[str, typer.Option(help="For people.")] = "",
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
@@ -62,6 +67,7 @@ def add(
         "kinds": list(kind or []),
         "states": list(on or []),
         "min_severity": severity,
+        "min_value_minor": min_value,
     }
     _run("POST", "", body, url, state, json)
 

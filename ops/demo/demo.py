@@ -58,9 +58,17 @@ def run_demo(options: DemoOptions, console: Console) -> int:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     signals = StopSignals()
     try:
-        stack = Stack(StackOptions(state=options.state, api_port=options.api_port, settings=_neighbours()))
+        stack = Stack(
+            StackOptions(
+                state=options.state,
+                api_port=options.api_port,
+                deliver=True,
+                # The receiver that somebody tries out first is one on this machine.
+                settings={**_neighbours(), "webhook_allow_private": True},
+            )
+        )
         signals.watch(stack)
-        with console.status("starting broker, Redis, worker and API"):
+        with console.status("starting broker, Redis, worker, API and deliverer"):
             stack.start()
     except (StackError, StartError) as exc:
         console.print(f"[red]cannot start:[/] {exc}", highlight=False)

@@ -16,6 +16,7 @@ from contracts.heartbeat import from_hash
 from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, Keys
 from contracts.settings import Settings
 from ops.diagnosis.checks import Check, Level, check_clock
+from ops.diagnosis.webhooks import check_webhooks
 
 MIN_REDIS = (6, 2)
 NEARLY_FULL = 0.9
@@ -30,6 +31,7 @@ def check_redis(settings: Settings, absent: Check) -> Iterator[Check]:
             yield check_writes(check_redis_now(client, keys.write_probe()))
             yield check_waits(_waits(client, keys))
             yield check_quarantine(_quarantined(client, keys), settings.namespace)
+            yield from check_webhooks(client, settings)
     except CertificateError as exc:
         yield Check("redis", Level.FAIL, "not asked", str(exc))
     except (RedisError, OSError) as exc:

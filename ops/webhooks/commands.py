@@ -37,6 +37,9 @@ def _print(console: Console, answer: Any) -> None:
         console.print("done")
     elif "webhooks" in answer:
         console.print(_endpoints(answer["webhooks"]), crop=False)
+        for trouble in dict.fromkeys(one["status"]["trouble"] for one in answer["webhooks"]):
+            if trouble is not None:
+                console.print(trouble, style="bold red", markup=False)
     elif "deliveries" in answer:
         console.print(_deliveries(answer["deliveries"]), crop=False)
     elif "attempts" in answer:
@@ -51,16 +54,17 @@ def _print_endpoint(console: Console, endpoint: dict[str, Any]) -> None:
     for name in ("id", "url", "description", "state", "reason", "created_at"):
         if endpoint[name]:
             console.print(Text.assemble((f"{name:<12}", "dim"), str(endpoint[name])))
-    wanted = [*endpoint["kinds"], *endpoint["states"]] or ["everything"]
-    console.print(
-        Text.assemble(("wants       ", "dim"), f"{', '.join(wanted)}, {endpoint['min_severity']} and up")
-    )
+    wanted = [", ".join([*endpoint["kinds"], *endpoint["states"]] or ["everything"])]
+    wanted.append(f"severity {endpoint['min_severity']} or higher")
+    if endpoint["min_value_minor"]:
+        wanted.append(f"carts worth {endpoint['min_value_minor']} or more (minor units)")
+    console.print(Text.assemble(("wants       ", "dim"), ", ".join(wanted)))
     for name, value in endpoint["status"].items():
         if value:
             console.print(Text.assemble((f"{name:<18}", "dim"), str(value)))
     if "secret" in endpoint:
         console.print(Text.assemble(("secret      ", "dim"), (endpoint["secret"], "bold")))
-        console.print("keep the secret: it is not shown again", style="dim")
+        console.print("Copy it now, it cannot be shown again", style="dim")
 
 
 def _short(moment: str) -> str:
@@ -70,7 +74,7 @@ def _short(moment: str) -> str:
 
 def _endpoints(endpoints: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for column in ("id", "state", "pending", "missed", "last success (UTC)", "url"):
+    for column in ("id", "state", "delivering", "waiting", "missed", "last success (UTC)", "url"):
         table.add_column(column, overflow="fold", no_wrap=True)
     for one in endpoints:
         state = one["state"] if one["reason"] is None else f"{one['state']}: {one['reason']}"
@@ -78,12 +82,19 @@ def _endpoints(endpoints: list[dict[str, Any]]) -> Table:
         table.add_row(
             one["id"],
             Text(state, _STYLES.get(one["state"], "red")),
-            str(status["pending"]),
+            _say_delivering(one),
+            str(status["pending"] + status["unread"]),
             str(status["missed"]),
             _short(status["succeeded_at"]) if status["succeeded_at"] else "-",
             Text(one["url"]),
         )
     return table
+
+
+def _say_delivering(endpoint: dict[str, Any]) -> Text:
+    if endpoint["status"]["delivering"]:
+        return Text("yes", "green")
+    return Text("no", "dim" if endpoint["status"]["trouble"] is None else "bold red")
 
 
 def _deliveries(deliveries: list[dict[str, Any]]) -> Table:

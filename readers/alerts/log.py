@@ -70,11 +70,11 @@ class AlertFilter(NamedTuple):
             and (self.since_ms is None or alert.at_ms >= self.since_ms)
             and (self.segment is None or getattr(alert.detail, "segment", None) is self.segment)
             and (self.min_severity is None or _RANK[alert.severity] >= _RANK[self.min_severity])
-            and (self.min_value_minor is None or _value_minor(alert) >= self.min_value_minor)
+            and (self.min_value_minor is None or value_minor_of(alert) >= self.min_value_minor)
         )
 
 
-def _value_minor(alert: Alert) -> int:
+def value_minor_of(alert: Alert) -> int:
     """What is at stake; 0 where the detail names no cart of known value."""
     return getattr(alert.detail, "cart_value_minor", None) or 0
 

@@ -27,7 +27,7 @@ router = APIRouter(
     tags=["webhooks"],
     dependencies=[Depends(forbid_store), Depends(require(Scope.WEBHOOKS_MANAGE))],
 )
-_NO_DELIVERY = "There is no such endpoint, or no such delivery in its log"
+_NO_DELIVERY = "No such endpoint, or no such delivery in its log"
 
 
 class DeliveryQuery(BaseModel):

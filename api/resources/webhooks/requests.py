@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.alerts import AlertState, Severity
+from contracts.alerts import MAX_VALUE_MINOR, AlertState, Severity
 from delivery.webhooks.endpoints import Filters
 from delivery.webhooks.targets import MAX_URL_LENGTH
 from readers.alerts.kinds import AlertKinds
@@ -24,10 +24,19 @@ Url = Annotated[
 Description = Annotated[str, Field(max_length=200, pattern=_PRINTABLE, description="For people")]
 Kinds = Annotated[AlertKinds, Field(description="Empty: all kinds")]
 States = Annotated[list[AlertState], Field(max_length=len(AlertState), description="Empty: all states")]
+MinValue = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_VALUE_MINOR,
+        description="Only alerts about carts worth this or more, in minor units (5000 is 50.00), by known "
+        "prices; 0: all alerts",
+    ),
+]
 
 
 class NewWebhook(BaseModel):
-    """A receiver to be told of alerts."""
+    """A receiver of alerts."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -41,14 +50,20 @@ class NewWebhook(BaseModel):
     kinds: Kinds = []
     states: States = []
     min_severity: Severity = Severity.LOW
+    min_value_minor: MinValue = 0
 
     def to_filters(self) -> Filters:
         """What it wants."""
-        return Filters(tuple(sorted(set(self.kinds))), tuple(sorted(set(self.states))), self.min_severity)
+        return Filters(
+            tuple(sorted(set(self.kinds))),
+            tuple(sorted(set(self.states))),
+            self.min_severity,
+            self.min_value_minor or None,
+        )
 
 
 class WebhookChange(BaseModel):
-    """What shall be different; what is absent stays. `active` also takes a disabled endpoint up again."""
+    """Fields to change; absent fields stay. `active` also re-enables a disabled endpoint."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"state": "paused"}]})
 
@@ -57,24 +72,31 @@ class WebhookChange(BaseModel):
     kinds: Kinds | None = None
     states: States | None = None
     min_severity: Severity | None = None
+    min_value_minor: MinValue | None = None
     state: Literal["active", "paused"] | None = None
 
 
 class Rotation(BaseModel):
-    """How long the secret of before signs beside the new one."""
+    """How long the previous secret stays valid beside the new one."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"overlap_h": 24}]})
 
-    overlap_h: float = Field(24, strict=True, ge=0, le=MAX_OVERLAP_H, description="0: not at all")
+    overlap_h: float = Field(
+        24,
+        strict=True,
+        ge=0,
+        le=MAX_OVERLAP_H,
+        description="Hours; 0: the previous secret is invalid at once",
+    )
 
 
 class Replay(BaseModel):
-    """From when on to send again."""
+    """From when to send again."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"since": "2025-10-09T08:00:00Z"}]}
     )
 
     since: str = Field(
-        max_length=40, description="Steps published at this time or later: RFC 3339 or epoch ms"
+        max_length=40, description="Send steps published at this time or later; RFC 3339 or epoch ms"
     )

@@ -14,7 +14,7 @@ from api.resources.webhooks.requests import NewWebhook, Rotation, WebhookChange
 from api.resources.webhooks.schemas import (
     Webhook,
     WebhookDelivery,
-    Webhooks,
+    WebhookList,
     WebhookWithSecret,
     to_delivery,
 )
@@ -38,14 +38,14 @@ def _known_form(webhook_id: Annotated[str, Path(max_length=40, description="`id`
 ServiceDep = Annotated[WebhookService, use(WebhookService)]
 WebhookId = Annotated[str, Depends(_known_form)]
 NoQueryDep = Annotated[NoQuery, Query()]
-NOT_JSON = "The body is no JSON"
-UNKNOWN = "There is no such endpoint"
+NOT_JSON = "The body is not JSON"
+UNKNOWN = "No such endpoint"
 
 
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    responses=describe_problems({400: NOT_JSON, 409: "There are as many endpoints as there may be"}),
+    responses=describe_problems({400: NOT_JSON, 409: "The maximum number of endpoints has been reached"}),
 )
 async def create_webhook(
     service: ServiceDep,
@@ -54,9 +54,9 @@ async def create_webhook(
     body: NewWebhook,
     _: NoQueryDep,
 ) -> WebhookWithSecret:
-    """An endpoint that is told of every alert that is published from now on and that it wants.
+    """Registers an endpoint for alerts published from now on.
 
-    Its secret is in this answer and in no other. The URL must lead to the public Internet: 422 `url.rule`.
+    Its secret is only in this answer. The URL must point to the public Internet, otherwise: 422 `url.rule`.
     """
     endpoint, secret = await service.add(body, principal.key_id)
     response.headers["Location"] = f"/v1/webhooks/{endpoint.endpoint_id}"
@@ -64,30 +64,32 @@ async def create_webhook(
 
 
 @router.get("")
-async def list_webhooks(service: ServiceDep, _: NoQueryDep) -> Webhooks:
+async def list_webhooks(service: ServiceDep, _: NoQueryDep) -> WebhookList:
     """All endpoints, the oldest first."""
     endpoints = (await service.registry.read_all()).values()
     shown = await asyncio.gather(*map(service.describe, endpoints))
-    return Webhooks(webhooks=[Webhook.model_validate(fields) for fields in shown])
+    return WebhookList(webhooks=[Webhook.model_validate(fields) for fields in shown])
 
 
 @router.get("/{webhook_id}", responses=describe_problems({404: UNKNOWN}))
 async def get_webhook(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> Webhook:
-    """One endpoint, and how it stands with its deliveries."""
+    """Returns one endpoint and the state of its deliveries."""
     return Webhook.model_validate(await service.describe(await service.registry.read(webhook_id)))
 
 
 @router.patch(
     "/{webhook_id}",
-    responses=describe_problems({400: NOT_JSON, 404: UNKNOWN, 409: "Others changed it at the same time"}),
+    responses=describe_problems(
+        {400: NOT_JSON, 404: UNKNOWN, 409: "It was changed by someone else at the same time"}
+    ),
 )
 async def change_webhook(
     service: ServiceDep, webhook_id: WebhookId, body: WebhookChange, _: NoQueryDep
 ) -> Webhook:
-    """Another URL, other filters, pause and resume.
+    """Changes the URL or the filters, pauses or resumes.
 
-    A paused endpoint keeps its place in the log of alerts: resumed, it gets what came meanwhile. A disabled
-    one that is made active begins with what is published from then on; `replay` gets what was skipped.
+    A paused endpoint keeps its place in the log of alerts and gets what was published once it is resumed.
+    A disabled one that is made active starts with what is published from then on; `replay` gets the rest.
     """
     return Webhook.model_validate(await service.describe(await service.change(webhook_id, body)))
 
@@ -96,32 +98,34 @@ async def change_webhook(
     "/{webhook_id}", status_code=HTTPStatus.NO_CONTENT, responses=describe_problems({404: UNKNOWN})
 )
 async def delete_webhook(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> None:
-    """No more endpoint, with its secrets and the log of its deliveries."""
+    """Deletes the endpoint with its secrets and the log of its deliveries."""
     await service.registry.remove(webhook_id)
 
 
 @router.post(
     "/{webhook_id}/test",
-    responses=describe_problems({404: UNKNOWN, 503: "Many tests are being sent: try again"}),
+    responses=describe_problems({404: UNKNOWN, 503: "Too many tests are in progress; retry"}),
 )
 async def send_test_message(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> WebhookDelivery:
-    """Sends a message of type `webhook.test` now, in any state of the endpoint, and says how it went.
+    """Sends a message of type `webhook.test` now, whatever the state of the endpoint, and returns the result.
 
-    It is logged like a delivery, and never tried again.
+    It is logged like a delivery and never retried.
     """
     return to_delivery(await service.send_test(webhook_id))
 
 
 @router.post(
     "/{webhook_id}/rotate",
-    responses=describe_problems({400: NOT_JSON, 404: UNKNOWN, 409: "Others changed it at the same time"}),
+    responses=describe_problems(
+        {400: NOT_JSON, 404: UNKNOWN, 409: "It was changed by someone else at the same time"}
+    ),
 )
 async def rotate_webhook_secret(
     service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep, body: Rotation | None = None
 ) -> WebhookWithSecret:
-    """A new secret, shown in this answer only. Messages carry signatures by both during the overlap.
+    """Creates a new secret, shown only in this answer. During the overlap, messages are signed with both.
 
-    Asked for again within an overlap, the newer of the two stays and the older one signs no more.
+    If repeated within an overlap, the newer of the two stays valid and the older one does not.
     """
     overlap_h = (body or Rotation()).overlap_h
     endpoint, secret = await service.rotate(webhook_id, overlap_h)

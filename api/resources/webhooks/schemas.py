@@ -13,6 +13,8 @@ from readers.alerts.kinds import AlertKind
 from readers.answers import Answer
 from readers.intervals import to_datetime
 
+NO_DELIVERER = "No deliverer is running, so nothing is sent. Start one with `storepulse deliver`."
+
 
 class SigningSecret(Answer):
     """A secret, which is shown only when it is made."""
@@ -22,17 +24,31 @@ class SigningSecret(Answer):
 
 
 class WebhookStatus(Answer):
-    """How it stands with the deliveries."""
+    """State of the deliveries."""
 
-    pending: int = Field(description="Deliveries that wait for an attempt")
-    oldest_pending_at: datetime | None = Field(description="Since when the oldest waits; null: none does")
-    missed: int = Field(description="Steps, at least, that were no longer kept when there was room for them")
+    pending: int = Field(description="Deliveries waiting for an attempt")
+    oldest_pending_at: datetime | None = Field(
+        description="Since when the oldest has been waiting; null: none is waiting"
+    )
+    missed: int = Field(
+        description="Steps (at least) that were no longer stored when there was room for them"
+    )
     missed_at: datetime | None
-    resting_until: datetime | None = Field(description="The receiver asked to be spared; null: it did not")
-    failing_since: datetime | None = Field(description="After 5 days of only failures it is disabled")
+    resting_until: datetime | None = Field(
+        description="The receiver asked for a pause until then; null: it did not"
+    )
+    failing_since: datetime | None = Field(
+        description="Since when every attempt has failed; after 5 days the webhook is disabled"
+    )
     succeeded_at: datetime | None
     replaying: bool
-    delivering: bool = Field(description="False: no process delivers to it now")
+    delivering: bool = Field(description="Whether a deliverer has taken it on")
+    unread: int = Field(
+        description="Alert steps for it that no deliverer has picked up yet; of the next 1,000 steps at most"
+    )
+    trouble: str | None = Field(
+        description="Why nothing is being sent, and what to do; null: nothing is wrong"
+    )
 
 
 EXAMPLE: dict[str, Any] = {
@@ -42,6 +58,7 @@ EXAMPLE: dict[str, Any] = {
     "kinds": ["cart_abandoned"],
     "states": [],
     "min_severity": "low",
+    "min_value_minor": 0,
     "state": "active",
     "reason": None,
     "created_at": "2025-10-09T08:41:02Z",
@@ -58,6 +75,8 @@ EXAMPLE: dict[str, Any] = {
         "succeeded_at": "2025-10-09T08:53:20.412Z",
         "replaying": False,
         "delivering": True,
+        "unread": 0,
+        "trouble": None,
     },
 }
 
@@ -73,17 +92,20 @@ class Webhook(Answer):
     kinds: list[AlertKind] = Field(description="Empty: all")
     states: list[AlertState] = Field(description="Empty: all")
     min_severity: Severity
-    state: EndpointState = Field(description="paused keeps what comes meanwhile, disabled skips it")
+    min_value_minor: int = Field(description="Least value of the cart, in minor units; 0: none")
+    state: EndpointState = Field(
+        description="paused: new alerts are kept for later; disabled: they are skipped"
+    )
     reason: DisabledReason | None = Field(description="Why it is disabled")
     created_at: datetime
-    created_by: str = Field(description="Id of the key; empty where none is needed")
+    created_by: str = Field(description="Id of the key; empty if no key is needed")
     changed_at: datetime
     secrets: list[SigningSecret]
     status: WebhookStatus
 
 
 class WebhookWithSecret(Webhook):
-    """One endpoint and its new secret, which is not shown again."""
+    """One endpoint and its new secret, which cannot be shown again."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -91,10 +113,10 @@ class WebhookWithSecret(Webhook):
         }
     )
 
-    secret: str = Field(description="`whsec_` and base64 of 32 bytes; keep it, it is not shown again")
+    secret: str = Field(description="`whsec_` and base64 of 32 bytes. Copy it now, it cannot be shown again")
 
 
-class Webhooks(Answer):
+class WebhookList(Answer):
     """All endpoints, the oldest first."""
 
     webhooks: list[Webhook]
@@ -106,11 +128,11 @@ class DeliveryAttempt(Answer):
     at: datetime
     took_ms: int
     result: Result
-    status: int | None = Field(description="Of the answer; null: none came")
+    status: int | None = Field(description="Status of the answer; null: there was none")
     detail: str
-    answer: str | None = Field(description="Its first KB; null: none came")
-    answer_cut: bool = Field(description="Reading stopped before its end")
-    retry_after_s: float | None = Field(description="What the answer asked for, a day at most")
+    answer: str | None = Field(description="First KB of the answer; null: there was none")
+    answer_cut: bool = Field(description="The answer was longer and was cut")
+    retry_after_s: float | None = Field(description="The answer's Retry-After, at most a day")
 
 
 class WebhookDelivery(Answer):
@@ -120,7 +142,7 @@ class WebhookDelivery(Answer):
     type: str
     status: DeliveryStatus
     created_at: datetime
-    next_attempt_at: datetime | None = Field(description="null: there is none")
+    next_attempt_at: datetime | None = Field(description="null: none is planned")
     n_attempts: int
     attempts: list[DeliveryAttempt] = Field(description="The newest 20, oldest first")
 
@@ -129,17 +151,17 @@ class WebhookDeliveries(Answer):
     """Deliveries, the newest first."""
 
     deliveries: list[WebhookDelivery]
-    next: int | None = Field(description="Give it as `before` to go on; null: there is nothing more")
+    next: int | None = Field(description="Pass it as `before` to continue; null: there is nothing more")
 
 
 class ReplayStarted(Answer):
     """What was asked for."""
 
-    replaying: bool = Field(description="False: nothing was published since then")
+    replaying: bool = Field(description="False: nothing has been published since then")
 
 
-def to_webhook(endpoint: Endpoint, status: EndpointStatus, now_ms: int) -> dict[str, Any]:
-    """The fields of `Webhook`."""
+def to_webhook(endpoint: Endpoint, status: EndpointStatus, unread: int, now_ms: int) -> dict[str, Any]:
+    """The fields of `Webhook`; `unread` steps wait for a deliverer."""
     filters = endpoint.filters
     return {
         "id": endpoint.endpoint_id,
@@ -148,6 +170,7 @@ def to_webhook(endpoint: Endpoint, status: EndpointStatus, now_ms: int) -> dict[
         "kinds": sorted(filters.kinds),
         "states": sorted(filters.states),
         "min_severity": filters.min_severity,
+        "min_value_minor": filters.min_value_minor or 0,
         "state": endpoint.state,
         "reason": endpoint.reason,
         "created_at": to_datetime(endpoint.created_ms),
@@ -170,8 +193,16 @@ def to_webhook(endpoint: Endpoint, status: EndpointStatus, now_ms: int) -> dict[
             succeeded_at=_moment(status.health.succeeded_ms),
             replaying=status.replaying,
             delivering=status.delivering,
+            unread=unread,
+            trouble=_trouble(endpoint, status),
         ),
     }
+
+
+def _trouble(endpoint: Endpoint, status: EndpointStatus) -> str | None:
+    if endpoint.state is not EndpointState.ACTIVE or status.has_deliverer:
+        return None
+    return NO_DELIVERER
 
 
 def to_delivery(logged: Logged) -> WebhookDelivery:

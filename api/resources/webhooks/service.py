@@ -17,6 +17,7 @@ from delivery.webhooks.registry import Registry
 from delivery.webhooks.sender import Sender
 from delivery.webhooks.signing import make_secret
 from delivery.webhooks.targets import UnsafeTarget, target_rules_of
+from delivery.webhooks.unread_alerts import count_unread
 from readers.reader import Reader
 
 _CHECK_S = 5.0
@@ -108,7 +109,11 @@ class WebhookService:
 
     async def describe(self, endpoint: Endpoint) -> dict[str, object]:
         """The fields of the endpoint as the API shows it."""
-        return to_webhook(endpoint, await self.log(endpoint.endpoint_id).status(), wall_clock_ms())
+        status = await self.log(endpoint.endpoint_id).status()
+        unread = 0
+        if endpoint.state is EndpointState.ACTIVE and not status.delivering:
+            unread = await count_unread(self._reader, endpoint.filters, status.cursor)
+        return to_webhook(endpoint, status, unread, wall_clock_ms())
 
     async def _check(self, url: str) -> None:
         try:
@@ -129,6 +134,7 @@ def _apply(old: Endpoint, change: WebhookChange) -> Endpoint:
         old.filters.kinds if change.kinds is None else tuple(sorted(set(change.kinds))),
         old.filters.states if change.states is None else tuple(sorted(set(change.states))),
         change.min_severity or old.filters.min_severity,
+        old.filters.min_value_minor if change.min_value_minor is None else change.min_value_minor or None,
     )
     new = replace(
         old,
