@@ -16,8 +16,10 @@ class Answer(BaseModel, frozen=True):
 class TimedAnswer(Answer):
     """An answer about a moment of the stream."""
 
-    as_of: datetime = Field(description="The 'now' of this answer")
-    mode: Mode = Field(description="live: as_of is the clock; replay: as_of is the newest event of old data")
+    as_of: datetime = Field(description="The time this answer is about")
+    mode: Mode = Field(
+        description="live: as_of is the current time; replay: as_of is the time of the newest event"
+    )
 
 
 class Money(Answer):

@@ -8,7 +8,7 @@ from api.identity.guard import MARK
 
 _METHODS = frozenset(("get", "put", "post", "delete", "patch", "head"))
 _SCHEMES: dict[str, dict[str, Any]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "sk_live_..., or pk_, ak_, wk_"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key: sk_live_..., or pk_, ak_, wk_"},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, without a password"},
 }
 _IN_QUERY = "key_in_query"

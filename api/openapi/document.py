@@ -16,41 +16,41 @@ T = TypeVar("T")
 TITLE = "Storepulse"
 DESCRIPTION = """What shoppers do right now, and what to do about it.
 
-Storefronts send events, marketing systems and dashboards read and subscribe. Times are RFC 3339 in UTC, money
-is minor units and a decimal. Every error is a problem document (RFC 9457) with a stable `code`; `type` leads
-to its meaning. Every answer has the id of its request in `X-Request-Id`; one that is sent (8 to 64 of
-`A-Z a-z 0-9 _ -`) is kept."""
+Storefronts send events; marketing systems and dashboards read and subscribe. Times are RFC 3339 in UTC; money
+is in minor units and as a decimal. Every error is a problem document (RFC 9457) with a stable `code`; `type`
+identifies it. Every answer has the id of its request in `X-Request-Id`; if the request has one (8 to 64 of
+`A-Z a-z 0-9 _ -`), it is kept.
+
+Not available yet: product recommendations for a visitor (related products, next product, next basket), demand
+forecasts, stock alerts and segments. `/v1/trending` lists the products that are popular now, the same for all
+visitors."""
 VERSION = "1"
 _METHODS = frozenset(("get", "put", "post", "delete", "patch"))
 _LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 _PROBLEM_REF = "#/components/schemas/Problem"
 _REPLACED = ("HTTPValidationError", "ValidationError", "ProblemDocument")
 _REQUEST_ID = {
-    "description": "The id of this request, also in our log",
+    "description": "Id of this request, also in the log",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{8,64}$"},
 }
-_OF_PARAMETERS = {"422": "A parameter breaks a rule, or is unknown"}
-_OF_BODIES = {"408": "The body did not come within 10 s", "413": "The body is larger than 1 MiB"}
+_OF_PARAMETERS = {"422": "A parameter is invalid or unknown"}
+_OF_BODIES = {"408": "The body was not received within 10 s", "413": "The body is larger than 1 MiB"}
 _PROBLEM: Document = {
     "type": "object",
     "title": "Problem",
-    "description": "An error as RFC 9457 has it; `code` is stable, `type` leads to its meaning",
+    "description": "A problem document (RFC 9457); `code` is stable, `type` identifies it",
     "required": ["type", "title", "status", "code", "detail", "request_id"],
     "properties": {
         "type": {"type": "string", "format": "uri"},
         "title": {"type": "string"},
         "status": {"type": "integer", "minimum": 400, "maximum": 599},
         "code": {"type": "string", "pattern": "^[a-z0-9_]+(\\.[a-z0-9_]+)*$"},
-        "detail": {"type": "string", "description": "What is expected; never what came"},
+        "detail": {"type": "string", "description": "What is expected; never contains the value sent"},
         "request_id": {"type": "string"},
         "errors": {
             "type": "array",
-            "description": "Each broken rule of the request",
-            "items": {
-                "type": "object",
-                "required": ["field", "rule", "detail"],
-                "properties": {name: {"type": "string"} for name in ("field", "rule", "detail")},
-            },
+            "description": "The broken rules",
+            "items": {"$ref": "#/components/schemas/BrokenRule"},
         },
     },
 }
@@ -59,14 +59,21 @@ _PROBLEM: Document = {
 _EVENT: Document = {
     "type": "object",
     "title": "ServerSentEvent",
-    "description": "One event of a stream; `data` is JSON",
+    "description": "One server-sent event; `data` is JSON",
     "required": ["data"],
     "properties": {
         "event": {"type": "string"},
-        "id": {"type": "string", "description": "To go on behind it: the header Last-Event-ID"},
-        "retry": {"type": "integer", "minimum": 0, "description": "Milliseconds to wait before a reconnect"},
+        "id": {"type": "string", "description": "Send it as the header Last-Event-ID to continue after it"},
+        "retry": {"type": "integer", "minimum": 0, "description": "Milliseconds to wait before reconnecting"},
         "data": {"type": "string"},
     },
+}
+
+# Of an event alone generators would make a client that reads the whole stream as one JSON document.
+_STREAM: Document = {
+    "title": "EventStream",
+    "description": "Server-sent events, as text",
+    "oneOf": [{"type": "string"}, {"$ref": "#/components/schemas/ServerSentEvent"}],
 }
 
 
@@ -86,13 +93,13 @@ def install_document(app: FastAPI, resources: Iterable[Resource]) -> None:
 def complete(document: Document, told: Documentation) -> None:
     """Adds to FastAPI's document what it cannot know."""
     document["info"] |= {"license": _LICENSE, "summary": "Live sessions, carts, demand and alerts of a shop"}
-    document["servers"] = [{"url": "/", "description": "Where this document comes from"}]
+    document["servers"] = [{"url": "/", "description": "The server that returned this document"}]
     document["tags"] = [{"name": name, "description": text} for name, text in told.tags.items()]
     schemas = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
     restore_nulls(schemas)
-    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT, **told.schemas}
+    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT, "EventStream": _STREAM, **told.schemas}
     for name in (name for name in schemas if name.endswith("Problem")):
         schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
     document["components"]["headers"] = {"X-Request-Id": _REQUEST_ID}
@@ -106,6 +113,25 @@ def complete(document: Document, told: Documentation) -> None:
         for status, answer in operation["responses"].items():
             _describe_answer(status, answer, schemas, told.answers.get(operation["operationId"]))
     add_links(document, told.links)
+    _speak_to_generators(document)
+
+
+def _speak_to_generators(value: Any) -> None:
+    """Says the same in ways that generators of clients understand.
+
+    An integer may have 64 bits: without a word on it typed languages take 32, into which sums of money and
+    epoch ms do not fit. Of `additionalProperties: false` some make clients that send more properties.
+    """
+    if isinstance(value, dict):
+        if value.get("type") == "integer":
+            value.setdefault("format", "int64")
+        if value.get("additionalProperties") is False:
+            del value["additionalProperties"]
+            value["unevaluatedProperties"] = False
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            _speak_to_generators(part)
 
 
 def _put_together(parts: Iterable[Documentation]) -> Documentation:
@@ -143,7 +169,7 @@ def _add_statuses(path: str, operation: Document) -> None:
     if "requestBody" in operation:
         texts |= _OF_BODIES
     if "{" in path:
-        texts["404"] = "No path has an id with a line break"
+        texts["404"] = "Ids in paths cannot contain line breaks"
     for status, text in texts.items():
         operation["responses"].setdefault(status, {"description": text})
     if operation["responses"].get("422", {}).get("description") == "Validation Error":
@@ -184,7 +210,7 @@ def _describe_answer(status: str, answer: Document, schemas: Document, example: 
     for media_type, kind in answer.get("content", {}).items():
         if media_type == "text/event-stream":
             kind.pop("example", None)
-            kind["schema"] = {"$ref": "#/components/schemas/ServerSentEvent"}
+            kind["schema"] = {"$ref": "#/components/schemas/EventStream"}
         if example is not None and not {"example", "examples"} & kind.keys():
             kind["example"] = example
 

@@ -13,18 +13,18 @@ class BrokenRule(Answer):
 
     field: str
     rule: str
-    detail: str = Field(description="What is expected; never what came")
+    detail: str = Field(description="What is expected; never contains the value sent")
 
 
 class ProblemDocument(Answer):
-    """An error as RFC 9457 has it; `code` is stable."""
+    """A problem document (RFC 9457); `code` is stable."""
 
     type: str = Field(description="`urn:storepulse:problem:` and the code")
     title: str
     status: int
     code: str
     detail: str
-    request_id: str = Field(description="Also in the header X-Request-Id, and in our log")
+    request_id: str = Field(description="Also in the header X-Request-Id and in the log")
     errors: list[BrokenRule] = Field(default_factory=list)
 
 

@@ -52,7 +52,7 @@ class Feedback(Answer):
 
     verdict: Verdict
     note: str | None
-    by: str = Field(description="Id of the key; empty where none is needed")
+    by: str = Field(description="Id of the key; empty if no key is needed")
     at: datetime
 
 
@@ -60,10 +60,10 @@ class Handling(Answer):
     """What is being done about an alert. `by` and `at` are of the state; null while it is open."""
 
     state: HandlingState
-    by: str | None = Field(description="Id of the key; empty where none is needed; null while it is open")
+    by: str | None = Field(description="Id of the key; empty if no key is needed; null while open")
     at: datetime | None
-    until: datetime | None = Field(description="End of the snooze; null unless it is snoozed")
-    feedback: Feedback | None = Field(description="null: nobody has judged it")
+    until: datetime | None = Field(description="End of the snooze; null unless snoozed")
+    feedback: Feedback | None = Field(description="null: no verdict yet")
 
 
 class Offer(Answer):
@@ -79,28 +79,34 @@ class Alert(Answer):
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
-    record_id: str = Field(description="The same for every copy of this step: drop repeats by it")
+    record_id: str = Field(description="Identifies this step: use it to drop duplicates")
     alert_id: str = Field(description="The same for all steps of one alert")
     kind: AlertKind
     state: AlertState
-    severity: Severity = Field(description="By the value of the cart, else its number of products")
+    severity: Severity = Field(
+        description="By the value of the cart, or the number of products if no price is known"
+    )
     user_id: str
     session_id: str | None
     session: int = Field(description="1 is the first session of this visitor")
-    segment: Segment = Field(description="new: in the first session known of the visitor; else returning")
+    segment: Segment = Field(description="new: the visitor's first known session; otherwise returning")
     session_started_at: datetime
-    episode: int = Field(description="Counts alerts of a kind in a session, from 1")
+    episode: int = Field(description="Number of the alert of this kind in the session, from 1")
     at: datetime = Field(description="Event time of this step")
     fired_at: datetime
-    live: bool = Field(description="False: from a replay or a very late event; recorded, not to be acted on")
+    live: bool = Field(
+        description="False: from a replay or a very late event; recorded, but do not act on it"
+    )
     cart_lines: int = Field(description="Products in the cart when it fired")
-    cart_value: Money | None = Field(description="When it fired; null: no price is known")
-    purchase_probability: float | None = Field(description="When it fired; null: no model was asked")
-    threshold: float | None = Field(description="It fires under this; null: none applies")
+    cart_value: Money | None = Field(description="At the time of firing; null: no price is known")
+    purchase_probability: float | None = Field(
+        description="At the time of firing, after any silence; null: no model was asked"
+    )
+    threshold: float | None = Field(description="The alert fires below this probability; null: none applies")
     model: str | None = Field(description="Version of the model; null: no model was asked")
-    reasons: list[str] = Field(description="In words, strongest first; only of the firing step")
-    offer: Offer | None = Field(description="What to suggest to the visitor; only of the firing step")
-    handling: Handling = Field(description="Of the alert, now: the same in all its steps")
+    reasons: list[str] = Field(description="Why it fired, strongest first; only in the firing step")
+    offer: Offer | None = Field(description="What to offer the visitor; only in the firing step")
+    handling: Handling = Field(description="Current handling of the alert; the same in all its steps")
 
 
 class AlertSubject(Answer):
@@ -113,21 +119,23 @@ class AlertSubject(Answer):
 class SubjectAlert(Answer):
     """One step in the life of an alert of a kind that an extension has: about any subject."""
 
-    record_id: str = Field(description="The same for every copy of this step: drop repeats by it")
+    record_id: str = Field(description="Identifies this step: use it to drop duplicates")
     alert_id: str = Field(description="The same for all steps of one alert")
-    kind: str = Field(description="Registered, or of an extension that only the workers have")
+    kind: str = Field(description="A registered kind, or one of an extension that only the workers have")
     state: AlertState
     severity: Severity
     subject: AlertSubject
-    episode: int = Field(description="Counts alerts of a kind about the subject, from 1")
+    episode: int = Field(description="Number of the alert of this kind about the subject, from 1")
     at: datetime = Field(description="Event time of this step")
     fired_at: datetime
-    live: bool = Field(description="False: from a replay or a very late event; recorded, not to be acted on")
-    detail: dict[str, Any] = Field(description="What only alerts of this kind say, when it fired")
+    live: bool = Field(
+        description="False: from a replay or a very late event; recorded, but do not act on it"
+    )
+    detail: dict[str, Any] = Field(description="Fields of this kind, at the time of firing")
     threshold: float | None
     model: str | None = Field(description="Version of the model; null: no model was asked")
-    reasons: list[str] = Field(description="In words, strongest first; only of the firing step")
-    handling: Handling = Field(description="Of the alert, now: the same in all its steps")
+    reasons: list[str] = Field(description="Why it fired, strongest first; only in the firing step")
+    handling: Handling = Field(description="Current handling of the alert; the same in all its steps")
 
 
 if TYPE_CHECKING:
@@ -136,28 +144,28 @@ else:  # an installation without extensions documents, and has, no others
     AlertStep = Alert if kind_names() == FLAT_KINDS else Alert | SubjectAlert
 
 
-class Alerts(TimedAnswer):
+class AlertPage(TimedAnswer):
     """Steps of alerts in the order they were published, oldest first."""
 
     alerts: list[AlertStep]
-    next: str = Field(description="Cursor: give it as `after` to go on; it moves on past filtered steps too")
-    more: bool = Field(description="True: ask again at once; false: nothing newer is there yet")
+    next: str = Field(description="Cursor: pass it as `after` to continue; it also moves past filtered steps")
+    more: bool = Field(description="True: ask again at once; false: nothing newer yet")
     reset: bool = Field(
-        description="True: steps behind `after` are no longer kept, this answer begins at the oldest kept"
+        description="True: steps after `after` are no longer stored; this answer starts at the oldest stored"
     )
 
 
 class AlertLife(Answer):
-    """One alert: its steps as far as they are kept, oldest first, and what is being done about it."""
+    """One alert: its stored steps, oldest first, and its handling."""
 
     alert_id: str
-    state: AlertState = Field(description="The state it is in now")
+    state: AlertState = Field(description="Current state")
     steps: list[AlertStep]
     handling: Handling
 
 
 class AlertHandling(Answer):
-    """What is being done about an alert after the request."""
+    """The handling of an alert after the request."""
 
     alert_id: str
     handling: Handling

@@ -42,6 +42,7 @@ def test_an_offset_over_a_day_is_no_clock_that_runs_wrong() -> None:
         ("2025-10-09T08:53:20", "sent_at.naive"),
         (1_760_000_000, "sent_at.too_early"),
         ("1999-12-31T23:59:59Z", "sent_at.too_early"),
+        (1_760_000_000_000_000, "sent_at.too_late"),
         ("0001-01-01T00:00:00+01:00", "sent_at.too_early"),
     ],
 )

@@ -1,6 +1,6 @@
 """The answers to senders of other systems, and how the OpenAPI document shows what they may send."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
@@ -13,8 +13,10 @@ from readers.answers import Answer
 class SegmentReceipt(Receipt):
     """What Segment answers, and what became of the calls; an `index` in `errors` is a place in the batch."""
 
-    success: Literal[True] = True
-    ignored: int = Field(ge=0, description="Calls that say nothing of a product, a cart or an order")
+    success: bool = Field(
+        True, description="True: the calls were read; what is wrong with events is in `errors`"
+    )
+    ignored: int = Field(ge=0, description="Calls that are not about a product, a cart or an order")
 
 
 class ValidationMessage(Answer):
@@ -67,34 +69,37 @@ def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
 
-_ANY_CALL = {"description": "A call; each is judged on its own"}
 CALL_BODY = _body(_OBJECT, _CALL)
-BATCH_BODY = _body(
-    {
+SCHEMAS: dict[str, Any] = {
+    "SegmentBatch": {
         **_OBJECT,
+        "title": "SegmentBatch",
         "required": ["batch"],
         "properties": {
             "batch": {
                 "type": "array",
                 "maxItems": MAX_EVENTS,
-                "items": {"description": "A call, judged on its own"},
+                "items": {"description": "A call, validated on its own"},
             }
         },
-    },
+    }
+}
+BATCH_BODY = _body(
+    {"$ref": "#/components/schemas/SegmentBatch"},
     {"batch": [_CALL], "sentAt": _CALL["sentAt"]},
 )
 GA4_BODY = _body(_OBJECT, _BODY)
 
 RESPONSES = describe_problems(
     {
-        400: "The body is no JSON object, or has no list where its events should be",
-        401: "No key, one that is not known, or several",
+        400: "The body is not a JSON object, or its list of events is missing",
+        401: "No key, an unknown key, or several keys",
         403: "The key lacks the scope `events:write`, or is bound to other origins",
-        408: "The body did not come within 10 s",
-        413: "The body is larger than 1 MiB, decompressed too",
-        415: "Compressed with anything but gzip",
-        422: "A parameter is not known",
-        429: "A quota of the key is spent: try again after `Retry-After` seconds",
+        408: "The body was not received within 10 s",
+        413: "The body is larger than 1 MiB, before or after decompression",
+        415: "Compressed with anything other than gzip",
+        422: "Unknown parameter",
+        429: "The key's quota is used up; retry after `Retry-After` seconds",
         503: "The event log did not acknowledge, or too much waits for it: send the same again after "
         "`Retry-After` seconds",
     }

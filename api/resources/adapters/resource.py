@@ -4,6 +4,7 @@ from fastapi.routing import APIRoute
 
 from api.resource import Documentation, Resource
 from api.resources.adapters import routes, settings_routes
+from api.resources.adapters.document import SCHEMAS
 from api.resources.adapters.examples import ANSWERS
 
 RESOURCE = Resource(
@@ -13,6 +14,7 @@ RESOURCE = Resource(
     documentation=Documentation(
         tags={"adapters": "Sending events as Segment and Google Analytics 4 have them."},
         answers=ANSWERS,
+        schemas=SCHEMAS,
         parameters={"measurement_id": "G-1A2B3C4D5E"},
     ),
 )

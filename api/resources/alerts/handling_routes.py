@@ -33,11 +33,11 @@ NoQueryDep = Annotated[NoQuery, Query()]
 router = APIRouter(
     prefix="/v1/alerts/{alert_id}", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_writer)]
 )
-_UNKNOWN = describe_problems({404: "No step of this alert is kept"})
+_UNKNOWN = describe_problems({404: "The alert is unknown or no longer stored"})
 _OPEN_ONLY = describe_problems(
-    {400: "The body is no JSON", 404: "No step of this alert is kept", 409: "The alert has ended"}
+    {400: "The body is not JSON", 404: "The alert is unknown or no longer stored", 409: "The alert has ended"}
 )
-_JUDGED = describe_problems({400: "The body is no JSON", 404: "No step of this alert is kept"})
+_JUDGED = describe_problems({400: "The body is not JSON", 404: "The alert is unknown or no longer stored"})
 
 
 def _hide_default(schema: dict[str, Any]) -> None:
@@ -46,7 +46,7 @@ def _hide_default(schema: dict[str, Any]) -> None:
 
 
 class Snooze(BaseModel):
-    """How long subscribers are spared further steps of this kind about this visitor; one of the two."""
+    """How long to mute this kind of alert for this visitor; exactly one of the two."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -73,7 +73,7 @@ class Snooze(BaseModel):
 
 
 class Judgement(BaseModel):
-    """Whether the alert was worth having."""
+    """Whether the alert was useful."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -81,21 +81,21 @@ class Judgement(BaseModel):
     )
 
     verdict: Verdict
-    note: str | None = Field(None, max_length=MAX_NOTE, description="For people; the last one stays")
+    note: str | None = Field(None, max_length=MAX_NOTE, description="A note for people; the last one is kept")
 
 
 @router.post("/acknowledge", responses=_OPEN_ONLY)
 async def acknowledge_alert(
     reader: ReaderDep, alert_id: AlertId, principal: WriterDep, _: NoQueryDep
 ) -> AlertHandling:
-    """Somebody takes care of this alert. Who said so first stays; a repeat changes nothing."""
+    """Marks the alert as taken care of. The first to acknowledge it stays; repeating changes nothing."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.acknowledge(reader, alert, principal.key_id))
 
 
 @router.delete("/acknowledge", responses=_UNKNOWN)
 async def withdraw_acknowledgement(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
-    """Nobody takes care of it any more."""
+    """Takes the acknowledgement back."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.take_back(reader, alert, "acknowledged"))
 
@@ -104,9 +104,9 @@ async def withdraw_acknowledgement(reader: ReaderDep, alert_id: AlertId, _: NoQu
 async def snooze_alert(
     reader: ReaderDep, alert_id: AlertId, principal: WriterDep, body: Snooze, _: NoQueryDep
 ) -> AlertHandling:
-    """Spares streams and webhooks this visitor and kind for a while; whoever pulls still gets the steps.
+    """Mutes this kind of alert for this visitor in streams and webhooks. `GET /v1/alerts` still returns them.
 
-    Said again, the newer end holds.
+    If repeated, the newer end applies.
     """
     until_ms = _parse_end(body)
     alert = await _find(reader, alert_id)
@@ -115,7 +115,7 @@ async def snooze_alert(
 
 @router.delete("/snooze", responses=_UNKNOWN)
 async def end_snooze(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
-    """Subscribers get further steps of this visitor and kind again."""
+    """Ends the snooze: subscribers get alerts of this kind about this visitor again."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.take_back(reader, alert, "snoozed"))
 
@@ -124,7 +124,9 @@ async def end_snooze(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> Ale
 async def judge_alert(
     reader: ReaderDep, alert_id: AlertId, principal: WriterDep, body: Judgement, _: NoQueryDep
 ) -> AlertHandling:
-    """Useful or wrong, also after the alert has ended. The last verdict counts, once, in `/v1/models`."""
+    """Records whether the alert was useful or wrong, also after it has ended.
+
+    The last verdict counts, once, in `/v1/models`."""
     alert = await _find(reader, alert_id)
     time = await reader.stream_time()
     said = await handling.judge(reader, alert, principal.key_id, body.verdict, body.note, time.as_of_ms)
@@ -133,7 +135,7 @@ async def judge_alert(
 
 @router.delete("/feedback", responses=_UNKNOWN)
 async def withdraw_feedback(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
-    """The verdict no longer counts."""
+    """Takes the verdict back."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.take_back(reader, alert, "feedback"))
 

@@ -20,7 +20,7 @@ _CURSOR = {"pattern": "^[0-9]{1,19}-[0-9]{1,19}$"}
 _AFTER = Field(
     None,
     max_length=41,
-    description="`next` of the answer before; absent: from the oldest kept",
+    description="`next` of the previous answer; default: from the oldest stored",
     json_schema_extra={**_CURSOR},
 )
 
@@ -30,22 +30,22 @@ class AlertSelection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: AlertKind | None = Field(None, description="What is feared")
-    severity: Severity | None = Field(None, description="Exactly this severity")
-    min_severity: Severity | None = Field(None, description="This severity or a higher one")
+    kind: AlertKind | None = Field(None, description="Kind of alert")
+    severity: Severity | None = Field(None, description="Only this severity")
+    min_severity: Severity | None = Field(None, description="This severity or higher")
     min_value_minor: int | None = Field(
         None,
         ge=1,
         le=MAX_VALUE_MINOR,
         description="Carts worth this or more, in minor units, by known prices",
     )
-    state: AlertState | None = Field(None, description="Steps into this state")
-    segment: Segment | None = Field(None, description="new: in the first session known of the visitor")
+    state: AlertState | None = Field(None, description="Only steps that enter this state")
+    segment: Segment | None = Field(None, description="new: the visitor's first known session")
     subject: str | None = Field(
         None,
         min_length=1,
         max_length=_MAX_SUBJECT,
-        description="What it is about: visitor:ID, product:ID, site",
+        description="Subject of the alert: visitor:ID, product:ID or site",
         json_schema_extra={**_SUBJECT},
     )
 
@@ -66,9 +66,9 @@ class AlertSelection(BaseModel):
 class AlertPull(AlertSelection):
     """Selection, and where to begin."""
 
-    handling: HandlingState | None = Field(None, description="Alerts that are handled so now")
+    handling: HandlingState | None = Field(None, description="Only alerts whose current handling is this")
     since: str | None = Field(
-        None, max_length=40, description="Steps of this event time or later; RFC 3339 or epoch ms"
+        None, max_length=40, description="Only steps at this event time or later; RFC 3339 or epoch ms"
     )
     after: str | None = _AFTER
 
@@ -80,8 +80,8 @@ class AlertPull(AlertSelection):
 class AlertQuery(AlertPull):
     """Parameters of `/v1/alerts`."""
 
-    limit: int = Field(100, ge=1, le=MAX_PAGE, description="Most steps to return")
-    newest: bool = Field(False, description="The newest steps instead of the oldest; not with `after`")
+    limit: int = Field(100, ge=1, le=MAX_PAGE, description="Maximum number of steps")
+    newest: bool = Field(False, description="Return the newest steps instead of the oldest; not with `after`")
 
     def check(self) -> None:
         """Raises `InvalidQuery` for parameters that contradict each other."""
@@ -92,9 +92,11 @@ class AlertQuery(AlertPull):
 class AlertExportQuery(AlertPull):
     """Parameters of `/v1/alerts.csv`."""
 
-    limit: int | None = Field(None, ge=1, le=5_000, description="Most rows; absent: everything there is now")
+    limit: int | None = Field(
+        None, ge=1, le=5_000, description="Maximum number of rows; default: everything stored"
+    )
     columns: Literal["visitor", "all"] = Field(
-        "visitor", description="all: with `subject` and `detail`, before the cursor"
+        "visitor", description="all: adds `subject` and `detail`, before the cursor"
     )
 
 
@@ -104,10 +106,12 @@ class AlertStreamQuery(AlertSelection):
     after: str | None = Field(
         None,
         max_length=41,
-        description="Begin behind this id; `0-0`: at the oldest kept; absent: now",
+        description="Start after this id; `0-0`: at the oldest stored; default: now",
         json_schema_extra={**_CURSOR},
     )
-    ticket: str | None = Field(None, max_length=100, description="Of `/v1/stream-tickets`, in place of a key")
+    ticket: str | None = Field(
+        None, max_length=100, description="A ticket from `/v1/stream-tickets`, instead of a key"
+    )
 
 
 def to_subject(text: str) -> Subject:

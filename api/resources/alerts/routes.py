@@ -18,33 +18,33 @@ from contracts.clock import wall_clock_ms
 from readers.alerts.handling import UnknownAlert, read_handled
 from readers.alerts.log import find_alert, read_alerts, read_newest
 from readers.alerts.rendering import to_alert, to_fragments, to_handling
-from readers.alerts.schemas import AlertLife, Alerts
+from readers.alerts.schemas import AlertLife, AlertPage
 from readers.intervals import to_datetime
 
 _guard = require(Scope.ALERTS_READ)
 router = APIRouter(prefix="/v1", tags=["alerts"], dependencies=[Depends(forbid_store), Depends(_guard)])
 direct = direct_router("/v1", "alerts")
 
-AlertId = Annotated[str, Path(max_length=100, description="`alert_id` of any step")]
-_UNKNOWN = describe_problems({404: "No step of this alert is kept"})
+AlertId = Annotated[str, Path(max_length=100, description="`alert_id` of any of its steps")]
+_UNKNOWN = describe_problems({404: "The alert is unknown or no longer stored"})
 _TABLE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": 'One row per step; `Link` with `rel="next"` goes on behind the last row',
         "content": {"text/csv": {"schema": {"type": "string"}}},
-        "headers": {"Link": {"description": "Where to go on", "schema": {"type": "string"}}},
+        "headers": {"Link": {"description": "Where to continue", "schema": {"type": "string"}}},
     }
 }
 
 
 @direct.get(
     "/alerts",
-    response_model=Alerts,
+    response_model=AlertPage,
     openapi_extra={"parameters": describe_query(AlertQuery), **_guard.describe()},
 )
 async def get_alerts(request: Request) -> Response:
-    """Steps of alerts, oldest first, to be followed with the cursor.
+    """Returns steps of alerts, oldest first; follow them with the cursor.
 
-    Each request looks at a bounded number of steps, so an answer may be empty though `more` is true. A step
+    Each request looks at a limited number of steps, so an answer may be empty although `more` is true. A step
     may come twice after a crash of ours: `record_id` tells.
     """
     await _guard(request)
@@ -60,7 +60,7 @@ async def get_alerts(request: Request) -> Response:
     page = await reading
     time = await reader.stream_time()
     handled, now_ms = await read_handled(reader, page.alerts), wall_clock_ms()
-    answer = {  # as `Alerts` says; its steps are JSON already
+    answer = {  # as `AlertPage` says; its steps are JSON already
         "as_of": to_datetime(time.as_of_ms),
         "mode": time.mode,
         "alerts": to_fragments(page.alerts, handled, now_ms),

@@ -38,9 +38,9 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 }
 _PROBLEMS = describe_problems(
     {
-        401: "No key and no ticket, or one that does not count",
-        429: "The key has as many streams open as it may",
-        503: "The process serves no more streams, or the store does not answer",
+        401: "No key and no ticket, or an invalid one",
+        429: "The key has reached its limit of open streams",
+        503: "The process has reached its limit of streams, or Redis is not available",
     }
 )
 
@@ -48,7 +48,7 @@ _PROBLEMS = describe_problems(
 class StreamTicket(Answer):
     """For `/v1/alerts/stream?ticket=`: opens one stream."""
 
-    ticket: str = Field(description="Shown this once")
+    ticket: str = Field(description="Shown only once")
     expires_at: datetime
 
 
@@ -75,7 +75,7 @@ async def stream_alerts(
         str | SkipJsonSchema[None],
         Header(
             max_length=41,
-            description="Wins over `after`",
+            description="Takes precedence over `after`",
             json_schema_extra={"pattern": "^([0-9]{1,19}-[0-9]{1,19})?$"},
         ),
     ] = None,

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable
 
+from api.http.query_times import LATEST_MS
 from contracts.fields import EARLIEST_MS, MAX_AHEAD_MS, InvalidEvent, parse_time
 
 MAX_OFFSET_MS = 24 * 3_600_000
@@ -29,6 +30,11 @@ def clock_offset_ms(sent_at: object, received_ms: int) -> int:
         raise InvalidEvent(
             "sent_at.too_early",
             "sent_at is before 2000; an integer must be epoch milliseconds, not seconds",
+        )
+    if sent_ms >= LATEST_MS:
+        raise InvalidEvent(
+            "sent_at.too_late",
+            "sent_at is after 2100; an integer must be epoch milliseconds, not microseconds",
         )
     offset_ms = received_ms - sent_ms
     return offset_ms if -MAX_OFFSET_MS <= offset_ms <= MAX_OFFSET_MS else 0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.http.query_times import LATEST_MS
 from api.openapi.identifiers import NO_CONTROL, TEXT_ID
 from api.openapi.problem_document import describe_problems
 from api.resources.events.examples import EXAMPLES, LINE, RECEIPT
@@ -13,82 +14,84 @@ from contracts.fields import EARLIEST_MS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
 from contracts.orders import MAX_ITEMS
 
-_ID = {
-    **TEXT_ID,
-    "type": ["string", "integer"],
-    "minimum": -(2**63),
-    "maximum": 2**64 - 1,
-}
-MAYBE_ID = {**_ID, "type": ["string", "integer", "null"]}
-_TEXT = {
-    "type": ["string", "integer", "null"],
-    "maxLength": MAX_TEXT_CHARS,
-    "pattern": f"^{NO_CONTROL}*$",
-    "minimum": -(2**63),
-    "maximum": 2**64 - 1,
-}
-TIME: dict[str, Any] = {
-    "anyOf": [
-        {"type": "integer", "minimum": EARLIEST_MS},
-        {"type": "string", "format": "date-time"},
-        {"type": "null"},
-    ]
-}
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _or_null(name: str, **more: Any) -> dict[str, Any]:
+    return {"anyOf": [_ref(name), {"type": "null"}], **more}
+
 
 _RFC_3339 = (
     "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     "([.][0-9]{1,9})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])"
 )
 
-
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
+# What may be of several types is a schema of its own: of one without a name generators make a class named
+# after a place in the document, or fail. Times and names have patterns in place of a format or an
+# enumeration here: a choice between those and another type is more than some generators can write.
+_INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
+_UNIONS: dict[str, dict[str, Any]] = {
+    "Identifier": {
+        "description": "An id of up to 256 characters; integers are taken as their digits",
+        "oneOf": [TEXT_ID, _INTEGER],
+    },
+    "Label": {
+        "description": "A name, such as of a brand; integers are taken as their digits",
+        "oneOf": [{"type": "string", "maxLength": MAX_TEXT_CHARS, "pattern": f"^{NO_CONTROL}*$"}, _INTEGER],
+    },
+    "EventTime": {
+        "description": "Epoch ms, or RFC 3339 with an offset",
+        "oneOf": [
+            {"type": "integer", "minimum": EARLIEST_MS, "maximum": LATEST_MS - 1},
+            {"type": "string", "pattern": f"^{_RFC_3339}$"},
+        ],
+    },
+    "Price": {
+        "description": f"A number or a decimal string from 0 to {MAX_MAJOR}",
+        "oneOf": [
+            {"type": "number", "minimum": 0, "maximum": MAX_MAJOR},
+            {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,12})?$"},
+        ],
+    },
+    "Quantity": {
+        "description": f"A number or a string from 1 to {MAX_QUANTITY}",
+        "oneOf": [
+            {"type": "integer", "minimum": 1, "maximum": MAX_QUANTITY},
+            {"type": "string", "pattern": r"^[1-9][0-9]{0,5}(\.0{1,6})?$"},
+        ],
+    },
+}
+MAYBE_ID = _or_null("Identifier")
 
 _EVENT: dict[str, Any] = {
     "type": "object",
     "title": "Event",
-    "description": "What a visitor did with one product; unknown fields are kept",
+    "description": "One action of a visitor on one product; unknown fields are kept",
     "required": ["event_type", "product_id"],
     "properties": {
         "schema": {"type": "integer", "default": SCHEMA_VERSION},
-        "event_id": {
-            **MAYBE_ID,
-            "description": "Events with one id count once; absent: a digest of the content",
-        },
+        "event_id": _or_null(
+            "Identifier",
+            description="Events with the same id are counted once; default: a digest of the content",
+        ),
         "event_type": _ref("EventType"),
-        "event_time": {
-            **TIME,
-            "description": "Epoch ms, or RFC 3339 with an offset; absent: the time of receipt",
-        },
+        "event_time": _or_null("EventTime", description="Default: the time of receipt"),
         "user_id": {
-            **_ID,
+            **_ref("Identifier"),
             "description": "Who is logged in; without an `anonymous_id`, the visitor (then it is required)",
         },
-        "anonymous_id": {**MAYBE_ID, "description": "The device: one id before and after a login"},
+        "anonymous_id": _or_null("Identifier", description="The device: one id before and after a login"),
         "session_id": MAYBE_ID,
-        "product_id": _ID,
-        "price": {
-            "type": ["number", "string", "null"],
-            "minimum": 0,
-            "maximum": MAX_MAJOR,
-            "pattern": r"^[0-9]{1,9}(\.[0-9]{1,12})?$",
-            "description": f"Of one unit, 0 to {MAX_MAJOR}",
-        },
-        "currency": {"anyOf": [_ref("Currency"), {"type": "null"}]},
-        "quantity": {
-            "type": ["integer", "string", "null"],
-            "minimum": 1,
-            "maximum": MAX_QUANTITY,
-            "pattern": r"^[1-9][0-9]{0,5}(\.0{1,6})?$",
-            "default": 1,
-            "description": f"1 to {MAX_QUANTITY}",
-        },
-        "category": _TEXT,
-        "brand": _TEXT,
+        "product_id": _ref("Identifier"),
+        "price": _or_null("Price", description="Of one unit"),
+        "currency": _or_null("Currency"),
+        "quantity": _or_null("Quantity", default=1),
+        "category": _or_null("Label"),
+        "brand": _or_null("Label"),
         "order_id": MAYBE_ID,
     },
-    "additionalProperties": True,
 }
 
 _FIELDS = _EVENT["properties"]
@@ -99,41 +102,43 @@ _ITEM: dict[str, Any] = {
     "description": "One product of an order",
     "required": ["product_id"],
     "properties": {name: _FIELDS[name] for name in _ITEM_FIELDS},
-    "additionalProperties": True,
 }
 _ORDER_EVENT: dict[str, Any] = {
     "type": "object",
     "title": "OrderEvent",
-    "description": "One event of several products; their fields may have the names of other systems too",
+    "description": "One event about several products; their price, quantity and the like stand in `items`",
     "required": ["event_type", "items"],
     "properties": {
-        **_FIELDS,
-        **{name: {"type": "null", "description": "Of the items"} for name in _ITEM_FIELDS},
+        **{name: field for name, field in _FIELDS.items() if name not in _ITEM_FIELDS},
         "items": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": _ref("OrderItem")},
-        "total": {"description": "Of a purchase: what its items come to, a number or decimal string"},
+        "total": {"description": "Of a purchase: the total of its items, a number or a decimal string"},
     },
-    "additionalProperties": True,
 }
 
-_EVENTS = {
+_EVENTS: dict[str, Any] = {
     "type": "array",
+    "title": "EventList",
+    "description": "Up to 1,000 events",
     "minItems": 1,
     "maxItems": MAX_EVENTS,
-    "items": {"anyOf": [_ref("Event"), _ref("OrderEvent")]},
+    "items": _ref("AnyEvent"),
 }
 _BATCH: dict[str, Any] = {
     "type": "object",
     "title": "EventBatch",
-    "description": "Events with the sender's clock or key",
+    "description": "Events with the sender's clock, key or consent",
     "required": ["batch"],
     "properties": {
-        "batch": _EVENTS,
-        "sent_at": {
-            **TIME,
-            "description": "When this is sent, by the clock of `event_time`: a wrong clock is set right",
+        "batch": _ref("EventList"),
+        "sent_at": _or_null(
+            "EventTime",
+            description="Time of sending by the sender's clock; a clock that is wrong is corrected",
+        ),
+        "key": {
+            "type": ["string", "null"],
+            "description": "A publishable key, for senders that cannot set a header",
         },
-        "key": {"type": ["string", "null"], "description": "A publishable key, where no header can be set"},
-        "consent": {"description": "`denied` or false: of all events"},
+        "consent": {"description": "`denied` or false: applies to all events"},
     },
     "additionalProperties": False,
 }
@@ -149,7 +154,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Event": _EVENT,
     "OrderItem": _ITEM,
     "OrderEvent": _ORDER_EVENT,
+    "AnyEvent": {
+        "description": "An event about one product, or one about several",
+        "oneOf": [_ref("Event"), _ref("OrderEvent")],
+    },
+    "EventList": _EVENTS,
     "EventBatch": _BATCH,
+    "EventsBody": {
+        "description": "One event or a batch; an array of events is taken as well",
+        "oneOf": [_ref("Event"), _ref("OrderEvent"), _ref("EventBatch")],
+    },
+    **{name: {"title": name, **schema} for name, schema in _UNIONS.items()},
 }
 """What the body refers to. For readers and for generators of clients: the contract decides."""
 
@@ -157,15 +172,23 @@ REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"anyOf": [_ref("Event"), _ref("OrderEvent"), _EVENTS, _ref("EventBatch")]},
+            "schema": _ref("EventsBody"),
             "examples": EXAMPLES,
         },
         "application/x-ndjson": {
-            "schema": {"type": "string", "description": "One event a line; a bad line fails no other"},
+            "schema": {
+                "type": "string",
+                "format": "binary",
+                "description": "One event per line; an invalid line does not affect the others",
+            },
             "example": f"{LINE}\n",
         },
         "text/plain": {
-            "schema": {"type": "string", "description": "JSON or lines of it, as sendBeacon sends it"},
+            "schema": {
+                "type": "string",
+                "format": "binary",
+                "description": "JSON or JSON lines, as sent by sendBeacon",
+            },
             "example": LINE,
         },
     },
@@ -177,7 +200,7 @@ PARAMETERS: list[dict[str, Any]] = [
         "in": "query",
         "required": False,
         "schema": {"enum": ["0", "1"], "default": "0"},
-        "description": "1: a dry run. The same verdicts, and nothing is sent, stored or taken off a quota",
+        "description": "1: dry run. Events are validated, but nothing is stored or counted against a quota",
     },
     {
         "name": "X-Sent-At",
@@ -185,37 +208,37 @@ PARAMETERS: list[dict[str, Any]] = [
         "required": False,
         # One pattern, not one of two kinds of strings: generators of clients know no such header.
         "schema": {"type": "string", "pattern": f"^([0-9]{{12,15}}|{_RFC_3339})?$"},
-        "description": "When this is sent, epoch ms or RFC 3339, as `sent_at` of a batch, which wins over it",
+        "description": "Time of sending, epoch ms or RFC 3339; `sent_at` in a batch takes precedence",
     },
     {
         "name": "Content-Encoding",
         "in": "header",
         "required": False,
         "schema": {"enum": ["identity", "gzip"]},
-        "description": "gzip: the limit of 1 MiB is of the decompressed body too",
+        "description": "gzip: the limit of 1 MiB applies to the decompressed body too",
     },
 ]
 
 _STATUSES = {
-    400: "The body holds no 1 to 1,000 events, or each of them was refused (`errors`)",
-    401: "No key, one that is not known, or several",
+    400: "The body does not contain 1 to 1,000 events, or all of them were rejected (`errors`)",
+    401: "No key, an unknown key, or several keys",
     403: "The key lacks the scope `events:write`, or is bound to other origins",
-    408: "The body did not come within 10 s",
-    413: "The body is larger than 1 MiB, decompressed too",
-    415: "No JSON and of another type, or compressed with anything but gzip",
-    422: "A parameter is not known",
-    429: "A quota of the key is spent: try again after `Retry-After` seconds",
+    408: "The body was not received within 10 s",
+    413: "The body is larger than 1 MiB, before or after decompression",
+    415: "Unsupported content type or encoding; use JSON, and gzip if compressed",
+    422: "Unknown parameter",
+    429: "The key's quota is used up; retry after `Retry-After` seconds",
     503: "Kafka did not acknowledge within 5 s, or too much waits for it: send the same again after "
     "`Retry-After` seconds",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": Receipt,
-        "description": "The dry run's verdicts: nothing was stored",
+        "description": "Result of the dry run; nothing was stored",
         "content": {"application/json": {"example": {**RECEIPT, "dry_run": True}}},
     },
     202: {
-        "description": "Kafka has the accepted events",
+        "description": "The accepted events are in Kafka",
         "content": {"application/json": {"example": RECEIPT}},
     },
     **describe_problems(_STATUSES),

@@ -37,7 +37,6 @@ LINE = '{"event_type":"view","user_id":"you","product_id":"p00054"}'
 
 EXAMPLES: dict[str, Any] = {
     "one": {"summary": "One event", "value": _CART},
-    "array": {"summary": "Two events", "value": [_CART, _PURCHASE]},
     "order": {"summary": "An order of two products", "value": _ORDER},
     "batch": {
         "summary": "With the sender's clock",

@@ -20,40 +20,36 @@ class Dedupe(StrEnum):
 class Refusal(Answer):
     """One event that breaks a rule."""
 
-    index: int = Field(
-        ge=0, description="Place in the array or batch, or among the lines that are not blank; from 0"
-    )
+    index: int = Field(ge=0, description="Index in the array or batch, or among the non-blank lines, from 0")
     code: str = Field(description="Field and rule, such as price.negative; stable")
-    detail: str = Field(description="What is expected; never what came")
-    event_id: str | None = Field(description="null: the event names none, or not a valid one")
+    detail: str = Field(description="What is expected; never contains the value sent")
+    event_id: str | None = Field(description="null: the event has none, or an invalid one")
 
 
 class Receipt(Answer):
     """What became of the events of one request; the four numbers add up to the events sent."""
 
-    request_id: str = Field(description="Also in the header `X-Request-Id`, our log, and the Kafka records")
-    accepted: int = Field(ge=0, description="Events that Kafka has written to every replica in sync")
+    request_id: str = Field(description="Also in the header `X-Request-Id`, the log, and the Kafka records")
+    accepted: int = Field(ge=0, description="Events that Kafka has written to all in-sync replicas")
     duplicates: int = Field(
-        ge=0, description="Events whose visitor and event_id an earlier event of this request has"
+        ge=0, description="Events with the same visitor and event_id as an earlier event of this request"
     )
-    rejected: int = Field(ge=0, description="Events that break a rule: `errors` has one each")
-    dropped: int = Field(ge=0, description="Events left out because the visitor objects to being followed")
+    rejected: int = Field(ge=0, description="Events that break a rule; each has an entry in `errors`")
+    dropped: int = Field(ge=0, description="Events dropped because the visitor opted out of tracking")
     dedupe: Dedupe = Field(
         description="What tells a repetition. event_id: every event has one; derived: some need the digest "
         "of their content; none: some have neither id nor time, and repeating them counts again"
     )
     redacted: int = Field(
-        ge=0, description="Accepted events in which an e-mail address or a card number was replaced"
+        ge=0, description="Accepted events in which an e-mail address or card number was redacted"
     )
-    clock_offset_ms: int = Field(
-        description="What was added to every event_time, from sent_at; 0 without it, or if over 24 h"
-    )
-    dry_run: bool = Field(description="true: nothing was stored, for `validate=1` asked so")
-    errors: list[Refusal] = Field(description="One per rejected event, in the order they came")
+    clock_offset_ms: int = Field(description="Added to every event_time to correct the sender's clock")
+    dry_run: bool = Field(description="true: nothing was stored, because `validate=1` was set")
+    errors: list[Refusal] = Field(description="One per rejected event, in the order of the request")
 
 
 class EventsProblem(Answer):
-    """A problem document; `errors` is there if the events were the reason."""
+    """A problem document; `errors` is present if the events were the reason."""
 
     type: str
     title: str

@@ -41,7 +41,7 @@ _PROBLEMS = describe_problems(
         401: "No key, or one that does not count",
         403: "The key is publishable, or may not watch others",
         422: "A parameter breaks a rule",
-        429: "The key has as many streams open as it may",
+        429: "The key has reached its limit of open streams",
         503: "The process serves no more tails, or the store does not answer",
     }
 )

@@ -65,17 +65,17 @@ class Totals(Answer):
     late: int
     rejected: int
     lost: int
-    forgotten: int = Field(description="Events of deleted visitors, from before the deletion")
+    forgotten: int = Field(description="Events of deleted visitors from before their deletion; dropped")
 
 
 class Live(TimedAnswer):
     """The shop right now."""
 
-    durable: bool = Field(description="False: embedded broker and Redis, nothing is kept")
-    timezone: str = Field(description="Today starts at midnight here")
+    durable: bool = Field(description="False: embedded broker and Redis; nothing is stored permanently")
+    timezone: str = Field(description="Time zone of the shop; today starts at its midnight")
     active_visitors: int = Field(description="Visitors with an event in the last 5 minutes")
-    events_per_s: float | None = Field(description="Applied by all workers; null: no worker runs")
-    delay: Delay | None = Field(description="null: no worker runs")
+    events_per_s: float | None = Field(description="Applied by all workers; null: no worker is running")
+    delay: Delay | None = Field(description="null: no worker is running")
     funnel_today: Funnel
     carts_abandoned_today: int
     today: Sales

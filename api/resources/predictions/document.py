@@ -6,11 +6,13 @@ from api.resources.events.document import MAYBE_ID
 from api.resources.events.document import SCHEMAS as EVENT_SCHEMAS
 from api.resources.predictions.schemas import ActionsProblem
 from api.resources.predictions.sequences import MAX_ACTIONS, MAX_AFTER_S
+from contracts.events import EventType
 
-_NAMES = {"$ref": "#/components/schemas/EventType"}
+_NAMES = {"type": "string", "pattern": f"^({'|'.join(EventType)})$"}
 _FIELDS = ("event_type", "event_time", "product_id", "price", "currency", "quantity", "category", "brand")
 _ACTION: dict[str, Any] = {
     "type": "object",
+    "title": "SequenceAction",
     "required": ["event_type"],
     "properties": {
         **{name: EVENT_SCHEMAS["Event"]["properties"][name] for name in _FIELDS},
@@ -20,10 +22,9 @@ _ACTION: dict[str, Any] = {
             "minimum": 0,
             "maximum": MAX_AFTER_S,
             "default": 60,
-            "description": "Seconds since the action before; only where no action has event_time",
+            "description": "Seconds since the previous action; only if no action has event_time",
         },
     },
-    "additionalProperties": True,
 }
 _SHORT = {"actions": ["view", "view", "cart"]}
 _LONG = {
@@ -42,6 +43,11 @@ _TIMED = {
 
 SCHEMAS: dict[str, dict[str, Any]] = {
     "SequenceAction": _ACTION,
+    "AnyAction": {
+        "title": "AnyAction",
+        "description": "The name of an event type, or more of the action",
+        "oneOf": [_NAMES, {"$ref": "#/components/schemas/SequenceAction"}],
+    },
     "ActionSequence": {
         "type": "object",
         "title": "ActionSequence",
@@ -52,7 +58,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MAX_ACTIONS,
-                "items": {"oneOf": [_NAMES, {"$ref": "#/components/schemas/SequenceAction"}]},
+                "items": {"$ref": "#/components/schemas/AnyAction"},
             }
         },
         "additionalProperties": False,
@@ -75,12 +81,12 @@ REQUEST_BODY: dict[str, Any] = {
 }
 
 _STATUSES = {
-    400: "The body is no JSON object",
-    408: "The body did not come within 10 s",
+    400: "The body is not a JSON object",
+    408: "The body was not received within 10 s",
     413: "The body is larger than 1 MiB",
-    415: "Another Content-Type, or a compressed body",
-    422: f"No action, more than {MAX_ACTIONS}, or some that break a rule (`errors`)",
-    503: "No model is loaded, it fails, or too many predictions are under way: try again",
+    415: "Unsupported content type, or a compressed body",
+    422: f"No actions, more than {MAX_ACTIONS}, or some that break a rule (`errors`)",
+    503: "No model is loaded, it failed, or too many predictions are in progress; retry",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": ActionsProblem, "description": text} for status, text in _STATUSES.items()

@@ -23,14 +23,14 @@ router = APIRouter(
 RemoverDep = Annotated[Remover, use(Remover)]
 _DELETE = describe_problems(
     {
-        400: "The body is no JSON",
-        503: "Kafka did not acknowledge the record, or Redis is away: send the same again",
+        400: "The body is not JSON",
+        503: "Kafka did not acknowledge the record, or Redis is not available; send the same request again",
     }
 )
-_UNKNOWN = describe_problems({404: "No deletion has this id, or it was done more than 30 days ago"})
+_UNKNOWN = describe_problems({404: "No deletion has this id, or it was completed more than 30 days ago"})
 _LOCATION: dict[int | str, dict[str, Any]] = {
     202: {
-        "headers": {"Location": {"description": "Where to ask how far it is", "schema": {"type": "string"}}}
+        "headers": {"Location": {"description": "Where to query its progress", "schema": {"type": "string"}}}
     }
 }
 
@@ -46,7 +46,9 @@ async def delete_visitor(
     idempotency_key: Annotated[
         str | None,
         Header(
-            min_length=1, max_length=200, description="The same key and visitor: the same deletion, a day"
+            min_length=1,
+            max_length=200,
+            description="The same key and visitor within a day return the same deletion",
         ),
     ] = None,
 ) -> Deletion:
@@ -84,7 +86,7 @@ async def get_deletion(
     deletion_id: Annotated[str, Path(max_length=100)],
     _: Annotated[NoQuery, Query()],
 ) -> Deletion:
-    """How far a deletion is, for 30 days after it was done."""
+    """Returns the progress of a deletion, until 30 days after it was completed."""
     job = await remover.jobs.get(deletion_id)
     if job is None:
         raise Problem(HTTPStatus.NOT_FOUND, "deletion.unknown", "no deletion has this id, or not any more")

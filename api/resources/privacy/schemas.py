@@ -31,7 +31,7 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class DeletionRequest(BaseModel):
-    """Whom to delete."""
+    """The visitor to delete."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"user_id": "visitor-17"}]})
 
@@ -41,7 +41,7 @@ class DeletionRequest(BaseModel):
 
 
 class Deletion(Answer):
-    """How far a deletion is. It never names the visitor."""
+    """Progress of a deletion. It never names the visitor."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -55,10 +55,8 @@ class Deletion(Answer):
     removed_at: datetime | None = Field(description="A worker has removed the state")
     done_at: datetime | None
     removed: dict[str, int] = Field(description="What was removed, by kind; only kinds that were found")
-    remaining: int = Field(description="Keys of Redis in which the last search still found the id")
-    returned: bool = Field(
-        description="The visitor acted after the deletion, and is known again from then on"
-    )
+    remaining: int = Field(description="Redis keys in which the last search still found the id")
+    returned: bool = Field(description="The visitor has acted since the deletion and is known again")
 
 
 def to_deletion(job: DeletionJob) -> Deletion:

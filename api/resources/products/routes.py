@@ -40,7 +40,7 @@ class DemandParameters(BaseModel):
 async def get_demand(
     product_id: str, reader: ReaderDep, query: Annotated[DemandParameters, Query()]
 ) -> schemas.Demand:
-    """Demand of one product in minute, hour or day buckets of UTC; a product never seen has zeros."""
+    """Returns the demand of a product in minute, hour or day buckets (UTC), zeros if it is unknown."""
     check_identifier("product_id", product_id)
     time = await reader.stream_time()
     interval = choose_interval(query.from_, query.to, query.grain, time.as_of_ms)

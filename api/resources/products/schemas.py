@@ -25,11 +25,11 @@ class DemandBucket(Answer):
 
 
 class Demand(TimedAnswer):
-    """Demand of one product; buckets without events are there with zeros."""
+    """Demand of one product; buckets without events are included as zeros."""
 
     product_id: str
     grain: Grain
     from_: datetime = Field(serialization_alias="from")
     to: datetime
-    retention_s: int = Field(description="Buckets are kept this long; older ones read as zeros")
+    retention_s: int = Field(description="Retention of these buckets; older ones are returned as zeros")
     buckets: list[DemandBucket]

@@ -24,7 +24,7 @@ class TrendingQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(10, ge=1, le=MAX_PRODUCTS, description="Most products to return")
+    limit: int = Field(10, ge=1, le=MAX_PRODUCTS, description="Maximum number of products")
 
 
 @router.get("/trending")

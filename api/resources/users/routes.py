@@ -45,7 +45,7 @@ _DOCUMENT = {
     **_guard.describe(),
 }
 router = direct_router("/v1/users", "visitors")
-_UNKNOWN = describe_problems({404: "Nobody of this id was seen, or not for longer than state is kept"})
+_UNKNOWN = describe_problems({404: "No visitor with this id is known, or the state has expired"})
 _below = direct_router("/v1/users", "visitors", _LiteralEnd)
 
 

@@ -9,7 +9,7 @@ from readers.answers import Answer, Money, TimedAnswer
 
 
 class CartLine(Answer):
-    """One product in a cart; null prices were never told."""
+    """One product in a cart; a null price is unknown."""
 
     product_id: str
     quantity: int

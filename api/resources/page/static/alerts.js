@@ -8,9 +8,9 @@ const SHOWN = 10;
 const LOOKED_AT = 200;
 const RETRY_MS = 3_000;
 const WORDS = { churn_risk: "About to leave", cart_abandoned: "Left a cart" };
-const ENDS = { resolved: "bought after all", expired: "gone" };
+const ENDS = { resolved: "bought after all", expired: "did not buy" };
 const OTHER_ENDS = { resolved: "resolved", expired: "expired" }; // of what is not about a visitor's cart
-const LATER = { acknowledged: "taken care of", snoozed: "snoozed" };
+const LATER = { acknowledged: "acknowledged", snoozed: "snoozed" };
 
 export class AlertList {
   // `list` is filled; `note` says in words why it is empty.
@@ -43,7 +43,7 @@ export class AlertList {
       return this.retry();
     }
     if (!this.wanted || this.source) return;
-    if (!page) return this.say("This key may not read alerts: it lacks the scope alerts:read.");
+    if (!page) return this.say("This key cannot read alerts: it lacks the scope alerts:read.");
     this.alerts.clear();
     for (const step of page.alerts) this.take(step);
     this.draw();
@@ -74,7 +74,7 @@ export class AlertList {
   }
 
   draw() {
-    this.say(this.alerts.size ? "" : "None so far.");
+    this.say(this.alerts.size ? "" : "No alerts yet.");
     const rows = new Map([...this.list.children].map((row) => [row.dataset.id, row]));
     for (const [id, row] of rows) if (!this.alerts.has(id)) row.remove();
     for (const [id, alert] of this.alerts) {

@@ -3,10 +3,10 @@
 const SLOT = "storepulse.key";
 const REASONS = {
   "key.missing": "",
-  "key.scope": "This key may not read figures: it lacks the scope insights:read.",
-  "key.origin": "This is a publishable key: it can only send events. A secret key with the scope insights:read is needed.",
+  "key.scope": "This key cannot read figures: it lacks the scope insights:read.",
+  "key.origin": "This is a publishable key: it can only send events. Use a secret key with the scope insights:read.",
   "key.expired": "This key has expired.",
-  "key.revoked": "This key was revoked.",
+  "key.revoked": "This key has been revoked.",
 };
 
 export class Locked extends Error {}
@@ -20,7 +20,7 @@ export function authorization() {
 export async function checkAdmission(answer) {
   if (answer.status !== 401 && answer.status !== 403) return;
   const { code = "" } = await answer.json().catch(() => ({}));
-  if (code.startsWith("key.")) throw new Locked(REASONS[code] ?? "This key is not known here.");
+  if (code.startsWith("key.")) throw new Locked(REASONS[code] ?? "This key is not known.");
 }
 
 export class KeyForm {

@@ -23,15 +23,25 @@ let paused = false;
 let locked = false;
 let updatedAt = null;
 let failures = 0;
+let refusal = ""; // what the API itself said is wrong; empty where it gave no answer
 let timer = null;
 let asking = false;
+
+class Refused extends Error {}
 
 async function ask(path) {
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const answer = await fetch(path, { cache: "no-store", credentials: "omit", headers: authorization(), signal });
   await checkAdmission(answer);
-  if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
+  if (!answer.ok) throw new Refused(await describeProblem(answer));
   return answer.json();
+}
+
+// The API answers: it says what is wrong behind it.
+async function describeProblem(answer) {
+  const { code = "", detail = "" } = await answer.json().catch(() => ({}));
+  if (code.startsWith("redis.")) return `The API is running, but Redis is not available: ${detail}.`;
+  return `The API answered with status ${answer.status}${detail && `: ${detail}`}.`;
 }
 
 async function poll() {
@@ -49,6 +59,7 @@ async function poll() {
     if (locked) alerts.stop();
     if (locked) keyForm.shut(error.message);
     else failures += 1;
+    refusal = error instanceof Refused ? error.message : "";
   }
   asking = false;
   drawFreshness();
@@ -85,7 +96,7 @@ function drawNumbers(live) {
   const { today, yesterday_at_this_time: yesterday, funnel_today: funnel } = live;
   put("active", format.count(live.active_visitors));
   put("speed", format.perSecond(live.events_per_s));
-  put("speed-sub", `${format.count(live.totals.applied)} in all`);
+  put("speed-sub", `${format.count(live.totals.applied)} in total`);
   put("orders", format.count(today.orders));
   putChange("orders-sub", today.orders, yesterday.orders, "none by this time yesterday");
   const [main, ...others] = [...today.revenue].sort((a, b) => Number(b.amount) - Number(a.amount));
@@ -96,7 +107,7 @@ function drawNumbers(live) {
   put("carts", format.count(funnel.carted));
   put("carts-sub", `${format.count(live.carts_abandoned_today)} abandoned`);
   put("delay", live.delay ? format.milliseconds(live.delay.p50_ms) : "–");
-  put("delay-sub", live.delay ? `99% within ${format.milliseconds(live.delay.p99_ms)}` : "no worker runs");
+  put("delay-sub", live.delay ? `99% within ${format.milliseconds(live.delay.p99_ms)}` : "no worker running");
 }
 
 function put(id, text) {
@@ -140,7 +151,7 @@ function track(part) {
 }
 
 function drawFunnel({ sessions, viewed, carted, bought }) {
-  const steps = [["Started", sessions], ["Looked at a product", viewed], ["Put in the cart", carted], ["Bought", bought]];
+  const steps = [["Started", sessions], ["Viewed a product", viewed], ["Added to cart", carted], ["Bought", bought]];
   const rows = steps.map(([name, n], i) => {
     const row = element("li", {});
     const number = cell("span", format.count(n), { class: "count" });
@@ -152,7 +163,7 @@ function drawFunnel({ sessions, viewed, carted, bought }) {
 }
 
 function drawTrending({ products, half_life_s: halfLife }) {
-  at("half-life").textContent = `interest halves every ${format.count(halfLife / 60)} min`;
+  at("half-life").textContent = `half-life ${format.count(halfLife / 60)} min`;
   at("trending-empty").hidden = products.length > 0;
   const most = products[0]?.score ?? 1;
   const rows = products.map(({ rank, product_id: id, score }) => {
@@ -172,11 +183,11 @@ function drawStream({ workers, totals }) {
   const partitions = new Set(workers.flatMap((worker) => worker.partitions)).size;
   const facts = [
     ["Events applied", totals.applied, false],
-    ["Repeats recognised and dropped", totals.duplicates, false],
+    ["Duplicates dropped", totals.duplicates, false],
     ["Too late to count", totals.late, false],
-    ["Refused as no event", totals.rejected, false],
-    ["Of deleted visitors", totals.forgotten, false],
-    ["Lost before we read them", totals.lost, totals.lost > 0],
+    ["Rejected", totals.rejected, false],
+    ["From deleted visitors, dropped", totals.forgotten, false],
+    ["Lost (expired in Kafka)", totals.lost, totals.lost > 0],
     ["Partitions with a worker", partitions, !partitions],
   ];
   const nodes = facts.flatMap(([name, value, bad]) => [
@@ -199,8 +210,8 @@ function drawFreshness() {
   at("pause").hidden = locked;
   const trouble = at("trouble");
   let problem = "";
-  if (stale) problem = "The API does not answer. These figures stand still until it does.";
-  else if (trouble.dataset.workers === "0") problem = "No stream worker is running, so new events are not counted yet.";
+  if (stale) problem = `${refusal || "The API does not answer."} The figures below are not being updated.`;
+  else if (trouble.dataset.workers === "0") problem = "No worker is running, so new events are not counted yet.";
   if (trouble.textContent !== problem) trouble.textContent = problem;
   trouble.hidden = !problem;
 }
