@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.errors import problem_response
@@ -18,6 +19,8 @@ MAX_URL_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 32 * 1024
 MAX_HEADERS = 100
 HEAD_TIMEOUT_S = 10.0
+OFFER_HEADERS = frozenset((b"upgrade", b"http2-settings"))
+"""Headers of an offer to speak another protocol; `Connection` names them."""
 LINGER_S = 1.0
 """What a refused client still sends is dropped for this long: a reset would take our answer from it."""
 
@@ -54,6 +57,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._refusal: HeadRefused | None = None
+        self._is_offer = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Counts the client and starts the time of its first head."""
@@ -84,7 +88,7 @@ class Connection(HttpToolsProtocol):
             if self._head_timer is None:
                 self._await_head()
             self._head_bytes += len(data)
-        super().data_received(data)
+        self._feed(data)
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
             self._refuse(_too_large())
 
@@ -121,11 +125,14 @@ class Connection(HttpToolsProtocol):
         flaw = find_host_flaw(self.url, self.headers, self.parser.get_http_version())
         if flaw is not None:
             self._abort(HeadRefused(HTTPStatus.BAD_REQUEST, *flaw))
-        super().on_headers_complete()
+        self._is_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self._is_offer:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """From here on the next head may come; its time starts with its first byte."""
-        super().on_message_complete()
+        if not self._is_offer:
+            super().on_message_complete()
         self._in_head = True
 
     def send_400_response(self, msg: str) -> None:
@@ -135,6 +142,35 @@ class Connection(HttpToolsProtocol):
             self._refusal
             or HeadRefused(HTTPStatus.BAD_REQUEST, "request.not_http", "the request is not valid HTTP/1.1")
         )
+
+    def _feed(self, data: bytes) -> None:
+        """Feeds the parser, which stops behind a head that offers another protocol.
+
+        Java's client offers HTTP/2 with its first request. Such an offer may be passed over (RFC 9110, 7.8):
+        the request is read once more without it, or its body would be lost.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            if not self._is_offer:  # CONNECT, which is answered as any method that a path does not know
+                return
+            head = self._head_without_offer()
+            self._is_offer = False
+            self.parser = httptools.HttpRequestParser(self)
+            self._feed(head + data[exc.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("")
+
+    def _head_without_offer(self) -> bytes:
+        lines = [
+            b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        ]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(part for part in _parts(value) if part not in OFFER_HEADERS)
+            if name not in OFFER_HEADERS:
+                lines.append(b"%b: %b" % (name, value))
+        return b"\r\n".join((*lines, b"", b""))
 
     def _abort(self, refusal: HeadRefused) -> None:
         self._refusal = refusal
@@ -170,6 +206,10 @@ class Connection(HttpToolsProtocol):
 def limited_connection(limits: ConnectionLimits) -> type[Connection]:
     """The protocol class of one server, with its own count."""
     return type("LimitedConnection", (Connection,), {"limits": limits, "addresses": Counter()})
+
+
+def _parts(value: bytes) -> list[bytes]:
+    return [part.strip().lower() for part in value.split(b",")]
 
 
 def _too_large() -> HeadRefused:

@@ -226,6 +226,33 @@ def test_heads_that_are_too_large_or_no_http_are_refused_with_a_problem(serve: S
     assert program.get("/livez").status_code == 200
 
 
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "TLS/1.2"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_body_behind_the_offer_of_another_protocol_is_read(serve: Serve, offer: str, at_once: bool) -> None:
+    program, body = serve(), b'{"actions": ["view", "jump"]}'
+    fields = (
+        "Connection: close, Upgrade, HTTP2-Settings",
+        f"Upgrade: {offer}",
+        "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    with program.open() as client:
+        lines = ("POST /v1/predict/next-action HTTP/1.1", "Host: localhost", *fields, "", "")
+        client.sendall("\r\n".join(lines).encode() + (body if at_once else b""))
+        if not at_once:
+            client.sendall(body)
+        assert problem(read_answer(client)) == (422, "event_type.unknown")
+
+
+def test_a_tunnel_is_refused_like_any_method(serve: Serve) -> None:
+    program = serve()
+    with program.open() as client:
+        client.sendall(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        assert read_answer(client).status_code >= 400
+    assert program.get("/livez").status_code == 200
+
+
 def test_what_is_sent_too_slowly_is_given_up(serve: Serve) -> None:
     program = serve()
     with program.open() as silent, program.open() as head, program.open() as typed, program.open() as raw:
