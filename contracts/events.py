@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import orjson
 
@@ -52,6 +52,24 @@ class EventType(StrEnum):
     REFUND = "refund", 5
 
 
+class Statement(StrEnum):
+    """What an event may say of a visitor in place of what they did; it names no product that was looked at.
+
+    A batch takes these out before anything asks for the type of an event: they are no actions.
+    """
+
+    IDENTIFY = "identify"
+    """Who is logged in on a device, or that nobody is."""
+    BOUGHT_ELSEWHERE = "bought_elsewhere"
+    """Who is logged in here bought this product on another device. Only the stream itself says so."""
+
+
+def statement_in(event: "Event") -> Statement | None:
+    """What the event states; None for an action."""
+    kind: object = event.event_type
+    return kind if isinstance(kind, Statement) else None
+
+
 class Event(NamedTuple):
     """One thing one visitor did with one product, or money that went back to them.
 
@@ -90,6 +108,7 @@ NOBODY = (GUEST, LOGGED_OUT)
 
 
 _TYPES: dict[str, EventType] = {t.value: t for t in EventType}
+_STATEMENTS: dict[str, Statement] = {t.value: t for t in Statement}
 _FIELDS = frozenset({
     "schema", "event_id", "event_type", "event_time", "user_id", "anonymous_id", "session_id", "product_id",
     "price", "currency", "quantity", "category", "brand", "order_id",
@@ -122,7 +141,7 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
     type_name = get("event_type")
     event_type = _TYPES.get(type_name) if type(type_name) is str else None
     if event_type is None:
-        raise _bad_type(type_name)
+        return _statement_of(fields, received_ms)
     time_ms = get("event_time")
     if type(time_ms) is not int:
         time_ms = parse_time(time_ms)
@@ -183,6 +202,27 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
 _new_event = partial(tuple.__new__, Event)  # half the time of calling Event
 
 
+def _statement_of(fields: dict[str, Any], received_ms: int) -> Event:
+    type_name = fields.get("event_type")
+    statement = _STATEMENTS.get(type_name) if type(type_name) is str else None
+    if statement is None:
+        raise _bad_type(type_name)
+    at = fields.get("event_time")
+    time_ms = at if type(at) is int else parse_time(at)
+    if not EARLIEST_MS <= time_ms <= received_ms + MAX_AHEAD_MS:
+        raise time_out_of_range(time_ms, received_ms)
+    visitor_id, customer_id = _visitor_of({"anonymous_id": None, **fields})
+    event_id, product_id = fields.get("event_id"), fields.get("product_id")
+    return Event(
+        derive_id(fields) if event_id is None else identifier("event_id", event_id),
+        cast(EventType, statement),
+        time_ms,
+        visitor_id,
+        "" if product_id is None else identifier("product_id", product_id),
+        customer_id=GUEST if customer_id is None else customer_id,
+    )
+
+
 def _visitor_of(fields: dict[str, Any]) -> tuple[str, str | None]:
     """Visitor and customer of an event with an anonymous id; one id for both is that of a customer."""
     visitor_id, customer_id = identifier("anonymous_id", fields["anonymous_id"]), fields.get("user_id")
@@ -232,22 +272,6 @@ def encode(event: Event) -> bytes:
         if value is not None:
             fields[name] = value
     return orjson.dumps(fields)
-
-
-def id_in_key(key: bytes | None, event: Event) -> str:
-    """The visitor's id if it is the record's key, or the customer's; raises `InvalidEvent` if neither is."""
-    if key == event.user_id.encode():
-        return event.user_id
-    if event.customer_id is None:
-        raise InvalidEvent(
-            "key.not_user_id", "the record's key must be the user_id, it decides the partition"
-        )
-    if event.customer_id not in NOBODY and key == event.customer_id.encode():
-        return event.customer_id
-    raise InvalidEvent(
-        "key.not_anonymous_id",
-        "the record's key must be the anonymous_id, it decides the partition; the user_id does as well",
-    )
 
 
 def format_minor(amount_minor: int, currency: str) -> str:
@@ -312,7 +336,7 @@ def upcast(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bad_type(value: object) -> InvalidEvent:
-    known = ", ".join(_TYPES)
+    known = ", ".join((*_TYPES, Statement.IDENTIFY))
     if value is None:
         return InvalidEvent("event_type.missing", f"event_type must be one of {known}")
     return InvalidEvent(

@@ -65,6 +65,10 @@ VISITOR = "v:"
 """Followed by the visitor's id. String: the visitor's state blob (`contracts.visitor`)."""
 ORDER = "order:"
 """Followed by an order's id. String: what was told of the order (`stream.components.orders`)."""
+CUSTOMER = "customer:"
+"""Followed by the customer's id. String: what is kept of the customer (`contracts.customers`)."""
+DEVICES = "devices"
+"""Hash: customer to the linked device with the newest login, while it is active."""
 PRODUCT_BUCKETS = "d"
 """Hashes: `<metric>:<product_id>` to a count, for events of this partition in a bucket."""
 SHOP_BUCKETS = "s"
@@ -150,6 +154,8 @@ for _family in (
     KeyFamily(FORGETTING, "hash"),
     KeyFamily(VISITOR, "string", SubjectKind.VISITOR, names_visitors=False),
     KeyFamily(ORDER, "string", names_visitors=False, is_with_id=True),
+    KeyFamily(CUSTOMER, "string", SubjectKind.CUSTOMER),
+    KeyFamily(DEVICES, "hash"),
     KeyFamily(PRODUCT_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(SHOP_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(QUALITY_BUCKETS + ":", "hash", names_visitors=False),
@@ -184,6 +190,10 @@ class Keys:
     def visitor_in(self, p: int, user_id: str) -> str:
         """The same key where the partition is known."""
         return f"{self.prefix(p)}{VISITOR}{user_id}"
+
+    def customer(self, customer_id: str) -> str:
+        """See `CUSTOMER`: the key in the partition that owns the customer."""
+        return f"{self.prefix(partition_of(customer_id, self.partitions))}{CUSTOMER}{customer_id}"
 
     def product_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
         """See `PRODUCT_BUCKETS`."""

@@ -87,6 +87,9 @@ class Settings(ConnectionSettings):
     order_ttl_s: int = Field(
         60 * 86_400, ge=1, description="An order is known for the whole shop this long after its last report"
     )
+    customer_ttl_s: int = Field(
+        730 * 86_400, ge=1, description="A customer's record expires this long after its last write"
+    )
     minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of the shop's minute buckets")
     product_minute_ttl_s: int = Field(3 * 3_600, ge=60, description="Retention of products' minute buckets")
     hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")

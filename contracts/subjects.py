@@ -53,6 +53,11 @@ def visitor(user_id: str) -> Subject:
     return Subject(SubjectKind.VISITOR, user_id)
 
 
+def customer(customer_id: str) -> Subject:
+    """A customer as a subject."""
+    return Subject(SubjectKind.CUSTOMER, customer_id)
+
+
 def product(product_id: str) -> Subject:
     """A product as a subject."""
     return Subject(SubjectKind.PRODUCT, product_id)

@@ -3,27 +3,30 @@
 import re
 from dataclasses import dataclass
 
-from contracts.events import EventType
+from contracts.events import EventType, Statement
 
 EVENT_TOPICS = ("view", "cart", "purchase")
 """The co-partitioned event topics, keyed by `user_id`, in the order ties are merged."""
 
 DELETIONS = "deletions"
 ORDERS = "orders"
+CUSTOMERS = "customers"
 _REJECTED, _ALERTS = "rejected", "alerts"
-_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS]
-_FOLLOWED = (ORDERS,)
+_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS]
+_FOLLOWED = (ORDERS, CUSTOMERS)
 """Input topics that earlier versions do not read: the group does not subscribe to them, members follow."""
 _output_topics: set[str] = set()
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
-_TOPIC_OF_TYPE = {
+_TOPIC_OF_TYPE: dict[str, str] = {
     EventType.VIEW: "view",
     EventType.FAVORITE: "view",
     EventType.CART: "cart",
     EventType.REMOVE_FROM_CART: "cart",
     EventType.PURCHASE: "purchase",
     EventType.REFUND: "purchase",
+    Statement.IDENTIFY: "view",
+    Statement.BOUGHT_ELSEWHERE: "purchase",
 }
 
 
@@ -95,6 +98,11 @@ class Topics:
     def orders(self) -> str:
         """What partitions tell the owners of orders (`contracts.order_reports`)."""
         return self.prefix + ORDERS
+
+    @property
+    def customers(self) -> str:
+        """What partitions tell of customers (`contracts.customers`), keyed by the customer's id."""
+        return self.prefix + CUSTOMERS
 
     @property
     def outputs(self) -> tuple[str, ...]:

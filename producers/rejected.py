@@ -14,7 +14,8 @@ from connections.kafka_check import require_kafka_now
 from connections.troubles import ConnectionRefused
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter, decode_dead_letter
-from contracts.events import Event, InvalidEvent, decode, id_in_key
+from contracts.events import Event, InvalidEvent, decode
+from contracts.record_keys import id_in_key
 from contracts.settings import Settings
 from contracts.topics import Topics
 from producers.sender import Record, Sender, SendFailed

@@ -10,6 +10,7 @@ from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
 from stream.batch.result import VISITOR_KIND
 from stream.components.component import Component, SubjectValues, TopicComponent
+from stream.components.customers.component import Customers
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
 from stream.components.orders.component import Orders
@@ -137,6 +138,7 @@ def product_registry(settings: Settings) -> Registry:
     """What the product itself registers."""
     registry = Registry()
     registry.add(Deletions(settings.deletion_secret.get_secret_value()))
+    registry.add(Customers(settings))
     registry.add(Prices())
     registry.add(Demand.of(settings))
     registry.add(Trending(settings.trend_half_life_s * 1_000))

@@ -7,6 +7,7 @@ NAMES = (
     "trending",
     "products",
     "users",
+    "customers",
     "predictions",
     "models",
     "alerts",

@@ -41,6 +41,7 @@ class Alert(NamedTuple):
     steps, which have no reasons. `episode` counts alerts of a kind about the subject, from 1 (a visitor's
     within the session). `model` is None where none was asked, `threshold` where none applies. `live` is
     False for what a replay or a very late event came to: it is recorded, but nobody should act on it.
+    `customer_id` is who was logged in on the visitor's device at this step.
     """
 
     alert_id: str
@@ -56,6 +57,7 @@ class Alert(NamedTuple):
     model: str | None = None
     threshold: float | None = None
     reasons: tuple[str, ...] = ()
+    customer_id: str | None = None
 
     @property
     def record_id(self) -> str:

@@ -18,6 +18,9 @@ ALERT_SCHEMA = 1
 def encode_alert(alert: Alert) -> bytes:
     """The step as JSON; `decode_alert` gives it back."""
     record = encode_flat(alert) if alert.kind in FLAT_KINDS else _encode_envelope(alert)
+    record.pop("customer_id", None)
+    if alert.customer_id is not None:
+        record["customer_id"] = alert.customer_id
     return orjson.dumps({"schema": ALERT_SCHEMA, "record_id": alert.record_id} | record)
 
 
@@ -84,4 +87,5 @@ _CHECKS: dict[str, fields.Check] = {
     "model": fields.or_null(fields.text),
     "threshold": fields.or_null(fields.number),
     "reasons": fields.texts,
+    "customer_id": fields.or_null(fields.text),
 }

@@ -147,6 +147,7 @@ _FLAT_CHECKS: dict[str, Check] = {
     "live": fields.flag,
     "reasons": fields.texts,
     "offer": fields.or_null(_offer),
+    "customer_id": fields.or_null(fields.text),
 }
 
 VISITOR_CHECKS = {name: _FLAT_CHECKS[name] for name in VisitorDetail._fields}

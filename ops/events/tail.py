@@ -118,5 +118,6 @@ def _line(begin: str, result: str, text: str) -> Text:
 def _say_event(event: dict[str, Any]) -> str:
     price = f"  {event['price']} {event['currency']}" if "price" in event else ""
     count = f" x{event['quantity']}" if "quantity" in event else ""
-    what = f"{event['product_id']}{count}{price}"
-    return f"{event['event_type']:<16}  {event['user_id']}  {what}  {event['event_id']}"
+    what = f"{event.get('product_id', '-')}{count}{price}"
+    who = " ".join([event[name] for name in ("anonymous_id", "user_id") if event.get(name) is not None])
+    return f"{event['event_type']:<16}  {who}  {what}  {event['event_id']}"

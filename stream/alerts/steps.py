@@ -6,13 +6,13 @@ same alerts with the same ids. What fires and why is for the rules (`stream.aler
 
 from collections.abc import Container, Sequence
 
-from contracts.alerts import Alert, AlertState
+from contracts.alerts import FLAT_KINDS, Alert, AlertState
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
 from stream.alerts.lifecycle import close, fire
 from stream.alerts.registry import AlertRules
-from stream.alerts.rules import Decision, VisitorRule, VisitorView, facts_of, may_fire
+from stream.alerts.rules import PURCHASE, Decision, VisitorRule, VisitorView, facts_of, may_fire
 from stream.visitors.arrival import session_before, split_arrivals
 from stream.visitors.session import advance
 
@@ -96,6 +96,22 @@ def on_deadline(
     session = visitor.head
     view = VisitorView(user_id, visitor.totals.first_ms, session, visitor.tail, _score_of(session, score))
     return _pass_time(alert_state, view, until_ms, rules)
+
+
+def on_purchase_elsewhere(alert_state: VisitorAlerts, at_ms: int, rules: AlertRules) -> Step:
+    """The step once who is logged in here has bought on another device: what that settles stays quiet."""
+    alerts: list[Alert] = []
+    for alert in alert_state.open:
+        rule = rules.by_kind.get(alert.kind)
+        if rule is not None and rule.is_settled(alert, PURCHASE, max(at_ms, alert.fired_ms)):
+            alert_state, closed = close(alert_state, alert, AlertState.RESOLVED, at_ms)
+            alerts.append(closed)
+    for rule in rules.rules:
+        if rule.kind in FLAT_KINDS:
+            kept = alert_state.of(rule.kind)
+            quiet_ms = max(kept.quiet_until_ms, at_ms + max(1, rule.cooldown_ms))
+            alert_state = alert_state.put(rule.kind, kept._replace(quiet_until_ms=quiet_ms))
+    return alert_state, alerts
 
 
 def next_deadline_ms(

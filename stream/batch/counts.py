@@ -40,6 +40,8 @@ class Counts:
     """Prices of all events of the batch, also of those that count nothing else (minor units, none is 0)."""
     order_lines: list[OrderLine] = field(default_factory=list)
     """Purchases with an `order_id`, which somebody else may tell of too."""
+    purchases: list[Event] = field(default_factory=list)
+    """Each with the customer whose it is, as far as that is known."""
     refunds: list[Event] = field(default_factory=list)
     """Nothing of them is in the other counts: `stream.components.orders` counts them."""
 
@@ -73,6 +75,7 @@ class Counts:
 
     def count_order(self, line: OrderLine) -> None:
         """Count an order that a line begins, or move it to its minute."""
+        self.purchases.append(line.event)
         for minute_ms, change in line.changes:
             self.add_shop(minute_ms, Metric.ORDERS, change)
         if line.event.order_id is not None:

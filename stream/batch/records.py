@@ -5,8 +5,9 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from contracts.dead_letters import DeadLetter
-from contracts.events import InvalidEvent, decode, id_in_key
+from contracts.events import InvalidEvent, decode
 from contracts.partitioning import partition_of
+from contracts.record_keys import id_in_key
 from stream.batch.step import Entry, Forward
 
 

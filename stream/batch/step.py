@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from contracts.clock import LIVE_SKEW_MS
 from contracts.events import Event, EventType
+from contracts.logins import login_of, put_login
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
@@ -14,8 +15,16 @@ from stream.batch.entries import Entry as Entry
 from stream.batch.entries import Forward as Forward
 from stream.batch.result import BatchResult as BatchResult
 from stream.batch.result import NewEvents
-from stream.scoring.predictions import Arrival, judge_arrival, pass_silence, take_score, timer_of
+from stream.scoring.predictions import (
+    Arrival,
+    close_carts,
+    judge_arrival,
+    pass_silence,
+    take_score,
+    timer_of,
+)
 from stream.visitors.fields import VisitorField, update_fields
+from stream.visitors.logins import Followed, follow_logins
 from stream.visitors.orders import refund_visitor, take_line
 from stream.visitors.session import MAX_SEEN_BYTES, SessionSettings, absorb, end_session
 
@@ -75,13 +84,19 @@ def apply_batch(
         if entry.event and entry.event.price_minor and entry.event.product_id
     ]
     applied = on_time = 0
-    grouped, stale = _group(result, entries, settings.session.disorder_ms + settings.lateness_ms)
+    grouped, stale, named = _group(result, entries, settings.session.disorder_ms + settings.lateness_ms)
     for screen in screens:
         for counter, number in screen(grouped, entries).items():
             result.count(counter, number)
     for user_id, events in grouped.items():
         on_time += len(events)
-        applied += apply_events(result, user_id, visitors.get(user_id), events, stale, settings)
+        visitor = visitors.get(user_id)
+        followed = follow(result, visitor, events, settings) if user_id in named else None
+        if followed is None:
+            applied += apply_events(result, user_id, visitor, events, stale, settings)
+            continue
+        applied += apply_events(result, user_id, visitor, followed.events, stale, settings)
+        applied += take_statements(result, user_id, visitor, followed, settings)
     result.count("applied", applied)
     result.count("duplicates", on_time - applied)
     return result
@@ -89,14 +104,16 @@ def apply_batch(
 
 def _group(
     result: BatchResult, entries: Sequence[Entry], slack_ms: int
-) -> tuple[dict[str, list[Event]], set[str]]:
+) -> tuple[dict[str, list[Event]], set[str], set[str]]:
     """Events by visitor, in the order of the entries; the result gets the clock, letters and late events.
 
-    The second value has the ids of events that arrived long after they happened.
+    The second value has the ids of events that arrived long after they happened, the third the visitors of
+    whom an event names a device.
     """
     max_event_ms, broker_ms = result.clock
     grouped: dict[str, list[Event]] = {}
     stale: set[str] = set()
+    named: set[str] = set()
     late = 0
     for _, at_ms, record_ms, event, letter in entries:
         if record_ms > broker_ms:
@@ -115,6 +132,8 @@ def _group(
             continue
         if record_ms - at_ms >= LIVE_SKEW_MS:
             stale.add(event.event_id)
+        if event.customer_id is not None:
+            named.add(event.user_id)
         events = grouped.get(event.user_id)
         if events is None:
             grouped[event.user_id] = [event]
@@ -124,7 +143,32 @@ def _group(
     result.count("late", late)
     result.count("rejected", len(result.letters))
     result.count("forwarded", len(result.forwards))
-    return grouped, stale
+    return grouped, stale, named
+
+
+def follow(
+    result: BatchResult, visitor: Visitor | None, events: list[Event], settings: StepSettings
+) -> Followed:
+    """A visitor's actions with their customers, and what else the events say of who is logged in."""
+    last_ms = 0 if visitor is None else visitor.head.last_ms
+    followed = follow_logins(login_of(visitor), last_ms, events, settings.session.idle_ms)
+    result.reports += followed.reports
+    return followed
+
+
+def take_statements(
+    result: BatchResult, user_id: str, visitor: Visitor | None, followed: Followed, settings: StepSettings
+) -> int:
+    """Put what a visitor's events say of the login into the state, if there is one; how many statements."""
+    known = result.visitors.get(user_id, visitor)
+    if known is not None:
+        after = known if followed.login == login_of(known) else put_login(known, followed.login)
+        for event in followed.bought:
+            if event.customer_id == followed.login.customer_id:
+                after = close_carts(result.prediction_results, after, event, settings.alerts)
+        if after is not known:
+            result.put(user_id, after, settings.alerts)
+    return followed.n_statements
 
 
 def apply_events(

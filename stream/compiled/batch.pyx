@@ -14,7 +14,7 @@ from stream.compiled.visitors cimport VisitorStep
 include "batch.pxi"  # positions in named tuples, see layout.py
 
 from contracts.clock import LIVE_SKEW_MS
-from stream.batch.step import Clock, BatchResult, Forward
+from stream.batch.step import Clock, BatchResult, Forward, follow, take_statements
 
 cdef long long _LIVE_SKEW_MS = LIVE_SKEW_MS
 
@@ -34,6 +34,7 @@ def apply_batch(clock, entries, visitors, settings, *, screens=()):
     cdef long long applied = 0, on_time = 0
     cdef list prices = []
     cdef dict grouped
+    cdef set named = set()
     result = BatchResult(clock)
     for entry in entries:
         event = item(entry, ENTRY_EVENT)
@@ -43,21 +44,30 @@ def apply_batch(clock, entries, visitors, settings, *, screens=()):
                 prices.append(price)
     result.counts.prices = prices
     stale = set()
-    grouped = _group(result, entries, settings.session.disorder_ms + settings.lateness_ms, stale)
+    grouped = _group(result, entries, settings.session.disorder_ms + settings.lateness_ms, stale, named)
     for screen in screens:
         for counter, number in screen(grouped, entries).items():
             result.count(counter, number)
     cdef VisitorStep step = VisitorStep(result, stale, settings)
     for user_id, events in grouped.items():
         on_time += len(<list>events)
-        applied += step.apply(user_id, visitors.get(user_id), <list>events)
+        visitor = visitors.get(user_id)
+        if not named or user_id not in named:
+            applied += step.apply(user_id, visitor, <list>events)
+            continue
+        followed = follow(result, visitor, events, settings)
+        applied += step.apply(user_id, visitor, <list>followed.events)
+        applied += take_statements(result, user_id, visitor, followed, settings)
     result.count("applied", applied)
     result.count("duplicates", on_time - applied)
     return result
 
 
-cdef dict _group(object result, object entries, long long slack_ms, set stale):
-    """Events by visitor, as `stream.batch.step` groups them; `stale` gets the ids of those that arrived late."""
+cdef dict _group(object result, object entries, long long slack_ms, set stale, set named):
+    """Events by visitor, as `stream.batch.step` groups them.
+
+    `stale` gets the ids of those that arrived late, `named` visitors of whom an event names a device.
+    """
     cdef long long max_event_ms = result.clock[0], broker_ms = result.clock[1]
     cdef long long at_ms, record_ms, moment, late = 0
     cdef dict grouped = {}
@@ -85,6 +95,8 @@ cdef dict _group(object result, object entries, long long slack_ms, set stale):
         if record_ms - at_ms >= _LIVE_SKEW_MS:
             stale.add(item(event, EVENT_EVENT_ID))
         user_id = item(event, EVENT_USER_ID)
+        if item(event, EVENT_CUSTOMER_ID) is not None:
+            named.add(user_id)
         known = PyDict_GetItem(grouped, user_id)
         if known == NULL:
             grouped[user_id] = [event]

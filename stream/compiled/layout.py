@@ -35,6 +35,7 @@ CONTRACT = (
     "contracts.numbers",
     "contracts.order_fields",
     "contracts.order_lines",
+    "contracts.record_keys",
     "contracts.visitor",
     "contracts.visitor_alerts",
     "contracts.predictions",

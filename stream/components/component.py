@@ -9,6 +9,7 @@ in memory: the partition is claimed again, and everything is loaded anew.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from contracts.customers import Report
 from contracts.subjects import Subject, SubjectKind
 from contracts.visitor import Visitor
 from stream.batch.counts import Counts
@@ -42,7 +43,8 @@ class Applied(NamedTuple, Generic[V]):
     """What a component sees of a batch, of deadlines or of records that were applied.
 
     `counts` are of the new actions; `new_events` is filled if any component `wants_events`. `values` has the
-    component's value of each subject it asked for (None: there is none).
+    component's value of each subject it asked for (None: there is none). `reports` are what is to be told of
+    logins.
     """
 
     clock: Clock
@@ -50,6 +52,7 @@ class Applied(NamedTuple, Generic[V]):
     visitors: Mapping[str, Visitor]
     new_events: Sequence[NewEvents]
     values: Mapping[str, V | None]
+    reports: Sequence[Report] = ()
 
 
 class Fired(NamedTuple, Generic[V]):

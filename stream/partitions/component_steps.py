@@ -104,7 +104,14 @@ def apply_component(
 
 def applied_of(result: BatchResult, values: Mapping[str, Any]) -> Applied[Any]:
     """A result as components see it, with a component's values of the subjects it asked for."""
-    return Applied(result.clock, result.counts, result.visitors, result.new_events, values)
+    return Applied(
+        result.clock,
+        result.counts,
+        result.visitors,
+        result.new_events,
+        values,
+        result.reports,
+    )
 
 
 def _state_of(component: AnyComponent, states: Mapping[str, Any], result: BatchResult) -> Any:

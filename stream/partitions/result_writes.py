@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from contracts.alerts import Alert, encode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.keys import ACTIVE, META, OUTBOX, QUALITY_BUCKETS, QUARANTINE, VISITOR
+from contracts.logins import LOGIN, login_of
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
 from contracts.topics import Topics
@@ -127,7 +128,14 @@ class ResultWriter:
             yield _letter_entry(letter, topics.rejected)
         for alert in result.prediction_results.alerts:
             if alert.live:  # the others are counted, but nobody should act on them
-                yield _alert_entry(alert, topics.alerts)
+                yield _alert_entry(_with_customer(alert, result), topics.alerts)
+        for record in result.records:
+            yield {
+                "topic": topics.prefix + record.topic,
+                "key": record.key.encode(),
+                "id": record.record_id,
+                "value": record.value,
+            }
         for forward in result.forwards:
             yield {
                 "topic": forward.topic,
@@ -152,6 +160,14 @@ def _letter_entry(letter: DeadLetter, topic: str) -> dict[str, Value]:
         "id": letter.letter_id,
         "value": encode_dead_letter(letter),
     }
+
+
+def _with_customer(alert: Alert, result: BatchResult) -> Alert:
+    """The alert with who is logged in on its visitor's device."""
+    visitor = result.visitors.get(alert.subject.id)
+    if visitor is None or alert.subject.kind is not SubjectKind.VISITOR or LOGIN not in visitor.extra:
+        return alert
+    return alert._replace(customer_id=login_of(visitor).customer_id or None)
 
 
 def _alert_entry(alert: Alert, topic: str) -> dict[str, Value]:

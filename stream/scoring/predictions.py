@@ -5,11 +5,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts.alerts import Alert
+from contracts.events import Event
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Visitor, visitor_of
 from stream.alerts.registry import AlertRules
-from stream.alerts.steps import may_wait, next_deadline_ms, on_actions, on_deadline, on_score
+from stream.alerts.steps import (
+    may_wait,
+    next_deadline_ms,
+    on_actions,
+    on_deadline,
+    on_purchase_elsewhere,
+    on_score,
+)
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 
 
@@ -54,6 +62,28 @@ def judge_arrival(
     judged = judge_actions(unjudged, before, actions, fired, prediction_results.tally, idle_ms=rules.idle_ms)
     prediction_results.add(alerts)
     return predictions if after is alert_state and judged is unjudged else Predictions(score, after, judged)
+
+
+def close_carts(
+    prediction_results: PredictionResults, visitor: Visitor, bought: Event, rules: AlertRules
+) -> Visitor:
+    """The visitor once who is logged in here has bought a product elsewhere: nothing of it is left behind.
+
+    Lines put in before that are gone from the cart, all of them where no product is named. What a purchase
+    settles is settled, and rules that it settles keep quiet for their cool-down. It is no action of the
+    visitor: sessions, counts and money are as they were.
+    """
+    at_ms, product_id = bought.event_time_ms, bought.product_id
+    cart = {
+        product: line
+        for product, line in visitor.head.cart.items()
+        if line.added_ms > at_ms or product_id not in ("", product)
+    }
+    score, alert_state, unjudged = visitor.predictions
+    alert_state, alerts = on_purchase_elsewhere(alert_state, at_ms, rules)
+    prediction_results.add(alerts)
+    head = visitor.head if len(cart) == len(visitor.head.cart) else visitor.head._replace(cart=cart)
+    return visitor._replace(head=head, predictions=Predictions(score, alert_state, unjudged))
 
 
 def take_score(

@@ -22,6 +22,8 @@ LATER_FIELDS = {
     "unread",
     "trouble",
     "missing",
+    "visitor_id",
+    "customer_id",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 NULL_AT_FIRST = {

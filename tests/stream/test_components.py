@@ -371,4 +371,6 @@ async def test_memory_of_components_is_a_metric(shop: Shop) -> None:
     assert sizes["looks"] == 200
     assert (values["looks"], values["demand"]) == (1, 0)
     assert sizes["deletions"] == 0
-    assert set(sizes) == {"deletions", "prices", "demand", "trending", "orders", "looks", "lines"}
+    assert set(sizes) == {
+        "deletions", "customers", "prices", "demand", "trending", "orders", "looks", "lines"
+    }  # fmt: skip

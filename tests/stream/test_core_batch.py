@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, AlertState
 from contracts.deletions import digest_user
-from contracts.events import Event
+from contracts.events import GUEST, LOGGED_OUT, Event, Statement
 from core_runs import LOW_SEED, CoreRun, CoreRuns, entries_of
 from cores import core_named
 from shoppers import NOW_MS, RULES, make_event
@@ -45,6 +45,7 @@ def batches(draw: st.DrawFn) -> list[list[tuple[Event, int]]]:
                 "session_id": draw(st.sampled_from((None, "s1", "s2"))),
                 "category": draw(st.sampled_from((None, "shoes", "Schuhe für Käthe"))),
                 "brand": draw(st.sampled_from((None, "b" * 40, "b" * 256))),
+                "customer_id": draw(st.sampled_from((None, None, GUEST, LOGGED_OUT, "c1", "c2"))),
             }
             kind = draw(st.sampled_from((*KINDS, *ORDERS)))
             user, product = draw(st.sampled_from(("u1", "u2", "ü3"))), draw(st.sampled_from(("a", "b", "ç")))
@@ -53,7 +54,11 @@ def batches(draw: st.DrawFn) -> list[list[tuple[Event, int]]]:
                 fields["extra"] = draw(st.sampled_from((None, None, {"line": "2"}, {"line": "2#2"})))
                 product = draw(st.sampled_from((product, product, "")))
             late_ms = draw(st.sampled_from((0, 0, 0, 5, 599_999, 600_000, -20, 90_000_000)))
-            batch.append((make_event(kind, round(at_s, 3), product, user=user, **fields), late_ms))
+            event = make_event(kind, round(at_s, 3), product, user=user, **fields)
+            statement = draw(st.sampled_from((None,) * 7 + tuple(Statement)))
+            if statement is not None:
+                event = event._replace(event_type=statement, customer_id=event.customer_id or "c1")
+            batch.append((event, late_ms))
         found.append(batch)
     return found
 

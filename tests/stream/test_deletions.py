@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from contracts.deletions import SETTLE_MS, digest_user, encode_deletion
 from contracts.deletions import Deletion as Record
 from contracts.events import Event
-from contracts.subjects import visitor
+from contracts.subjects import customer, visitor
 from shoppers import NOW_MS, RULES, SETTINGS, Shop, make_entries, make_event
 from stream.batch.core import Core
 from stream.batch.step import Entry
@@ -41,7 +41,7 @@ def test_a_deletion_removes_the_visitor_and_nobody_else(core: Core) -> None:
     shop = Shop(core=core)
     shop.apply(make_entries([make_event("cart", 0), make_event("cart", 1, user="u2")]))
     change = shop.forget("u1", at(5))
-    assert change.forget == [visitor("u1")]
+    assert change.forget == [visitor("u1"), customer("u1")]
     assert change.state == {DIGEST: at(5) + SETTLE_MS}
     assert (set(shop.visitors), set(shop.timers)) == ({"u2"}, {"u2"})
     assert shop.total("c") == 2, "counts tell nothing about anybody and stay"

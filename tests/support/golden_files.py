@@ -99,6 +99,8 @@ def alert_values(alert: Alert) -> Values:
     fields = alert._asdict()
     fields.pop("subject")
     detail = fields.pop("detail")
+    if alert.customer_id is None:
+        del fields["customer_id"]
     offer = None if detail.offer is None else detail.offer._asdict()
     return {**fields, "user_id": alert.user_id, **detail._asdict(), "offer": offer}
 

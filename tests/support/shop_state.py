@@ -8,6 +8,7 @@ from redis import Redis
 
 from contracts.alerts import Alert, encode_alert
 from contracts.clock import wall_clock_ms
+from contracts.customers import Customer, pack_customer
 from contracts.events import Event, EventType
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Keys, Metric, bucket_start
@@ -75,6 +76,11 @@ class ShopState:
     def put_visitor(self, user_id: str, visitor: Visitor) -> None:
         """Stores a visitor's blob."""
         self._pipe.set(self.keys.visitor(user_id), pack_visitor(visitor))
+
+    def put_customer(self, customer_id: str, customer: Customer | bytes) -> None:
+        """Stores a customer's blob, or whatever bytes in its place."""
+        blob = customer if isinstance(customer, bytes) else pack_customer(customer)
+        self._pipe.set(self.keys.customer(customer_id), blob)
 
     def publish_alerts(self, alerts: Iterable[Alert]) -> None:
         """Appends steps to the log of alerts, as the relay does."""

@@ -87,7 +87,7 @@ class Shop:
         users = {digest: user} if user in self.visitors else {}
         change = self.deletions.apply_records(self.forgotten, TopicRecords([item], self.clock, {}, users))
         for subject in change.forget:
-            del self.visitors[subject.id]
+            self.visitors.pop(subject.id, None)
             self.timers.pop(subject.id, None)
         self.forgotten = dict(self.forgotten if change.state is None else change.state)
         result = BatchResult(self.clock)

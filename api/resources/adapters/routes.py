@@ -29,7 +29,7 @@ Caller = Annotated[Principal, Depends(_caller)]
 Sender = Annotated[Principal, Depends(_sender)]
 Nothing = Annotated[NoQuery, Query()]
 
-_IGNORED_CALLS = ("identify", "page", "screen", "group", "alias")
+_IGNORED_CALLS = ("page", "screen", "group")
 _NOTHING = Translation([], [], 1)
 
 
@@ -70,6 +70,28 @@ async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
         body = open_envelope(_read_object(await received.read()), "batch", MAX_EVENTS)
         sender = await identify(request, _write_key_of(body))
         translation = segment.translate_batch(_calls_of(body), body.get("sentAt"))
+        return await _answer(request, received, sender, translation)
+
+
+@router.post("/v1/identify", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
+async def post_identify(request: Request, _: Caller, __: Nothing) -> Response:
+    """Takes an `identify` call of Segment's: who is logged in on the device. Of traits nothing is kept."""
+    return await _take_identity(request, "identify")
+
+
+@router.post("/v1/alias", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
+async def post_alias(request: Request, _: Caller, __: Nothing) -> Response:
+    """Takes an `alias` call of Segment's: the device `previousId` is used by the customer `userId`."""
+    return await _take_identity(request, "alias")
+
+
+async def _take_identity(request: Request, call_type: str) -> Response:
+    with EventRequest(request) as received:
+        content = _read_object(await received.read())
+        sender = await identify(request, _write_key_of(content.value))
+        call = content.value if content.is_plain else settle(content.value)
+        is_whole = type(call) is dict
+        translation = segment.translate_identity(call, call_type) if is_whole else Translation([call], [0], 0)
         return await _answer(request, received, sender, translation)
 
 
@@ -136,6 +158,8 @@ def _add_more_paths() -> None:
         "/v1/b": post_batch,
         "/v1/import": post_batch,
         "/v1/m": ignore_metrics,
+        "/v1/i": post_identify,
+        "/v1/a": post_alias,
         **{f"/v1/{name[0]}": ignore_call for name in _IGNORED_CALLS},
     }
     documented = {route.path: route.endpoint for route in router.routes if isinstance(route, APIRoute)}

@@ -36,6 +36,12 @@ _PLAIN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _HUGE = 1e12
 
 
+def translate_identity(call: dict[str, Any], call_type: str) -> Translation:
+    """One `identify` or `alias` call, the body of `/v1/identify` and `/v1/alias`."""
+    event = _to_statement(call, call_type)
+    return _translation([] if event is None else [(0, event)], 1, call.get("sentAt"))
+
+
 def translate_call(call: dict[str, Any]) -> Translation:
     """One `track` call, the body of `/v1/track`."""
     event = _to_event(call)
@@ -48,7 +54,7 @@ def translate_batch(calls: list[Any], sent_at: Any) -> Translation:
     for place, call in enumerate(calls):
         if type(call) is not dict:
             found.append((place, call))  # for the intake to refuse
-        elif call.get("type") == "track" and (event := _to_event(call)) is not None:
+        elif (event := _to_any(call)) is not None:
             found.append((place, event))
     return _translation(found, len(calls), sent_at)
 
@@ -56,6 +62,29 @@ def translate_batch(calls: list[Any], sent_at: Any) -> Translation:
 def _translation(found: list[tuple[int, Any]], calls: int, sent_at: Any) -> Translation:
     places, events = [place for place, _ in found], [event for _, event in found]
     return Translation(events, places, calls - len(found), valid_time(sent_at))
+
+
+def _to_any(call: dict[str, Any]) -> dict[str, Any] | None:
+    call_type = call.get("type")
+    if call_type == "track":
+        return _to_event(call)
+    return _to_statement(call, call_type) if call_type in ("identify", "alias") else None
+
+
+def _to_statement(call: dict[str, Any], call_type: object) -> dict[str, Any] | None:
+    """Who is logged in on a device, as `identify` and `alias` say it; None if no device is named."""
+    device_id = call.get("previousId" if call_type == "alias" else "anonymousId")
+    ids = who(device_id, call.get("userId"), is_told="userId" in call)
+    if "anonymous_id" not in ids or "user_id" not in ids:
+        return None
+    said = {
+        "event_id": call.get("messageId"),
+        "event_type": "identify",
+        "event_time": call.get("timestamp") or call.get("originalTimestamp"),
+    }
+    if _denies(object_of(call.get("context")).get("consent")):
+        return None
+    return present(said) | ids
 
 
 def _to_event(call: dict[str, Any]) -> dict[str, Any] | None:

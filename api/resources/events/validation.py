@@ -9,7 +9,16 @@ from api.identity.principal import ANYONE, Principal
 from api.resources.events.free_fields import Cleaner
 from api.resources.events.privacy_signals import CONSENT_FIELDS, Objection, anonymise, denies_consent
 from api.resources.events.receipts import Dedupe, Refusal
-from contracts.events import MAX_EVENT_BYTES, Event, derive_id, encode, from_fields, upcast
+from contracts.events import (
+    MAX_EVENT_BYTES,
+    Event,
+    Statement,
+    derive_id,
+    encode,
+    from_fields,
+    statement_in,
+    upcast,
+)
 from contracts.fields import InvalidEvent, identifier, kind_of, parse_time
 from contracts.orders import split_items
 
@@ -124,6 +133,8 @@ def _to_record(fields: dict[str, Any], context: ValidationContext, is_anonymous:
         n_redacted = cleaner.redacted
     if not context.principal.may_purchase:
         check_claim(context.principal, event.event_type)
+    if statement_in(event) is Statement.BOUGHT_ELSEWHERE:
+        raise InvalidEvent("event_type.unknown", "only Storepulse itself says what was bought elsewhere")
     value = encode(event)
     if len(value) > MAX_EVENT_BYTES:  # the stream would refuse it, after we said it was taken
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")

@@ -8,6 +8,8 @@ ANSWERS: dict[str, Any] = {
     "get_user": {
         **AS_OF,
         "user_id": "visitor-17",
+        "visitor_id": "visitor-17",
+        "customer_id": None,
         "session": {
             "session_id": "ed255878e41deaed",
             "number": 3,

@@ -20,9 +20,8 @@ from api.resources.users import schemas
 from api.resources.users.state import to_visitor_state
 from api.services import services_of
 from contracts.fields import MAX_ID_CHARS
-from contracts.visitor import Visitor
+from readers.customers import Found, find_visitor
 from readers.stream_time import StreamTime, not_before
-from readers.visitors import read_visitor
 
 
 class _LiteralEnd(DirectRoute):
@@ -57,7 +56,7 @@ async def get_user_next_action(request: Request) -> Response:
 
     404 `user.unknown` or, for a visitor no model has scored, `score.none`.
     """
-    user_id, visitor, time = await _read_visitor(request)
+    user_id, (_, _, visitor), time = await _read_visitor(request)
     score = visitor.predictions.score
     if score is None:
         raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
@@ -73,22 +72,25 @@ router.routes.extend(_below.routes)  # before the next route, which matches ever
     "/{user_id:path}", response_model=schemas.VisitorState, responses=_UNKNOWN, openapi_extra=_DOCUMENT
 )
 async def get_user(request: Request) -> Response:
-    """One visitor's session, cart, totals and recent actions."""
+    """One visitor's session, cart, totals and recent actions; of a customer, those of the newest device.
+
+    `user_id` is what was asked for, `visitor_id` whose state it is, `customer_id` who is logged in there.
+    """
     return to_json_response(to_visitor_state(*await _read_visitor(request)))
 
 
-async def _read_visitor(request: Request) -> tuple[str, Visitor, StreamTime]:
+async def _read_visitor(request: Request) -> tuple[str, Found, StreamTime]:
     """The visitor in the path, for whoever may ask."""
     await _guard(request)
     read_query(request, NoQuery)
     user_id = check_identifier("user_id", request.path_params["user_id"])
     reader = services_of(request.app).reader
     time = await reader.stream_time()
-    visitor = await read_visitor(reader, user_id)
-    if visitor is None:
+    found = await find_visitor(reader, user_id)
+    if found is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "user.unknown",
             "no event of this visitor, or none for longer than state is kept",
         )
-    return user_id, visitor, not_before(time, visitor.totals.last_ms)
+    return user_id, found, not_before(time, found.visitor.totals.last_ms)

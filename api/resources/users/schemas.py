@@ -78,6 +78,8 @@ class VisitorState(TimedAnswer):
     """One visitor: session, cart, totals and recent actions, newest first."""
 
     user_id: str
+    visitor_id: str = Field(description="Whose state this is: of a customer, the device that was used last")
+    customer_id: str | None = Field(description="Who is logged in on the device")
     session: Session
     cart: Cart
     totals: VisitorTotals

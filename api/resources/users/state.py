@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.events import format_minor
-from contracts.visitor import ACTION_TYPES, REFUNDED, Action, CartLine, Session, Totals, Visitor
+from contracts.visitor import ACTION_TYPES, REFUNDED, Action, CartLine, Session, Totals
 from readers.answers import net_of
+from readers.customers import Found
 from readers.intervals import to_datetime
 from readers.stream_time import StreamTime
 
@@ -17,12 +18,15 @@ _NAMES = tuple(event_type.value for event_type in ACTION_TYPES)
 Fields = dict[str, Any]
 
 
-def to_visitor_state(user_id: str, visitor: Visitor, time: StreamTime) -> Fields:
+def to_visitor_state(user_id: str, found: Found, time: StreamTime) -> Fields:
     """The answer of `/v1/users/{user_id}`; actions come newest first, times are aware datetimes."""
+    visitor = found.visitor
     return {
         "as_of": to_datetime(time.as_of_ms),
         "mode": time.mode,
         "user_id": user_id,
+        "visitor_id": found.visitor_id,
+        "customer_id": found.customer_id,
         "session": _session(visitor.head, ended=visitor.ended),
         "cart": _cart(visitor.head.cart),
         "totals": _totals(visitor.totals, visitor.extra.get(REFUNDED, {})),

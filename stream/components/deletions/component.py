@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.deletions import cut_of, digest_user, secret_id_of
-from contracts.keys import FORGETTING, FORGOTTEN, VISITOR
-from contracts.subjects import visitor
+from contracts.keys import CUSTOMER, FORGETTING, FORGOTTEN, VISITOR
+from contracts.subjects import customer, visitor
 from contracts.topics import DELETIONS
 from stream.batch.records import Record
 from stream.batch.result import Change
@@ -74,7 +74,7 @@ class Deletions(TopicComponent[Cuts, None, DeletionRecord]):
         found = dict(await reader.fields(FORGETTING, digests))
         missing = digests - found.keys()
         if missing and not reader.is_new:
-            for user_id in await reader.keys_from(VISITOR):
+            for user_id in (*await reader.keys_from(VISITOR), *await reader.keys_from(CUSTOMER)):
                 digest = digest_user(user_id, self.secret)
                 if digest in missing:
                     found[digest] = user_id
@@ -102,7 +102,12 @@ class Deletions(TopicComponent[Cuts, None, DeletionRecord]):
             [SetInHash(FORGOTTEN, cuts), RemoveFromHash(FORGETTING, cuts.keys())],
             counters=counters,
             letters=letters,
-            forget=[visitor(users[digest]) for digest in cuts if digest in users],
+            forget=[
+                subject
+                for digest in cuts
+                if digest in users
+                for subject in (visitor(users[digest]), customer(users[digest]))
+            ],
         )
 
     def _check_secret(self, partition: int, items: Sequence[DeletionRecord]) -> None:

@@ -1,0 +1,1 @@
+"""Customers: what they bought, and the devices on which they log in."""

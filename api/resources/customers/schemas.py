@@ -1,0 +1,62 @@
+"""Answers about single customers."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from readers.answers import Answer, Money, TimedAnswer
+
+
+class LinkedVisitor(Answer):
+    """A device on which the customer logged in."""
+
+    visitor_id: str
+    first_login_at: datetime
+    last_login_at: datetime
+    logged_out_at: datetime | None = Field(description="null while the customer is logged in")
+
+
+class OrderLine(Answer):
+    """One line of an order; null prices were never told."""
+
+    product_id: str | None = Field(description="null: the order as a whole")
+    quantity: int
+    unit_price: Money | None
+
+
+class CustomerOrder(Answer):
+    """One order; `value` has one amount per currency and leaves out lines without a price."""
+
+    order_id: str | None
+    visitor_id: str | None = Field(description="Where it was bought; null once that device was unlinked")
+    at: datetime
+    lines: list[OrderLine]
+    value: list[Money]
+
+
+class CustomerTotals(Answer):
+    """Everything the customer bought while the record lived, also orders that are not kept any more."""
+
+    orders: int
+    units: int
+    revenue: list[Money] = Field(description="Gross: of purchases")
+    refunded: list[Money]
+    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
+
+
+class Customer(TimedAnswer):
+    """One customer: totals, the newest orders and the linked devices, newest first."""
+
+    customer_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    totals: CustomerTotals
+    orders: list[CustomerOrder]
+    visitors: list[LinkedVisitor]
+
+
+class Unlinking(Answer):
+    """What is being unlinked."""
+
+    customer_id: str
+    visitor_id: str

@@ -1,0 +1,160 @@
+"""Customers: what is kept of who logs in and buys, and the records that their partition is told by.
+
+A customer lives in the partition of their own id. Partitions of devices tell it of logins and purchases
+through the topic `customers`, keyed by the customer's id.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgpack
+import orjson
+
+from contracts.fields import InvalidEvent, identifier
+
+MAX_DEVICES = 20
+"""Linked devices that are kept, those with the newest login."""
+MAX_ORDERS = 50
+"""Orders that are kept with their lines, the newest; older ones stay in the totals."""
+MAX_LINES = 250
+"""Lines of one order that are kept and counted."""
+MAX_SEEN = 1_024
+"""Orders that are known by a digest alone, so that none of them counts again."""
+
+FORMAT = 1
+
+
+class ReportKind(StrEnum):
+    """What a partition tells of a customer."""
+
+    LOGIN = "login"
+    LOGOUT = "logout"
+    UNLINK = "unlink"
+    PURCHASE = "purchase"
+
+
+class Bought(NamedTuple):
+    """One line of an order. `event` is a digest of its event, in hexadecimal digits."""
+
+    event: str
+    order_id: str | None
+    product_id: str
+    quantity: int
+    price_minor: int | None
+    currency: str | None
+
+
+class Report(NamedTuple):
+    """One thing told of a customer; `visitor_id` is the device, or the customer who needs none."""
+
+    kind: ReportKind
+    customer_id: str
+    visitor_id: str
+    at_ms: int
+    bought: Bought | None = None
+
+
+def encode_report(report: Report) -> bytes:
+    """The value of a record of the topic `customers`."""
+    bought = None if report.bought is None else report.bought._asdict()
+    return orjson.dumps({**report._asdict(), "bought": bought})
+
+
+def decode_report(raw: bytes | None) -> Report:
+    """The report in a record's value; raises `InvalidEvent`, `customers.not_report` or an id's code."""
+    try:
+        fields = orjson.loads(raw or b"")
+        kind, at_ms, bought = ReportKind(fields["kind"]), fields["at_ms"], fields.get("bought")
+        if type(at_ms) is not int or (bought is None) is (kind is ReportKind.PURCHASE):
+            raise ValueError(kind)
+        customer_id, visitor_id = (
+            identifier(name, fields.get(name)) for name in ("customer_id", "visitor_id")
+        )
+        return Report(kind, customer_id, visitor_id, at_ms, None if bought is None else _bought(bought))
+    except InvalidEvent:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise InvalidEvent("customers.not_report", "must be a JSON object that tells of a customer") from exc
+
+
+def _bought(fields: Mapping[str, Any]) -> Bought:
+    values: list[Any] = [fields.get(name) for name in Bought._fields]
+    kinds = (str, str | None, str, int, int | None, str | None)
+    if not all(map(isinstance, values, kinds)):
+        raise TypeError(fields)
+    return Bought(*values)
+
+
+class Device(NamedTuple):
+    """A linked device. `until_ms` is when the customer logged out of it, 0 while they are logged in."""
+
+    visitor_id: str
+    first_ms: int
+    last_ms: int
+    until_ms: int = 0
+
+
+class OrderLine(NamedTuple):
+    """A line of an order; the price is of one unit."""
+
+    event: str
+    product_id: str
+    quantity: int
+    price_minor: int | None
+    currency: str | None
+
+
+class Order(NamedTuple):
+    """An order. `order_id` is None where the shop named none: then it is all bought in one millisecond."""
+
+    order_id: str | None
+    visitor_id: str
+    at_ms: int
+    lines: tuple[OrderLine, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What tells it from the customer's others."""
+        return self.order_id if self.order_id is not None else f"\n{self.visitor_id}\n{self.at_ms}"
+
+
+class Customer(NamedTuple):
+    """What is kept of a customer; lists have the newest first.
+
+    `seen` has digests of orders that are in the totals and not in `orders` any more. `unlinked` are devices
+    that people have unlinked, with the time: what was told of them before does not link them again.
+    """
+
+    first_ms: int
+    last_ms: int
+    devices: tuple[Device, ...] = ()
+    orders: tuple[Order, ...] = ()
+    n_orders: int = 0
+    units: int = 0
+    revenue_minor: Mapping[str, int] = {}
+    refunded_minor: Mapping[str, int] = {}
+    seen: tuple[bytes, ...] = ()
+    unlinked: tuple[tuple[str, int], ...] = ()
+
+
+def pack_customer(customer: Customer) -> bytes:
+    """The blob of a customer."""
+    blob: bytes = msgpack.packb((FORMAT, *customer))
+    return blob
+
+
+def unpack_customer(blob: bytes) -> Customer:
+    """The customer in a blob; raises `ValueError` for a format that this version does not know."""
+    version, *fields = msgpack.unpackb(blob, use_list=False)
+    if version != FORMAT:
+        raise ValueError(f"customer blob has format {version!r}, this version reads {FORMAT}")
+    customer = Customer(*fields)
+    return customer._replace(
+        devices=tuple([Device(*device) for device in customer.devices]),
+        orders=tuple([_order(*order) for order in customer.orders]),
+    )
+
+
+def _order(order_id: str | None, visitor_id: str, at_ms: int, lines: Sequence[Any]) -> Order:
+    return Order(order_id, visitor_id, at_ms, tuple([OrderLine(*line) for line in lines]))

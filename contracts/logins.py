@@ -1,0 +1,34 @@
+"""Who is logged in on a visitor's device, as the visitor's state keeps it."""
+
+from typing import NamedTuple
+
+from contracts.visitor import Visitor
+
+LOGIN = "login"
+"""Name in `Visitor.extra`."""
+
+
+class Login(NamedTuple):
+    """Who is logged in on a device since when somebody last said so; an empty id is nobody.
+
+    `told_ms` is when the customer's record was last told. `former` are who was logged in before.
+    """
+
+    customer_id: str = ""
+    said_ms: int = 0
+    told_ms: int = 0
+    former: tuple[str, ...] = ()
+
+
+NO_LOGIN = Login()
+
+
+def login_of(visitor: Visitor | None) -> Login:
+    """The login in a visitor's state."""
+    kept = None if visitor is None else visitor.extra.get(LOGIN)
+    return NO_LOGIN if kept is None else Login(*kept)
+
+
+def put_login(visitor: Visitor, login: Login) -> Visitor:
+    """The visitor with a login."""
+    return visitor._replace(extra={**visitor.extra, LOGIN: tuple(login)})

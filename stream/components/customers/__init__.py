@@ -1,0 +1,1 @@
+"""Customers: who logs in on which devices, and what they bought."""

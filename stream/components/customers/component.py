@@ -1,0 +1,164 @@
+"""Customers: their partition keeps a record of each, which the partitions of their devices tell it of."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from contracts.customers import (
+    Bought,
+    Customer,
+    Report,
+    ReportKind,
+    decode_report,
+    encode_report,
+    pack_customer,
+    unpack_customer,
+)
+from contracts.dead_letters import DeadLetter
+from contracts.deletions import digest_user
+from contracts.events import NOBODY, Event, EventType, InvalidEvent, Statement, content_id, encode
+from contracts.keys import CUSTOMER, FORGOTTEN
+from contracts.settings import Settings
+from contracts.subjects import SubjectKind
+from contracts.topics import CUSTOMERS, EVENT_TOPICS
+from contracts.visitor import digest_of
+from stream.batch.records import Record
+from stream.batch.result import NO_CHANGE, Change, OutgoingRecord
+from stream.components.component import (
+    Applied,
+    Source,
+    StateReader,
+    SubjectValues,
+    TopicComponent,
+    TopicRecords,
+)
+from stream.components.customers.record import add_report, others_of
+
+PURCHASES = EVENT_TOPICS[-1]
+
+
+class ReportRecord(NamedTuple):
+    """One record of the topic on its way through the stream."""
+
+    offset: int
+    report: Report | None
+    letter: DeadLetter | None = None
+
+
+class Customers(TopicComponent[None, Customer, ReportRecord]):
+    """Tells customers' partitions of logins and purchases, and keeps what this one is told.
+
+    A purchase of a visitor who is the customer is in the right partition already, and needs no record.
+    """
+
+    name = "customers"
+    topic = CUSTOMERS
+    is_read_at_claim = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = settings.deletion_secret.get_secret_value()
+        self.values = SubjectValues(
+            SubjectKind.CUSTOMER, CUSTOMER, settings.customer_ttl_s, pack_customer, unpack_customer
+        )
+
+    def subjects(self, applied: Applied[Customer]) -> Collection[str]:
+        """See `Component.subjects`."""
+        return {event.user_id for event in applied.counts.purchases if event.customer_id is None}
+
+    def apply(self, state: None, applied: Applied[Customer]) -> Change:
+        """See `Component.apply`."""
+        if not applied.reports and not applied.counts.purchases:
+            return NO_CHANGE
+        told = [*applied.reports]
+        own = []
+        for event in applied.counts.purchases:
+            if event.customer_id is None:
+                own.append(_purchase_of(event, event.user_id))
+            elif event.customer_id not in NOBODY:
+                told.append(_purchase_of(event, event.customer_id))
+        values, notices = add_reports(own, applied.values)
+        return Change(values=values, records=[*map(_record_of, told), *notices])
+
+    def read(self, records: Iterable[Record], source: Source) -> list[ReportRecord]:
+        """See `TopicComponent.read`."""
+        return [_read(record, source) for record in records]
+
+    def record_subjects(self, items: Sequence[ReportRecord]) -> set[str]:
+        """See `TopicComponent.record_subjects`."""
+        return {item.report.customer_id for item in items if item.report is not None}
+
+    async def look_up(
+        self, state: None, items: Sequence[ReportRecord], reader: StateReader
+    ) -> Mapping[str, int]:
+        """Until when reports of customers who were deleted are kept out."""
+        digests = {digest_user(id_, self._secret): id_ for id_ in self.record_subjects(items)}
+        found = await reader.fields(FORGOTTEN, digests.keys())
+        return {digests[digest]: int(cut_ms) for digest, cut_ms in found.items()}
+
+    def apply_records(self, state: None, records: TopicRecords[ReportRecord, Customer]) -> Change:
+        """See `TopicComponent.apply_records`."""
+        cuts: Mapping[str, int] = records.looked_up
+        told = [item.report for item in records.items if item.report is not None]
+        reports = [report for report in told if report.at_ms > cuts.get(report.customer_id, 0)]
+        letters = [item.letter for item in records.items if item.letter is not None]
+        values, notices = add_reports(reports, records.values)
+        counters = {"rejected": len(letters), "forgotten": len(told) - len(reports)}
+        return Change(values=values, records=notices, counters=counters, letters=letters)
+
+
+def add_reports(
+    reports: Sequence[Report], values: Mapping[str, Customer | None]
+) -> tuple[dict[str, Customer], list[OutgoingRecord]]:
+    """Customers that change, and what is told to their other devices of new purchases."""
+    changed: dict[str, Customer] = {}
+    notices: list[OutgoingRecord] = []
+    for report in reports:
+        known = changed.get(report.customer_id) or values.get(report.customer_id)
+        after = add_report(known, report)
+        if after is None or after is known:
+            continue
+        changed[report.customer_id] = after
+        if report.bought is not None:
+            notices += _notices(report, report.bought, others_of(after, report.visitor_id))
+    return changed, notices
+
+
+def _notices(report: Report, bought: Bought, devices: Sequence[str]) -> Iterator[OutgoingRecord]:
+    """That the customer has bought this elsewhere, for the devices on which it may lie in a cart."""
+    for device_id in devices:
+        event_id = content_id("bought elsewhere", device_id, bought.event)
+        event = Event(
+            event_id, _BOUGHT_ELSEWHERE, report.at_ms, device_id, bought.product_id,
+            customer_id=report.customer_id,
+        )  # fmt: skip
+        yield OutgoingRecord(PURCHASES, device_id, event_id, encode(event))
+
+
+_BOUGHT_ELSEWHERE: EventType = Statement.BOUGHT_ELSEWHERE  # type: ignore[assignment]  # see `Statement`
+
+
+def _purchase_of(event: Event, customer_id: str) -> Report:
+    digest = digest_of(f"{event.user_id}\n{event.event_id}").hex()
+    bought = Bought(
+        digest, event.order_id, event.product_id, event.quantity, event.price_minor, event.currency
+    )
+    return Report(ReportKind.PURCHASE, customer_id, event.user_id, event.event_time_ms, bought)
+
+
+def _record_of(report: Report) -> OutgoingRecord:
+    value = encode_report(report)
+    return OutgoingRecord(CUSTOMERS, report.customer_id, content_id(value.decode()), value)
+
+
+def _read(record: Record, source: Source) -> ReportRecord:
+    try:
+        return ReportRecord(record.offset, decode_report(record.value))
+    except InvalidEvent as exc:
+        letter = _letter(exc, record, source)
+        return ReportRecord(record.offset, None, letter)
+
+
+def _letter(exc: InvalidEvent, record: Any, source: Source) -> DeadLetter:
+    return DeadLetter(
+        exc.code, exc.detail, source.topic, source.partition, record.offset, record.key, record.value,
+        source.now_ms,
+    )  # fmt: skip
