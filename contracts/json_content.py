@@ -7,6 +7,7 @@ alone.
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -52,6 +53,15 @@ def read_json(raw: bytes) -> JsonContent:
     if _may_repeat(raw, value):
         return JsonContent(_read_again(raw, "its depth"), is_plain=False)
     return JsonContent(value)
+
+
+def read_plain_lines(lines: Sequence[bytes]) -> list[Any] | None:
+    """The contents of lines that are all plain; None if one of them is not, for each to be read alone."""
+    try:
+        values = list(map(orjson.loads, lines))
+    except orjson.JSONDecodeError:
+        return None
+    return None if _may_repeat(b"".join(lines), values) else values
 
 
 def settle(element: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from api.http.bodies import bad_body, media_type_of, open_envelope, parse_body, unsupported_type
 from api.http.errors import Problem
 from contracts.fields import InvalidEvent, kind_of
-from contracts.json_content import JsonContent, NotJson, read_json, settle
+from contracts.json_content import JsonContent, NotJson, read_json, read_plain_lines, settle
 
 MAX_EVENTS = 1_000
 JSON = "application/json"
@@ -37,7 +37,7 @@ def parse_payload(body: bytes, content_type: str) -> Payload:
     if not body.strip():
         raise bad_body("body.empty", "the body is empty; it must be an event or an array of events")
     if media_type == NDJSON:
-        return Payload([_read_line(line) for line in _check_number(_lines_of(body))])
+        return Payload(_read_lines(_check_number(_lines_of(body))))
     try:
         content = parse_body(body)
     except Problem as problem:
@@ -52,7 +52,7 @@ def _parse_lines(body: bytes, media_type: str, problem: Problem) -> Payload:
     if media_type != TEXT:
         raise unsupported_type(f"Content-Type must be {JSON}, {NDJSON} or {TEXT}, or the body JSON")
     lines = _lines_of(body)
-    elements = [_read_line(line) for line in lines[:MAX_EVENTS]]
+    elements = _read_lines(lines[:MAX_EVENTS])
     if not any(type(element) is dict for element in elements):
         raise problem
     _check_number(lines)
@@ -86,6 +86,11 @@ def _parse_batch(content: dict[str, Any]) -> Payload:
 def _lines_of(body: bytes) -> list[bytes]:
     """The lines that are not blank."""
     return [line for line in body.split(b"\n") if line and not line.isspace()]
+
+
+def _read_lines(lines: Sequence[bytes]) -> Sequence[Any]:
+    elements = read_plain_lines(lines)
+    return [_read_line(line) for line in lines] if elements is None else elements
 
 
 def _read_line(line: bytes) -> Any:
