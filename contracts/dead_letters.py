@@ -12,8 +12,16 @@ An event has at most `contracts.events.MAX_EVENT_BYTES`, so nothing that was cut
 """
 
 
+SYSTEMS = ("segment", "ga4")
+"""Other systems whose senders are not told of refusals."""
+
+
 class DeadLetter(NamedTuple):
-    """A refused record. `offset` is a Kafka offset, or the row number (from 1) when `topic` names a file."""
+    """A refused record. `offset` is a Kafka offset, or the row number (from 1) when `topic` names a file.
+
+    If `topic` is one of `SYSTEMS`, perhaps with a library behind a colon, it is any number, and the value is
+    what the translated event said of the order.
+    """
 
     code: str
     detail: str
@@ -23,6 +31,11 @@ class DeadLetter(NamedTuple):
     key: bytes | None
     value: bytes | None
     rejected_ms: int
+
+    @property
+    def library(self) -> str | None:
+        """The system and library that sent it over HTTP in a protocol of their own, if one did."""
+        return self.topic if self.topic.partition(":")[0] in SYSTEMS else None
 
     @property
     def letter_id(self) -> str:

@@ -1,6 +1,7 @@
 """Dead letters: listing, showing, and sending again what passes the contract by now."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -112,10 +113,14 @@ class CodeCount:
     code: str
     count: int = 0
     latest: DeadLetter | None = None
+    sources: Counter[str] = field(default_factory=Counter)
+    """Letters of libraries of other systems."""
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter."""
         self.count += 1
+        if letter.library is not None:
+            self.sources[letter.library] += 1
         if self.latest is None or letter.rejected_ms >= self.latest.rejected_ms:
             self.latest = letter
 

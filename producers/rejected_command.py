@@ -113,7 +113,7 @@ def _outcome_as_dict(outcome: ReplayedLetters) -> dict[str, object]:
 
 def _counts_table(counts: list[CodeCount]) -> Table:
     table = Table(title="Dead letters", title_justify="left")
-    for column in ("code", "letters", "latest", "where", "detail"):
+    for column in ("code", "letters", "latest", "where", "library", "detail"):
         table.add_column(column, overflow="fold", no_wrap=column == "code")
     for count in counts:
         latest = count.latest
@@ -123,6 +123,7 @@ def _counts_table(counts: list[CodeCount]) -> Table:
                 f"{count.count:,}",
                 when(latest.rejected_ms),
                 latest.letter_id,
+                ", ".join(f"{source} {number:,}" for source, number in count.sources.most_common(3)),
                 latest.detail,
             )
             table.add_row(*(Text(show_bytes(cell.encode("utf-8", "replace"))) for cell in cells))
@@ -162,6 +163,7 @@ def _count_as_dict(count: CodeCount) -> dict[str, object]:
         "count": count.count,
         "latest": None if latest is None else when(latest.rejected_ms),
         "latest_id": None if latest is None else latest.letter_id,
+        "libraries": dict(count.sources),
     }
 
 

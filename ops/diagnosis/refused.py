@@ -5,22 +5,14 @@ from collections.abc import Iterable
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from ops.diagnosis.checks import Check, Level
-from producers.rejected import StoredLetter, count_codes, read_letters
+from ops.diagnosis.remedies import REMEDIES
+from producers.rejected import CodeCount, StoredLetter, count_codes, read_letters
 from producers.sender import SendFailed
 
 NEWEST = 1_000
 TIMEOUT_S = 5.0
 RECENT_MS = 86_400_000
 
-REMEDIES = {
-    "partition.not_of_key": "set Kafka's default partitioner (murmur2) in the producer: docs/events.md has "
-    "it for each client; then `storepulse rejected replay --code partition.not_of_key`",
-    "key.not_user_id": "key records by their user_id",
-    "record.unreadable": "look at the producer's compression and the broker's disks; letters have offsets",
-    "event_time.in_future": "set the sender's clock (NTP), or send event_time in epoch milliseconds",
-    "event_time.not_time": "send epoch milliseconds or RFC 3339",
-    "event_time.naive": "send times with an offset, such as Z",
-}
 OTHERWISE = "`storepulse rejected ls` lists codes, `rejected show ID` one letter; the rules: docs/events.md"
 
 
@@ -38,7 +30,7 @@ def judge_refused(letters: Iterable[StoredLetter], *, now_ms: int) -> Check:
     counts = count_codes(kept for kept in letters if kept.letter.rejected_ms > now_ms - RECENT_MS)
     if not counts:
         return Check("refused events", Level.OK, "none in the last 24 h")
-    found = ", ".join(f"{count.count:,} {count.code}" for count in counts[:3])
+    found = ", ".join(f"{count.count:,} {count.code}{_senders(count)}" for count in counts[:3])
     more = f" and {len(counts) - 3} other codes" if len(counts) > 3 else ""
     return Check(
         "refused events",
@@ -46,3 +38,9 @@ def judge_refused(letters: Iterable[StoredLetter], *, now_ms: int) -> Check:
         f"{found}{more} among the newest {NEWEST:,} of the last 24 h",
         REMEDIES.get(counts[0].code, OTHERWISE),
     )
+
+
+def _senders(count: CodeCount) -> str:
+    """The libraries of other systems that sent most of these; records and rows of files have none."""
+    named = [f"{number:,} by {source}" for source, number in count.sources.most_common(2)]
+    return f" ({', '.join(named)})" if named else ""

@@ -17,6 +17,7 @@ from connections.redis import open_redis
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
+from ops.diagnosis.remedies import REMEDIES
 
 _RENEW_S = WATCH_S / 3
 _POLL_S = 0.5
@@ -80,9 +81,10 @@ def render_request(request: dict[str, Any]) -> list[Text]:
     lines = [_line(begin, result, _say_event(event)) for event in request["events"]]
     for error in request["errors"]:
         named = f" (event {error['event_id']})" if error["event_id"] else ""
-        lines.append(
-            _line(begin, "rejected", f"[{error['index']}] {error['code']}: {error['detail']}{named}")
-        )
+        by = f" by {request['source']}" if request.get("source") else ""
+        remedy = f"; {REMEDIES[error['code']]}" if error["code"] in REMEDIES else ""
+        said = f"[{error['index']}] {error['code']}: {error['detail']}{named}{by}{remedy}"
+        lines.append(_line(begin, "rejected", said))
     for name in ("duplicates", "dropped"):
         if request[name]:
             lines.append(_line(begin, name, str(request[name])))
@@ -118,6 +120,6 @@ def _line(begin: str, result: str, text: str) -> Text:
 def _say_event(event: dict[str, Any]) -> str:
     price = f"  {event['price']} {event['currency']}" if "price" in event else ""
     count = f" x{event['quantity']}" if "quantity" in event else ""
-    what = f"{event.get('product_id', '-')}{count}{price}"
+    what = f"{event.get('product_id') or event.get('order_id', '-')}{count}{price}"
     who = " ".join([event[name] for name in ("anonymous_id", "user_id") if event.get(name) is not None])
     return f"{event['event_type']:<16}  {who}  {what}  {event['event_id']}"

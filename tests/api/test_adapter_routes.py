@@ -108,7 +108,7 @@ async def test_refused_calls_are_named_by_their_place_and_fail_no_other(installa
     assert [(e["index"], e["event_id"]) for e in answer["errors"]] == [
         (0, None), (1, "m-1"), (2, "m-2"), (4, "m-4"), (6, "m-5"), (7, "m-6"),
     ]  # fmt: skip
-    assert (only_bad.status_code, only_bad.json()["accepted"]) == (200, 1)  # an order without lines
+    assert (only_bad.status_code, only_bad.json()["accepted"]) == (200, 1)
 
 
 async def test_the_validation_server_says_what_is_wrong_and_keeps_nothing(installation: Settings) -> None:
@@ -123,9 +123,7 @@ async def test_the_validation_server_says_what_is_wrong_and_keeps_nothing(instal
     assert len(bad.json()["validationMessages"]) == 6
     assert set(bad.json()["validationMessages"][0]) == {"fieldPath", "description", "validationCode"}
     assert (collected.status_code, odd.status_code) == (204, 204)
-    assert [event.event_type.value for event in read_event_log(installation)] == [
-        "refund"
-    ]  # of a negative value
+    assert [event.event_type.value for event in read_event_log(installation)] == ["refund"]
     assert 'storepulse_api_events_total{code="currency.unknown",result="rejected"}' in metrics
     assert 'storepulse_api_events_total{code="events.not_list",result="rejected"} 1.0' in metrics
 

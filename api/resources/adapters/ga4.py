@@ -16,6 +16,7 @@ from api.resources.events.payloads import MAX_EVENTS
 from contracts.events import content_id
 from contracts.fields import InvalidEvent, kind_of
 
+SOURCE = "ga4"
 _TYPES = {
     "view_item": "view",
     "add_to_cart": "cart",
@@ -77,7 +78,7 @@ def translate_body(body: dict[str, Any], *, received_ms: int) -> Translation:
         elif (event_type := _type_of(event)) is not None:
             found.append((place, _to_event(body, event, event_type, place, received_ms)))
     places = [place for place, _ in found]
-    return Translation([event for _, event in found], places, len(events) - len(found))
+    return Translation([event for _, event in found], places, len(events) - len(found), source=SOURCE)
 
 
 def word_refusal(index: int, code: str, detail: str) -> dict[str, str]:
@@ -94,7 +95,7 @@ def word_refusal(index: int, code: str, detail: str) -> dict[str, str]:
 
 
 def _refused(code: str, detail: str) -> Translation:
-    return Translation([InvalidEvent(code, detail)], [0], 0)
+    return Translation([InvalidEvent(code, detail)], [0], 0, source=SOURCE)
 
 
 def _type_of(event: dict[str, Any]) -> str | None:

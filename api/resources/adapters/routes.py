@@ -183,7 +183,9 @@ async def _ingest_ga4(
 ) -> tuple[Translation, IngestResult]:
     body = open_envelope(_read_object(await received.read()), "events", MAX_EVENTS)
     translation = ga4.translate_body(body, received_ms=received.received_ms)
-    result = await received.ingest(sender, Payload(translation.events), dry_run=dry_run)
+    result = await received.ingest(
+        sender, Payload(translation.events, source=translation.source), dry_run=dry_run
+    )
     _count_ignored(request, "ga4", translation)
     return translation, result
 
@@ -191,7 +193,8 @@ async def _ingest_ga4(
 async def _answer(
     request: Request, received: EventRequest, sender: Principal, translation: Translation
 ) -> Response:
-    result = await received.ingest(sender, Payload(translation.events, translation.sent_at))
+    payload = Payload(translation.events, translation.sent_at, source=translation.source)
+    result = await received.ingest(sender, payload)
     _count_ignored(request, "segment", translation)
     errors = [
         {**refusal, "index": translation.places[refusal["index"]]}

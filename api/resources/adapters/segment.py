@@ -34,6 +34,8 @@ _SEPARATORS = str.maketrans("", "", " _-")
 _ORDER_EXTRAS = ("coupon", "tax", "shipping", "discount")
 _PLAIN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
 _HUGE = 1e12
+SOURCE = "segment"
+_UNPLAIN = re.compile(r"[^\w.@-]", re.ASCII)
 
 
 def translate_identity(call: dict[str, Any], call_type: str) -> Translation:
@@ -45,7 +47,7 @@ def translate_identity(call: dict[str, Any], call_type: str) -> Translation:
 def translate_call(call: dict[str, Any]) -> Translation:
     """One `track` call, the body of `/v1/track`."""
     event = _to_event(call)
-    return _translation([] if event is None else [(0, event)], 1, call.get("sentAt"))
+    return _translation([] if event is None else [(0, event)], [call], call.get("sentAt"))
 
 
 def translate_batch(calls: list[Any], sent_at: Any) -> Translation:
@@ -56,12 +58,22 @@ def translate_batch(calls: list[Any], sent_at: Any) -> Translation:
             found.append((place, call))  # for the intake to refuse
         elif (event := _to_any(call)) is not None:
             found.append((place, event))
-    return _translation(found, len(calls), sent_at)
+    return _translation(found, calls, sent_at)
 
 
-def _translation(found: list[tuple[int, Any]], calls: int, sent_at: Any) -> Translation:
+def _translation(found: list[tuple[int, Any]], calls: list[Any], sent_at: Any) -> Translation:
     places, events = [place for place, _ in found], [event for _, event in found]
-    return Translation(events, places, calls - len(found), valid_time(sent_at))
+    return Translation(events, places, len(calls) - len(found), valid_time(sent_at), _source_of(calls))
+
+
+def _source_of(calls: list[Any]) -> str:
+    """Segment, and which of its libraries and versions sent the first call that says so."""
+    for call in calls:
+        library = object_of(object_of(object_of(call).get("context")).get("library"))
+        if library:
+            said = [_UNPLAIN.sub("", str(library.get(name, "?")))[:40] for name in ("name", "version")]
+            return f"{SOURCE}:{'/'.join(said)}"
+    return SOURCE
 
 
 def _to_any(call: dict[str, Any]) -> dict[str, Any] | None:

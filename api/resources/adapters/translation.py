@@ -15,13 +15,14 @@ class Translation(NamedTuple):
     `events` holds the fields of events for `verdicts.validate`, which refuses what breaks the contract, so an
     element that is no JSON object is passed on as it came. `places` has the place of each in the sender's
     batch. `ignored` counts what has no counterpart here. `sent_at` is the sender's clock, None if it told no
-    valid time.
+    valid time. `source` is the system, and its library as far as it says.
     """
 
     events: list[Any]
     places: list[int]
     ignored: int
     sent_at: Any = None
+    source: str = ""
 
 
 def list_of(value: object) -> Any:

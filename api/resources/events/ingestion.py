@@ -19,6 +19,7 @@ from api.resources.events.kafka_producer import Headers
 from api.resources.events.payloads import Payload
 from api.resources.events.privacy_signals import Objection, denies_consent, objects_by_header
 from api.resources.events.publisher import EventPublisher
+from api.resources.events.refused_events import letters_of
 from api.resources.events.salts import Salts
 from api.resources.events.tail_publisher import Notice, TailPublisher
 from api.resources.events.validation import ValidatedEvents, ValidationContext, any_consent, validate
@@ -123,7 +124,11 @@ class EventRequest:
         if validated.records and not dry_run:
             await self._publish(principal, validated)
         self._count(validated, dry_run=dry_run)
-        self._ingestion.feed.offer(self._notice(validated, dry_run=dry_run))
+        if payload.source and validated.refusals and not dry_run:
+            self._ingestion.publisher.report(
+                letters_of(payload.source, payload.elements, validated.refusals, self.received_ms)
+            )
+        self._ingestion.feed.offer(self._notice(validated, dry_run=dry_run, source=payload.source))
         return IngestResult(validated, context.clock_offset_ms, dry_run)
 
     async def _publish(self, principal: Principal, validated: ValidatedEvents) -> None:
@@ -198,10 +203,15 @@ class EventRequest:
         self._n_events += n_events
 
     def _notice(
-        self, validated: ValidatedEvents | None, *, dry_run: bool, problem: Problem | None = None
+        self,
+        validated: ValidatedEvents | None,
+        *,
+        dry_run: bool,
+        problem: Problem | None = None,
+        source: str = "",
     ) -> Notice:
         key_id = "" if self._principal is None else self._principal.key_id
-        return Notice(self.received_ms, self.request_id, key_id, dry_run, validated, problem)
+        return Notice(self.received_ms, self.request_id, key_id, dry_run, validated, problem, source)
 
     def _header(self, name: bytes) -> str:
         """The header as text; empty if it is not there."""

@@ -25,6 +25,8 @@ class Payload(NamedTuple):
     """The API key, if it came in the body."""
     consent: object = None
     """What the sender says of consent for all elements, as it came."""
+    source: str = ""
+    """Another system and its library, whose protocol lets nobody be told of a refusal; empty for our own."""
 
 
 def parse_payload(body: bytes, content_type: str) -> Payload:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
@@ -16,6 +17,7 @@ from api.resources.events.kafka_producer import Headers, Producer
 from api.resources.events.validation import Record
 from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
+from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.settings import Settings
 from contracts.topics import Topics
 
@@ -25,6 +27,7 @@ ACK_TIMEOUT_S = 5.0
 _REQUEST_TIMEOUT_MS = 4_000  # so that the client says what is wrong before our deadline
 _BATCH_BYTES = 256 * 1024  # the largest request of one visitor in a few round trips, not 64
 _CHECK_TIMEOUT_S = 1.0
+MAX_WAITING_LETTERS = 200
 _AWAY = (KafkaError, OSError)  # TimeoutError is an OSError
 
 
@@ -43,6 +46,8 @@ class EventPublisher:
         self._producer: Producer | None = None
         self._warming: asyncio.Task[None] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
+        self._letters: deque[DeadLetter] = deque()
+        self._reporting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins to connect, so that the first event need not wait for it; Kafka may be away."""
@@ -53,6 +58,8 @@ class EventPublisher:
         if self._warming is not None:
             self._warming.cancel()
             await asyncio.wait([self._warming])
+        if self._reporting is not None:
+            await asyncio.wait([self._reporting])
         if self._producer is not None:
             self._retire(self._producer)
         if self._stopping:
@@ -85,6 +92,34 @@ class EventPublisher:
                 headers=retry_header(),
             ) from exc
         self._metrics.observe_ack(time.perf_counter() - started)
+
+    def report(self, letters: Iterable[DeadLetter]) -> None:
+        """Send dead letters without waiting for them; those beyond `MAX_WAITING_LETTERS` are left out."""
+        for letter in letters:
+            if len(self._letters) < MAX_WAITING_LETTERS:
+                self._letters.append(letter)
+        if self._letters and self._reporting is None:
+            self._reporting = asyncio.create_task(self._report())
+
+    async def _report(self) -> None:
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                while self._letters:
+                    producer = self._producer or await self._connect()
+                    letter = self._letters.popleft()
+                    ack = await producer.put(
+                        self._topics.rejected,
+                        letter.topic,
+                        encode_dead_letter(letter),
+                        [("id", letter.letter_id.encode())],
+                        wall_clock_ms(),
+                    )
+                    await ack
+        except _AWAY as exc:
+            _log.warning("dead letters of refused events are lost: %r", exc)
+            self._letters.clear()
+        finally:
+            self._reporting = None
 
     async def check(self) -> Part:
         """Whether Kafka answers and has our topics. At worst degraded: what is read does not need it."""

@@ -41,6 +41,7 @@ class Notice(NamedTuple):
     dry_run: bool
     validated: ValidatedEvents | None
     problem: Problem | None
+    source: str = ""
 
 
 class TailPublisher:
@@ -122,6 +123,7 @@ def show(notice: Notice) -> dict[str, Any]:
         "received_at": to_datetime(notice.received_ms),
         "request_id": notice.request_id,
         "key_id": notice.key_id,
+        "source": notice.source or None,
         "dry_run": notice.dry_run,
         "accepted": validated.accepted,
         "duplicates": validated.duplicates,
