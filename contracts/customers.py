@@ -32,10 +32,14 @@ class ReportKind(StrEnum):
     LOGOUT = "logout"
     UNLINK = "unlink"
     PURCHASE = "purchase"
+    REFUND = "refund"
 
 
 class Bought(NamedTuple):
-    """One line of an order. `event` is a digest of its event, in hexadecimal digits."""
+    """One line of an order, or what went back of it. `event` is a digest of its event, in hexadecimal digits.
+
+    A refund without a price is of what was paid, one without a product of the whole order.
+    """
 
     event: str
     order_id: str | None
@@ -43,6 +47,9 @@ class Bought(NamedTuple):
     quantity: int
     price_minor: int | None
     currency: str | None
+
+
+_WITH_LINE = (ReportKind.PURCHASE, ReportKind.REFUND)
 
 
 class Report(NamedTuple):
@@ -66,7 +73,7 @@ def decode_report(raw: bytes | None) -> Report:
     try:
         fields = orjson.loads(raw or b"")
         kind, at_ms, bought = ReportKind(fields["kind"]), fields["at_ms"], fields.get("bought")
-        if type(at_ms) is not int or (bought is None) is (kind is ReportKind.PURCHASE):
+        if type(at_ms) is not int or (bought is not None) is not (kind in _WITH_LINE):
             raise ValueError(kind)
         customer_id, visitor_id = (
             identifier(name, fields.get(name)) for name in ("customer_id", "visitor_id")
@@ -112,6 +119,7 @@ class Order(NamedTuple):
     visitor_id: str
     at_ms: int
     lines: tuple[OrderLine, ...] = ()
+    refunded_minor: Mapping[str, int] = {}
 
     @property
     def key(self) -> str:
@@ -122,8 +130,9 @@ class Order(NamedTuple):
 class Customer(NamedTuple):
     """What is kept of a customer; lists have the newest first.
 
-    `seen` has digests of orders that are in the totals and not in `orders` any more. `unlinked` are devices
-    that people have unlinked, with the time: what was told of them before does not link them again.
+    `seen` has digests of refunds, and of orders that are in the totals and not in `orders` any more.
+    `unlinked` has digests of devices that people have unlinked, with the time: what was told of them before
+    does not link them again.
     """
 
     first_ms: int
@@ -135,7 +144,7 @@ class Customer(NamedTuple):
     revenue_minor: Mapping[str, int] = {}
     refunded_minor: Mapping[str, int] = {}
     seen: tuple[bytes, ...] = ()
-    unlinked: tuple[tuple[str, int], ...] = ()
+    unlinked: tuple[tuple[bytes, int], ...] = ()
 
 
 def pack_customer(customer: Customer) -> bytes:
@@ -156,5 +165,7 @@ def unpack_customer(blob: bytes) -> Customer:
     )
 
 
-def _order(order_id: str | None, visitor_id: str, at_ms: int, lines: Sequence[Any]) -> Order:
-    return Order(order_id, visitor_id, at_ms, tuple([OrderLine(*line) for line in lines]))
+def _order(
+    order_id: str | None, visitor_id: str, at_ms: int, lines: Sequence[Any], refunded: Mapping[str, int]
+) -> Order:
+    return Order(order_id, visitor_id, at_ms, tuple([OrderLine(*line) for line in lines]), refunded)

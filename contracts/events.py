@@ -61,7 +61,14 @@ class Statement(StrEnum):
     IDENTIFY = "identify"
     """Who is logged in on a device, or that nobody is."""
     BOUGHT_ELSEWHERE = "bought_elsewhere"
-    """Who is logged in here bought this product on another device. Only the stream itself says so."""
+    """Who is logged in here bought this product on another device."""
+    FORGET_CUSTOMER = "forget_customer"
+    """The device and the customer have nothing to do with each other any more."""
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether only the installation itself says so."""
+        return self is not Statement.IDENTIFY
 
 
 def statement_in(event: "Event") -> Statement | None:

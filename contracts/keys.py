@@ -67,8 +67,6 @@ ORDER = "order:"
 """Followed by an order's id. String: what was told of the order (`stream.components.orders`)."""
 CUSTOMER = "customer:"
 """Followed by the customer's id. String: what is kept of the customer (`contracts.customers`)."""
-DEVICES = "devices"
-"""Hash: customer to the linked device with the newest login, while it is active."""
 PRODUCT_BUCKETS = "d"
 """Hashes: `<metric>:<product_id>` to a count, for events of this partition in a bucket."""
 SHOP_BUCKETS = "s"
@@ -155,7 +153,6 @@ for _family in (
     KeyFamily(VISITOR, "string", SubjectKind.VISITOR, names_visitors=False),
     KeyFamily(ORDER, "string", names_visitors=False, is_with_id=True),
     KeyFamily(CUSTOMER, "string", SubjectKind.CUSTOMER),
-    KeyFamily(DEVICES, "hash"),
     KeyFamily(PRODUCT_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(SHOP_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(QUALITY_BUCKETS + ":", "hash", names_visitors=False),

@@ -27,6 +27,7 @@ _TOPIC_OF_TYPE: dict[str, str] = {
     EventType.REFUND: "purchase",
     Statement.IDENTIFY: "view",
     Statement.BOUGHT_ELSEWHERE: "purchase",
+    Statement.FORGET_CUSTOMER: "view",
 }
 
 

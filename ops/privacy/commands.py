@@ -12,7 +12,8 @@ from rich.console import Console
 from api.registry import find_scrubbers
 from api.resources.privacy.job import DeletionJob, JobStatus
 from api.resources.privacy.jobs import DeletionJobs
-from api.resources.privacy.recorder import Unrecorded, record
+from api.resources.privacy.linked import open_deletions
+from api.resources.privacy.recorder import Unrecorded
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import to_deletion
 from connections.asyncio_redis import open_redis_pool
@@ -30,8 +31,7 @@ def run_delete(settings: Settings, user_id: str, *, timeout_s: float) -> int:
 
     async def work(reader: Reader, console: Console) -> int:
         try:
-            job = await DeletionJobs(reader).open(identifier("user_id", user_id))
-            job = await record(reader, DeletionJobs(reader), job)
+            job = await open_deletions(reader, DeletionJobs(reader), identifier("user_id", user_id))
         except (InvalidEvent, Unrecorded) as exc:
             console.print(f"not deleted: {exc}")
             return 1

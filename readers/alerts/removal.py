@@ -48,7 +48,8 @@ def _is_theirs(alert: Alert | None, fields: Mapping[bytes, bytes], trace: Trace,
     if alert is None:
         return any(map(needle.is_in, fields.values()))
     is_new = trace.returned and alert.at_ms > trace.cut_ms
-    return alert.subject.is_personal and alert.subject.id == trace.user_id and not is_new
+    named = (alert.subject.id, alert.customer_id)
+    return alert.subject.is_personal and trace.user_id in named and not is_new
 
 
 async def _entries(reader: Reader) -> AsyncIterator[tuple[bytes, dict[bytes, bytes]]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.clock import LIVE_SKEW_MS
-from contracts.events import Event, EventType
+from contracts.events import GUEST, Event, EventType
 from contracts.logins import login_of, put_login
 from contracts.scores import Score
 from contracts.settings import Settings
@@ -164,7 +164,7 @@ def take_statements(
     if known is not None:
         after = known if followed.login == login_of(known) else put_login(known, followed.login)
         for event in followed.bought:
-            if event.customer_id == followed.login.customer_id:
+            if event.customer_id in (GUEST, followed.login.customer_id):
                 after = close_carts(result.prediction_results, after, event, settings.alerts)
         if after is not known:
             result.put(user_id, after, settings.alerts)

@@ -8,14 +8,13 @@ from aiokafka.errors import KafkaError
 from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.customers import Report, ReportKind, encode_report
-from contracts.events import LOGGED_OUT, Event, Statement, content_id, encode
-from contracts.logins import login_of
+from contracts.events import Event, EventType, Statement, content_id, encode
 from contracts.partitioning import partition_of
 from contracts.topics import Topics
 from readers.reader import Reader
-from readers.visitors import read_visitor
 
 TIMEOUT_S = 5.0
+FORGET: EventType = Statement.FORGET_CUSTOMER  # type: ignore[assignment]  # see `Statement`
 
 
 class NotRecorded(RuntimeError):
@@ -23,21 +22,45 @@ class NotRecorded(RuntimeError):
 
 
 async def unlink(reader: Reader, customer_id: str, visitor_id: str) -> None:
-    """Have the link removed, and the customer logged out of the device; raises `NotRecorded`.
+    """Have a device and a customer forget each other; raises `NotRecorded`.
 
     Whoever else is logged in on the device by now stays so.
     """
-    topics, now_ms = Topics(reader.settings.topic_prefix), wall_clock_ms()
-    report = Report(ReportKind.UNLINK, customer_id, visitor_id, now_ms)
-    records = [(topics.customers, customer_id, encode_report(report))]
-    if login_of(await read_visitor(reader, visitor_id)).customer_id == customer_id:
-        event_id = content_id("unlink", customer_id, visitor_id, now_ms)
-        logout = Event(event_id, Statement.IDENTIFY, now_ms, visitor_id, "", customer_id=LOGGED_OUT)  # type: ignore[arg-type]  # see `Statement`
-        records.append((topics.of(logout.event_type), visitor_id, encode(logout)))
-    await send(reader, records)
+    topics = Topics(reader.settings.topic_prefix)
+    await _send(
+        reader,
+        [
+            (topics.customers, customer_id, device_forgotten(customer_id, visitor_id)),
+            (topics.of(FORGET), visitor_id, customer_forgotten(visitor_id, customer_id)),
+        ],
+    )
 
 
-async def send(reader: Reader, records: list[tuple[str, str, bytes]]) -> None:
+async def forget_device(reader: Reader, customer_id: str, visitor_id: str) -> None:
+    """Have a customer's record forget a device; raises `NotRecorded`."""
+    topic = Topics(reader.settings.topic_prefix).customers
+    await _send(reader, [(topic, customer_id, device_forgotten(customer_id, visitor_id))])
+
+
+async def forget_customer(reader: Reader, visitor_id: str, customer_id: str) -> None:
+    """Have a device forget a customer; raises `NotRecorded`."""
+    topic = Topics(reader.settings.topic_prefix).of(FORGET)
+    await _send(reader, [(topic, visitor_id, customer_forgotten(visitor_id, customer_id))])
+
+
+def device_forgotten(customer_id: str, visitor_id: str) -> bytes:
+    """The record for a customer."""
+    return encode_report(Report(ReportKind.UNLINK, customer_id, visitor_id, wall_clock_ms()))
+
+
+def customer_forgotten(visitor_id: str, customer_id: str) -> bytes:
+    """The record for a device."""
+    now_ms = wall_clock_ms()
+    event_id = content_id(FORGET, customer_id, visitor_id, now_ms)
+    return encode(Event(event_id, FORGET, now_ms, visitor_id, "", customer_id=customer_id))
+
+
+async def _send(reader: Reader, records: list[tuple[str, str, bytes]]) -> None:
     """Have records (topic, key, value) acknowledged; raises `NotRecorded`. Connects anew: they are few."""
     producer = AIOKafkaProducer(**aiokafka_arguments(reader.settings), acks="all", request_timeout_ms=4_000)
     try:

@@ -12,7 +12,6 @@ from api.resources.events.receipts import Dedupe, Refusal
 from contracts.events import (
     MAX_EVENT_BYTES,
     Event,
-    Statement,
     derive_id,
     encode,
     from_fields,
@@ -133,8 +132,9 @@ def _to_record(fields: dict[str, Any], context: ValidationContext, is_anonymous:
         n_redacted = cleaner.redacted
     if not context.principal.may_purchase:
         check_claim(context.principal, event.event_type)
-    if statement_in(event) is Statement.BOUGHT_ELSEWHERE:
-        raise InvalidEvent("event_type.unknown", "only Storepulse itself says what was bought elsewhere")
+    statement = statement_in(event)
+    if statement is not None and statement.is_internal:
+        raise InvalidEvent("event_type.unknown", f"only Storepulse itself says {statement.value}")
     value = encode(event)
     if len(value) > MAX_EVENT_BYTES:  # the stream would refuse it, after we said it was taken
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")

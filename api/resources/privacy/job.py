@@ -25,6 +25,7 @@ class DeletionJob(NamedTuple):
     deletions, `cut_ms` up to when events are kept out, `outbox_mark` the last entry of the partition's outbox
     when the state was gone. `removed` counts what was removed by kind, `remaining` the places where the last
     search found the id. `returned` says that the visitor has acted since: what is found then is new.
+    `parts` are the deletions of the ids that were linked to this one: it is done when they are.
     """
 
     deletion_id: str
@@ -42,6 +43,7 @@ class DeletionJob(NamedTuple):
     removed: Mapping[str, int] = {}
     remaining: int | None = None
     returned: bool = False
+    parts: tuple[str, ...] = ()
 
     @property
     def status(self) -> JobStatus:
@@ -69,6 +71,9 @@ def to_fields(changes: Mapping[str, Any]) -> dict[str, str | bytes]:
     for name, value in changes.items():
         if name == "removed":
             fields[name] = orjson.dumps(dict(value))
+        elif name == "parts":
+            if value:
+                fields[name] = " ".join(value)
         elif name == "returned":
             fields[name] = "1" if value else "0"
         elif value is not None:
@@ -87,5 +92,6 @@ def from_fields(fields: Mapping[bytes, bytes]) -> DeletionJob:
         outbox_mark=texts.get("outbox_mark"),
         removed=orjson.loads(texts.get("removed", "{}")),
         returned=texts.get("returned") == "1",
+        parts=tuple(texts.get("parts", "").split()),
         **values,
     )

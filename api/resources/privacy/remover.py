@@ -7,8 +7,10 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from api.resources.privacy.job import DeletionJob
+from api.resources.customers.unlinking import NotRecorded
+from api.resources.privacy.job import DeletionJob, JobStatus
 from api.resources.privacy.jobs import LEASE_MS, DeletionJobs
+from api.resources.privacy.linked import forget_in
 from api.resources.privacy.recorder import Unrecorded, record
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
@@ -142,10 +144,26 @@ class Remover:
             own = reader.keys.deletion(job.deletion_id)
             left = sorted({place.key for place in places} - {own})
             returned = await self._has_returned(job)
-            if not left or returned:
+            if (not left or returned) and not await self._are_done(job.parts):
+                await self.jobs.wait([job], WAIT_MS)
+            elif not left or returned:
                 await self.jobs.finish(job._replace(returned=returned))
                 _log.info("deletion %s is done", job.deletion_id)
             else:
                 _log.warning("deletion %s: %d keys still hold the id", job.deletion_id, len(left))
                 await self.jobs.change(job, remaining=len(left))
-                await self.jobs.wait([job], AGAIN_MS)
+                await self._have_forgotten(job, left)
+
+    async def _are_done(self, parts: Sequence[str]) -> bool:
+        """Whether nothing is left of all ids that were linked."""
+        jobs = [await self.jobs.get(deletion_id) for deletion_id in parts]
+        return all(job is None or job.status is JobStatus.DONE for job in jobs)
+
+    async def _have_forgotten(self, job: DeletionJob, keys: Sequence[str]) -> None:
+        """Have customers and devices of others forget the id, and look again."""
+        try:
+            asked = [await forget_in(self._reader, key, job.user_id or "") for key in keys]
+        except NotRecorded as exc:
+            _log.warning("deletion %s waits for Kafka: %s", job.deletion_id, exc)
+            asked = []
+        await self.jobs.wait([job], SETTLE_MS if any(asked) else AGAIN_MS)

@@ -11,7 +11,8 @@ from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.privacy.jobs import ReusedKey
-from api.resources.privacy.recorder import Unrecorded, record
+from api.resources.privacy.linked import open_deletions
+from api.resources.privacy.recorder import Unrecorded
 from api.resources.privacy.remover import Remover
 from api.resources.privacy.schemas import Deletion, DeletionRequest, to_deletion
 from api.services import use
@@ -56,13 +57,15 @@ async def delete_visitor(
 
     202 means that the deletion is recorded where a replay of the log finds it; `Location` says how far it is.
     While one is under way for the visitor, the same comes back. Counts the visitor was part of stay: they
-    tell nothing about anybody. What the visitor does afterwards makes a new, unknown visitor.
+    tell nothing about anybody. Every id that is linked to the visitor is deleted with them: the customer who
+    is logged in, and all devices of that customer. What the visitor does afterwards makes a new, unknown
+    visitor.
     """
     user_id = check_identifier("user_id", body.user_id)
     jobs = remover.jobs
     try:
-        job = await jobs.open(user_id, f"{principal.key_id}:{idempotency_key}" if idempotency_key else "")
-        job = await record(reader, jobs, job)
+        request_key = f"{principal.key_id}:{idempotency_key}" if idempotency_key else ""
+        job = await open_deletions(reader, jobs, user_id, request_key)
     except ReusedKey as exc:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -26,6 +26,7 @@ _EXAMPLE: dict[str, Any] = {
     "done_at": "2025-10-09T08:53:22.114Z",
     "removed": {"alert_steps": 2, "state": 1},
     "remaining": 0,
+    "parts": [],
     "returned": False,
 }
 
@@ -56,6 +57,7 @@ class Deletion(Answer):
     done_at: datetime | None
     removed: dict[str, int] = Field(description="What was removed, by kind; only kinds that were found")
     remaining: int = Field(description="Redis keys in which the last search still found the id")
+    parts: list[str] = Field(description="Deletions of the ids that were linked to this one; done before it")
     returned: bool = Field(description="The visitor has acted since the deletion and is known again")
 
 
@@ -70,6 +72,7 @@ def to_deletion(job: DeletionJob) -> Deletion:
         done_at=_at(job.done_ms),
         removed=dict(job.removed),
         remaining=job.remaining or 0,
+        parts=list(job.parts),
         returned=job.returned,
     )
 

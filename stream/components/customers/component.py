@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from contracts.customers import (
     Bought,
     Customer,
+    OrderLine,
     Report,
     ReportKind,
     decode_report,
@@ -62,19 +63,22 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
 
     def subjects(self, applied: Applied[Customer]) -> Collection[str]:
         """See `Component.subjects`."""
-        return {event.user_id for event in applied.counts.purchases if event.customer_id is None}
+        counts = applied.counts
+        events = (*counts.purchases, *counts.refunds)
+        return {event.user_id for event in events if event.customer_id is None}
 
     def apply(self, state: None, applied: Applied[Customer]) -> Change:
         """See `Component.apply`."""
-        if not applied.reports and not applied.counts.purchases:
+        counts = applied.counts
+        if not applied.reports and not counts.purchases and not counts.refunds:
             return NO_CHANGE
         told = [*applied.reports]
         own = []
-        for event in applied.counts.purchases:
+        for event in (*counts.purchases, *counts.refunds):
             if event.customer_id is None:
-                own.append(_purchase_of(event, event.user_id))
+                own.append(_report_of(event, event.user_id))
             elif event.customer_id not in NOBODY:
-                told.append(_purchase_of(event, event.customer_id))
+                told.append(_report_of(event, event.customer_id))
         values, notices = add_reports(own, applied.values)
         return Change(values=values, records=[*map(_record_of, told), *notices])
 
@@ -117,31 +121,47 @@ def add_reports(
         if after is None or after is known:
             continue
         changed[report.customer_id] = after
-        if report.bought is not None:
-            notices += _notices(report, report.bought, others_of(after, report.visitor_id))
+        if report.kind is ReportKind.PURCHASE and report.bought is not None:
+            for device_id in _elsewhere(after, report):
+                notices.append(_notice(report.customer_id, report.at_ms, report.bought, device_id))
+        elif report.kind is ReportKind.LOGIN:
+            notices += _notices_since(report, after)
     return changed, notices
 
 
-def _notices(report: Report, bought: Bought, devices: Sequence[str]) -> Iterator[OutgoingRecord]:
-    """That the customer has bought this elsewhere, for the devices on which it may lie in a cart."""
-    for device_id in devices:
-        event_id = content_id("bought elsewhere", device_id, bought.event)
-        event = Event(
-            event_id, _BOUGHT_ELSEWHERE, report.at_ms, device_id, bought.product_id,
-            customer_id=report.customer_id,
-        )  # fmt: skip
-        yield OutgoingRecord(PURCHASES, device_id, event_id, encode(event))
+def _elsewhere(customer: Customer, report: Report) -> list[str]:
+    """Where carts are to be closed: on the other devices, and under the customer's own id."""
+    others = others_of(customer, report.visitor_id)
+    if not customer.devices or report.customer_id in (report.visitor_id, *others):
+        return others
+    return [*others, report.customer_id]
+
+
+def _notice(customer_id: str, at_ms: int, bought: Bought | OrderLine, device_id: str) -> OutgoingRecord:
+    """That the customer has bought this elsewhere, for a device on which it may lie in the cart."""
+    event_id = content_id("bought elsewhere", device_id, bought.event)
+    event = Event(event_id, _BOUGHT_ELSEWHERE, at_ms, device_id, bought.product_id, customer_id=customer_id)
+    return OutgoingRecord(PURCHASES, device_id, event_id, encode(event))
+
+
+def _notices_since(login: Report, customer: Customer) -> Iterator[OutgoingRecord]:
+    """What was bought elsewhere after a login that was told later than the purchase."""
+    for order in customer.orders:
+        if order.at_ms >= login.at_ms and order.visitor_id != login.visitor_id:
+            for line in order.lines:
+                yield _notice(login.customer_id, order.at_ms, line, login.visitor_id)
 
 
 _BOUGHT_ELSEWHERE: EventType = Statement.BOUGHT_ELSEWHERE  # type: ignore[assignment]  # see `Statement`
 
 
-def _purchase_of(event: Event, customer_id: str) -> Report:
+def _report_of(event: Event, customer_id: str) -> Report:
     digest = digest_of(f"{event.user_id}\n{event.event_id}").hex()
     bought = Bought(
         digest, event.order_id, event.product_id, event.quantity, event.price_minor, event.currency
     )
-    return Report(ReportKind.PURCHASE, customer_id, event.user_id, event.event_time_ms, bought)
+    kind = ReportKind.REFUND if event.event_type is EventType.REFUND else ReportKind.PURCHASE
+    return Report(kind, customer_id, event.user_id, event.event_time_ms, bought)
 
 
 def _record_of(report: Report) -> OutgoingRecord:

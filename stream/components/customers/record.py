@@ -26,14 +26,17 @@ def add_report(customer: Customer | None, report: Report) -> Customer | None:
     """
     if report.kind is ReportKind.PURCHASE and report.bought is not None:
         return add_purchase(customer, report, report.bought)
+    if report.kind is ReportKind.REFUND and report.bought is not None:
+        return add_refund(customer or Customer(report.at_ms, report.at_ms), report.bought)
     if report.kind is ReportKind.LOGIN:
         return _log_in(customer or Customer(report.at_ms, report.at_ms), report)
     if customer is None:
         return None
     devices = [device for device in customer.devices if device.visitor_id != report.visitor_id]
     if report.kind is ReportKind.UNLINK:
-        kept = [one for one in customer.unlinked if one[0] != report.visitor_id]
-        unlinked = ((report.visitor_id, report.at_ms), *kept)[:MAX_UNLINKED]
+        digest = digest_of(report.visitor_id)
+        kept = [one for one in customer.unlinked if one[0] != digest]
+        unlinked = ((digest, report.at_ms), *kept)[:MAX_UNLINKED]
         orders = tuple([_without_device(order, report.visitor_id) for order in customer.orders])
         return customer._replace(devices=tuple(devices), unlinked=unlinked, orders=orders)
     known = device_of(customer, report.visitor_id)
@@ -89,6 +92,41 @@ def add_purchase(customer: Customer | None, report: Report, bought: Bought) -> C
     )
 
 
+def add_refund(customer: Customer, refund: Bought) -> Customer:
+    """The record with money that went back: as told, at most what is left of the order."""
+    digest = digest_of(refund.event)
+    if digest in customer.seen:
+        return customer
+    order = next((one for one in customer.orders if one.order_id == refund.order_id is not None), None)
+    refunded = dict(customer.refunded_minor)
+    back = {} if order is None else dict(order.refunded_minor)
+    for currency, amount in _refund_amounts(order, refund).items():
+        refunded[currency] = min(refunded.get(currency, 0) + amount, MAX_SUM_MINOR)
+        back[currency] = back.get(currency, 0) + amount
+    orders = [one._replace(refunded_minor=back) if one is order else one for one in customer.orders]
+    return customer._replace(
+        orders=tuple(orders), refunded_minor=refunded, seen=(*customer.seen, digest)[-MAX_SEEN:]
+    )
+
+
+def _refund_amounts(order: Order | None, refund: Bought) -> dict[str, int]:
+    paid: dict[str, int] = {}
+    asked: dict[str, int] = {}
+    for line in () if order is None else order.lines:
+        if line.price_minor is not None and line.currency is not None:
+            paid[line.currency] = paid.get(line.currency, 0) + line.price_minor * line.quantity
+            if refund.product_id == line.product_id and line.currency not in asked:
+                asked[line.currency] = line.price_minor * min(refund.quantity, line.quantity)
+    if refund.price_minor is not None and refund.currency is not None:
+        asked = {refund.currency: refund.price_minor * refund.quantity}
+    elif not refund.product_id:
+        asked = dict(paid)
+    if order is None:
+        return asked
+    left = {currency: paid[currency] - order.refunded_minor.get(currency, 0) for currency in paid}
+    return {currency: min(amount, left.get(currency, amount)) for currency, amount in asked.items()}
+
+
 def _add_money(customer: Customer, bought: Bought) -> dict[str, int]:
     revenue = dict(customer.revenue_minor)
     if bought.price_minor is not None and bought.currency is not None:
@@ -98,7 +136,8 @@ def _add_money(customer: Customer, bought: Bought) -> dict[str, int]:
 
 
 def _log_in(customer: Customer, report: Report) -> Customer:
-    if any(id_ == report.visitor_id and at_ms >= report.at_ms for id_, at_ms in customer.unlinked):
+    digest = digest_of(report.visitor_id)
+    if any(known == digest and at_ms >= report.at_ms for known, at_ms in customer.unlinked):
         return customer
     at_ms = report.at_ms
     known = device_of(customer, report.visitor_id)
