@@ -41,7 +41,7 @@ _UNPLAIN = re.compile(r"[^\w.@-]", re.ASCII)
 def translate_identity(call: dict[str, Any], call_type: str) -> Translation:
     """One `identify` or `alias` call, the body of `/v1/identify` and `/v1/alias`."""
     event = _to_statement(call, call_type)
-    return _translation([] if event is None else [(0, event)], 1, call.get("sentAt"))
+    return _translation([] if event is None else [(0, event)], [call], call.get("sentAt"))
 
 
 def translate_call(call: dict[str, Any]) -> Translation:
