@@ -13,8 +13,9 @@ from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.settings import Settings
 from ops.stack.ports import pick_port
+from ops.stack.redis_server import RedisServer
 from served_api import ServedApi
-from services import wait_until
+from services import unique_settings, wait_until
 from shop_state import ShopState, make_event
 
 HOSTILE_ID = '<img src=x onerror="document.title=1">'
@@ -64,13 +65,13 @@ def test_the_page_shows_the_numbers_of_the_api_and_asks_nobody_else(
     assert browser.text("#carts") == "300"
     assert browser.text("#carts-sub") == "90 abandoned"
     funnel = " ".join(browser.text("#funnel").split())
-    assert funnel == "Started 1,200 Looked at a product 1,100 91.7% Put in the cart 300 25% Bought 60 5%"
+    assert funnel == "Started 1,200 Viewed a product 1,100 91.7% Added to cart 300 25% Bought 60 5%"
     names = browser.evaluate("[...document.querySelectorAll('#trending .name')].map((n) => n.textContent)")
     products = httpx.get(f"{served.url}/v1/trending").json()["products"]
     assert names == [product["product_id"] for product in products]
     assert names[0] == HOSTILE_ID
     assert browser.evaluate("document.querySelectorAll('#chart rect.view').length") >= 1
-    assert "nothing is kept" in browser.text("#forgets")
+    assert "nothing is stored" in browser.text("#forgets")
     assert browser.text("#updated").startswith("Updated ")
     assert browser.text("#mode") == "Live"
     assert browser.errors == []
@@ -143,9 +144,27 @@ def test_the_page_says_when_no_worker_runs_and_when_the_api_is_gone(
     served: ServedApi, browser: Chromium
 ) -> None:
     browser.open(served.url)
-    wait_until(lambda: "No stream worker" in browser.text("#trouble"), 20, "the missing worker")
+    wait_until(lambda: "No worker is running" in browser.text("#trouble"), 20, "the missing worker")
     assert "No events in the last 30 minutes" in browser.text("#chart")
     assert browser.text("#revenue") == "0"
     assert browser.errors == []
     served.stop()
     wait_until(lambda: "API does not answer" in browser.text("#trouble"), 30, "the missing API")
+
+
+def test_the_page_tells_a_redis_that_is_away_from_an_api_that_is(
+    browser: Chromium, private_redis: RedisServer
+) -> None:
+    fields = {"partitions": 4, "api_port": pick_port()}
+    served = ServedApi(unique_settings("127.0.0.1:1", private_redis.url, **fields))
+    served.start()
+    try:
+        browser.open(served.url)
+        wait_until(lambda: browser.text("#active") == "0", 20, "the first numbers")
+        private_redis.kill()
+        wait_until(lambda: "but Redis is not available" in browser.text("#trouble"), 30, "the missing Redis")
+        assert "API does not answer" not in browser.text("#trouble")
+        private_redis.restart()
+        wait_until(lambda: "Redis" not in browser.text("#trouble"), 30, "its return")
+    finally:
+        served.stop()

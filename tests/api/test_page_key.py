@@ -49,7 +49,7 @@ def test_the_page_asks_for_a_key_and_shows_the_figures_with_it(
     state.flush()
     browser.open(served.url)
     wait_until(lambda: browser.text("#updated") == "Locked", 20, "the form")
-    assert "A key is needed" in browser.text("#key-form")
+    assert "Enter a key" in browser.text("#key-form")
     assert [shown(browser, name) for name in ("key-form", "main", "leave", "pause")] == [
         True,
         False,

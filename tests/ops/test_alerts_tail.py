@@ -94,6 +94,19 @@ def test_following_with_a_filter_looks_back_for_ten_of_that_kind(state: ShopStat
     assert found == [f"u{i}" for i in sorted(rare)[-BACKLOG:]]
 
 
+def test_the_least_severity_and_value_leave_the_others_out(state: ShopState, tmp_path: Path) -> None:
+    severities, values = (Severity.LOW, Severity.MEDIUM, Severity.HIGH), (1_000, 6_000, 30_000)
+    state.publish_alerts(
+        make_alert(n, severity=severity, cart_value_minor=value, currency="EUR")
+        for n, (severity, value) in enumerate(zip(severities, values, strict=True))
+    )
+    state.flush()
+    for option, value in (("--min-severity", "medium"), ("--min-value", "6000")):
+        done = run(state.settings, tmp_path, "--no-follow", "--json", option, value)
+        assert done.returncode == 0, done.stderr
+        assert [json.loads(line)["severity"] for line in done.stdout.splitlines()] == ["medium", "high"]
+
+
 def test_following_from_a_time_begins_there(state: ShopState) -> None:
     state.publish_alerts(make_alert(i) for i in range(30))
     state.flush()

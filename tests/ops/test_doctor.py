@@ -35,6 +35,7 @@ from ops.diagnosis.redis import (
 )
 from ops.diagnosis.refused import judge_refused
 from ops.diagnosis.services import check_services
+from ops.diagnosis.webhooks import judge_webhooks
 from producers.rejected import StoredLetter
 from stream.compiled.guard import NotBuiltError, StaleError
 
@@ -91,6 +92,9 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (check_topics(EQUAL, TOPICS), Level.OK, ""),
         (check_topics(EQUAL | {"x.cart": 3}, TOPICS), Level.FAIL, "storepulse topics grow"),
         (check_topics({"x.cart": 3}, TOPICS), Level.FAIL, "storepulse topics"),
+        (judge_webhooks(2, served=True), Level.OK, ""),
+        (judge_webhooks(0, served=False), Level.OK, ""),
+        (judge_webhooks(1, served=False), Level.FAIL, "storepulse deliver"),
         (judge_refused([], now_ms=NOW_MS), Level.OK, ""),
         (judge_refused([letter("x.y", NOW_MS - 86_400_001)], now_ms=NOW_MS), Level.OK, ""),
         (judge_refused([letter("partition.not_of_key", NOW_MS)], now_ms=NOW_MS), Level.WARN, "murmur2"),

@@ -61,6 +61,33 @@ async def test_the_secret_is_shown_when_it_is_made_and_never_again(
 
 
 @locally
+async def test_an_endpoint_without_a_deliverer_says_so(client: httpx.AsyncClient, receiver: Receiver) -> None:
+    made = await create(client, receiver.url)
+    for shown in (
+        (await client.get(f"{BASE}/{made['id']}")).json(),
+        (await client.get(BASE)).json()["webhooks"][0],
+    ):
+        assert shown["status"]["delivering"] is False
+        assert "storepulse deliver" in shown["status"]["trouble"]
+    paused = (await client.patch(f"{BASE}/{made['id']}", json={"state": "paused"})).json()
+    assert paused["status"]["trouble"] is None, "nothing shall be sent"
+
+
+@locally
+async def test_the_least_value_of_a_cart_can_be_set_and_taken_back(
+    client: httpx.AsyncClient, receiver: Receiver
+) -> None:
+    made = await create(client, receiver.url, min_value_minor=5_000)
+    path = f"{BASE}/{made['id']}"
+    assert made["min_value_minor"] == 5_000
+    kept = (await client.patch(path, json={"min_severity": "medium"})).json()
+    assert (kept["min_value_minor"], kept["min_severity"]) == (5_000, "medium")
+    assert (await client.patch(path, json={"min_value_minor": 0})).json()["min_value_minor"] == 0
+    refused = await client.post(BASE, json={"url": receiver.url, "min_value_minor": -1})
+    assert code_of(refused) == (422, "min_value_minor.too_small")
+
+
+@locally
 async def test_a_test_is_sent_at_once_and_logged(client: httpx.AsyncClient, receiver: Receiver) -> None:
     receiver.answer = say_in_turn(say(200, b"thanks"), say(500, b"oops"))
     made = await create(client, receiver.url)

@@ -7,7 +7,7 @@ from contracts.alerts import CART_ABANDONED, CHURN_RISK
 from contracts.clock import wall_clock_ms
 from delivery.webhooks.deliveries import DeliveryStatus
 from delivery.webhooks.endpoints import EndpointState, Filters
-from delivery.webhooks.unread_alerts import MissedAlerts, Position, read_page
+from delivery.webhooks.unread_alerts import MissedAlerts, Position, count_unread, read_page
 from readers.alerts.log import START, Cursor, read_ends
 from receivers import (
     Receiver,
@@ -149,3 +149,30 @@ async def test_snoozed_visitors_are_left_out(site: Site, receiver: Receiver) -> 
         (heard,) = site.publish(1)
         await receiver.wait_for(1)
     assert receiver.ids == [heard]
+
+
+async def test_only_carts_worth_the_least_value_are_told(site: Site, receiver: Receiver) -> None:
+    await site.add(receiver.url, Filters(min_value_minor=5_000))
+    dear = site.publish(1, cart_value_minor=5_000, currency="EUR")
+    site.publish(1, cart_value_minor=4_999, currency="EUR")
+    site.publish(1, cart_value_minor=None, currency=None)
+    dear += site.publish(1, cart_value_minor=20_000, currency="EUR")
+    async with site.delivering():
+        await receiver.wait_for(2)
+    assert sorted(receiver.ids) == sorted(dear)
+
+
+async def test_it_is_known_whether_a_deliverer_runs_and_what_waits(site: Site, receiver: Receiver) -> None:
+    endpoint = await site.add(receiver.url, Filters((CHURN_RISK,)))
+    site.publish(3, kind=CHURN_RISK)
+    site.publish(2, kind=CART_ABANDONED)
+    status = await site.status(endpoint)
+    assert (status.delivering, status.has_deliverer) == (False, False)
+    assert await count_unread(site.reader, endpoint.filters, status.cursor) == 3
+    async with site.delivering():
+        await receiver.wait_for(3)
+        status = await site.status(endpoint)
+        assert (status.delivering, status.has_deliverer) == (True, True)
+        late = await site.add(receiver.url)
+        assert (await site.status(late)).has_deliverer, "though nobody has its lease yet"
+    assert await count_unread(site.reader, endpoint.filters, (await site.status(endpoint)).cursor) == 0
