@@ -40,7 +40,7 @@ def follow_logins(login: Login, last_ms: int, events: Sequence[Event], idle_ms: 
         if statement is Statement.BOUGHT_ELSEWHERE:
             bought.append(event)
         elif statement is Statement.FORGET_CUSTOMER:
-            login = _forget(login, str(customer_id))
+            login = _forget(login, str(customer_id), event.event_time_ms)
         elif customer_id is not None and customer_id != GUEST:
             login = _say(login, event, reports) if at_ms >= login.said_ms else _note(login, event, reports)
         elif statement is None and login.customer_id and last_ms and at_ms - last_ms > idle_ms:
@@ -86,10 +86,10 @@ def _note(login: Login, event: Event, reports: list[Report]) -> Login:
     return login._replace(former=(*login.former, customer_id)[-MAX_FORMER:])
 
 
-def _forget(login: Login, customer_id: str) -> Login:
+def _forget(login: Login, customer_id: str, at_ms: int) -> Login:
     former = tuple([other for other in login.former if other != customer_id])
     if login.customer_id == customer_id:
-        return Login("", login.said_ms, 0, former)
+        return Login("", max(login.said_ms, at_ms), 0, former)
     return login._replace(former=former)
 
 

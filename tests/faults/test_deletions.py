@@ -5,15 +5,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 from api.registry import find_scrubbers
 from api.resources.privacy.job import DeletionJob, JobStatus
 from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import record
 from api.resources.privacy.remover import Remover
-from connections.asyncio_redis import open_redis_pool
 from contracts.alerts import decode_alert
 from contracts.clock import wall_clock_ms
 from contracts.deletions import SETTLE_MS
@@ -24,13 +22,12 @@ from delivery.webhooks.deliveries import Delivery, encode_delivery
 from ops.audit import VisitorView, read_log, read_state
 from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import make_producer
-from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.record import settings_environment
 from readers.id_search import Needle, search
 from readers.reader import Reader
+from system_questions import ask, replay
 
 OpenSystem = Callable[..., SystemUnderTest]
-T = TypeVar("T")
 
 GONE, STAYING = "visitor-who-leaves", ("visitor-who-stays", "visitor-beside")
 DONE_S = 60.0
@@ -55,19 +52,6 @@ def send(system: SystemUnderTest, *users: str, visit: int = 0) -> int:
             producer.produce(topics.of(kind), encode(event), user.encode())
     assert producer.flush(30) == 0
     return len(users) * len(kinds)
-
-
-def ask(system: SystemUnderTest, question: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
-    """The answer to a question of a process of the API."""
-
-    async def main() -> T:
-        redis = open_redis_pool(system.settings)
-        try:
-            return await question(Reader(redis, system.settings))
-        finally:
-            await redis.aclose()
-
-    return asyncio.run(main())
 
 
 def begin(system: SystemUnderTest, user: str) -> DeletionJob:
@@ -134,18 +118,6 @@ def await_alerts(system: SystemUnderTest) -> None:
         return told == {GONE, *STAYING} and all(view.ended for view in views)
 
     system.await_that(all_over, 60, "an alert of each visitor, and the end of the sessions")
-
-
-def replay(system: SystemUnderTest, number: int) -> SystemUnderTest:
-    """The same log read from its start into an empty namespace by a worker of another group."""
-    changes = {
-        "namespace": f"{system.settings.namespace}{number}",
-        "group": f"{system.settings.group}{number}",
-    }
-    settings = system.settings.model_copy(update=changes)
-    return SystemUnderTest(
-        settings, system.redis, WorkerSupervisor(settings, system.folder / f"replay{number}"), system.folder
-    )
 
 
 def await_new(system: SystemUnderTest, user: str, cut_ms: int) -> None:

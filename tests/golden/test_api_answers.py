@@ -24,6 +24,7 @@ LATER_FIELDS = {
     "missing",
     "visitor_id",
     "customer_id",
+    "parts",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 NULL_AT_FIRST = {

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from contracts.events import LOGGED_OUT, encode
+from contracts.customers import Report, ReportKind, encode_report, pack_customer
+from contracts.events import LOGGED_OUT, Statement, encode
 from contracts.keys import Metric
 from contracts.partitioning import partition_of
 from identity_shop import SETTINGS, IdentityShop
@@ -168,6 +169,82 @@ def test_who_is_only_named_by_a_user_id_is_visitor_and_customer(shop: IdentitySh
     visitor = shop.visitor("anna")
     assert visitor is not None
     assert visitor.totals.counts == (0, 0, 0, 0, 2)
+
+
+def test_a_purchase_that_only_a_server_tells_closes_the_cart_of_the_device(shop: IdentityShop) -> None:
+    shop.send("cart", 0, "p1", device="phone", customer="anna")
+    shop.run()
+    shop.send("purchase", 60, "p1", customer="anna", order_id="o1")
+    shop.run()
+    shop.pass_time(2_000)
+    assert fired(shop) == []
+    phone = shop.visitor("phone")
+    assert phone is not None
+    assert phone.head.cart == {}
+
+
+def test_a_device_that_is_linked_after_the_purchase_hears_of_it(shop: IdentityShop) -> None:
+    """The login was before it, and its record came later."""
+    shop.send("purchase", 60, "p1", customer="anna", order_id="o1")
+    shop.run()
+    shop.send("cart", 0, "p1", device="phone", customer="anna")
+    shop.run()
+    phone = shop.visitor("phone")
+    assert phone is not None
+    assert phone.head.cart == {}
+    shop.pass_time(2_000)
+    assert fired(shop) == []
+
+
+def test_a_cart_under_the_customers_own_id_is_closed_too(shop: IdentityShop) -> None:
+    shop.send("cart", 0, "p1", customer="anna")
+    shop.send("view", 1, device="phone", customer="anna")
+    shop.run()
+    shop.send("purchase", 60, "p1", device="phone", customer="anna", order_id="o1")
+    shop.run()
+    own = shop.visitor("anna")
+    assert own is not None
+    assert own.head.cart == {}
+
+
+def test_refunds_go_off_what_the_customer_bought(shop: IdentityShop) -> None:
+    bought = {"device": "d1", "customer": "anna", "order_id": "o1"}
+    shop.send("purchase", 0, "p1", quantity=3, **bought)
+    shop.send("purchase", 1, "p2", **bought)
+    shop.run()
+    back = {"customer": "anna", "order_id": "o1", "price_minor": None, "currency": None}
+    for event_id in ("r1", "r1", "r2"):
+        product, quantity = ("p1", 1) if event_id == "r1" else ("", 1)
+        shop.send("refund", 100, product, quantity=quantity, event_id=event_id, **back)
+        shop.run()
+    customer = shop.customer("anna")
+    assert customer is not None
+    assert (customer.revenue_minor, customer.refunded_minor) == ({"EUR": 400}, {"EUR": 400})
+    assert customer.orders[0].refunded_minor == {"EUR": 400}
+
+
+def test_an_unlinked_device_and_its_customer_forget_each_other(shop: IdentityShop) -> None:
+    shop.send("purchase", 0, "p1", device="d1", customer="anna", order_id="o1")
+    shop.send("view", 0, device="d2", customer="anna")
+    shop.run()
+    report = Report(ReportKind.UNLINK, "anna", "d1", NOW_MS + 60_000)
+    shop.kafka.append("customers", "anna", encode_report(report), NOW_MS + 60_000)
+    forget = shop.send("identify", 60, device="d1", customer="anna")
+    shop.kafka.records["view", partition_of("d1", SETTINGS.partitions)].pop()
+    shop.put(forget._replace(event_type=Statement.FORGET_CUSTOMER))  # type: ignore[arg-type]
+    shop.run()
+    shop.send("identify", 30, device="d1", customer="anna")  # late
+    shop.run()
+    customer = shop.customer("anna")
+    assert customer is not None
+    assert [device.visitor_id for device in customer.devices] == ["d2"]
+    assert b"d1" not in pack_customer(customer)
+    assert customer.n_orders == 1
+    shop.send("identify", 90, device="d1", customer="anna")
+    shop.run()
+    again = shop.customer("anna")
+    assert again is not None
+    assert {device.visitor_id for device in again.devices} == {"d1", "d2"}
 
 
 def test_what_is_read_again_from_an_empty_store_is_the_same(core: Core) -> None:
