@@ -20,7 +20,7 @@ from producers.records import event_record, letter_record
 
 MAX_IN_FLIGHT = 20_000
 """Records sent and not acknowledged; sending one more waits."""
-MAX_IN_FLIGHT_BYTES = 32 * 1024 * 1024
+MAX_IN_FLIGHT_BYTES = 16 * 1024 * 1024
 """The same of their values: dead letters are long."""
 LINGER_MS = 5
 DELIVERY_TIMEOUT_S = 120.0

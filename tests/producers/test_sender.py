@@ -13,7 +13,7 @@ from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
 from producers.installation import check_partitions
-from producers.sender import KafkaSender, MemorySender, Record, Sender, SendFailed
+from producers.sender import MAX_IN_FLIGHT_BYTES, KafkaSender, MemorySender, Record, Sender, SendFailed
 
 NOW_MS = 1_600_000_000_000
 ReadBack = Callable[[], list[Record]]
@@ -152,6 +152,17 @@ def test_few_in_flight_still_sends_everything(installation: Settings) -> None:
         assert sender.sent - sender.acked <= 3
     sender.close()
     assert len(read_all(installation)) == 100
+
+
+def test_long_letters_on_their_way_are_bounded_by_bytes(installation: Settings) -> None:
+    sender = KafkaSender(installation)
+    most_bytes = 0
+    for row in range(80):
+        sender.reject(DeadLetter("row.too_long", "", "a.csv", 0, row, None, bytes(200_000), NOW_MS))
+        most_bytes = max(most_bytes, sum(len(each.record.value or b"") for each in sender._in_flight))
+    sender.close()
+    assert 0 < most_bytes <= MAX_IN_FLIGHT_BYTES
+    assert len(read_all(installation)) == 80
 
 
 def test_a_wrong_partition_count_is_named_at_once(installation: Settings) -> None:
