@@ -70,6 +70,6 @@ def test_a_heartbeat_is_read_and_has_the_fields_that_it_had(golden: Values) -> N
 
 
 @pytest.mark.parametrize("golden", golden_records("api_keys"))
-def test_an_api_key_is_read_and_written_as_it_was(golden: Values) -> None:
+def test_an_api_key_is_read_and_has_the_fields_that_it_had(golden: Values) -> None:
     record = decode_record(golden["value"].encode())
-    assert orjson.loads(encode_record(record)) == golden["values"]
+    assert golden["values"].items() <= orjson.loads(encode_record(record)).items()
