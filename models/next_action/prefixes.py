@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from contracts.carts import PURCHASE
-from contracts.events import Event
+from contracts.events import Event, EventType
 from contracts.visitor import Action, digest_of
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
 from models.next_action.cases import NEVER_MS, Bools, Floats, Ints, take_off
@@ -96,9 +96,11 @@ class _Rows:
 
 
 def actions_by_visitor(events: Iterable[Event]) -> dict[str, list[Action]]:
-    """The actions of every visitor, sorted, each event id once."""
+    """The actions of every visitor, sorted, each event id once; a refund is none."""
     grouped: dict[str, dict[bytes, Action]] = defaultdict(dict)
     for event in events:
+        if event.event_type is EventType.REFUND:
+            continue
         digest = digest_of(event.event_id)
         action = Action(
             event.event_time_ms,
@@ -123,5 +125,6 @@ def _levels(actions: Sequence[Action]) -> Floats:
     for index in sorted(range(len(actions)), key=lambda index: actions[index][:3]):
         if level.weight:
             levels[index] = level.mean_log
-        level = level.after(actions[index].price_minor)
+        if actions[index].product_id:  # an order without lines has its whole amount for a price
+            level = level.after(actions[index].price_minor)
     return levels

@@ -18,7 +18,7 @@ NOW_MS = 1_770_000_000_000
 
 def test_every_example_event_is_read_and_survives_the_wire() -> None:
     events = [example for example in EXAMPLES if "event_type" in example and "items" not in example]
-    assert len(events) == 3
+    assert len(events) == 5
     for example in events:
         event = decode(orjson.dumps(example), received_ms=NOW_MS, default_currency="EUR")
         assert decode(encode(event), received_ms=NOW_MS, default_currency="EUR") == event

@@ -12,6 +12,7 @@ from api.resources.events.receipts import Dedupe, Refusal
 from contracts.events import (
     MAX_EVENT_BYTES,
     Event,
+    EventType,
     derive_id,
     encode,
     from_fields,
@@ -88,7 +89,10 @@ def validate(elements: Sequence[Any], context: ValidationContext) -> ValidatedEv
         validated.records += records
         if n_redacted:
             validated.redacted += 1
-        if element.get("event_id") is None and validated.dedupe is not Dedupe.NONE:
+        is_order = (
+            isinstance(event, Event) and event.event_type is EventType.PURCHASE and event.order_id is not None
+        )
+        if element.get("event_id") is None and not is_order and validated.dedupe is not Dedupe.NONE:
             validated.dedupe = Dedupe.NONE if element.get("event_time") is None else Dedupe.DERIVED
     return validated
 
