@@ -36,7 +36,7 @@ def run_health(arguments: list[str]) -> int | None:
     if len(arguments) != 1 or arguments[0] not in PARTS:
         return None
     part = PARTS[arguments[0]]
-    port = os.environ.get(part.variable) or part.default_port
+    port = os.environ.get(part.variable) or _in_env_file(part.variable) or part.default_port
     if not port.isdecimal() or not 0 < int(port) < 65_536:
         sys.stderr.write(f"{part.variable} must be the port that the part listens on\n")
         return USAGE
@@ -47,6 +47,19 @@ def run_health(arguments: list[str]) -> int | None:
         return WELL
     sys.stdout.write(f"{url}: {text or f'answered {status}'}\n")
     return NOT_WELL
+
+
+def _in_env_file(variable: str) -> str:
+    """The variable in the file `.env` here, which every command reads; a number needs no quotes."""
+    try:
+        with open(".env", encoding="utf-8-sig") as file:
+            lines = [line.partition("=") for line in file]
+    except (OSError, UnicodeDecodeError):
+        return ""
+    found = [
+        value.partition("#")[0].strip(" \t\r\n'\"") for name, _, value in lines if name.strip() == variable
+    ]
+    return found[-1] if found else ""
 
 
 def ask(port: int, path: str) -> tuple[int, str]:

@@ -116,8 +116,14 @@ def settings_fields(settings: Settings) -> dict[str, Any]:
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The `STOREPULSE_*` variables a child needs to have these settings."""
-    return {f"STOREPULSE_{name.upper()}": _text(value) for name, value in settings_fields(settings).items()}
+    """The `STOREPULSE_*` variables a child needs to have these settings, on top of our own environment.
+
+    A password of our environment must not reach a Redis of ours that has none.
+    """
+    found = {f"STOREPULSE_{name.upper()}": _text(value) for name, value in settings_fields(settings).items()}
+    if settings.redis_password is None:
+        found |= {"STOREPULSE_REDIS_PASSWORD": "", "STOREPULSE_REDIS_PASSWORD_FILE": ""}
+    return found
 
 
 def lock_state(state: Path) -> TextIO | None:

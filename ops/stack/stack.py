@@ -176,7 +176,12 @@ class Stack:
             part = self._add(Part("broker", "", embedded.child, fatal=True))
             embedded.start()
             part.where = embedded.bootstrap
-            fields = {"kafka_api": KAFKA_API, "partitions": PARTITIONS, "durable": False}
+            fields = {
+                "kafka_api": KAFKA_API,
+                "partitions": PARTITIONS,
+                "durable": False,
+                "kafka_security": "PLAINTEXT",
+            }
             self._update(bootstrap=embedded.bootstrap, **fields)
         elif choice == "kafka":
             port = self.options.kafka_port or self._port(_KAFKA)
@@ -184,7 +189,7 @@ class Stack:
             kafka = self.broker = KafkaBroker(self.state / "kafka", port, controller_port)
             self._add(Part("broker", kafka.bootstrap, kafka.child))
             kafka.start()
-            self._update(bootstrap=kafka.bootstrap)
+            self._update(bootstrap=kafka.bootstrap, kafka_security="PLAINTEXT")
         else:
             self._update(bootstrap=choice)
 
@@ -196,9 +201,10 @@ class Stack:
             self.redis = RedisServer(folder, port=port, durable=durable)
             self._add(Part("redis", self.redis.url, self.redis.child))
             self.redis.start()
-            self._update(redis_url=self.redis.url)
+            self._update(redis_url=self.redis.url, redis_username="", redis_password=None)
         else:
-            self._update(redis_url=f"redis://{self.options.redis}/0")
+            given = self.options.redis
+            self._update(redis_url=given if "://" in given else f"redis://{given}/0")
             require_redis(self.settings)
 
     def _start_topics(self) -> None:
