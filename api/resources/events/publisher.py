@@ -16,6 +16,7 @@ from api.resources.events.in_flight import retry_header
 from api.resources.events.kafka_producer import Headers, Producer
 from api.resources.events.validation import Record
 from connections.kafka import aiokafka_arguments
+from connections.kafka_check import check_kafka
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.settings import Settings
@@ -128,7 +129,7 @@ class EventPublisher:
                 producer = await self._connect()
                 cluster = await producer.client.fetch_all_metadata()
         except _AWAY:
-            return Part(status="degraded", detail="does not answer; events are refused")
+            return Part(status="degraded", detail=f"{await self._explain()}; events are refused")
         lacking = [topic for topic in self._topics.events if not cluster.partitions_for_topic(topic)]
         if lacking:
             return Part(status="degraded", detail=f"lacks the topics {', '.join(lacking)}")
@@ -142,6 +143,15 @@ class EventPublisher:
                 "`storepulse topics grow` mends that",
             )
         return Part(status="ok", detail="answers and has the event topics")
+
+    async def _explain(self) -> str:
+        """Why Kafka does not take us, in words: its client says of every reason that nobody answers."""
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                trouble = await check_kafka(self._settings)
+        except TimeoutError:
+            trouble = None
+        return str(trouble) if trouble is not None and trouble.is_refusal else "does not answer"
 
     async def _warm_up(self) -> None:
         try:
