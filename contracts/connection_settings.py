@@ -89,6 +89,11 @@ class ConnectionSettings(BaseSettings):
             return "SASL_SSL"
         return "SSL" if self.kafka_ca or self.kafka_certificate else "PLAINTEXT"
 
+    @property
+    def has_redis_password(self) -> bool:
+        """Whether Redis is told a password."""
+        return self.redis_password is not None
+
     @field_validator("kafka_security", "kafka_mechanism", mode="before")
     @classmethod
     def _in_capitals(cls, value: object) -> object:

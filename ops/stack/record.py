@@ -121,7 +121,7 @@ def settings_environment(settings: Settings) -> dict[str, str]:
     A password of our environment must not reach a Redis of ours that has none.
     """
     found = {f"STOREPULSE_{name.upper()}": _text(value) for name, value in settings_fields(settings).items()}
-    if settings.redis_password is None:
+    if not settings.has_redis_password:
         found |= {"STOREPULSE_REDIS_PASSWORD": "", "STOREPULSE_REDIS_PASSWORD_FILE": ""}
     return found
 
