@@ -45,7 +45,7 @@ def up(
         int, typer.Option(help="Number of workers; the embedded broker serves one.", min=0)
     ] = 1,
     state: StateOption = Path(".storepulse"),
-    api_port: Annotated[int | None, typer.Option(help="Port of the API; 8000 if it is free.")] = None,
+    api_port: Annotated[int | None, typer.Option(help="Port of the API; else 8000 if it is free.")] = None,
     kafka_port: Annotated[
         int | None, typer.Option(help="Port of Kafka; else the same in each run if it is free.")
     ] = None,

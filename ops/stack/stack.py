@@ -29,7 +29,7 @@ from ops.stack.supervision import Part, await_answer, check_part
 from ops.stack.topics import TopicsError, ensure_topics
 
 PREFERRED_API_PORT = 8000
-_KAFKA, _CONTROLLER, _REDIS, _DELIVERER, _FIRST_WORKER = range(5)
+_KAFKA, _CONTROLLER, _REDIS, _DELIVERER, _API, _FIRST_WORKER = range(6)
 """Places in the block of ports of a stack."""
 
 
@@ -212,7 +212,8 @@ class Stack:
         self._update(partitions=ensure_topics(self.settings, embedded=embedded))
 
     def _start_api(self) -> None:
-        port = self.options.api_port or pick_port(self.settings.api_port or PREFERRED_API_PORT)
+        usual = self.settings.api_port or PREFERRED_API_PORT
+        port = self.options.api_port or (usual if is_free(usual) else self._port(_API))
         self._update(api_port=port)
         self._add_command("api", "api", f"http://{LOOPBACK}:{port}/livez", {})
 
