@@ -153,7 +153,9 @@ def test_pages_of_this_machine_may_send_and_the_figures_go_on_when_keys_are_made
 
 def test_ctrl_c_stops_everything_and_gives_the_terminal_back(terminal: Terminal, tmp_path: Path) -> None:
     wait_until(lambda: b"trending products" in terminal.read(), FIRST_EVENTS_S, "the first picture")
-    assert len(left_over(tmp_path)) >= 5
+    running = left_over(tmp_path)
+    assert len(running) >= 6
+    assert [line for line in running if line.endswith(" deliver")], "alerts reach webhooks"
     os.kill(terminal.process.pid, signal.SIGINT)
     wait_until(terminal.has_ended, END_S, "the end")
     output = terminal.read()
