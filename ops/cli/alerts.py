@@ -14,7 +14,8 @@ from ops.stack.record import DEFAULT_STATE
 
 KindOption = Annotated[str | None, typer.Option(help="Only of this kind.", metavar=KIND_METAVAR)]
 SubjectOption = Annotated[
-    str | None, typer.Option(help="Only about this: visitor:ID, product:ID, site.", metavar="SUBJECT")
+    str | None,
+    typer.Option(help="Only about this subject: visitor:ID, product:ID or site.", metavar="SUBJECT"),
 ]
 SeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity.")]
 MinSeverityOption = Annotated[Severity | None, typer.Option(help="Only of this severity or higher.")]
@@ -24,15 +25,15 @@ MinValueOption = Annotated[
 ]
 SinceOption = Annotated[
     str | None,
-    typer.Option(help="Event time to begin at: 2025-10-01T08:00:00Z, or a span before now such as 30m."),
+    typer.Option(help="Start at this event time: 2025-10-01T08:00:00Z, or a span before now such as 30m."),
 ]
-IdArgument = Annotated[str, typer.Argument(metavar="ALERT_ID", help="As the alerts have it.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ALERT_ID", help="`alert_id` of the alert.")]
 UndoOption = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    alerts = typer.Typer(help="Visitors about to leave, and carts left behind.", no_args_is_help=True)
+    alerts = typer.Typer(help="Follow alerts, and say what is done about them.", no_args_is_help=True)
     alerts.command("tail")(tail)
     alerts.command("ack")(acknowledge)
     alerts.command("snooze")(snooze)
@@ -53,7 +54,7 @@ def tail(
     ] = True,
     url: Annotated[
         str | None,
-        typer.Option(help="Follow the stream of this API from now on, not Redis. Key: STOREPULSE_API_KEY."),
+        typer.Option(help="Follow the stream of this API instead of Redis. Key: STOREPULSE_API_KEY."),
     ] = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
@@ -95,13 +96,13 @@ def acknowledge(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Say that somebody takes care of an alert."""
+    """Acknowledge an alert: somebody takes care of it."""
     _say(alert_id, "acknowledge", None, undo=undo, url=url, state=state, as_json=json)
 
 
 def snooze(
     alert_id: IdArgument,
-    for_: Annotated[str, typer.Option("--for", help="How long: 30m, 2h, 1d; 7 days at most.")] = "1h",
+    for_: Annotated[str, typer.Option("--for", help="How long, at most 7 days: 30m, 2h, 1d.")] = "1h",
     undo: UndoOption = False,
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
@@ -120,7 +121,7 @@ def snooze(
 def judge(
     alert_id: IdArgument,
     verdict: Annotated[Verdict | None, typer.Argument(help="Not with --undo.")] = None,
-    note: Annotated[str | None, typer.Option(help="Why, for people.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note for people.")] = None,
     undo: UndoOption = False,
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
@@ -134,7 +135,7 @@ def judge(
 
 
 def export(
-    out: Annotated[Path | None, typer.Option(help="File to write; else the standard output.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
     kind: KindOption = None,
     severity: SeverityOption = None,
     min_severity: MinSeverityOption = None,
@@ -144,7 +145,7 @@ def export(
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Write every kept step of alerts as CSV.
+    """Export all stored alert steps as CSV.
 
     Example: storepulse alerts export --since 1d --out alerts.csv
     """

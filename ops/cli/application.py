@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 health_app = typer.Typer(
-    help="Ask a running part whether it is well; the exit code is the answer.", no_args_is_help=True
+    help="Check the health of a running part; the exit code is the answer.", no_args_is_help=True
 )
 app.add_typer(health_app, name="health")
 producers.register(app)
@@ -31,7 +31,9 @@ keys.register(app)
 privacy.register(app)
 webhooks.register(app)
 
-StateOption = Annotated[Path, typer.Option("--state", help="Folder for data, logs and what runs where.")]
+StateOption = Annotated[
+    Path, typer.Option("--state", help="Folder for data, logs and the record of running parts.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -47,13 +49,13 @@ def up(
     state: StateOption = Path(".storepulse"),
     api_port: Annotated[int | None, typer.Option(help="Port of the API; else 8000 if it is free.")] = None,
     kafka_port: Annotated[
-        int | None, typer.Option(help="Port of Kafka; else the same in each run if it is free.")
+        int | None, typer.Option(help="Port of Kafka; default: the same in each run if it is free.")
     ] = None,
     redis_port: Annotated[
-        int | None, typer.Option(help="Port of Redis; else the same in each run if it is free.")
+        int | None, typer.Option(help="Port of Redis; default: the same in each run if it is free.")
     ] = None,
 ) -> None:
-    """Run broker, Redis, workers, API and the delivery of webhooks here until Ctrl-C.
+    """Run broker, Redis, workers, API and webhook deliverer here until Ctrl-C.
 
     Settings come from STOREPULSE_* variables and from the file .env here.
     """
@@ -81,15 +83,17 @@ def up(
 @app.command()
 def demo(
     rate: Annotated[float, typer.Option(help="Simulated events per second.", min=0.1, max=2_000)] = 50.0,
-    history: Annotated[int, typer.Option(help="Minutes of history to begin with.", min=1, max=120)] = 30,
+    history: Annotated[int, typer.Option(help="Minutes of history to start with.", min=1, max=120)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
     duration: Annotated[
-        float | None, typer.Option(help="Seconds until it ends by itself; else at Ctrl-C.", min=1)
+        float | None, typer.Option(help="Stop after so many seconds; default: at Ctrl-C.", min=1)
     ] = None,
     state: StateOption = Path(".storepulse"),
-    api_port: Annotated[int | None, typer.Option(help="Port of the page; 8000 if it is free.")] = None,
+    api_port: Annotated[
+        int | None, typer.Option(help="Port of the page; default: 8000 if it is free.")
+    ] = None,
 ) -> None:
-    """Show a simulated shop flowing through an embedded stack, here and on a page."""
+    """Run a simulated shop through an embedded stack and show it here and on a page."""
     from rich.console import Console
 
     from ops.demo.demo import DemoOptions, run_demo
@@ -115,7 +119,7 @@ def worker() -> None:
 @app.command()
 def api(
     processes: Annotated[
-        int | None, typer.Option(help="Processes on the one port; 0: one per core.", min=0, max=256)
+        int | None, typer.Option(help="Processes sharing the port; 0: one per core.", min=0, max=256)
     ] = None,
 ) -> None:
     """Run the API in the foreground; settings come from STOREPULSE_* variables."""
@@ -138,7 +142,7 @@ def api(
 
 @app.command()
 def deliver() -> None:
-    """Send webhooks, in the foreground; settings come from STOREPULSE_* variables. Several may run."""
+    """Deliver webhooks, in the foreground; settings come from STOREPULSE_* variables. Several may run."""
     from contracts.settings import get_settings
     from ops.logs.setup import configure_logging
     from ops.serving.requirements import require_services
@@ -176,10 +180,10 @@ def doctor(state: StateOption = Path(".storepulse"), json: JsonOption = False) -
 
 @app.command()
 def chaos(
-    minutes: Annotated[float, typer.Option(help="How long to do harm.", min=0.1)] = 5.0,
+    minutes: Annotated[float, typer.Option(help="How long to inject faults.", min=0.1)] = 5.0,
     seed: Annotated[int, typer.Option(help="The same seed draws the same faults and events.", min=0)] = 1,
-    rate: Annotated[float, typer.Option(help="Events per second meanwhile.", min=100)] = 2_000,
-    keep: Annotated[Path | None, typer.Option(help="Folder for data and logs; kept.")] = None,
+    rate: Annotated[float, typer.Option(help="Events per second during the test.", min=100)] = 2_000,
+    keep: Annotated[Path | None, typer.Option(help="Folder for data and logs; it is kept.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Kill, stop and rewind workers, Redis and Kafka at random under load, then check every total.

@@ -25,17 +25,21 @@ def evaluate_next_action(
     ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
     idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
-    train: Annotated[float, typer.Option(help="Share of the sessions to learn from, the earliest.")] = 0.6,
-    valid: Annotated[float, typer.Option(help="Share after them, to stop and calibrate on.")] = 0.1,
-    seeds: Annotated[int, typer.Option(help="How often each model is fitted.", min=1, max=100)] = 3,
-    models: Annotated[str, typer.Option(help="Names with commas between; all if not given.")] = "",
-    reference: Annotated[str, typer.Option(help="Model that the others are compared with.")] = "",
+    train: Annotated[float, typer.Option(help="Share of the sessions to train on, the earliest ones.")] = 0.6,
+    valid: Annotated[
+        float, typer.Option(help="Share after these, for early stopping and calibration.")
+    ] = 0.1,
+    seeds: Annotated[int, typer.Option(help="How many times each model is fitted.", min=1, max=100)] = 3,
+    models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
+    reference: Annotated[str, typer.Option(help="Model to compare the others with.")] = "",
     simulate_days: Annotated[
-        float, typer.Option(help="Measure on so many days of the synthetic shop too.", min=0)
+        float, typer.Option(help="Also measure on so many days of the synthetic shop.", min=0)
     ] = 0.0,
-    format_name: Annotated[str | None, typer.Option("--format", help="Else found from the columns.")] = None,
-    currency: Annotated[str, typer.Option(help="Currency of prices that name none.")] = "EUR",
-    json: Annotated[Path | None, typer.Option("--json", help="Write every figure here too.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Default: detected from the columns.")
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
 ) -> None:
     """Compare predictors of the next action: split by time, every prefix of every session a case.
 
@@ -66,17 +70,17 @@ def evaluate_alerts(
     more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
     model: Annotated[
         Path | None,
-        typer.Option(help="Folder of the model; the shipped one if not given."),
+        typer.Option(help="Folder of the model; default: the shipped one."),
     ] = None,
     held_back_from: Annotated[
-        float, typer.Option(help="Share of the sessions before the part that is judged.", min=0, max=0.99)
+        float, typer.Option(help="Share of the sessions before the part that is evaluated.", min=0, max=0.99)
     ] = 0.7,
     simulate_days: Annotated[
-        float, typer.Option(help="Judge so many days of the synthetic shop too.", min=0)
+        float, typer.Option(help="Also evaluate so many days of the synthetic shop.", min=0)
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 2,
-    currency: Annotated[str, typer.Option(help="Currency of prices that name none.")] = "EUR",
-    picture: Annotated[Path | None, typer.Option(help="Draw the trade-off here, as SVG.")] = None,
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    picture: Annotated[Path | None, typer.Option(help="Draw the trade-off to this SVG file.")] = None,
 ) -> None:
     """Judge alerts on held-back sessions at many thresholds: lost carts reached, precision, lead time.
 

@@ -11,7 +11,7 @@ from ops.stack.record import DEFAULT_STATE
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    events = typer.Typer(help="Events as they are sent to the API.", no_args_is_help=True)
+    events = typer.Typer(help="Watch events as they are sent to the API.", no_args_is_help=True)
     events.callback()(_group)
     events.command("tail")(tail)
     app.add_typer(events, name="events")
@@ -24,12 +24,12 @@ def _group() -> None:
 def tail(
     key_id: Annotated[str | None, typer.Option(help="Only events sent with this API key.")] = None,
     for_s: Annotated[
-        float | None, typer.Option("--for", help="Seconds until it ends; else at Ctrl-C.", min=1)
+        float | None, typer.Option("--for", help="Stop after so many seconds; default: at Ctrl-C.", min=1)
     ] = None,
     state: StateOption = DEFAULT_STATE,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per request.")] = False,
 ) -> None:
-    """Show what becomes of events as they are sent: taken, or refused and why.
+    """Show events as they are sent: accepted, or rejected and why.
 
     It reads what the processes of the API tell each other in Redis, so it needs no key.
 

@@ -14,7 +14,7 @@ KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the key, o
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    keys = typer.Typer(help="Keys of the API: make, list, rotate, revoke, reset.", no_args_is_help=True)
+    keys = typer.Typer(help="API keys: create, list, rotate, revoke, reset.", no_args_is_help=True)
     keys.command("create")(create)
     keys.command("list")(show)
     keys.command("rotate")(rotate)
@@ -24,8 +24,8 @@ def register(app: typer.Typer) -> None:
 
 
 def create(
-    name: Annotated[str, typer.Argument(help="Who will use it; for you to tell keys apart.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="What a secret key may do; repeatable.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the key, to tell keys apart.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="Scope of a secret key; repeatable.")] = None,
     publishable: Annotated[
         bool, typer.Option("--publishable", help="For pages: may only send events, from --origin.")
     ] = False,
@@ -45,24 +45,24 @@ def create(
     ] = None,
     allow_purchases: Annotated[
         bool,
-        typer.Option("--allow-purchases", help="Let a key of pages or apps send purchases, unproven."),
+        typer.Option(
+            "--allow-purchases", help="Let a key of pages or apps send purchases; anybody can forge them."
+        ),
     ] = False,
-    expires: Annotated[
-        str | None, typer.Option(help="Until when: 90d, 12h, or 2030-01-01T00:00:00Z.")
-    ] = None,
+    expires: Annotated[str | None, typer.Option(help="Expiry: 90d, 12h, or 2030-01-01T00:00:00Z.")] = None,
     requests_per_s: Annotated[
-        int | None, typer.Option(help="0: no limit; else as the settings.", min=0)
+        int | None, typer.Option(help="0: no limit; default: as in the settings.", min=0)
     ] = None,
     events_per_minute: Annotated[
-        int | None, typer.Option(help="0: no quota; else as the settings.", min=0)
+        int | None, typer.Option(help="0: no quota; default: as in the settings.", min=0)
     ] = None,
     events_per_day: Annotated[
-        int | None, typer.Option(help="0: no quota; else as the settings.", min=0)
+        int | None, typer.Option(help="0: no quota; default: as in the settings.", min=0)
     ] = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Make a key and print it, this once: only a hash of it is kept.
+    """Create a key and print it. Copy it now, it cannot be shown again.
 
     Example: storepulse keys create "web shop" --publishable --origin https://shop.example
     """
@@ -95,7 +95,7 @@ def create(
 
 
 def show(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
-    """Show every key ever made, without what only its bearer knows."""
+    """List all keys, without their secrets."""
     from ops.keys.commands import list_keys
 
     raise typer.Exit(list_keys(find_redis(state), as_json=json))
@@ -104,12 +104,12 @@ def show(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
 def rotate(
     key: KeyArgument,
     overlap: Annotated[
-        float, typer.Option(help="Hours for which the secret of before is valid too.", min=0, max=8760)
+        float, typer.Option(help="Hours for which the old secret stays valid.", min=0, max=8760)
     ] = 24.0,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Give a key another secret and print it, this once; the one before goes on for a while.
+    """Replace a key's secret and print the new one. The old one stays valid for a while.
 
     Example: storepulse keys rotate k3jw0c81n2ab --overlap 2
     """
@@ -119,7 +119,7 @@ def rotate(
 
 
 def reset(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
@@ -133,7 +133,7 @@ def reset(
 
 
 def revoke(key: KeyArgument, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
-    """Let nobody in with this key any more, within two seconds and for good."""
+    """Revoke a key, permanently; it takes effect within two seconds."""
     from ops.keys.commands import revoke_key
 
     raise typer.Exit(revoke_key(find_redis(state), key, as_json=json))

@@ -9,5 +9,7 @@ StateOption = Annotated[Path, typer.Option("--state", help="Folder of the runnin
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", help="Address of the API; else that of the stack. Key: STOREPULSE_API_KEY."),
+    typer.Option(
+        "--url", help="URL of the API; default: that of the running stack. Key: STOREPULSE_API_KEY."
+    ),
 ]

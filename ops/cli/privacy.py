@@ -12,7 +12,7 @@ from ops.stack.record import DEFAULT_STATE
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     privacy = typer.Typer(
-        help="Delete visitors, and prove that nothing of them is left.", no_args_is_help=True
+        help="Delete visitors, and check that nothing of them is left.", no_args_is_help=True
     )
     privacy.command("delete")(delete)
     privacy.command("status")(status)
@@ -22,11 +22,11 @@ def register(app: typer.Typer) -> None:
 
 def delete(
     user_id: Annotated[str, typer.Argument(help="As in the events.")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Go on until it is done.")] = True,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=1)] = 60.0,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
+    timeout: Annotated[float, typer.Option(help="Maximum seconds to wait.", min=1)] = 60.0,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Remove all that is kept of a visitor, and keep their events up to now out for ever.
+    """Delete everything stored about a visitor, and ignore their events up to now for good.
 
     A worker must run; an API need not. The exit code is 1 if it is not done in time.
     """
@@ -36,10 +36,10 @@ def delete(
 
 
 def status(
-    deletion_id: Annotated[str, typer.Argument(help="As `delete` or the API answered.")],
+    deletion_id: Annotated[str, typer.Argument(help="Id returned by `delete` or by the API.")],
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Show how far a deletion is; the exit code is 1 if there is none with this id."""
+    """Show the progress of a deletion; the exit code is 1 if the id is unknown."""
     from ops.privacy.commands import run_status
 
     raise typer.Exit(run_status(find_redis(state), deletion_id))

@@ -11,7 +11,7 @@ from ops.extras import require_extras
 from ops.stack.record import DEFAULT_STATE
 
 StateOption = Annotated[Path, typer.Option("--state", help="Folder of the running stack and of checkpoints.")]
-CodeOption = Annotated[str | None, typer.Option("--code", help="Only letters of this code.")]
+CodeOption = Annotated[str | None, typer.Option("--code", help="Only dead letters with this code.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -19,9 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(replay)
     app.command()(simulate)
-    rejected = typer.Typer(
-        help="What could not become an event: list, show, send again.", no_args_is_help=True
-    )
+    rejected = typer.Typer(help="Rejected records: list, show, send again.", no_args_is_help=True)
     rejected.command("ls")(list_rejected)
     rejected.command("show")(show_rejected)
     rejected.command("replay")(replay_rejected)
@@ -33,23 +31,23 @@ def replay(
     format_name: Annotated[
         str | None,
         typer.Option(
-            "--format", help="rees46, retailrocket, taobao, items or jsonl; else found from the columns."
+            "--format",
+            help="rees46, retailrocket, taobao, items or jsonl; default: detected from the columns.",
         ),
     ] = None,
     speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "",
     time: Annotated[str, typer.Option(help="original, or now: the first event is now.")] = "original",
-    currency: Annotated[str | None, typer.Option(help="Currency of prices that name none.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of prices without one.")] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Only the first rows, by time; the next run goes on after them.", min=1)
+        int | None,
+        typer.Option(help="Only the first rows, by time; the next run continues after them.", min=1),
     ] = None,
     max_lag: Annotated[
-        int, typer.Option(help="Wait while the stream is more events behind; 0 does not look.", min=0)
+        int, typer.Option(help="Pause while the stream is more events behind; 0: never.", min=0)
     ] = 20_000,
-    resume: Annotated[
-        bool, typer.Option("--resume/--restart", help="Go on after an interrupted run.")
-    ] = True,
+    resume: Annotated[bool, typer.Option("--resume/--restart", help="Continue an interrupted run.")] = True,
     again: Annotated[
-        bool, typer.Option("--again", help="Send it though the installation has got these events before.")
+        bool, typer.Option("--again", help="Send it even if these events were sent before.")
     ] = False,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
@@ -75,10 +73,10 @@ def replay(
 def simulate(
     rate: Annotated[float, typer.Option(help="Events/s on average.")] = 50.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop and events.")] = 1,
-    visitors: Annotated[int, typer.Option(help="How many different people there are.", min=1)] = 100_000,
+    visitors: Annotated[int, typer.Option(help="Number of different visitors.", min=1)] = 100_000,
     duration: Annotated[
         float | None,
-        typer.Option(help="Simulated seconds; else until Ctrl-C, or 3600 for a file or max.", min=1),
+        typer.Option(help="Simulated seconds; default: until Ctrl-C, or 3600 for a file or max.", min=1),
     ] = None,
     start: Annotated[str, typer.Option(help="now, or a time such as 2025-10-01T08:00:00Z.")] = "now",
     speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "1",
@@ -122,7 +120,7 @@ def simulate(
 
 def list_rejected(
     code: CodeOption = None,
-    limit: Annotated[int, typer.Option(help="Most lines.", min=1)] = 50,
+    limit: Annotated[int, typer.Option(help="Maximum number of lines.", min=1)] = 50,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
@@ -137,7 +135,7 @@ def show_rejected(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Show one dead letter with its original bytes, escaped where they are not printable."""
+    """Show one dead letter with its original bytes; unprintable ones are escaped."""
     from producers.rejected_command import run_show
 
     raise typer.Exit(run_show(find_kafka(state), letter_id, as_json=json))
@@ -146,11 +144,11 @@ def show_rejected(
 def replay_rejected(
     code: CodeOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Send also what still fails.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also send what is still invalid.")] = False,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Send the original bytes again to their topic where they pass the contract by now."""
+    """Send dead letters again to their topic if they are valid now."""
     from producers.rejected_command import run_replay
 
     raise typer.Exit(run_replay(find_kafka(state), code=code, dry_run=dry_run, force=force, as_json=json))

@@ -30,7 +30,7 @@ def create(context: typer.Context) -> None:
 
 
 def grow(
-    partitions: Annotated[int, typer.Argument(min=2, max=512, help="How many there should be.")],
+    partitions: Annotated[int, typer.Argument(min=2, max=512, help="New number of partitions.")],
 ) -> None:
     """Give the installation more partitions: state moves, topics grow. Stop workers, API and deliverer first.
 

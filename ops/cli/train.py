@@ -28,28 +28,31 @@ def train_next_action(
         ".storepulse/models/next-action"
     ),
     simulate: Annotated[
-        float, typer.Option(help="Learn from so many days of each simulated profile.", min=0)
+        float, typer.Option(help="Train on so many days of each simulated profile.", min=0)
     ] = 0.0,
     profiles: Annotated[
-        str, typer.Option(help="Simulated shops: demo, multi-category, cosmetics, with commas between.")
+        str, typer.Option(help="Simulated shops, comma-separated: demo, multi-category, cosmetics.")
     ] = "demo",
     net: Annotated[str, typer.Option(help="lstm, gru, bigru, cnn or cnn_bigru.")] = "cnn_bigru",
     embeddings: Annotated[
         bool,
         typer.Option(
             "--embeddings",
-            help="Learn products, categories and brands too: for one's own shop, whose ids stay the same.",
+            help="Also learn products, categories and brands: for your own shop, whose ids stay the same.",
         ),
     ] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
-    train: Annotated[float, typer.Option(help="Share of the sessions to learn from, the earliest.")] = 0.7,
+    train: Annotated[float, typer.Option(help="Share of the sessions to train on, the earliest ones.")] = 0.7,
     valid: Annotated[
-        float, typer.Option(help="Share after them, to stop and calibrate on; the rest is the test.")
+        float,
+        typer.Option(help="Share after these, for early stopping and calibration; the rest is the test."),
     ] = 0.15,
-    epochs: Annotated[int, typer.Option(help="Most passes over the cases.", min=1)] = 30,
+    epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 30,
     idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
-    format_name: Annotated[str | None, typer.Option("--format", help="Else found from the columns.")] = None,
-    currency: Annotated[str, typer.Option(help="Currency of prices that name none.")] = "EUR",
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Default: detected from the columns.")
+    ] = None,
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     runs: Annotated[Path, typer.Option(help="Folder for the log of the run.")] = Path(".storepulse/runs"),
 ) -> None:
     """Train a predictor of the next action and export it; split by time, every prefix of a session a case.
@@ -82,11 +85,11 @@ def predict(
     actions: Annotated[
         list[str], typer.Argument(help="ACTION, ACTION:PRODUCT or ACTION:PRODUCT:PRICE, oldest first.")
     ],
-    model: Annotated[Path | None, typer.Option(help="Folder of a model; else the one shipped.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model; default: the shipped one.")] = None,
     pause: Annotated[float, typer.Option(help="Seconds between two actions.", min=0)] = 60.0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Predict what a visitor does next, from what they did so far.
+    """Predict a visitor's next action from the actions so far.
 
     A view without a product is of another product; anything else is of the last one. Examples: storepulse
     predict view view cart, storepulse predict view:p17:59.90 cart:p17:59.90

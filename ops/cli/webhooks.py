@@ -16,7 +16,7 @@ IdArgument = Annotated[str, typer.Argument(metavar="WEBHOOK_ID", help="As `list`
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    webhooks = typer.Typer(help="Receivers that are told of alerts over HTTP.", no_args_is_help=True)
+    webhooks = typer.Typer(help="Webhooks: receivers of alerts over HTTP.", no_args_is_help=True)
     for name, command in (
         ("add", add),
         ("list", list_all),
@@ -41,7 +41,7 @@ def add(
         list[str] | None, typer.Option(help="Only this kind; may be repeated.", metavar=KIND_METAVAR)
     ] = None,
     on: Annotated[
-        list[AlertState] | None, typer.Option(help="Only steps into this state; may be repeated.")
+        list[AlertState] | None, typer.Option(help="Only alerts that enter this state; may be repeated.")
     ] = None,
     severity: Annotated[
         Severity, typer.Option("--min-severity", "--severity", help="Only of this severity or higher.")
@@ -54,7 +54,7 @@ def add(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Register a receiver; its secret is printed now and never again.
+    """Register a receiver and print its secret. Copy it now, it cannot be shown again.
 
     Example: storepulse webhooks add https://crm.example.com/storepulse --kind cart_abandoned
     """
@@ -73,7 +73,7 @@ def add(
 
 
 def list_all(url: UrlOption = None, state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
-    """Show all endpoints and how they are."""
+    """List all endpoints and their state."""
     _run("GET", "", None, url, state, json)
 
 
@@ -99,12 +99,14 @@ def send_test(
 
 def rotate(
     webhook_id: IdArgument,
-    overlap_h: Annotated[float, typer.Option(help="Hours the old secret signs too.", min=0, max=168)] = 24,
+    overlap_h: Annotated[
+        float, typer.Option(help="Hours for which the old secret stays valid.", min=0, max=168)
+    ] = 24,
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Make a new secret; it is printed now and never again."""
+    """Create a new secret and print it. Copy it now, it cannot be shown again."""
     _run("POST", f"/{_quote(webhook_id)}/rotate", {"overlap_h": overlap_h}, url, state, json)
 
 
@@ -114,7 +116,7 @@ def pause(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Send nothing for a while; what comes meanwhile is kept."""
+    """Pause an endpoint; new alerts are kept for later."""
     _run("PATCH", f"/{_quote(webhook_id)}", {"state": "paused"}, url, state, json)
 
 
@@ -124,7 +126,7 @@ def resume(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Go on after a pause, or take a disabled endpoint up again."""
+    """Resume a paused or disabled endpoint."""
     _run("PATCH", f"/{_quote(webhook_id)}", {"state": "active"}, url, state, json)
 
 
@@ -134,18 +136,18 @@ def remove(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Forget an endpoint and its deliveries."""
+    """Delete an endpoint and its deliveries."""
     _run("DELETE", f"/{_quote(webhook_id)}", None, url, state, json)
 
 
 def deliveries(
     webhook_id: IdArgument,
-    limit: Annotated[int, typer.Option(help="Most to show, the newest first.", min=1, max=200)] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number to show, newest first.", min=1, max=200)] = 20,
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Show what was sent and how it went."""
+    """Show deliveries and their results."""
     _run("GET", f"/{_quote(webhook_id)}/deliveries?limit={limit}", None, url, state, json)
 
 
@@ -188,13 +190,15 @@ def listen(
     secret: Annotated[
         str,
         typer.Option(
-            envvar="STOREPULSE_WEBHOOK_SECRET", help="Better given by the variable.", show_default=False
+            envvar="STOREPULSE_WEBHOOK_SECRET",
+            help="Secret of the endpoint; better set by the variable.",
+            show_default=False,
         ),
     ] = "",
     fail: Annotated[
-        int, typer.Option(help="Answer so instead of 204, to see what happens.", min=200, max=599)
+        int, typer.Option(help="Status to answer with instead of 204, for testing.", min=200, max=599)
     ] = 204,
-    count: Annotated[int | None, typer.Option(help="End after so many messages.", min=1)] = None,
+    count: Annotated[int | None, typer.Option(help="Stop after so many messages.", min=1)] = None,
     json: JsonOption = False,
 ) -> None:
     """Receive messages on this machine, verify them, and print each.

@@ -17,11 +17,11 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BLOCKS = " ..::--=#"
 _FUNNEL = (
     ("sessions", "started"),
-    ("viewed", "looked at a product"),
-    ("carted", "put in the cart"),
+    ("viewed", "viewed a product"),
+    ("carted", "added to cart"),
     ("bought", "bought"),
 )
-_TOTALS = (("applied", "applied"), ("duplicates", "repeated"), ("late", "late"), ("rejected", "refused"))
+_TOTALS = (("applied", "applied"), ("duplicates", "duplicates"), ("late", "late"), ("rejected", "rejected"))
 _STACKED_BELOW = 88
 """Columns below which the panels stand one above the other."""
 _BESIDE_SPARKLINE = 52
@@ -114,7 +114,7 @@ class DemoView:
     def _trending(self, trending: dict[str, Any]) -> RenderableType:
         products = trending["products"]
         if not products:
-            return Text("no product was looked at lately", style="dim")
+            return Text("no product has been viewed lately", style="dim")
         grid = Table.grid(expand=True, padding=(0, 1))
         grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         grid.add_column(justify="right")
