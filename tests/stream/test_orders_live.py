@@ -1,4 +1,4 @@
-"""Thousands of orders by Segment, GA4, the snippet and Kafka come to what they are, to the cent."""
+"""Thousands of orders by Segment, GA4, snippet and Kafka come to what they are, under kills of the worker."""
 
 import random
 import sys
@@ -98,8 +98,11 @@ def test_gross_and_net_are_those_of_the_orders_to_the_cent(make_installation: An
     random.Random(8).shuffle(told)
     with running_worker(settings, tmp_path) as worker, ApiProgram(settings, tmp_path) as api:
         senders = Senders(settings, api.url)
-        for each in told:
+        for number, each in enumerate(told, 1):
             senders.send(each)
+            if number in (len(told) // 3, 2 * len(told) // 3):
+                worker.kill()  # -9, amid its commits
+                worker.start()
         senders.close()
         expected = {Metric.REVENUE: tellers.gross, Metric.REFUNDED: tellers.refunded}
 
