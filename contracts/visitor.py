@@ -190,6 +190,12 @@ def unpack_visitor(blob: bytes) -> Visitor:
     elif fields[0] != FORMAT_WITH_EXTRA:
         raise _unknown_format(fields)
     _, totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra = fields
+    if (
+        (*map(type, fields[1:9]),) not in _SHAPES
+        or (*map(type, head),) not in _SESSIONS
+        or (*map(type, totals),) != _TOTALS
+    ):
+        raise ValueError("a visitor blob has parts of other types than any version wrote")
     return Visitor(
         Totals(*totals),
         None if base is None else _session(base),
@@ -202,6 +208,12 @@ def unpack_visitor(blob: bytes) -> Visitor:
         unpack_predictions(predictions),
         extra,
     )
+
+
+_TOTALS = (int, int, tuple, int, dict)
+_SESSIONS = frozenset((kind, int, int, int, tuple, int, dict, dict) for kind in (str, type(None)))
+_SHAPES = frozenset((tuple, base, tuple, tuple, bool, int, bytes, dict) for base in (tuple, type(None)))
+"""Types of the parts of a blob, as far as they can be looked at for each visitor that is read."""
 
 
 def _unknown_format(fields: Any) -> ValueError:
