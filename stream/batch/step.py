@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.clock import LIVE_SKEW_MS
-from contracts.events import GUEST, Event, EventType
+from contracts.events import Event, EventType
 from contracts.logins import login_of, put_login
 from contracts.scores import Score
 from contracts.settings import Settings
@@ -17,14 +17,14 @@ from stream.batch.result import BatchResult as BatchResult
 from stream.batch.result import NewEvents
 from stream.scoring.predictions import (
     Arrival,
-    close_carts,
     judge_arrival,
     pass_silence,
+    settle_elsewhere,
     take_score,
     timer_of,
 )
 from stream.visitors.fields import VisitorField, update_fields
-from stream.visitors.logins import Followed, follow_logins
+from stream.visitors.logins import Followed, add_bought, follow_logins, without_bought
 from stream.visitors.orders import refund_visitor, take_line
 from stream.visitors.session import MAX_SEEN_BYTES, SessionSettings, absorb, end_session
 
@@ -161,13 +161,17 @@ def take_statements(
 ) -> int:
     """Put what a visitor's events say of the login into the state, if there is one; how many statements."""
     known = result.visitors.get(user_id, visitor)
-    if known is not None:
-        after = known if followed.login == login_of(known) else put_login(known, followed.login)
-        for event in followed.bought:
-            if event.customer_id in (GUEST, followed.login.customer_id):
-                after = close_carts(result.prediction_results, after, event, settings.alerts)
-        if after is not known:
-            result.put(user_id, after, settings.alerts)
+    if known is None:
+        return followed.n_statements
+    login = add_bought(followed.login, followed.bought) if followed.bought else followed.login
+    after = known if login == login_of(known) else put_login(known, login)
+    if login.bought != followed.login.bought:
+        newest_ms = max(event.event_time_ms for event in followed.bought)
+        after = settle_elsewhere(result.prediction_results, after, newest_ms, settings.alerts)
+    if login.bought and (cart := without_bought(after.head.cart, login)) is not after.head.cart:
+        after = after._replace(head=after.head._replace(cart=cart))
+    if after is not known:
+        result.put(user_id, after, settings.alerts)
     return followed.n_statements
 
 

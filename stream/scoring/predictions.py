@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts.alerts import Alert
-from contracts.events import Event
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Visitor, visitor_of
@@ -64,26 +63,18 @@ def judge_arrival(
     return predictions if after is alert_state and judged is unjudged else Predictions(score, after, judged)
 
 
-def close_carts(
-    prediction_results: PredictionResults, visitor: Visitor, bought: Event, rules: AlertRules
+def settle_elsewhere(
+    prediction_results: PredictionResults, visitor: Visitor, at_ms: int, rules: AlertRules
 ) -> Visitor:
-    """The visitor once who is logged in here has bought a product elsewhere: nothing of it is left behind.
+    """The visitor once who is logged in here has bought on another device.
 
-    Lines put in before that are gone from the cart, all of them where no product is named. What a purchase
-    settles is settled, and rules that it settles keep quiet for their cool-down. It is no action of the
-    visitor: sessions, counts and money are as they were.
+    What a purchase settles is settled, and rules about carts keep quiet for their cool-down. It is no action
+    of the visitor: sessions, counts and money are as they were.
     """
-    at_ms, product_id = bought.event_time_ms, bought.product_id
-    cart = {
-        product: line
-        for product, line in visitor.head.cart.items()
-        if line.added_ms > at_ms or product_id not in ("", product)
-    }
     score, alert_state, unjudged = visitor.predictions
     alert_state, alerts = on_purchase_elsewhere(alert_state, at_ms, rules)
     prediction_results.add(alerts)
-    head = visitor.head if len(cart) == len(visitor.head.cart) else visitor.head._replace(cart=cart)
-    return visitor._replace(head=head, predictions=Predictions(score, alert_state, unjudged))
+    return visitor._replace(predictions=Predictions(score, alert_state, unjudged))
 
 
 def take_score(

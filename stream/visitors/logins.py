@@ -6,10 +6,12 @@ from typing import NamedTuple
 from contracts.customers import Report, ReportKind
 from contracts.events import GUEST, LOGGED_OUT, NOBODY, Event, Statement, statement_in
 from contracts.logins import Login
+from contracts.visitor import CartLine
 
 RELINK_MS = 1_800_000
 """A customer's record is told again of a device that is in use so long after the last time."""
 MAX_FORMER = 4
+MAX_BOUGHT = 50
 
 
 class Followed(NamedTuple):
@@ -59,6 +61,28 @@ def follow_logins(login: Login, last_ms: int, events: Sequence[Event], idle_ms: 
     return Followed(login, actions, reports, bought, n_statements)
 
 
+def add_bought(login: Login, bought: Sequence[Event]) -> Login:
+    """The login with what the customer bought on other devices."""
+    known = dict(login.bought)
+    for event in bought:
+        if event.customer_id in (GUEST, login.customer_id):  # a guest's is of who is a visitor themselves
+            at_ms = max(event.event_time_ms, known.pop(event.product_id, 0))
+            known[event.product_id] = at_ms
+    return login._replace(bought=tuple(known.items())[-MAX_BOUGHT:])
+
+
+def without_bought(cart: dict[str, CartLine], login: Login) -> dict[str, CartLine]:
+    """The cart without what was bought on other devices later; the same object if that is all."""
+    bought = dict(login.bought)
+    everything_ms = bought.get("", 0)
+    left = {
+        product: line
+        for product, line in cart.items()
+        if line.added_ms > max(everything_ms, bought.get(product, 0))
+    }
+    return cart if len(left) == len(cart) else left
+
+
 def _say(login: Login, event: Event, reports: list[Report]) -> Login:
     customer_id, at_ms = str(event.customer_id), event.event_time_ms
     if customer_id == LOGGED_OUT:
@@ -73,7 +97,7 @@ def _say(login: Login, event: Event, reports: list[Report]) -> Login:
         return login._replace(said_ms=at_ms)
     reports.append(Report(ReportKind.LOGIN, customer_id, event.user_id, at_ms))
     former = tuple([other for other in login.former if other != customer_id])
-    return Login(customer_id, at_ms, at_ms, former)
+    return Login(customer_id, at_ms, at_ms, former, login.bought)
 
 
 def _note(login: Login, event: Event, reports: list[Report]) -> Login:
@@ -89,7 +113,7 @@ def _note(login: Login, event: Event, reports: list[Report]) -> Login:
 def _forget(login: Login, customer_id: str, at_ms: int) -> Login:
     former = tuple([other for other in login.former if other != customer_id])
     if login.customer_id == customer_id:
-        return Login("", max(login.said_ms, at_ms), 0, former)
+        return Login("", max(login.said_ms, at_ms), 0, former, login.bought)
     return login._replace(former=former)
 
 
@@ -97,4 +121,4 @@ def _leave(login: Login, at_ms: int) -> Login:
     if not login.customer_id:
         return login._replace(said_ms=at_ms)
     former = (login.customer_id, *[other for other in login.former if other != login.customer_id])
-    return Login("", at_ms, 0, former[:MAX_FORMER])
+    return Login("", at_ms, 0, former[:MAX_FORMER], login.bought)

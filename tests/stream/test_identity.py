@@ -207,6 +207,27 @@ def test_a_cart_under_the_customers_own_id_is_closed_too(shop: IdentityShop) -> 
     assert own.head.cart == {}
 
 
+def test_what_was_bought_elsewhere_stays_out_of_the_cart_when_earlier_events_come_later(
+    shop: IdentityShop,
+) -> None:
+    shop.send("cart", 0, "p1", device="phone", customer="anna")
+    shop.send("view", 20, "p5", device="phone", customer="anna")
+    shop.run()
+    shop.send("purchase", 60, "p1", device="laptop", customer="anna", order_id="o1")
+    shop.send("purchase", 60, "p2", device="laptop", customer="anna", order_id="o1")
+    shop.run()
+    shop.send("cart", 10, "p2", device="phone", customer="anna")  # late: the sessions are computed again
+    shop.run()
+    phone = shop.visitor("phone")
+    assert phone is not None
+    assert (phone.head.cart, phone.head.counts) == ({}, (1, 0, 2, 0, 0))
+    shop.send("cart", 70, "p1", device="phone", customer="anna")
+    shop.run()
+    phone = shop.visitor("phone")
+    assert phone is not None
+    assert list(phone.head.cart) == ["p1"]
+
+
 def test_refunds_go_off_what_the_customer_bought(shop: IdentityShop) -> None:
     bought = {"device": "d1", "customer": "anna", "order_id": "o1"}
     shop.send("purchase", 0, "p1", quantity=3, **bought)
