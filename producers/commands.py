@@ -77,6 +77,12 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
         fingerprint=fingerprint(source.path),
         destination=f"{settings.bootstrap}/{settings.topic_prefix} {plan.time} {source.format_name}",
     )
+    if source.unused_columns:
+        errors.print(
+            f"Columns that the format {source.format_name} does not know, and are not used: "
+            f"{', '.join(source.unused_columns[:20])}",
+            markup=False,
+        )
     check_partitions(settings)
     sender = KafkaSender(settings)
     applied = RedisOffsets(settings) if plan.max_lag else None

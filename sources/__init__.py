@@ -50,6 +50,14 @@ class Source:
         """Name of the format found."""
         return "jsonl" if isinstance(self._reader, JsonLines) else self._reader.table.name
 
+    @property
+    def unused_columns(self) -> tuple[str, ...]:
+        """Columns that the format does not know; nothing of them comes into events."""
+        if isinstance(self._reader, JsonLines):
+            return ()
+        known = self._reader.table.fields
+        return tuple(column for column in self._reader.columns if column and column not in known)
+
     def open(self) -> "Source":
         """Read and sort the file."""
         if self.path.exists() and not self.path.is_file():  # it is read twice: a pipe would be empty then

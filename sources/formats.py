@@ -43,6 +43,12 @@ def epoch_s_to_ms(text: str) -> int | None:
     return int(text) * 1_000 if digits.isascii() and digits.isdigit() and len(digits) <= 12 else None
 
 
+OWN_FIELDS = (
+    "event_id", "event_type", "event_time", "user_id", "anonymous_id", "product_id", "session_id", "price",
+    "currency", "quantity", "category", "brand", "order_id",
+)  # fmt: skip
+"""Columns with the names of the contract."""
+
 REES46 = TableFormat(
     "rees46",
     fields={
@@ -106,7 +112,14 @@ ITEMS = TableFormat(
     },
 )
 
-TABLE_FORMATS = {table.name: table for table in (REES46, RETAILROCKET, TAOBAO, ITEMS)}
+EVENTS = TableFormat(
+    "events",
+    fields={name: name for name in OWN_FIELDS},
+    required=frozenset({"event_time", "event_type", "product_id", "user_id"}),
+    time_ms=lambda text: epoch_ms(text) if text.isdigit() else rfc3339_ms(text),
+)
+
+TABLE_FORMATS = {table.name: table for table in (REES46, RETAILROCKET, TAOBAO, ITEMS, EVENTS)}
 FORMAT_NAMES = (*TABLE_FORMATS, "jsonl")
 
 
@@ -115,7 +128,7 @@ class UnknownFormat(ValueError):
 
 
 def find_format(name: str | None, columns: Sequence[str]) -> TableFormat | None:
-    """The format that these columns show, or the one called `name` if they fit it; None if they do not."""
+    """The format that knows most of these columns, or the one called `name` if they fit it."""
     fitting = [table for table in TABLE_FORMATS.values() if table.required <= set(columns)]
     if name is not None:
         table = TABLE_FORMATS.get(name)
@@ -124,7 +137,7 @@ def find_format(name: str | None, columns: Sequence[str]) -> TableFormat | None:
         return table if not table.header and len(columns) == len(table.fields) else None
     if not fitting and _is_headerless_taobao(columns):
         return TAOBAO
-    return fitting[0] if fitting else None
+    return max(fitting, key=lambda table: len(table.fields.keys() & set(columns)), default=None)
 
 
 def choose_format(name: str | None, columns: Sequence[str], where: str) -> TableFormat:

@@ -19,6 +19,7 @@ class ParquetTable:
     def __init__(self, path: Path, format_name: str | None) -> None:
         self._path = path
         self._schema = pl.read_parquet_schema(path)
+        self.columns = tuple(self._schema)
         self.table = choose_format(format_name, list(self._schema), path.name)
         time_column = next(c for c in self._schema if self.table.fields.get(c) == "event_time")
         # A time in text that cannot be read must reach the contract's check, which names what is wrong.

@@ -45,8 +45,8 @@ class TableRow(NamedTuple):
 class EventMaker:
     """Makes events of rows in time order.
 
-    The id of an event is a digest of the row and its ordinal among equal rows of the same time: equal rows
-    are different events, and the same file gives the same ids whenever it is read.
+    Where the file has no ids, that of an event is a digest of the row and its ordinal among equal rows of the
+    same time: equal rows are different events, and the same file gives the same ids whenever it is read.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class EventMaker:
         event_type = fields.get("event_type", "")
         fields["event_type"] = self._table.event_types.get(event_type, event_type)
         _mend_cells(fields, decimal_comma=self._decimal_comma)
-        fields["event_id"] = content_id(row.time_ms, *row.values, ordinal)
+        fields.setdefault("event_id", content_id(row.time_ms, *row.values, ordinal))
         event = from_fields(fields, received_ms=self._received_ms, default_currency=self._currency)
         check_size(event)
         return event

@@ -40,14 +40,14 @@ class CsvTable:
         self._separator, columns = _read_header(path, format_name)
         self.table = choose_format(format_name, columns, path.name)
         self._header = self.table.required <= set(columns)
-        self._columns = columns if self._header else tuple(self.table.fields)
+        self.columns = columns if self._header else tuple(self.table.fields)
         if self._header:
             _check_names(columns, path.name)
 
     def staged_lines(self) -> Lines:
         """See `Lines`; None where no time can be read."""
-        time_column = next(i for i, c in enumerate(self._columns) if self.table.fields.get(c) == "event_time")
-        rows = join_rows(self._lines(), len(self._columns), self._separator)
+        time_column = next(i for i, c in enumerate(self.columns) if self.table.fields.get(c) == "event_time")
+        rows = join_rows(self._lines(), len(self.columns), self._separator)
         for number, row in enumerate(rows, start=1):
             if row:
                 yield number, self._time_ms(row, time_column), row, row
@@ -70,7 +70,7 @@ class CsvTable:
 
     def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Refused]:
         """Events and refusals of the staged chunks."""
-        maker = EventMaker(self.table, self._columns, currency, decimal_comma=self._separator == ";")
+        maker = EventMaker(self.table, self.columns, currency, decimal_comma=self._separator == ";")
         for chunk in chunks:
             yield from maker.make(self._rows(chunk))
 

@@ -123,6 +123,22 @@ def test_item_parquet_serves_retailrocket_and_taobao(tmp_path: Path) -> None:
     ]
 
 
+def test_a_table_with_the_names_of_the_contract_loses_none_of_its_fields(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "event_time,event_type,user_id,product_id,price,currency,quantity,category,session_id,order_id,colour\n"
+        "2026-11-20T10:00:00Z,purchase,u1,p1,9.90,USD,2,shoes,s1,o1,red\n"
+        "1795255200000,view,u2,p1,,,,,s2,,\n"
+    )
+    with Source(path, currency="EUR") as source:
+        first, second = source.read()
+        assert (source.format_name, source.unused_columns) == ("events", ("colour",))
+    assert isinstance(first, Event)
+    assert isinstance(second, Event)
+    assert (first.order_id, first.session_id, first.quantity, first.price_minor) == ("o1", "s1", 2, 990)
+    assert (first.currency, first.category, second.event_type) == ("USD", "shoes", EventType.VIEW)
+
+
 @pytest.mark.parametrize("name", ["events.jsonl", "events.ndjson", "events.jsonl.gz"])
 def test_json_lines_give_back_what_was_written(tmp_path: Path, name: str) -> None:
     events = [
