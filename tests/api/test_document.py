@@ -158,6 +158,33 @@ def test_a_header_is_of_one_kind() -> None:
             assert parameter["in"] != "header" or len(kinds) <= 1, name
 
 
+def test_a_choice_between_types_has_a_name() -> None:
+    """Of one without generators make classes named after places in the document, or fail."""
+    named = {id(schema) for schema in DOCUMENT["components"]["schemas"].values()}
+    nameless = [
+        one
+        for one in objects(DOCUMENT)
+        if len([choice for choice in one.get("anyOf", one.get("oneOf", [])) if choice.get("type") != "null"])
+        > 1
+        and id(one) not in named
+    ]
+    assert nameless == []
+    assert [one for one in objects(DOCUMENT) if one.get("type") == "null" and len(one) > 1] == []
+    kinds = [one["type"] for one in objects(DOCUMENT) if isinstance(one.get("type"), list)]
+    assert [several for several in kinds if len({*several} - {"null"}) > 1] == []
+
+
+def test_no_schema_has_a_list_of_its_own_name() -> None:
+    """Some generators name a variable of the method that reads a class after the class."""
+    for name, schema in DOCUMENT["components"]["schemas"].items():
+        own = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+        assert own not in schema.get("properties", {}), name
+
+
+def test_integers_have_64_bits() -> None:
+    assert [one for one in objects(DOCUMENT) if one.get("type") == "integer" and "format" not in one] == []
+
+
 def test_operation_ids_are_unique_words() -> None:
     n_operations = sum(len(item) for item in DOCUMENT["paths"].values())
     assert len(OPERATIONS) == n_operations

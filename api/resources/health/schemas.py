@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-from api.http.parts import Part, PartStatus
+from api.http.parts import Part
 from readers.answers import Answer
 
 
 class Readiness(Answer):
     """The worst status of the parts, or `stopping`; and each part."""
 
-    status: PartStatus | Literal["stopping"]
+    status: Literal["ok", "degraded", "down", "stopping"]
     parts: dict[str, Part]
 
 
