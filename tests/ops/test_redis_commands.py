@@ -121,7 +121,8 @@ async def _use(api: Client, target: str) -> None:
     await api.ask("POST", f"{path}/feedback", {"verdict": "useful"})
     await api.ask("POST", "/v1/stream-tickets")
     known = {"user_id": alert["user_id"], "alert_id": alert["alert_id"], "product_id": "p1",
-             "webhook_id": webhook["id"], "deletion_id": "d", "delivery_id": "d"}  # fmt: skip
+             "webhook_id": webhook["id"], "deletion_id": "d", "delivery_id": "d",
+             "customer_id": "c"}  # fmt: skip
     paths = (await api.ask("GET", "/openapi.json"))["paths"]
     asked = [
         p for p, operations in paths.items() if "get" in operations and "stream" not in p and "tail" not in p
