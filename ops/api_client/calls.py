@@ -162,10 +162,14 @@ def _read_events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str | 
             fields = {}
 
 
+_KEY_ADVICE = "for commands set STOREPULSE_API_KEY to a key of `storepulse keys create`"
+
+
 def _explain(exc: urllib.error.HTTPError) -> str:
     with closing(exc):
         try:
             problem = orjson.loads(exc.read())
-            return f"{problem['code']}: {problem['detail']}"
+            said = f"{problem['code']}: {problem['detail']}"
+            return f"{said}; {_KEY_ADVICE}" if problem["code"] == "key.missing" else said
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return f"the API answers {exc.code}"

@@ -112,7 +112,15 @@ def list_keys(settings: Settings, *, as_json: bool) -> int:
             for record in newest:
                 console.print(_lines(record, uses.get(record.key_id)))
         else:
-            typer.echo("No key was ever made. On loopback the API then lets everybody in.")
+            asks = settings.root_key is not None
+            typer.echo(
+                "No key was ever made. "
+                + (
+                    "The API asks for the root key."
+                    if asks
+                    else "On loopback the API then lets everybody in."
+                )
+            )
 
     return _run(settings, act)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ops.stack.child import StartError
 from ops.stack.options import StackError, StackOptions
-from ops.stack.stack import Stack
+from ops.stack.stack import PREFERRED_API_PORT, Stack
 from ops.stack.supervision import PartEnded
 
 CHECK_EVERY_S = 0.2
@@ -58,6 +58,7 @@ def run_stack(options: StackOptions, console: Console) -> int:
     except KeyboardInterrupt:
         return 130
     console.print(render(stack))
+    console.print(_where(stack), highlight=False, soft_wrap=True)
     try:
         while not signals.asked.wait(CHECK_EVERY_S):
             stack.check()
@@ -87,6 +88,13 @@ def render(stack: Stack) -> Table:
         if own is None:
             table.add_row(name, where, "yours", "")
     return table
+
+
+def _where(stack: Stack) -> str:
+    """Where the page is, and which port the documentation's commands want here."""
+    port = stack.settings.api_port
+    moved = f" (write {port} for {PREFERRED_API_PORT} in the commands of the documentation)"
+    return f"live page: {stack.api_url}/" + (moved if port != PREFERRED_API_PORT else "")
 
 
 def _short(stack: Stack, path: os.PathLike[str]) -> str:
