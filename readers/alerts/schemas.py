@@ -18,6 +18,7 @@ EXAMPLE: dict[str, Any] = {
     "state": "firing",
     "severity": "medium",
     "user_id": "visitor-17",
+    "customer_id": "customer-97",
     "session_id": "ed255878e41deaed",
     "session": 3,
     "segment": "returning",
@@ -87,6 +88,7 @@ class Alert(Answer):
         description="By the value of the cart, or the number of products if no price is known"
     )
     user_id: str
+    customer_id: str | None = Field(description="Who is logged in on the visitor's device; null: nobody")
     session_id: str | None
     session: int = Field(description="1 is the first session of this visitor")
     segment: Segment = Field(description="new: the visitor's first known session; otherwise returning")
@@ -125,6 +127,7 @@ class SubjectAlert(Answer):
     state: AlertState
     severity: Severity
     subject: AlertSubject
+    customer_id: str | None = Field(description="Who is logged in on a visitor's device; null: nobody")
     episode: int = Field(description="Number of the alert of this kind about the subject, from 1")
     at: datetime = Field(description="Event time of this step")
     fired_at: datetime

@@ -40,6 +40,7 @@ async def test_an_alert_has_times_money_reasons_and_offer(
         "state": "firing",
         "severity": "high",
         "user_id": "u1",
+        "customer_id": None,
         "session_id": "s-9",
         "session": 3,
         "segment": "returning",

@@ -83,6 +83,7 @@ async def test_it_is_listed_with_its_subject_and_its_detail(client: httpx.AsyncC
         "state": "firing",
         "severity": "high",
         "subject": {"kind": "product", "id": "p1"},
+        "customer_id": None,
         "episode": 1,
         "at": "2025-10-09T08:53:21Z",
         "fired_at": "2025-10-09T08:53:21Z",

@@ -77,7 +77,8 @@ async def ask(client: httpx.AsyncClient, path: str) -> Answer:
 
 def comparable(answer: Answer) -> Answer:
     """The answer without what differs between two requests, and no more digits than any machine gives."""
-    body = rounded(answer.body.rstrip() if isinstance(answer.body, str) else answer.body)
+    text = answer.body.rstrip().replace('"customer_id":null,', "") if isinstance(answer.body, str) else None
+    body = rounded(answer.body if text is None else text)
     if answer.status >= 400:
         del body["request_id"]
     if answer.path == "/v1/models":
