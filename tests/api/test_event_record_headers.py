@@ -64,7 +64,12 @@ async def test_the_stream_reads_records_with_headers_and_its_dead_letters_are_wh
     await producer.stop()
     good, bad = await read_records(installation, EventType.CART, 2)
     entries = read_entries(
-        [good, bad], topic=topic, partition=good.partition, default_currency="EUR", now_ms=good.timestamp
+        [good, bad],
+        topic=topic,
+        partition=good.partition,
+        partitions=installation.partitions,
+        default_currency="EUR",
+        now_ms=good.timestamp,
     )
     assert entries[0].event == decode_record(good)
     letter = entries[1].letter

@@ -201,12 +201,12 @@ def test_the_catalogue_has_readable_products_of_every_category() -> None:
 # 999 events of four months), as `storepulse simulate --compare` prints them.
 MULTI_CATEGORY_SAMPLE = Shape(
     17_434, 5_066,
-    {"view": 0.978, "favorite": 0.0, "cart": 0.009, "remove_from_cart": 0.0, "purchase": 0.012},
+    {"view": 0.978, "favorite": 0.0, "cart": 0.009, "remove_from_cart": 0.0, "purchase": 0.012, "refund": 0.0},  # noqa: E501
     3.44, (2, 8, 21), 0.023, 0.039, 0.551, 33.0, 115.0, 1.07, 277.77,
 )  # fmt: skip
 COSMETICS_SAMPLE = Shape(
     3_996, 996,
-    {"view": 0.437, "favorite": 0.0, "cart": 0.273, "remove_from_cart": 0.219, "purchase": 0.071},
+    {"view": 0.437, "favorite": 0.0, "cart": 0.273, "remove_from_cart": 0.219, "purchase": 0.071, "refund": 0.0},  # noqa: E501
     4.01, (1, 9, 60), 0.203, 0.023, 0.089, 14.0, 125.0, 12.30, 4.22,
 )  # fmt: skip
 
