@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from api.http.dependencies import NoQuery, ReaderDep, check_identifier, forbid_store
 from api.http.errors import Problem
@@ -21,6 +22,15 @@ _writer = Depends(require(Scope.PRIVACY_WRITE))
 _UNKNOWN = describe_problems({404: "Nobody of this id logged in on a device or bought anything"})
 _UNSENT = describe_problems({503: "The event log did not acknowledge: send the same again"})
 Nothing = Annotated[NoQuery, Query()]
+
+
+class _CustomerId(PathConvertor):
+    """An id with or without slashes, but not the path of one of the customer's devices."""
+
+    regex = "(?:(?!/visitors/).)+"
+
+
+register_url_convertor("customer", _CustomerId())
 
 
 @router.delete(
@@ -51,7 +61,7 @@ async def unlink_visitor(
     return schemas.Unlinking(customer_id=customer_id, visitor_id=visitor_id)
 
 
-@router.get("/{customer_id:path}", responses=_UNKNOWN, dependencies=[_reader])
+@router.get("/{customer_id:customer}", responses=_UNKNOWN, dependencies=[_reader])
 async def get_customer(customer_id: str, reader: ReaderDep, _: Nothing) -> schemas.Customer:
     """One customer's totals, newest orders and linked devices; kept for two years after the last change."""
     check_identifier("customer_id", customer_id)
