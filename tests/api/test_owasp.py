@@ -248,7 +248,7 @@ def test_api9_every_route_needs_a_scope_and_stands_in_the_document(app: FastAPI)
             plain = re.sub(r":[a-z]+}", "}", path)
             assert {(method.lower(), plain) for method in context.methods} <= documented, path
     assert len(seen) >= 30
-    assert {path for _, path in documented} - OPEN_PATHS <= {path.replace(":path}", "}") for path in seen}
+    assert {path for _, path in documented} - OPEN_PATHS <= {re.sub(r":[a-z]+}", "}", path) for path in seen}
     assert all(path.startswith(("/v1/", "/mp/", "/debug/mp/", "/metrics")) for path in seen)
 
 
