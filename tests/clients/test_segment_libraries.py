@@ -14,7 +14,7 @@ from api.identity.key_store import KeyPlan
 from api.identity.key_text import KeyKind
 from api_keys import make_key
 from client_shop import lack_tool, run
-from contracts.events import EventType
+from contracts.events import Event, EventType
 from contracts.settings import Settings
 from event_log import read_event_log
 from ops.stack.kafka_jars import cache_folder
@@ -52,9 +52,13 @@ def new_key(settings: Settings, kind: KeyKind) -> str:
 
 
 def check_arrival(settings: Settings, user: str) -> None:
-    """Waits for the view and the order of this visitor, and sees that there is nothing else."""
-    wait_until(lambda: len(read_event_log(settings)) >= 2, 60, f"the events of {user}")
-    view, purchase = read_event_log(settings)
+    """Waits for the view and the order of this visitor, and sees that there is nothing else but logins."""
+
+    def arrived() -> list[Event]:
+        return [event for event in read_event_log(settings) if event.event_type is not EventType.IDENTIFY]
+
+    wait_until(lambda: len(arrived()) >= 2, 60, f"the events of {user}")
+    view, purchase = arrived()
     assert (view.event_type, view.product_id) == (EventType.VIEW, "p1")
     assert (purchase.event_type, purchase.order_id) == (EventType.PURCHASE, f"o-{user}")
     assert (purchase.price_minor, purchase.quantity, purchase.currency) == (1_000, 2, "EUR")

@@ -200,7 +200,7 @@ def test_the_command_learns_names_where_asked(tmp_path: Path) -> None:
     assert run_training(options) == 0
     assert load(tmp_path / "m").reads_ids
     help_text = CliRunner().invoke(app, ["train", "next-action", "--help"], env={"COLUMNS": "200"}).output
-    assert "for one's own shop" in help_text
+    assert "for your own shop" in help_text
 
 
 def test_the_comparison_has_a_row_with_names() -> None:
