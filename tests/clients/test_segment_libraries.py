@@ -55,7 +55,11 @@ def check_arrival(settings: Settings, user: str) -> None:
     """Waits for the view and the order of this visitor, and sees that there is nothing else but logins."""
 
     def arrived() -> list[Event]:
-        return [event for event in read_event_log(settings) if event.event_type is not EventType.IDENTIFY]
+        return [
+            event
+            for event in read_event_log(settings)
+            if event.event_type in (EventType.VIEW, EventType.PURCHASE)
+        ]
 
     wait_until(lambda: len(arrived()) >= 2, 60, f"the events of {user}")
     view, purchase = arrived()
