@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +25,16 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.audit import TotalsRules, differences, expected_of, has_settled, log_ends, read_state
 from ops.audit.expected import COLUMNS
-from ops.stack.child import Child
 from ops.stack.growth import GrowthError, grow
 from ops.stack.record import settings_environment
 from producers.sender import KafkaSender
 from producers.simulator.simulation import SimulationConfig, simulate
+from running_worker import running_worker
 from services import wait_until
 from shoppers import make_event
 from stream.state.installation import MisfitError, join_installation
 
 FEW, MANY = 4, 12
-
-
-@contextmanager
-def running_worker(settings: Settings, folder: Path) -> Iterator[Child]:
-    argv = [sys.executable, "-P", "-m", "ops.cli", "worker"]
-    child = Child("worker", argv, folder / "worker.log", env=settings_environment(settings))
-    child.start()
-    try:
-        yield child
-    finally:
-        child.stop()
 
 
 @pytest.fixture

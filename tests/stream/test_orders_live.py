@@ -1,10 +1,7 @@
 """Thousands of orders by Segment, GA4, snippet and Kafka come to what they are, under kills of the worker."""
 
 import random
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +17,13 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.visitor import REFUNDED, unpack_visitor
 from ops.audit import read_state
-from ops.stack.child import Child
-from ops.stack.record import settings_environment
 from order_tellers import OrderTellers, Told
+from running_worker import running_worker
 from services import wait_until
 
 ORDERS = 3_000
 CALLS = 50
 """Calls of a body of Segment, and events of one of the snippet."""
-
-
-@contextmanager
-def running_worker(settings: Settings, folder: Path) -> Iterator[Child]:
-    argv = [sys.executable, "-P", "-m", "ops.cli", "worker"]
-    child = Child("worker", argv, folder / "worker.log", env=settings_environment(settings))
-    child.start()
-    try:
-        yield child
-    finally:
-        child.stop()
 
 
 class Senders:

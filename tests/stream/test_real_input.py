@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.audit import TotalsRules, differences, expected_of, has_settled, log_ends, read_state
 from ops.audit.expected import COLUMNS
-from ops.stack.child import Child
 from ops.stack.record import settings_environment
+from running_worker import running_worker
 from services import wait_until
 
 FILES = {
@@ -58,17 +56,6 @@ def tied_sessions(events: pl.DataFrame) -> dict[str, set[str | None]]:
     moments = events.group_by("user_id", "at_ms", "event_type").agg(pl.col("session_id").unique())
     tied = moments.filter(pl.col("session_id").list.len() > 1)
     return {user: set(sessions) for user, sessions in tied.select("user_id", "session_id").iter_rows()}
-
-
-@contextmanager
-def running_worker(settings: Settings, folder: Path) -> Iterator[Child]:
-    argv = [sys.executable, "-P", "-m", "ops.cli", "worker"]
-    child = Child("worker", argv, folder / "worker.log", env=settings_environment(settings))
-    child.start()
-    try:
-        yield child
-    finally:
-        child.stop()
 
 
 def replay(settings: Settings, path: Path, folder: Path) -> None:
