@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import orjson
 
@@ -73,8 +73,7 @@ class Statement(StrEnum):
 
 def statement_in(event: "Event") -> Statement | None:
     """What the event states; None for an action."""
-    kind: object = event.event_type
-    return kind if isinstance(kind, Statement) else None
+    return event.event_type if isinstance(event.event_type, Statement) else None
 
 
 class Event(NamedTuple):
@@ -92,7 +91,7 @@ class Event(NamedTuple):
     """
 
     event_id: str
-    event_type: EventType
+    event_type: EventType | Statement
     event_time_ms: int
     user_id: str
     product_id: str
@@ -222,7 +221,7 @@ def _statement_of(fields: dict[str, Any], received_ms: int) -> Event:
     event_id, product_id = fields.get("event_id"), fields.get("product_id")
     return Event(
         derive_id(fields) if event_id is None else identifier("event_id", event_id),
-        cast(EventType, statement),
+        statement,
         time_ms,
         visitor_id,
         "" if product_id is None else identifier("product_id", product_id),

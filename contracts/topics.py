@@ -134,6 +134,6 @@ class Topics:
         """Every topic we create."""
         return (*self.partitioned, self.rejected, self.alerts, *self.outputs)
 
-    def of(self, event_type: EventType) -> str:
+    def of(self, event_type: EventType | Statement) -> str:
         """The topic events of this type are sent to."""
         return self.prefix + _TOPIC_OF_TYPE[event_type]

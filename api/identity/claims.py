@@ -1,11 +1,11 @@
 """What events of a key that others can read may say."""
 
 from api.identity.principal import Principal
-from contracts.events import EventType
+from contracts.events import EventType, Statement
 from contracts.fields import InvalidEvent
 
 
-def check_claim(principal: Principal, event_type: EventType) -> None:
+def check_claim(principal: Principal, event_type: EventType | Statement) -> None:
     """Refuses a purchase of a key that may not send any: what a key in a page or an app sends is a claim.
 
     Raises `InvalidEvent` with the code `purchase.not_allowed`, to be reported for that one event.

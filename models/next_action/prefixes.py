@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from contracts.carts import PURCHASE
-from contracts.events import Event, EventType
+from contracts.events import Event, EventType, Statement
 from contracts.visitor import Action, digest_of
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
 from models.next_action.cases import NEVER_MS, Bools, Floats, Ints, take_off
@@ -96,10 +96,10 @@ class _Rows:
 
 
 def actions_by_visitor(events: Iterable[Event]) -> dict[str, list[Action]]:
-    """The actions of every visitor, sorted, each event id once; a refund is none."""
+    """The actions of every visitor, sorted, each event id once; refunds and statements are none."""
     grouped: dict[str, dict[bytes, Action]] = defaultdict(dict)
     for event in events:
-        if event.event_type is EventType.REFUND:
+        if event.event_type is EventType.REFUND or isinstance(event.event_type, Statement):
             continue
         digest = digest_of(event.event_id)
         action = Action(

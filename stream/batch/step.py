@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from contracts.clock import LIVE_SKEW_MS
 from contracts.events import Event, EventType
@@ -204,7 +205,7 @@ def apply_events(
         seen += digest
         if event_id in stale:
             stale_digests.append(digest)
-        rank = kind.rank
+        rank = cast(EventType, kind).rank  # `follow` has taken the statements out
         new_events.append(event)
         actions.append(
             action_of((at_ms, rank, digest, product, quantity, price, currency, category, brand, session))

@@ -252,7 +252,7 @@ def test_an_unlinked_device_and_its_customer_forget_each_other(shop: IdentitySho
     shop.kafka.append("customers", "anna", encode_report(report), NOW_MS + 60_000)
     forget = shop.send("identify", 60, device="d1", customer="anna")
     shop.kafka.records["view", partition_of("d1", SETTINGS.partitions)].pop()
-    shop.put(forget._replace(event_type=Statement.FORGET_CUSTOMER))  # type: ignore[arg-type]
+    shop.put(forget._replace(event_type=Statement.FORGET_CUSTOMER))
     shop.run()
     shop.send("identify", 30, device="d1", customer="anna")  # late
     shop.run()

@@ -46,7 +46,7 @@ class IdentityShop:
             customer = ""
         if kind == "identify":
             event = make_event("view", at_s, "", user=visitor, customer_id=customer, **ids)
-            event = event._replace(event_type=Statement.IDENTIFY, price_minor=None, currency=None)  # type: ignore[arg-type]
+            event = event._replace(event_type=Statement.IDENTIFY, price_minor=None, currency=None)
         else:
             event = make_event(kind, at_s, product, user=visitor, customer_id=customer, **ids)
         self.put(event, key)

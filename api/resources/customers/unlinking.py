@@ -8,13 +8,13 @@ from aiokafka.errors import KafkaError
 from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.customers import Report, ReportKind, encode_report
-from contracts.events import Event, EventType, Statement, content_id, encode
+from contracts.events import Event, Statement, content_id, encode
 from contracts.partitioning import partition_of
 from contracts.topics import Topics
 from readers.reader import Reader
 
 TIMEOUT_S = 5.0
-FORGET: EventType = Statement.FORGET_CUSTOMER  # type: ignore[assignment]  # see `Statement`
+FORGET = Statement.FORGET_CUSTOMER
 
 
 class NotRecorded(RuntimeError):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from api.http.errors import Problem
-from contracts.events import Event, EventType, from_fields
+from contracts.events import Event, EventType, Statement, from_fields
 from contracts.fields import InvalidEvent, kind_of
 from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, Action
 
@@ -55,7 +55,7 @@ def parse_actions(body: bytes, defaults: Defaults) -> list[Action]:
     return [_to_action(*each) for each in zip(range(len(events)), events, products, times_ms, strict=True)]
 
 
-def name_products(actions: Sequence[tuple[EventType, str | None]]) -> list[str]:
+def name_products(actions: Sequence[tuple[EventType | Statement, str | None]]) -> list[str]:
     """The product of each action; where none is told, the one that makes most sense.
 
     A view is of another product. A favourite or an add is of the product of the action before. A removal or
@@ -163,7 +163,7 @@ def _times(gaps_ms: Sequence[int], last_ms: int) -> list[int]:
 def _to_action(index: int, event: Event, product_id: str, at_ms: int) -> Action:
     return Action(
         at_ms,
-        event.event_type.rank,
+        ACTION_TYPES.index(event.event_type),
         index.to_bytes(DIGEST_BYTES, "big"),
         product_id,
         event.quantity,

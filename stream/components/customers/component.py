@@ -140,7 +140,8 @@ def _elsewhere(customer: Customer, report: Report) -> list[str]:
 def _notice(customer_id: str, at_ms: int, bought: Bought | OrderLine, device_id: str) -> OutgoingRecord:
     """That the customer has bought this elsewhere, for a device on which it may lie in the cart."""
     event_id = content_id("bought elsewhere", device_id, bought.event)
-    event = Event(event_id, _BOUGHT_ELSEWHERE, at_ms, device_id, bought.product_id, customer_id=customer_id)
+    kind = Statement.BOUGHT_ELSEWHERE
+    event = Event(event_id, kind, at_ms, device_id, bought.product_id, customer_id=customer_id)
     return OutgoingRecord(PURCHASES, device_id, event_id, encode(event))
 
 
@@ -150,9 +151,6 @@ def _notices_since(login: Report, customer: Customer) -> Iterator[OutgoingRecord
         if order.at_ms >= login.at_ms and order.visitor_id != login.visitor_id:
             for line in order.lines:
                 yield _notice(login.customer_id, order.at_ms, line, login.visitor_id)
-
-
-_BOUGHT_ELSEWHERE: EventType = Statement.BOUGHT_ELSEWHERE  # type: ignore[assignment]  # see `Statement`
 
 
 def _report_of(event: Event, customer_id: str) -> Report:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.events import Event
+from contracts.events import Event, Statement
 from contracts.visitor import Action
 from models.next_action.actions import TARGETS
 from models.next_action.encoding import MAX_STEPS, STEP_FEATURES, encode_actions, encode_visitor, stack_ids
@@ -80,6 +80,12 @@ def test_visitors_are_apart_and_events_may_come_in_any_order() -> None:
 def test_a_repeated_event_id_is_one_event_and_equal_content_is_not() -> None:
     event = make_event("view", 0)
     assert len(prefixes(event, event, event._replace(event_id="another"))) == 2
+
+
+def test_refunds_and_statements_are_no_actions() -> None:
+    view = make_event("view", 0)
+    login = view._replace(event_id="login", event_type=Statement.IDENTIFY, customer_id="c1")
+    assert len(prefixes(view, make_event("refund", 5), login)) == 1
 
 
 def test_no_events_are_no_cases() -> None:
