@@ -14,13 +14,15 @@ An event has at most `contracts.events.MAX_EVENT_BYTES`, so nothing that was cut
 
 SYSTEMS = ("segment", "ga4")
 """Other systems whose senders are not told of refusals."""
+HTTP = "http"
+"""Events in our own form, sent over HTTP: their senders are told of refusals in the answer as well."""
 
 
 class DeadLetter(NamedTuple):
     """A refused record. `offset` is a Kafka offset, or the row number (from 1) when `topic` names a file.
 
-    If `topic` is one of `SYSTEMS`, perhaps with a library behind a colon, it is any number, and the value is
-    what the translated event said of the order.
+    If `topic` is one of `SYSTEMS`, perhaps with a library behind a colon, or `HTTP`, perhaps with the id of
+    an API key, it is any number, and the value is what the event said of the order.
     """
 
     code: str
@@ -33,9 +35,9 @@ class DeadLetter(NamedTuple):
     rejected_ms: int
 
     @property
-    def library(self) -> str | None:
-        """The system and library that sent it over HTTP in a protocol of their own, if one did."""
-        return self.topic if self.topic.partition(":")[0] in SYSTEMS else None
+    def sender(self) -> str | None:
+        """Who sent it over HTTP: a system and its library, or `HTTP` and a key; None for records and rows."""
+        return self.topic if self.topic.partition(":")[0] in (*SYSTEMS, HTTP) else None
 
     @property
     def letter_id(self) -> str:

@@ -113,14 +113,14 @@ class CodeCount:
     code: str
     count: int = 0
     latest: DeadLetter | None = None
-    sources: Counter[str] = field(default_factory=Counter)
-    """Letters of libraries of other systems."""
+    senders: Counter[str] = field(default_factory=Counter)
+    """Letters of what came over HTTP, by who sent it."""
 
     def add(self, letter: DeadLetter) -> None:
         """Count a letter."""
         self.count += 1
-        if letter.library is not None:
-            self.sources[letter.library] += 1
+        if letter.sender is not None:
+            self.senders[letter.sender] += 1
         if self.latest is None or letter.rejected_ms >= self.latest.rejected_ms:
             self.latest = letter
 
@@ -141,7 +141,7 @@ class ReplayedLetters:
     forced: int = 0
     failing: dict[str, int] = field(default_factory=dict)
     not_resendable: int = 0
-    """Rows of files, letters without a value, and originals that were cut: nothing to send again."""
+    """Rows of files, letters of HTTP or without a value, originals that were cut: nothing to send again."""
 
 
 def replay_letters(

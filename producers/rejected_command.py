@@ -24,6 +24,11 @@ from producers.rejected import (
 )
 from producers.sender import KafkaSender, SendFailed
 
+_WHERE_ELSE = (
+    "Listed is what was refused of Kafka records, rows of files and HTTP requests; of HTTP the first 20 "
+    "of a code in a minute and process. The API's metric storepulse_api_events_total counts all of those."
+)
+
 
 def run_ls(settings: Settings, *, code: str | None, limit: int, as_json: bool) -> int:
     """Counts by code; with a code, its newest letters. Returns the exit code."""
@@ -40,10 +45,15 @@ def run_ls(settings: Settings, *, code: str | None, limit: int, as_json: bool) -
             else [_count_as_dict(count) for count in counts[:limit]]
         )
         typer.echo(orjson.dumps(listed))
+    elif not letters:
+        typer.echo(
+            f"none{'' if code is None else f' with the code {show_bytes(code.encode())}'}. {_WHERE_ELSE}"
+        )
     elif code:
         Console().print(_letters_table(newest))
     else:
         Console().print(_counts_table(counts[:limit]))
+        typer.echo(_WHERE_ELSE)
     return 0
 
 
@@ -99,7 +109,10 @@ def _print_outcome(outcome: ReplayedLetters, dry_run: bool) -> None:
     for code, count in sorted(outcome.failing.items()):
         typer.echo(f"{count:,} still fail: {show_bytes(code.encode())}")
     if outcome.not_resendable:
-        typer.echo(f"{outcome.not_resendable:,} are rows of files or were cut: replay the file instead")
+        typer.echo(
+            f"{outcome.not_resendable:,} are rows of files, came over HTTP or were cut: "
+            "send them again from where they came"
+        )
 
 
 def _outcome_as_dict(outcome: ReplayedLetters) -> dict[str, object]:
@@ -113,7 +126,7 @@ def _outcome_as_dict(outcome: ReplayedLetters) -> dict[str, object]:
 
 def _counts_table(counts: list[CodeCount]) -> Table:
     table = Table(title="Dead letters", title_justify="left")
-    for column in ("code", "letters", "latest", "where", "library", "detail"):
+    for column in ("code", "letters", "latest", "where", "sent by", "detail"):
         table.add_column(column, overflow="fold", no_wrap=column == "code")
     for count in counts:
         latest = count.latest
@@ -123,7 +136,7 @@ def _counts_table(counts: list[CodeCount]) -> Table:
                 f"{count.count:,}",
                 when(latest.rejected_ms),
                 latest.letter_id,
-                ", ".join(f"{source} {number:,}" for source, number in count.sources.most_common(3)),
+                ", ".join(f"{sender} {number:,}" for sender, number in count.senders.most_common(3)),
                 latest.detail,
             )
             table.add_row(*(Text(show_bytes(cell.encode("utf-8", "replace"))) for cell in cells))
@@ -163,7 +176,7 @@ def _count_as_dict(count: CodeCount) -> dict[str, object]:
         "count": count.count,
         "latest": None if latest is None else when(latest.rejected_ms),
         "latest_id": None if latest is None else latest.letter_id,
-        "libraries": dict(count.sources),
+        "senders": dict(count.senders),
     }
 
 

@@ -49,12 +49,16 @@ class CrossOrigin:
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # of two alike the first
         origin = headers.get(b"origin")
         added: _RawHeaders = [(b"vary", b"Origin")]
-        if origin is not None and await services_of(scope["app"]).access.welcomes(origin.decode("latin-1")):
-            added.append((b"access-control-allow-origin", origin))
-            if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
-                await _answer_preflight(send, added)
-                return
-            added.append((b"access-control-expose-headers", _EXPOSED.encode()))
+        if origin is not None:
+            access, page = services_of(scope["app"]).access, origin.decode("latin-1")
+            if await access.welcomes(page):
+                added.append((b"access-control-allow-origin", origin))
+                if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                    await _answer_preflight(send, added)
+                    return
+                added.append((b"access-control-expose-headers", _EXPOSED.encode()))
+            else:
+                access.tell_of_blocked(page, headers.get(b"host", b"").decode("latin-1"))
         await self._app(scope, receive, _adding(send, added))
 
 

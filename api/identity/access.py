@@ -2,27 +2,24 @@
 
 import hashlib
 import hmac
-import logging
 from http import HTTPStatus
 
 from redis.asyncio import Redis
 
 from api.http.errors import Problem
+from api.identity.blocked_origins import BlockedOrigins
 from api.identity.credentials import unauthorized
 from api.identity.key_cache import KeyCache
 from api.identity.key_record import KeyRecord, takes_secret, to_principal
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyKind, KeyText, parse_key
-from api.identity.origins import OriginList, is_local_host, is_loopback, is_own_origin, normalise_origin
+from api.identity.origins import OriginList, is_local_host, is_loopback, is_own_origin
 from api.identity.principal import Limits, Principal, Scope
 from api.identity.quotas import Quotas
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
 
-_log = logging.getLogger(__name__)
-
-_MAX_TOLD = 20
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
@@ -44,7 +41,7 @@ class Access:
         root = settings.root_key
         self._root_digest = None if root is None else _fingerprint(root.get_secret_value())
         self._always_closed = needs_keys_anyway(settings)
-        self._told_of: set[str] = set()
+        self.blocked_origins = BlockedOrigins()
         self._open_to = OriginList(settings.allowed_origins.split(","))
 
     async def needs_key(self) -> bool:
@@ -90,10 +87,12 @@ class Access:
         """Whether pages of this origin may send events and read the answers."""
         if await self.key_cache.welcomes(origin.lower(), wall_clock_ms()):
             return True
-        is_open = not (self._always_closed or self.key_cache.has_keys)
-        if is_open and origin not in self._open_to:
-            self._tell_of(origin)
-        return is_open and origin in self._open_to
+        return not self._needs_keys_now and origin in self._open_to
+
+    def tell_of_blocked(self, origin: str, host: str) -> None:
+        """Says of a page of another origin, which `welcomes` refused, why; `host` is what it asked."""
+        if not is_own_origin(origin, host):
+            self.blocked_origins.tell_of(origin, needs_keys=self._needs_keys_now)
 
     async def still_counts(self, key_id: str) -> bool:
         """Whether whoever opened a stream may go on: keys are revoked, and made where there were none."""
@@ -104,18 +103,10 @@ class Access:
         record = (await self.key_cache.read()).get(key_id)
         return record is not None and record.state(wall_clock_ms()) == "active"
 
-    def _tell_of(self, origin: str) -> None:
-        """Says once of a page of this machine why it is refused: its browser only says that something is."""
-        try:
-            page = normalise_origin(origin)
-        except ValueError:
-            return
-        is_here = is_local_host(page.partition("://")[2])
-        if is_here and page not in self._told_of and len(self._told_of) < _MAX_TOLD:
-            self._told_of.add(page)
-            _log.warning(
-                "a page of %s may not send events: STOREPULSE_ALLOWED_ORIGINS=%s lets it", page, page
-            )
+    @property
+    def _needs_keys_now(self) -> bool:
+        """As far as is known without asking Redis."""
+        return self._always_closed or self.key_cache.has_keys
 
     async def _find(self, presented: str, now_ms: int) -> KeyRecord:
         key = parse_key(presented) or KeyText(KeyKind.SECRET, key_id="", secret=presented)

@@ -19,7 +19,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(replay)
     app.command()(simulate)
-    rejected = typer.Typer(help="Rejected records: list, show, send again.", no_args_is_help=True)
+    rejected = typer.Typer(
+        help="What was refused, of Kafka, files and HTTP: list, show, send again.", no_args_is_help=True
+    )
     rejected.command("ls")(list_rejected)
     rejected.command("show")(show_rejected)
     rejected.command("replay")(replay_rejected)

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ops.diagnosis.checks import Check, Level
 from ops.diagnosis.services import check_services
@@ -52,7 +53,7 @@ def render(checks: list[Check]) -> Table:
         table.add_column(overflow="fold")
     for check in checks:
         advice = f"\n-> {check.advice}" if check.advice else ""
-        table.add_row(f"[{colours[check.level]}]{check.level:<4}[/]", check.name, check.found + advice)
+        table.add_row(f"[{colours[check.level]}]{check.level:<4}[/]", check.name, Text(check.found + advice))
     return table
 
 

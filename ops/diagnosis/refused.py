@@ -1,17 +1,18 @@
 """The doctor's look at the newest dead letters: what is refused, and what its senders should change."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from ops.diagnosis.checks import Check, Level
 from ops.diagnosis.remedies import REMEDIES
-from producers.rejected import CodeCount, StoredLetter, count_codes, read_letters
+from producers.rejected import CodeCount, StoredLetter, count_codes, read_letters, show_bytes
 from producers.sender import SendFailed
 
 NEWEST = 1_000
 TIMEOUT_S = 5.0
 RECENT_MS = 86_400_000
+MOST_CODES = 3
 
 OTHERWISE = "`storepulse rejected ls` lists codes, `rejected show ID` one letter; the rules: docs/events.md"
 
@@ -26,21 +27,35 @@ def check_refused(settings: Settings) -> Check:
 
 
 def judge_refused(letters: Iterable[StoredLetter], *, now_ms: int) -> Check:
-    """The most frequent codes of the letters of the last day, and the remedy for the first of them."""
+    """The most frequent codes of the letters of the last day, and what to do about each of them."""
     counts = count_codes(kept for kept in letters if kept.letter.rejected_ms > now_ms - RECENT_MS)
     if not counts:
         return Check("refused events", Level.OK, "none in the last 24 h")
-    found = ", ".join(f"{count.count:,} {count.code}{_senders(count)}" for count in counts[:3])
-    more = f" and {len(counts) - 3} other codes" if len(counts) > 3 else ""
+    shown = counts[:MOST_CODES]
+    found = ", ".join(f"{count.count:,} {count.code}{_senders(count)}" for count in shown)
+    more = f" and {len(counts) - len(shown)} other codes" if len(counts) > len(shown) else ""
     return Check(
         "refused events",
         Level.WARN,
         f"{found}{more} among the newest {NEWEST:,} of the last 24 h",
-        REMEDIES.get(counts[0].code, OTHERWISE),
+        _advice(shown),
     )
 
 
+def _advice(counts: Sequence[CodeCount]) -> str:
+    """A line per code: the remedy, or where there is none what the newest letter says."""
+    said = {count.code: REMEDIES.get(count.code) or _detail(count) for count in counts}
+    lines = [f"{code}: {text}" for code, text in said.items() if text]
+    if any(count.code not in REMEDIES for count in counts):
+        lines.append(OTHERWISE)
+    return "\n-> ".join(lines)
+
+
+def _detail(count: CodeCount) -> str:
+    return "" if count.latest is None else show_bytes(count.latest.detail.encode("utf-8", "replace"))
+
+
 def _senders(count: CodeCount) -> str:
-    """The libraries of other systems that sent most of these; records and rows of files have none."""
-    named = [f"{number:,} by {source}" for source, number in count.sources.most_common(2)]
+    """Who sent most of these over HTTP; records and rows of files name nobody."""
+    named = [f"{number:,} by {sender}" for sender, number in count.senders.most_common(2)]
     return f" ({', '.join(named)})" if named else ""

@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.http.cross_origin import SNIPPET_PATH
+from api.identity.blocked_origins import FORGET_S, MAX_TOLD, BlockedOrigins
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
@@ -121,11 +122,41 @@ async def test_a_page_in_development_that_is_refused_is_named_once_in_the_log(
 ) -> None:
     for origin in ("http://localhost:3000", "http://localhost:3000", EVIL, "x://localhost:3000"):
         await client.options("/v1/events", headers={**PREFLIGHT, "origin": origin})
-    said = [record.getMessage() for record in caplog.records if record.name == "api.identity.access"]
-    assert said == [
-        "a page of http://localhost:3000 may not send events: "
-        "STOREPULSE_ALLOWED_ORIGINS=http://localhost:3000 lets it"
+    own = {"origin": "http://localhost:8000", "host": "localhost:8000"}
+    await client.post("/v1/events", headers=own, json={})
+    assert told(caplog) == [
+        "pages of http://localhost:3000 may not send events; to let them, start with "
+        "STOREPULSE_ALLOWED_ORIGINS=http://localhost:3000 in the environment or in .env"
     ]
+
+
+@pytest.mark.usefixtures("page_key")
+async def test_a_page_that_no_key_lists_is_named_with_the_command_that_makes_one(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    for origin in ("https://www.shop.example", "http://www.shop.example"):
+        await client.options("/v1/events", headers={**PREFLIGHT, "origin": origin})
+    assert told(caplog) == [
+        "pages of https://www.shop.example may not send events; if they are yours: "
+        "storepulse keys create NAME --publishable --origin https://www.shop.example"
+    ]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    records = [record for record in caplog.records if record.name == "api.identity.blocked_origins"]
+    return [record.getMessage() for record in records]
+
+
+def test_the_origins_that_are_told_of_are_few_and_an_hour_later_told_again() -> None:
+    now_s, heard = [0.0], list[str]()
+    blocked = BlockedOrigins(lambda: now_s[0])
+    blocked.listener = heard.append
+    for n in range(MAX_TOLD + 5):
+        blocked.tell_of(f"https://s{n}.example", needs_keys=True)
+    assert len(heard) == MAX_TOLD
+    now_s[0] = FORGET_S
+    blocked.tell_of("https://s0.example", needs_keys=True)
+    assert len(heard) == MAX_TOLD + 1
 
 
 async def test_only_the_snippet_may_be_loaded_by_pages_of_others(client: httpx.AsyncClient) -> None:

@@ -1,17 +1,20 @@
-"""What libraries send and we refuse, while their protocol says that all is well, is seen by somebody."""
+"""What is refused over HTTP is a dead letter, beside what is refused of Kafka: one place to look at."""
 
+from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 
-from api.resources.events.refused_events import MAX_OF_REQUEST, letters_of
+from api.http.errors import Problem
+from api.resources.events.refused_events import MAX_OF_REQUEST, MAX_PER_MINUTE, RefusalReports, letters_of
 from api.resources.events.tail_publisher import Notice, show
 from api.resources.events.validation import ValidationContext, validate
 from api_processes import ApiProgram
 from contracts.clock import wall_clock_ms
-from contracts.dead_letters import decode_dead_letter, encode_dead_letter
+from contracts.dead_letters import DeadLetter, decode_dead_letter, encode_dead_letter
 from contracts.settings import Settings
 from ops.diagnosis.refused import judge_refused
 from ops.events.tail import render_request
@@ -33,6 +36,10 @@ PURCHASE = {
 }
 
 
+JSON = {"content-type": "application/json"}
+PREFLIGHT = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
+
+
 def stored(settings: Settings) -> list[StoredLetter]:
     return list(read_letters(settings, 10))
 
@@ -45,8 +52,17 @@ def test_refused_events_of_libraries_are_dead_letters(make_installation: Any, tm
         body = {"client_id": "c", "events": [PURCHASE]}
         assert httpx.post(f"{api.url}/mp/collect", json=body).status_code == 204
         assert httpx.post(f"{api.url}/v1/events", json={"event_type": "sold"}).status_code == 400
-        wait_until(lambda: len(stored(settings)) == 2, 20, "two dead letters")
-    letters = {kept.letter.library: kept.letter for kept in stored(settings)}
+        assert httpx.post(f"{api.url}/v1/events?validate=1", json={"event_type": "sold"}).status_code == 400
+        assert httpx.post(f"{api.url}/v1/events", content="{", headers=JSON).status_code == 400
+        httpx.options(f"{api.url}/v1/events", headers=PREFLIGHT)
+        wait_until(lambda: len(stored(settings)) >= 5, 20, "five dead letters")
+    all_letters = [kept.letter for kept in stored(settings)]
+    own = {letter.code: letter for letter in all_letters if letter.sender == "http"}
+    assert set(own) == {"event_type.unknown", "body.not_json", "origin.not_allowed"}
+    assert own["event_type.unknown"].value == b'{"event_type":"sold"}'
+    assert "STOREPULSE_ALLOWED_ORIGINS=http://localhost:3000" in own["origin.not_allowed"].detail
+    letters = {letter.sender: letter for letter in all_letters if letter.sender != "http"}
+    assert len(all_letters) == 5
     segment, ga4 = letters["segment:analytics-php/3.8.1"], letters["ga4"]
     assert (segment.code, ga4.code) == ("total.not_number", "currency.unknown")
     assert orjson.loads(segment.value or b"") == {
@@ -56,9 +72,13 @@ def test_refused_events_of_libraries_are_dead_letters(make_installation: Any, tm
         "total": "$30",
         "items": [{"product_id": "p"}],
     }
-    check = judge_refused(stored(settings), now_ms=wall_clock_ms())
+    others = [kept for kept in stored(settings) if kept.letter.sender != "http"]
+    check = judge_refused(others, now_ms=wall_clock_ms())
     assert "1 total.not_number (1 by segment:analytics-php/3.8.1)" in check.found
     assert "ISO 4217" in check.advice
+    blocked = [kept for kept in stored(settings) if kept.letter.code == "origin.not_allowed"]
+    check = judge_refused(blocked, now_ms=wall_clock_ms())
+    assert "pages of http://localhost:3000 may not send events" in check.advice
 
 
 def test_a_request_of_nothing_but_errors_makes_a_few_letters() -> None:
@@ -68,6 +88,35 @@ def test_a_request_of_nothing_but_errors_makes_a_few_letters() -> None:
     assert len(letters) == MAX_OF_REQUEST
     assert len({letter.letter_id for letter in letters}) == MAX_OF_REQUEST
     assert decode_dead_letter(encode_dead_letter(letters[0])) == letters[0]
+
+
+class Letters:
+    """A publisher that keeps what it is to report; the real one is in the test above."""
+
+    def __init__(self) -> None:
+        self.reported: list[DeadLetter] = []
+
+    def report(self, letters: Iterable[DeadLetter]) -> None:
+        self.reported += letters
+
+
+def test_a_sender_of_nothing_but_errors_does_not_fill_the_log_and_others_are_still_seen() -> None:
+    now_s = [0.0]
+    letters = Letters()
+    reports = RefusalReports(letters, lambda: now_s[0])
+    element = {"event_type": "cart", "user_id": "u"}
+    refusals = validate([element], ValidationContext(wall_clock_ms(), "EUR")).refusals
+    for _ in range(MAX_PER_MINUTE * 3):
+        reports.report_events("", "k7", [element], refusals, 5)
+    assert len(letters.reported) == MAX_PER_MINUTE
+    assert {letter.sender for letter in letters.reported} == {"http:k7"}
+    reports.report_request("", Problem(HTTPStatus.BAD_REQUEST, "body.empty", "empty"), 5)
+    reports.report_request("", Problem(HTTPStatus.UNAUTHORIZED, "key.missing", "none"), 5)
+    reports.report_request("", Problem(HTTPStatus.SERVICE_UNAVAILABLE, "kafka.unavailable", "away"), 5)
+    assert [letter.code for letter in letters.reported[MAX_PER_MINUTE:]] == ["body.empty"]
+    now_s[0] = 60.0
+    reports.report_events("", "", [element], refusals, 5)
+    assert letters.reported[-1].sender == "http"
 
 
 def test_the_live_tail_says_which_library_and_what_to_do() -> None:

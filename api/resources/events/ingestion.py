@@ -19,7 +19,7 @@ from api.resources.events.kafka_producer import Headers
 from api.resources.events.payloads import Payload
 from api.resources.events.privacy_signals import Objection, denies_consent, objects_by_header
 from api.resources.events.publisher import EventPublisher
-from api.resources.events.refused_events import letters_of
+from api.resources.events.refused_events import RefusalReports
 from api.resources.events.salts import Salts
 from api.resources.events.tail_publisher import Notice, TailPublisher
 from api.resources.events.validation import ValidatedEvents, ValidationContext, any_consent, validate
@@ -39,6 +39,7 @@ class Ingestion:
         settings = reader.settings
         self.settings = settings
         self.publisher = publisher
+        self.refusals = RefusalReports(publisher)
         self.metrics = metrics
         self.in_flight = InFlightEvents(
             settings.api_max_waiting_events, settings.api_max_waiting_bytes, metrics
@@ -101,8 +102,12 @@ class EventRequest:
     ) -> None:
         if self._n_bytes or self._n_events:
             self._ingestion.in_flight.remove(self._n_events, self._n_bytes)
-        if isinstance(error, Problem) and self._principal is not None:
+        if not isinstance(error, Problem):
+            return
+        if self._principal is not None:
             self._ingestion.feed.offer(self._notice(None, dry_run=False, problem=error))
+        key_id = getattr(self._request.state, "key_id", "")
+        self._ingestion.refusals.report_request(key_id, error, self.received_ms)
 
     async def read(self) -> bytes:
         """The body, decompressed; raises `Problem` if it cannot be had or is too much."""
@@ -124,9 +129,9 @@ class EventRequest:
         if validated.records and not dry_run:
             await self._publish(principal, validated)
         self._count(validated, dry_run=dry_run)
-        if payload.source and validated.refusals and not dry_run:
-            self._ingestion.publisher.report(
-                letters_of(payload.source, payload.elements, validated.refusals, self.received_ms)
+        if validated.refusals and not dry_run:
+            self._ingestion.refusals.report_events(
+                payload.source, principal.key_id, payload.elements, validated.refusals, self.received_ms
             )
         self._ingestion.feed.offer(self._notice(validated, dry_run=dry_run, source=payload.source))
         return IngestResult(validated, context.clock_offset_ms, dry_run)

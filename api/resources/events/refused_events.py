@@ -1,17 +1,25 @@
-"""Refused events of senders that are told that all is well: dead letters, so that somebody sees them."""
+"""Refused events over HTTP as dead letters, beside those that came through Kafka."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
+from api.http.errors import Problem
 from api.resources.events.receipts import Refusal
-from contracts.dead_letters import DeadLetter
+from contracts.clock import wall_clock_ms
+from contracts.dead_letters import HTTP, DeadLetter
 
 MAX_OF_REQUEST = 20
 """Letters of one request; the others are counted in the metrics alone."""
+MAX_PER_MINUTE = 20
+"""Letters of one code and process where the sender is told anyway; the others are counted alone too."""
+ORIGIN = "origin.not_allowed"
+_NO_LETTER = frozenset((401, 429))
+"""Whoever sends without a right to, or too much, must not fill the log."""
 _KEPT = frozenset((
     "event_id", "event_type", "event_time", "order_id", "product_id", "price", "currency", "quantity",
     "total", "value", "tax", "shipping", "discount",
@@ -22,13 +30,65 @@ _MAX_VALUE_CHARS = 128
 _numbers = count(time.time_ns() // 1_000)
 
 
+class LetterPublisher(Protocol):
+    """Sends dead letters without being waited for."""
+
+    def report(self, letters: Iterable[DeadLetter]) -> None: ...
+
+
+class RefusalReports:
+    """Makes letters of what was refused, and hands them to the publisher."""
+
+    def __init__(self, publisher: LetterPublisher, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._publisher = publisher
+        self._clock_s = clock_s
+        self._minute_s = clock_s()
+        self._n_of: Counter[str] = Counter()
+
+    def report_events(
+        self, source: str, key_id: str, elements: Sequence[Any], refusals: Sequence[Refusal], now_ms: int
+    ) -> None:
+        """Refused events of a request; `source` is empty for events in our own form."""
+        if not source:
+            refusals = [refusal for refusal in refusals[:MAX_OF_REQUEST] if self._admits(refusal.code)]
+        self._publisher.report(letters_of(source or _own_source(key_id), elements, refusals, now_ms))
+
+    def report_request(self, key_id: str, problem: Problem, now_ms: int) -> None:
+        """A whole request that held no events, or none that could be taken."""
+        is_of_sender = 400 <= problem.status < 500 and problem.status not in _NO_LETTER
+        if is_of_sender and self._admits(problem.code):
+            letter = _letter(problem.code, problem.detail, _own_source(key_id), None, now_ms)
+            self._publisher.report([letter])
+
+    def report_origin(self, text: str) -> None:
+        """A page that may not send: its browser tells it no reason."""
+        if self._admits(ORIGIN):
+            self._publisher.report([_letter(ORIGIN, text, HTTP, None, wall_clock_ms())])
+
+    def _admits(self, code: str) -> bool:
+        now_s = self._clock_s()
+        if now_s - self._minute_s >= 60.0:
+            self._minute_s = now_s
+            self._n_of.clear()
+        self._n_of[code] += 1
+        return self._n_of[code] <= MAX_PER_MINUTE
+
+
 def letters_of(
     source: str, elements: Sequence[Any], refusals: Sequence[Refusal], now_ms: int
 ) -> Iterator[DeadLetter]:
-    """A letter for each of the first refusals; its topic says which library sent the event."""
+    """A letter for each of the first refusals; its topic says which library or key sent the event."""
     for refusal in refusals[:MAX_OF_REQUEST]:
         value = orjson.dumps(_shown(elements[refusal.index]))
-        yield DeadLetter(refusal.code, refusal.detail, source, 0, next(_numbers), None, value, now_ms)
+        yield _letter(refusal.code, refusal.detail, source, value, now_ms)
+
+
+def _letter(code: str, detail: str, source: str, value: bytes | None, now_ms: int) -> DeadLetter:
+    return DeadLetter(code, detail, source, 0, next(_numbers), None, value, now_ms)
+
+
+def _own_source(key_id: str) -> str:
+    return f"{HTTP}:{key_id}" if key_id else HTTP
 
 
 def _shown(element: Any) -> Any:

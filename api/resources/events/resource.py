@@ -16,7 +16,9 @@ def _make_publisher(services: Services) -> EventPublisher:
 
 
 def _make_ingestion(services: Services) -> Ingestion:
-    return Ingestion(services.reader, services.get(EventPublisher), services.metrics)
+    ingestion = Ingestion(services.reader, services.get(EventPublisher), services.metrics)
+    services.access.blocked_origins.listener = ingestion.refusals.report_origin
+    return ingestion
 
 
 async def _check_kafka(services: Services) -> Mapping[str, Part]:
