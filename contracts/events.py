@@ -298,11 +298,15 @@ def content_id(*parts: object) -> str:
 def derive_id(fields: dict[str, Any]) -> str:
     """The id of an event that names none: objects that say the same are one event.
 
-    A refund of an order is the same whenever it is told: two that are alike need ids.
+    A refund of an order is the same whenever it is told: two that are alike need ids. Raises `InvalidEvent`
+    for values that are nested too deeply to be written again.
     """
     is_refund = fields.get("event_type") == EventType.REFUND and fields.get("order_id") is not None
     left_out = ("schema", "event_time") if is_refund else ("schema",)
-    return content_id({name: fields[name] for name in sorted(fields) if name not in left_out})
+    try:
+        return content_id({name: fields[name] for name in sorted(fields) if name not in left_out})
+    except TypeError as exc:
+        raise _too_deep(exc) from exc
 
 
 def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
@@ -312,9 +316,14 @@ def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
         if type(value) is dict or type(value) is list:
             try:
                 orjson.dumps([[value]])  # as deep as it gets inside an event
-            except orjson.JSONEncodeError as exc:  # orjson reads 1,024 levels but writes only 254
-                raise InvalidEvent("event.too_deep", f"must be writable as JSON again: {exc}") from exc
+            except orjson.JSONEncodeError as exc:
+                raise _too_deep(exc) from exc
     return extra
+
+
+def _too_deep(exc: TypeError) -> InvalidEvent:
+    """orjson reads 1,024 levels but writes only 254."""
+    return InvalidEvent("event.too_deep", f"must be writable as JSON again: {exc}")
 
 
 def _upcast_v1(fields: dict[str, Any]) -> dict[str, Any]:

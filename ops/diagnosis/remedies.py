@@ -5,6 +5,7 @@ REMEDIES = {
     "it for each client; then `storepulse rejected replay --code partition.not_of_key`",
     "key.not_user_id": "key records by their user_id",
     "record.unreadable": "look at the producer's compression and the broker's disks; letters have offsets",
+    "event.unreadable": "a mistake of ours: please report it with a letter, `storepulse rejected show ID`",
     "event_time.in_future": "set the sender's clock (NTP), or send event_time in epoch milliseconds",
     "event_time.not_time": "send epoch milliseconds or RFC 3339",
     "event_time.naive": "send times with an offset, such as Z",

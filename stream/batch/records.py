@@ -68,9 +68,10 @@ def read_records(
                     f"the record is in partition {partition}, but Kafka's default partitioner (murmur2) puts "
                     f"its key into {home} of {partitions}: set that partitioner in the producer",
                 )
-        except InvalidEvent as exc:
+        except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
+            refusal = exc if isinstance(exc, InvalidEvent) else _failure(exc)
             letter = DeadLetter(
-                exc.code, exc.detail, topic, partition, record.offset, record.key, record.value, now_ms
+                refusal.code, refusal.detail, topic, partition, record.offset, record.key, record.value, now_ms
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
             continue
@@ -81,3 +82,7 @@ def read_records(
             forward = Forward(topic, event.user_id.encode(), record_id, record.value or b"")
             entries.append(Entry(record.offset, 0, at_broker_ms, None, forward))
     return entries
+
+
+def _failure(exc: Exception) -> InvalidEvent:
+    return InvalidEvent("event.unreadable", f"reading it failed with {type(exc).__name__}: a mistake of ours")

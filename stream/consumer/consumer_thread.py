@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition as AioTopicPartition
@@ -14,6 +14,7 @@ from faust.types.tuples import TP
 from connections.kafka import READ_COMMITTED
 from stream.consumer.pacing import FetchPace
 from stream.consumer.parsed_records import Fetched
+from stream.consumer.positions import ends_of, positions_of
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +23,7 @@ FETCH_WAIT_MS = 50
 
 
 class Fetch(NamedTuple):
-    """What one fetch brought, by topic partition.
-
-    A position passes over what has no record for us as well: aborted transactions, and the markers at the
-    ends of transactions. `began` lacks partitions of whose position nothing is sure.
-    """
+    """What one fetch brought, by topic partition: records, positions before and after it, ends of the logs."""
 
     records: Mapping[TP, Sequence[Any]]
     began: Mapping[TP, int]
@@ -100,30 +97,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc] 
     ) -> Any:
         consumer._coordinator.check_errors()
         # One that was cancelled may still be under way, and take records that nobody gets.
-        began = {} if self._fetching else self._positions(active)
+        began = {} if self._fetching else positions_of(consumer, active)
         self._fetching += 1
         try:
             records = await super()._fetch_records(consumer, active, timeout, max_records)
         finally:
             self._fetching -= 1
-        return Fetch(records, began, self._positions(active), self._ends(active))
-
-    def _positions(self, tps: Iterable[TP]) -> dict[TP, int]:
-        states = self._states()
-        return {tp: states[tp].position for tp in tps if tp in states and states[tp].has_valid_position}
-
-    def _ends(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """Up to where partitions can be read: the last stable offset, if the broker knows transactions."""
-        states = self._states()
-        return {
-            tp: states[tp].highwater or 0 if states[tp].lso in (None, -1) else states[tp].lso
-            for tp in tps
-            if tp in states
-        }
-
-    def _states(self) -> Mapping[TP, Any]:
-        """What aiokafka knows of each partition that is assigned."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription and subscription.assignment
-        states: Mapping[TP, Any] = assignment._tp_state if assignment else {}
-        return states
+        return Fetch(records, began, positions_of(consumer, active), ends_of(consumer, active))

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from connections.kafka import aiokafka_reader_arguments
 from contracts.settings import Settings
 from stream.consumer.parsed_records import Fetched
+from stream.consumer.positions import ends_of, positions_of
 from stream.partitions.assignment import Assignment
 from stream.partitions.scheduler import Scheduler
 
@@ -64,10 +65,12 @@ class FollowedTopics:
         found: dict[AioTopicPartition, Sequence[Any]] = await consumer.getmany(
             timeout_ms=POLL_MS, max_records=MAX_RECORDS
         )
-        for tp, records in found.items():
-            asked, self._positions[tp] = self._positions[tp], records[-1].offset + 1
-            high = consumer.highwater(tp) or 0
-            await self._scheduler.offer(tp.topic, tp.partition, records, asked, self._positions[tp], high)
+        ends = ends_of(consumer, self._positions)
+        for tp, reached in positions_of(consumer, self._positions).items():
+            asked, self._positions[tp] = self._positions[tp], reached
+            if reached > asked:
+                records = found.get(tp, ())
+                await self._scheduler.offer(tp.topic, tp.partition, records, asked, reached, ends[tp])
 
     def _seek(self, consumer: AIOKafkaConsumer) -> None:
         """Read what is ours now, from where each partition is: it may have been claimed anew."""

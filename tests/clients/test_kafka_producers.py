@@ -191,3 +191,17 @@ def test_an_open_transaction_holds_its_events_back_and_nothing_stalls(shop: Shop
     shop.await_views("open", USERS)
     shop.await_views("before-open", COUNT)
     assert shop.worker.alive
+
+
+@pytest.mark.parametrize("topic", ["orders", "customers", "deletions"])
+def test_transactions_in_topics_beside_the_events_leave_no_lag(shop: Shop, topic: str) -> None:
+    producer = Producer({"bootstrap.servers": shop.settings.bootstrap, "transactional.id": f"beside-{topic}"})
+    producer.init_transactions(30)
+    named = shop.settings.topic_prefix + topic
+    for end in (producer.commit_transaction, producer.abort_transaction):
+        producer.begin_transaction()
+        for p in range(shop.settings.partitions):
+            producer.produce(named, key="1", value=b"[]", partition=p)
+        producer.flush(30)
+        end(30)
+    shop.await_ends(named)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.partitioner import murmur2
 
+from contracts.dead_letters import DeadLetter
 from contracts.events import MAX_EVENT_BYTES
 from cores import NAMES, core_named, exact
 from shoppers import NOW_MS
@@ -234,10 +235,51 @@ def test_bytes_that_are_hardly_an_event_give_the_same(compiled: Core, value: Any
     both(compiled, Raw(5, NOW_MS, b"u1", value))
 
 
+@pytest.mark.parametrize("depth", [300, 1_010, 20_000])
+@pytest.mark.parametrize("name", [*POOLS, "x"])
+@pytest.mark.parametrize("event_type", ["view", "purchase", "refund", "identify"])
+def test_values_that_are_nested_deeply_are_refused(
+    compiled: Core, event_type: str, name: str, depth: int
+) -> None:
+    fields = {key: value for key, value in PLAIN.items() if key not in (name, "event_id")}
+    end = b',"%s":' % name.encode() + b"[" * depth + b"]" * depth + b"}"
+    value = json.dumps(fields | {"event_type": event_type, "anonymous_id": "u1"}).encode()[:-1] + end
+    [entry] = both(compiled, Raw(5, NOW_MS, b"u1", value))
+    assert entry.letter is not None
+    assert entry.letter.value == value
+
+
 @pytest.mark.parametrize("key", [None, b"", b"u2", b"u11", "u1", bytearray(b"u1")])
 def test_a_key_that_is_not_the_visitor_gives_the_same(compiled: Core, key: Any) -> None:
     [entry] = both(compiled, record_of(PLAIN, key=key))
     assert entry.letter is None if key == b"u1" else entry.event is None
+
+
+class Broken(NamedTuple):
+    """A record whose value raises what nobody thought of."""
+
+    offset: int
+    timestamp: int
+    key: Any
+
+    @property
+    def value(self) -> bytes:
+        return Undecodable()
+
+
+class Undecodable(bytes):
+    def __len__(self) -> int:
+        raise MemoryError
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_record_that_cannot_be_read_for_whatever_reason_is_a_dead_letter(name: str) -> None:
+    [entry] = core_named(name).read_records(
+        [Broken(5, NOW_MS, b"u1")], topic="view", partition=0, partitions=1, default_currency="EUR", now_ms=5
+    )
+    assert isinstance(entry.letter, DeadLetter)
+    assert (entry.offset, entry.letter.code) == (5, "event.unreadable")
+    assert "MemoryError" in entry.letter.detail
 
 
 def test_good_records_beside_bad_ones_keep_their_order(compiled: Core) -> None:

@@ -44,13 +44,14 @@ class Shop:
         """The topic of views."""
         return Topics(self.settings.topic_prefix).events[0]
 
-    def await_ends(self) -> None:
-        """Wait until everything in the topic of views is behind us, its last markers too."""
+    def await_ends(self, topic: str = "") -> None:
+        """Wait until everything in a topic, by default that of views, is behind us, its last markers too."""
+        topic = topic or self.topic
         consumer = KafkaConsumer(**kafka_python_arguments(self.settings), metrics_enabled=False)
-        places = [TopicPartition(self.topic, p) for p in range(self.settings.partitions)]
+        places = [TopicPartition(topic, p) for p in range(self.settings.partitions)]
         ends = {place.partition: end for place, end in consumer.end_offsets(places).items() if end}
         consumer.close()
-        wait_until(lambda: self.stored(self.topic) == ends, 15.0, "the offsets to reach the ends of the logs")
+        wait_until(lambda: self.stored(topic) == ends, 15.0, "the offsets to reach the ends of the logs")
 
     def stored(self, topic: str) -> dict[int, int]:
         """Next offsets of a topic in Redis, by partition."""
