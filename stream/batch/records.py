@@ -69,9 +69,16 @@ def read_records(
                     f"its key into {home} of {partitions}: set that partitioner in the producer",
                 )
         except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
-            refusal = exc if isinstance(exc, InvalidEvent) else _failure(exc)
+            refused = exc if isinstance(exc, InvalidEvent) else _failure(exc)
             letter = DeadLetter(
-                refusal.code, refusal.detail, topic, partition, record.offset, record.key, record.value, now_ms
+                refused.code,
+                refused.detail,
+                topic,
+                partition,
+                record.offset,
+                record.key,
+                record.value,
+                now_ms,
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
             continue

@@ -23,7 +23,7 @@ FETCH_WAIT_MS = 50
 
 
 class Fetch(NamedTuple):
-    """What one fetch brought, by topic partition: records, positions before and after it, ends of the logs."""
+    """What one fetch brought, by topic partition: records, positions before and after, ends of logs."""
 
     records: Mapping[TP, Sequence[Any]]
     began: Mapping[TP, int]
