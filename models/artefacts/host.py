@@ -98,7 +98,9 @@ class ModelHost(Generic[M]):
         except Exception as exc:  # whatever there is, the process goes on with what it has
             self.refusal = exc
             self._on_refusal()
-            log.error("the model of %s is refused: %r", self.name, exc)
+            instead = "that of before goes on" if self.model is not None else "nothing is predicted"
+            said = str(exc) if isinstance(exc, ValueError) else repr(exc)
+            log.error("the model of %s is refused, %s: %s", self.name, instead, said)
         finally:
             self.has_looked.set()
 

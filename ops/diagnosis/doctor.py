@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ops.diagnosis.api import check_api
 from ops.diagnosis.checks import Check, Level
 from ops.diagnosis.services import check_services
 from ops.stack.broker import MIN_JAVA, java_version
@@ -36,7 +37,13 @@ def run_doctor(state: Path, *, as_json: bool) -> int:
     """Print every check; the exit code is 1 when one failed."""
     record = read_record(state)
     running = record is not None and record.owner.runs()
-    checks = [*check_machine(state, running=running), *check_services(find_settings(state), required=running)]
+    settings = find_settings(state)
+    has_api = record is not None and running and any(part.name == "api" for part in record.parts)
+    checks = [
+        *check_machine(state, running=running),
+        *check_services(settings, required=running),
+        *check_api(settings, required=has_api),
+    ]
     console = Console()
     if as_json:
         console.out(orjson.dumps(checks, option=orjson.OPT_INDENT_2).decode(), highlight=False)

@@ -34,6 +34,8 @@ class Child:
         self.env = dict(env or {})
         self.pass_fds: tuple[int, ...] = ()
         """Open files of ours that the next process started gets too."""
+        self.log_start = 0
+        """Bytes of the log that are of earlier runs of ours."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,6 +64,8 @@ class Child:
             raise StartError(f"{self.name} runs already, pid {self.pid}")
         try:
             with self._open_log() as log:
+                if self._process is None:
+                    self.log_start = log.tell()
                 self._process = subprocess.Popen(
                     self.argv,
                     stdin=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ops.stack.child import StartError
 from ops.stack.options import StackError, StackOptions
+from ops.stack.part_warnings import PartWarnings
 from ops.stack.stack import PREFERRED_API_PORT, Stack
 from ops.stack.supervision import PartEnded
 
@@ -59,9 +60,12 @@ def run_stack(options: StackOptions, console: Console) -> int:
         return 130
     console.print(render(stack))
     console.print(_where(stack), highlight=False, soft_wrap=True)
+    warnings = PartWarnings()
     try:
         while not signals.asked.wait(CHECK_EVERY_S):
             stack.check()
+            for name, message in warnings.read(stack.parts):
+                console.print(Text.assemble((f"{name}: ", "yellow"), message), soft_wrap=True)
     except PartEnded as exc:
         console.print(Text.assemble(("the stack ends: ", "red"), str(exc)))
         return 1

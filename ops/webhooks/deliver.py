@@ -47,7 +47,8 @@ async def _main(settings: Settings) -> None:
     probe.start()
     _log.info("webhooks are delivered by %s, metrics on port %d", deliverer.holder, probe.port)
     if settings.webhook_allow_private:
-        _log.warning("webhooks may go to private addresses: this is for development only")
+        level = logging.WARNING if settings.durable else logging.INFO  # nothing real runs in memory
+        _log.log(level, "webhooks may go to private addresses: this is for development only")
     try:
         await deliverer.run(stopping)
     finally:

@@ -208,6 +208,14 @@ def test_of_many_troubled_workers_only_some_are_named() -> None:
     assert part.detail.endswith("6 more workers")
 
 
+def test_where_no_worker_has_a_model_it_says_that_nobody_is_scored() -> None:
+    part = judge_scoring([beat("a", "off", ""), beat("b", "off", "")], "")
+    assert (part.status, part.detail) == (
+        "degraded",
+        "no visitor is scored: a: no model is loaded; b: no model is loaded",
+    )
+
+
 def test_without_workers_nobody_scores() -> None:
     assert judge_scoring([], "").status == "degraded"
 

@@ -8,6 +8,7 @@ from contracts.predictions import Predictions
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
 from models.silence import hear_silence
+from rule_model import GivenModel
 from shop_state import ShopState
 
 AT_MS = 1_570_000_000_000
@@ -146,3 +147,18 @@ async def test_an_id_with_an_encoded_slash_is_never_taken_for_a_question(
 async def test_only_get_is_allowed(client: httpx.AsyncClient) -> None:
     answer = await client.post("/v1/users/u1/next-action")
     assert (answer.status_code, answer.json()["code"]) == (405, "method.not_allowed")
+
+
+class TestWithoutModel:
+    """No artefact can be loaded."""
+
+    @pytest.fixture
+    def source(self) -> GivenModel:
+        return GivenModel(error=ValueError("golden outputs differ"))
+
+    async def test_a_visitor_without_a_score_says_that_there_is_no_model(
+        self, client: httpx.AsyncClient, state: ShopState
+    ) -> None:
+        put(state, make_visitor(None))
+        detail = (await client.get("/v1/users/u1/next-action")).json()["detail"]
+        assert detail == "no model has scored this visitor; no model could be loaded, /v1/models says why"

@@ -13,6 +13,7 @@ from contracts.dead_letters import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.cli import app
+from ops.diagnosis.api import check_api, judge_api
 from ops.diagnosis.checks import Check, Level, check_clock
 from ops.diagnosis.doctor import (
     check_compiled,
@@ -105,6 +106,29 @@ def test_check_says_how_it_is_and_what_to_do(check: Check, level: Level, says: s
     assert check.level is level
     assert says in check.advice
     assert bool(check.advice) is (level is not Level.OK)
+
+
+def part(status: str, detail: str = "") -> dict[str, str]:
+    return {"status": status, "detail": detail}
+
+
+def test_parts_that_the_api_says_are_not_well_are_checks() -> None:
+    parts = {"redis": part("ok"), "model": part("degraded", "no visitor is scored"), "stream": part("down")}
+    found = {check.name: check for check in judge_api("down", parts)}
+    assert set(found) == {"api", "api: model", "api: stream"}
+    assert (found["api: model"].level, found["api: model"].found) == (Level.WARN, "no visitor is scored")
+    assert "STOREPULSE_MODEL_DIR" in found["api: model"].advice
+    assert found["api: stream"].level is Level.FAIL
+    [without_key] = judge_api("degraded", {})
+    assert (without_key.level, "STOREPULSE_API_KEY" in without_key.advice) == (Level.WARN, True)
+    [well] = judge_api("ok", {"redis": part("ok")})
+    assert (well.level, well.advice) == (Level.OK, "")
+
+
+def test_an_api_that_should_run_and_does_not_answer_fails() -> None:
+    nobody = Settings(api_port=1)
+    assert [check.level for check in check_api(nobody, required=True)] == [Level.FAIL]
+    assert list(check_api(nobody, required=False)) == []
 
 
 def test_this_machine_passes(tmp_path: Path) -> None:

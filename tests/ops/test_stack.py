@@ -13,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import pytest
 from kafka import KafkaProducer
 from redis import Redis
@@ -133,6 +134,39 @@ def test_up_prints_where_everything_is_and_ends_cleanly_on_sigterm(tmp_path: Pat
     assert any("in memory" in line for line in lines)
     assert not any(part.runs() for part in record.parts)
     assert read_record(state) is None
+
+
+def doctor(folder: Path) -> dict[str, str]:
+    """What the doctor finds and advises, by the name of the check."""
+    result = CliRunner().invoke(app, ["doctor", "--json", "--state", str(folder / "state")])
+    return {check["name"]: f"{check['found']} {check['advice']}" for check in json.loads(result.output)}
+
+
+def test_up_repeats_the_warnings_of_its_parts_each_once(tmp_path: Path) -> None:
+    empty = tmp_path / "no model"
+    empty.mkdir()
+    argv = [sys.executable, "-P", "-m", "ops.cli", "up", "--state", str(tmp_path / "state")]
+    shown = tmp_path / "shown"
+    with shown.open("w") as out:
+        env = {**os.environ, "STOREPULSE_MODEL_DIR": str(empty)}
+        process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=env)
+    try:
+        refused = f"the model of next_action is refused, nothing is predicted: {empty} has no readable model"
+        for part in ("api", "worker-1"):
+            wait_until(lambda part=part: f"{part}: {refused}" in shown.read_text(), 90, "the refusal")
+        url = f"http://127.0.0.1:{find_settings(tmp_path / 'state').api_port}/v1/events"
+        headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+        for _ in range(2):
+            httpx.options(url, headers=headers)
+        blocked = "api: pages of http://localhost:3000 may not send events; to let them, start with"
+        wait_until(lambda: blocked in shown.read_text(), 20, "the blocked page")
+        page = "pages of http://localhost:3000"
+        wait_until(lambda: page in doctor(tmp_path)["refused events"], 20, "the letter about the page")
+        assert "no visitor is scored" in doctor(tmp_path)["api: model"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert shown.read_text().count(blocked) == 1
 
 
 @pytest.mark.parametrize("installation", [3], indirect=True)

@@ -60,6 +60,8 @@ def judge_scoring(workers: Sequence[Heartbeat], own_trouble: str) -> Part:
         troubles[_NAMED:] = [f"{len(troubles) - _NAMED} more workers"]
     if not workers:
         troubles.append("no worker scores visitors")
+    elif not any(worker.model for worker in workers):
+        troubles[0] = f"no visitor is scored: {troubles[0]}"
     if own_trouble:
         troubles.append(f"API: {own_trouble}")
     if troubles:

@@ -14,11 +14,12 @@ from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.predictions.next_action import to_user_next_action
+from api.resources.predictions.next_action_model import NextActionModel
 from api.resources.predictions.price_levels import PriceLevels
 from api.resources.predictions.schemas import UserNextAction
 from api.resources.users import schemas
 from api.resources.users.state import to_visitor_state
-from api.services import services_of
+from api.services import Services, services_of
 from contracts.fields import MAX_ID_CHARS
 from readers.customers import Found, find_visitor
 from readers.stream_time import StreamTime, not_before
@@ -57,10 +58,9 @@ async def get_user_next_action(request: Request) -> Response:
     404 `user.unknown` or, for a visitor no model has scored, `score.none`.
     """
     user_id, (_, _, visitor), time = await _read_visitor(request)
-    score = visitor.predictions.score
+    services, score = services_of(request.app), visitor.predictions.score
     if score is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "score.none", "no model has scored this visitor")
-    services = services_of(request.app)
+        raise _not_scored(services)
     level, idle_ms = await services.get(PriceLevels).get(), services.settings.idle_ms
     return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
 
@@ -77,6 +77,11 @@ async def get_user(request: Request) -> Response:
     `user_id` is what was asked for, `visitor_id` whose state it is, `customer_id` who is logged in there.
     """
     return to_json_response(to_visitor_state(*await _read_visitor(request)))
+
+
+def _not_scored(services: Services) -> Problem:
+    why = "; no model could be loaded, /v1/models says why" if services.get(NextActionModel).trouble else ""
+    return Problem(HTTPStatus.NOT_FOUND, "score.none", f"no model has scored this visitor{why}")
 
 
 async def _read_visitor(request: Request) -> tuple[str, Found, StreamTime]:
