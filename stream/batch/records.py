@@ -69,16 +69,9 @@ def read_records(
                     f"its key into {home} of {partitions}: set that partitioner in the producer",
                 )
         except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
-            refused = exc if isinstance(exc, InvalidEvent) else _failure(exc)
+            code, detail = _refusal(exc)
             letter = DeadLetter(
-                refused.code,
-                refused.detail,
-                topic,
-                partition,
-                record.offset,
-                record.key,
-                record.value,
-                now_ms,
+                code, detail, topic, partition, record.offset, record.key, record.value, now_ms
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
             continue
@@ -91,5 +84,7 @@ def read_records(
     return entries
 
 
-def _failure(exc: Exception) -> InvalidEvent:
-    return InvalidEvent("event.unreadable", f"reading it failed with {type(exc).__name__}: a mistake of ours")
+def _refusal(exc: Exception) -> tuple[str, str]:
+    if isinstance(exc, InvalidEvent):
+        return exc.code, exc.detail
+    return "event.unreadable", f"reading it failed with {type(exc).__name__}: a mistake of ours"
