@@ -92,6 +92,21 @@ class Connection(HttpToolsProtocol):
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES and self._refusal is None:
             self._refuse(_too_large())
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, of which uvicorn makes no use
+        """The client sends nothing more; whether the connection is kept until what it asked for is answered.
+
+        That it has closed its side does not say that it reads no answer (RFC 9112, 9.6).
+        """
+        cycle = self.cycle
+        if self._refusal is not None or cycle is None or cycle.response_started:
+            return False
+        if cycle.more_body:
+            detail = "the connection was closed within the body"
+            self._refuse(HeadRefused(HTTPStatus.BAD_REQUEST, "body.incomplete", detail))
+            return False
+        cycle.keep_alive = False
+        return True
+
     def on_message_begin(self) -> None:
         """A head begins."""
         self._in_head = True
@@ -198,9 +213,20 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:  # else an answer is under way: no second one
+        if self._is_next_to_answer():  # else an answer is under way: no second one
             self.transport.write(_to_bytes(refusal, self.server_state.default_headers))
         self.loop.call_later(LINGER_S, self.transport.close)
+
+    def _is_next_to_answer(self) -> bool:
+        """Whether nothing else is answered first; whoever waits for the refused body is told its end."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        if self.pipeline or cycle.response_started or not cycle.more_body:
+            return False
+        cycle.disconnected = True
+        cycle.message_event.set()
+        return True
 
 
 def limited_connection(limits: ConnectionLimits) -> type[Connection]:
