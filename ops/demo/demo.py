@@ -19,10 +19,12 @@ from rich.live import Live
 
 from api.identity.origins import LOCAL_NAMES
 from ops.api_client.authorization import authorization
+from ops.demo.screen import DemoScreen
 from ops.demo.terminal_key import make_terminal_key
-from ops.demo.view import FORGETS, DemoView, Frame, plain_line
+from ops.demo.view import FORGETS, Frame
 from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
+from ops.stack.part_warnings import PartWarnings
 from ops.stack.record import DEFAULT_STATE, settings_environment
 from ops.stack.stack import Stack
 from ops.stack.supervision import PartEnded
@@ -126,19 +128,21 @@ def measure_rss_bytes() -> int:
 def _show(
     stack: Stack, traffic: Child, options: DemoOptions, signals: StopSignals, console: Console
 ) -> Frame | None:
-    picture = console.is_terminal
-    view = DemoView(unicode=console.encoding.lower().startswith("utf"))
     headers = authorization(stack.settings)
     frame: Frame | None = None
+    warnings = PartWarnings()
     end_at = None if options.duration_s is None else time.monotonic() + options.duration_s
-    if not picture:
+    if not console.is_terminal:
         console.print(f"live page: {stack.api_url}/  {FORGETS}", highlight=False, soft_wrap=True)
-    with Live(console=console, screen=picture, auto_refresh=False, redirect_stderr=False) as live:
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False, redirect_stderr=False) as live:
+        screen = DemoScreen(console, live)
         while not signals.asked.is_set() and (end_at is None or time.monotonic() < end_at):
             drawn_at = time.monotonic()
             stack.check()
             if not traffic.alive:
                 raise TrafficEnded(f"the simulated shop ended with {traffic.exit_code}; {traffic.log_tail()}")
+            for warning in warnings.read(stack.parts):
+                screen.warn(warning)
             try:
                 frame = read_frame(stack, headers)
             except OSError as exc:
@@ -146,11 +150,7 @@ def _show(
                     headers = _find_key(stack, headers)
                 _log.info("the API does not answer, the last picture stays: %s", exc)
             else:
-                view.add(frame)
-                if picture:
-                    live.update(view.render(frame, console.width), refresh=True)
-                else:
-                    console.print(plain_line(frame), highlight=False, soft_wrap=True)
+                screen.show(frame)
             signals.asked.wait(max(0.0, FRAME_EVERY_S - (time.monotonic() - drawn_at)))
     return frame
 

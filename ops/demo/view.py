@@ -1,6 +1,7 @@
 """The terminal picture of `storepulse demo`, drawn from the answers of `/v1/live` and `/v1/trending`."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +40,28 @@ class Frame:
     trouble: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """How far the stream is: what to say of it, and whether what is sent now is counted at once."""
+
+    words: str
+    is_live: bool
+
+
+def phase_of(live: dict[str, Any]) -> Phase:
+    """The phase that an answer of `/v1/live` speaks of."""
+    backlog = live["backlog"] or {}
+    if history_to := backlog.get("history_to"):
+        waiting = f"{backlog['waiting']:,} events wait"
+        words = f"replaying history, at {history_to[11:19]}Z: {waiting}; then live"
+        return Phase(words, is_live=False)
+    if live["mode"] != "live":
+        return Phase(f"catching up, as of {_moment(live['as_of'])}", is_live=False)
+    if not live["totals"]["applied"]:
+        return Phase("starting", is_live=False)
+    return Phase("live", is_live=True)
+
+
 @dataclass
 class DemoView:
     """Frames to pictures; keeps the last events/s. `unicode` says what the terminal can draw."""
@@ -50,8 +73,8 @@ class DemoView:
         """Takes the frame's events/s into the sparkline."""
         self._speeds.append(frame.live["events_per_s"] or 0.0)
 
-    def render(self, frame: Frame, width: int) -> RenderableType:
-        """The picture in `width` columns."""
+    def render(self, frame: Frame, width: int, warnings: Iterable[str] = ()) -> RenderableType:
+        """The picture in `width` columns, with these lines below."""
         funnel = _panel("sessions today", self._funnel(frame.live))
         trending = _panel("trending products", self._trending(frame.trending))
         grid = Table.grid(expand=True, padding=(0, 1))
@@ -63,7 +86,7 @@ class DemoView:
             grid.add_column(ratio=1)
             grid.add_column(ratio=1)
             grid.add_row(funnel, trending)
-        return Group(_head(frame), self._numbers(frame.live, width), grid, _foot(frame))
+        return Group(_head(frame), self._numbers(frame.live, width), grid, _foot(frame, warnings))
 
     def sparkline(self) -> str:
         """Events/s over the last seconds, newest at the right, scaled to the highest."""
@@ -131,7 +154,7 @@ def plain_line(frame: Frame) -> str:
     funnel, totals = live["funnel_today"], live["totals"]
     speed = live["events_per_s"]
     parts = [
-        f"{live['as_of'][11:19]}Z {live['mode']}",
+        f"{live['as_of'][11:19]}Z {phase_of(live).words}",
         f"{0.0 if speed is None else speed:.1f} events/s",
         f"{live['active_visitors']} active",
         f"sessions {funnel['sessions']} carted {funnel['carted']} bought {funnel['bought']}",
@@ -155,23 +178,28 @@ def _head(frame: Frame) -> RenderableType:
     grid = Table.grid(expand=True)
     grid.add_column()
     grid.add_column(justify="right")
-    mode, style = "live", "green"
-    if live["mode"] != "live":
-        mode, style = f"catching up, as of {live['as_of'][:19].replace('T', ' ')}Z", "yellow"
-    title = Text.assemble(("Storepulse", "bold cyan"), "  ", (mode, style))
+    phase = phase_of(live)
+    title = Text.assemble(
+        ("Storepulse", "bold cyan"), "  ", (phase.words, "green" if phase.is_live else "yellow")
+    )
     grid.add_row(title, Text.assemble("live page: ", (frame.url, f"bold link {frame.url}")))
     return grid
 
 
-def _foot(frame: Frame) -> RenderableType:
+def _foot(frame: Frame, warnings: Iterable[str]) -> RenderableType:
     totals = frame.live["totals"]
     counts = ", ".join(f"{totals[name]:,} {word}" for name, word in _TOTALS)
     lost = (f", {totals['lost']:,} lost", "bold red" if totals["lost"] else "")
     memory = (f"   memory {frame.rss_bytes / 1e6:,.0f} MB", "dim")
     lines = [Text.assemble(counts, lost, memory), Text(f"{FORGETS} Ctrl-C ends it.", style="dim")]
+    lines[:0] = [Text(warning, style="yellow") for warning in warnings]
     if frame.trouble:
         lines.insert(0, Text(frame.trouble, style="bold yellow"))
     return Group(*lines)
+
+
+def _moment(iso: str) -> str:
+    return f"{iso[:19].replace('T', ' ')}Z"
 
 
 def _panel(title: str, body: RenderableType) -> Panel:

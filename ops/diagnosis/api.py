@@ -25,7 +25,7 @@ _OTHERWISE = "the checks of this service say more, and the API's log"
 
 
 def check_api(settings: Settings, *, required: bool) -> Iterator[Check]:
-    """Checks of the API and of each part that is not well; none if it does not answer and is not `required`."""
+    """Checks of the API and of each part that is not well; none where it is away and not `required`."""
     url = f"http://127.0.0.1:{settings.api_port}/readyz"
     try:
         answer = _ask(url, authorization(settings))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,7 +12,9 @@ from chromium import Chromium
 from contracts.alerts import CART_ABANDONED, AlertState
 from contracts.clock import wall_clock_ms
 from contracts.events import EventType
+from contracts.partitioning import partition_of
 from contracts.settings import Settings
+from contracts.topics import Topics
 from ops.stack.ports import pick_port
 from ops.stack.redis_server import RedisServer
 from served_api import ServedApi
@@ -168,3 +171,28 @@ def test_the_page_tells_a_redis_that_is_away_from_an_api_that_is(
         wait_until(lambda: "Redis" not in browser.text("#trouble"), 30, "its return")
     finally:
         served.stop()
+
+
+def test_the_page_says_how_far_a_replay_of_history_is(make_installation: Any, browser: Chromium) -> None:
+    settings = make_installation(partitions=3)
+    state, at_ms = ShopState(settings), 1_760_000_000_000
+    served = ServedApi(settings.model_copy(update={"api_port": pick_port()}))
+    served.start()
+    try:
+        event = {"event_type": "cart", "user_id": "you", "product_id": "p1"}
+        assert httpx.post(f"{served.url}/v1/events", json=event).status_code == 202
+        p = partition_of("you", settings.partitions)
+        state.set_meta(p, max_event_ms=at_ms, broker_ms=wall_clock_ms())
+        state.beat()
+        state.flush()
+        browser.open(served.url)
+        wait_until(lambda: "History is being replayed" in browser.text("#history"), 20, "the notice")
+        assert "8:53:20" in browser.text("#history")
+        assert "1 event waits." in browser.text("#history")
+        state.set_meta(p, **{f"off:{Topics(settings.topic_prefix).of(EventType.CART)}": 1})
+        state.flush()
+        wait_until(lambda: browser.evaluate("document.getElementById('history').hidden"), 20, "its end")
+        assert browser.errors == []
+    finally:
+        served.stop()
+        state.close()

@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
-from ops.demo.view import DemoView, Frame, plain_line
+from ops.demo.screen import READY, STEADY_FRAMES, DemoScreen
+from ops.demo.view import DemoView, Frame, phase_of, plain_line
+from ops.stack.part_warnings import PartWarning
 
 
 def make_frame(**live: Any) -> Frame:
     fields = {
         "as_of": "2026-03-05T10:20:30.123000Z",
         "mode": "live",
+        "backlog": {"waiting": 2, "history_to": None},
         "active_visitors": 523,
         "events_per_s": 51.26,
         "delay": {"p50_ms": 12.3, "p99_ms": 48.0},
@@ -85,6 +89,47 @@ def test_before_the_first_event_the_picture_is_drawn_too() -> None:
 
 def test_catching_up_says_as_of_when() -> None:
     assert "catching up, as of 2026-03-05 10:20:30Z" in draw(make_frame(mode="replay"))
+
+
+def test_history_that_waits_is_said_with_how_far_it_is() -> None:
+    waits = {"waiting": 4_812, "history_to": "2026-03-05T10:01:02Z"}
+    for frame in (make_frame(mode="replay", backlog=waits), make_frame(backlog=waits)):
+        words = "replaying history, at 10:01:02Z: 4,812 events wait; then live"
+        assert words in " ".join(draw(frame).split())
+        assert words in plain_line(frame)
+        assert not phase_of(frame.live).is_live
+
+
+@pytest.mark.parametrize(
+    ("live", "words"),
+    [
+        ({"backlog": None}, "live"),
+        ({"totals": {"applied": 0, "duplicates": 0, "late": 0, "rejected": 0, "lost": 0}}, "starting"),
+    ],
+)
+def test_without_history_it_is_live_once_an_event_was_counted(live: dict[str, Any], words: str) -> None:
+    assert phase_of(make_frame(**live).live).words == words
+
+
+def test_where_there_is_no_terminal_it_is_said_once_that_history_is_done() -> None:
+    out = StringIO()
+    console = Console(file=out, width=200)
+    with Live(console=console, auto_refresh=False) as live:
+        screen = DemoScreen(console, live)
+        screen.warn(PartWarning("api", "[a] page"))
+        history = make_frame(backlog={"waiting": 1, "history_to": "2026-03-05T10:01:02Z"})
+        for frame in [make_frame(), history, *[make_frame()] * STEADY_FRAMES, history, *[make_frame()] * 9]:
+            screen.show(frame)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "api: [a] page"
+    assert lines.count(READY) == 1
+    assert lines.index(READY) == 1 + 2 + STEADY_FRAMES
+
+
+def test_warnings_of_the_parts_are_below_the_picture() -> None:
+    console = Console(file=StringIO(), width=120, height=40)
+    console.print(DemoView().render(make_frame(), 120, ["api: pages of [x] may not send"]))
+    assert "api: pages of [x] may not send" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_plain_line_has_no_line_breaks_and_names_what_was_lost() -> None:

@@ -14,6 +14,8 @@ from api.openapi.problem_document import describe_problems
 from api.resources.customers import schemas
 from api.resources.customers.record import to_customer
 from api.resources.customers.unlinking import NotRecorded, unlink
+from api.resources.live.backlog import StreamBacklog
+from api.services import use
 from readers.customers import read_customer
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"], dependencies=[Depends(forbid_store)])
@@ -62,7 +64,12 @@ async def unlink_visitor(
 
 
 @router.get("/{customer_id:customer}", responses=_UNKNOWN, dependencies=[_reader])
-async def get_customer(customer_id: str, reader: ReaderDep, _: Nothing) -> schemas.Customer:
+async def get_customer(
+    customer_id: str,
+    reader: ReaderDep,
+    backlog: Annotated[StreamBacklog, use(StreamBacklog)],
+    _: Nothing,
+) -> schemas.Customer:
     """One customer's totals, newest orders and linked devices; kept for two years after the last change."""
     check_identifier("customer_id", customer_id)
     time = await reader.stream_time()
@@ -71,6 +78,7 @@ async def get_customer(customer_id: str, reader: ReaderDep, _: Nothing) -> schem
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "customer.unknown",
-            "nobody of this id logged in on a device or bought anything",
+            "nobody of this id logged in on a device or bought anything"
+            + await backlog.explain_unknown(customer_id),
         )
     return to_customer(customer_id, customer, time)

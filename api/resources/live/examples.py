@@ -43,6 +43,7 @@ ANSWERS: dict[str, Any] = {
             "lost": 0,
             "forgotten": 0,
         },
+        "backlog": {"waiting": 3, "history_to": None},
         "workers": [
             {
                 "worker_id": "host-4711-1",

@@ -6,6 +6,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from api.resources.live import schemas
+from api.resources.live.backlog import StreamBacklog, to_backlog
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Metric, bucket_start
@@ -27,16 +28,16 @@ _CHART = (Metric.VIEWS, Metric.FAVORITES, Metric.CARTS, Metric.REMOVES, Metric.P
 class LiveReport(SharedAnswer[schemas.Live]):
     """The answer of `/v1/live`, shared by all who ask within half a second."""
 
-    def __init__(self, reader: Reader) -> None:
-        super().__init__(partial(read_live, reader), max_age_s=_MAX_AGE_S)
+    def __init__(self, reader: Reader, backlog: StreamBacklog) -> None:
+        super().__init__(partial(read_live, reader, backlog), max_age_s=_MAX_AGE_S)
 
 
-async def read_live(reader: Reader) -> schemas.Live:
+async def read_live(reader: Reader, backlog: StreamBacklog) -> schemas.Live:
     """The answer of `/v1/live`."""
     settings = reader.settings
     now_ms = wall_clock_ms()
-    metas, currencies, workers = await asyncio.gather(
-        reader.metas(), reader.currencies(), reader.heartbeats(now_ms=now_ms)
+    metas, currencies, workers, waiting = await asyncio.gather(
+        reader.metas(), reader.currencies(), reader.heartbeats(now_ms=now_ms), backlog.get()
     )
     time = stream_time(clock_of(metas), now_ms=now_ms)
     zone = ZoneInfo(settings.timezone)
@@ -61,6 +62,7 @@ async def read_live(reader: Reader) -> schemas.Live:
         yesterday_at_this_time=_sales(days[1], then),
         per_minute=[_minute(*pair) for pair in zip(minutes, chart, strict=True)],
         totals=_totals(metas),
+        backlog=to_backlog(waiting),
         workers=[_worker(w) for w in workers],
     )
 

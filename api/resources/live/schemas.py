@@ -68,6 +68,16 @@ class Totals(Answer):
     forgotten: int = Field(description="Events of deleted visitors from before their deletion; dropped")
 
 
+class Backlog(Answer):
+    """Events in Kafka that are not counted yet."""
+
+    waiting: int
+    history_to: datetime | None = Field(
+        description="Events that were past when they were sent are still being counted, and these are up to "
+        "here in the partition furthest behind; null: none are"
+    )
+
+
 class Live(TimedAnswer):
     """The shop right now."""
 
@@ -82,4 +92,5 @@ class Live(TimedAnswer):
     yesterday_at_this_time: Sales
     per_minute: list[MinuteCounts] = Field(description="The last 30 minutes, oldest first")
     totals: Totals
+    backlog: Backlog | None = Field(description="null: Kafka does not say")
     workers: list[Worker]

@@ -13,6 +13,7 @@ from api.http.queries import describe_path, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
+from api.resources.live.backlog import StreamBacklog
 from api.resources.predictions.next_action import to_user_next_action
 from api.resources.predictions.next_action_model import NextActionModel
 from api.resources.predictions.price_levels import PriceLevels
@@ -89,13 +90,15 @@ async def _read_visitor(request: Request) -> tuple[str, Found, StreamTime]:
     await _guard(request)
     read_query(request, NoQuery)
     user_id = check_identifier("user_id", request.path_params["user_id"])
-    reader = services_of(request.app).reader
+    services = services_of(request.app)
+    reader = services.reader
     time = await reader.stream_time()
     found = await find_visitor(reader, user_id)
     if found is None:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "user.unknown",
-            "no event of this visitor, or none for longer than state is kept",
+            "no event of this visitor, or none for longer than state is kept"
+            + await services.get(StreamBacklog).explain_unknown(user_id),
         )
     return user_id, found, not_before(time, found.visitor.totals.last_ms)

@@ -83,6 +83,7 @@ function draw(live) {
   at("mode").className = `badge ${live.mode}`;
   at("mode").textContent = replay ? `Replay, as of ${format.moment(live.as_of, live.timezone)}` : "Live";
   at("forgets").hidden = live.durable;
+  drawHistory(live);
   drawNumbers(live);
   chart.update(live.per_minute, live.timezone);
   drawTable(live);
@@ -90,6 +91,16 @@ function draw(live) {
   at("since").textContent = `since ${format.clock(live.today.from, live.timezone)}, ${live.timezone}`;
   drawStream(live);
   at("trouble").dataset.workers = live.workers.length;
+}
+
+function drawHistory({ backlog, timezone }) {
+  const until = backlog?.history_to;
+  at("history").hidden = !until;
+  if (!until) return;
+  const n = backlog.waiting;
+  const waiting = n === 1 ? "1 event waits" : `${format.count(n)} events wait`;
+  const moment = format.clock(until, timezone, { dateStyle: "medium", timeStyle: "medium" });
+  put("history", `History is being replayed and has come to ${moment}; ${waiting}. What is sent now is counted when it is done.`);
 }
 
 function drawNumbers(live) {
