@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     evaluate.callback()(_group)
     evaluate.command("next-action")(evaluate_next_action)
     evaluate.command("alerts")(evaluate_alerts)
+    evaluate.command("learning")(evaluate_learning)
     app.add_typer(evaluate, name="evaluate")
 
 
@@ -98,3 +99,31 @@ def evaluate_alerts(
         picture=picture,
     )
     raise typer.Exit(run_alert_evaluation(options))
+
+
+def evaluate_learning(
+    events: Annotated[list[Path], typer.Option("--events", help="Files of events, each of one shop.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of the model; default: the shipped one.")] = None,
+    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    partitions: Annotated[int, typer.Option(help="Spread visitors over so many.", min=1, max=1024)] = 1,
+    alone: Annotated[bool, typer.Option("--alone", help="No partition learns from another.")] = False,
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+) -> None:
+    """Replay files in order of time as the stream would: predict, judge, learn. Nothing is fitted beforehand.
+
+    Example: storepulse evaluate learning --events shop.parquet
+    """
+    from ops.learning.online_report import LearningOptions, run_learning_evaluation
+
+    options = LearningOptions(
+        files=(*events, *(more or ())),
+        model=model,
+        idle_ms=round(idle_minutes * 60_000),
+        partitions=partitions,
+        is_shared=not alone,
+        currency=currency,
+        json=json,
+    )
+    raise typer.Exit(run_learning_evaluation(options))
