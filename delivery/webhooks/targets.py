@@ -17,6 +17,12 @@ _PRIVATE_SUFFIXES = tuple(
     for name in ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa", "onion")
 )
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_INSIDE = frozenset(("url.scheme", "url.private_host", "url.private_address", "url.blocked_host"))
+FOR_DEVELOPMENT = (
+    "; for development, start API and deliverer with STOREPULSE_WEBHOOK_ALLOW_PRIVATE=true (environment or "
+    ".env): it lets messages go to private addresses, and by http to this machine"
+)
+"""What a refusal adds where the setting would let the URL in."""
 
 
 class UnsafeTarget(ValueError):
@@ -67,6 +73,31 @@ def target_rules_of(settings: Settings) -> TargetRules:
 
 def parse_target(url: str, rules: TargetRules) -> Target:
     """The target, if its URL may be registered; raises `UnsafeTarget`. Names are not resolved here."""
+    try:
+        return _parse(url, rules)
+    except UnsafeTarget as exc:
+        if exc.code in _INSIDE and not rules.allow_private and _is_for_development(url):
+            exc.detail += FOR_DEVELOPMENT
+        raise
+
+
+def _is_for_development(url: str) -> bool:
+    """Whether it leads to this machine or a private address, and may where these are allowed."""
+    try:
+        target = _parse(url, TargetRules(allow_private=True))
+    except UnsafeTarget:
+        return False
+    if target.is_address:
+        return not is_public(target.host)
+    is_here = target.host == "localhost" or target.host.endswith(".localhost")
+    return is_here or (target.scheme == "https" and _is_private_name(target.host))
+
+
+def _is_private_name(host: str) -> bool:
+    return "." not in host or host.endswith(_PRIVATE_SUFFIXES)
+
+
+def _parse(url: str, rules: TargetRules) -> Target:
     if len(url) > MAX_URL_LENGTH:
         raise UnsafeTarget("too_long", f"must have at most {MAX_URL_LENGTH} characters")
     scheme = url.partition(":")[0].lower()
@@ -128,10 +159,10 @@ def _check_rules(target: Target, rules: TargetRules) -> None:
     if target.host in rules.blocked_hosts and not rules.allow_private:
         raise UnsafeTarget("blocked_host", "leads to a service of ours")
     if not rules.allow_private:
-        if not target.is_address and ("." not in target.host or target.host.endswith(_PRIVATE_SUFFIXES)):
+        if not target.is_address and _is_private_name(target.host):
             raise UnsafeTarget("private_host", "must have a host name of the public Internet")
         if target.port not in rules.ports:
             allowed = ", ".join(map(str, sorted(rules.ports)))
-            raise UnsafeTarget("port", f"must have one of these ports: {allowed}")
+            raise UnsafeTarget("port", f"must have one of these ports: {allowed} (STOREPULSE_WEBHOOK_PORTS)")
     if target.is_address:
         check_addresses(target, [target.host], rules)

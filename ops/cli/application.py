@@ -31,6 +31,7 @@ keys.register(app)
 privacy.register(app)
 webhooks.register(app)
 
+DEFAULT_STATE = Path(".storepulse")
 StateOption = Annotated[
     Path, typer.Option("--state", help="Folder for data, logs and the record of running parts.")
 ]
@@ -46,7 +47,7 @@ def up(
     workers: Annotated[
         int, typer.Option(help="Number of workers; the embedded broker serves one.", min=0)
     ] = 1,
-    state: StateOption = Path(".storepulse"),
+    state: StateOption = DEFAULT_STATE,
     api_port: Annotated[int | None, typer.Option(help="Port of the API; else 8000 if it is free.")] = None,
     kafka_port: Annotated[
         int | None, typer.Option(help="Port of Kafka; default: the same in each run if it is free.")
@@ -88,7 +89,7 @@ def demo(
     duration: Annotated[
         float | None, typer.Option(help="Stop after so many seconds; default: at Ctrl-C.", min=1)
     ] = None,
-    state: StateOption = Path(".storepulse"),
+    state: StateOption = DEFAULT_STATE,
     api_port: Annotated[
         int | None, typer.Option(help="Port of the page; default: 8000 if it is free.")
     ] = None,
@@ -156,7 +157,7 @@ def deliver() -> None:
 
 @app.command()
 def status(
-    state: StateOption = Path(".storepulse"),
+    state: StateOption = DEFAULT_STATE,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -171,7 +172,7 @@ def status(
 
 
 @app.command()
-def doctor(state: StateOption = Path(".storepulse"), json: JsonOption = False) -> None:
+def doctor(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
     """Check this machine and the running services, and say what to do."""
     from ops.diagnosis.doctor import run_doctor
 
@@ -206,27 +207,27 @@ def version() -> None:
 
 
 @health_app.command("worker")
-def health_worker() -> None:
-    """Whether the worker of this machine (STOREPULSE_WORKER_PORT) does its work."""
-    _exit_with_health("worker")
+def health_worker(state: StateOption = DEFAULT_STATE) -> None:
+    """Whether the worker at STOREPULSE_WORKER_PORT does its work; without it, those of the stack here."""
+    _exit_with_health("worker", state)
 
 
 @health_app.command("deliver")
-def health_deliver() -> None:
-    """Whether the deliverer of webhooks of this machine (STOREPULSE_DELIVER_PORT) does its work."""
-    _exit_with_health("deliver")
+def health_deliver(state: StateOption = DEFAULT_STATE) -> None:
+    """Whether the deliverer at STOREPULSE_DELIVER_PORT does its work; without it, that of the stack here."""
+    _exit_with_health("deliver", state)
 
 
 @health_app.command("api")
-def health_api() -> None:
-    """Whether the API of this machine (STOREPULSE_API_PORT) is ready."""
-    _exit_with_health("api")
+def health_api(state: StateOption = DEFAULT_STATE) -> None:
+    """Whether the API at STOREPULSE_API_PORT is ready; without it, that of the stack here, else at 8000."""
+    _exit_with_health("api", state)
 
 
-def _exit_with_health(part: str) -> None:
+def _exit_with_health(part: str, state: Path) -> None:
     from ops.serving.health import run_health
 
-    raise typer.Exit(run_health([part]) or 0)
+    raise typer.Exit(run_health([part, "--state", str(state)]) or 0)
 
 
 def main() -> None:

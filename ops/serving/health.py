@@ -17,36 +17,64 @@ _LARGEST_TEXT = 300
 
 
 class PartHealth(NamedTuple):
-    """Where a part says how it is. Without a default the port must be given."""
+    """Where a part says how it is, and how its name begins in the record of a stack."""
 
     variable: str
     path: str
+    recorded: str
     default_port: str = ""
 
 
 PARTS = {
-    "worker": PartHealth("STOREPULSE_WORKER_PORT", "/readyz"),
-    "deliver": PartHealth("STOREPULSE_DELIVER_PORT", "/readyz"),
-    "api": PartHealth("STOREPULSE_API_PORT", "/readyz", "8000"),
+    "worker": PartHealth("STOREPULSE_WORKER_PORT", "/readyz", "worker-"),
+    "deliver": PartHealth("STOREPULSE_DELIVER_PORT", "/readyz", "deliver"),
+    "api": PartHealth("STOREPULSE_API_PORT", "/readyz", "api", "8000"),
 }
+DEFAULT_STATE = ".storepulse"
 
 
 def run_health(arguments: list[str]) -> int | None:
-    """Ask the part that is named and say what it answered; the exit code, or None where no part is named."""
-    if len(arguments) != 1 or arguments[0] not in PARTS:
+    """Ask the part that is named and say what it answered; the exit code, or None for other arguments.
+
+    Its port is that of the variable, in the environment or in `.env`, or that of the stack whose record is in
+    the state folder: all workers of it are asked.
+    """
+    if not arguments or arguments[0] not in PARTS or arguments[1:-1] not in ([], ["--state"]):
         return None
-    part = PARTS[arguments[0]]
-    port = os.environ.get(part.variable) or _in_env_file(part.variable) or part.default_port
-    if not port.isdecimal() or not 0 < int(port) < 65_536:
-        sys.stderr.write(f"{part.variable} must be the port that the part listens on\n")
+    if len(arguments) == 2:
+        return None
+    part, state = PARTS[arguments[0]], arguments[2] if len(arguments) == 3 else DEFAULT_STATE
+    port = os.environ.get(part.variable) or _in_env_file(part.variable)
+    ports = [port] if port else _in_record(state, part.recorded) or [part.default_port]
+    if not all(port.isdecimal() and 0 < int(port) < 65_536 for port in ports):
+        found = (
+            f"is {ports[0]!r}" if ports[0] else f"is not set, and no stack is recorded in {state} (--state)"
+        )
+        sys.stderr.write(f"{part.variable} must be the port that the part listens on, but {found}\n")
         return USAGE
-    url = f"http://{HOST}:{port}{part.path}"
-    status, text = ask(int(port), part.path)
-    if status == 200:
-        sys.stdout.write(f"{url}: well\n")
-        return WELL
-    sys.stdout.write(f"{url}: {text or f'answered {status}'}\n")
-    return NOT_WELL
+    return max([_ask_and_say(port, part.path) for port in ports])
+
+
+def _ask_and_say(port: str, path: str) -> int:
+    url = f"http://{HOST}:{port}{path}"
+    status, text = ask(int(port), path)
+    sys.stdout.write(f"{url}: {'well' if status == 200 else text or f'answered {status}'}\n")
+    return WELL if status == 200 else NOT_WELL
+
+
+def _in_record(state: str, name: str) -> list[str]:
+    """Ports of the parts of this name in the record of the stack (`ops.stack.record`); none without one."""
+    try:
+        with open(f"{state}/stack.json", "rb") as file:
+            content = file.read()
+    except OSError:
+        return []
+    import json  # here: it is loaded in vain where an orchestrator asks
+
+    parts = json.loads(content)["parts"]
+    return [
+        part["where"].rpartition(":")[2].partition("/")[0] for part in parts if part["name"].startswith(name)
+    ]
 
 
 def _in_env_file(variable: str) -> str:

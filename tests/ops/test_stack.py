@@ -65,6 +65,36 @@ def status_json(stack: Stack) -> dict[str, object]:
     return dict(json.loads(result.output))
 
 
+def health(*arguments: str, folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_PORT")}
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "ops.cli", "health", *arguments],
+        capture_output=True, text=True, timeout=60, check=False, cwd=folder, env={**kept, **variables},
+    )  # fmt: skip
+
+
+def test_health_says_what_to_set_where_no_stack_is_recorded(tmp_path: Path) -> None:
+    found = health("worker", folder=tmp_path)
+    assert found.returncode == 2
+    assert found.stderr == (
+        "STOREPULSE_WORKER_PORT must be the port that the part listens on, but is not set, and no stack is "
+        "recorded in .storepulse (--state)\n"
+    )
+    assert "but is 'x'" in health("worker", folder=tmp_path, STOREPULSE_WORKER_PORT="x").stderr
+
+
+def test_health_of_a_stack_is_that_of_its_worst_worker(embedded_stack: Stack) -> None:
+    record = embedded_stack.state / "stack.json"
+    fields = json.loads(record.read_text())
+    (worker,) = [part for part in fields["parts"] if part["name"] == "worker-1"]
+    fields["parts"].append({**worker, "name": "worker-2", "where": "http://127.0.0.1:1/livez"})
+    record.write_text(json.dumps(fields))
+    found = health("worker", "--state", str(embedded_stack.state))
+    assert found.returncode == 1
+    first, second = found.stdout.splitlines()
+    assert (first.endswith(": well"), "no answer" in second) == (True, True)
+
+
 def test_embedded_stack_applies_events_and_status_finds_it(embedded_stack: Stack) -> None:
     assert embedded_stack.settings.partitions == 4
     assert find_settings(embedded_stack.state) == embedded_stack.settings
@@ -72,6 +102,9 @@ def test_embedded_stack_applies_events_and_status_finds_it(embedded_stack: Stack
     send_views(embedded_stack.settings, 40)
     wait_until(lambda: applied(embedded_stack.settings) == 40, 30, "40 events applied")
     status = status_json(embedded_stack)
+    for part in ("worker", "api"):
+        found = health(part, "--state", str(embedded_stack.state))
+        assert (found.returncode, found.stdout.endswith(": well\n")) == (0, True), found
     assert status["lag"] == 0
     assert status["counters"] == {
         "applied": 40,

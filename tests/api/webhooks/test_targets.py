@@ -7,6 +7,7 @@ import pytest
 from contracts.settings import Settings
 from delivery.webhooks.addresses import embedded, is_loopback, is_public, is_unicast
 from delivery.webhooks.targets import (
+    FOR_DEVELOPMENT,
     TargetRules,
     UnsafeTarget,
     check_addresses,
@@ -99,6 +100,32 @@ def test_a_url_that_must_not_be_asked_is_refused_with_its_code(url: str, code: s
         parse_target(url, RULES)
     assert caught.value.code == code
     assert len(url) < 9 or url not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("url", "is_for_development"),
+    [
+        ("http://127.0.0.1:9000/hook", True),
+        ("http://localhost:9000/hook", True),
+        ("https://localhost/", True),
+        ("https://192.168.1.4:8443/", True),
+        ("https://crm.internal/", True),
+        ("http://192.168.1.4/", False),
+        ("http://crm.internal/", False),
+        ("http://example.com/", False),
+        ("ftp://127.0.0.1/", False),
+        ("https://api.shop.example/", False),
+        ("https://127.1/", False),
+    ],
+)
+def test_a_refusal_names_the_setting_that_lets_a_url_in_for_development(
+    url: str, is_for_development: bool
+) -> None:
+    with pytest.raises(UnsafeTarget) as caught:
+        parse_target(url, RULES)
+    assert caught.value.detail.endswith(FOR_DEVELOPMENT) is is_for_development
+    if is_for_development:
+        assert parse_target(url, DEVELOPMENT).url == url
 
 
 @pytest.mark.parametrize(
