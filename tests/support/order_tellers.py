@@ -53,6 +53,7 @@ class OrderTellers:
 
     seed: int
     now_ms: int
+    n_customers: int = 97
     gross: Counter[str] = field(default_factory=Counter)
     refunded: Counter[str] = field(default_factory=Counter)
     paid_by: dict[str, Counter[str]] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class OrderTellers:
         total = sum(line.pieces * line.price_minor for line in lines)
         if draw.random() < 0.3:
             total = int(total * draw.random())
-        visitors = [f"guest-{number}", f"customer-{number % 97}"]
+        visitors = [f"guest-{number}", f"customer-{number % self.n_customers}"]
         return Order(number, draw.choice(CURRENCIES), lines, total, visitors[: draw.choice((1, 1, 2))])
 
     # -- tellers ---------------------------------------------------------------------------------------
