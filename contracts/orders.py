@@ -21,7 +21,7 @@ _SUFFIX_CHARS = len(f"#{MAX_ITEMS - 1}.2")
 _ID_NAMES = ("product_id", "item_id", "id", "sku")
 _BRAND_NAMES = ("brand", "item_brand")
 _CATEGORY_NAMES = ("item_category", *(f"item_category{n}" for n in range(2, 6)))
-_ORDER_TYPES = (EventType.PURCHASE.value, EventType.REFUND.value)
+ORDER_TYPES = (EventType.PURCHASE.value, EventType.REFUND.value)
 _RENAMED = {"item_name": "name", "item_variant": "variant"}
 _READ = frozenset(("price", "quantity", "currency", "category", *_BRAND_NAMES, *_CATEGORY_NAMES, *_RENAMED))
 
@@ -55,7 +55,7 @@ def split_items(fields: dict[str, Any], *, default_currency: str) -> list[dict[s
     if "items" not in fields:
         return [fields]
     items = fields["items"]
-    is_order = fields.get("event_type") in _ORDER_TYPES
+    is_order = fields.get("event_type") in ORDER_TYPES
     if type(items) is list:
         items = [item for item in items if item is not None]
     if items is None or (not items and type(items) is list and is_order):
@@ -111,7 +111,7 @@ def _turn_positive(fields: dict[str, Any], items: list[Any]) -> tuple[dict[str, 
         type(item) is dict and (is_negative(item.get("price")) or is_negative(item.get("quantity")))
         for item in items
     ]
-    if fields.get("event_type") not in _ORDER_TYPES:
+    if fields.get("event_type") not in ORDER_TYPES:
         return fields, items
     is_refund = fields.get("event_type") == EventType.REFUND
     if not is_refund and not (is_negative(fields[name]) if name else all(negative)):
@@ -213,7 +213,7 @@ def _amounts_of(
     Discounts of items come to `less`; they are in a total that is told.
     """
     name = _total_of(fields)
-    if fields.get("event_type") not in _ORDER_TYPES or (name is None and not less):
+    if fields.get("event_type") not in ORDER_TYPES or (name is None and not less):
         return [None] * len(lines)
     priced = [line.amount_minor for line in lines]
     total = max(0, sum(priced) - less)

@@ -26,6 +26,11 @@ public class Calls {
             .items(List.of(new OrderItem().productId(new Identifier(2L)).price(new Price("5"))));
         EventBatch batch = new EventBatch().batch(List.of(new AnyEvent(event), new AnyEvent(order)));
         tell("post_batch", events.postEvents(new EventsBody(batch), null, null, null).getAccepted());
+        WholeOrder whole = wholeOrder(WholeOrderType.PURCHASE, "30.00");
+        tell("post_whole_order", events.postEvents(new EventsBody(whole), null, null, null).getAccepted());
+        AnyEvent refund = new AnyEvent(wholeOrder(WholeOrderType.REFUND, "12.50"));
+        EventsBody refunds = new EventsBody(new EventBatch().batch(List.of(refund)));
+        tell("post_refund", events.postEvents(refunds, null, null, null).getAccepted());
         LiveApi live = new LiveApi(client);
         tell("get_live", live.getLive().getWorkers().size());
         tell("get_trending", live.getTrending(PAGE).getProducts().size());
@@ -56,6 +61,15 @@ public class Calls {
     }
 
     private static final Long PAGE = 2L;
+
+    private static WholeOrder wholeOrder(WholeOrderType type, String total) {
+        return new WholeOrder()
+            .eventType(type)
+            .userId(new Identifier(17L))
+            .orderId(new Identifier("whole-java"))
+            .total(new Price(total))
+            .currency(Currency.EUR);
+    }
 
     private static void tell(String name, Object value) {
         System.out.println(name + " " + value);

@@ -17,6 +17,11 @@ async function main() {
   const batch = { batch: [{ ...event, eventTime: Date.now() }, { ...order, items: [...order.items] }] };
   tell("post_batch", (await events.postEvents({ eventsBody: batch })).accepted);
 
+  const whole = { eventType: "purchase", userId: 17, orderId: "whole-typescript", total: "30.00", currency: "EUR" } as const;
+  const refund = { eventType: "refund", userId: 17, orderId: "whole-typescript", total: "12.50", currency: "EUR" } as const;
+  tell("post_whole_order", (await events.postEvents({ eventsBody: whole })).accepted);
+  tell("post_refund", (await events.postEvents({ eventsBody: { batch: [refund] } })).accepted);
+
   const live = new LiveApi(configuration);
   tell("get_live", (await live.getLive()).workers.length);
   tell("get_trending", (await live.getTrending({ limit: 3 })).products.length);

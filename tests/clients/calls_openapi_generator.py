@@ -33,6 +33,19 @@ with made.ApiClient(configuration) as client:
     )
     batch = models.EventBatch(batch=[models.AnyEvent(event), models.AnyEvent(order)])
     tell("post_batch", events.post_events(models.EventsBody(batch)).accepted)
+    whole = models.WholeOrder(
+        event_type=models.WholeOrderType.PURCHASE,
+        user_id=models.Identifier(17),
+        order_id=models.Identifier("whole-python"),
+        total=models.Price("30.00"),
+        currency=models.Currency.EUR,
+    )
+    refund = whole.model_copy(
+        update={"event_type": models.WholeOrderType.REFUND, "total": models.Price("12.50")}
+    )
+    tell("post_whole_order", events.post_events(models.EventsBody(whole)).accepted)
+    refunds = models.EventBatch(batch=[models.AnyEvent(refund)])
+    tell("post_refund", events.post_events(models.EventsBody(refunds)).accepted)
     live, predictions = made.LiveApi(client), made.PredictionsApi(client)
     moment = live.get_live()
     assert moment.as_of.astimezone(UTC) is not None

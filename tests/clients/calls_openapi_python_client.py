@@ -38,6 +38,8 @@ from storepulse_client.models import (
     VisitorState,
     WebhookList,
     WebhookWithSecret,
+    WholeOrder,
+    WholeOrderType,
 )
 from storepulse_client.types import File
 
@@ -63,6 +65,19 @@ order = OrderEvent(
 )
 batch = EventBatch(batch=[event, order])
 tell("post_batch", be(Receipt, post_events.sync(client=client, body=batch)).accepted)
+whole, refund = (
+    WholeOrder(
+        event_type=kind,
+        user_id=17,
+        order_id="whole-openapi-python-client",
+        total=total,
+        currency=Currency.EUR,
+    )
+    for kind, total in ((WholeOrderType.PURCHASE, "30.00"), (WholeOrderType.REFUND, "12.50"))
+)
+tell("post_whole_order", be(Receipt, post_events.sync(client=client, body=whole)).accepted)
+refunds = EventBatch(batch=[refund])
+tell("post_refund", be(Receipt, post_events.sync(client=client, body=refunds)).accepted)
 lines = File(BytesIO(b'{"event_type":"view","user_id":"opc-1","product_id":"p1"}\n'))
 tell("post_lines", post_events.sync_detailed(client=client, body=lines).status_code)
 tell("get_live", len(be(Live, get_live.sync(client=client)).workers))

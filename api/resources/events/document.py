@@ -12,7 +12,7 @@ from contracts.currencies import MINOR_DIGITS
 from contracts.events import SCHEMA_VERSION, EventType
 from contracts.fields import EARLIEST_MS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
-from contracts.orders import MAX_ITEMS
+from contracts.orders import MAX_ITEMS, ORDER_TYPES
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -68,7 +68,8 @@ MAYBE_ID = _or_null("Identifier")
 _EVENT: dict[str, Any] = {
     "type": "object",
     "title": "Event",
-    "description": "One action of a visitor on one product; unknown fields are kept",
+    "description": "One action of a visitor on one product, or pieces of it that go back (`refund`); "
+    "unknown fields are kept",
     "required": ["event_type", "product_id"],
     "properties": {
         "schema": {"type": "integer", "default": SCHEMA_VERSION},
@@ -85,12 +86,16 @@ _EVENT: dict[str, Any] = {
         "anonymous_id": _or_null("Identifier", description="The device: one id before and after a login"),
         "session_id": MAYBE_ID,
         "product_id": _ref("Identifier"),
-        "price": _or_null("Price", description="Of one unit"),
+        "price": _or_null("Price", description="Of one unit; of a refund without one, what was paid for it"),
         "currency": _or_null("Currency"),
         "quantity": _or_null("Quantity", default=1),
         "category": _or_null("Label"),
         "brand": _or_null("Label"),
-        "order_id": MAYBE_ID,
+        "order_id": _or_null(
+            "Identifier",
+            description="The same on all lines of an order: each line counts once, however often it is sent. "
+            "Of a refund, the order that it is of",
+        ),
     },
 }
 
@@ -111,7 +116,24 @@ _ORDER_EVENT: dict[str, Any] = {
     "properties": {
         **{name: field for name, field in _FIELDS.items() if name not in _ITEM_FIELDS},
         "items": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": _ref("OrderItem")},
-        "total": {"description": "Of a purchase: the total of its items, a number or a decimal string"},
+        "total": {
+            "description": "Of a purchase or a refund: what its items come to, a number or a decimal string"
+        },
+    },
+}
+_WHOLE_ORDER: dict[str, Any] = {
+    "type": "object",
+    "title": "WholeOrder",
+    "description": "A purchase or a refund of an order as a whole, which names no product. A purchase counts "
+    "as one of no units; an order counts as a whole or by its lines, whichever was sent first. A refund "
+    "without a `total` is of all that is left of the order",
+    "required": ["event_type", "order_id"],
+    "propertyNames": {"not": {"enum": ["product_id", "items"]}},
+    "properties": {
+        **{name: field for name, field in _FIELDS.items() if name not in _ITEM_FIELDS},
+        "event_type": _ref("WholeOrderType"),
+        "order_id": _ref("Identifier"),
+        "total": _or_null("Price", description="What the order came to, or what goes back of it"),
     },
 }
 
@@ -154,15 +176,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "Event": _EVENT,
     "OrderItem": _ITEM,
     "OrderEvent": _ORDER_EVENT,
+    "WholeOrder": _WHOLE_ORDER,
+    "WholeOrderType": {"type": "string", "title": "WholeOrderType", "enum": list(ORDER_TYPES)},
     "AnyEvent": {
-        "description": "An event about one product, or one about several",
-        "oneOf": [_ref("Event"), _ref("OrderEvent")],
+        "description": "An event about one product, about several, or about an order as a whole",
+        "oneOf": [_ref("Event"), _ref("OrderEvent"), _ref("WholeOrder")],
     },
     "EventList": _EVENTS,
     "EventBatch": _BATCH,
     "EventsBody": {
         "description": "One event or a batch; an array of events is taken as well",
-        "oneOf": [_ref("Event"), _ref("OrderEvent"), _ref("EventBatch")],
+        "oneOf": [_ref("Event"), _ref("OrderEvent"), _ref("WholeOrder"), _ref("EventBatch")],
     },
     **{name: {"title": name, **schema} for name, schema in _UNIONS.items()},
 }

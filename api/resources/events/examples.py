@@ -33,11 +33,25 @@ _ORDER = {
         {"product_id": "p2", "price": "15.00", "quantity": 2},
     ],
 }
+_WHOLE_ORDER = {
+    "event_type": "purchase",
+    "user_id": "you",
+    "order_id": "o-1044",
+    "total": "30.00",
+    "currency": "EUR",
+}
+_REFUND = {"event_id": "r-7", "event_type": "refund", "user_id": "you", "order_id": "o-1042"}
 LINE = '{"event_type":"view","user_id":"you","product_id":"p00054"}'
 
 EXAMPLES: dict[str, Any] = {
     "one": {"summary": "One event", "value": _CART},
     "order": {"summary": "An order of two products", "value": _ORDER},
+    "whole_order": {"summary": "An order without its lines", "value": _WHOLE_ORDER},
+    "refund": {"summary": "A refund of all that is left of an order", "value": _REFUND},
+    "refunded_piece": {
+        "summary": "A refund of one piece, at the price that was paid",
+        "value": {**_REFUND, "event_id": "r-8", "product_id": "p1", "quantity": 1},
+    },
     "batch": {
         "summary": "With the sender's clock",
         "value": {"batch": [_CART, _PURCHASE], "sent_at": "2025-10-09T10:53:21.000+02:00"},
