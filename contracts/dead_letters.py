@@ -16,13 +16,21 @@ SYSTEMS = ("segment", "ga4")
 """Other systems whose senders are not told of refusals."""
 HTTP = "http"
 """Events in our own form, sent over HTTP: their senders are told of refusals in the answer as well."""
+KAFKA = "kafka"
+"""In the name of the sender of a record; without a header that names one, it is nobody's."""
+
+
+def sender_of(way: str, client: str | None) -> str:
+    """The name of a sender: the way it sends by, and what the program calls itself."""
+    return way if client is None else f"{way} {client}"
 
 
 class DeadLetter(NamedTuple):
     """A refused record. `offset` is a Kafka offset, or the row number (from 1) when `topic` names a file.
 
     If `topic` is one of `SYSTEMS`, perhaps with a library behind a colon, or `HTTP`, perhaps with the id of
-    an API key, it is any number, and the value is what the event said of the order.
+    an API key, it is any number, and the value is what the event said of the order. `client` is the program
+    that sent it by its own account: its user agent, or what `contracts.senders` finds in a record's headers.
     """
 
     code: str
@@ -33,11 +41,17 @@ class DeadLetter(NamedTuple):
     key: bytes | None
     value: bytes | None
     rejected_ms: int
+    client: str | None = None
 
     @property
     def sender(self) -> str | None:
-        """Who sent it over HTTP: a system and its library, or `HTTP` and a key; None for records and rows."""
-        return self.topic if self.topic.partition(":")[0] in (*SYSTEMS, HTTP) else None
+        """Who sent it: a system and its library, or `HTTP` and a key, with the program's name if it told one.
+
+        Of a record, `KAFKA` and that name. None for rows of files and records that name nobody.
+        """
+        if self.topic.partition(":")[0] in (*SYSTEMS, HTTP):
+            return sender_of(self.topic, self.client)
+        return None if self.client is None else sender_of(KAFKA, self.client)
 
     @property
     def letter_id(self) -> str:
@@ -58,6 +72,7 @@ def encode_dead_letter(letter: DeadLetter) -> bytes:
             "key_base64": _to_base64(letter.key),
             "value_base64": _to_base64(letter.value),
             "rejected_ms": letter.rejected_ms,
+            "client": letter.client,
         }
     )
 
@@ -70,6 +85,9 @@ def decode_dead_letter(raw: bytes) -> DeadLetter:
     for name, kinds in _KINDS.items():
         if type(fields.get(name)) not in kinds:
             raise ValueError(f"{name} of a dead letter must be {kinds[0].__name__}")
+    client = fields.get("client")  # letters of earlier versions have none
+    if type(client) not in (str, type(None)):
+        raise ValueError("client of a dead letter must be str")
     return DeadLetter(
         code=fields["code"],
         detail=fields["detail"],
@@ -79,6 +97,7 @@ def decode_dead_letter(raw: bytes) -> DeadLetter:
         key=_from_base64(fields["key_base64"]),
         value=_from_base64(fields["value_base64"]),
         rejected_ms=fields["rejected_ms"],
+        client=client,
     )
 
 

@@ -159,6 +159,7 @@ def _as_dict(kept: StoredLetter) -> dict[str, object]:
         "code": letter.code,
         "detail": letter.detail,
         "topic": letter.topic,
+        "sender": letter.sender or "",
     }
     return {name: show_bytes(text.encode("utf-8", "replace")) for name, text in texts.items()} | {
         "partition": letter.partition,

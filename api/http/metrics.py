@@ -5,6 +5,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from api.http.shared_metrics import SharedMetrics
+from contracts.senders import SenderLabels
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ACK_SECONDS = (*_SECONDS, 5.0)
@@ -48,6 +49,13 @@ class ApiMetrics:
             ("result", "code"),
             registry=self.registry,
         )
+        self._rejected_of = Counter(
+            "storepulse_api_rejected_of_sender",
+            "Refused events by who sent them: key or library, and the user agent's name for itself",
+            ("sender", "code"),
+            registry=self.registry,
+        )
+        self._senders = SenderLabels()
         self._acks = Histogram(
             "storepulse_api_ack_seconds",
             "Time until Kafka had acknowledged all events of a request",
@@ -115,6 +123,10 @@ class ApiMetrics:
         if child is None:
             child = self._event_children[result, code] = self._events.labels(result, code)
         child.inc(n_events)
+
+    def count_refusal(self, sender: str, code: str) -> None:
+        """Counts a refused event; `sender` is a short plain name."""
+        self._rejected_of.labels(self._senders.label_of(sender), code).inc()
 
     def count_body(self, n_bytes: int) -> None:
         """Counts the bytes of one body with events, as they are when decompressed."""

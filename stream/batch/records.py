@@ -1,6 +1,6 @@
 """From Kafka records to entries: every record becomes an event or a dead letter, none is dropped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -8,6 +8,7 @@ from contracts.dead_letters import DeadLetter
 from contracts.events import InvalidEvent, decode
 from contracts.partitioning import partition_of
 from contracts.record_keys import id_in_key
+from contracts.senders import client_of_record
 from stream.batch.step import Entry, Forward
 
 
@@ -20,6 +21,7 @@ class UnreadableRecord(NamedTuple):
     reason: str
     key: None = None
     value: None = None
+    headers: tuple[()] = ()
 
 
 class Record(Protocol):
@@ -33,6 +35,8 @@ class Record(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 _new_entry = partial(tuple.__new__, Entry)  # half the time of calling Entry
@@ -70,8 +74,9 @@ def read_records(
                 )
         except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
             code, detail = _refusal(exc)
+            client = client_of_record(record.headers)
             letter = DeadLetter(
-                code, detail, topic, partition, record.offset, record.key, record.value, now_ms
+                code, detail, topic, partition, record.offset, record.key, record.value, now_ms, client
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
             continue

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 class Fetched(OrderedDict[Any, Any]):
     """What a fetcher has fetched, by topic partition, that gives out the parser's own records.
 
-    These have offset, timestamp, its type, key and value, which is all that the stream reads; making the
-    others of them takes a tenth of a worker's time in a backlog.
+    These have offset, timestamp, its type, key, value and headers, which is all that the stream reads; making
+    the others of them takes a tenth of a worker's time in a backlog.
     """
 
     def __setitem__(self, tp: Any, result: Any) -> None:

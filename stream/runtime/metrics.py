@@ -9,6 +9,7 @@ from prometheus_client import Counter as Count
 
 from connections.redis_health import RedisHealth
 from contracts.alerts import Alert
+from contracts.senders import SenderLabels
 from stream.batch.step import BatchResult, Entry
 from stream.runtime.slot_metrics import SlotMeter, SlotMeters
 from stream.state.commit import CommitStatus
@@ -31,6 +32,13 @@ class Meter:
         self._rejected = Count(
             "storepulse_worker_rejected", "Dead letters by code", ["code"], registry=self.registry
         )
+        self._rejected_of = Count(
+            "storepulse_worker_rejected_of_sender",
+            "Dead letters of senders that name themselves in the headers of their records",
+            ["sender", "code"],
+            registry=self.registry,
+        )
+        self._senders = SenderLabels()
         self._commits = Count(
             "storepulse_worker_commits", "Commits by Redis' answer", ["verdict"], registry=self.registry
         )
@@ -101,8 +109,7 @@ class Meter:
 
     def count_batch(self, entries: Sequence[Entry], result: BatchResult, *, now_ms: int) -> None:
         """Count a batch that is now in Redis."""
-        for letter in result.letters:
-            self._rejected.labels(letter.code).inc()
+        self._count_letters(result)
         arrivals = Counter(map(_BROKER_MS, entries))
         self._delay.observe(max(0, now_ms - min(arrivals)) / 1_000)
         second = now_ms // 1_000
@@ -116,9 +123,14 @@ class Meter:
         """Count what records of a component's own topic came to, which is now in Redis."""
         for name, number in result.counters.items():
             self._events.labels(name).inc(number)
+        self._count_letters(result)
+        self.deletions.inc(result.counters.get("deletions", 0))
+
+    def _count_letters(self, result: BatchResult) -> None:
         for letter in result.letters:
             self._rejected.labels(letter.code).inc()
-        self.deletions.inc(result.counters.get("deletions", 0))
+            if letter.sender is not None:
+                self._rejected_of.labels(self._senders.label_of(letter.sender), letter.code).inc()
 
     def slot(self, name: str) -> SlotMeter:
         """What is counted of a model slot."""

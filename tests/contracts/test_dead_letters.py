@@ -19,6 +19,7 @@ _letters = st.builds(
     key=st.none() | st.binary(),
     value=st.none() | st.binary(),
     rejected_ms=st.integers(0, 2**50),
+    client=st.none() | st.text(),
 )
 
 
@@ -37,13 +38,34 @@ def test_copies_of_a_letter_have_one_id() -> None:
     assert LETTER.letter_id == "view-3-17" == LETTER._replace(rejected_ms=0).letter_id
 
 
+def test_letters_of_earlier_versions_name_no_client() -> None:
+    fields = orjson.loads(encode_dead_letter(LETTER))
+    del fields["client"]
+    assert decode_dead_letter(orjson.dumps(fields)) == LETTER
+
+
+@pytest.mark.parametrize(
+    ("topic", "client", "sender"),
+    [
+        ("view", None, None),
+        ("view", "orders-service", "kafka orders-service"),
+        ("http:k7f3a9", "curl/8.5.0", "http:k7f3a9 curl/8.5.0"),
+        ("ga4", None, "ga4"),
+        ("segment:analytics.js/2.11.1", None, "segment:analytics.js/2.11.1"),
+        ("events.csv", None, None),
+    ],
+)
+def test_a_letter_names_its_sender(topic: str, client: str | None, sender: str | None) -> None:
+    assert LETTER._replace(topic=topic, client=client).sender == sender
+
+
 @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{}", b'{"code":1}', b"\xff"])
 def test_bytes_that_are_no_letter_are_a_value_error(raw: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the message differs by what is wrong
         decode_dead_letter(raw)
 
 
-@pytest.mark.parametrize("name", ["code", "offset", "value_base64"])
+@pytest.mark.parametrize("name", ["code", "offset", "value_base64", "client"])
 def test_a_letter_with_a_field_of_another_kind_is_refused(name: str) -> None:
     fields = orjson.loads(encode_dead_letter(LETTER)) | {name: True}
     with pytest.raises(ValueError, match=name):

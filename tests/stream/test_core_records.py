@@ -28,6 +28,7 @@ class Raw(NamedTuple):
     timestamp: int
     key: Any
     value: Any
+    headers: tuple[tuple[str, bytes], ...] = (("client_id", b"made-up"),)
 
 
 PLAIN: dict[str, Any] = {

@@ -19,13 +19,14 @@ from api.resources.events.kafka_producer import Headers
 from api.resources.events.payloads import Payload
 from api.resources.events.privacy_signals import Objection, denies_consent, objects_by_header
 from api.resources.events.publisher import EventPublisher
-from api.resources.events.refused_events import RefusalReports
+from api.resources.events.refused_events import RefusalReports, Sender
 from api.resources.events.salts import Salts
 from api.resources.events.tail_publisher import Notice, TailPublisher
 from api.resources.events.validation import ValidatedEvents, ValidationContext, any_consent, validate
 from api.services import services_of
 from contracts.clock import wall_clock_ms
 from contracts.fields import InvalidEvent
+from contracts.senders import client_of_agent
 from readers.reader import Reader
 
 _MAX_TAILS = 16
@@ -39,7 +40,7 @@ class Ingestion:
         settings = reader.settings
         self.settings = settings
         self.publisher = publisher
-        self.refusals = RefusalReports(publisher)
+        self.refusals = RefusalReports(publisher, metrics.count_refusal)
         self.metrics = metrics
         self.in_flight = InFlightEvents(
             settings.api_max_waiting_events, settings.api_max_waiting_bytes, metrics
@@ -107,7 +108,7 @@ class EventRequest:
         if self._principal is not None:
             self._ingestion.feed.offer(self._notice(None, dry_run=False, problem=error))
         key_id = getattr(self._request.state, "key_id", "")
-        self._ingestion.refusals.report_request(key_id, error, self.received_ms)
+        self._ingestion.refusals.report_request(self._sender(key_id), error, self.received_ms)
 
     async def read(self) -> bytes:
         """The body, decompressed; raises `Problem` if it cannot be had or is too much."""
@@ -130,8 +131,9 @@ class EventRequest:
             await self._publish(principal, validated)
         self._count(validated, dry_run=dry_run)
         if validated.refusals and not dry_run:
+            sender = self._sender(principal.key_id, payload.source)
             self._ingestion.refusals.report_events(
-                payload.source, principal.key_id, payload.elements, validated.refusals, self.received_ms
+                sender, payload.elements, validated.refusals, self.received_ms
             )
         self._ingestion.feed.offer(self._notice(validated, dry_run=dry_run, source=payload.source))
         return IngestResult(validated, context.clock_offset_ms, dry_run)
@@ -179,6 +181,11 @@ class EventRequest:
         return ValidationContext(
             self.received_ms, ingestion.settings.currency, offset_ms, objection, principal
         )
+
+    def _sender(self, key_id: str | None, source: str = "") -> Sender:
+        """Who sends, by the source of the payload or the key, and the user agent unless a library told."""
+        client = None if ":" in source else client_of_agent(self._header(b"user-agent"))
+        return Sender(source, key_id or "", client)
 
     def _client_of(self, principal: Principal, payload: Payload) -> tuple[str | None, ...]:
         """Who sends, as far as can be told: the key, the address, and whose the first event is."""

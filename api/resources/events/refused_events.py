@@ -4,14 +4,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from api.http.errors import Problem
 from api.resources.events.receipts import Refusal
 from contracts.clock import wall_clock_ms
-from contracts.dead_letters import HTTP, DeadLetter
+from contracts.dead_letters import HTTP, DeadLetter, sender_of
 
 MAX_OF_REQUEST = 20
 """Letters of one request; the others are counted in the metrics alone."""
@@ -36,34 +36,58 @@ class LetterPublisher(Protocol):
     def report(self, letters: Iterable[DeadLetter]) -> None: ...
 
 
-class RefusalReports:
-    """Makes letters of what was refused, and hands them to the publisher."""
+class Sender(NamedTuple):
+    """Who sent a request: `source` is empty for events in our own form, `client` the program's own name."""
 
-    def __init__(self, publisher: LetterPublisher, clock_s: Callable[[], float] = time.monotonic) -> None:
+    source: str = ""
+    key_id: str = ""
+    client: str | None = None
+
+    @property
+    def topic(self) -> str:
+        """What stands in place of the topic in letters of it."""
+        return self.source or (f"{HTTP}:{self.key_id}" if self.key_id else HTTP)
+
+
+class RefusalReports:
+    """Makes letters of what was refused, and hands them to the publisher.
+
+    `count` is told of every refused event: the name of its sender, and the code.
+    """
+
+    def __init__(
+        self,
+        publisher: LetterPublisher,
+        count: Callable[[str, str], None],
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._publisher = publisher
+        self._count = count
         self._clock_s = clock_s
         self._minute_s = clock_s()
         self._n_of: Counter[str] = Counter()
 
     def report_events(
-        self, source: str, key_id: str, elements: Sequence[Any], refusals: Sequence[Refusal], now_ms: int
+        self, sender: Sender, elements: Sequence[Any], refusals: Sequence[Refusal], now_ms: int
     ) -> None:
-        """Refused events of a request; `source` is empty for events in our own form."""
-        if not source:
+        """Refused events of a request."""
+        name = sender_of(sender.topic, sender.client)
+        for refusal in refusals:
+            self._count(name, refusal.code)
+        if not sender.source:
             refusals = [refusal for refusal in refusals[:MAX_OF_REQUEST] if self._admits(refusal.code)]
-        self._publisher.report(letters_of(source or _own_source(key_id), elements, refusals, now_ms))
+        self._publisher.report(letters_of(sender, elements, refusals, now_ms))
 
-    def report_request(self, key_id: str, problem: Problem, now_ms: int) -> None:
+    def report_request(self, sender: Sender, problem: Problem, now_ms: int) -> None:
         """A whole request that held no events, or none that could be taken."""
         is_of_sender = 400 <= problem.status < 500 and problem.status not in _NO_LETTER
         if is_of_sender and self._admits(problem.code):
-            letter = _letter(problem.code, problem.detail, _own_source(key_id), None, now_ms)
-            self._publisher.report([letter])
+            self._publisher.report([_letter(problem.code, problem.detail, sender, None, now_ms)])
 
     def report_origin(self, text: str) -> None:
         """A page that may not send: its browser tells it no reason."""
         if self._admits(ORIGIN):
-            self._publisher.report([_letter(ORIGIN, text, HTTP, None, wall_clock_ms())])
+            self._publisher.report([_letter(ORIGIN, text, Sender(), None, wall_clock_ms())])
 
     def _admits(self, code: str) -> bool:
         now_s = self._clock_s()
@@ -75,20 +99,16 @@ class RefusalReports:
 
 
 def letters_of(
-    source: str, elements: Sequence[Any], refusals: Sequence[Refusal], now_ms: int
+    sender: Sender, elements: Sequence[Any], refusals: Sequence[Refusal], now_ms: int
 ) -> Iterator[DeadLetter]:
-    """A letter for each of the first refusals; its topic says which library or key sent the event."""
+    """A letter for each of the first refusals."""
     for refusal in refusals[:MAX_OF_REQUEST]:
         value = orjson.dumps(_shown(elements[refusal.index]))
-        yield _letter(refusal.code, refusal.detail, source, value, now_ms)
+        yield _letter(refusal.code, refusal.detail, sender, value, now_ms)
 
 
-def _letter(code: str, detail: str, source: str, value: bytes | None, now_ms: int) -> DeadLetter:
-    return DeadLetter(code, detail, source, 0, next(_numbers), None, value, now_ms)
-
-
-def _own_source(key_id: str) -> str:
-    return f"{HTTP}:{key_id}" if key_id else HTTP
+def _letter(code: str, detail: str, sender: Sender, value: bytes | None, now_ms: int) -> DeadLetter:
+    return DeadLetter(code, detail, sender.topic, 0, next(_numbers), None, value, now_ms, sender.client)
 
 
 def _shown(element: Any) -> Any:
