@@ -19,13 +19,16 @@ class Clock(NamedTuple):
 class Forward(NamedTuple):
     """A record that belongs to another partition, as it is: it goes into its topic once more, by its visitor.
 
-    The copy has the event's id, named or derived, so whoever reads it twice counts it once.
+    The copy has the event's id, named or derived, so whoever reads it twice counts it once. `sent_as` is the
+    id under which the record came: that of the customer whom the event names.
     """
 
     topic: str
     key: bytes
     record_id: str
     value: bytes
+    sent_as: str
+    event: Event
 
 
 class Entry(NamedTuple):

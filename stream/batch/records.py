@@ -84,7 +84,7 @@ def read_records(
             entries.append(_new_entry((record.offset, event.event_time_ms, at_broker_ms, event, None)))
         else:
             record_id = f"{topic}-{partition}-{record.offset}"
-            forward = Forward(topic, event.user_id.encode(), record_id, record.value or b"")
+            forward = Forward(topic, event.user_id.encode(), record_id, record.value or b"", id_, event)
             entries.append(Entry(record.offset, 0, at_broker_ms, None, forward))
     return entries
 

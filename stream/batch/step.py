@@ -89,6 +89,7 @@ def apply_batch(
     for screen in screens:
         for counter, number in screen(grouped, entries).items():
             result.count(counter, number)
+    screen_forwards(result, entries, screens)
     for user_id, events in grouped.items():
         on_time += len(events)
         visitor = visitors.get(user_id)
@@ -143,8 +144,26 @@ def _group(
     result.clock = Clock(max_event_ms, broker_ms)
     result.count("late", late)
     result.count("rejected", len(result.letters))
-    result.count("forwarded", len(result.forwards))
     return grouped, stale, named
+
+
+def screen_forwards(result: BatchResult, entries: Sequence[Entry], screens: Sequence[Screen]) -> None:
+    """Let screens keep records out that would go into Kafka once more, by the id under which they came."""
+    if screens and result.forwards:
+        result.forwards = [
+            entry.letter
+            for entry in entries
+            if isinstance(entry.letter, Forward) and _passes(result, entry, entry.letter, screens)
+        ]
+    result.count("forwarded", len(result.forwards))
+
+
+def _passes(result: BatchResult, entry: Entry, forward: Forward, screens: Sequence[Screen]) -> bool:
+    grouped = {forward.sent_as: [forward.event]}
+    for screen in screens:
+        for counter, number in screen(grouped, [entry._replace(event=forward.event)]).items():
+            result.count(counter, number)
+    return bool(grouped)
 
 
 def follow(

@@ -14,7 +14,7 @@ from stream.compiled.visitors cimport VisitorStep
 include "batch.pxi"  # positions in named tuples, see layout.py
 
 from contracts.clock import LIVE_SKEW_MS
-from stream.batch.step import Clock, BatchResult, Forward, follow, take_statements
+from stream.batch.step import Clock, BatchResult, Forward, follow, screen_forwards, take_statements
 
 cdef long long _LIVE_SKEW_MS = LIVE_SKEW_MS
 
@@ -48,6 +48,7 @@ def apply_batch(clock, entries, visitors, settings, *, screens=()):
     for screen in screens:
         for counter, number in screen(grouped, entries).items():
             result.count(counter, number)
+    screen_forwards(result, entries, screens)
     cdef VisitorStep step = VisitorStep(result, stale, settings)
     for user_id, events in grouped.items():
         on_time += len(<list>events)
@@ -105,5 +106,4 @@ cdef dict _group(object result, object entries, long long slack_ms, set stale, s
     result.clock = Clock(max_event_ms, broker_ms)
     result.count("late", late)
     result.count("rejected", len(result.letters))
-    result.count("forwarded", len(result.forwards))
     return grouped

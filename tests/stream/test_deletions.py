@@ -12,7 +12,7 @@ from contracts.events import Event
 from contracts.subjects import customer, visitor
 from shoppers import NOW_MS, RULES, SETTINGS, Shop, make_entries, make_event
 from stream.batch.core import Core
-from stream.batch.step import Entry
+from stream.batch.step import Entry, Forward
 from stream.components.deletions.component import Deletions
 from stream.components.deletions.records import DeletionRecord, read_deletions
 from stream.partitions.partition import Partition
@@ -45,6 +45,29 @@ def test_a_deletion_removes_the_visitor_and_nobody_else(core: Core) -> None:
     assert change.state == {DIGEST: at(5) + SETTLE_MS}
     assert (set(shop.visitors), set(shop.timers)) == ({"u2"}, {"u2"})
     assert shop.total("c") == 2, "counts tell nothing about anybody and stay"
+
+
+def test_no_record_of_who_was_deleted_goes_into_kafka_once_more(core: Core) -> None:
+    shop = Shop(core=core)
+    shop.forget("anna", at(5))
+    sent = [
+        make_event("view", second, user=f"device-of-{customer}", customer_id=customer)
+        for customer in ("anna", "ben")
+        for second in (1, 60)
+    ]
+    entries = [
+        Entry(
+            n,
+            0,
+            event.event_time_ms,
+            None,
+            Forward("view", b"d", f"view-0-{n}", b"{}", str(event.customer_id), event),
+        )
+        for n, event in enumerate(sent)
+    ]
+    result = shop.apply(entries)
+    assert [forward.event for forward in result.forwards] == sent[1:]
+    assert (result.counters["forwarded"], result.counters["forgotten"]) == (3, 1)
 
 
 @pytest.mark.parametrize(
