@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -91,14 +92,13 @@ BEACONS = {
 }
 
 
-def count_beacons(browser: Chromium) -> int:
-    """Beacons of the page that have been answered."""
-    return int(
-        browser.evaluate(
-            "performance.getEntriesByType('resource')"
-            ".filter(({initiatorType, responseEnd}) => initiatorType == 'beacon' && responseEnd).length"
-        )
+def has_answered(browser: Chromium, count: int) -> bool:
+    """Whether so many beacons of the page have been answered."""
+    answered = browser.evaluate(
+        "performance.getEntriesByType('resource')"
+        ".filter(({initiatorType, responseEnd}) => initiatorType == 'beacon' && responseEnd).length"
     )
+    return bool(answered == count)
 
 
 def test_a_beacon_of_a_page_that_stays_open_leaves_nothing_in_its_console(
@@ -112,7 +112,7 @@ def test_a_beacon_of_a_page_that_stays_open_leaves_nothing_in_its_console(
                 url = served.url + path.replace("KEY", key)
                 beacon = f"{json.dumps(url)}, {json.dumps(json.dumps(make_body(key)))}"
                 assert browser.evaluate(f"navigator.sendBeacon({beacon})") is True
-                wait_until(lambda n=n: count_beacons(browser) == n, 20, f"the answer of {path}")
+                wait_until(partial(has_answered, browser, n), 20, f"the answer of {path}")
             assert send(browser, f"{served.url}/v1/events?validate=1", key) == [200, 1]
             assert browser.errors == []
 

@@ -135,7 +135,7 @@ async def test_bad_input_is_refused_with_field_and_rule(
 async def test_the_largest_window_is_answered(client: httpx.AsyncClient, state: ShopState) -> None:
     add_history(state, "p1")
     to_ms = AT_MS - AT_MS % MINUTE_MS + MINUTE_MS
-    params = {"grain": "minute", "from": to_ms - MAX_BUCKETS * MINUTE_MS, "to": to_ms}
+    params: dict[str, str | int] = {"grain": "minute", "from": to_ms - MAX_BUCKETS * MINUTE_MS, "to": to_ms}
     demand = (await client.get(path_of("p1"), params=params)).json()
     assert len(demand["buckets"]) == MAX_BUCKETS
 

@@ -84,7 +84,7 @@ def examples(holder: dict[str, Any]) -> list[Any]:
     found += [find(example)["value"] for example in holder.get("examples", {}).values()]
     schema = find(holder.get("schema", {}))
     found += [schema["example"]] if "example" in schema else []
-    return found + schema.get("examples", [])
+    return [*found, *schema.get("examples", [])]
 
 
 def media() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -106,9 +106,8 @@ def test_every_schema_is_valid_json_schema() -> None:
 @pytest.mark.slow
 def test_schemathesis_reads_all_operations() -> None:
     loaded = schemathesis.openapi.from_dict(DOCUMENT)
-    assert {result.ok().definition.raw["operationId"] for result in loaded.get_all_operations()} == set(
-        OPERATIONS
-    )
+    results: list[Any] = list(loaded.get_all_operations())
+    assert {result.ok().definition.raw["operationId"] for result in results} == set(OPERATIONS)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

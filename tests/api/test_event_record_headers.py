@@ -1,5 +1,7 @@
 """What Kafka is told beside an event: who sent it, when, from which network."""
 
+from typing import Any, cast
+
 import pytest
 from aiokafka import AIOKafkaProducer
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -9,7 +11,7 @@ from api.identity.principal import Scope
 from api.services import services_of
 from api_keys import bearer, make_secret_key
 from contracts.clock import wall_clock_ms
-from contracts.dead_letters import decode_dead_letter, encode_dead_letter
+from contracts.dead_letters import DeadLetter, decode_dead_letter, encode_dead_letter
 from contracts.events import EventType
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -45,7 +47,7 @@ async def test_only_a_configured_proxy_says_whom_it_speaks_for(
     installation: Settings, trusted: str, network: bytes
 ) -> None:
     app = create_app(installation)
-    behind = ProxyHeadersMiddleware(app, trusted_hosts=trusted)  # type: ignore[arg-type]  # as uvicorn does
+    behind: Any = ProxyHeadersMiddleware(cast(Any, app), trusted_hosts=trusted)  # as uvicorn does
     async with app.router.lifespan_context(app), client_of(behind, "198.51.100.7") as client:
         forged = {"X-Forwarded-For": "10.9.9.9, 203.0.113.77"}
         assert (await client.post(PATH, json=CART, headers=forged)).status_code == 202
@@ -73,6 +75,6 @@ async def test_the_stream_reads_records_with_headers_and_its_dead_letters_are_wh
     )
     assert entries[0].event == decode_record(good)
     letter = entries[1].letter
-    assert letter is not None
+    assert isinstance(letter, DeadLetter)
     assert (letter.code, letter.value, letter.key) == ("event.not_json", b"{", b"you")
     assert decode_dead_letter(encode_dead_letter(letter)) == letter

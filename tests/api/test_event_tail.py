@@ -114,15 +114,20 @@ async def test_a_key_sees_its_own_events_and_operators_all(
         check_problem(await client.get(f"{TAIL}?for_s=0", headers=bearer(one)), 422, "for_s.too_small")
 
 
+def task_names() -> set[str]:
+    """What runs in this event loop."""
+    return {str(getattr(task.get_coro(), "__qualname__", "")) for task in asyncio.all_tasks()}
+
+
 async def test_a_tail_ends_by_itself_and_leaves_nothing(app: FastAPI, settings: Settings) -> None:
     async with client_of(app) as client:
-        before = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}
+        before = task_names()
         answer = await client.get(f"{TAIL}?for_s=2")
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.text.endswith("event: ready\ndata: {}\n\n")
         assert services_of(app).get(Ingestion).tail_limiter.n_open == services_of(app).streams.n_open == 0
-        left = {task.get_coro().__qualname__ for task in asyncio.all_tasks()} - before
+        left = task_names() - before
         assert left <= {"_shutdown_watcher"}  # sse-starlette's one of the process
         keys = Keys(settings.namespace, settings.partitions)
         assert 0 < await services_of(app).reader.redis.pttl(keys.tail_watchers()) <= 10_000
@@ -171,7 +176,7 @@ async def test_under_load_some_requests_are_only_counted(redis: Redis, settings:
         for _ in range(500):
             feed.offer(notice("k1", 100))
             feed.offer(notice("k2", 100))
-        contents = []
+        contents: list[Any] = []
         async with asyncio.timeout(TIMEOUT_S):
             while not contents:
                 message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=CHECK_S)

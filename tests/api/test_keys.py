@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -73,8 +74,8 @@ async def test_nothing_stored_tells_the_secret(store: KeyStore, redis: Redis, se
     again, _ = await store.rotate(key.key_id, NOW_MS, HOUR_MS)
     stored = b""
     async for name in redis.scan_iter(match=f"{settings.namespace}:*"):
-        stored += await redis.dump(name)
-    table = await redis.hgetall(Keys(settings.namespace, 4).api_keys())
+        stored += await redis.dump(name) or b""
+    table: Any = await redis.hgetall(Keys(settings.namespace, 4).api_keys())
     stored += b"".join(table.values())
     assert key.key_id.encode() in stored
     for secret in (key.secret, again.secret):

@@ -7,7 +7,7 @@ Here is only that nobody gets past that through the API.
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -216,12 +216,12 @@ async def test_api8_documentation_pages_and_traces_are_off(app: FastAPI, client:
 
 
 async def test_api8_a_mistake_of_ours_tells_nothing(
-    app: FastAPI, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    app: FastAPI, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:
         raise RuntimeError("planted-secret-of-the-inside")
 
-    services_of(app).get(LiveReport).get = fail
+    monkeypatch.setattr(services_of(app).get(LiveReport), "get", fail)
     with caplog.at_level(logging.CRITICAL, logger="api.http.request_context"):
         answer = await client.get("/v1/live")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
@@ -232,7 +232,8 @@ async def test_api8_a_mistake_of_ours_tells_nothing(
 def test_api9_every_route_needs_a_scope_and_stands_in_the_document(app: FastAPI) -> None:
     documented = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
     seen = set()
-    for context in iter_route_contexts(app.routes):
+    contexts: Iterable[Any] = iter_route_contexts(app.routes)
+    for context in contexts:
         route = getattr(context, "original_route", context)
         path = getattr(context, "path", None) or route.path
         if isinstance(route, Mount) or path in OPEN_PATHS:
@@ -241,7 +242,9 @@ def test_api9_every_route_needs_a_scope_and_stands_in_the_document(app: FastAPI)
         assert isinstance(route, APIRoute | Route), path
         guards = [dep.call for dep in context.dependant.dependencies if isinstance(dep.call, Guard)]
         # A documented route may ask the guard itself: whether it does is tried above (API2).
-        asks_itself = context.include_in_schema and "security" in (route.openapi_extra or {})
+        asks_itself = context.include_in_schema and "security" in (
+            getattr(route, "openapi_extra", None) or {}
+        )
         assert guards or asks_itself, f"{path} has no scope"
         seen.add(path)
         if context.include_in_schema:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgpack
 import orjson
@@ -66,7 +67,7 @@ async def test_a_visitor_is_found_in_names_and_in_values_of_every_kind(redis: Re
 
 async def test_large_keys_are_read_to_their_end(redis: Redis, keys: Keys) -> None:
     many = [f"m{i}" for i in range(5 * PAGE)]
-    await redis.hset(f"{keys.namespace}:hash", mapping=dict.fromkeys(many, "v") | {"last": USER})
+    await redis.hset(f"{keys.namespace}:hash", mapping={**dict.fromkeys(many, "v"), "last": USER})
     await redis.zadd(f"{keys.namespace}:zset", dict.fromkeys(many, 0) | {USER: 1})
     await redis.sadd(f"{keys.namespace}:set", *many, USER)
     async with redis.pipeline() as pipe:
@@ -109,7 +110,8 @@ async def test_new_alerts_of_who_has_returned_stay(
     reader = Reader(redis, settings)
     trace = Trace(USER, "digest", 0, cut_ms=5_000, returned=True)
     assert await scrub_alerts(reader, trace) == {"alert_steps": 2, "alert_notes": 0}
-    kept = [decode_alert(fields[b"value"]) for _, fields in await redis.xrange(keys.alerts())]
+    entries: Any = await redis.xrange(keys.alerts())
+    kept = [decode_alert(fields[b"value"]) for _, fields in entries]
     assert [(alert.user_id, alert.at_ms) for alert in kept] == [(USER, 9_000), ("visitor-18", 1_000)]
     assert await redis.hlen(keys.alert_places()) == 2
     assert (await scrub_alerts(reader, trace._replace(returned=False)))["alert_steps"] == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -70,7 +71,7 @@ async def test_an_answer_is_read_once_by_all_who_ask_at_once() -> None:
 
 
 async def test_a_failed_read_is_not_kept() -> None:
-    answers = iter([ValueError("once"), 7])
+    answers: Iterator[ValueError | int] = iter([ValueError("once"), 7])
 
     async def read() -> int:
         answer = next(answers)

@@ -1,5 +1,6 @@
 """`/v1/users/{user_id}` against blobs in a real Redis."""
 
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -14,7 +15,7 @@ from shop_state import ShopState
 AT_MS = 1_570_000_000_000
 
 
-def make_visitor(**head: object) -> Visitor:
+def make_visitor(**head: Any) -> Visitor:
     session = Session("s1", 2, AT_MS - 60_000, AT_MS, (3, 1, 2, 1, 1), 2, {"EUR": 3_998}, {})
     actions = (
         Action(AT_MS - 60_000, 0, b"a" * 8, "p1", 1, 1_999, "EUR", "shoes", "Acme", "s1"),

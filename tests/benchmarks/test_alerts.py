@@ -24,7 +24,7 @@ def sight(alert: Alert, after_ms: int = 100) -> Sighting:
 
 def stamps_of(*alerts: Alert) -> dict[tuple[str, int], int]:
     """The broker had each event 3 ms after it happened."""
-    return {(alert.user_id, alert.at_ms): alert.at_ms + 3 for alert in alerts}
+    return {(str(alert.user_id), alert.at_ms): alert.at_ms + 3 for alert in alerts}
 
 
 def test_delays_count_from_the_broker_having_the_event() -> None:
@@ -99,7 +99,7 @@ def test_the_floor_answers_each_cart_and_nothing_else() -> None:
     ]
     alerts = [decode_alert(encode_alert(alert)) for alert in echo(events)]
     assert [(alert.user_id, alert.at_ms) for alert in alerts] == [("u1", AT_MS + 1), ("u4", AT_MS + 4)]
-    stamps = {(alert.user_id, alert.at_ms): alert.at_ms + 3 for alert in alerts}
+    stamps = {(str(alert.user_id), alert.at_ms): alert.at_ms + 3 for alert in alerts}
     found = find_delays([sight(alert) for alert in alerts], stamps, from_ms=AT_MS)
     assert len(found.read_ms) == 2, "each is measured as an alert of ours is"
 

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -21,7 +22,7 @@ LATER_MS = 2**52
 """A heartbeat of this time is newer than any question."""
 
 
-def make_beat(worker_id: str = "w1", **fields: object) -> Heartbeat:
+def make_beat(worker_id: str = "w1", **fields: Any) -> Heartbeat:
     beat = Heartbeat(worker_id, LATER_MS, 1, 0.0, 0.0, 0.0, 1, (0,), 1, model="m-1", scoring="ok")
     return beat._replace(**fields)
 
@@ -46,7 +47,7 @@ def child(tmp_path: Path) -> Iterator[Child]:
 
 def say(client: Redis, settings: Settings, beat: Heartbeat) -> None:
     keys = Keys(settings.namespace, settings.partitions)
-    client.hset(keys.worker(beat.worker_id), mapping=beat.to_hash())
+    client.hset(keys.worker(beat.worker_id), mapping=dict[Any, Any](beat.to_hash()))
     client.zadd(keys.workers(), {beat.worker_id: beat.at_ms})
 
 

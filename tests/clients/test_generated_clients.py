@@ -122,7 +122,7 @@ def check_orders(settings: Settings, order_id: str) -> None:
 def generate(version: str, language: str, document: Path, folder: Path, *more: str) -> None:
     """A client by openapi-generator, without a warning about a schema that has no name."""
     jar = generator_jar(version)
-    options = ["-g", language, "-i", document, "-o", folder, *more]
+    options: list[str | Path] = ["-g", language, "-i", document, "-o", folder, *more]
     output = run(["java", "-jar", jar, "generate", *options], timeout_s=120)
     assert "Inline schema created" not in output
 
@@ -167,7 +167,16 @@ def test_openapi_python_client(served: str, document: Path, installed: Settings,
     packages = (f"openapi-python-client=={OPENAPI_PYTHON_CLIENT}", *PYTHON_CLIENT_NEEDS)
     python = python_of("openapi-python-client", packages)
     client = tmp_path / "storepulse_client"
-    options = ["--path", document, "--output-path", client, "--meta", "none", "--config", CONFIG]
+    options: list[str | Path] = [
+        "--path",
+        document,
+        "--output-path",
+        client,
+        "--meta",
+        "none",
+        "--config",
+        CONFIG,
+    ]
     path = f"{python.parent}:{os.environ['PATH']}"  # where its ruff is
     run(
         [python, "-m", "openapi_python_client", "generate", *options, "--fail-on-warning"], env={"PATH": path}

@@ -1,6 +1,7 @@
 """Nothing lost on the way in: what was answered with 202 is in Redis, exactly once, whatever was killed."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from event_clients import EventApis, Storefronts
@@ -30,17 +31,25 @@ def test_every_event_answered_with_202_is_counted_exactly_once(
     system.await_that(lambda: system.owns_something(worker), 60, "the worker to own partitions")
     apis = EventApis(system.settings, tmp_path, 2)
     storefronts = Storefronts(apis.urls, events=EVENTS, clients=CLIENTS, seed=5)
+
+    def restart_kafka() -> None:
+        private_kafka.kill()
+        private_kafka.restart()
+
+    def has_acknowledged(share: float) -> bool:
+        return storefronts.n_acknowledged > share * EVENTS
+
     try:
         apis.open()
         storefronts.start()
         for share, fault in (
             (0.1, lambda: apis.kill_and_restart(0)),
             (0.25, lambda: apis.kill_and_restart(1)),
-            (0.4, lambda: (private_kafka.kill(), private_kafka.restart())),
+            (0.4, restart_kafka),
             (0.55, lambda: apis.kill_and_restart(0)),
             (0.7, lambda: apis.kill_and_restart(1)),
         ):
-            system.await_that(lambda s=share: storefronts.n_acknowledged > s * EVENTS, 180, f"{share:.0%}")
+            system.await_that(partial(has_acknowledged, share), 180, f"{share:.0%}")
             assert storefronts.n_acknowledged < EVENTS, "there must be something left to lose"
             fault()
         storefronts.join(180)

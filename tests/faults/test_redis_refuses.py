@@ -59,7 +59,7 @@ class Shop:
     def units(self) -> int:
         """Units bought, by the shop's buckets."""
         buckets = [self.keys.shop_bucket(p, "minute", AT_MS) for p in range(self.settings.partitions)]
-        return sum(int(self.client.hget(bucket, Metric.UNITS) or 0) for bucket in buckets)  # type: ignore[arg-type]
+        return sum(int(self.client.hget(bucket, Metric.UNITS) or 0) for bucket in buckets)
 
     def ready(self, name: str) -> tuple[int, str]:
         """What a part answers when it is asked whether it does its work."""

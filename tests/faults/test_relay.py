@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio as aio
@@ -67,7 +68,7 @@ async def open_store(private_redis: RedisServer) -> AsyncIterator[OpenStore]:
 
 
 async def ids_in_log(shop: Shop) -> list[str]:
-    rows = await shop.store._client.xrange(shop.store._keys.alerts())
+    rows: Any = await shop.store._client.xrange(shop.store._keys.alerts())
     return [fields[b"id"].decode() for _, fields in rows]
 
 

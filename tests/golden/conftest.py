@@ -15,7 +15,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
     """`set_clock(after_s=0, stands=False)`: the wall clock of this process so long after that time."""
 
     def set_to(*, after_s: int = 0, stands: bool = False) -> None:
-        left_ns = (about()["now_ms"] + after_s * 1_000) * 1_000_000
+        left_ns: int = (about()["now_ms"] + after_s * 1_000) * 1_000_000
         begun_ns = time.monotonic_ns()
 
         def now_ns() -> int:

@@ -45,7 +45,7 @@ def run(settings: Settings, folder: Path, *arguments: str) -> subprocess.Complet
     )
 
 
-def tail(state: ShopState, wanted: AlertFilter, *, follow: bool) -> list[str]:
+def tail(state: ShopState, wanted: AlertFilter, *, follow: bool) -> list[str | None]:
     with Redis.from_url(state.settings.redis_url) as client:
         steps = read_log(client, state.keys.alerts(), TailOptions(wanted, follow, as_json=False))
         return [alert.user_id for alert in islice(steps, BACKLOG)]

@@ -114,7 +114,7 @@ def test_a_required_alert_that_is_gone_is_lost() -> None:
     assert audited.churn.lost == 1
     assert audited.churn.invented == 0
     assert any(
-        gone.user_id in name for name in audited.churn.wrong["churn alerts that must be there are not"]
+        str(gone.user_id) in name for name in audited.churn.wrong["churn alerts that must be there are not"]
     )
     assert any("churn alerts that must be there are not" in line for line in audited.differences)
     assert audited.lost >= 1

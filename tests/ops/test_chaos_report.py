@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -45,7 +46,8 @@ def test_the_verdict_says_what_was_scored_checked_and_left_out() -> None:
 
 @pytest.mark.parametrize("number", ["lost", "invented"])
 def test_a_churn_alert_that_is_lost_or_invented_fails_the_run(number: str) -> None:
-    campaign = campaign_of(replace(CHURN, **{number: 1}, wrong={"churn alerts": ["1 of them"]}))
+    change: dict[str, Any] = {number: 1, "wrong": {"churn alerts": ["1 of them"]}}
+    campaign = campaign_of(replace(CHURN, **change))
     assert not campaign.passed
     assert "FAILED: 1 difference" in shown(campaign)
 

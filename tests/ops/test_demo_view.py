@@ -35,9 +35,10 @@ def make_frame(**live: Any) -> Frame:
 def draw(frame: Frame, width: int = 120, *, unicode: bool = True) -> str:
     view = DemoView(unicode=unicode)
     view.add(frame)
-    console = Console(file=StringIO(), width=width, height=40)
+    text = StringIO()
+    console = Console(file=text, width=width, height=40)
     console.print(view.render(frame, width))
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    return text.getvalue()
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])

@@ -6,8 +6,8 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -16,7 +16,7 @@ from ops import extras
 from ops.cli import app
 
 
-def commands(group: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+def commands(group: Any, *words: str) -> Iterator[tuple[str, ...]]:
     yield words
     for name, command in getattr(group, "commands", {}).items():
         yield from commands(command, *words, name)

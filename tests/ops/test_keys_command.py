@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from api.identity.key_text import KeyKind, parse_key
 from api_keys import ROOT_KEY
@@ -184,8 +183,8 @@ def test_keys_that_only_send_events_are_of_three_kinds(tmp_path: Path) -> None:
         assert trusted["may_purchase"] is True
         assert keys_json(tmp_path, "revoke", made["key"])["state"] == "revoked"
     shown = keys(tmp_path, "list").stdout
-    for words in ("from https://shop.example, no purchases", "from apps, no purchases", "in a URL or a body"):
-        assert words in shown
+    for part in ("from https://shop.example, no purchases", "from apps, no purchases", "in a URL or a body"):
+        assert part in shown
 
 
 def test_without_redis_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

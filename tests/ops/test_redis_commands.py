@@ -148,7 +148,8 @@ def _unowned(system: SystemUnderTest) -> Iterator[str]:
     prefixes = {keys.prefix(p) for p in range(keys.partitions)}
     owners = list(_installation_keys(keys))
     for raw in client.scan_iter(match=f"{keys.namespace}:*", count=1_000):
-        key, holds = raw.decode(), client.type(raw).decode()
+        kind: Any = client.type(raw)
+        key, holds = raw.decode(), kind.decode()
         prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), None)
         if prefix is None:
             types = [kind for form, kind in owners if form.fullmatch(key)]

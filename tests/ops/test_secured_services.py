@@ -85,8 +85,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         lack(f"no secured services for this test: {exc}")
     settings = Settings(
         bootstrap=kafka.bootstrap, kafka_mechanism="SCRAM-SHA-256", kafka_username=USER,
-        kafka_password=PASSWORD, kafka_ca=str(authority.path), redis_url=redis.url,  # type: ignore[arg-type]
-        redis_username=REDIS_USER, redis_password=REDIS_PASSWORD, redis_ca=str(authority.path),  # type: ignore[arg-type]
+        kafka_password=PASSWORD, kafka_ca=str(authority.path), redis_url=redis.url,
+        redis_username=REDIS_USER, redis_password=REDIS_PASSWORD, redis_ca=str(authority.path),
         partitions=2, api_port=pick_port(), deliver_port=pick_port(), worker_port=pick_port(),
     )  # fmt: skip
     yield Secured(settings, redis, authority, stranger, folder)
@@ -147,7 +147,7 @@ def test_a_shop_runs_through_every_part_and_no_secret_is_shown(
     with secured.redis.admin() as client:
         keys = Keys(settings.namespace, settings.partitions)
         wait_until(
-            lambda: sum(int(client.hget(keys.meta(p), "applied") or 0) for p in range(2)) == EVENTS + 1,  # type: ignore[arg-type]
+            lambda: sum(int(client.hget(keys.meta(p), "applied") or 0) for p in range(2)) == EVENTS + 1,
             60, "every event to be counted",
         )  # fmt: skip
     assert httpx.get(f"{url}/v1/users/u0", timeout=30).json()["totals"]["counts"]["view"] == 2

@@ -29,7 +29,7 @@ def letter(
 def replay(*letters: DeadLetter, **options: bool) -> tuple[list[Record], dict[str, object]]:
     sender = MemorySender(Settings(topic_prefix="t."))
     kept = [StoredLetter(each, 0, i) for i, each in enumerate(letters)]
-    outcome = replay_letters(kept, sender, TOPICS, default_currency="EUR", now_ms=lambda: NOW_MS, **options)  # type: ignore[arg-type]
+    outcome = replay_letters(kept, sender, TOPICS, default_currency="EUR", now_ms=lambda: NOW_MS, **options)
     return sender.records, {name: getattr(outcome, name) for name in outcome.__slots__}
 
 

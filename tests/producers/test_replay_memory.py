@@ -17,6 +17,7 @@ from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.visitor import DIGEST_BYTES
 from producers.checkpoints import CheckpointFile
 from producers.lag import LagUnknown
 from producers.replay import Progress, Replay, ReplayPlan
@@ -24,7 +25,7 @@ from producers.replay_memory import MOST_REMEMBERED, RECOGNISED_IDS, AlreadySent
 from producers.sender import MemorySender
 from sources import Source
 from sources.sample import SAMPLE_ROWS, RowSample, shared_part
-from stream.visitors.session import DIGEST_BYTES, MAX_SEEN_BYTES
+from stream.visitors.session import MAX_SEEN_BYTES
 
 START_MS = 1_600_000_000_000
 

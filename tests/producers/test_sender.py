@@ -20,7 +20,7 @@ ReadBack = Callable[[], list[Record]]
 
 
 def make_event(number: int, kind: str = "view", at_ms: int = NOW_MS) -> Event:
-    return Event(f"e{number}", EventType(kind), at_ms, f"visitor-{number % 7}", f"p{number}")
+    return Event(f"e{number}", EventType[kind.upper()], at_ms, f"visitor-{number % 7}", f"p{number}")
 
 
 def read_all(settings: Settings) -> list[Record]:
@@ -137,7 +137,7 @@ def test_topics_of_a_partition_are_never_further_apart_than_half_the_allowed_dis
         pending = [
             waiting[0][0]
             for topic, waiting in sender._by_partition[partition_of("visitor-0", 12)].items()
-            if waiting and topic != Topics(installation.topic_prefix).of(EventType(kind))
+            if waiting and topic != Topics(installation.topic_prefix).of(EventType[kind.upper()])
         ]
         assert all(oldest_ms >= at_ms - 30_000 for oldest_ms in pending)
     sender.close()

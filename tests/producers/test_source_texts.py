@@ -223,9 +223,9 @@ def test_a_name_given_twice_is_refused(tmp_path: Path, member: bytes) -> None:
     good = encode(EVENTS[0])
     outcomes = read(tmp_path / "e.jsonl", good + b"\n" + good[:-1] + b", " + member + b"}")
     assert [(o.row, o.code) for o in outcomes if isinstance(o, Refused)] == [(2, "event.repeated_field")]
-    assert outcomes[-1] == Refused(2, "event.repeated_field", *outcomes[-1][2:])  # type: ignore[arg-type]
+    assert outcomes[-1] == Refused(2, "event.repeated_field", *outcomes[-1][2:])
     named = "a" if b"note" in member and b"user" not in member else "user_id"
-    assert f"the field {named} is there twice" in outcomes[-1][2]  # type: ignore[operator]
+    assert f"the field {named} is there twice" in outcomes[-1][2]
 
 
 def test_colons_in_values_are_no_names(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_rule_needs_a_kind_about_visitors_of_its_own() -> None:
 
 @settings(max_examples=60)
 @given(histories(), st.randoms(use_true_random=False))
-def test_timers_decide_nothing_that_the_next_action_would_not(actions, chance: random.Random) -> None:  # type: ignore[no-untyped-def]
+def test_timers_decide_nothing_that_the_next_action_would_not(actions, chance: random.Random) -> None:
     rules = AlertRules.of(SETTINGS)
     one, other = AlertedVisitor(rules=rules), AlertedVisitor(rules=rules)
     for action in actions:
@@ -128,7 +128,9 @@ def test_the_compiled_steps_come_to_the_same(seed: int) -> None:
 def run_core(
     core: Core, draw: random.Random, step_settings: StepSettings, kinds: tuple[str, ...]
 ) -> tuple[list[Alert], bytes, dict[str, int]]:
-    visitor, clock, now_s, alerts, timers = None, Clock(0, 0), 0, [], {}
+    visitor, clock, now_s = None, Clock(0, 0), 0
+    alerts: list[Alert] = []
+    timers: dict[str, int] = {}
     for batch in range(6):
         events = []
         for i in range(draw.randint(1, 4)):

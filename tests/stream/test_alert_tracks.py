@@ -20,7 +20,7 @@ def stock_low() -> Iterator[None]:
         yield
 
 
-def fire(track=NO_TRACK, at_ms: int = AT_MS, product_id: str = "p1") -> Tracked:  # type: ignore[no-untyped-def]
+def fire(track=NO_TRACK, at_ms: int = AT_MS, product_id: str = "p1") -> Tracked:
     firing = Firing(at_ms, Severity.HIGH, StockDetail(3, 1.5), ("3 left",), threshold=2.0)
     return fire_alert(track, product(product_id), STOCK_LOW.name, firing, cooldown_ms=COOLDOWN_MS)
 

@@ -51,10 +51,10 @@ def steps_of(alerts: list[Alert]) -> dict[str, list[CartStep]]:
     for a in alerts:
         if a.kind == CART_ABANDONED:
             step = CartStep(
-                a.record_id, a.user_id, a.state, a.at_ms, a.fired_ms, a.detail.session_start_ms, a.episode,
-                a.detail.cart_lines, a.live,
+                a.record_id, str(a.user_id), a.state, a.at_ms, a.fired_ms, a.detail.session_start_ms,
+                a.episode, a.detail.cart_lines, a.live,
             )  # fmt: skip
-            steps.setdefault(a.user_id, []).append(step)
+            steps.setdefault(str(a.user_id), []).append(step)
     return steps
 
 

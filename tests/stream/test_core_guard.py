@@ -61,13 +61,14 @@ def extension_of(folder: Path, module: str) -> Path:
     return path
 
 
-def build_elsewhere(extension: Path) -> None:
-    """What a build from other sources leaves: the same module with another digest."""
-    content, replaced = re.subn(
-        rb"(storepulse built from )[0-9a-f]{32}", rb"\g<1>" + b"0" * 32, extension.read_bytes()
-    )
-    assert replaced
-    extension.write_bytes(content)
+def build_elsewhere(*extensions: Path) -> None:
+    """What a build from other sources leaves: the same modules with another digest."""
+    for extension in extensions:
+        content, replaced = re.subn(
+            rb"(storepulse built from )[0-9a-f]{32}", rb"\g<1>" + b"0" * 32, extension.read_bytes()
+        )
+        assert replaced
+        extension.write_bytes(content)
 
 
 def swap_fields(folder: Path, path: str, one: str, other: str) -> None:
@@ -100,7 +101,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
         "built from other sources than those here: visitors",
     ),
     "all of another build": (
-        lambda folder: [build_elsewhere(extension_of(folder, module)) for module in MODULES],
+        lambda folder: build_elsewhere(*[extension_of(folder, module) for module in MODULES]),
         f"built from other sources than those here: {', '.join(MODULES)}",
     ),
     "one that carries no digest": (

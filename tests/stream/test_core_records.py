@@ -48,7 +48,7 @@ DECIMALS = (
     "inf", "1,5", "1000000000", "1000000000.01", "999999999999", "1234567890123", "1.1234567890123", "+1",
     " 1", "0.000000000001", "1.5.5", "\u0661",
 )  # fmt: skip
-ODD = (None, True, False, [], {}, [1], {"a": 1})
+ODD: tuple[Any, ...] = (None, True, False, [], {}, [1], {"a": 1})
 TIMES = (
     NOW_MS, NOW_MS + 300_000, NOW_MS + 300_001, 946_684_800_000, 946_684_799_999, 0, -5, NOW_MS / 1_000,
     "2025-10-09T08:53:20Z", "2025-10-09T08:53:20.123456+02:00", "2025-10-09T08:53:20", "2025-10-09", "now",
@@ -140,12 +140,12 @@ def test_a_record_is_read_only_where_its_key_belongs(name: str, user: str) -> No
         if partition == home:
             assert entry.event is not None
         else:
-            assert entry.letter is not None
+            assert isinstance(entry.letter, DeadLetter)
             assert (entry.letter.code, entry.letter.partition) == ("partition.not_of_key", partition)
             assert f"into {home} of {partitions}" in entry.letter.detail
 
 
-WHO = ("u1", "d1", "d2", 7, None, ABSENT, "", " ", "ü", [], "x" * 129)
+WHO: tuple[Any, ...] = ("u1", "d1", "d2", 7, None, ABSENT, "", " ", "ü", [], "x" * 129)
 
 
 @given(st.sampled_from(WHO), st.sampled_from(WHO), st.sampled_from(("u1", "d1", "7", "ü", "None", "")))
@@ -181,6 +181,7 @@ def test_an_event_where_its_customer_belongs_is_forwarded_to_its_visitor(
         [entry] = core_named(name).read_records(
             [again], topic="view", partition=home, partitions=partitions, default_currency="EUR", now_ms=7
         )
+        assert entry.event is not None
         assert (entry.event.user_id, entry.event.customer_id) == (device, user)
 
 

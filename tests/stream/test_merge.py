@@ -1,6 +1,7 @@
 """Merging the topics of one partition."""
 
 from collections import deque
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ def test_the_limit_holds(core: Core) -> None:
 def test_offsets_of_a_topic_stay_in_order_and_sorted_topics_merge_sorted(
     core: Core, events: list[tuple[str, int]], limit: int
 ) -> None:
-    times = {topic: sorted(t for name, t in events if name == topic) for topic in ORDER}
+    times: dict[str, Any] = {topic: sorted(t for name, t in events if name == topic) for topic in ORDER}
     merged = core.merge_heads(buffers_of(**times), ORDER, awaited=set(), limit=limit)
     assert len(merged[0]) == min(limit, len(events))
     order = [(entry.at_ms, ORDER.index(entry.event.user_id)) for entry in merged[0] if entry.event]

@@ -124,7 +124,7 @@ def test_no_more_goes_back_than_was_paid_as_far_as_the_order_is_known() -> None:
 
 
 def test_any_order_of_arrival_comes_to_the_same() -> None:
-    reports = [
+    reports: list[LineReport | RefundReport] = [
         line(1),
         line(2, "b", at_min=1, orders=()),
         line(3, by=BOB, at_min=2),
@@ -146,7 +146,8 @@ def test_any_order_of_arrival_comes_to_the_same() -> None:
 def test_an_order_survives_its_blob_and_reports_the_wire() -> None:
     order = order_of(line(1), line(2, "é", price_minor=None, currency=None), refund(1), refund(2, "a", 5))
     assert unpack_order(pack_order(order)) == order
-    reports = [OrderReport("o\u00e9", told) for told in (*order.lines, *order.refunds)]
+    told: list[LineReport | RefundReport] = [*order.lines, *order.refunds]
+    reports = [OrderReport("o\u00e9", each) for each in told]
     assert decode_reports(encode_reports(reports)) == reports
     assert all(order.knows(report.told.event) for report in reports)
 

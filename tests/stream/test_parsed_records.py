@@ -10,6 +10,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c_py
 
+from contracts.dead_letters import DeadLetter
 from cores import NAMES, core_named
 from stream.batch.records import UnreadableRecord
 from stream.consumer.parsed_records import Fetched
@@ -32,7 +33,7 @@ def batch(first: int = 0, *, codec: int = 0) -> bytearray:
     return built
 
 
-def fetched_batch(*batches: bytes) -> FetchResult:
+def fetched_batch(*batches: bytes | bytearray) -> FetchResult:
     """One fetch of these batches."""
     records = MemoryRecords(b"".join(batches or [batch()]))
     found = PartitionRecords(TP, records, [], 0, None, None, True, 0)
@@ -104,7 +105,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter(name: str) -> None:
     [entry] = core_named(name).read_records(
         [record], topic="view", partition=0, partitions=1, default_currency="EUR", now_ms=5
     )
-    assert entry.letter is not None
+    assert isinstance(entry.letter, DeadLetter)
     assert (entry.offset, entry.letter.code, entry.letter.offset) == (7, "record.unreadable", 7)
     assert entry.letter.detail == record.reason
 

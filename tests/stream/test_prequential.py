@@ -130,7 +130,8 @@ def test_what_is_scored_after_the_end_of_the_session_is_not_expected() -> None:
     alerted.act(make_action("view", 10))
     alerted.pass_time(at(DAY_S))
     alerted.act(make_action("view", 0))
-    assert alerted.unjudged.waiting == alerted.unjudged.pending == ()
+    assert not alerted.unjudged.waiting
+    assert not alerted.unjudged.pending
 
 
 def test_alerts_that_expire_were_right_and_their_lead_is_what_marketing_had() -> None:

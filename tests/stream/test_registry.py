@@ -1,7 +1,7 @@
 """What cannot be registered is refused in words."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,11 +22,14 @@ def values_under(start: str) -> SubjectValues[bytes]:
 
 
 def component(name: str, **attributes: Any) -> Component[Any, Any]:
-    return type("Made", (Component,), {"name": name, **attributes})()
+    return cast(Component[Any, Any], type("Made", (Component,), {"name": name, **attributes})())
 
 
 def topic_component(name: str, topic: str) -> TopicComponent[Any, Any, Any]:
-    return type("MadeOfTopic", (TopicComponent,), {"name": name, "topic": topic})()
+    made: TopicComponent[Any, Any, Any] = type(
+        "MadeOfTopic", (TopicComponent,), {"name": name, "topic": topic}
+    )()
+    return made
 
 
 @pytest.fixture(autouse=True)

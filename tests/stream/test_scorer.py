@@ -118,7 +118,7 @@ async def test_a_model_that_never_answers_is_replaced_by_the_next(scorer: NextAc
     await asyncio.sleep(0)
     scorer.host.take_up(FixedModel("v2"))
     assert {score.version for score in (await scorer.score(wanted)).values()} == {"v2"}
-    assert await behind == [{}, {}]
+    assert [*await behind] == [{}, {}]
     assert scorer.state == "ok", "what is late of the old model says nothing about the new one"
     assert (await scorer.score(wanted)).keys() == {"u1"}
     stuck.gate.set()
@@ -161,24 +161,22 @@ async def test_a_new_version_is_taken_up_and_a_bad_one_refused(tmp_path: Path) -
         (tmp_path / CARD_FILE).write_text("{}")
 
     refusals: list[str] = []
-    scorer = make_scorer(
-        source=ArtefactFolder(tmp_path, load), on_refusal=lambda: refusals.append(scorer.state)
-    )
-    host = scorer.host
+    made = make_scorer(source=ArtefactFolder(tmp_path, load), on_refusal=lambda: refusals.append(made.state))
+    host = made.host
     put("one")
     await host.look()
     assert host.version == "one"
     put("bad")
     await host.look()
     assert host.version == "one"
-    assert scorer.state == "a new model was refused: golden outputs differ"
+    assert made.state == "a new model was refused: golden outputs differ"
     put("mad")
     await host.look()
     assert host.version == "one"
-    assert scorer.state == "a new model was refused: KeyError('bins')"
+    assert made.state == "a new model was refused: KeyError('bins')"
     put("second")
     await host.look()
     assert host.version == "second"
-    assert scorer.state == "ok"
+    assert made.state == "ok"
     assert len(refusals) == 2
     host.close()

@@ -2,7 +2,7 @@
 
 from contracts.carts import MAX_CART_LINES
 from contracts.keys import Metric
-from contracts.visitor import Visitor
+from contracts.visitor import Action, Visitor
 from shoppers import NOW_MS, make_action
 from stream.visitors.session import (
     KEEP_ACTIONS,
@@ -16,12 +16,14 @@ IDLE_MS = 30 * 60_000
 RULES = SessionSettings(idle_ms=IDLE_MS, disorder_ms=60_000)
 
 
-def absorbed(*batches: list) -> tuple[Visitor, dict[str, int]]:
-    visitor, counts = None, {}
+def absorbed(*batches: list[Action]) -> tuple[Visitor, dict[str, int]]:
+    visitor: Visitor | None = None
+    counts: dict[str, int] = {}
     for batch in batches:
         visitor, deltas = absorb(visitor, list(batch), RULES)
         for (_, metric), change in deltas.items():
             counts[metric] = counts.get(metric, 0) + change
+    assert visitor is not None
     return visitor, counts
 
 
@@ -117,9 +119,10 @@ def test_a_late_purchase_takes_back_the_abandoned_cart() -> None:
 
 def test_the_tail_is_settled_and_the_sessions_stay_the_same() -> None:
     actions = [make_action("cart" if i % 3 else "view", i * 20, f"p{i % 7}") for i in range(500)]
-    visitor = None
+    visitor: Visitor | None = None
     for action in actions:
         visitor, _ = absorb(visitor, [action], RULES)
+    assert visitor is not None
     assert KEEP_ACTIONS <= visitor.tail.size <= 2 * KEEP_ACTIONS
     assert visitor.base is not None
     assert visitor.head == advance(None, actions, idle_ms=IDLE_MS)[0]

@@ -1,6 +1,7 @@
 """One suite over both stores: claim, fence, commit, deadlines, outbox."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
@@ -70,7 +71,7 @@ async def claim_of(store: Store, floor: int = 0) -> Claim:
 
 async def visitors_of(store: Store, *users: str) -> list[Visitor | None]:
     """States of visitors in partition 1."""
-    blobs = (await store.read_blobs({1: [VISITOR + user for user in users]}))[1]
+    blobs: Any = (await store.read_blobs({1: [VISITOR + user for user in users]}))[1]
     return [None if blob is None else unpack_visitor(blob) for blob in blobs]
 
 
@@ -199,7 +200,7 @@ async def appended(outboxes: Outboxes) -> list[str]:
     if isinstance(outboxes, MemoryOutboxes):
         return list(outboxes.alerts)
     assert isinstance(outboxes, RedisOutboxes)
-    rows = await outboxes._client.xrange(outboxes._keys.alerts())
+    rows: Any = await outboxes._client.xrange(outboxes._keys.alerts())
     return [fields[b"id"].decode() for _, fields in rows]
 
 

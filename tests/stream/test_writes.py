@@ -71,7 +71,8 @@ class Held:
         if kind == b"hash":
             return plain(await self.client.hgetall(name))
         if kind == b"zset":
-            return plain(dict(await self.client.zrange(name, 0, -1, withscores=True)))
+            scores: Any = await self.client.zrange(name, 0, -1, withscores=True)
+            return plain(dict(scores))
         if kind == b"set":
             return plain(await self.client.smembers(name))
         if kind == b"list":

@@ -1,5 +1,7 @@
 """Short ways to make alerts."""
 
+from typing import Any
+
 from contracts.alerts import (
     CHURN_RISK,
     Alert,
@@ -23,7 +25,7 @@ CHURN = Alert(
 )  # fmt: skip
 
 
-def change_alert(alert: Alert, **fields: object) -> Alert:
+def change_alert(alert: Alert, **fields: Any) -> Alert:
     """The alert with other values, those of its detail and `user_id` among them."""
     if "user_id" in fields:
         fields["subject"] = visitor(str(fields.pop("user_id")))
@@ -31,7 +33,7 @@ def change_alert(alert: Alert, **fields: object) -> Alert:
     return alert._replace(detail=alert.detail._replace(**inner), **fields)
 
 
-def make_alert(number: int, **fields: object) -> Alert:
+def make_alert(number: int, **fields: Any) -> Alert:
     """The `number`-th of many: fired so many seconds after `AT_MS`, of a visitor of its own."""
     at_ms = AT_MS + number * 1_000
     alert = CHURN._replace(alert_id=f"id{number}", subject=visitor(f"u{number}"), at_ms=at_ms, fired_ms=at_ms)

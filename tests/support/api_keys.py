@@ -32,7 +32,7 @@ async def make_secret_key(redis: Redis, settings: Settings, *scopes: Scope, **fi
 
 async def make_page_key(redis: Redis, settings: Settings, **fields: Any) -> KeyText:
     """A publishable key bound to `SHOP`, without purchases; `fields` are further ones of `KeyPlan`."""
-    plan = {"kind": KeyKind.PUBLISHABLE, "origins": (SHOP,), "may_purchase": False} | fields
+    plan: dict[str, Any] = {"kind": KeyKind.PUBLISHABLE, "origins": (SHOP,), "may_purchase": False} | fields
     return await make_key(redis, settings, KeyPlan("a page", **plan))
 
 

@@ -48,7 +48,7 @@ def golden_records(kind: str) -> list[Any]:
     return found
 
 
-def visitor_values(visitor: Visitor) -> Values:
+def visitor_values(visitor: Visitor) -> Any:
     """The state of a visitor as the golden files have it."""
     score, alert_state, unjudged = visitor.predictions
     at_ms, rank, digest = visitor.tail.last

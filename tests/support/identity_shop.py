@@ -18,7 +18,7 @@ from shoppers import NOW_MS, make_event
 from stream.batch.core import PYTHON, Core
 from stream.registry import product_registry
 
-SETTINGS = Settings(_env_file=None, partitions=5, scoring=False, deletion_secret="s" * 32)  # type: ignore[call-arg]
+SETTINGS = Settings(_env_file=None, partitions=5, scoring=False, deletion_secret="s" * 32)
 
 
 class IdentityShop:
@@ -79,7 +79,8 @@ class IdentityShop:
     def _relay(self) -> int:
         fresh = 0
         for part in self.store.partitions.values():
-            for _, fields in part.stream("outbox"):
+            for _, entry in part.stream("outbox"):
+                fields: dict[str, Any] = dict(entry)
                 if fields["id"] in self.published:
                     continue
                 key = fields["key"] if isinstance(fields["key"], bytes) else str(fields["key"]).encode()

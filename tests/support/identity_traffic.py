@@ -95,7 +95,7 @@ class Shoppers:
         written.n_events += 1
         is_named = customer not in (None, LOGGED_OUT)
         visitor = device or str(customer)
-        event_type = EventType.VIEW if kind == "identify" else EventType(kind)
+        event_type = EventType.VIEW if kind == "identify" else EventType[kind.upper()]
         event = Event(
             f"e{n}", event_type, wall_clock_ms(), visitor, product,
             price_minor=100 + n % 7, currency="EUR", order_id=order or None,

@@ -41,7 +41,7 @@ class RedisMonitor:
 
     def __enter__(self) -> Self:
         self._connection: Any = self._client.connection_pool.get_connection()
-        self._connection.send_command("MONITOR")
+        self._connection.send_command("MONITOR")  # type: ignore[no-untyped-call]  # of redis-py
         assert self._connection.read_response() == b"OK"
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -78,7 +78,7 @@ def keys_of(client: Redis, commands: Sequence[Sent]) -> list[list[bytes]]:
 
 def _keys(client: Redis, place: Any, sent: Sent) -> list[bytes]:
     if "movablekeys" in place["flags"]:
-        found: Any = client.execute_command("COMMAND GETKEYS", *sent.words)
+        found: Any = client.execute_command("COMMAND GETKEYS", *sent.words)  # type: ignore[no-untyped-call]  # of redis-py
         return [key.encode() if isinstance(key, str) else key for key in found]
     first, last = place["first_key_pos"], place["last_key_pos"]
     if first <= 0:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
 from contracts.alerts import Alert, encode_alert
 from contracts.clock import wall_clock_ms
 from contracts.customers import Customer, pack_customer
-from contracts.events import Event, EventType
+from contracts.events import Event, EventType, Statement
 from contracts.heartbeat import Heartbeat
 from contracts.keys import GRAIN_MS, Keys, Metric, bucket_start
 from contracts.partitioning import partition_of
@@ -19,7 +19,7 @@ from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 
 _PUBLISH = files("stream.state").joinpath("publish_alerts.lua").read_text()
 
-METRIC_OF_TYPE = {
+METRIC_OF_TYPE: dict[EventType | Statement, str] = {
     EventType.VIEW: Metric.VIEWS,
     EventType.FAVORITE: Metric.FAVORITES,
     EventType.CART: Metric.CARTS,
@@ -45,9 +45,8 @@ class ShopState:
             self._count(p, event)
             landmark_ms = landmark_of(event.event_time_ms)
             half_life_ms = self.settings.trend_half_life_s * 1_000
-            score = contribution(
-                event.event_time_ms, ACTION_WEIGHTS[event.event_type], landmark_ms, half_life_ms
-            )
+            weight = ACTION_WEIGHTS[cast(EventType, event.event_type)]
+            score = contribution(event.event_time_ms, weight, landmark_ms, half_life_ms)
             self._pipe.zincrby(self.keys.trend(p, landmark_ms), score, event.product_id)
             self._pipe.zadd(self.keys.active(p), {event.user_id: event.event_time_ms}, gt=True)
             self._pipe.hincrby(self.keys.meta(p), "applied", 1)
@@ -109,7 +108,7 @@ class ShopState:
         heartbeat = Heartbeat(
             worker_id, at_ms, 4242, events_per_s, 12.0, 48.5, 90_000_000, owned, 9000, **scoring
         )
-        self._pipe.hset(self.keys.worker(worker_id), mapping=heartbeat.to_hash())
+        self._pipe.hset(self.keys.worker(worker_id), mapping=dict[Any, Any](heartbeat.to_hash()))
         self._pipe.zadd(self.keys.workers(), {worker_id: at_ms})
 
     def beat_badly(self, worker_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from typing import Any
 
 from contracts.alerts import Alert
 from contracts.deletions import Deletion, digest_user
@@ -19,7 +20,7 @@ from stream.components.demand import add_up
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000
-SETTINGS = Settings(_env_file=None)  # type: ignore[call-arg]
+SETTINGS = Settings(_env_file=None)
 RULES = StepSettings.of(SETTINGS)
 RANKS = {"view": 0, "favorite": 1, "cart": 2, "remove_from_cart": 3, "purchase": 4}
 NEW = Clock(0, 0)
@@ -34,11 +35,11 @@ def make_action(
     return Action(at_ms, RANKS[kind], digest, product, quantity, price, "EUR", None, None, None)
 
 
-def make_event(kind: str, at_s: float, product: str = "p1", *, user: str = "u1", **fields: object) -> Event:
+def make_event(kind: str, at_s: float, product: str = "p1", *, user: str = "u1", **fields: Any) -> Event:
     """An event `at_s` seconds after the start of the test's time; its id tells all of it."""
     event = Event(
         f"{user}-{kind}-{at_s}-{product}",
-        EventType(kind),
+        EventType[kind.upper()],
         NOW_MS + int(at_s * 1_000),
         user,
         product,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contracts.alerts import (
     Alert,
@@ -44,7 +44,7 @@ def registered(spec: AlertKindSpec = STOCK_LOW) -> Iterator[AlertKindSpec]:
         yield spec
 
 
-def make_stock_alert(number: int = 1, **changes: object) -> Alert:
+def make_stock_alert(number: int = 1, **changes: Any) -> Alert:
     """A firing alert about the `number`-th product."""
     subject, at_ms = product(f"p{number}"), AT_MS + number * 1_000
     alert = Alert(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Depends
 
@@ -38,7 +39,7 @@ class ProductStock(Answer):
 async def get_stock(product_id: str, reader: ReaderDep) -> ProductStock:
     """Units at the last count, units sold, and how many times those are on the shelf."""
     check_identifier("product_id", product_id)
-    blob = await reader.redis.get(reader.keys.snapshot(COVER, product_id))
+    blob: Any = await reader.redis.get(reader.keys.snapshot(COVER, product_id))
     if blob is None:
         raise Problem(HTTPStatus.NOT_FOUND, "stock.unknown", "nothing is known of this product")
     snapshot = decode_snapshot(blob)

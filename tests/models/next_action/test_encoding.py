@@ -1,5 +1,7 @@
 """One fold: what is encoded over files is what is encoded live."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,7 +40,7 @@ shopping = st.tuples(
 )
 
 
-def make_actions(drawn: list[tuple]) -> list[Action]:
+def make_actions(drawn: list[tuple[Any, ...]]) -> list[Action]:
     """Actions one after the other; the second number of each is the gap before it in seconds."""
     actions, at_s = [], 0.0
     for index, (kind, gap_s, product, quantity, price, category, brand) in enumerate(drawn):
@@ -71,7 +73,9 @@ def steps_of(*actions: Action, level: PriceLevel = LEVEL) -> list[dict[str, floa
 
 @settings(deadline=None, max_examples=150)
 @given(st.lists(shopping, min_size=1, max_size=40), st.integers(1, 50), st.integers(1, 6))
-def test_a_live_visitor_is_encoded_as_its_whole_history_is(drawn: list, batch: int, times: int) -> None:
+def test_a_live_visitor_is_encoded_as_its_whole_history_is(
+    drawn: list[tuple[Any, ...]], batch: int, times: int
+) -> None:
     actions = make_actions(drawn * times)
     visitor = absorbed(actions, batch)
     whole = encode_actions(actions, LEVEL, IDLE_MS)

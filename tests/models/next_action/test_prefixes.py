@@ -40,10 +40,10 @@ def action_of(event: Event) -> Action:
     return action
 
 
-def encoded_at(cases: PrefixSet, at_ms: int) -> dict[tuple[int, int, int], tuple[bytes, ...]]:
+def encoded_at(cases: PrefixSet, at_ms: int) -> dict[tuple[int, int, int, bytes], tuple[bytes, ...]]:
     """Everything a model sees of each case up to a time, by where the case stands."""
     known = cases.select(cases.at_ms <= at_ms)
-    encoded = {}
+    encoded: dict[tuple[int, int, int, bytes], tuple[bytes, ...]] = {}
     for i in range(len(known)):
         steps, lengths, context = known.batch(np.array([i]))
         ids = known.batch_ids(np.array([i]))

@@ -78,7 +78,7 @@ class Worker:
         await self.client.hset(f"{self.settings.namespace}:input:{product_id}", "text", text)
 
     async def snapshot(self, job: str, product_id: str) -> Snapshot | None:
-        blob = await self.client.get(self.keys.snapshot(job, product_id))
+        blob: Any = await self.client.get(self.keys.snapshot(job, product_id))
         return None if blob is None else decode_snapshot(blob)
 
     async def await_text(self, product_id: str, text: str) -> Snapshot:

@@ -1,7 +1,7 @@
 """One suite over both stores of jobs: queues that coalesce and are bounded, and snapshots under a fence."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import redis.asyncio as redis
@@ -45,7 +45,7 @@ class Stores(NamedTuple):
     outboxes: Outboxes
 
     async def snapshot(self, subject_id: str) -> Snapshot | None:
-        blob = (await self.stream.read_blobs({P: [snapshot_key(QUEUE.job, subject_id)]}))[P][0]
+        blob: Any = (await self.stream.read_blobs({P: [snapshot_key(QUEUE.job, subject_id)]}))[P][0]
         return None if blob is None else decode_snapshot(blob)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
@@ -75,7 +76,7 @@ class Views:
         """What the snapshots say."""
         found: Counter[str] = Counter()
         for product_id in PRODUCTS:
-            blob = self._client.get(self._keys.snapshot("views", product_id))
+            blob: Any = self._client.get(self._keys.snapshot("views", product_id))
             if blob is not None:
                 found[product_id] = decode_snapshot(blob).value["views"]
         return found

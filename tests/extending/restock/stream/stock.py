@@ -70,7 +70,7 @@ def pack_stock(stock: Stock) -> bytes:
 def unpack_stock(blob: bytes) -> Stock:
     """The value in a blob."""
     *fields, track = msgpack.unpackb(blob)
-    return Stock(*fields, unpack_track(track))
+    return Stock._make([*fields, unpack_track(track)])
 
 
 class StockLevels(TopicComponent[None, Stock, InventoryCount]):
