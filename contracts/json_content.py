@@ -64,6 +64,15 @@ def read_plain_lines(lines: Sequence[bytes]) -> list[Any] | None:
     return None if _may_repeat(b"".join(lines), values) else values
 
 
+def check_members(raw: bytes) -> None:
+    """Raise `InvalidEvent`, with its name, if an object in a text that orjson reads names a member twice."""
+    if _may_repeat(raw, orjson.loads(raw)):
+        try:
+            json.loads(raw, object_pairs_hook=_check_object)
+        except RecursionError:
+            raise InvalidEvent("event.too_deep", "must be writable as JSON again") from None
+
+
 def settle(element: Any) -> Any:
     """The element with its texts mended, or the `InvalidEvent` that says why it cannot be taken.
 
@@ -131,6 +140,14 @@ def _mend_escape(match: re.Match[str]) -> str:
 def _to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     return members if len(members) == len(pairs) else RepeatingObject(members)
+
+
+def _check_object(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidEvent("event.repeated_field", f"the field {name[:40]} is there twice")
+        seen.add(name)
 
 
 def _to_integer(text: str) -> int | float:

@@ -7,8 +7,8 @@ import polars as pl
 
 from contracts.clock import wall_clock_ms
 from contracts.events import Event, InvalidEvent, decode
+from contracts.json_content import check_members
 from sources.formats import UnknownFormat, choose_format, find_format
-from sources.json_names import check_names
 from sources.lines import MAX_ROW_BYTES, join_rows, split_lines, split_row, too_long
 from sources.opening import read_blocks
 from sources.rows import EventMaker, Refused, TableRow, check_size
@@ -158,7 +158,7 @@ def _decode(number: int, line: bytes, currency: str, *, thorough: bool = False) 
         event = decode(line, received_ms=wall_clock_ms(), default_currency=currency)
         check_size(event)
         if thorough:
-            check_names(line)
+            check_members(line)
     except InvalidEvent as exc:
         return Refused(number, exc.code, exc.detail, line)
     return event
