@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from kafka import TopicPartition
 from redis.exceptions import ReadOnlyError
 from typer.testing import CliRunner
 
 from connections.redis_troubles import redis_trouble
+from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -38,6 +41,7 @@ from ops.diagnosis.refused import judge_refused
 from ops.diagnosis.services import check_services
 from ops.diagnosis.webhooks import judge_webhooks
 from producers.rejected import StoredLetter
+from services import wait_until
 from stream.compiled.guard import NotBuiltError, StaleError
 
 TOPICS = Topics("x.")
@@ -139,6 +143,41 @@ def test_running_services_pass(installation: Settings) -> None:
     checks = list(check_services(installation, required=True))
     assert {check.name for check in checks} >= {"redis", "kafka", "topics", "clock of redis"}
     assert not [check for check in checks if check.level is Level.FAIL]
+
+
+def keep_sent_times(bootstrap: str, topic: str) -> None:
+    """Have the broker keep what the sender says was the time of a record, so that one can look old."""
+    entry = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.incremental_alter_configs([resource])[resource].result(30)
+
+
+def test_a_transaction_that_is_left_open_is_named_until_it_ends(installation: Settings) -> None:
+    def found() -> Check:
+        return next(c for c in check_services(installation, required=True) if c.name == "open transactions")
+
+    topic = Topics(installation.topic_prefix).events[0]
+    keep_sent_times(installation.bootstrap, topic)
+    producer = Producer(
+        {
+            "bootstrap.servers": installation.bootstrap,
+            "transactional.id": f"{topic}-left-open",
+            "transaction.timeout.ms": 600_000,
+        }
+    )
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    now_ms = wall_clock_ms()
+    producer.produce(topic, b"of a moment ago", partition=0, timestamp=now_ms)
+    producer.produce(topic, b"of ten minutes ago", partition=1, timestamp=now_ms - 600_000)
+    assert producer.flush(30) == 0
+    open_for_long = found()
+    assert open_for_long.level is Level.WARN
+    assert f"{topic}[1] from 0 on for " in open_for_long.found
+    assert f"{topic}[0]" not in open_for_long.found
+    producer.abort_transaction(30)
+    wait_until(lambda: found().level is Level.OK, 30, "the end of the transaction to be seen")
 
 
 def test_absent_services_are_named_and_the_exit_code_is_1_only_when_they_should_run(
