@@ -177,31 +177,39 @@ for i = 1, #c.writes do prepare[c.writes[i][1]](c.writes[i]) end
 if conflict then return {'conflict', epoch, conflict} end
 
 -- A right that is missing would end the script half-way, so rights are looked at first: Redis 7 can be asked, before
--- that a command is tried where it changes nothing (HSET, SADD and RPUSH always do: rights.lua tries those).
+-- that a command is tried where it changes nothing, or fails once the right is known. On the meta hash HSET fails for a
+-- field without a value, SADD and RPUSH for its type.
 local may = redis.acl_check_cmd
-local commands = {
-  {'HSET', 'f', 'v'}, {'HSET', 'f', 'v'}, {'HDEL', 'f'}, {'SET', 'v', 'XX'}, {'DEL'}, {'ZADD', 'XX', '1', 'm'},
-  {'ZADD', 'XX', '1', 'm'}, {'ZREM', 'm'}, {'SADD', 'm'}, {'SREM', 'm'}, {'RPUSH', 'v'},
-  {'XADD', 'NOMKSTREAM', '*', 'f', 'v'}, {'EXPIRE', '1'},
+local none = prefix .. 'none'
+local hset, expiry, zadd = {'HSET', meta, 'f', 'v', 'f'}, {'EXPIRE', none, '1'}, {'ZADD', none, 'XX', '1', 'm'}
+local commands = { -- of each operation
+  {hset}, {hset}, {{'HDEL', none, 'f'}}, {{'SET', none, 'v', 'XX'}}, {{'DEL', none}},
+  {zadd, {'ZREMRANGEBYRANK', none, '0', '0'}}, {zadd, {'ZREMRANGEBYSCORE', none, '0', '0'}}, {{'ZREM', none, 'm'}},
+  {{'SADD', meta, 'm'}}, {{'SREM', none, 'm'}}, {{'RPUSH', meta, 'v'}, {'LTRIM', none, '0', '0'}},
+  {{'XADD', none, 'NOMKSTREAM', '*', 'f', 'v'}, {'XTRIM', none, 'MAXLEN', '1'}}, {expiry},
 }
-local changing = {HSET = true, SADD = true, RPUSH = true}
 
-local function lacks(command)
-  if may then return not may(command[1], meta, unpack(command, 2)) end
-  if changing[command[1]] then return false end
-  local reply = redis.pcall(command[1], prefix .. 'none', unpack(command, 2))
+local function is_forbidden(reply)
   return type(reply) == 'table' and reply.err and string.find(reply.err, "can't run", 1, true)
 end
 
-if not may then -- first one that a full Redis refuses: after any other write it would refuse nothing more
-  local reply = redis.pcall('SET', prefix .. 'none', 'v', 'XX')
-  if type(reply) == 'table' and reply.err then return reply end
+local function lacks(command)
+  if may then return not may(unpack(command)) end
+  return is_forbidden(redis.pcall(unpack(command)))
 end
-local used = {[13] = true}
+
+if not may then -- first one that a full Redis refuses: after any other write it would refuse nothing more
+  local reply = redis.pcall('SET', none, 'v', 'XX')
+  if type(reply) == 'table' and reply.err and not is_forbidden(reply) then return reply end
+end
+local used = {[1] = true, [13] = true} -- the offsets are in a hash, and most operations set lifetimes
 for i = 1, #c.writes do used[c.writes[i][1]] = true end
 for i in pairs(used) do
-  if lacks(commands[i]) then
-    return redis.error_reply("NOPERM this user has no permissions to run the '" .. commands[i][1] .. "' command")
+  for j = 1, #commands[i] do
+    local command = commands[i][j]
+    if lacks(command) then
+      return redis.error_reply("NOPERM this user has no permissions to run the '" .. command[1] .. "' command")
+    end
   end
 end
 
