@@ -57,7 +57,8 @@ chaos: $(VENV)/.run ## Kill things at random and count; MINUTES=2 SEED=1
 	@$(BIN)/storepulse chaos --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 compile: | $(BIN)/python ## Build the stream's compiled steps again from the sources that are here
-	@$(PIP) --no-deps -e .
+	@$(PIP) --no-deps -e . || { $(SAY_COMPILED); exit 1; }
+	@$(SAY_COMPILED)
 
 clean: ## Remove the environment, caches and the stack's state
 	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info stream/compiled/*.so
@@ -67,6 +68,9 @@ $(BIN)/python:
 	@echo "making the environment in $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV) || { echo "python -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
+# Removes compiled modules that do not fit the sources, so that no worker meets them, and says what workers take.
+SAY_COMPILED = $(BIN)/python -m stream.compiled
+
 # What the compiled steps are built from, see stream/compiled/layout.py.
 COMPILED := setup.py stream/compiled/layout.py $(wildcard stream/compiled/*.pyx stream/compiled/*.pxd stream/compiled/*.h) \
 	stream/batch/entries.py $(addprefix contracts/,carts.py events.py fields.py numbers.py order_fields.py order_lines.py predictions.py record_keys.py scores.py visitor.py visitor_alerts.py)
@@ -74,11 +78,13 @@ COMPILED := setup.py stream/compiled/layout.py $(wildcard stream/compiled/*.pyx 
 $(VENV)/.run: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing"
 	@$(PIP) -e '.[local,replay]'
+	@$(SAY_COMPILED) || true
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing, with what the tests need; torch is large"
 	@$(PIP) -e '.[test,train,mlflow]'
+	@$(SAY_COMPILED) || true
 	@touch $(VENV)/.run $@
 
 # An environment of its own, without constraints.txt: the engines compared with want older libraries.

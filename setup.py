@@ -3,16 +3,55 @@
 import sys
 from pathlib import Path
 
-from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # an isolated build does not have it
 
-from stream.compiled.layout import MODULES, digests, layout_of_sources, remove_stale, render  # noqa: E402
+from stream.compiled.layout import (  # noqa: E402
+    MODULES,
+    digests,
+    layout_of_sources,
+    remove_incomplete,
+    remove_stale,
+    render,
+)
 
 LAYOUTS = Path("build/layout")
 """What the compiled modules include. A file that is written anew makes its module be built anew."""
+NOT_BUILT = "the compiled steps are not built, workers take those in Python, a third as fast: "
+
+
+class BuildSteps(build_ext):
+    """Builds all modules or leaves none: a few of them are of no use."""
+
+    def run(self) -> None:
+        """See `build_ext`."""
+        super().run()
+        if self.inplace and remove_incomplete(ROOT):
+            self.warn(NOT_BUILT + "a C compiler with Python's headers is needed")
+
+
+def extensions() -> list[Extension]:
+    """What is to be compiled; nothing where Cython is absent, as without build isolation it may be."""
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        remove_incomplete(ROOT)
+        sys.stderr.write(NOT_BUILT + "Cython is needed\n")
+        return []
+    sources = [
+        Extension(
+            f"stream.compiled.{name}", [f"stream/compiled/{name}.pyx"], include_dirs=["stream/compiled"]
+        )
+        for name in MODULES
+    ]
+    made: list[Extension] = cythonize(sources, build_dir="build", include_path=[str(LAYOUTS)])
+    for extension in made:
+        extension.optional = True  # without a C compiler the installation goes on, see stream/batch/core.py
+    return made
+
 
 layout = layout_of_sources(ROOT)
 LAYOUTS.mkdir(parents=True, exist_ok=True)
@@ -21,12 +60,4 @@ for name, digest in digests(layout, ROOT).items():
     if not included.exists() or included.read_text() != text:
         included.write_text(text)
 remove_stale(layout, ROOT)
-
-sources = [
-    Extension(f"stream.compiled.{name}", [f"stream/compiled/{name}.pyx"], include_dirs=["stream/compiled"])
-    for name in MODULES
-]
-extensions = cythonize(sources, build_dir="build", include_path=[str(LAYOUTS)])
-for extension in extensions:
-    extension.optional = True  # without a C compiler the installation goes on, see stream/batch/core.py
-setup(ext_modules=extensions)
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildSteps})

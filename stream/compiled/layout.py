@@ -100,10 +100,29 @@ def is_built_from(extension: Path, digest: str) -> bool:
 def remove_stale(layout: Layout, root: Path = ROOT) -> None:
     """Remove the extension modules in place that were built from anything else, whatever their age."""
     for module, digest in digests(layout, root).items():
-        for suffix in EXTENSION_SUFFIXES:
-            extension = root / "stream" / "compiled" / f"{module}{suffix}"
-            if extension.exists() and not is_built_from(extension, digest):
+        for extension in _extensions_of(module, root):
+            if not is_built_from(extension, digest):
                 extension.unlink()
+
+
+def remove_incomplete(root: Path = ROOT) -> bool:
+    """Remove the extension modules in place unless all are there, and say whether one was missing.
+
+    A few of them are of no use.
+    """
+    found = {module: _extensions_of(module, root) for module in MODULES}
+    if all(found.values()):
+        return False
+    for extensions in found.values():
+        for extension in extensions:
+            extension.unlink()
+    return True
+
+
+def _extensions_of(module: str, root: Path) -> list[Path]:
+    folder = root / "stream" / "compiled"
+    paths = [folder / f"{module}{suffix}" for suffix in EXTENSION_SUFFIXES]
+    return [path for path in paths if path.exists()]
 
 
 def render(layout: Layout, digest: str) -> str:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -157,13 +158,18 @@ def test_pom_is_package_data() -> None:
     assert files("ops").joinpath("stack", "kafka", "pom.xml").is_file()
 
 
-@pytest.mark.parametrize(("compiler", "built"), [(os.environ.get("CC", "cc"), True), ("false", False)])
-def test_an_installation_goes_on_without_a_c_compiler(tmp_path: Path, compiler: str, built: bool) -> None:
+def copy_sources(folder: Path) -> None:
+    """What the compiled steps are built from."""
     for package in ("contracts", "stream"):
         ignored = shutil.ignore_patterns("*.so", "__pycache__")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
+        shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
+        shutil.copy(ROOT / name, folder)
+
+
+@pytest.mark.parametrize(("compiler", "built"), [(os.environ.get("CC", "cc"), True), ("false", False)])
+def test_an_installation_goes_on_without_a_c_compiler(tmp_path: Path, compiler: str, built: bool) -> None:
+    copy_sources(tmp_path)
     argv = [sys.executable, "setup.py", "--quiet", "build_ext", "--build-lib", "lib"]
     done = subprocess.run(
         argv, cwd=tmp_path, env=os.environ | {"CC": compiler}, capture_output=True, text=True
@@ -171,6 +177,28 @@ def test_an_installation_goes_on_without_a_c_compiler(tmp_path: Path, compiler: 
     assert done.returncode == 0, done.stderr
     made = {path.name.partition(".")[0] for path in (tmp_path / "lib").rglob("*.so")}
     assert made == ({path.stem for path in (ROOT / "stream").rglob("*.pyx")} if built else set())
+
+
+WITHOUT_CYTHON = """
+import sys
+sys.modules["Cython"] = None
+sys.argv = ["setup.py", "--quiet", "build_ext", "--inplace"]
+exec(compile(open("setup.py").read(), "setup.py", "exec"))
+"""
+
+
+def test_an_installation_without_cython_leaves_no_compiled_step_that_does_not_fit(tmp_path: Path) -> None:
+    copy_sources(tmp_path)
+    left = tmp_path / "stream" / "compiled" / f"batch{EXTENSION_SUFFIXES[0]}"
+    left.write_bytes(b"built from other sources")
+    done = subprocess.run(
+        [sys.executable, "-c", "__file__ = 'setup.py'" + WITHOUT_CYTHON], cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the compiled steps are not built" in done.stderr
+    assert "Cython is needed" in done.stderr
+    assert not left.exists()
 
 
 def test_constraints_are_names_and_versions_only() -> None:

@@ -18,6 +18,7 @@ from stream.compiled.layout import (
     is_built_from,
     layout_of_classes,
     layout_of_sources,
+    remove_incomplete,
     remove_stale,
     render,
     sources_of,
@@ -168,6 +169,30 @@ def test_the_next_build_removes_what_does_not_fit_however_new_it_is(copy: Path) 
     remove_stale(layout_of_sources(copy), copy)
     left = {path.name.partition(".")[0] for path in (copy / "stream" / "compiled").glob("*.so")}
     assert left == set(MODULES) - {"records"}
+
+
+def test_a_build_that_is_not_complete_leaves_none(copy: Path) -> None:
+    assert not remove_incomplete(copy)
+    assert choose(copy) == ("compiled", [])
+    extension_of(copy, "records").unlink()
+    assert remove_incomplete(copy)
+    assert list((copy / "stream" / "compiled").glob("*.so")) == []
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_an_installation_says_what_workers_take_and_leaves_nothing_that_does_not_fit(
+    copy: Path, fits: bool
+) -> None:
+    if not fits:
+        append(copy, "contracts/numbers.py", "MAX_QUANTITY = 7")
+    argv = [sys.executable, "-m", "stream.compiled"]
+    done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False)
+    [line] = done.stdout.splitlines()
+    assert done.returncode == int(not fits)
+    assert ("are built from the sources that are here" if fits else "not built") in line
+    name, lines = choose(copy)
+    assert name == ("compiled" if fits else "python")
+    assert not [line for line in lines if line.startswith("WARNING")]
 
 
 def test_sources_and_classes_have_the_same_layout() -> None:
