@@ -31,6 +31,7 @@ class Raw:
     value: bytes | None
     timestamp: int = NOW_MS
     key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def at(second: float) -> int:

@@ -7,6 +7,7 @@ import httpx
 import orjson
 from confluent_kafka import Producer
 
+from contracts.events import EventType
 from contracts.settings import Settings
 from contracts.topics import Topics
 from order_tellers import Told
@@ -26,7 +27,7 @@ class OrderSenders:
         self._pool = ThreadPoolExecutor(CONNECTIONS)
         self._asked: list[Future[None]] = []
         self._producer = Producer({"bootstrap.servers": settings.bootstrap, "partitioner": "murmur2_random"})
-        self._purchases = Topics(settings.topic_prefix).of("purchase")
+        self._purchases = Topics(settings.topic_prefix).of(EventType.PURCHASE)
         self._waiting: dict[str, list[Any]] = {"segment": [], "snippet": []}
 
     def send(self, told: Told) -> None:
