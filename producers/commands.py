@@ -14,11 +14,13 @@ from rich.console import Console
 from contracts.currencies import MINOR_DIGITS
 from contracts.settings import Settings
 from producers.checkpoints import CheckpointFile
+from producers.counted import Counted, open_counted
 from producers.installation import check_partitions
 from producers.lag import LagUnknown, RedisOffsets
+from producers.plain_output import say_status
 from producers.replay import Replay, ReplayPlan
 from producers.replay_memory import AlreadySent, ReplayMemory
-from producers.replay_view import ReplayView, summary, summary_table
+from producers.replay_view import ReplayView, add_counted, summary, summary_table
 from producers.sender import KafkaSender, SendFailed
 from sources import Source, UnknownFormat, fingerprint
 
@@ -48,7 +50,7 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
         )
         return EXIT_USAGE
     try:
-        with errors.status(f"sorting {options.file.name} by event time"):
+        with say_status(errors, f"sorting {options.file.name} by event time"):
             source = Source(options.file, currency=currency, format_name=options.format_name).open()
         with source:
             return _replay(settings, options, source, errors)
@@ -85,20 +87,25 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
         )
     check_partitions(settings)
     sender = KafkaSender(settings)
-    applied = RedisOffsets(settings) if plan.max_lag else None
-    memory = None if plan.again and not plan.max_lag else ReplayMemory(settings)
+    asks_redis = bool(plan.max_lag) or not plan.again
+    applied = RedisOffsets(settings) if asks_redis else None
+    memory = ReplayMemory(settings) if asks_redis else None
+    counted: Counted | None = None
     try:
+        meanwhile = open_counted(applied)
         with stop_signal() as received, ReplayView(errors, source.path.name) as view:
             progress = Replay(
                 source,
                 sender,
                 plan,
                 checkpoints=checkpoints,
-                applied=applied,
+                applied=applied if plan.max_lag else None,
                 memory=memory,
                 stopped=lambda: received() is not None,
                 on_tick=view.update,
             ).run()
+            if meanwhile is not None and not progress.interrupted:
+                counted = meanwhile.finish(sender, wait=bool(plan.max_lag), on_wait=view.await_stream)
             signal_number = received()
     finally:
         sender.close()
@@ -107,9 +114,12 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
         if applied is not None:
             applied.close()
     if options.as_json:
-        typer.echo(orjson.dumps(summary(progress, file=str(options.file), format_name=source.format_name)))
+        plain = summary(progress, file=str(options.file), format_name=source.format_name)
+        typer.echo(orjson.dumps(plain | {"stream": counted and counted._asdict()}))
     else:
-        Console().print(summary_table(progress, file=str(options.file), format_name=source.format_name))
+        table = summary_table(progress, file=str(options.file), format_name=source.format_name)
+        add_counted(table, counted, progress)
+        Console().print(table)
     if progress.interrupted and signal_number:
         return 128 + signal_number
     if progress.refused and not progress.sent:

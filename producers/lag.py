@@ -10,6 +10,9 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 
+TOTALS = ("applied", "duplicates", "late", "rejected", "forgotten", "lost")
+"""Counters of the stream, in each partition's meta hash."""
+
 Offsets = dict[tuple[str, int], int]
 """(topic, partition) to an offset."""
 
@@ -38,19 +41,29 @@ class RedisOffsets:
 
     def read(self) -> Offsets:
         """See `AppliedOffsets.read`."""
-        pipe = self._client.pipeline(transaction=False)
-        for meta in self._metas:
-            pipe.hmget(meta, [f"off:{topic}" for topic in self._topics])
-        try:
-            rows = pipe.execute()
-        except redis.RedisError as exc:
-            raise LagUnknown(f"Redis at {self._url} does not answer: {exc}") from exc
+        rows = self._read([f"off:{topic}" for topic in self._topics])
         return {
             (topic, p): int(offset)
             for p, offsets in enumerate(rows)
             for topic, offset in zip(self._topics, offsets, strict=True)
             if offset is not None
         }
+
+    def read_totals(self) -> dict[str, int]:
+        """The `TOTALS` of all partitions together; raises `LagUnknown`."""
+        rows = self._read(list(TOTALS))
+        return {name: sum(int(row[i] or 0) for row in rows) for i, name in enumerate(TOTALS)}
+
+    def _read(self, fields: list[str]) -> list[list[bytes | None]]:
+        """These fields of each partition's meta hash."""
+        pipe = self._client.pipeline(transaction=False)
+        for meta in self._metas:
+            pipe.hmget(meta, fields)
+        try:
+            rows: list[list[bytes | None]] = pipe.execute()
+        except redis.RedisError as exc:
+            raise LagUnknown(f"Redis at {self._url} does not answer: {exc}") from exc
+        return rows
 
     def close(self) -> None:
         """Disconnect."""

@@ -10,17 +10,21 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from producers.counted import Counted
+from producers.plain_output import SeldomLines
 from producers.replay import Progress
 
 
 class ReplayView:
-    """A live progress bar; where the output is no terminal it shows only notes, each once."""
+    """A live progress bar; where the output is no terminal a line now and then, and notes, each once."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self._bar = Bar(*_columns(), console=console, transient=True)
         self._task = self._bar.add_task(title, total=None, figures="")
         self._live = Live(console=console, refresh_per_second=8, transient=True)
+        self._title = title
+        self._lines = SeldomLines(console)
         self._note = ""
 
     def __enter__(self) -> "ReplayView":
@@ -39,8 +43,20 @@ class ReplayView:
         if self._console.is_terminal:
             self._live.update(self._render(progress.note))
         elif progress.note and progress.note != self._note:
-            self._console.print(progress.note)
+            self._lines.say(progress.note, now=True)
+        else:
+            at = f"{progress.at_row:,} of {progress.total_rows:,} rows"
+            self._lines.say(f"{self._title}: {at}  {_figures(progress)}")
         self._note = progress.note
+
+    def await_stream(self, waiting: int) -> bool:
+        """Show that the stream still has so many to get to; always true: it is worth waiting for."""
+        text = f"all is sent; the stream has {waiting:,} events to get to"
+        if self._console.is_terminal:
+            self._live.update(self._render(text))
+        else:
+            self._lines.say(f"{self._title}: {text}")
+        return True
 
     def _render(self, note: str) -> RenderableType:
         return Group(self._bar, Text(note, style="yellow")) if note else self._bar
@@ -88,6 +104,31 @@ def summary_table(progress: Progress, *, file: str, format_name: str) -> Table:
     if progress.interrupted:
         table.add_row(Text("interrupted", style="yellow"), "the same command goes on from here")
     return table
+
+
+def add_counted(table: Table, counted: Counted | None, progress: Progress) -> None:
+    """Add to a summary what became of the events in the stream."""
+    if counted is None:
+        why = "not waited for" if progress.interrupted else "not known: Redis was not asked, or is away"
+        table.add_row("counted by the stream", f"{why}: `storepulse status` shows its totals")
+        return
+    counts = counted.counts
+    is_all_ours = sum(counts.values()) + counted.waiting == progress.sent
+    others = "" if is_all_ours else "; in these figures are events of other senders, or of an earlier run"
+    table.add_row("counted by the stream", f"{counts['applied']:,}{others}")
+    table.add_row("duplicates", f"{counts['duplicates']:,}")
+    late = ": over STOREPULSE_LATENESS_MS older than the newest event of their partition, and kept out"
+    table.add_row("late", f"{counts['late']:,}{late if counts['late'] else ''}")
+    rejected = ": `storepulse rejected ls` says why"
+    table.add_row("refused by the stream", f"{counts['rejected']:,}{rejected if counts['rejected'] else ''}")
+    for name, text in (("forgotten", "of deleted visitors, dropped"), ("lost", "lost: expired in Kafka")):
+        if counts[name]:
+            table.add_row(text, f"{counts[name]:,}")
+    if counted.waiting:
+        table.add_row(
+            Text("not counted yet", style="yellow"),
+            f"{counted.waiting:,}: is a worker running? `storepulse status` shows the lag",
+        )
 
 
 def _columns() -> tuple[ProgressColumn, ...]:

@@ -36,7 +36,8 @@ class Sender(Protocol):
     """Takes events in order of event time and makes sure that every one of them arrives.
 
     `acked` counts a prefix of what was sent: the first `acked` records are safe. `starts` and `ends` hold,
-    per (topic, partition), the offset of the first acknowledged record and the one after the last.
+    per (topic, partition) of events, the offset of the first acknowledged record and the one after the last:
+    the stream gets to these, and never to dead letters.
     """
 
     sent: int
@@ -84,8 +85,9 @@ class MemorySender:
         """Keep the record."""
         self.records.append(record)
         where = (record.topic, record.partition or 0)
-        self.starts.setdefault(where, 0)
-        self.ends[where] = self.ends.get(where, 0) + 1
+        if record.topic in self._topics.events:
+            self.starts.setdefault(where, 0)
+            self.ends[where] = self.ends.get(where, 0) + 1
         self.sent += 1
         self.acked += 1
 
@@ -200,10 +202,10 @@ class KafkaSender:
         ):
             record, future = in_flight[0]
             arrived = future.value if future.is_done and not future.failed() else self._wait(record, future)
-            where = (arrived.topic, arrived.partition)
-            if where not in self.starts:
-                self.starts[where] = arrived.offset
-            self.ends[where] = arrived.offset + 1
+            if arrived.topic in self._topics.events:
+                where = (arrived.topic, arrived.partition)
+                self.starts.setdefault(where, arrived.offset)
+                self.ends[where] = arrived.offset + 1
             in_flight.popleft()
             self._in_flight_bytes -= len(record.value or b"")
             self.acked += 1

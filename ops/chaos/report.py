@@ -19,6 +19,7 @@ from ops.chaos.campaign import RECOVERY_LIMIT_S, Campaign, Plan, quantile, run_c
 from ops.chaos.run_audit import RunAudit
 from ops.stack.child import StartError
 from ops.stack.kafka_jars import JarsError
+from producers.plain_output import SeldomLines
 
 EXIT_FAILED = 1
 _SHOWN_DIFFERENCES = 20
@@ -32,7 +33,8 @@ def run_chaos(plan: Plan, *, as_json: bool, keep: Path | None) -> int:
     errors = Console(stderr=True)
     try:
         with tempfile.TemporaryDirectory(prefix="storepulse-chaos-") as folder, errors.status("") as status:
-            campaign = run_campaign(plan, keep or Path(folder), lambda now: status_line(status, now))
+            lines = SeldomLines(errors)
+            campaign = run_campaign(plan, keep or Path(folder), lambda now: status_line(status, lines, now))
     except (StartError, JarsError) as exc:
         errors.print(str(exc), markup=False)
         return EXIT_FAILED
@@ -43,14 +45,16 @@ def run_chaos(plan: Plan, *, as_json: bool, keep: Path | None) -> int:
     return 0 if campaign.passed else EXIT_FAILED
 
 
-def status_line(status: Status, campaign: Campaign) -> None:
+def status_line(status: Status, lines: SeldomLines, campaign: Campaign) -> None:
     """Refresh the line that says what is going on."""
     done = sum(len(times) for times in campaign.recoveries_s.values())
     elapsed_s = time.monotonic() - campaign.began_s
-    status.update(
+    text = (
         f"{elapsed_s:.0f} of {campaign.plan.minutes * 60:.0f} s, {campaign.doing}: {done} faults, "
         f"{campaign.sent:,} sent, {campaign.applied:,} applied, slowest recovery {campaign.slowest_s:.1f} s"
     )
+    status.update(text)
+    lines.say(text)
 
 
 def summary(campaign: Campaign) -> dict[str, Any]:

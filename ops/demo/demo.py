@@ -29,6 +29,7 @@ from ops.stack.record import DEFAULT_STATE, settings_environment
 from ops.stack.stack import Stack
 from ops.stack.supervision import PartEnded
 from ops.stack.up import StopSignals
+from producers.plain_output import say_status
 
 NEIGHBOURS = ",".join(f"{scheme}://{name}:*" for scheme in ("http", "https") for name in LOCAL_NAMES)
 FRAME_EVERY_S = 1.0
@@ -70,7 +71,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
             )
         )
         signals.watch(stack)
-        with console.status("starting broker, Redis, worker, API and deliverer"):
+        with say_status(console, "starting broker, Redis, worker, API and deliverer"):
             stack.start()
     except (StackError, StartError) as exc:
         console.print(f"[red]cannot start:[/] {exc}", highlight=False)
@@ -85,7 +86,7 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         console.print(f"[red]the demo ends:[/] {exc}", highlight=False, soft_wrap=True)
         return 1
     finally:
-        with console.status("stopping; Ctrl-C again kills at once"):
+        with say_status(console, "stopping; Ctrl-C again kills at once"):
             traffic.stop()
             stack.stop()
     console.print(_farewell(frame), highlight=False, soft_wrap=True)

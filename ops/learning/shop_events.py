@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from contracts.events import Event
+from producers.plain_output import LineProgress
 from producers.simulator.profiles import PROFILES
 from producers.simulator.simulation import SimulationConfig, simulate
 from sources import Refused, Source
@@ -68,13 +69,5 @@ def simulate_events(days: float, progress: Progress, *, seed: int, profile: str 
 
 
 def make_progress(console: Console, title: str) -> Progress:
-    """A progress display whose lines begin with a title, gone at its end."""
-    return Progress(
-        TextColumn(title, markup=False),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
+    """A progress display whose lines begin with a title; on a terminal it is gone at its end."""
+    return LineProgress(console, title)

@@ -15,6 +15,7 @@ from ops.stack.options import StackError, StackOptions
 from ops.stack.part_warnings import PartWarnings
 from ops.stack.stack import PREFERRED_API_PORT, Stack
 from ops.stack.supervision import PartEnded
+from producers.plain_output import say_status
 
 CHECK_EVERY_S = 0.2
 
@@ -51,7 +52,7 @@ def run_stack(options: StackOptions, console: Console) -> int:
     try:
         stack = Stack(options)
         signals.watch(stack)
-        with console.status("starting"):
+        with say_status(console, "starting"):
             stack.start()
     except (StackError, StartError) as exc:
         console.print(Text.assemble(("cannot start: ", "red"), str(exc)))
@@ -70,7 +71,7 @@ def run_stack(options: StackOptions, console: Console) -> int:
         console.print(Text.assemble(("the stack ends: ", "red"), str(exc)))
         return 1
     finally:
-        with console.status("stopping; again to kill at once"):
+        with say_status(console, "stopping; again to kill at once"):
             stack.stop()
     console.print("stopped")
     return 0

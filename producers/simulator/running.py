@@ -13,10 +13,10 @@ from rich.table import Table
 
 from contracts.events import Event, EventType, encode
 from producers.pacing import Pacer
+from producers.plain_output import SeldomLines
 
 _TICK_S = 0.25
 _SPEED_OVER_S = 5.0
-_PLAIN_EVERY_S = 10.0
 
 
 class Outlet(Protocol):
@@ -126,7 +126,7 @@ class SimulationView:
         self._currency = currency
         self._minor_units = minor_units
         self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._said_s = time.monotonic()
+        self._lines = SeldomLines(console)
 
     def __enter__(self) -> "SimulationView":
         if self._console.is_terminal:
@@ -140,9 +140,8 @@ class SimulationView:
         """Show what has been given out."""
         if self._console.is_terminal:
             self._live.update(self.table(output))
-        elif time.monotonic() - self._said_s > _PLAIN_EVERY_S:
-            self._said_s = time.monotonic()
-            self._console.print(f"{output.events:,} events, {output.rate:,.0f}/s", highlight=False)
+        else:
+            self._lines.say(f"{output.events:,} events, {output.rate:,.0f}/s")
 
     def table(self, output: Output) -> Table:
         """The figures as a table."""

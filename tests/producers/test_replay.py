@@ -196,6 +196,15 @@ def test_the_replay_never_runs_far_ahead_of_the_stream(tmp_path: Path) -> None:
     assert stream.worst <= 100 + 100 // 4 + 1
 
 
+def test_refused_rows_are_nothing_that_the_stream_would_get_to(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b"no event\n" * 50)
+    sender = MemorySender(SETTINGS)
+    nothing_applied = Stream(MemorySender(SETTINGS), every=1)
+    progress = replay(path, ReplayPlan(max_lag=10), sender, applied=nothing_applied)
+    assert (progress.read, len(sender.records), sender.ends) == (50, 50, {})
+
+
 def test_a_stream_that_applies_nothing_is_named_and_the_replay_can_be_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
