@@ -48,12 +48,16 @@ def up(
         int, typer.Option(help="Number of workers; the embedded broker serves one.", min=0)
     ] = 1,
     state: StateOption = DEFAULT_STATE,
-    api_port: Annotated[int | None, typer.Option(help="Port of the API; else 8000 if it is free.")] = None,
+    api_port: Annotated[
+        int | None, typer.Option(help="Port of the API; else 8000 if it is free.", min=1, max=65_535)
+    ] = None,
     kafka_port: Annotated[
-        int | None, typer.Option(help="Port of Kafka; default: the same in each run if it is free.")
+        int | None,
+        typer.Option(help="Port of Kafka; default: the same in each run if it is free.", min=1, max=65_535),
     ] = None,
     redis_port: Annotated[
-        int | None, typer.Option(help="Port of Redis; default: the same in each run if it is free.")
+        int | None,
+        typer.Option(help="Port of Redis; default: the same in each run if it is free.", min=1, max=65_535),
     ] = None,
 ) -> None:
     """Run broker, Redis, workers, API and webhook deliverer here until Ctrl-C.
@@ -91,7 +95,7 @@ def demo(
     ] = None,
     state: StateOption = DEFAULT_STATE,
     api_port: Annotated[
-        int | None, typer.Option(help="Port of the page; default: 8000 if it is free.")
+        int | None, typer.Option(help="Port of the page; default: 8000 if it is free.", min=1, max=65_535)
     ] = None,
 ) -> None:
     """Run a simulated shop through an embedded stack and show it here and on a page."""

@@ -1,13 +1,13 @@
 """What runs where: the record a stack keeps in its state folder, for every command that looks for it."""
 
 import fcntl
+import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-import orjson
 import psutil
 
 from contracts.settings import SECRETS, Settings
@@ -49,9 +49,9 @@ class StackRecord:
     settings: dict[str, Any]
 
     def write(self, state: Path) -> None:
-        """Replace the record in the state folder, so that readers never see half of it."""
+        """Replace the record in the state folder, so that readers never see half of it; raises `OSError`."""
         scratch = state / f"stack.json.{os.getpid()}"
-        scratch.write_bytes(orjson.dumps(self, option=orjson.OPT_INDENT_2))
+        scratch.write_text(json.dumps(asdict(self), indent=2), encoding="ascii")  # paths may be no UTF-8
         scratch.rename(_path(state))
 
 
@@ -67,13 +67,18 @@ def part_record(name: str, where: str, pid: int, log: Path | None = None, restar
 
 
 def read_record(state: Path) -> StackRecord | None:
-    """The record in the state folder, its owner running or not; None when there is none."""
+    """The record in the state folder, its owner running or not; None when there is none.
+
+    One that cannot be read is none: a machine that lost its power may have left it empty. Fields that another
+    version has more are passed over.
+    """
     try:
-        fields = orjson.loads(_path(state).read_bytes())
-    except FileNotFoundError:
+        record = json.loads(_path(state).read_bytes())
+        owner, parts = _to_part(record["owner"]), tuple(map(_to_part, record["parts"]))
+        known = {name: value for name, value in record["settings"].items() if name in Settings.model_fields}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    parts = tuple(PartRecord(**part) for part in fields["parts"])
-    return StackRecord(PartRecord(**fields["owner"]), parts, fields["settings"])
+    return StackRecord(owner, parts, known)
 
 
 def remove_record(state: Path) -> None:
@@ -127,7 +132,10 @@ def settings_environment(settings: Settings) -> dict[str, str]:
 
 
 def lock_state(state: Path) -> TextIO | None:
-    """The lock of the state folder, held until it is closed or we end; None when another stack has it."""
+    """The lock of the state folder, held until it is closed or we end; None when another stack has it.
+
+    Raises `OSError` where nothing can be written.
+    """
     state.mkdir(parents=True, exist_ok=True)
     lock = (state / "stack.lock").open("w")
     try:
@@ -136,6 +144,10 @@ def lock_state(state: Path) -> TextIO | None:
         lock.close()
         return None
     return lock
+
+
+def _to_part(record: dict[str, Any]) -> PartRecord:
+    return PartRecord(**{field.name: record[field.name] for field in fields(PartRecord)})
 
 
 def _path(state: Path) -> Path:

@@ -1,11 +1,12 @@
 """The whole installation as child processes of one: broker, Redis, workers, API."""
 
+import logging
 import os
 import signal
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from contracts.settings import Settings
 from ops.stack.broker import KafkaBroker
@@ -28,6 +29,8 @@ from ops.stack.redis_server import RedisServer, require_redis
 from ops.stack.supervision import Part, await_answer, check_part
 from ops.stack.topics import TopicsError, ensure_topics
 
+_log = logging.getLogger(__name__)
+
 PREFERRED_API_PORT = 8000
 _KAFKA, _CONTROLLER, _REDIS, _DELIVERER, _API, _FIRST_WORKER = range(6)
 """Places in the block of ports of a stack."""
@@ -45,7 +48,7 @@ class Stack:
         self.redis: RedisServer | None = None
         self.parts: list[Part] = []
         self.starting = False
-        self._lock = lock_state(self.state)
+        self._lock = self._take_folder()
         self._workers_made = 0
 
     def __enter__(self) -> Self:
@@ -83,6 +86,7 @@ class Stack:
                 raise StackError(
                     f"parts of an earlier stack still run in {self.state}: {left}; end them first"
                 )
+            self._check_ports()
             self._start_broker()
             self._start_redis()
             self._start_topics()
@@ -94,7 +98,7 @@ class Stack:
                 self._start_deliverer()
             self.record()
             self._await_answers()
-        except (StartError, JarsError, TopicsError) as exc:
+        except (StartError, JarsError, TopicsError, OSError) as exc:
             self.stop()
             raise StackError(str(exc)) from exc
         except BaseException:
@@ -107,7 +111,10 @@ class Stack:
         """Start again what has ended; raises `PartEnded` when the stack cannot go on."""
         changed = [check_part(part, time.monotonic()) for part in self.parts]
         if any(changed):
-            self.record()
+            try:
+                self.record()
+            except OSError as exc:  # a full disk ends no stack
+                _log.warning("cannot write down what runs where: %s", exc)
 
     def add_worker(self, *, wait: bool = True) -> Part:
         """Start one more worker, and wait until it answers if `wait`; raises `StartError`."""
@@ -167,6 +174,18 @@ class Stack:
         )
         owner = part_record("stack", str(self.state), os.getpid())
         StackRecord(owner, parts, settings_fields(self.settings)).write(self.state)
+
+    def _take_folder(self) -> TextIO | None:
+        try:
+            return lock_state(self.state)
+        except OSError as exc:
+            raise StackError(f"cannot write to {self.state}: {exc.strerror}; give another --state") from exc
+
+    def _check_ports(self) -> None:
+        """Refuses ports that somebody has: the broker and the API would say so late and at length."""
+        for name, port in (("--kafka-port", self.options.kafka_port), ("--api-port", self.options.api_port)):
+            if port is not None and not is_free(port):
+                raise StackError(f"port {port} is not free; give another {name}")
 
     def _start_broker(self) -> None:
         choice, folder = self.options.broker, self.state / "broker"

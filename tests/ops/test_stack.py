@@ -30,7 +30,7 @@ from ops.diagnosis.status import partition_status
 from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
 from ops.stack.ports import listens, preferred_port
-from ops.stack.record import find_settings, read_record
+from ops.stack.record import StackRecord, find_settings, part_record, read_record
 from ops.stack.stack import Stack
 from ops.stack.supervision import LONGEST_DELAY_S, Part, PartEnded, await_answer, check_part, restart_delay_s
 from services import wait_until
@@ -250,6 +250,70 @@ def test_stack_that_cannot_start_says_why_and_leaves_nothing_running(tmp_path: P
     assert [part.name for part in stack.parts] == ["broker", "redis"]
     assert not any(part.child.alive for part in stack.parts)
     assert read_record(tmp_path) is None
+
+
+def test_port_that_somebody_has_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        stack = Stack(StackOptions(state=tmp_path, api_port=port))
+        with pytest.raises(StackError, match=f"port {port} is not free; give another --api-port"):
+            stack.start()
+    assert stack.parts == []
+
+
+@pytest.mark.parametrize("option", ["--api-port", "--kafka-port", "--redis-port"])
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_port_that_cannot_be_is_refused(option: str, port: str) -> None:
+    refused = CliRunner().invoke(app, ["up", option, port])
+    assert refused.exit_code == 2
+    assert f"Invalid value for '{option}'" in refused.output
+
+
+def test_folder_that_takes_no_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StackError, match="give another --state"):
+        Stack(StackOptions(state=tmp_path / "file"))
+
+
+def test_record_that_cannot_be_written_ends_no_stack(
+    embedded_stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = embedded_stack.part("worker-1")
+    (embedded_stack.state / f"stack.json.{os.getpid()}").mkdir()
+    worker.child.kill()
+    wait_until(lambda: bool(embedded_stack.check()) or worker.restarts == 1, 10, "another worker")
+    assert "cannot write down what runs where" in caplog.text
+
+
+SPOILED = ["", "{", "[]", "null", "{}", '{"owner": {}, "parts": [], "settings": {}}', "\0" * 4_096]
+
+
+@pytest.mark.parametrize("text", SPOILED)
+def test_record_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "stack.json").write_text(text)
+    assert read_record(tmp_path) is None
+    assert find_settings(tmp_path) == Settings()
+    status = CliRunner().invoke(app, ["status", "--state", str(tmp_path)])
+    assert status.exit_code == 2
+    assert "no stack runs in" in status.output
+
+
+def test_record_of_another_version_is_read(tmp_path: Path) -> None:
+    part = {"name": "stack", "where": "x", "pid": 1, "created_s": 1.0, "log": "", "restarts": 0, "more": 1}
+    settings = {"namespace": "theirs", "not_known_here": True}
+    record = {"owner": part, "parts": [part], "settings": settings, "more": 1}
+    (tmp_path / "stack.json").write_text(json.dumps(record))
+    read = read_record(tmp_path)
+    assert read is not None
+    assert read.settings == {"namespace": "theirs"}
+
+
+def test_record_takes_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    where = os.fsdecode(b"\xfcber")
+    StackRecord(part_record("stack", where, os.getpid()), (), {}).write(tmp_path)
+    read = read_record(tmp_path)
+    assert read is not None
+    assert read.owner.where == where
 
 
 def test_stacks_that_start_together_get_an_api_each(tmp_path: Path) -> None:
