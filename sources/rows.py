@@ -117,6 +117,7 @@ _ROUNDED = re.compile(r"\d([.,]\d+)?[eE]\+\d{2,3}")
 """How spreadsheets and pandas write a long number: `5.35871E+08`. Digits may be lost."""
 _WHOLE = re.compile(r"(\d{1,15})[.,]0+")
 """How they write a whole one; of a longer one digits may be lost."""
+_CELL_ERRORS = frozenset(("#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"))
 _COMMA_PRICE = re.compile(r"\d+,\d{1,2}")
 
 
@@ -126,6 +127,10 @@ def _mend_cells(fields: dict[str, Any], *, decimal_comma: bool) -> None:
         value = fields.get(name)
         if type(value) is not str:  # a binary format may have numbers
             continue
+        if value in _CELL_ERRORS:
+            raise InvalidEvent(
+                f"{name}.cell_error", f"{name} is what a spreadsheet shows for a formula that failed, as #N/A"
+            )
         if _ROUNDED.fullmatch(value) or (value[-2:] in (".0", ",0") and value[:-2].isdigit()):
             fields[name] = _whole_number(name, value)
     for name in _TEXTS:

@@ -281,7 +281,12 @@ def test_record_that_cannot_be_written_ends_no_stack(
     worker = embedded_stack.part("worker-1")
     (embedded_stack.state / f"stack.json.{os.getpid()}").mkdir()
     worker.child.kill()
-    wait_until(lambda: bool(embedded_stack.check()) or worker.restarts == 1, 10, "another worker")
+
+    def is_another() -> bool:
+        embedded_stack.check()
+        return worker.restarts == 1
+
+    wait_until(is_another, 10, "another worker")
     assert "cannot write down what runs where" in caplog.text
 
 

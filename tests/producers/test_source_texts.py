@@ -141,6 +141,12 @@ def test_ids_that_a_spreadsheet_rounded_are_refused_and_whole_ones_taken_back(tm
     assert "export the column as text" in first.detail
 
 
+def test_what_a_failed_formula_shows_is_no_id(tmp_path: Path) -> None:
+    rows = [f"2019-10-01 00:00:00 UTC,view,{cell},1,,,1.00,u,s\n" for cell in ("#N/A", "#REF!", "#12")]
+    outcomes = read(tmp_path / "r.csv", (HEADER + "".join(rows)).encode())
+    assert refused(outcomes) == [(1, "product_id.cell_error"), (2, "product_id.cell_error")]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

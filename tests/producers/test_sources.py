@@ -3,7 +3,8 @@
 import gzip
 import os
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -233,6 +234,51 @@ def test_ids_that_lost_digits_in_a_parquet_file_are_not_taken(tmp_path: Path) ->
         (3, "user_id.missing"),
     ]
     assert [o.user_id for o in outcomes if isinstance(o, Event)] == ["535871217"]
+
+
+def parquet_of(path: Path, **columns: object) -> Path:
+    """A parquet file of one view, with these columns beside or in place of the usual ones."""
+    usual = {"event_time": [datetime(2022, 10, 1, tzinfo=UTC)], "event_type": ["view"], "product_id": ["p"]}
+    pl.DataFrame({**usual, "user_id": ["u"], **columns}).write_parquet(path)
+    return path
+
+
+def test_decimals_in_a_parquet_file_are_prices_and_ids(tmp_path: Path) -> None:
+    path = parquet_of(tmp_path / "r.parquet", price=[Decimal("19.90")], user_id=[Decimal("535871217")])
+    (event,) = events_of(path)
+    assert (event.price_minor, event.user_id) == (1_990, "535871217")
+
+
+def test_nested_columns_of_a_parquet_file_that_no_format_knows_are_passed_over(tmp_path: Path) -> None:
+    parameters = [{"key": "page", "values": [1, 2]}]
+    path = parquet_of(tmp_path / "r.parquet", event_params=[parameters], device={"os": ["x"]})
+    (event,) = events_of(path)
+    assert (event.user_id, event.extra) == ("u", None)
+    assert [each.event_id for each in events_of(path)] == [event.event_id]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("user_id", ["u", "v"]),
+        ("product_id", {"id": "p"}),
+        ("event_time", time(10)),
+        ("event_time", timedelta(hours=1)),
+        ("event_time", True),
+        ("event_time", [1]),
+    ],
+)
+def test_a_parquet_column_that_cannot_hold_what_it_should_is_named(
+    tmp_path: Path, name: str, value: object
+) -> None:
+    path = parquet_of(tmp_path / "r.parquet", **{name: [value]})
+    with pytest.raises(UnknownFormat, match=f"the column {name} is of type"):
+        read(path)
+
+
+def test_times_that_became_floats_are_read(tmp_path: Path) -> None:
+    path = parquet_of(tmp_path / "r.parquet", event_time=[1_664_582_400_000.0])
+    assert [event.event_time_ms for event in events_of(path)] == [1_664_582_400_000]
 
 
 def test_equal_rows_are_different_events_with_the_same_ids_in_every_reading(tmp_path: Path) -> None:
