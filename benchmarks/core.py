@@ -17,7 +17,6 @@ from contracts.clock import wall_clock_ms
 from contracts.events import encode
 from contracts.keys import FORGOTTEN, META
 from contracts.partitioning import partition_of
-from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, unpack_visitor
@@ -25,13 +24,13 @@ from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from stream.batch.core import Core
 from stream.batch.result import BatchResult
-from stream.batch.step import StepSettings, take_scores
+from stream.batch.step import StepSettings
 from stream.components.prices import level_of
 from stream.partitions.component_steps import apply_component
 from stream.partitions.partition import Partition
 from stream.partitions.result_writes import ResultWriter, WriteSettings
 from stream.registry import Registry, make_registry
-from stream.scoring.next_action import NextActionSlot
+from stream.scoring.next_action import NextActionSlot, ScoredVisitor
 from stream.scoring.slots import AskedVisitor
 from stream.state.commit import Claim, Commit, encode_commit
 
@@ -214,7 +213,7 @@ class _Steps:
         names, subjects = list(wanted), list(wanted.values())
         with self._timed("ask"):
             plan = self._slot.plan(subjects)
-        scores: dict[str, Score] = {}
+        scores: dict[str, ScoredVisitor] = {}
         for places in plan:
             visitors = [subjects[place] for place in places]
             with self._timed("encode"):
@@ -223,7 +222,7 @@ class _Steps:
                 found = self._slot.ask(model, visitors, encoded)
                 scores |= zip([names[place] for place in places], found, strict=True)
         with self._timed("take_scores"):
-            take_scores(outcome, scores, self._rules.alerts)
+            self._slot.take(outcome, scores)
         self.scored += len(subjects)
 
     @contextmanager

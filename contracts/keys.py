@@ -79,6 +79,8 @@ TIMERS = "timers:"
 """Followed by the name of a kind of timers. Sorted set: id of a subject to the event time of its timer."""
 JOB_QUEUES = "jobs:"
 """Followed by a job. Sorted set: id of a subject to the epoch ms from which its snapshot may be made."""
+LEARNED = "learned:"
+"""Followed by a model slot. String: what the partition's answers have taught it (`models.online.blob`)."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -160,6 +162,7 @@ for _family in (
     KeyFamily(TIMERS, "zset"),
     KeyFamily(JOB_QUEUES, "zset"),
     KeyFamily(SNAPSHOTS, "string"),
+    KeyFamily(LEARNED, "string", names_visitors=False),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)

@@ -40,6 +40,10 @@ class Settings(ConnectionSettings):
         description="Take the steps compiled at the installation, if any; False: those in Python",
     )
     scoring: bool = Field(True, description="Ask the next-action model about every visitor who acts")
+    learning: bool = Field(
+        True,
+        description="Calibrate the model to this shop and mix it with what is learnt of visitors' answers",
+    )
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
     churn_fire: float = Field(
         0.15, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"

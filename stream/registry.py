@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.extensions import load_part
+from contracts.heartbeat import NEXT_ACTION
 from contracts.keys import family_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
@@ -13,6 +14,7 @@ from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.customers.component import Customers
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
+from stream.components.learning import Learning
 from stream.components.orders.component import Orders
 from stream.components.prices import Prices
 from stream.components.trending import Trending
@@ -145,4 +147,6 @@ def product_registry(settings: Settings) -> Registry:
     registry.add(Orders(settings))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings))
+        if settings.learning:
+            registry.add(Learning(NEXT_ACTION))
     return registry

@@ -1,11 +1,13 @@
 """What is published: the mixture once enough was judged and it beats the running base rates, per task."""
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from models.online.members import Opinions, mixing_weights
+from models.online.members import Opinions, ask_members, cases_of, mixing_weights
+from models.online.records import Records
 from models.online.sums import MEMBERS, TASKS, Floats, Sums
 
 FEWEST_JUDGED = 50
@@ -39,6 +41,20 @@ def published(sums: Sums, opinions: Opinions) -> Floats:
     said = np.array(by_source[source_of(sums, 0)])
     said[:, 5] = by_source[source_of(sums, 1)][:, 5]
     return said
+
+
+def improve(
+    sums: Sums, records: Records, probabilities: npt.NDArray[np.float32], purchase: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """What to publish instead of what a model said of these records, if anything."""
+    sources = [source_of(sums, task) for task in range(len(TASKS))]
+    if sources == [Source.MODEL] * len(TASKS):
+        return probabilities, purchase
+    said = published(sums, ask_members(sums, cases_of(records)))
+    return (
+        probabilities if sources[0] is Source.MODEL else said[:, :5],
+        purchase if sources[1] is Source.MODEL else said[:, 5],
+    )
 
 
 class MemberFigures(NamedTuple):

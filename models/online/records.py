@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.scores import SCALE
-from models.next_action.encoding import Encoded
+from models.next_action.encoding import Batch
 from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
 
 Records = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 LEFT_OUT = ("hour_sin", "hour_cos")
 """Of a shop whose first day is not over, nothing can be learnt about hours that have not come."""
@@ -41,17 +42,14 @@ _SAME = STEP_FEATURES.index("same_product")
 NO_ACTION = len(_KINDS)
 
 
-def make_records(
-    encoded: Sequence[Encoded], probabilities: npt.NDArray[Any], purchase: npt.NDArray[Any]
-) -> Records:
+def make_records(batch: Batch, probabilities: npt.NDArray[Any], purchase: npt.NDArray[Any]) -> Records:
     """A record per visitor of what a model read and said, without `actions`, `bought` and `weight`.
 
     probabilities (n, 5), purchase (n,).
     """
-    records = np.zeros(len(encoded), dtype=RECORD)
-    records["chain"] = [chain_of([row[:5].index(1.0) for row in rows[-3:]], [row[_SAME] for row in rows[-2:]])
-                        for rows, _ in encoded]  # fmt: skip
-    context = np.array([context for _, context in encoded], dtype=np.float32)
+    steps, lengths, context = batch
+    records = np.zeros(len(lengths), dtype=RECORD)
+    records["chain"] = _chains(steps, lengths)
     return fill_records(records, context, probabilities, purchase)
 
 
@@ -65,14 +63,31 @@ def fill_records(
     return records
 
 
-def chain_of(kinds: Sequence[int], repeats: Sequence[float]) -> int:
-    """One number for a session's last actions, oldest first.
+def chain_of(kinds: Sequence[Ints], repeats: Sequence[Ints]) -> Ints:
+    """One number for the last actions of each session, the last one first.
 
-    Up to three kinds, and for the last two whether they are of the product of the one before.
+    `kinds` are those of the last three actions (`NO_ACTION`: there were fewer), `repeats` say of the last two
+    whether they are of the product of the one before.
     """
-    last, before, first = [*reversed(kinds), NO_ACTION, NO_ACTION][:3]
-    repeat, repeat_before = [*reversed(repeats), 0][:2]
-    return int((((last * 2 + int(repeat)) * 6 + before) * 2 + int(repeat_before)) * 6 + first)
+    (last, before, first), (repeat, repeat_before) = kinds, repeats
+    return np.asarray((((last * 2 + repeat) * 6 + before) * 2 + repeat_before) * 6 + first)
+
+
+def _chains(steps: npt.NDArray[np.float32], lengths: Ints) -> Ints:
+    rows = np.arange(len(lengths))
+    kinds, repeats = [], []
+    for back in range(1, 4):
+        step = steps[rows, np.maximum(lengths - back, 0)]
+        is_there = lengths >= back
+        kinds.append(np.where(is_there, step[:, : len(_KINDS)].argmax(1), NO_ACTION))
+        repeats.append(np.where(is_there, step[:, _SAME] > 0, False).astype(np.int64))
+    return chain_of(kinds, repeats[:2])
+
+
+def split_records(records: Records) -> list[bytes]:
+    """The bytes of each record."""
+    packed, size = records.tobytes(), RECORD.itemsize
+    return [packed[at : at + size] for at in range(0, len(packed), size)]
 
 
 def aggregates_in(records: Records) -> Floats:

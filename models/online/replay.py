@@ -11,7 +11,7 @@ from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
 from models.online.learning import Answers, learn
 from models.online.members import ask_members, cases_of
 from models.online.publishing import published
-from models.online.records import NO_ACTION, RECORD, Records, fill_records
+from models.online.records import NO_ACTION, RECORD, Records, chain_of, fill_records
 from models.online.sums import Floats, nothing_learnt, sums_in
 
 ROUND_MS = 60_000
@@ -165,6 +165,7 @@ def _chains(cases: PrefixSet) -> Ints:
     def earlier(values: Ints, steps: int, absent: int) -> Ints:
         return np.where(length > steps, values[np.maximum(row - steps, 0)], absent)
 
-    last = kinds[row] * 2 + same[row]
-    before = (last * 6 + earlier(kinds, 1, NO_ACTION)) * 2 + earlier(same, 1, 0)
-    return np.asarray(before * 6 + earlier(kinds, 2, NO_ACTION))
+    return chain_of(
+        [kinds[row], earlier(kinds, 1, NO_ACTION), earlier(kinds, 2, NO_ACTION)],
+        [same[row], earlier(same, 1, 0)],
+    )

@@ -23,6 +23,8 @@ from ops.stack.topics import ensure_topics
 POLL_S = 0.02
 SETTINGS: dict[str, Any] = {
     "partitions": 6,
+    # The audit scores visitors again with the model alone.
+    "learning": False,
     "session_timeout_s": 6.0,
     "idle_ms": 2_000,
     "disorder_ms": 2_000,

@@ -77,8 +77,9 @@ class Rounds:
             self._core.apply_batch(part.clock, entries, visitors, self._settings, screens=self._screens(part))
             for (part, entries, _), visitors in zip(batches, states, strict=True)
         ]
-        for result in results:
+        for batch, result in zip(batches, results, strict=True):
             self._slots.judge(result)
+            self._slots.learn(batch.part.number, batch.part.states, result)
         await self._steps.apply(
             [(batch.part, result) for batch, result in zip(batches, results, strict=True)]
         )

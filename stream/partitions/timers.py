@@ -85,8 +85,9 @@ class Timers:
             fire_deadlines(part.clock, self._committer.watermark(part), users, visitors, self._settings)
             for (part, users), visitors in zip(fired, states, strict=True)
         ]
-        for result in results:
+        for (part, _), result in zip(fired, results, strict=True):
             self._slots.judge_silence(result)
+            self._slots.learn(part.number, part.states, result)
         await self._steps.apply([(part, result) for (part, _), result in zip(fired, results, strict=True)])
         return results
 

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts.heartbeat import NEXT_ACTION
+from contracts.keys import LEARNED
 from contracts.scores import SCALE, Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor
@@ -16,9 +18,13 @@ from models.artefacts.source import ModelSource
 from models.next_action.encoding import Encoded, encode_visitor, stack, stack_ids
 from models.next_action.model import Model
 from models.next_action.source import next_action_folder
+from models.online.kept import keep
+from models.online.publishing import improve
+from models.online.records import make_records, split_records
 from stream.alerts.registry import AlertRules
 from stream.batch.result import BatchResult
 from stream.batch.step import take_scores
+from stream.scoring.learner import Learner
 from stream.scoring.slots import AskedVisitor, ModelSlot
 
 CALLS = 8
@@ -30,13 +36,29 @@ and while the model works on one, the event loop encodes the next.
 """
 
 
-class NextActionSlot(ModelSlot[Model, Encoded, Score]):
+MOST_KEPT_PER_S = 200
+"""Predictions of a second of event time that a worker keeps to learn from, about; beyond, those of a share of
+the visitors."""
+_SHARES = 1 << 16
+_LOOK_EVERY_MS = 1_000
+
+
+class ScoredVisitor(NamedTuple):
+    """A score, and the record (`models.online.records`) that is learnt from once its answer is known."""
+
+    score: Score
+    record: bytes
+
+
+class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
     """Its scores are judged with the batch step (`stream.scoring.prequential`), as alerts depend on them."""
 
     name = NEXT_ACTION
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.learner = Learner(LEARNED + self.name, settings.partitions) if settings.learning else None
+        self._sampler = Sampler()
 
     @cached_property
     def _rules(self) -> AlertRules:
@@ -58,7 +80,9 @@ class NextActionSlot(ModelSlot[Model, Encoded, Score]):
         """The visitor's steps and aggregates."""
         return encode_visitor(subject.visitor, subject.level, self._settings.idle_ms)
 
-    def ask(self, model: Model, visitors: Sequence[Visitor], inputs: Sequence[Encoded]) -> list[Score]:
+    def ask(
+        self, model: Model, visitors: Sequence[Visitor], inputs: Sequence[Encoded]
+    ) -> list[ScoredVisitor]:
         """One call: the scores of these visitors in their order, rounded as `contracts.scores` keeps them.
 
         Raises `ArithmeticError` if the model gives a number that is none, and whatever the model raises.
@@ -70,25 +94,69 @@ class NextActionSlot(ModelSlot[Model, Encoded, Score]):
         probabilities, purchase = model.predict(*batch, ids)
         if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
             raise ArithmeticError("the model gave a number that is none")
-        rows = zip(visitors, _round(probabilities), _round(purchase), model.reasons(batch[2]), strict=True)
         version = model.version
+        records = [b""] * len(visitors)
+        if self.learner is not None:
+            made = make_records(batch, probabilities, purchase)
+            records = split_records(made)
+            learnt_of, sums = self.learner.pooled
+            if learnt_of == version:
+                probabilities, purchase = improve(sums, made, probabilities, purchase)
+        rows = zip(
+            visitors, _round(probabilities), _round(purchase), model.reasons(batch[2]), records, strict=True
+        )
         return [
-            Score(
+            ScoredVisitor(Score(
                 version, visitor.head.last_ms, sum(visitor.head.counts), visitor.head.number, tuple(row),
                 chance, tuple([(code, round(effect * SCALE) / SCALE) for code, effect in why]),
-            )
-            for visitor, row, chance, why in rows
+            ), record)
+            for visitor, row, chance, why, record in rows
         ]  # fmt: skip
 
-    def take(self, result: BatchResult, answers: Mapping[str, Score]) -> None:
-        """Decide on alerts, and keep what will be judged."""
+    def take(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
+        """Decide on alerts, and keep what will be judged and learnt from."""
         asked = sum(self.select(visitor) for visitor in result.visitors.values())
         result.count("scored", len(answers))
         result.count("skipped", asked - len(answers))
-        take_scores(result, answers, self._rules)
+        if self.learner is not None:
+            self._keep(result, answers)
+        take_scores(result, {user_id: answer.score for user_id, answer in answers.items()}, self._rules)
+
+    def _keep(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
+        share = self._sampler.share(len(answers), result.clock.max_event_ms)
+        for user_id, (score, record) in answers.items():
+            if share < _SHARES and crc32(user_id.encode()) % _SHARES >= share:
+                continue
+            visitor = result.visitors[user_id]
+            known = self.kept(visitor)
+            kept = keep(known, visitor, score.version, record)
+            if kept is not known:
+                result.visitors[user_id] = self.with_kept(visitor, kept)
 
 
-def _round(values: npt.NDArray[np.float32]) -> list[Any]:
+class Sampler:
+    """The share of visitors whose predictions are kept, so that `MOST_KEPT_PER_S` are, as event time goes.
+
+    Not as the clock does: history that is read fast is learnt from as if it came when it happened.
+    """
+
+    def __init__(self) -> None:
+        self._since_ms = 0
+        self._seen = 0
+        self._share = _SHARES
+
+    def share(self, seen: int, at_ms: int) -> int:
+        """The share in 1/65536, given how many were scored at this event time."""
+        self._seen += seen
+        took_ms = at_ms - self._since_ms
+        if took_ms >= _LOOK_EVERY_MS:
+            most = MOST_KEPT_PER_S * took_ms / 1_000
+            self._share = _SHARES if self._seen <= most else int(_SHARES * most / self._seen)
+            self._since_ms, self._seen = at_ms, 0
+        return self._share
+
+
+def _round(values: npt.NDArray[Any]) -> list[Any]:
     """What `contracts.scores.round_score` makes of each, all at once."""
     rounded: list[Any] = (np.rint(values.astype(np.float64) * SCALE) / SCALE).tolist()
     return rounded

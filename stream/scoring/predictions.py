@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts.alerts import Alert
+from contracts.heartbeat import NEXT_ACTION
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
-from contracts.visitor import Action, Visitor, visitor_of
+from contracts.visitor import NO_EXTRA, Action, Visitor, visitor_of
+from models.online.kept import Ended, answers_of
 from stream.alerts.registry import AlertRules
 from stream.alerts.steps import (
     may_wait,
@@ -39,6 +41,8 @@ class PredictionResults:
     purchases: list[float] = field(default_factory=list)
     """Purchase probabilities newly predicted."""
     tally: Tally = field(default_factory=Tally)
+    ended: list[Ended] = field(default_factory=list)
+    """Sessions that are over, with the answers to what was predicted in them."""
     watched: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Numbers whose drift is watched, by slot and name; those of the next action are the ones above."""
 
@@ -59,6 +63,8 @@ def judge_arrival(
     after, alerts = on_actions(alert_state, user_id, before, actions, score, rules, stale=stale)
     fired = fired_in(alert_state, alerts)
     judged = judge_actions(unjudged, before, actions, fired, prediction_results.tally, idle_ms=rules.idle_ms)
+    if before is not None and judged.closed != unjudged.closed:
+        _take_answers(prediction_results, before)
     prediction_results.add(alerts)
     return predictions if after is alert_state and judged is unjudged else Predictions(score, after, judged)
 
@@ -106,9 +112,24 @@ def pass_silence(
     if visitor.ended:
         # Not before: the session's end is what the purchase predictions are judged by.
         fired = fired_in(alert_state, alerts)
+        closed = unjudged.closed
         unjudged = judge_end(unjudged, visitor.head, fired, prediction_results.tally, idle_ms=rules.idle_ms)
+        if unjudged.closed != closed:
+            visitor = _take_answers(prediction_results, visitor)
     prediction_results.add(alerts)
     return visitor._replace(predictions=Predictions(score, alert_state, unjudged))
+
+
+def _take_answers(prediction_results: PredictionResults, visitor: Visitor) -> Visitor:
+    """Note what came after each prediction of a session that is over, of which nothing is kept then."""
+    kept = visitor.extra.get(NEXT_ACTION)
+    if kept is None:
+        return visitor
+    ended = answers_of(kept, visitor)
+    if ended is not None:
+        prediction_results.ended.append(ended)
+    extra = {name: value for name, value in visitor.extra.items() if name != NEXT_ACTION}
+    return visitor._replace(extra=extra or NO_EXTRA)
 
 
 def timer_of(visitor: Visitor, rules: AlertRules) -> int:

@@ -1,7 +1,7 @@
 """What the model slots do in a round: they are asked all at once, and one's trouble is nobody else's."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from contracts.events import Event
@@ -15,6 +15,7 @@ from stream.runtime.metrics import Meter
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
 from stream.scoring.slots import AnySlot, AskedVisitor, Observation, SlotTally
+from stream.state.store import Store
 
 Answers = dict[str, dict[str, Any]]
 """What slots say of the visitors of one result, by slot and visitor."""
@@ -52,9 +53,32 @@ class SlotSteps:
             if visitor.extra:
                 self._judge(result, user_id, visitor, ())
 
+    def learn(self, partition: int, states: Mapping[str, Any], result: BatchResult) -> None:
+        """Let a result learn from the sessions that it ends; `states` are those of components before it."""
+        for scorer in self.scorers.values():
+            learner, model = scorer.slot.learner, scorer.host.model
+            if learner is None or model is None:
+                continue
+            try:
+                learner.learn(partition, states, result, model.version)
+            except Exception as exc:  # whatever is wrong with learning, events go on being counted
+                scorer.fail(exc)
+
+    async def watch_learning(self, store: Store, owned: Callable[[], Collection[int]]) -> None:
+        """Read what other workers have learnt until cancelled; without a learner wait for ever."""
+        learners = [
+            scorer.slot.learner for scorer in self.scorers.values() if scorer.slot.learner is not None
+        ]
+        if not learners:
+            await asyncio.Event().wait()
+        await asyncio.gather(*(learner.watch(store, owned) for learner in learners))
+
     async def ask(self, results: Sequence[BatchResult], levels: Sequence[PriceLevel]) -> list[Answers]:
         """What each slot says of the visitors of each result; a model is asked about those of all at once."""
         scorers = list(self.scorers.values())
+        for scorer in scorers:
+            if scorer.slot.learner is not None and scorer.host.model is not None:
+                scorer.slot.learner.pool(scorer.host.model.version)
         found = await asyncio.gather(*(scorer.score(_wanted(scorer, results, levels)) for scorer in scorers))
         answers: list[Answers] = [{name: {} for name in self.scorers} for _ in results]
         for name, by_visitor in zip(self.scorers, found, strict=True):

@@ -33,7 +33,7 @@ async def test_every_visitor_is_scored_as_of_the_last_action(scorer: NextActionS
     scorer.host.take_up(FixedModel())
     scores = await scorer.score(make_visitors("u1", "u2", actions=3))
     assert scores.keys() == {"u1", "u2"}
-    score = scores["u1"]
+    score = scores["u1"].score
     assert (score.version, score.at_ms, score.actions, score.session) == ("v1", NOW_MS + 2_000, 3, 1)
     assert score.probabilities == pytest.approx((0.5, 0.2, 0.1, 0.1, 0.1))
     assert score.reasons == (("cart", -0.5),)
@@ -54,14 +54,14 @@ async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scor
         wanted |= make_visitors(f"u{place}", actions=1 + place * 7 % 20)
     scores = await scorer.score(wanted)
     assert len(model.widths) > 1
-    assert {name: score.purchase for name, score in scores.items()} == {
+    assert {name: answer.score.purchase for name, answer in scores.items()} == {
         f"u{place}": pytest.approx((1 + place * 7 % 20) / 100) for place in range(100)
     }
 
 
 async def test_scores_are_rounded_as_they_are_kept(scorer: NextActionScorer) -> None:
     scorer.host.take_up(FixedModel(purchase=0.123456))
-    score = (await scorer.score(make_visitors("u1")))["u1"]
+    score = (await scorer.score(make_visitors("u1")))["u1"].score
     assert score.purchase == 0.1235
     assert round_score(score) == score
 
@@ -117,7 +117,7 @@ async def test_a_model_that_never_answers_is_replaced_by_the_next(scorer: NextAc
     behind = asyncio.gather(scorer.score(wanted), scorer.score(wanted))
     await asyncio.sleep(0)
     scorer.host.take_up(FixedModel("v2"))
-    assert {score.version for score in (await scorer.score(wanted)).values()} == {"v2"}
+    assert {answer.score.version for answer in (await scorer.score(wanted)).values()} == {"v2"}
     assert [*await behind] == [{}, {}]
     assert scorer.state == "ok", "what is late of the old model says nothing about the new one"
     assert (await scorer.score(wanted)).keys() == {"u1"}

@@ -33,7 +33,7 @@ class SlotShop:
 
     def __init__(self, folder: Path, core: Core) -> None:
         registry = Registry()
-        registry.add_slot(NextActionSlot(SETTINGS))
+        registry.add_slot(NextActionSlot(SETTINGS.model_copy(update={"learning": False})))
         registry.add_slot(NextPurchaseSlot(folder))
         self.meter = Meter()
         self.slots = SlotSteps(SETTINGS, registry.slots.values(), self.meter)

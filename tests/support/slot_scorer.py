@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from contracts.scores import Score
 from models.artefacts.host import ModelHost
 from models.artefacts.source import ModelSource
 from models.next_action.encoding import Encoded
 from models.next_action.model import Model
 from shoppers import SETTINGS
 from stream.runtime.metrics import Meter
-from stream.scoring.next_action import NextActionSlot
+from stream.scoring.next_action import NextActionSlot, ScoredVisitor
 from stream.scoring.scorer import Scorer
 
-NextActionScorer = Scorer[Model, Encoded, Score]
+NextActionScorer = Scorer[Model, Encoded, ScoredVisitor]
 
 
 class FixedModel:

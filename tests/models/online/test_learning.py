@@ -4,10 +4,19 @@ import numpy as np
 import pytest
 
 from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
+from models.online.blob import InvalidLearned, Learned, add_up, pack_learned, unpack_learned
 from models.online.learning import UNKNOWN, Answers, learn
 from models.online.members import Opinions, ask_members, cases_of
 from models.online.publishing import FEWEST_JUDGED, Source, figures_of, published, source_of
-from models.online.records import RECORD, Records, chain_of, fill_records, make_records, read_records
+from models.online.records import (
+    NO_ACTION,
+    RECORD,
+    Records,
+    fill_records,
+    make_records,
+    read_records,
+    split_records,
+)
 from models.online.sums import INPUTS, MEMBERS, SIZE, forget_model, nothing_learnt, sums_in
 
 PLACE = {name: place for place, name in enumerate(MEMBERS)}
@@ -160,15 +169,48 @@ def test_too_few_answers_or_a_mixture_behind_the_base_rates_publish_something_el
     np.testing.assert_array_equal(said[:, 5], opinions.members[PLACE["base_rates"]][:, 5])
 
 
-def test_a_record_of_an_encoding_survives_its_bytes() -> None:
-    view = tuple(float(name in ("is_view", "same_product")) for name in STEP_FEATURES)
-    cart = tuple(float(name == "is_cart") for name in STEP_FEATURES)
-    context = tuple([0.5] * len(CONTEXT_FEATURES))
-    said = np.array([[0.1, 0.2, 0.3, 0.15, 0.25]])
-    records = make_records([([cart, view], context)], said, np.array([0.0123]))
-    (found,) = read_records(records.tobytes())
-    assert found["chain"] == chain_of([2, 0], [0.0, 1.0])
-    assert found["probabilities"].tolist() == [1000, 2000, 3000, 1500, 2500, 123]
-    assert set(found["aggregates"].tolist()) == {72}
+def test_a_record_of_a_batch_is_that_of_a_file() -> None:
+    view = [float(name in ("is_view", "same_product")) for name in STEP_FEATURES]
+    cart = [float(name == "is_cart") for name in STEP_FEATURES]
+    steps = np.array([[cart, view], [view, [0.0] * len(view)]], dtype=np.float32)
+    context = np.full((2, len(CONTEXT_FEATURES)), 0.5, dtype=np.float32)
+    said = np.array([[0.1, 0.2, 0.3, 0.15, 0.25]] * 2)
+    records = make_records((steps, np.array([2, 1]), context), said, np.array([0.0123, 0.5]))
+    first, second = (read_records(packed)[0] for packed in split_records(records))
+    none = NO_ACTION
+    assert first["chain"] == (((0 * 2 + 1) * 6 + 2) * 2 + 0) * 6 + none
+    assert second["chain"] == (((0 * 2 + 1) * 6 + none) * 2 + 0) * 6 + none
+    assert first["probabilities"].tolist() == [1000, 2000, 3000, 1500, 2500, 123]
+    assert set(first["aggregates"].tolist()) == {72}
     with pytest.raises(ValueError, match="buffer"):
         read_records(b"no records at all")
+
+
+def test_what_was_learnt_survives_its_bytes() -> None:
+    records = make(200)
+    vector = learn(nothing_learnt(), nothing_learnt(), records, draw(records))
+    learned = Learned(vector, "m1", 1_000, 2_000)
+    found = unpack_learned(pack_learned(learned))
+    assert found[1:] == learned[1:]
+    np.testing.assert_allclose(found.vector, vector, rtol=1e-6)
+    for damaged in (
+        b"",
+        b"nothing",
+        pack_learned(learned)[:-9],
+        pack_learned(learned._replace(vector=vector * np.nan)),
+    ):
+        with pytest.raises(InvalidLearned):
+            unpack_learned(damaged)
+
+
+def test_of_another_model_only_what_is_not_about_it_is_added_up() -> None:
+    records = make(200)
+    vector = learn(nothing_learnt(), nothing_learnt(), records, draw(records))
+    both = add_up(
+        [Learned(vector, "m1", 1_000, 2_000), Learned(vector, "m2", 500, 1_500), Learned(nothing_learnt())],
+        "m1",
+    )
+    sums, one = sums_in(both.vector), sums_in(vector)
+    assert (both.since_ms, both.at_ms) == (500, 2_000)
+    np.testing.assert_allclose(sums.rates, 2 * one.rates)
+    np.testing.assert_allclose(sums.losses, one.losses)
