@@ -235,6 +235,10 @@ class Keys:
         """The same key where the partition is known."""
         return self.prefix(p) + snapshot_key(job, subject_id)
 
+    def learned(self, p: int, slot: str) -> str:
+        """See `LEARNED`."""
+        return f"{self.prefix(p)}{LEARNED}{slot}"
+
     def quarantine(self, p: int, name: str) -> str:
         """See `QUARANTINE`."""
         return self.prefix(p) + QUARANTINE + name

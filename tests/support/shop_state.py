@@ -68,6 +68,10 @@ class ShopState:
                 bucket = self.keys.quality_bucket(p, grain, bucket_start(at_ms, grain))
                 self._pipe.hincrby(bucket, field, count)
 
+    def learn(self, p: int, slot: str, blob: bytes) -> None:
+        """Stores what a partition has learnt for a model slot."""
+        self._pipe.set(self.keys.learned(p, slot), blob)
+
     def set_meta(self, p: int, **fields: int) -> None:
         """Sets fields of a partition's meta hash."""
         self._pipe.hset(self.keys.meta(p), mapping={name: str(value) for name, value in fields.items()})

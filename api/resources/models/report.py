@@ -7,12 +7,14 @@ from functools import partial
 from api.http.parts import Part
 from api.resources.models import schemas as schemas
 from api.resources.models.figures import WindowCounts, figures_of, read_window_counts
+from api.resources.models.learning import report_learning
 from api.resources.models.slots import drifts_of, report_slots
 from api.resources.predictions.next_action_model import NextActionModel
 from contracts.clock import wall_clock_ms
-from contracts.heartbeat import Heartbeat
+from contracts.heartbeat import NEXT_ACTION, Heartbeat
 from models.quality import NO_MODEL, add_up, by_version
 from readers.intervals import to_datetime
+from readers.learned import read_learned
 from readers.reader import Counts, Reader
 from readers.shared_answer import SharedAnswer
 
@@ -38,8 +40,10 @@ async def read_models(reader: Reader, own: NextActionModel) -> schemas.ModelRepo
     counts = {window: by_version(slots.get("", {})) for window, slots in by_window.items()}
     known = {worker.model for worker in workers} | ({model.version} if model else set())
     slots = report_slots(by_window, settled, workers)
+    learning = report_learning(await read_learned(reader, NEXT_ACTION))
     return schemas.ModelReport(
         **({"slots": slots} if slots else {}),
+        **({"learning": learning} if learning else {}),
         as_of=to_datetime(time.as_of_ms),
         mode=time.mode,
         scoring=judge_scoring(workers, own.trouble),

@@ -171,6 +171,45 @@ class SlotModels(Answer):
     workers: list[SlotWorker]
 
 
+class LearningMember(Answer):
+    """One of those that are mixed, or the mixture. Each answer is judged before it is learnt."""
+
+    weight: float | None = Field(description="In the mixture; null: of the mixture itself")
+    log_loss: float | None = Field(description="Of late: older answers count less and less")
+    total_log_loss: float | None = Field(description="Since the beginning, or since the model was another")
+
+
+class LearntTask(Answer):
+    """What is published of one task."""
+
+    published: Literal["model", "mixture", "base_rates"]
+    why: str
+    judged: int = Field(description="Answers since the beginning, or since the model was another")
+    members: dict[str, LearningMember] = Field(
+        description="base_rates: how often it happens in this shop; model: as it is; calibrated: stretched "
+        "and shifted; actions: what follows the last three; pace: what follows the last at this pace with "
+        "this cart; regression: over the aggregates of the visitor; mixture: all of them by their weights"
+    )
+
+
+class OutputCalibration(Answer):
+    """The calibrated logit of an output is scale times the model's, plus shift."""
+
+    scale: float
+    shift: float
+
+
+class SlotLearning(Answer):
+    """What was learnt of visitors' answers for one slot, all partitions together."""
+
+    slot: str
+    version: str = Field(description="Of the model")
+    since: datetime = Field(description="Event time of the first answer")
+    as_of: datetime = Field(description="Event time of the last answer that is learnt")
+    tasks: dict[Literal["next_action", "purchase"], LearntTask]
+    calibration: dict[str, OutputCalibration]
+
+
 class ModelReport(TimedAnswer):
     """Model versions, and their figures over 60 minutes (1h) and 24 hours (24h), the running one included."""
 
@@ -182,4 +221,8 @@ class ModelReport(TimedAnswer):
     slots: list[SlotModels] = Field(
         default_factory=list,
         description="Models for predictions other than the next action; absent if there are none",
+    )
+    learning: list[SlotLearning] = Field(
+        default_factory=list,
+        description="What was learnt of visitors' answers, by slot; absent while nothing was",
     )
