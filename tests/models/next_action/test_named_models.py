@@ -153,7 +153,8 @@ async def test_the_scorer_answers_live_as_over_files() -> None:
     scorer = make_scorer()
     scorer.host.take_up(named_predictor())
     try:
-        score = (await scorer.score({"u1": AskedVisitor("u1", shop.visitors["u1"], UNKNOWN_LEVEL)}))["u1"]
+        asked = AskedVisitor("u1", shop.visitors["u1"], UNKNOWN_LEVEL)
+        score = (await scorer.score({"u1": asked}))["u1"].score
     finally:
         scorer.host.close()
     cases = prefixes_of(events, idle_ms=SETTINGS.idle_ms)
