@@ -1,7 +1,7 @@
 """`storepulse status`: lag per partition, speed, delay, counters and memory, read from Kafka and Redis."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -118,7 +118,7 @@ def run_status(settings: Settings, *, watch: bool, as_json: bool) -> int:
     if as_json:
         console.out(to_json(status).decode(), highlight=False)
     else:
-        console.print(render(status))
+        console.print(render(status, console.width))
     return 0
 
 
@@ -139,20 +139,22 @@ def to_json(status: Status) -> bytes:
     return orjson.dumps(fields, option=orjson.OPT_INDENT_2)
 
 
-def render(status: Status) -> RenderableType:
-    """The status as tables."""
+def render(status: Status, width: int) -> RenderableType:
+    """The status as tables of at most `width` columns; what is 0 in every partition is in the sums only."""
     counters = status.counters
-    total = "  ".join(f"{name} {counters[name]:,}" for name in COUNTERS)
-    head = f"lag {status.lag:,}  events/s {status.events_per_s:,.0f}  {total}"
-    return Group(
-        head, f"Redis {_mib(status.redis_used_bytes)}\n", _worker_table(status), "", _lag_table(status)
+    head = (
+        f"lag {status.lag:,}  events/s {status.events_per_s:,.0f}  Redis {_mib(status.redis_used_bytes)}\n"
+        f"{'  '.join(f'{name} {counters[name]:,}' for name in COUNTERS)}\n"
     )
+    return Group(head, _worker_table(status), "", *_partition_tables(status, width))
 
 
 def _worker_table(status: Status) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("worker", "events/s", "delay p50 ms", "p99 ms", "memory", "partitions"):
-        table.add_column(name, justify="left" if name in ("worker", "partitions") else "right")
+        table.add_column(
+            name, justify="left" if name in ("worker", "partitions") else "right", overflow="fold"
+        )
     for worker in status.workers:
         table.add_row(
             worker.worker_id,
@@ -160,20 +162,53 @@ def _worker_table(status: Status) -> Table:
             f"{worker.delay_p50_ms:,.0f}",
             f"{worker.delay_p99_ms:,.0f}",
             _mib(worker.rss_bytes),
-            ",".join(str(p) for p in worker.partitions),
+            say_ranges(worker.partitions),
         )
     if not status.workers:
         table.add_row("[red]no worker is running[/]", "", "", "", "", "")
     return table
 
 
-def _lag_table(status: Status) -> Table:
+def say_ranges(numbers: Iterable[int]) -> str:
+    """Ascending numbers in short, such as `0-3,7`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _partition_tables(status: Status, width: int) -> Iterator[Table]:
+    """One table of all columns, or several of as many as fit, each with the partitions."""
+    columns: dict[str, list[str]] = {}
+    for topic in EVENT_TOPICS:
+        columns[f"lag {topic}"] = [f"{part.lag[topic]:,}" for part in status.partitions]
+    for name in COUNTERS:
+        columns[name] = [f"{part.counters[name]:,}" for part in status.partitions]
+    shown = {name: cells for name, cells in columns.items() if name == "applied" or set(cells) != {"0"}}
+    partitions = [str(part.partition) for part in status.partitions]
+    taken: dict[str, list[str]] = {}
+    for name, cells in shown.items():
+        if taken and _width_of({"p": partitions, **taken, name: cells}) > width:
+            yield _table_of({"p": partitions, **taken})
+            taken = {}
+        taken[name] = cells
+    yield _table_of({"p": partitions, **taken})
+
+
+def _width_of(columns: Mapping[str, list[str]]) -> int:
+    """Characters of a row, with two between columns."""
+    return sum(max(map(len, (name, *cells))) + 2 for name, cells in columns.items()) - 2
+
+
+def _table_of(columns: Mapping[str, list[str]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("p", *(f"lag {topic}" for topic in EVENT_TOPICS), *COUNTERS):
-        table.add_column(name, justify="right")
-    for part in status.partitions:
-        cells = [part.lag[topic] for topic in EVENT_TOPICS] + [part.counters[name] for name in COUNTERS]
-        table.add_row(str(part.partition), *(f"{cell:,}" for cell in cells))
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
     return table
 
 
@@ -181,7 +216,7 @@ def _watch(settings: Settings, admin: KafkaAdminClient, client: Redis, console: 
     with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
         try:
             while True:
-                live.update(render(read_status(settings, admin, client)), refresh=True)
+                live.update(render(read_status(settings, admin, client), console.width), refresh=True)
                 time.sleep(1.0)
         except KeyboardInterrupt:
             return
