@@ -18,8 +18,10 @@ from producers.commands import EXIT_ERROR, EXIT_USAGE, stop_signal
 from producers.installation import check_partitions
 from producers.pacing import Pacer
 from producers.sender import KafkaSender, SendFailed
+from producers.simulator.accounts import with_accounts
 from producers.simulator.compare import Shape, comparison_table, measure
 from producers.simulator.profiles import PROFILES
+from producers.simulator.refunds import Refunds
 from producers.simulator.running import FileOutlet, Output, SimulationView, give_out
 from producers.simulator.simulation import SimulationConfig, simulate
 from sources import Source, UnknownFormat
@@ -111,10 +113,12 @@ def _run(settings: Settings, options: SimulateOptions, config: SimulationConfig,
     minor_units = 10 ** MINOR_DIGITS[config.currency]
     title = f"synthetic shop ({options.profile}), seed {options.seed}"
     with stop_signal() as received, SimulationView(errors, title, config.currency, minor_units) as view:
+        refunds = Refunds(options.seed)
         output = give_out(
-            simulate(config, options.seed),
+            refunds.among(with_accounts(simulate(config, options.seed), options.seed)),
             outlet,
             pacer,
+            refunded_minor=refunds.amount_minor,
             stopped=lambda: received() is not None,
             on_tick=view.update,
         )
@@ -134,6 +138,8 @@ def summary(output: Output, config: SimulationConfig, seed: int) -> dict[str, ob
         "events": output.events,
         "types": dict(sorted(output.types.items())),
         "revenue_minor": output.revenue_minor,
+        "refunded_minor": output.refunded_minor,
+        "net_revenue_minor": output.revenue_minor - output.refunded_minor,
         "currency": config.currency,
         "seconds": round(output.seconds, 3),
         "interrupted": output.interrupted,

@@ -12,6 +12,8 @@ from contracts.settings import Settings, get_settings
 from ops.logs.setup import configure_logging
 from producers.lag import RedisOffsets, lag_events
 from producers.sender import KafkaSender
+from producers.simulator.accounts import with_accounts
+from producers.simulator.refunds import Refunds
 from producers.simulator.simulation import SimulationConfig, simulate
 
 MAX_LAG_EVENTS = 5_000
@@ -38,7 +40,8 @@ def main(argv: list[str]) -> None:
         timezone=settings.timezone,
         shaped=False,
     )
-    send_when_due(simulate(config, seed), settings, stopping)
+    events = Refunds(seed).among(with_accounts(simulate(config, seed), seed))
+    send_when_due(events, settings, stopping)
 
 
 def send_when_due(events: Iterable[Event], settings: Settings, stopping: threading.Event) -> None:

@@ -47,6 +47,8 @@ def measure(events: Iterable[Event]) -> Shape:
     revenue_minor = 0
     for event in events:
         types[event.event_type.value] += 1
+        if event.event_type is EventType.REFUND:
+            continue  # no action of a visitor
         name = event.session_id or f"user {event.user_id}"
         session = open_sessions.get(name)
         if session is None or (event.session_id is None and event.event_time_ms - session.last_ms > IDLE_MS):

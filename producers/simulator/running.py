@@ -51,13 +51,15 @@ class Output:
     events: int = 0
     types: Counter[str] = field(default_factory=Counter)
     revenue_minor: int = 0
+    refunded_minor: int = 0
     last_ms: int | None = None
     seconds: float = 0.0
     interrupted: bool = False
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def count(self, event: Event) -> None:
-        """Add one event."""
+    def count(self, event: Event, refunded_minor: int = 0) -> None:
+        """Add one event; `refunded_minor` is what goes back by it."""
+        self.refunded_minor += refunded_minor
         self.events += 1
         self.types[event.event_type.value] += 1
         self.last_ms = event.event_time_ms
@@ -87,8 +89,12 @@ def give_out(
     *,
     stopped: Callable[[], bool],
     on_tick: Callable[[Output], None],
+    refunded_minor: Callable[[Event], int] = lambda _: 0,
 ) -> Output:
-    """Send every event when it is due, until the last one or until stopped; closes the outlet at the end."""
+    """Send every event when it is due, until the last one or until stopped; closes the outlet at the end.
+
+    `refunded_minor` is asked of each that was given out what goes back by it.
+    """
     output = Output()
     started_s = time.monotonic()
     tick_s = 0.0
@@ -102,7 +108,7 @@ def give_out(
                 output.interrupted = True
                 break
             outlet.send(event)
-            output.count(event)
+            output.count(event, refunded_minor(event))
             if not output.events % 64 and time.monotonic() - tick_s > _TICK_S:
                 tick_s = _tick(output, on_tick)
     finally:
@@ -150,5 +156,10 @@ class SimulationView:
         table.add_row("events/s", f"{output.rate or output.events / max(1e-9, output.seconds):,.0f}")
         for kind in EventType:
             table.add_row(kind.value, f"{output.types[kind.value]:,}")
-        table.add_row("revenue", f"{output.revenue_minor / self._minor_units:,.2f} {self._currency}")
+        for name, amount_minor in (
+            ("revenue", output.revenue_minor),
+            ("refunded", output.refunded_minor),
+            ("net revenue", output.revenue_minor - output.refunded_minor),
+        ):
+            table.add_row(name, f"{amount_minor / self._minor_units:,.2f} {self._currency}")
         return table
