@@ -14,6 +14,9 @@ from ops.audit.compare import Totals as Totals
 from ops.audit.compare import VisitorView as VisitorView
 from ops.audit.compare import differences as differences
 from ops.audit.compare import lost_and_doubled as lost_and_doubled
+from ops.audit.customers import customer_differences as customer_differences
+from ops.audit.customers import expected_customers as expected_customers
+from ops.audit.customers import read_customers as read_customers
 from ops.audit.expected import TotalsRules as TotalsRules
 from ops.audit.expected import expected_of as expected_of
 from ops.audit.kafka_log import LogCount as LogCount

@@ -59,15 +59,8 @@ class TotalsRules:
 
 
 def expected_of(events: pl.DataFrame, rules: TotalsRules) -> Totals:
-    """The totals of these events (`COLUMNS`), each id and each line of an order counted once per visitor.
-
-    And the counters. A line of an order is known by its product.
-    """
-    ordered = (pl.col("event_type") == "purchase") & pl.col("order_id").is_not_null()
-    line = pl.when(ordered).then(pl.struct("order_id", "product_id"))
-    distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
-    repeated = line.is_not_null() & ~pl.struct("user_id", line.alias("line")).is_first_distinct()
-    distinct = distinct.filter(~repeated)
+    """The totals of these events (`COLUMNS`), and the counters; see `distinct_events`."""
+    distinct = distinct_events(events)
     totals = Totals()
     totals.counters["applied"] = len(distinct)
     totals.counters["duplicates"] = len(events) - len(distinct)
@@ -78,6 +71,15 @@ def expected_of(events: pl.DataFrame, rules: TotalsRules) -> Totals:
     _count_visitors(totals, distinct, rules)
     totals.buckets = {bucket: count for bucket, count in totals.buckets.items() if count}
     return totals
+
+
+def distinct_events(events: pl.DataFrame) -> pl.DataFrame:
+    """Each id and each line of an order once per visitor; a line is known by its product."""
+    ordered = (pl.col("event_type") == "purchase") & pl.col("order_id").is_not_null()
+    line = pl.when(ordered).then(pl.struct("order_id", "product_id"))
+    distinct = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
+    repeated = line.is_not_null() & ~pl.struct("user_id", line.alias("line")).is_first_distinct()
+    return distinct.filter(~repeated)
 
 
 def _count_products(totals: Totals, events: pl.DataFrame) -> None:

@@ -59,11 +59,14 @@ class LogCount:
         self._rows = []
 
 
-def log_ends(settings: Settings) -> dict[tuple[str, int], int]:
-    """Next offset of every partition of the event topics; raises `KafkaException` if no broker answers."""
+def log_ends(settings: Settings, topics: Sequence[str] = ()) -> dict[tuple[str, int], int]:
+    """Next offset of every partition of the topics, by default those of events.
+
+    Raises `KafkaException` if no broker answers.
+    """
     consumer = _consumer(settings)
     try:
-        places = _places(consumer, Topics(settings.topic_prefix).events)
+        places = _places(consumer, topics or Topics(settings.topic_prefix).events)
         return {(tp.topic, tp.partition): consumer.get_watermark_offsets(tp, _TIMEOUT_S)[1] for tp in places}
     finally:
         consumer.close()

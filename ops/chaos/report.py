@@ -23,6 +23,7 @@ from producers.plain_output import SeldomLines
 
 EXIT_FAILED = 1
 _SHOWN_DIFFERENCES = 20
+_COUNTS = ("sent", "in_log", "distinct", "applied", "broken", "rejected", "customers", "lost", "doubled")
 
 
 def run_chaos(plan: Plan, *, as_json: bool, keep: Path | None) -> int:
@@ -60,10 +61,7 @@ def status_line(status: Status, lines: SeldomLines, campaign: Campaign) -> None:
 def summary(campaign: Campaign) -> dict[str, Any]:
     """The outcome as plain values; recovery times in seconds."""
     audit = campaign.audit
-    counts = {
-        name: getattr(audit, name) if audit else None
-        for name in ("sent", "in_log", "distinct", "applied", "broken", "rejected", "lost", "doubled")
-    }
+    counts = {name: getattr(audit, name) if audit else None for name in _COUNTS}
     alerts = asdict(audit.alerts) if audit else None
     if alerts is not None:
         del alerts["differences"]  # they are among those of the audit
@@ -122,6 +120,7 @@ def _counts(audit: RunAudit) -> Table:
     for name, text in (
         ("events", f"{audit.distinct:,} sent, {audit.applied:,} applied; {repeats:,} were sent twice"),
         ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} refused"),
+        ("customers", f"orders and money of {audit.customers:,} compared with their records"),
         (
             "alerts",
             f"{alerts.fired:,} fired, {alerts.resolved:,} resolved, {alerts.expired:,} expired",

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from contracts.topics import Topics
 from ops.audit import (
     AlertAudit,
     CartAlertRules,
@@ -12,17 +13,21 @@ from ops.audit import (
     TotalsRules,
     audit_alerts,
     count_log,
+    customer_differences,
     differences,
     distinct_letters,
+    expected_customers,
     expected_of,
     has_settled,
     log_ends,
     lost_and_doubled,
     open_replay,
     read_alerts,
+    read_customers,
     read_state,
     sent_events_of,
 )
+from ops.audit.customers import CustomerView
 from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import Traffic
 
@@ -39,6 +44,8 @@ class RunAudit:
     applied: int
     lost: int
     doubled: int
+    customers: int
+    """Customers whose orders and money were compared with their records."""
     differences: list[str]
     alerts: AlertAudit
 
@@ -73,6 +80,9 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         unlike.append(f"log: {traffic.sent} records sent, {log.records} in the topics")
     if letters != log.broken:
         unlike.append(f"letters: {len(log.broken - letters)} missing, {len(letters - log.broken)} unknown")
+    buyers = _await_customers(system, sent)
+    if buyers:
+        unlike += customer_differences(buyers, read_customers(system.client, system.keys))
     lost, doubled = lost_and_doubled(expected, found)
     alerts = _audit_alerts(system, sent, log)
     return RunAudit(
@@ -84,9 +94,28 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         applied=found.counters["applied"],
         lost=lost,
         doubled=doubled,
+        customers=len(buyers),
         differences=unlike + alerts.differences,
         alerts=alerts,
     )
+
+
+def _await_customers(system: SystemUnderTest, sent: pl.DataFrame) -> dict[str, CustomerView]:
+    """The customers as expected, once everything that was told of any is applied.
+
+    Workers of an earlier version may have told of nobody: then none is.
+    """
+    if system.earlier_workers:
+        return {}
+    topic = Topics(system.settings.topic_prefix).customers
+    told = log_ends(system.settings, (topic,))
+
+    def is_applied() -> bool:
+        stored = [int(meta.get(f"off:{topic}", 0)) for meta in system.metas()]
+        return all(stored[p] >= end for (_, p), end in told.items())
+
+    system.await_that(is_applied, 60.0, f"what was told of customers to be applied, the logs end at {told}")
+    return expected_customers(sent)
 
 
 def _audit_alerts(system: SystemUnderTest, sent: pl.DataFrame, log: LogCount) -> AlertAudit:
