@@ -1,7 +1,5 @@
 """Every event that another Kafka client sends is counted once, or is a dead letter with its reason."""
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -10,10 +8,8 @@ from confluent_kafka import Producer
 
 from client_shop import Shop, lack_tool, run
 from contracts.clock import wall_clock_ms
-from ops.stack.kafka_jars import cache_folder, resolve_jars
 from services import wait_until
 
-SENDERS = Path(__file__).parent / "kafka"
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 COUNT = 1_000
 USERS = 50
@@ -77,30 +73,11 @@ def test_kcat(shop: Shop, codec: str, tmp_path: Path) -> None:
     shop.await_views(name, COUNT)
 
 
-@pytest.fixture(scope="module")
-def kafkajs() -> Path:
-    lack_tool("node", "npm")
-    folder = cache_folder() / "test-kafkajs-2.2.4"
-    if not (folder / "node_modules" / "kafkajs").is_dir():
-        shutil.copytree(SENDERS / "kafkajs", folder, dirs_exist_ok=True)
-        run(["npm", "install", "--no-audit", "--no-fund", "--silent"], folder)
-    shutil.copy(SENDERS / "kafkajs" / "send.js", folder)
-    return folder
-
-
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy"])  # the others are native modules for old Nodes
 def test_kafkajs(shop: Shop, kafkajs: Path, codec: str) -> None:
     name = f"kafkajs-{codec}"
     run(["node", "send.js", shop.settings.bootstrap, shop.topic, codec, name, str(COUNT)], kafkajs)
     shop.await_views(name, COUNT)
-
-
-@pytest.fixture(scope="module")
-def go_senders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    lack_tool("go")
-    folder = tmp_path_factory.mktemp("go")
-    run(["go", "build", "-o", str(folder), "./franz", "./sarama"], SENDERS / "go", timeout_s=600)
-    return folder
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -127,30 +104,21 @@ def test_what_sarama_puts_into_other_partitions_is_rejected(shop: Shop, go_sende
     assert shop.views(name) == COUNT - shop.rejected(name)["partition.not_of_key"]
 
 
-@pytest.fixture(scope="module")
-def java_sender(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Shop, str, str], None]:
-    lack_tool("javac", "mvn")
-    classes, jars = tmp_path_factory.mktemp("java"), resolve_jars()
-    run(["javac", "-cp", f"{jars}/*", "-d", str(classes), str(SENDERS / "java" / "Send.java")])
-
-    def send(shop: Shop, codec: str, name: str) -> None:
-        path = f"{classes}:{jars}/*"
-        run(["java", "-cp", path, "Send", shop.settings.bootstrap, shop.topic, codec, name, str(COUNT)])
-
-    return send
+def send_with_java(shop: Shop, java_path: str, codec: str, name: str) -> None:
+    run(["java", "-cp", java_path, "Send", shop.settings.bootstrap, shop.topic, codec, name, str(COUNT)])
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_java(shop: Shop, java_sender: Callable[[Shop, str, str], None], codec: str) -> None:
+def test_java(shop: Shop, java_path: str, codec: str) -> None:
     name = f"java-{codec}"
-    java_sender(shop, codec, name)
+    send_with_java(shop, java_path, codec, name)
     shop.await_views(name, COUNT)
 
 
 @pytest.mark.parametrize("codec", ["none", "zstd"])
-def test_java_in_transactions(shop: Shop, java_sender: Callable[[Shop, str, str], None], codec: str) -> None:
+def test_java_in_transactions(shop: Shop, java_path: str, codec: str) -> None:
     name = f"java-{codec}-tx"
-    java_sender(shop, codec, name)
+    send_with_java(shop, java_path, codec, name)
     shop.await_views(name, COUNT)
     shop.await_ends()
     assert shop.views(name) == COUNT, "aborted events are not counted"

@@ -78,7 +78,8 @@ def lack_tool(*names: str) -> None:
             pytest.skip(f"{name} is not installed")
 
 
-def run(argv: list[str], folder: Path | None = None, timeout_s: float = 240.0) -> None:
-    """Run a sender; what it printed is shown if it fails."""
+def run(argv: list[str], folder: Path | None = None, timeout_s: float = 240.0) -> str:
+    """Run a sender; what it printed, which is shown if it fails."""
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=timeout_s, check=False)
     assert done.returncode == 0, f"{argv}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout

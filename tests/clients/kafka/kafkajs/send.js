@@ -1,13 +1,29 @@
 // Sends events as kafkajs does by itself: node send.js BOOTSTRAP TOPIC CODEC NAME COUNT
+// With a TOPIC of @FILE the lines of the file are sent one by one: topic, key and value, divided by tabs.
+const { readFileSync } = require("node:fs");
 const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require("kafkajs");
 CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
 
 const [bootstrap, topic, codec, name, count] = process.argv.slice(2);
 const compression = { none: CompressionTypes.None, gzip: CompressionTypes.GZIP, snappy: CompressionTypes.Snappy }[codec];
 
+async function sendLines(producer, path) {
+  for (const line of readFileSync(path, "utf8").trim().split("\n")) {
+    const [to, key, text] = line.split("\t");
+    const value = text.replace('"event_time":0', `"event_time":${Date.now()}`);
+    await producer.send({ topic: to, compression, messages: [{ key, value }] });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 async function main() {
   const producer = new Kafka({ clientId: name, brokers: [bootstrap], logLevel: logLevel.ERROR }).producer();
   await producer.connect();
+  if (topic.startsWith("@")) {
+    await sendLines(producer, topic.slice(1));
+    await producer.disconnect();
+    return;
+  }
   const messages = [];
   for (let number = 0; number < Number(count); number++) {
     const user = `${name}-${number % 50}`;

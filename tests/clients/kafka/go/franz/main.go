@@ -20,6 +20,12 @@ func main() {
 		panic(err)
 	}
 	defer client.Close()
+	if arguments.Lines(func(topic, key, value string) error {
+		record := &kgo.Record{Topic: topic, Key: []byte(key), Value: []byte(value)}
+		return client.ProduceSync(context.Background(), record).FirstErr()
+	}) {
+		return
+	}
 	records := make([]*kgo.Record, arguments.Count)
 	for number := range records {
 		key, value := arguments.Event(number)

@@ -26,6 +26,13 @@ func main() {
 		panic(err)
 	}
 	defer producer.Close()
+	if arguments.Lines(func(topic, key, value string) error {
+		_, _, err := producer.SendMessage(&sarama.ProducerMessage{
+			Topic: topic, Key: sarama.StringEncoder(key), Value: sarama.StringEncoder(value)})
+		return err
+	}) {
+		return
+	}
 	messages := make([]*sarama.ProducerMessage, arguments.Count)
 	for number := range messages {
 		key, value := arguments.Event(number)
