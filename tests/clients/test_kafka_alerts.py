@@ -15,6 +15,7 @@ from redis import Redis
 from client_shop import Shop, lack_tool, run
 from contracts.alerts import AlertState, decode_alert, encode_alert
 from contracts.clock import wall_clock_ms
+from contracts.events import EventType
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -52,9 +53,9 @@ class AlertShop(Shop):
             user = f"{name}-{number}"
             for step, (kind, product, price, quantity) in enumerate(
                 (
-                    ("view", "p1", "19.90", 1),
-                    ("cart", "p1", "19.90", 1),
-                    ("cart", "p2", "5.00", 1 + number % 3),
+                    (EventType.VIEW, "p1", "19.90", 1),
+                    (EventType.CART, "p1", "19.90", 1),
+                    (EventType.CART, "p2", "5.00", 1 + number % 3),
                 )
             ):
                 event = {
