@@ -9,8 +9,8 @@ landmark gives the decayed score as of any time.
 import heapq
 from collections.abc import Iterable, Mapping
 
+from contracts.buckets import TREND_LANDMARK_MS
 from contracts.events import EventType
-from contracts.keys import TREND_LANDMARK_MS
 
 ACTION_WEIGHTS: dict[EventType, float] = {
     EventType.VIEW: 1.0,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from contracts.keys import GRAIN_MS, bucket_start
+from contracts.buckets import GRAIN_MS, bucket_start
 
 _MINUTE_MS = GRAIN_MS["minute"]
 _HOUR_MS = GRAIN_MS["hour"]

@@ -8,9 +8,10 @@ from typing import Any
 from redis.asyncio import Redis
 
 from connections.redis_troubles import is_code
+from contracts.buckets import Grain, Metric
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
-from contracts.keys import Grain, Keys, Metric
+from contracts.keys import Keys
 from contracts.settings import Settings
 from models.next_action.prices import PriceLevel
 from readers.intervals import Cover

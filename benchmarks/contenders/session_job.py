@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import msgpack
 from redis import Redis
 
-from contracts.keys import Grain, Keys, Metric, bucket_start
+from contracts.buckets import Grain, Metric, bucket_start
+from contracts.keys import Keys
 from contracts.settings import Settings
 
 Fields = dict[str, Any]

@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from contracts.alerts import Alert, AlertState, Verdict, make_record_id, name_in_ids
+from contracts.buckets import Grain, bucket_start
 from contracts.clock import wall_clock_ms
-from contracts.keys import HANDLING_TTL_S, Grain, bucket_start
+from contracts.keys import HANDLING_TTL_S
 from contracts.subjects import Subject
 from models.quality import NO_MODEL, Quality, of_kind
 from readers.reader import Reader

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from contracts.buckets import GRAIN_MS, Metric
 from contracts.events import Event, EventType
-from contracts.keys import GRAIN_MS, Metric
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import ACTION_TYPES, Action
 from stream.visitors.orders import OrderLine

@@ -25,7 +25,7 @@ from stream.compiled.tuples cimport item, need, new_tuple, set_item
 include "visitors.pxi"  # positions in named tuples, see layout.py
 
 from contracts.events import EventType
-from contracts.keys import GRAIN_MS, Metric
+from contracts.buckets import GRAIN_MS, Metric
 from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import NO_EXTRA, Visitor
 from stream.batch.result import NewEvents

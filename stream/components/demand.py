@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from contracts.keys import CURRENCIES, GRAIN_MS, PRODUCT_BUCKETS, SHOP_BUCKETS, Grain, Metric, bucket_key
+from contracts.buckets import GRAIN_MS, Grain, Metric
+from contracts.keys import CURRENCIES, PRODUCT_BUCKETS, SHOP_BUCKETS, bucket_key
 from contracts.settings import Settings
 from stream.batch.counts import BucketCounts, Counts, grow
 from stream.batch.result import NO_CHANGE, Change

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from contracts.alerts import Alert, AlertState, VisitorDetail
+from contracts.buckets import bucket_start
 from contracts.events import EventType
-from contracts.keys import bucket_start
 from contracts.scores import SCALE, Pending, Score, Unjudged, in_parts
 from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts

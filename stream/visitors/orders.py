@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from contracts.buckets import bucket_start
 from contracts.carts import PURCHASE
 from contracts.events import Event
-from contracts.keys import bucket_start
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.order_lines import first_part, line_key, line_of
 from contracts.visitor import REFUNDED, Action, Visitor, digest_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from contracts.keys import Metric, bucket_start
+from contracts.buckets import Metric, bucket_start
 from contracts.visitor import Session
 
 SessionDeltas = dict[tuple[int, str], int]

@@ -8,8 +8,8 @@ import pytest
 from api.http.errors import InvalidQuery
 from api.http.query_times import parse_time
 from api.resources.products.demand import MAX_BUCKETS, choose_interval
+from contracts.buckets import GRAIN_MS, Grain
 from contracts.clock import wall_clock_ms
-from contracts.keys import GRAIN_MS, Grain
 from contracts.visitor import ACTION_TYPES
 from shop_state import ShopState, make_event
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.keys import GRAIN_MS
+from contracts.buckets import GRAIN_MS
 from readers.intervals import Interval, cover, today, yesterday_at_this_time
 
 MINUTE_MS = GRAIN_MS["minute"]

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from contracts.buckets import GRAIN_MS, Metric
 from contracts.clock import wall_clock_ms
 from contracts.events import EventType
-from contracts.keys import GRAIN_MS, Metric
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.visitor import ACTION_TYPES

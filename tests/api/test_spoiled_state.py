@@ -5,8 +5,8 @@ import orjson
 import pytest
 from redis import Redis
 
+from contracts.buckets import Metric, bucket_start
 from contracts.clock import wall_clock_ms
-from contracts.keys import Metric, bucket_start
 from shop_state import ShopState
 
 

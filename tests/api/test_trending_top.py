@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from api.resources.trending.ranking import Merge, ScoreList, find_top
 from connections.asyncio_redis import open_redis_pool
-from contracts.keys import TREND_LANDMARK_MS
+from contracts.buckets import TREND_LANDMARK_MS
 from contracts.settings import Settings
 from models.trending import merge_scores, top_products
 from readers.shared_answer import SharedAnswer

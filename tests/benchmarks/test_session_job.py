@@ -5,7 +5,8 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.contenders.session_job import RedisWriter, Step, advance
-from contracts.keys import Keys, bucket_start
+from contracts.buckets import bucket_start
+from contracts.keys import Keys
 from contracts.settings import Settings
 from services import unique_settings
 

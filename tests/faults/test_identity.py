@@ -20,8 +20,8 @@ from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.linked import open_deletions
 from api.resources.privacy.remover import Remover
 from contracts.alerts import AlertState, decode_alert
+from contracts.buckets import Metric
 from contracts.customers import Customer, unpack_customer
-from contracts.keys import Metric
 from contracts.visitor import Visitor, unpack_visitor
 from identity_traffic import Shoppers, Written
 from ops.audit import read_log

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from redis import Redis
 
+from contracts.buckets import Metric
 from contracts.events import Event, EventType, encode
-from contracts.keys import Keys, Metric
+from contracts.keys import Keys
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from contracts.buckets import Metric
 from contracts.events import Event, EventType, encode
 from contracts.heartbeat import Heartbeat, from_hash
-from contracts.keys import QUARANTINE, VISITOR, Keys, Metric
+from contracts.keys import QUARANTINE, VISITOR, Keys
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics

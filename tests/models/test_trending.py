@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.buckets import TREND_LANDMARK_MS
 from contracts.events import EventType
-from contracts.keys import TREND_LANDMARK_MS
 from models.trending import (
     ACTION_WEIGHTS,
     contribution,

@@ -1,8 +1,8 @@
 """The pure batch step."""
 
 from contracts.alerts import CART_ABANDONED, AlertState
+from contracts.buckets import Metric
 from contracts.dead_letters import DeadLetter
-from contracts.keys import Metric
 from contracts.visitor import REFUNDED
 from shoppers import MINUTE_MS, NOW_MS, SETTINGS, Shop, make_entries, make_event
 from stream.batch.core import Core

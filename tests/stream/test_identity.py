@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from contracts.buckets import Metric
 from contracts.customers import Report, ReportKind, encode_report, pack_customer
 from contracts.events import LOGGED_OUT, Statement, encode
-from contracts.keys import Metric
 from contracts.partitioning import partition_of
 from identity_shop import SETTINGS, IdentityShop
 from shoppers import NOW_MS

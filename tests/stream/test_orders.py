@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from contracts.buckets import Metric
 from contracts.fields import InvalidEvent
-from contracts.keys import Metric
 from contracts.order_reports import LineReport, OrderReport, RefundReport, decode_reports, encode_reports
 from shoppers import MINUTE_MS, NOW_MS
 from stream.components.orders.orders import (

@@ -16,8 +16,9 @@ import pytest
 from redis import Redis
 
 from api_processes import ApiProgram
+from contracts.buckets import GRAIN_MS, Metric
 from contracts.clock import wall_clock_ms
-from contracts.keys import GRAIN_MS, Keys, Metric
+from contracts.keys import Keys
 from contracts.visitor import REFUNDED, Visitor, unpack_visitor
 from ops.stack.child import Child
 from order_senders import OrderSenders

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alerted_visitor import DAY_S, RULES, AlertedVisitor, at, by_digest, histories, make_score
 from contracts.alerts import FLAT_KINDS
-from contracts.keys import bucket_start
+from contracts.buckets import bucket_start
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import Action
 from models.quality import (

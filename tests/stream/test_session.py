@@ -1,7 +1,7 @@
 """The pure session step."""
 
+from contracts.buckets import Metric
 from contracts.carts import MAX_CART_LINES
-from contracts.keys import Metric
 from contracts.visitor import Action, Visitor
 from shoppers import NOW_MS, make_action
 from stream.visitors.session import (

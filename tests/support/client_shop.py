@@ -9,7 +9,8 @@ from kafka import KafkaConsumer, TopicPartition
 from redis import Redis
 
 from connections.kafka import kafka_python_arguments
-from contracts.keys import PRODUCT_BUCKETS, Keys, Metric
+from contracts.buckets import Metric
+from contracts.keys import PRODUCT_BUCKETS, Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.stack.child import Child

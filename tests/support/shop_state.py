@@ -7,11 +7,12 @@ from typing import Any, cast
 from redis import Redis
 
 from contracts.alerts import Alert, encode_alert
+from contracts.buckets import GRAIN_MS, Metric, bucket_start
 from contracts.clock import wall_clock_ms
 from contracts.customers import Customer, pack_customer
 from contracts.events import Event, EventType, Statement
 from contracts.heartbeat import Heartbeat
-from contracts.keys import GRAIN_MS, Keys, Metric, bucket_start
+from contracts.keys import Keys
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor, pack_visitor

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 from api.resources.live import schemas
 from api.resources.live.backlog import StreamBacklog, to_backlog
+from contracts.buckets import GRAIN_MS, Metric, bucket_start
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import Heartbeat
-from contracts.keys import GRAIN_MS, Metric, bucket_start
 from readers.answers import net_of, to_money
 from readers.intervals import Interval, cover, to_datetime, today, yesterday_at_this_time
 from readers.reader import Counts, Reader, money_fields, refunded_of, revenue_of

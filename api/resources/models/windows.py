@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from api.resources.models.schemas import Window
 from contracts.alerts import CART_ABANDONED, CHURN_RISK
-from contracts.keys import GRAIN_MS, Grain, bucket_start
+from contracts.buckets import GRAIN_MS, Grain, bucket_start
 from contracts.settings import Settings
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from api.http.errors import InvalidQuery
 from api.http.query_times import parse_time
 from api.resources.products import schemas
-from contracts.keys import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
+from contracts.buckets import GRAIN_MS, Grain, Metric, bucket_start, bucket_starts
 from readers.answers import net_of, to_money
 from readers.intervals import Interval, to_datetime
 from readers.reader import Counts, Reader, money_fields, refunded_of, revenue_of

@@ -10,7 +10,7 @@ from api.identity.guard import require
 from api.identity.principal import Scope
 from api.resources.products import schemas
 from api.resources.products.demand import DemandQuery, choose_interval, read_demand
-from contracts.keys import Grain
+from contracts.buckets import Grain
 
 router = APIRouter(
     prefix="/v1/products",

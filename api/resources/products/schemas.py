@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from contracts.keys import Grain
+from contracts.buckets import Grain
 from readers.answers import Answer, Money, TimedAnswer
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from contracts.keys import Metric, bucket_start
+from contracts.buckets import Metric, bucket_start
 from contracts.order_reports import LineReport, RefundReport
 from contracts.visitor import DIGEST_BYTES
 

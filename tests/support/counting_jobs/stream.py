@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from contracts.keys import Metric, bucket_start
+from contracts.buckets import Metric, bucket_start
 from contracts.subjects import Subject, SubjectKind
 from counting_jobs.contracts import TOPIC
 from stream.batch.result import BatchResult
