@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contracts.keys import FORGOTTEN, JOB_QUEUES, OUTBOX, snapshot_key
 from contracts.snapshots import decode_snapshot
 from stream.jobs.store import Pick, Publication, PublishStatus, Queue, QueueHead, SnapshotRecord
-from stream.state.memory_store import MemoryPartition, MemoryStore, SortedSet, Stream
+from stream.state.memory_partition import MemoryPartition, SortedSet, Stream
+from stream.state.memory_store import MemoryStore
 
 
 class MemoryJobStore:

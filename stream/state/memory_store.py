@@ -4,13 +4,12 @@ They take only what a Redis Cluster would, all keys of a commit in one slot, and
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from redis.crc import key_slot
 
-from contracts.keys import META, QUARANTINE, Keys, family_of
-from contracts.numbers import MAX_SUM_MINOR
+from contracts.keys import META, OUTBOX, QUARANTINE, Keys, family_of
 from stream.state.commit import (
     NO_OFFSET,
     Claim,
@@ -21,82 +20,10 @@ from stream.state.commit import (
     WrongType,
     make_claim,
 )
+from stream.state.memory_partition import TYPES, Hash, MemoryPartition
+from stream.state.memory_writes import apply_write
 from stream.state.outbox import OutboxItem, Pages
-from stream.state.writes import (
-    AddToHashes,
-    AddToSet,
-    AppendToList,
-    AppendToStream,
-    DeleteKeys,
-    Expire,
-    PutBlobs,
-    RaiseScores,
-    RemoveFromHash,
-    RemoveFromSet,
-    RemoveMembers,
-    SetInHash,
-    SetScores,
-    Value,
-    Write,
-)
-
-OUTBOX = "outbox"
-
-
-class Hash(dict[str, str]):
-    """A hash: fields as text."""
-
-
-class SortedSet(dict[str, float]):
-    """A sorted set: members to scores."""
-
-
-class Stream(list[tuple[str, dict[str, Value]]]):
-    """A stream: ids and entries."""
-
-    newest = 0
-    """Number of the newest id that was given."""
-
-
-_TYPES: dict[str, type] = {"hash": Hash, "zset": SortedSet, "set": set, "list": list, "stream": Stream}
-K = TypeVar("K")
-
-
-class MemoryPartition:
-    """The keys of one partition, without its prefix, and what they hold."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def hash(self, key: str) -> Hash:
-        """A hash; empty if there is none."""
-        return self._of(key, Hash)
-
-    def scores(self, key: str) -> SortedSet:
-        """A sorted set; empty if there is none."""
-        return self._of(key, SortedSet)
-
-    def stream(self, key: str) -> Stream:
-        """A stream; empty if there is none."""
-        return self._of(key, Stream)
-
-    def _of(self, key: str, kind: type[K]) -> K:
-        found: K = self.values.get(key, kind())
-        return found
-
-    @property
-    def offsets(self) -> dict[str, int]:
-        """Next offsets by topic."""
-        meta = self.hash(META)
-        return {name[4:]: int(value) for name, value in meta.items() if name.startswith("off:")}
-
-    def counter(self, name: str) -> int:
-        """A counter of the meta hash."""
-        return int(self.hash(META).get(name, 0))
-
-    def names(self, start: str) -> list[str]:
-        """What follows `start` in the keys that begin with it."""
-        return [key.removeprefix(start) for key in self.values if key.startswith(start)]
+from stream.state.writes import AddToHashes, RaiseScores
 
 
 class MemoryStore:
@@ -172,7 +99,7 @@ class MemoryStore:
             return CommitStatus.REPEATED if repeated else CommitStatus.GAP
         self._check(commit, part)
         for write in commit.writes:
-            _APPLY[type(write)](part, write)
+            apply_write(part, write)
         meta = part.values.setdefault(META, Hash())
         moved = {f"off:{topic}": end for topic, (start, end) in commit.offsets.items() if start != end}
         meta.update({name: str(value) for name, value in {**moved, **commit.marks}.items()})
@@ -193,7 +120,7 @@ class MemoryStore:
                         f"{type(write).__name__} writes {key!r}, which contracts.keys does not know so"
                     )
                 held = part.values.get(key)
-                if write.HOLDS and held is not None and type(held) is not _TYPES[write.HOLDS]:
+                if write.HOLDS and held is not None and type(held) is not TYPES[write.HOLDS]:
                     raise Conflict(
                         f"{prefix}{key} holds a {type(held).__name__}, a {write.HOLDS} is to be written"
                     )
@@ -259,7 +186,7 @@ def _check_numbers(key: str, held: Any, names: Collection[str]) -> None:
 def _blob(held: Any) -> bytes | WrongType | None:
     if held is None or isinstance(held, bytes):
         return held
-    return WrongType(next(name for name, kind in _TYPES.items() if type(held) is kind))
+    return WrongType(next(name for name, kind in TYPES.items() if type(held) is kind))
 
 
 def _item(entry_id: str, fields: Mapping[str, Any]) -> OutboxItem:
@@ -272,106 +199,3 @@ def _read(part: MemoryPartition, read: ClaimRead) -> Any:
     if read.holds == "lowest":
         return min(map(int, part.scores(read.key).values()), default=None)
     return part.values.get(read.key)
-
-
-# -- the operations of `stream.state.writes` ----------------------------------------------------------------
-
-
-def _add_to_hashes(part: MemoryPartition, write: AddToHashes) -> None:
-    for key, _ in write.hashes if write.changes else ():
-        held = part.values.setdefault(key, Hash())
-        for name, change in write.changes.items():
-            held[name] = str(min(int(held.get(name, 0)) + change, MAX_SUM_MINOR))
-
-
-def _set_in_hash(part: MemoryPartition, write: SetInHash) -> None:
-    held = part.values.setdefault(write.key, Hash())
-    held.update(
-        {name: value if isinstance(value, str) else str(value) for name, value in write.values.items()}
-    )
-
-
-def _remove_from_hash(part: MemoryPartition, write: RemoveFromHash) -> None:
-    _remove(part, write.key, write.names)
-
-
-def _put_blobs(part: MemoryPartition, write: PutBlobs) -> None:
-    part.values.update(write.blobs)
-
-
-def _delete_keys(part: MemoryPartition, write: DeleteKeys) -> None:
-    for key in write.deleted:
-        part.values.pop(key, None)
-
-
-def _raise_scores(part: MemoryPartition, write: RaiseScores) -> None:
-    held = part.values.setdefault(write.key, SortedSet())
-    for member, change in write.changes.items():
-        held[member] = held.get(member, 0.0) + change
-    if write.keep:
-        for member in sorted(held, key=lambda member: (held[member], member.encode()))[: -write.keep]:
-            del held[member]
-
-
-def _set_scores(part: MemoryPartition, write: SetScores) -> None:
-    held = part.values.setdefault(write.key, SortedSet())
-    held.update({member: float(score) for member, score in write.scores.items()})
-    for member in [member for member, score in held.items() if score < write.lowest]:
-        del held[member]
-
-
-def _remove_members(part: MemoryPartition, write: RemoveMembers) -> None:
-    _remove(part, write.key, write.members)
-
-
-def _add_to_set(part: MemoryPartition, write: AddToSet) -> None:
-    if write.members:
-        part.values.setdefault(write.key, set()).update(write.members)
-
-
-def _remove_from_set(part: MemoryPartition, write: RemoveFromSet) -> None:
-    part.values.get(write.key, set()).difference_update(write.members)
-
-
-def _append_to_list(part: MemoryPartition, write: AppendToList) -> None:
-    held = part.values.setdefault(write.key, [])
-    held += write.values
-    del held[: -write.keep]
-
-
-def _append_to_stream(part: MemoryPartition, write: AppendToStream) -> None:
-    held = part.values.setdefault(write.key, Stream())
-    for entry in write.entries:
-        held.newest += 1
-        held.append((f"{held.newest}-0", dict(entry)))
-    if write.keep:
-        del held[: -write.keep]
-
-
-def _expire(part: MemoryPartition, write: Expire) -> None:
-    """Nothing: this store lets no key expire."""
-
-
-def _remove(part: MemoryPartition, key: str, names: Collection[str]) -> None:
-    held = part.values.get(key, {})
-    for name in names:
-        held.pop(name, None)
-    if not held:
-        part.values.pop(key, None)
-
-
-_APPLY: dict[type[Write], Callable[[MemoryPartition, Any], None]] = {
-    AddToHashes: _add_to_hashes,
-    SetInHash: _set_in_hash,
-    RemoveFromHash: _remove_from_hash,
-    PutBlobs: _put_blobs,
-    DeleteKeys: _delete_keys,
-    RaiseScores: _raise_scores,
-    SetScores: _set_scores,
-    RemoveMembers: _remove_members,
-    AddToSet: _add_to_set,
-    RemoveFromSet: _remove_from_set,
-    AppendToList: _append_to_list,
-    AppendToStream: _append_to_stream,
-    Expire: _expire,
-}

@@ -11,7 +11,8 @@ from memory_worker import MemoryLog, MemoryWorker
 from shoppers import NOW_MS, make_event
 from stream.registry import make_registry
 from stream.state.commit import Commit, CommitStatus
-from stream.state.memory_store import Hash, MemoryStore
+from stream.state.memory_partition import Hash
+from stream.state.memory_store import MemoryStore
 
 SETTINGS = Settings(partitions=1, scoring=False, deletion_secret="s")  # noqa: S106
 DIGEST = digest_user("u1", "s")

@@ -19,7 +19,8 @@ from stream.registry import Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.slot_steps import SlotSteps
 from stream.state.commit import Commit, CommitStatus
-from stream.state.memory_store import MemoryPartition, MemoryStore
+from stream.state.memory_partition import MemoryPartition
+from stream.state.memory_store import MemoryStore
 from stream.state.store import Store
 
 
