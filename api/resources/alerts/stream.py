@@ -1,31 +1,21 @@
-"""Alerts as server-sent events: what one client is sent, and the answer that sends it."""
+"""Alerts as server-sent events: what one client is sent."""
 
 import asyncio
 import json
-import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis.exceptions import RedisError
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import SendTimeoutError
-from starlette.types import Receive, Scope, Send
 
-from api.http.connection_limiter import ConnectionLimiter
 from api.http.errors import Problem
-from api.http.metrics import ApiMetrics
 from api.resources.alerts.feed import AlertFeed, Entry, FeedPage
 from readers.alerts.log import AlertFilter, Cursor
 
-_log = logging.getLogger(__name__)
-
 RETRY_MS = 2_000
-PING_S = 15
 GAP_S = 0.25
 """Shortest time between two writes to a client: a generator that never waits starves the whole process."""
 _REDIS_RETRY_S = 1.0
-_ABORT_S = 1.0
 
 
 class Subscription(NamedTuple):
@@ -101,60 +91,5 @@ async def _wait(notification: asyncio.Event, end_s: float) -> None:
     try:
         async with asyncio.timeout_at(end_s):
             await notification.wait()
-    except TimeoutError:
-        return
-
-
-class AlertStreamResponse(EventSourceResponse):
-    """Takes a seat before the first byte, and drops a client that does not read for `send_timeout_s`.
-
-    The seat belongs to the answer and not to the generator, which may never be started and then never ends.
-    """
-
-    def __init__(
-        self,
-        events: AsyncIterator[bytes],
-        key_id: str,
-        limiter: ConnectionLimiter,
-        metrics: ApiMetrics,
-        send_timeout_s: float,
-    ) -> None:
-        super().__init__(
-            events,
-            headers={"Cache-Control": "no-store"},
-            ping=PING_S,
-            ping_message_factory=lambda: ServerSentEvent(comment="ping", sep="\n"),
-            sep="\n",
-            send_timeout=send_timeout_s,
-        )
-        self._key_id = key_id
-        self._limiter = limiter
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends events until client, process or subscription end; raises `Problem` 429 or 503."""
-        with self._limiter.hold(self._key_id):
-            self._metrics.set_streams(self._limiter.n_open)
-            try:
-                await super().__call__(scope, receive, send)
-            except SendTimeoutError:
-                self._metrics.count_dropped_stream()
-                _log.info("a stream of alerts was dropped: its client does not read")
-                await _abort(receive)
-        self._metrics.set_streams(self._limiter.n_open)
-
-
-async def _abort(receive: Receive) -> None:
-    """Cuts the connection: closed as usual, it would wait for this client to read what is buffered."""
-    owner: Any = getattr(receive, "__self__", None)
-    while owner is not None and not hasattr(owner, "transport"):  # layers between the server and us
-        owner = getattr(getattr(owner, "_receive", None), "__self__", None)
-    if owner is None:
-        return
-    owner.transport.abort()
-    try:
-        async with asyncio.timeout(_ABORT_S):
-            while (await receive())["type"] != "http.disconnect":
-                pass
     except TimeoutError:
         return

@@ -11,12 +11,13 @@ from pydantic.json_schema import SkipJsonSchema
 
 from api.http.dependencies import NoQuery, ReaderDep, ServicesDep, forbid_store
 from api.http.errors import InvalidQuery
+from api.http.event_stream import EventStreamResponse
 from api.identity.guard import require
 from api.identity.principal import Principal, Scope
 from api.openapi.problem_document import describe_problems
 from api.resources.alerts.feed import AlertFeed
 from api.resources.alerts.queries import AlertStreamQuery, to_cursor
-from api.resources.alerts.stream import AlertStreamResponse, Subscription, make_events
+from api.resources.alerts.stream import Subscription, make_events
 from api.resources.alerts.tickets import TICKET_TTL_S, issue_ticket, redeem_ticket
 from contracts.clock import wall_clock_ms
 from readers.alerts.log import parse_cursor
@@ -63,7 +64,7 @@ async def _find_listener(
 @router.get(
     "/alerts/stream",
     status_code=200,
-    response_class=AlertStreamResponse,
+    response_class=EventStreamResponse,
     responses={**_EVENTS, **_PROBLEMS},
     openapi_extra=_reader.describe(),
 )
@@ -79,7 +80,7 @@ async def stream_alerts(
             json_schema_extra={"pattern": "^([0-9]{1,19}-[0-9]{1,19})?$"},
         ),
     ] = None,
-) -> AlertStreamResponse:
+) -> EventStreamResponse:
     """Steps of alerts as server-sent events, each once and in order, from now on or behind an id.
 
     A client that comes again with the id it heard last misses nothing that is still kept. Steps of a visitor
@@ -98,7 +99,7 @@ async def stream_alerts(
     is_welcome = partial(services.access.still_counts, principal.key_id)
     subscription = Subscription(query.to_filter(), cursor, settings.stream_max_s, is_welcome)
     events = make_events(feed, subscription, services.lifetime.closing)
-    return AlertStreamResponse(
+    return EventStreamResponse(
         events, principal.key_id, services.streams, services.metrics, settings.stream_send_timeout_s
     )
 

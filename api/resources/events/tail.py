@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 from starlette.types import Receive, Scope, Send
 
 from api.http.connection_limiter import ConnectionLimiter
+from api.http.event_stream import EventStreamResponse
 from api.http.metrics import ApiMetrics
-from api.resources.alerts.stream import AlertStreamResponse
 from api.resources.events.tail_publisher import CHECK_S
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
@@ -35,7 +35,7 @@ class TailSubscription(NamedTuple):
     is_welcome: Callable[[], Awaitable[bool]]
 
 
-class EventTailResponse(AlertStreamResponse):
+class EventTailResponse(EventStreamResponse):
     """A stream that needs a connection to Redis of its own, so there are few."""
 
     def __init__(
