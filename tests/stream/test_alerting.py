@@ -1,16 +1,11 @@
 """When alerts fire, what ends them, and that nothing but event time and state decides."""
 
-import random
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from alerted_visitor import DAY_S, RULES, AlertedVisitor, at, by_digest, histories, make_rules, make_score
+from alerted_visitor import DAY_S, RULES, AlertedVisitor, at, make_rules
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState, OfferKind, Severity
-from contracts.visitor import Action, Session
+from contracts.visitor import Session
 from contracts.visitor_alerts import NO_ALERTS
-from models.silence import DEFAULT_CURVE, hear_silence
 from shoppers import NOW_MS, make_action
 from stream.alerts.steps import on_actions
 
@@ -309,111 +304,3 @@ def test_a_cart_in_another_currency_is_weighed_by_its_products() -> None:
 def test_actions_with_nothing_at_stake_leave_the_book_as_it_is() -> None:
     actions = [make_action("view", 0), make_action("favorite", 1), make_action("purchase", 2)]
     assert on_actions(NO_ALERTS, "u1", None, actions, None, RULES) == (NO_ALERTS, [])
-
-
-@given(st.integers(0, 40 * 60_000), st.floats(0, 1), st.floats(0, 1))
-def test_silence_never_raises_the_chance_and_keeps_a_distribution(
-    silence_ms: int, purchase: float, leave: float
-) -> None:
-    session = Session(None, 1, NOW_MS, NOW_MS, (1, 0, 0, 0, 0), 0, {}, {})
-    score = make_score(session, purchase, leave=leave)
-    heard = hear_silence(score, silence_ms)
-    assert 0 <= heard.purchase <= score.purchase
-    assert heard.probabilities[4] >= score.probabilities[4] - 1e-9
-    assert abs(sum(heard.probabilities) - 1) < 4e-4
-
-
-def test_the_curve_of_silence_falls_from_one() -> None:
-    assert DEFAULT_CURVE.seconds == tuple(sorted(set(DEFAULT_CURVE.seconds)))
-    for shares in (DEFAULT_CURVE.staying, DEFAULT_CURVE.buying):
-        assert shares[0] == 1
-        assert list(shares) == sorted(shares, reverse=True)
-
-
-# -- properties ------------------------------------------------------------------------------------------
-
-
-def assert_lives_are_proper(alerts: list[Alert]) -> None:
-    """Every alert fires once and ends once, in this order, and at most one of a kind is open."""
-    open_ids: dict[str, str] = {}
-    fired: set[str] = set()
-    for alert in alerts:
-        if alert.state is FIRING:
-            assert alert.alert_id not in fired
-            assert alert.kind not in open_ids
-            fired.add(alert.alert_id)
-            open_ids[alert.kind] = alert.alert_id
-        else:
-            assert open_ids.pop(alert.kind) == alert.alert_id
-            assert alert.at_ms >= alert.fired_ms
-    assert not open_ids
-
-
-@pytest.mark.slow
-@settings(max_examples=150)
-@given(histories(), st.permutations(range(14)), st.sampled_from([0, 60_000, 3_600_000]))
-def test_no_order_of_arrival_makes_an_alert_twice_or_leaves_one_open(
-    actions: list[Action], order: list[int], cooldown_ms: int
-) -> None:
-    alerted = AlertedVisitor(by_digest, make_rules(alert_cooldown_ms=cooldown_ms))
-    for i in order:
-        if i < len(actions):
-            alerted.act(actions[i])
-    alerted.pass_time(at(60 * DAY_S))
-    assert_lives_are_proper(alerted.alerts)
-
-
-@pytest.mark.slow
-@settings(max_examples=150)
-@given(histories(), st.randoms(use_true_random=False), st.sampled_from([0, 60_000, 3_600_000]))
-def test_timers_that_come_in_time_late_or_never_lead_to_the_same_alerts(
-    actions: list[Action], chance: random.Random, cooldown_ms: int
-) -> None:
-    rules = make_rules(alert_cooldown_ms=cooldown_ms)
-    never, sometimes, always = (
-        AlertedVisitor(by_digest, rules),
-        AlertedVisitor(by_digest, rules),
-        AlertedVisitor(by_digest, rules),
-    )
-    for action in actions:
-        while always.visitor and (due_ms := always.next_ms) is not None and due_ms < action.at_ms:
-            always.pass_time(due_ms + 1)
-        if sometimes.visitor:
-            sometimes.pass_time(chance.randint(sometimes.visitor.head.last_ms, action.at_ms))
-        for alerted in (never, sometimes, always):
-            alerted.act(action)
-    for alerted in (never, sometimes, always):
-        alerted.pass_time(at(60 * DAY_S))
-        alerted.pass_time(at(90 * DAY_S))
-    assert never.alerts == sometimes.alerts == always.alerts
-    assert_lives_are_proper(never.alerts)
-
-
-@settings(max_examples=150)
-@given(histories(), st.randoms(use_true_random=False))
-def test_without_a_model_no_split_into_batches_changes_an_alert(
-    actions: list[Action], chance: random.Random
-) -> None:
-    whole, single, split = AlertedVisitor(), AlertedVisitor(), AlertedVisitor()
-    whole.act(*actions)
-    rest = list(actions)
-    while rest:
-        size = chance.randint(1, len(rest))
-        split.act(*rest[:size])
-        del rest[:size]
-    for action in actions:
-        single.act(action)
-    for alerted in (whole, single, split):
-        alerted.pass_time(at(60 * DAY_S))
-    ids = [[(a.record_id, a.at_ms, a.severity) for a in alerted.alerts] for alerted in (whole, single, split)]
-    assert ids[0] == ids[1] == ids[2]
-
-
-@pytest.mark.slow
-@given(histories())
-def test_a_replay_of_the_same_batches_gives_the_same_alerts(actions: list[Action]) -> None:
-    once, again = AlertedVisitor(by_digest), AlertedVisitor(by_digest)
-    for alerted in (once, again):
-        for action in actions:
-            alerted.act(action)
-    assert once.alerts == again.alerts
