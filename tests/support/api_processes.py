@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -80,6 +80,10 @@ class ApiProgram:
     def open(self) -> socket.socket:
         """A connection on which nothing was sent."""
         return socket.create_connection(self.address, timeout=PATIENCE_S)
+
+
+Serve = Callable[..., ApiProgram]
+"""Starts the program with settings of one's own; see the fixture `serve`."""
 
 
 def read_answer(connection: socket.socket) -> httpx.Response:
