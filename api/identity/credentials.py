@@ -20,6 +20,7 @@ def read_authorization(values: Iterable[str]) -> str | None:
     """The one key in `Authorization` headers; None without any. Raises `Problem` 401.
 
     `Bearer <key>`, or `Basic` with the key as user name, whatever the password: so senders of Segment's do.
+    An empty key is none.
     """
     found: set[str] = set()
     for value in values:
@@ -30,6 +31,7 @@ def read_authorization(values: Iterable[str]) -> str | None:
             found.add(_user_name(text.strip()))
         else:
             raise unauthorized("key.scheme", "Authorization must be Bearer or Basic")
+    found.discard("")
     if len(found) > 1:
         raise several()
     return found.pop() if found else None

@@ -79,7 +79,7 @@ class Guard(SecurityBase):
             if len(values) > 1:
                 raise several()
             if values:
-                return values.pop()
+                return values.pop() or None
         if holds_key(request.scope["query_string"].decode("latin-1")) or holds_key(request.scope["path"]):
             raise unauthorized(
                 "key.in_url", "keys in URLs end up in logs: replace it, and send Authorization"
@@ -103,7 +103,8 @@ def require(scope: Scope, *, key_in_body: KeyInBody = "no", key_in_query: str | 
 
 
 async def identify(request: Request, presented: str | None) -> Principal:
-    """Who sends this body; after `require(key_in_body=...)`. `presented` is the key in it, None if none is.
+    """Who sends this body; after `require(key_in_body=...)`. `presented` is the key in it, empty or None if
+    none is.
 
     Raises `Problem`: 401 for no key at all, an unknown one, another one than in the header, or a secret key
     in a body; 403 for a wrong origin or a missing scope.
@@ -111,7 +112,7 @@ async def identify(request: Request, presented: str | None) -> Principal:
     if not await access_of(request).needs_key():
         return ANYONE
     in_header: str | None = request.state.presented
-    if presented is None or presented == in_header:
+    if not presented or presented == in_header:
         principal: Principal | None = getattr(request.state, "owes_request", None)
         if principal is None:
             raise _missing()

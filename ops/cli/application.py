@@ -242,12 +242,12 @@ def main() -> None:
     from ops.stack.env_file import ENV_FILE, load_env_file
 
     try:
-        unknown = load_env_file()
-    except (OSError, UnicodeDecodeError) as exc:
+        flaws = load_env_file()
+    except (OSError, ValueError) as exc:
         typer.echo(f"{ENV_FILE} cannot be read: {exc}", err=True)
         sys.exit(EXIT_USAGE)
-    for name in unknown:
-        typer.echo(f"{ENV_FILE}: {name} is no setting, see .env.example", err=True)
+    for flaw in flaws:
+        typer.echo(f"{ENV_FILE}: {flaw}", err=True)
     try:
         app()
     except SecretFileError as exc:

@@ -15,22 +15,27 @@ _from_file: set[str] = set()
 def load_env_file(path: Path = ENV_FILE) -> list[str]:
     """Put the `STOREPULSE_*` variables of the file, if there is one, into our environment, whose own win.
 
-    Returns names in it that are no setting. Raises `OSError` or `UnicodeDecodeError` if it cannot be read.
+    Returns what is wrong with lines that are passed over: names of no setting, or without a value.
+    Raises `OSError`, or `ValueError` for what is no text, if it cannot be read.
     """
     if not path.is_file():
         return []
     known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
     known |= {f"{ENV_PREFIX}{name.upper()}_FILE" for name in SECRETS}
-    unknown = []
+    flaws = []
     for name, value in dotenv_values(path, encoding="utf-8-sig").items():
-        if not name.startswith(ENV_PREFIX) or value is None:
+        if not name.upper().startswith(ENV_PREFIX):
             continue
         if name not in known:
-            unknown.append(name)
+            flaws.append(f"{name} is no setting, see .env.example")
+        elif value is None:
+            flaws.append(f"{name} has no value: write {name}=VALUE")
+        elif "\0" in value:
+            raise ValueError(f"{name} holds a NUL byte")
         elif name not in os.environ:
             os.environ[name] = value
             _from_file.add(name)
-    return unknown
+    return flaws
 
 
 def is_from_file(name: str) -> bool:

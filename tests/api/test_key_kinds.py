@@ -98,6 +98,18 @@ async def test_they_may_be_in_the_body_of_segments_libraries(
     assert both.status_code == 200
 
 
+async def test_an_empty_key_is_none(client: httpx.AsyncClient, make: Make) -> None:
+    key = str(await make(KeyKind.WRITE))
+    for in_header, in_body in ((key, ""), ("", key)):
+        body = {"batch": [CALL], "writeKey": in_body}
+        assert (await client.post("/v1/batch", json=body, headers=basic(in_header))).status_code == 200
+    nowhere = await client.post("/v1/batch", json={"batch": [CALL], "writeKey": ""}, headers=basic(""))
+    check_problem(nowhere, 401, "key.missing")
+    query = {"api_secret": ""}
+    check_problem(await client.post("/mp/collect", json=VIEW, params=query), 401, "key.missing")
+    assert (await client.post("/debug/mp/collect", json=VIEW, params=query, headers=bearer(key))).is_success
+
+
 @pytest.mark.parametrize("kind", [KeyKind.APP, KeyKind.WRITE])
 async def test_they_may_be_the_secret_in_the_url_of_ga4(
     client: httpx.AsyncClient, make: Make, kind: KeyKind

@@ -54,11 +54,29 @@ def test_settings_are_read_as_compose_reads_them(tmp_path: Path, monkeypatch: py
         b"API_HOST_PORT=8100\r\nSTOREPULSE_ROTKEY=x\r\n"
     )
     monkeypatch.setenv("STOREPULSE_GROUP", "mine")
-    assert load_env_file(path) == ["STOREPULSE_ROTKEY"]
+    assert load_env_file(path) == ["STOREPULSE_ROTKEY is no setting, see .env.example"]
     settings = find_settings(tmp_path)
     assert (settings.currency, settings.timezone, settings.group) == ("USD", "Europe/Berlin", "mine")
     assert "API_HOST_PORT" not in os.environ
     assert load_env_file(tmp_path / "absent") == []
+
+
+def test_lines_that_set_nothing_are_said(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("STOREPULSE_CURRENCY\nstorepulse_group=g\n")
+    said = run(tmp_path, "version").stderr.splitlines()
+    assert said == [
+        ".env: STOREPULSE_CURRENCY has no value: write STOREPULSE_CURRENCY=VALUE",
+        ".env: storepulse_group is no setting, see .env.example",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"STOREPULSE_CURRENCY=U\0SD\n", b"\xff\xfeS\0T\0", b"# \xfc\n"])
+def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    refused = run(tmp_path, "version")
+    assert refused.returncode == 2
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(".env cannot be read: ")
 
 
 def test_a_stack_that_runs_goes_before_the_broker_in_the_file(
