@@ -120,7 +120,7 @@ def snooze(
 
 def judge(
     alert_id: IdArgument,
-    verdict: Annotated[Verdict | None, typer.Argument(help="Not with --undo.")] = None,
+    verdict: Annotated[Verdict | None, typer.Argument(help="Leave it out with --undo.")] = None,
     note: Annotated[str | None, typer.Option(help="A note for people.")] = None,
     undo: UndoOption = False,
     url: UrlOption = None,

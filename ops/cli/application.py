@@ -49,7 +49,7 @@ def up(
     ] = 1,
     state: StateOption = DEFAULT_STATE,
     api_port: Annotated[
-        int | None, typer.Option(help="Port of the API; else 8000 if it is free.", min=1, max=65_535)
+        int | None, typer.Option(help="Port of the API; default: 8000 if it is free.", min=1, max=65_535)
     ] = None,
     kafka_port: Annotated[
         int | None,
@@ -91,7 +91,7 @@ def demo(
     history: Annotated[int, typer.Option(help="Minutes of history to start with.", min=1, max=120)] = 30,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 1,
     duration: Annotated[
-        float | None, typer.Option(help="Stop after so many seconds; default: at Ctrl-C.", min=1)
+        float | None, typer.Option(help="Stop after this many seconds; default: at Ctrl-C.", min=1)
     ] = None,
     state: StateOption = DEFAULT_STATE,
     api_port: Annotated[

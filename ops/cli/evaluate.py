@@ -34,7 +34,7 @@ def evaluate_next_action(
     models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
     reference: Annotated[str, typer.Option(help="Model to compare the others with.")] = "",
     simulate_days: Annotated[
-        float, typer.Option(help="Also measure on so many days of the synthetic shop.", min=0)
+        float, typer.Option(help="Also measure on this many days of the synthetic shop.", min=0)
     ] = 0.0,
     format_name: Annotated[
         str | None, typer.Option("--format", help="Default: detected from the columns.")
@@ -77,7 +77,7 @@ def evaluate_alerts(
         float, typer.Option(help="Share of the sessions before the part that is evaluated.", min=0, max=0.99)
     ] = 0.7,
     simulate_days: Annotated[
-        float, typer.Option(help="Also evaluate so many days of the synthetic shop.", min=0)
+        float, typer.Option(help="Also evaluate this many days of the synthetic shop.", min=0)
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 2,
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
@@ -106,7 +106,7 @@ def evaluate_learning(
     more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
     model: Annotated[Path | None, typer.Option(help="Folder of the model; default: the shipped one.")] = None,
     idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
-    partitions: Annotated[int, typer.Option(help="Spread visitors over so many.", min=1, max=1024)] = 1,
+    partitions: Annotated[int, typer.Option(help="Spread visitors over this many.", min=1, max=1024)] = 1,
     alone: Annotated[bool, typer.Option("--alone", help="No partition learns from another.")] = False,
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,

@@ -24,7 +24,7 @@ def _group() -> None:
 def tail(
     key_id: Annotated[str | None, typer.Option(help="Only events sent with this API key.")] = None,
     for_s: Annotated[
-        float | None, typer.Option("--for", help="Stop after so many seconds; default: at Ctrl-C.", min=1)
+        float | None, typer.Option("--for", help="Stop after this many seconds; default: at Ctrl-C.", min=1)
     ] = None,
     state: StateOption = DEFAULT_STATE,
     json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one per request.")] = False,

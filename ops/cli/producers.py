@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
     app.command()(simulate)
     rejected = typer.Typer(
-        help="What was refused, of Kafka, files and HTTP: list, show, send again.", no_args_is_help=True
+        help="What was refused from Kafka, files and HTTP: list, show, send again.", no_args_is_help=True
     )
     rejected.command("ls")(list_rejected)
     rejected.command("show")(show_rejected)
@@ -37,15 +37,19 @@ def replay(
             help="rees46, retailrocket, taobao, items or jsonl; default: detected from the columns.",
         ),
     ] = None,
-    speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "",
-    time: Annotated[str, typer.Option(help="original, or now: the first event is now.")] = "original",
+    speed: Annotated[
+        str, typer.Option(help="1: real time; 60: an hour in a minute; max: as fast as it goes.")
+    ] = "",
+    time: Annotated[
+        str, typer.Option(help="original, or now: all times move so that the first event is now.")
+    ] = "original",
     currency: Annotated[str | None, typer.Option(help="Currency of prices without one.")] = None,
     limit: Annotated[
         int | None,
         typer.Option(help="Only the first rows, by time; the next run continues after them.", min=1),
     ] = None,
     max_lag: Annotated[
-        int, typer.Option(help="Pause while the stream is more events behind; 0: never.", min=0)
+        int, typer.Option(help="Pause while the stream is more events than this behind; 0: never.", min=0)
     ] = 20_000,
     resume: Annotated[bool, typer.Option("--resume/--restart", help="Continue an interrupted run.")] = True,
     again: Annotated[
@@ -81,7 +85,9 @@ def simulate(
         typer.Option(help="Simulated seconds; default: until Ctrl-C, or 3600 for a file or max.", min=1),
     ] = None,
     start: Annotated[str, typer.Option(help="now, or a time such as 2025-10-01T08:00:00Z.")] = "now",
-    speed: Annotated[str, typer.Option(help="1 is real time, 60 an hour a minute, or max.")] = "1",
+    speed: Annotated[
+        str, typer.Option(help="1: real time; 60: an hour in a minute; max: as fast as it goes.")
+    ] = "1",
     profile: Annotated[str, typer.Option(help="demo, multi-category or cosmetics.")] = "demo",
     out: Annotated[Path | None, typer.Option(help="Write JSON lines here instead of sending.")] = None,
     compare: Annotated[
@@ -126,7 +132,7 @@ def list_rejected(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Count dead letters by code; with --code list the newest of it."""
+    """Count dead letters by code; with --code list the newest of that code."""
     from producers.rejected_command import run_ls
 
     raise typer.Exit(run_ls(find_kafka(state), code=code, limit=limit, as_json=json))

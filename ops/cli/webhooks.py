@@ -198,7 +198,7 @@ def listen(
     fail: Annotated[
         int, typer.Option(help="Status to answer with instead of 204, for testing.", min=200, max=599)
     ] = 204,
-    count: Annotated[int | None, typer.Option(help="Stop after so many messages.", min=1)] = None,
+    count: Annotated[int | None, typer.Option(help="Stop after this many messages.", min=1)] = None,
     json: JsonOption = False,
 ) -> None:
     """Receive messages on this machine, verify them, and print each.
