@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from api.resources.models.report import MODELS_AGE_S
+from api.resources.predictions.next_action_model import LEARNED_AGE_S
 from contracts.heartbeat import NEXT_ACTION
 from models.online.blob import Learned, pack_learned
 from models.online.learning import Answers, learn
@@ -56,3 +57,21 @@ async def test_what_partitions_have_learnt_is_told_together(
         "purchase_later",
     }
     assert slot["calibration"]["purchase_later"] != {"scale": 1.0, "shift": 0.0}
+
+
+async def test_what_was_learnt_corrects_predictions_too(client: httpx.AsyncClient, state: ShopState) -> None:
+    async def ask() -> dict[str, float]:
+        answer = await client.post("/v1/predict/next-action", json={"actions": ["view", "cart"]})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, float] = answer.json()["distribution"]
+        return found
+
+    raw = await ask()
+    version = (await client.get("/v1/models")).json()["api"]["version"]
+    for p in (0, 1):
+        state.learn(p, NEXT_ACTION, pack_learned(learned(version, 200, SINCE_MS)))
+    state.flush()
+    await asyncio.sleep(LEARNED_AGE_S)
+    found = await ask()
+    assert sum(found.values()) == pytest.approx(1, abs=0.01)
+    assert found["leave"] > raw["leave"] + 0.1

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 import numpy as np
+from redis.exceptions import RedisError
 
 from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
@@ -22,12 +23,19 @@ from models.next_action.fold import Row
 from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from models.next_action.source import CardedModel
+from models.online.blob import Learned, add_up
+from models.online.publishing import improve
+from models.online.records import make_records
+from models.online.sums import Sums, sums_in
+from readers.shared_answer import SharedAnswer
 
 _log = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 16
 """Predictions under way and waiting; one takes a millisecond or two."""
 TIME_LIMIT_S = 2.0
+LEARNED_AGE_S = 5.0
+"""What workers have learnt is read again after so long."""
 
 
 class Opinion(NamedTuple):
@@ -40,10 +48,18 @@ class Opinion(NamedTuple):
 class NextActionModel:
     """Asks the model of a host, which takes up newer ones while the process runs."""
 
-    def __init__(self, source: ModelSource[CardedModel], metrics: ApiMetrics, *, idle_ms: int) -> None:
+    def __init__(
+        self,
+        source: ModelSource[CardedModel],
+        metrics: ApiMetrics,
+        *,
+        idle_ms: int,
+        read_learned: Callable[[], Awaitable[list[Learned]]] | None = None,
+    ) -> None:
         self.host = ModelHost(NEXT_ACTION, source)
         self._metrics = metrics
         self._idle_ms = idle_ms
+        self._learned = read_learned and SharedAnswer(read_learned, max_age_s=LEARNED_AGE_S)
         self._under_way = 0
         self._watching: asyncio.Task[None] | None = None
 
@@ -83,7 +99,8 @@ class NextActionModel:
             raise self._unavailable("unavailable", "no next-action model could be loaded")
         if self._under_way >= MAX_AT_ONCE:
             raise self._unavailable("busy", "too many predictions at once; try again")
-        call = self.host.begin(ask, model, actions, level, self._idle_ms)
+        sums = await self._sums(model.version)
+        call = self.host.begin(ask, model, actions, level, self._idle_ms, sums)
         self._under_way += 1
         call.add_done_callback(self._count_out)  # a call that is given up still occupies the thread
         try:
@@ -97,6 +114,17 @@ class NextActionModel:
         self._metrics.count_prediction("answered")
         return opinion
 
+    async def _sums(self, version: str) -> Sums | None:
+        """What workers have learnt of answers to this version of the model; None if nothing, or unknown."""
+        if self._learned is None:
+            return None
+        try:
+            parts = await self._learned.get()
+        except RedisError as exc:
+            _log.info("predictions without what was learnt: %s", exc)
+            return None
+        return sums_in(add_up(parts, version).vector) if parts else None
+
     def _count_out(self, _: "asyncio.Future[Opinion]") -> None:
         self._under_way -= 1
 
@@ -106,14 +134,22 @@ class NextActionModel:
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers={"Retry-After": "1"})
 
 
-def ask(model: Model, actions: Sequence[Action], level: PriceLevel, idle_ms: int) -> Opinion:
-    """The model's opinion of a visitor of whom only these actions are known; raises `ArithmeticError`."""
+def ask(
+    model: Model, actions: Sequence[Action], level: PriceLevel, idle_ms: int, sums: Sums | None = None
+) -> Opinion:
+    """The opinion of a visitor of whom only these actions are known; raises `ArithmeticError`.
+
+    It is the model's, corrected by what was learnt, if anything.
+    """
     steps, context = encode_actions(actions, level, idle_ms)
     batch = stack([(steps, context)])
     ids = stack_ids([actions], batch[1]) if model.reads_ids else None
     probabilities, purchase = model.predict(*batch, ids)
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
         raise ArithmeticError("the model gave a number that is none")
+    if sums is not None:
+        records = make_records(batch, probabilities, purchase)
+        probabilities, purchase = improve(sums, records, probabilities, purchase)
     (reasons,) = model.reasons(batch[2])
     score = Score(
         model.version,
