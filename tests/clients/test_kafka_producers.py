@@ -8,6 +8,7 @@ from confluent_kafka import Producer
 
 from client_shop import Shop, lack_tool, run
 from contracts.clock import wall_clock_ms
+from ops.diagnosis.refused import check_refused
 from services import wait_until
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -33,7 +34,8 @@ def send_with_confluent(shop: Shop, codec: str, name: str, **settings: str) -> N
     config = {"bootstrap.servers": shop.settings.bootstrap, "compression.type": codec, "linger.ms": "50"}
     producer = Producer(config | settings)
     for number in range(COUNT):
-        producer.produce(shop.topic, key=f"{name}-{number % USERS}", value=event(name, number))
+        key, headers = f"{name}-{number % USERS}", [("client_id", name.encode())]
+        producer.produce(shop.topic, key=key, value=event(name, number), headers=headers)
     assert producer.flush(30) == 0
 
 
@@ -56,6 +58,9 @@ def test_what_librdkafka_puts_into_other_partitions_is_rejected(shop: Shop) -> N
     assert set(rejected) == {"partition.not_of_key"}
     assert shop.views(name) == COUNT - rejected["partition.not_of_key"]
     assert shop.views(name) < COUNT / 2
+    check = check_refused(shop.settings)
+    assert f"by kafka {name})" in check.found
+    assert "set Kafka's default partitioner (murmur2) in the producer" in check.advice
 
 
 @pytest.mark.parametrize("codec", CODECS)
