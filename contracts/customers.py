@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 import msgpack
 import orjson
 
+from contracts.currencies import MINOR_DIGITS
 from contracts.fields import InvalidEvent, identifier
+from contracts.shapes import LATEST_MS, require
+from contracts.visitor import LAST_FORMAT, LaterFormat
 
 MAX_DEVICES = 20
 """Linked devices that are kept, those with the newest login."""
@@ -73,7 +76,11 @@ def decode_report(raw: bytes | None) -> Report:
     try:
         fields = orjson.loads(raw or b"")
         kind, at_ms, bought = ReportKind(fields["kind"]), fields["at_ms"], fields.get("bought")
-        if type(at_ms) is not int or (bought is not None) is not (kind in _WITH_LINE):
+        if (
+            type(at_ms) is not int
+            or abs(at_ms) > LATEST_MS
+            or (bought is not None) is not (kind in _WITH_LINE)
+        ):
             raise ValueError(kind)
         customer_id, visitor_id = (
             identifier(name, fields.get(name)) for name in ("customer_id", "visitor_id")
@@ -88,9 +95,10 @@ def decode_report(raw: bytes | None) -> Report:
 def _bought(fields: Mapping[str, Any]) -> Bought:
     values: list[Any] = [fields.get(name) for name in Bought._fields]
     kinds = (str, str | None, str, int, int | None, str | None)
-    if not all(map(isinstance, values, kinds)):
+    bought = Bought(*values)
+    if not all(map(isinstance, values, kinds)) or (bought.currency or "EUR") not in MINOR_DIGITS:
         raise TypeError(fields)
-    return Bought(*values)
+    return bought
 
 
 class Device(NamedTuple):
@@ -154,15 +162,31 @@ def pack_customer(customer: Customer) -> bytes:
 
 
 def unpack_customer(blob: bytes) -> Customer:
-    """The customer in a blob; raises `ValueError` for a format that this version does not know."""
+    """The customer in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     version, *fields = msgpack.unpackb(blob, use_list=False)
     if version != FORMAT:
-        raise ValueError(f"customer blob has format {version!r}, this version reads {FORMAT}")
+        is_later = type(version) is int and FORMAT < version <= LAST_FORMAT
+        if is_later and len(fields) >= len(Customer._fields):
+            raise LaterFormat(f"customer blob has format {version}, this version reads up to {FORMAT}")
+        raise ValueError("a customer blob begins with a format that no version has")
     customer = Customer(*fields)
     return customer._replace(
         devices=tuple([Device(*device) for device in customer.devices]),
         orders=tuple([_order(*order) for order in customer.orders]),
     )
+
+
+def check_customer(customer: Customer) -> None:
+    """Raises `ValueError` for a customer with anything in it that no version wrote."""
+    require(customer, Customer)
+    money = [*customer.revenue_minor, *customer.refunded_minor]
+    for order in customer.orders:
+        money += [
+            *order.refunded_minor,
+            *[line.currency for line in order.lines if line.currency is not None],
+        ]
+    if not MINOR_DIGITS.keys() >= set(money):
+        raise ValueError("a customer has money of no currency")
 
 
 def _order(

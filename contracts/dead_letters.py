@@ -113,6 +113,11 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
+def cut(raw: bytes | None) -> bytes | None:
+    """As much of a record's value as a letter has."""
+    return None if raw is None else raw[:MAX_ORIGINAL_BYTES]
+
+
 def _to_base64(raw: bytes | None) -> str | None:
     return None if raw is None else base64.b64encode(raw[:MAX_ORIGINAL_BYTES]).decode()
 

@@ -4,6 +4,7 @@ Reports of many orders of one owner are one record of the topic `orders`, keyed 
 bought is a digest that no other order has.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import count
@@ -11,8 +12,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from contracts.currencies import MINOR_DIGITS
 from contracts.fields import InvalidEvent
 from contracts.partitioning import partition_of
+from contracts.shapes import LATEST_MS
 
 MAX_REPORTS_IN_RECORD = 500
 
@@ -63,7 +66,7 @@ def decode_reports(raw: bytes | None) -> list[OrderReport]:
     """The reports in the value of a record; raises `InvalidEvent` with the code `orders.not_reports`."""
     try:
         return [_report(fields) for fields in orjson.loads(raw or b"")]
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, OverflowError, RecursionError) as exc:
         raise InvalidEvent("orders.not_reports", "must be a JSON array of reports of orders") from exc
 
 
@@ -78,11 +81,19 @@ def _report(fields: Any) -> OrderReport:
     event, at_ms, product_id, quantity, price_minor, currency, *of_line = told
     kinds = (str, str, int, str, int, int | None, str | None)
     found = (key, event, at_ms, product_id, quantity, price_minor, currency)
-    if not all(map(isinstance, found, kinds)):
+    if not all(map(isinstance, found, kinds)) or not (currency is None or currency in MINOR_DIGITS):
         raise TypeError(fields)
+    line, visitor, orders = of_line or ("", "", ())
+    if not _DIGESTS.fullmatch(event + line + visitor):
+        raise TypeError(fields)
+    for time_ms in (at_ms, *[minute_ms for minute_ms, _ in orders]):
+        if type(time_ms) is not int or abs(time_ms) > LATEST_MS:
+            raise TypeError(fields)
     refund = RefundReport(event, at_ms, product_id, quantity, price_minor, currency)
     if not of_line:
         return OrderReport(key, refund)
-    line, visitor, orders = of_line
-    changes = tuple([(int(minute_ms), int(change)) for minute_ms, change in orders])
-    return OrderReport(key, LineReport(*refund, str(line), str(visitor), changes))
+    changes = tuple([(minute_ms, int(change)) for minute_ms, change in orders])
+    return OrderReport(key, LineReport(*refund, line, visitor, changes))
+
+
+_DIGESTS = re.compile(r"[0-9a-f]{16}|[0-9a-f]{48}")

@@ -16,7 +16,8 @@ FORMAT = 3
 FORMAT_WITH_EXTRA = 4
 """That of visitors with values of extensions. The others stay readable for versions that know none."""
 
-_LAST_FORMAT = 127
+LAST_FORMAT = 127
+"""No version will have a higher one, of visitors or customers."""
 _FEWEST_FIELDS = 9
 """A blob of any version has as many, so that garbage is not taken for a later one."""
 
@@ -194,6 +195,9 @@ def unpack_visitor(blob: bytes) -> Visitor:
         (*map(type, fields[1:9]),) not in _SHAPES
         or (*map(type, head),) not in _SESSIONS
         or (*map(type, totals),) != _TOTALS
+        or not len(totals[2]) == len(head[4]) == len(ACTION_TYPES)
+        or len(tail) != _TAIL_FIELDS
+        or len(tail[2]) != _LAST_FIELDS
     ):
         raise ValueError("a visitor blob has parts of other types than any version wrote")
     return Visitor(
@@ -210,6 +214,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
     )
 
 
+_TAIL_FIELDS, _LAST_FIELDS = 3, 3
 _TOTALS = (int, int, tuple, int, dict)
 _SESSIONS = frozenset((kind, int, int, int, tuple, int, dict, dict) for kind in (str, type(None)))
 _SHAPES = frozenset((tuple, base, tuple, tuple, bool, int, bytes, dict) for base in (tuple, type(None)))
@@ -218,7 +223,7 @@ _SHAPES = frozenset((tuple, base, tuple, tuple, bool, int, bytes, dict) for base
 
 def _unknown_format(fields: Any) -> ValueError:
     found = fields[0]
-    if type(found) is int and FORMAT_WITH_EXTRA < found <= _LAST_FORMAT and len(fields) >= _FEWEST_FIELDS:
+    if type(found) is int and FORMAT_WITH_EXTRA < found <= LAST_FORMAT and len(fields) >= _FEWEST_FIELDS:
         return LaterFormat(f"visitor blob has format {found}, this version reads up to {FORMAT_WITH_EXTRA}")
     return ValueError("a visitor blob begins with a format that no version has")
 

@@ -3,9 +3,12 @@
 import asyncio
 from typing import Any, NamedTuple
 
-from contracts.customers import Customer, unpack_customer
+from redis.exceptions import ResponseError
+
+from connections.redis_troubles import is_code
+from contracts.customers import Customer, check_customer, unpack_customer
 from contracts.logins import login_of
-from contracts.visitor import Visitor
+from contracts.visitor import LaterFormat, Visitor
 from readers.reader import Reader
 from readers.unreadable import UNREADABLE
 from readers.visitors import read_visitor
@@ -20,15 +23,28 @@ class Found(NamedTuple):
 
 
 async def read_customer(reader: Reader, customer_id: str) -> Customer | None:
-    """What is kept of a customer; None for one Redis does not know, or whose record cannot be read."""
-    blob: Any = await reader.ask(b"GET", reader.keys.customer(customer_id))
+    """What is kept of a customer; None for one Redis does not know, or whose record cannot be read.
+
+    Raises `LaterFormat` for one that a later version wrote, and `redis.RedisError`.
+    """
+    try:
+        blob: Any = await reader.ask(b"GET", reader.keys.customer(customer_id))
+    except ResponseError as exc:
+        if not is_code(exc, "WRONGTYPE"):
+            raise
+        UNREADABLE.note("the record of a customer", "it holds another type")
+        return None
     if blob is None:
         return None
     try:
-        return unpack_customer(blob)
+        customer = unpack_customer(blob)
+        check_customer(customer)
+    except LaterFormat:
+        raise
     except Exception as exc:  # the boundary: whatever the bytes are, they are none of ours
         UNREADABLE.note("the record of a customer", exc)
         return None
+    return customer
 
 
 async def find_visitor(reader: Reader, user_id: str) -> Found | None:

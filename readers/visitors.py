@@ -1,11 +1,14 @@
 """One visitor's state."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from connections.redis_troubles import is_code
 from contracts.visitor import LaterFormat, Visitor, unpack_visitor
+from contracts.visitor_check import check_visitor
 from readers.reader import Reader
 from readers.unreadable import UNREADABLE
 
@@ -24,6 +27,27 @@ async def read_visitor(reader: Reader, user_id: str) -> Visitor | None:
         UNREADABLE.note("the state of a visitor", "it holds another type")
         return None
     return None if blob is None else readable_visitor(blob)
+
+
+class SpoiledVisitor(ValueError):
+    """Parts of a visitor's state are none that any version wrote."""
+
+
+@contextmanager
+def passing_over_spoiled(visitor: Visitor) -> Iterator[None]:
+    """Within it, what a state with spoiled parts leads to becomes `SpoiledVisitor`; other exceptions pass.
+
+    To look at all of every state would take longer than the rest of an answer.
+    """
+    try:
+        yield
+    except Exception:
+        try:
+            check_visitor(visitor)
+        except Exception as exc:  # the boundary: whatever the parts are, they are none of ours
+            UNREADABLE.note("the state of a visitor", exc)
+            raise SpoiledVisitor("the state of this visitor cannot be read") from exc
+        raise
 
 
 def readable_visitor(blob: bytes) -> Visitor | None:

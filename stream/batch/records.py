@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from contracts.dead_letters import DeadLetter
+from contracts.dead_letters import DeadLetter, cut
 from contracts.events import InvalidEvent, decode
 from contracts.partitioning import partition_of
 from contracts.record_keys import id_in_key
@@ -76,7 +76,7 @@ def read_records(
             code, detail = _refusal(exc)
             client = client_of_record(record.headers)
             letter = DeadLetter(
-                code, detail, topic, partition, record.offset, record.key, record.value, now_ms, client
+                code, detail, topic, partition, record.offset, record.key, cut(record.value), now_ms, client
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
             continue

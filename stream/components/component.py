@@ -28,6 +28,9 @@ class SubjectValues(NamedTuple, Generic[V]):
 
     Values of no `kind` of subject are by ids of another sort, and are not forgotten with anybody.
 
+    `check` looks at all of a value and raises for one that nobody of us wrote; it is asked where a step has
+    failed, so that the value goes into quarantine.
+
     It expires in Redis, counted from its last write. A worker that has it in memory still goes on with it, so
     one that must end on time has to keep the time in itself.
     """
@@ -37,6 +40,7 @@ class SubjectValues(NamedTuple, Generic[V]):
     ttl_s: int
     pack: Callable[[V], bytes]
     unpack: Callable[[bytes], V]
+    check: Callable[[V], None] | None = None
 
 
 class Applied(NamedTuple, Generic[V]):

@@ -2,6 +2,9 @@
 
 A batch that cannot be read, because its codec is unknown or its bytes are damaged, becomes as many
 `UnreadableRecord`s as it has offsets: aiokafka's own iterator raises and is of no use from then on.
+
+Packed batches can hold much more than was fetched, so a fetch ends where enough was unpacked; the rest is
+fetched again.
 """
 
 import logging
@@ -12,8 +15,12 @@ from typing import Any
 from aiokafka.consumer.fetcher import FetchResult
 
 from stream.batch.records import UnreadableRecord
+from stream.consumer.unpacking import bound_unpacking, unpacked_bytes
 
 log = logging.getLogger(__name__)
+
+ENOUGH_BYTES = 16 << 20
+"""Unpacked of one partition, no further batch of the same fetch is begun."""
 
 
 class Fetched(OrderedDict[Any, Any]):
@@ -22,6 +29,10 @@ class Fetched(OrderedDict[Any, Any]):
     These have offset, timestamp, its type, key, value and headers, which is all that the stream reads; making
     the others of them takes a tenth of a worker's time in a backlog.
     """
+
+    def __init__(self, *found: Any) -> None:
+        bound_unpacking()
+        super().__init__(*found)
 
     def __setitem__(self, tp: Any, result: Any) -> None:
         """Take a result, or the error there is instead."""
@@ -75,8 +86,12 @@ class _Batches:
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
-        self.has_next = batches.has_next
+        self._began = unpacked_bytes()
         self.newest: Any = None
+
+    def has_next(self) -> bool:
+        """Whether there is a next batch, and room for it."""
+        return unpacked_bytes() - self._began < ENOUGH_BYTES and bool(self._batches.has_next())
 
     def next_batch(self) -> Any:
         """The next batch; raises `CorruptRecordException`."""

@@ -41,7 +41,7 @@ class BlockedPartitions:
         if said_s is None or now_s - said_s >= SAY_AGAIN_S:
             self._said_s[number, reason] = now_s
             log.error(
-                "partition %d waits, the others go on: %s; once that key is renamed or deleted it goes on",
+                "partition %d waits, the others go on: %s; once that is mended it goes on",
                 number,
                 reason,
             )

@@ -9,6 +9,7 @@ from contracts.clock import wall_clock_ms, watermark_of
 from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, VISITOR
 from contracts.settings import Settings
 from contracts.visitor import LaterFormat, PackVisitors, Visitor, pack_visitors, unpack_visitor
+from contracts.visitor_check import check_visitor
 from stream.batch.result import BatchResult
 from stream.components.component import SubjectValues
 from stream.partitions.assignment import Assignment
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 class Fenced(RuntimeError):
     """Another worker has claimed a partition this one believed to own: it must stop at once."""
+
+
+class SetAside(RuntimeError):
+    """A value that a step worked with was spoiled and is in quarantine now: the step is to be done again."""
 
 
 class Pending(NamedTuple):
@@ -60,6 +65,9 @@ class Committer:
         self._assignment = assignment
         self._meter = meter
         self._writer = ResultWriter(registry, WriteSettings.of(settings), pack)
+        self._checked = checked_reads(registry)
+        self._asked: dict[int, dict[str, Collection[str]]] = {}
+        """By partition and start of keys, ids of values that its steps since the last commit work with."""
 
     def watermark(self, part: Partition) -> int:
         """The partition's watermark in ms, with the wall clock's help while there is nothing left to read."""
@@ -94,6 +102,8 @@ class Committer:
         found: Sequence[dict[str, Any]],
     ) -> None:
         """Add the values that are not found yet from the store; what cannot be read goes into quarantine."""
+        for part, ids in wanted:
+            self._asked.setdefault(part.number, {})[start] = ids
         missing = _missing(wanted, found)
         if not missing:
             return
@@ -123,12 +133,37 @@ class Committer:
             elif blob is not None:
                 try:
                     values[id_] = unpack(blob)
-                except LaterFormat:
-                    raise  # it is sound, and a worker of that version must find it as it is
+                except LaterFormat as exc:  # it is sound, and a worker of that version must find it as it is
+                    reason = f"{exc}: a later version wrote it, upgrade this one"
+                    raise Conflict(reason, {p: reason}) from None
                 except Exception as exc:  # the boundary: whatever it is, it is not one of ours
                     reason = f"its {len(blob)} bytes are none ({type(exc).__name__})"
                     await self._set_aside(p, start, id_, blob, reason)
         return values
+
+    async def set_aside_spoiled(self, parts: Sequence[Partition]) -> bool:
+        """Whether values that steps of these partitions work with were spoiled: they are in quarantine now.
+
+        For a step that failed: reading alone does not look at all of a value.
+        """
+        number = 0
+        for part in parts:
+            for start, ids in self._asked.pop(part.number, {}).items():
+                number += await self._check(part.number, start, ids)
+        return bool(number)
+
+    async def require_sound(self, part: Partition, user_id: str) -> None:
+        """Look at all of a visitor's state; raises `SetAside` if it was spoiled."""
+        if await self._check(part.number, VISITOR, [user_id]):
+            raise SetAside(part.number)
+
+    async def _check(self, p: int, start: str, ids: Collection[str]) -> int:
+        """Look at all of these values, as they are stored; how many were put into quarantine."""
+        keys = {p: [start + id_ for id_ in ids]}
+        rows = await retry(self._meter, lambda: self._store.read_blobs(keys))
+        blobs = list(zip(ids, rows[p], strict=True))
+        values = await self._read_singly(p, start, self._checked[start], blobs)
+        return sum(blob is not None and values[id_] is None for id_, blob in blobs)
 
     async def _set_aside(self, p: int, start: str, id_: str, found: bytes | WrongType, reason: str) -> None:
         if await retry(self._meter, lambda: self._store.set_aside(p, start + id_, found), writes=True):
@@ -206,6 +241,7 @@ class Committer:
         return Commit(part.number, part.epoch, offsets, writes, marks)
 
     def _adopt(self, part: Partition, commit: Commit, result: BatchResult) -> None:
+        self._asked.pop(part.number, None)
         cache_limit = max(1, self._settings.cache_visitors // max(1, len(self._assignment.partitions)))
         part.adopt(commit, result, now_s=time.monotonic(), cache_limit=cache_limit)
         if self._assignment.blocked and (part.is_done or _moves(commit)):
@@ -263,6 +299,26 @@ class PartitionReader:
     async def keys_from(self, start: str) -> Sequence[str]:
         """See `StateReader.keys_from`."""
         return await retry(self._meter, lambda: self._store.keys_from(self._part.number, start))
+
+
+def checked_reads(registry: Registry) -> dict[str, Callable[[bytes], Any]]:
+    """By start of keys, what reads a value and looks at all of it."""
+    checked = {VISITOR: _checked(unpack_visitor, check_visitor)}
+    for component in registry.components.values():
+        kept: SubjectValues[Any] | None = component.values
+        if kept is not None:
+            checked[kept.start] = _checked(kept.unpack, kept.check)
+    return checked
+
+
+def _checked(unpack: Callable[[bytes], Any], check: Callable[[Any], None] | None) -> Callable[[bytes], Any]:
+    def read(blob: bytes) -> Any:
+        value = unpack(blob)
+        if check is not None:
+            check(value)
+        return value
+
+    return read
 
 
 def _moves(commit: Commit) -> bool:

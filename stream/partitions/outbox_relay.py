@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 POLL_S = 0.01
 SWEEP_S = 5.0
 READ_LIMIT = 500
+FIRST_LIMIT = 50
+PAGE_BYTES = 4 << 20
+"""A page of an outbox has about as many at most: dead letters may be large."""
 
 
 class Relay:
@@ -31,6 +34,7 @@ class Relay:
         self._outboxes = outboxes
         self._assignment = assignment
         self._meter = meter
+        self._limit = FIRST_LIMIT
         self._alerts_topic = Topics(settings.topic_prefix).alerts
 
     async def run(self) -> None:
@@ -74,9 +78,11 @@ class Relay:
 
         Together, because every await of the relay waits for a round of the scheduler.
         """
-        pages = await self._outboxes.read(partitions, READ_LIMIT)
+        limit = self._limit
+        pages = await self._outboxes.read(partitions, limit)
         if not pages:
             return set()
+        self._limit = min([_fitting(items) for items in pages.values()])
         published = await asyncio.gather(*[self._send(producer, *page) for page in pages.items()])
         pages = {p: items for (p, items), done in zip(pages.items(), published, strict=True) if done}
         void = await self._append(pages)
@@ -87,7 +93,7 @@ class Relay:
             return set()
         await self._outboxes.clear(pages)
         self._meter.published.inc(sum(map(len, pages.values())))
-        return {p for p, items in pages.items() if len(items) == READ_LIMIT}
+        return {p for p, items in pages.items() if len(items) == limit}
 
     async def _send(self, producer: AIOKafkaProducer, number: int, items: Sequence[OutboxItem]) -> bool:
         """Whether Kafka has taken this page of an outbox."""
@@ -111,3 +117,9 @@ class Relay:
         }
         alerts = {p: items for p, items in alerts.items() if items}
         return await self._outboxes.append_alerts(alerts) if alerts else set()
+
+
+def _fitting(items: Sequence[OutboxItem]) -> int:
+    """How many items such as these are a page."""
+    size = sum([len(item.value) for item in items])
+    return max(1, min(READ_LIMIT, PAGE_BYTES * len(items) // max(1, size)))

@@ -13,6 +13,7 @@ from stream.batch.entries import Clock, Entry
 from stream.batch.merge import merge_heads
 from stream.batch.result import VISITOR_KIND, BatchResult
 from stream.partitions.cache import Cache
+from stream.partitions.load import Load
 from stream.registry import Registry
 from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.state.store import stored_offset
@@ -21,6 +22,8 @@ TIMERS = "#timers"
 """Pseudo-topic whose offset counts the commits of fired timers, so that each is applied once."""
 
 MAX_WAITS = 10
+COMMIT_BYTES = 8 << 20
+"""About how many bytes of records of one topic are in a commit: dead letters have all of them."""
 
 
 class Partition:
@@ -64,6 +67,10 @@ class Partition:
         self.queues: dict[str, deque[Any]] = {topic: deque() for topic in queued}
         """Records read of topics that are applied before events."""
         self.buffers: dict[str, deque[Entry]] = {topic: deque() for topic in topics}
+        self.loads: dict[str, Load] = {topic: Load() for topic in (*topics, *queued)}
+        """How heavy they are, by topic."""
+        self.size = 0
+        """About how many bytes they have together."""
         self.fetched: dict[str, int] = {}
         """Next offset to be buffered, per topic."""
         self.high: dict[str, int] = {}
@@ -84,6 +91,11 @@ class Partition:
     def buffered(self) -> int:
         """Entries read and not yet committed."""
         return sum(map(len, self.buffers.values()))
+
+    def note_read(self, topic: str, number: int, size: int) -> None:
+        """So many records of a topic were read, of about so many bytes."""
+        self.loads[topic].add(number, size)
+        self.size += size
 
     @property
     def is_new(self) -> bool:
@@ -133,7 +145,11 @@ class Partition:
         self, limit: int, awaited: set[str], merge: MergeHeads = merge_heads
     ) -> tuple[list[Entry], dict[str, tuple[int, int]]]:
         """Entries in event-time order, off the buffers, and the offsets of their commit."""
+        held = {topic: len(buffer) for topic, buffer in self.buffers.items() if buffer}
+        limit = min([self.loads[topic].fitting(limit, COMMIT_BYTES) for topic in held], default=limit)
         entries, last = merge(self.buffers, self.topics, awaited=awaited, limit=limit)
+        for topic, number in held.items():
+            self.size -= self.loads[topic].drop(number - len(self.buffers[topic]))
         ends = {topic: offset + 1 for topic, offset in last.items()}
         return entries, self.offsets_to(ends | self.read_ends())
 
@@ -171,8 +187,9 @@ class Partition:
 
         That may lie beyond the last of them: the newest records of a log may be gone.
         """
-        queue = self.queues[topic]
-        items = [queue.popleft() for _ in range(min(limit, len(queue)))]
+        queue, load = self.queues[topic], self.loads[topic]
+        items = [queue.popleft() for _ in range(min(load.fitting(limit, COMMIT_BYTES), len(queue)))]
+        self.size -= load.drop(len(items))
         return items, items[-1].offset + 1 if queue else self.fetched[topic]
 
     def offsets_to(self, ends: Mapping[str, int]) -> dict[str, tuple[int, int]]:

@@ -129,13 +129,6 @@ class ResultWriter:
         for alert in result.prediction_results.alerts:
             if alert.live:  # the others are counted, but nobody should act on them
                 yield _alert_entry(_with_customer(alert, result), topics.alerts)
-        for record in result.records:
-            yield {
-                "topic": topics.prefix + record.topic,
-                "key": record.key.encode(),
-                "id": record.record_id,
-                "value": record.value,
-            }
         for forward in result.forwards:
             yield {
                 "topic": forward.topic,

@@ -90,9 +90,15 @@ class Rounds:
         return [screen for screen in found if screen is not None]
 
     async def _ask(self, batches: Sequence[Batch], results: Sequence[BatchResult]) -> list[Answers]:
-        """What the model slots say of the visitors of each result."""
+        """What the model slots say of the visitors of each result.
+
+        A visitor of whom a slot can make nothing would keep all others from being scored.
+        """
         levels = [level_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
-        return await self._slots.ask(results, levels)
+        answers = await self._slots.ask(results, levels)
+        for place, user_id in self._slots.suspects():
+            await self._committer.require_sound(batches[place].part, user_id)
+        return answers
 
     async def _commit(self, batches: Sequence[Batch], results: Sequence[BatchResult]) -> None:
         pending = [

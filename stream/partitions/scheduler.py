@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
@@ -13,9 +13,10 @@ from stream.batch.records import Record
 from stream.batch.step import StepSettings
 from stream.components.component import Source
 from stream.partitions.assignment import Assignment
-from stream.partitions.committer import Committer
+from stream.partitions.committer import Committer, Fenced, SetAside
 from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.groups import GROUPS, PartitionGroup, hold_groups
+from stream.partitions.load import size_of
 from stream.partitions.partition import Partition
 from stream.partitions.rounds import Batch, Rounds
 from stream.partitions.timers import Timers, verify_resting
@@ -29,6 +30,9 @@ MAX_BUFFERED = 100_000
 partitions, at 600 bytes an entry."""
 MAX_BUFFERED_WAITING = 160_000
 """The same while a partition waits for a topic, whose records may be behind those of others."""
+MAX_BYTES = 64 << 20
+MAX_BYTES_WAITING = 128 << 20
+"""The same of the bytes of their records."""
 ROUND_EVENTS = 8_000
 """Events in one round, after which the other partitions of a group wait: 40 ms of the event loop.
 A backlog is done in few large commits, since most of the cost is per visitor and commit."""
@@ -97,6 +101,7 @@ class Scheduler:
         if first > expected and not await self._assignment.accept_gap(part, topic, asked, first):
             return
         self._delivered_s = time.monotonic()
+        part.note_read(topic, len(records), size_of(records))
         component = self._topics.get(topic)
         if component is not None:
             source = Source(topic, number, wall_clock_ms())
@@ -127,11 +132,13 @@ class Scheduler:
         return self._buffered > BEHIND_EVENTS
 
     def _full(self) -> bool:
-        buffered = self._buffered + sum([part.queued for part in self._partitions.values()])
-        if buffered < MAX_BUFFERED:
+        parts = self._partitions.values()
+        buffered = self._buffered + sum([part.queued for part in parts])
+        size = sum([part.size for part in parts])
+        if buffered < MAX_BUFFERED and size < MAX_BYTES:
             return False
-        is_waiting = any(part.waiting_since_s for part in self._partitions.values())
-        return buffered >= MAX_BUFFERED_WAITING or not is_waiting
+        is_waiting = any(part.waiting_since_s for part in parts)
+        return buffered >= MAX_BUFFERED_WAITING or size >= MAX_BYTES_WAITING or not is_waiting
 
     # -- rounds ----------------------------------------------------------------------------------------
 
@@ -170,18 +177,32 @@ class Scheduler:
 
     async def _tick(self, group: PartitionGroup) -> None:
         """What is done without new events."""
-        if await self._timers.fire_due(group.of(self._partitions)):
+        if await self._guard([group], self._timers.fire_due(group.of(self._partitions))):
             group.wake.set()
         await verify_resting(group.of(self._partitions), self._committer)
 
     async def _apply_round(self, groups: Sequence[PartitionGroup]) -> bool:
         """Commit one batch of every partition whose turn it is; False if there was nothing to do."""
+        return await self._guard(groups, self._apply_ready(groups))
+
+    async def _guard(self, groups: Sequence[PartitionGroup], steps: Awaitable[bool]) -> bool:
+        """What steps say, or True if a value that somebody else wrote stopped them.
+
+        Then it is out of the way, and what was taken of all partitions is read again.
+        """
         try:
-            return await self._apply_ready(groups)
-        except Conflict as exc:  # of something that was looked up; what was taken of the others is read again
+            return await steps
+        except Fenced:
+            raise
+        except SetAside:
+            pass
+        except Conflict as exc:  # of something that was looked up
             self._assignment.block(exc.partitions)
-            await self._assignment.rewind(self._parts_of(groups))
-            return True
+        except Exception:  # the boundary of what is stored: whatever a step makes of it
+            if not await self._committer.set_aside_spoiled(self._parts_of(groups)):
+                raise
+        await self._assignment.rewind(self._parts_of(groups))
+        return True
 
     async def _apply_ready(self, groups: Sequence[PartitionGroup]) -> bool:
         await self._apply_queued(groups)

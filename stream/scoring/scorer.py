@@ -29,6 +29,8 @@ class Scorer(Generic[M, I, A]):
         self._late: asyncio.Future[Any] | None = None
         self._rest_until_s = 0.0
         self._trouble = ""
+        self.suspect: Any = None
+        """Of what was last wanted, the key of a visitor whose state could not be encoded."""
         self._troubled: M | None = None
         """The model that the trouble is with: it is over once another has taken its place."""
 
@@ -51,6 +53,7 @@ class Scorer(Generic[M, I, A]):
 
     async def score(self, wanted: Mapping[Key, AskedVisitor]) -> dict[Key, A]:
         """An answer about every visitor, or about none: the model is late, fails, or there is none."""
+        self.suspect = None
         if not wanted:
             return {}
         model = self.host.model
@@ -64,7 +67,7 @@ class Scorer(Generic[M, I, A]):
         try:
             subjects = list(wanted.values())
             plan = self.slot.plan([subject.visitor for subject in subjects])
-            call = asyncio.gather(*self._begin(model, plan, subjects))
+            call = asyncio.gather(*self._begin(model, plan, subjects, list(wanted)))
             answers = await wait_for_answer(call, limit_s)
             by_key = _by_key(list(wanted), plan, answers)
         except TimeoutError:
@@ -87,14 +90,17 @@ class Scorer(Generic[M, I, A]):
             self._skip(self.host.model, 0, f"the slot fails: {type(exc).__name__}", rest_s=REST_S)
 
     def _begin(
-        self, model: M, plan: Sequence[Sequence[int]], subjects: Sequence[AskedVisitor]
+        self, model: M, plan: Sequence[Sequence[int]], subjects: Sequence[AskedVisitor], keys: Sequence[Any]
     ) -> list["asyncio.Future[Sequence[A]]"]:
         """The calls, each handed over as soon as it is encoded: the model works on it meanwhile."""
         calls = []
         for places in plan:
-            mine = [subjects[place] for place in places]
-            inputs = [self.slot.encode(subject) for subject in mine]
-            visitors = [subject.visitor for subject in mine]
+            inputs = []
+            for place in places:
+                self.suspect = keys[place]
+                inputs.append(self.slot.encode(subjects[place]))
+            self.suspect = None
+            visitors = [subjects[place].visitor for place in places]
             calls.append(self.host.begin(self.slot.ask, model, visitors, inputs))
         return calls
 

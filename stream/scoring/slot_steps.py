@@ -86,6 +86,10 @@ class SlotSteps:
                 answers[place][name][user_id] = answer
         return answers
 
+    def suspects(self) -> set[tuple[int, str]]:
+        """Visitors whose state a slot could not make anything of when it was last asked, by place and id."""
+        return {scorer.suspect for scorer in self.scorers.values() if scorer.suspect is not None}
+
     def take(self, result: BatchResult, answers: Answers) -> None:
         """Put the answers about visitors of a result, made of these very states, into it."""
         for name, by_visitor in answers.items():

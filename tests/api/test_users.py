@@ -107,6 +107,25 @@ async def test_a_state_that_cannot_be_read_is_as_if_there_were_none(
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        {"tail": make_visitor().tail._replace(packed=b"\x9a garbage")},
+        {"totals": make_visitor().totals._replace(revenue_minor={"EUS": 1})},
+        {"totals": make_visitor().totals._replace(last_ms=2**60)},
+        {"head": make_visitor().head._replace(cart={"p1": CartLine("many", 1, "EUR", AT_MS)})},  # type: ignore[arg-type]
+    ],
+    ids=["actions", "currency", "time", "cart"],
+)
+async def test_so_is_a_state_of_which_a_part_cannot_be_read(
+    client: httpx.AsyncClient, state: ShopState, spoiled: dict[str, object]
+) -> None:
+    with Redis.from_url(state.settings.redis_url) as redis:
+        redis.set(state.keys.visitor("u1"), pack_visitor(make_visitor()._replace(**spoiled)))
+    answer = await client.get("/v1/users/u1")
+    assert (answer.status_code, answer.json()["code"]) == (404, "user.unknown")
+
+
 async def test_a_state_of_a_later_version_is_a_problem_of_its_own(
     client: httpx.AsyncClient, state: ShopState
 ) -> None:

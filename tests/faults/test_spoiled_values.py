@@ -8,18 +8,21 @@ import pytest
 from redis import Redis
 
 from contracts.buckets import Metric
+from contracts.customers import Customer, pack_customer, unpack_customer
 from contracts.events import Event, EventType, encode
 from contracts.heartbeat import Heartbeat, from_hash
-from contracts.keys import QUARANTINE, VISITOR, Keys
+from contracts.keys import ORDER, QUARANTINE, VISITOR, Keys
+from contracts.order_reports import LineReport
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.visitor import unpack_visitor
+from contracts.visitor import pack_visitor, unpack_visitor
 from golden_files import golden_visitors
 from ops.chaos.traffic import make_producer
 from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.child import Child
 from services import wait_until
+from stream.components.orders.orders import Order, pack_order
 
 AT_MS = 1_748_854_800_000
 SOUND = golden_visitors()[0].blob
@@ -40,11 +43,14 @@ class Shop:
         """Start the worker."""
         return self.supervisor.add()
 
-    def send(self, *users: str, event_type: EventType = EventType.VIEW) -> None:
+    def send(self, *users: str, event_type: EventType = EventType.VIEW, order_id: str | None = None) -> None:
         """An event of each of them."""
         for user in users:
             self._sent += 1
-            event = Event(f"e{self._sent}", event_type, AT_MS + self._sent, user, "p1", price_minor=100)
+            at_ms = AT_MS + self._sent
+            event = Event(
+                f"e{self._sent}", event_type, at_ms, user, "p1", None, 100, "EUR", order_id=order_id
+            )
             topic = Topics(self.settings.topic_prefix).of(event_type)
             p = partition_of(user, self.settings.partitions)
             self._producer.produce(topic, encode(event), user.encode(), partition=p)
@@ -122,6 +128,47 @@ def test_so_is_what_holds_another_type(shop: Shop, kind: str) -> None:
     }[kind]()
     assert_set_aside(shop, user, neighbour)
     assert shop.redis.type(shop.keys.quarantine(0, VISITOR + user)) == kind.encode()
+
+
+def visitor_with(**parts: object) -> bytes:
+    return pack_visitor(unpack_visitor(SOUND)._replace(**parts))
+
+
+TAIL = unpack_visitor(SOUND).tail
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        visitor_with(tail=TAIL._replace(packed=TAIL.packed[:-1] + b"\xc1", last=(2**41, 0, b""))),
+        visitor_with(tail=TAIL._replace(last=("soon", 0, b""))),
+        visitor_with(
+            orders={b"order": "yesterday"}, seen=b"x", head=unpack_visitor(SOUND).head._replace(counts=())
+        ),
+    ],
+    ids=["packed actions", "last action", "counts"],
+)
+def test_so_is_one_of_which_a_part_shows_only_in_a_step(shop: Shop, blob: bytes) -> None:
+    user, neighbour = user_of(0), user_of(0, "neighbour")
+    shop.redis.set(shop.keys.visitor(user), blob)
+    assert_set_aside(shop, user, neighbour)
+    assert shop.redis.get(shop.keys.quarantine(0, VISITOR + user)) == blob
+
+
+def test_so_are_customers_and_orders_at_which_a_step_fails(shop: Shop) -> None:
+    user = user_of(0)
+    customer = Customer(AT_MS, AT_MS, units="many")  # type: ignore[arg-type]
+    shop.redis.set(shop.keys.customer(user), pack_customer(customer))
+    line = LineReport("00" * 8, AT_MS, "p1", "many", 1, "EUR", "00" * 8, "00" * 8, ())  # type: ignore[arg-type]
+    order = shop.keys.prefix(partition_of("o1", 2)) + ORDER + "o1"
+    shop.redis.set(order, pack_order(Order((line, line))))
+    shop.work()
+    shop.send(user, event_type=EventType.PURCHASE, order_id="o1")
+    wait_until(lambda: shop.counter("quarantined") == 2, 60, "both to be set aside")
+    wait_until(lambda: shop.redis.exists(order) == 1, 30, "the order to begin anew")
+    assert shop.counter("applied") == 1
+    assert unpack_customer(shop.redis.get(shop.keys.customer(user))).n_orders == 1  # type: ignore[arg-type]
+    assert shop.supervisor.exits == []
 
 
 def assert_set_aside(shop: Shop, user: str, neighbour: str) -> None:

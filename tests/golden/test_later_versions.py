@@ -8,6 +8,7 @@ from redis import Redis
 
 from contracts.events import Event, EventType, encode
 from contracts.keys import Keys
+from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.visitor import FORMAT_WITH_EXTRA, pack_visitor, unpack_visitor
@@ -28,10 +29,28 @@ def test_a_state_of_a_later_format_is_refused() -> None:
         unpack_visitor(LATER)
 
 
-def test_a_worker_ends_and_leaves_it_as_it_is(
+def test_its_partition_waits_for_the_upgrade_and_the_others_go_on(
     make_installation: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    assert_refused(make_installation(partitions=1), tmp_path, LATER, refusal(127, FORMAT_WITH_EXTRA))
+    settings = make_installation(partitions=2)
+    keys, redis = Keys(settings.namespace, 2), Redis.from_url(settings.redis_url)
+    mine, other = (next(f"u{n}" for n in range(9) if partition_of(f"u{n}", 2) == p) for p in (0, 1))
+    redis.set(keys.visitor(mine), LATER)
+    for user in (mine, other):
+        send_view(settings, user)
+    supervisor = WorkerSupervisor(settings, tmp_path)
+    worker = supervisor.add()
+    try:
+        wait_until(lambda: redis.hget(keys.meta(1), "applied") == b"1", 60, "the other partition to go on")
+        said = f"partition 0 waits, the others go on: {refusal(127, FORMAT_WITH_EXTRA)}"
+        wait_until(lambda: said in worker.log_path.read_text(), 30, "the worker to say why it waits")
+        assert redis.get(keys.visitor(mine)) == LATER
+        redis.delete(keys.visitor(mine))
+        wait_until(lambda: redis.hget(keys.meta(0), "applied") == b"1", 30, "the partition to go on")
+    finally:
+        supervisor.close()
+    assert supervisor.exits == []
+    redis.close()
 
 
 def test_a_worker_of_an_earlier_version_ends_at_values_of_extensions(
@@ -39,6 +58,14 @@ def test_a_worker_of_an_earlier_version_ends_at_values_of_extensions(
 ) -> None:
     env = check_out(tmp_path / "earlier")
     assert_refused(make_installation(partitions=1), tmp_path, EXTENDED, refusal(FORMAT_WITH_EXTRA, 3), env)
+
+
+def send_view(settings: Settings, user: str) -> None:
+    producer = make_producer(settings)
+    event = Event("e1", EventType.VIEW, 1_748_854_800_000, user, "p1")
+    p = partition_of(user, settings.partitions)
+    producer.produce(Topics(settings.topic_prefix).of(EventType.VIEW), encode(event), user.encode(), p)
+    assert producer.flush(30) == 0
 
 
 def refusal(found: int, newest: int) -> str:
@@ -51,10 +78,7 @@ def assert_refused(
     """A worker that gets an event of a visitor with this state ends with the message, and writes nothing."""
     keys, redis = Keys(settings.namespace, 1), Redis.from_url(settings.redis_url)
     redis.set(keys.visitor("u1"), blob)
-    producer = make_producer(settings)
-    event = Event("e1", EventType.VIEW, 1_748_854_800_000, "u1", "p1")
-    producer.produce(Topics(settings.topic_prefix).of(EventType.VIEW), encode(event), b"u1")
-    assert producer.flush(30) == 0
+    send_view(settings, "u1")
     supervisor = WorkerSupervisor(settings, folder, env=env)
     worker = supervisor.add()
     try:

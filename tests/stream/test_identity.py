@@ -2,15 +2,27 @@
 
 import random
 
+import orjson
 import pytest
 
 from contracts.buckets import Metric
-from contracts.customers import Report, ReportKind, encode_report, pack_customer
-from contracts.events import LOGGED_OUT, Statement, encode
+from contracts.customers import (
+    Bought,
+    Report,
+    ReportKind,
+    check_customer,
+    decode_report,
+    encode_report,
+    pack_customer,
+    unpack_customer,
+)
+from contracts.events import LOGGED_OUT, InvalidEvent, Statement, encode
+from contracts.numbers import MAX_SUM_MINOR
 from contracts.partitioning import partition_of
 from identity_shop import SETTINGS, IdentityShop
 from shoppers import NOW_MS
 from stream.batch.core import Core
+from stream.components.customers.record import add_report
 
 DAY_S = 86_400
 
@@ -305,3 +317,28 @@ def test_a_record_that_tells_of_nobody_is_a_dead_letter(shop: IdentityShop) -> N
     shop.run()
     assert shop.store.counter("rejected") == 5
     assert shop.customer("anna") is not None
+
+
+def test_refunds_of_any_number_and_size_can_be_kept() -> None:
+    """In a currency of which the order has nothing, so that nothing of it bounds them."""
+    bought = Bought("e", "o", "p1", 1, 100, "EUR")
+    customer = add_report(None, Report(ReportKind.PURCHASE, "c", "d", NOW_MS, bought))
+    for number in range(40):
+        refund = Bought(f"r{number}", "o", "p1", 1_000_000, 1_000_000_000_000, "KWD")
+        customer = add_report(customer, Report(ReportKind.REFUND, "c", "d", NOW_MS, refund))
+    assert customer is not None
+    assert unpack_customer(pack_customer(customer)) == customer
+    assert customer.refunded_minor["KWD"] == MAX_SUM_MINOR
+    check_customer(customer)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"at_ms": 2**53}, {"bought": {"event": "e", "product_id": "p", "quantity": 1, "currency": "EUS"}}],
+)
+def test_a_report_that_could_not_be_kept_or_shown_is_refused(fields: dict[str, object]) -> None:
+    report = {"kind": "purchase", "customer_id": "c", "visitor_id": "d", "at_ms": NOW_MS}
+    bought = {"event": "e", "product_id": "p", "quantity": 1}
+    decode_report(orjson.dumps({**report, "bought": bought}))
+    with pytest.raises(InvalidEvent, match=r"customers\.not_report"):
+        decode_report(orjson.dumps({**report, "bought": bought, **fields}))

@@ -152,6 +152,9 @@ def test_an_order_survives_its_blob_and_reports_the_wire() -> None:
     assert all(order.knows(report.told.event) for report in reports)
 
 
+REPORT = b'[["o",%s]]'
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -163,6 +166,13 @@ def test_an_order_survives_its_blob_and_reports_the_wire() -> None:
         b'[["o"]]',
         b'[["o","e",1,"p",1,null,2]]',
         b'[["o","e",1,"p",1,2,null,"l"]]',
+        REPORT % b'"no digest",1,"p",1,2,"EUR"',
+        REPORT % b'"00000000000000ff",1,"p",1,2,"EUS"',
+        REPORT % b'"00000000000000ff",9007199254740992,"p",1,2,"EUR"',
+        REPORT % b'"00000000000000ff",1,"p",1,2,"EUR","line","visitor",[]',
+        REPORT % b'"00000000000000ff",1,"p",1,2,"EUR","00000000000000ff","00000000000000ff",[[1e400,1]]',
+        REPORT % b'"00000000000000ff",1,"p",1,2,"EUR","00000000000000ff","00000000000000ff",[[60000,1e400]]',
+        REPORT % (b'"00000000000000ff",1,"p",1,2,"EUR",' + b"[" * 1_000 + b"]" * 1_000 + b',"",[]'),
     ],
 )
 def test_what_is_no_report_is_refused(raw: bytes | None) -> None:

@@ -13,7 +13,8 @@ from aiokafka.record.util import calc_crc32c_py
 from contracts.dead_letters import DeadLetter
 from cores import NAMES, core_named
 from stream.batch.records import UnreadableRecord
-from stream.consumer.parsed_records import Fetched
+from stream.consumer.parsed_records import ENOUGH_BYTES, Fetched
+from stream.consumer.unpacking import MAX_UNPACKED_BYTES
 
 TP = TopicPartition("view", 0)
 
@@ -97,6 +98,38 @@ def test_a_batch_that_cannot_be_read_leaves_its_places_and_the_next_goes_on(harm
     assert lost[0].timestamp == 1_001
     assert "the batch with offsets 2 to 3 cannot be read" in lost[0].reason
     assert records.next_fetch_offset == 6
+
+
+@pytest.mark.parametrize("codec", [1, 3, 4])
+def test_a_batch_that_would_take_all_memory_is_not_unpacked(codec: int) -> None:
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(bytes(large_batch(MAX_UNPACKED_BYTES // 2, 3, codec)), bytes(batch(3)))
+    found = list(fetched[TP]._partition_records)
+    assert [record.offset for record in found] == [0, 1, 2, 3, 4]
+    assert all("holds more than 64 MiB when unpacked" in record.reason for record in found[:3])
+    assert [record.value for record in found[3:]] == [b"v0", b"v1"]
+
+
+@pytest.mark.parametrize("codec", [1, 2, 3, 4])
+def test_a_fetch_ends_where_enough_was_unpacked(codec: int) -> None:
+    batches = [bytes(large_batch(ENOUGH_BYTES // 4, 2, codec, first=first)) for first in (0, 2, 4, 6)]
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(*batches)
+    records = fetched[TP]._partition_records
+    assert [record.offset for record in records] == [0, 1, 2, 3]
+    assert records.next_fetch_offset == 4
+
+
+def large_batch(size: int, count: int, codec: int, *, first: int = 0) -> bytearray:
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1,
+        base_sequence=-1, batch_size=2 * size * count,
+    )  # fmt: skip
+    for offset in range(count):
+        builder.append(offset, timestamp=1_000, key=b"u1", value=b"x" * size, headers=[])
+    built: bytearray = builder.build()
+    built[:8] = first.to_bytes(8, "big")
+    return built
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,11 +8,15 @@ from api.resource import Documentation, Resource
 from api.resources.users import routes
 from api.resources.users.examples import ANSWERS
 from contracts.visitor import LaterFormat
+from readers.visitors import SpoiledVisitor
 
 RESOURCE = Resource(
     name="users",
     direct_routers=[routes.router],
-    errors={LaterFormat: ErrorAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "state.later_version")},
+    errors={
+        LaterFormat: ErrorAnswer(HTTPStatus.SERVICE_UNAVAILABLE, "state.later_version"),
+        SpoiledVisitor: ErrorAnswer(HTTPStatus.NOT_FOUND, "user.unknown"),
+    },
     documentation=Documentation(
         tags={"visitors": "State of single visitors, and what they are expected to do."},
         answers=ANSWERS,

@@ -24,6 +24,7 @@ from api.services import Services, services_of
 from contracts.fields import MAX_ID_CHARS
 from readers.customers import Found, find_visitor
 from readers.stream_time import StreamTime, not_before
+from readers.visitors import passing_over_spoiled
 
 
 class _LiteralEnd(DirectRoute):
@@ -63,7 +64,8 @@ async def get_user_next_action(request: Request) -> Response:
     if score is None:
         raise _not_scored(services)
     level, idle_ms = await services.get(PriceLevels).get(), services.settings.idle_ms
-    return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
+    with passing_over_spoiled(visitor):
+        return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
 
 
 router.routes.extend(_below.routes)  # before the next route, which matches every path
@@ -77,7 +79,9 @@ async def get_user(request: Request) -> Response:
 
     `user_id` is what was asked for, `visitor_id` whose state it is, `customer_id` who is logged in there.
     """
-    return to_json_response(to_visitor_state(*await _read_visitor(request)))
+    user_id, found, time = await _read_visitor(request)
+    with passing_over_spoiled(found.visitor):
+        return to_json_response(to_visitor_state(user_id, found, time))
 
 
 def _not_scored(services: Services) -> Problem:
@@ -101,4 +105,5 @@ async def _read_visitor(request: Request) -> tuple[str, Found, StreamTime]:
             "no event of this visitor, or none for longer than state is kept"
             + await services.get(StreamBacklog).explain_unknown(user_id),
         )
-    return user_id, found, not_before(time, found.visitor.totals.last_ms)
+    with passing_over_spoiled(found.visitor):
+        return user_id, found, not_before(time, found.visitor.totals.last_ms)

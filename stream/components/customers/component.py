@@ -9,6 +9,7 @@ from contracts.customers import (
     OrderLine,
     Report,
     ReportKind,
+    check_customer,
     decode_report,
     encode_report,
     pack_customer,
@@ -58,7 +59,12 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.deletion_secret.get_secret_value()
         self.values = SubjectValues(
-            SubjectKind.CUSTOMER, CUSTOMER, settings.customer_ttl_s, pack_customer, unpack_customer
+            SubjectKind.CUSTOMER,
+            CUSTOMER,
+            settings.customer_ttl_s,
+            pack_customer,
+            unpack_customer,
+            check_customer,
         )
 
     def subjects(self, applied: Applied[Customer]) -> Collection[str]:

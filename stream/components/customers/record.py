@@ -102,7 +102,7 @@ def add_refund(customer: Customer, refund: Bought) -> Customer:
     back = {} if order is None else dict(order.refunded_minor)
     for currency, amount in _refund_amounts(order, refund).items():
         refunded[currency] = min(refunded.get(currency, 0) + amount, MAX_SUM_MINOR)
-        back[currency] = back.get(currency, 0) + amount
+        back[currency] = min(back.get(currency, 0) + amount, MAX_SUM_MINOR)
     orders = [one._replace(refunded_minor=back) if one is order else one for one in customer.orders]
     return customer._replace(
         orders=tuple(orders), refunded_minor=refunded, seen=(*customer.seen, digest)[-MAX_SEEN:]

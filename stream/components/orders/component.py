@@ -1,6 +1,7 @@
 """Orders of the whole shop: the owner of an order hears of all that partitions counted of it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from contracts.dead_letters import DeadLetter
@@ -20,6 +21,7 @@ from contracts.order_reports import (
 )
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
+from contracts.shapes import require
 from contracts.topics import ORDERS
 from contracts.visitor import digest_of
 from stream.batch.counts import BucketCounts, Counts
@@ -64,7 +66,9 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
         self._partitions = settings.partitions
         self._shop: Lifetimes = shop_lifetimes(settings)
         self._products: Lifetimes = self._shop | {"minute": settings.product_minute_ttl_s}
-        self.values = SubjectValues(None, ORDER, settings.order_ttl_s, pack_order, unpack_order)
+        self.values = SubjectValues(
+            None, ORDER, settings.order_ttl_s, pack_order, unpack_order, partial(require, kind=Order)
+        )
 
     def apply(self, state: None, applied: Applied[Order]) -> Change:
         """See `Component.apply`."""
