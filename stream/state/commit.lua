@@ -11,6 +11,7 @@ local LARGEST = 2 ^ 53 -- contracts.numbers.MAX_SUM_MINOR
 
 local stored = call('HMGET', meta, 'epoch', unpack(c.topics))
 local epoch = tonumber(stored[1] or '0')
+if not epoch then return {'conflict', 0, meta .. ' has no number in epoch'} end
 if epoch > c.epoch then return {'fenced', epoch} end
 if epoch < c.epoch then return {'behind', epoch} end
 
@@ -27,7 +28,7 @@ end
 
 -- Preparation: keys are checked, sums computed, and the writes put down as functions.
 local conflict
-local writes, types, added = {}, {}, {}
+local writes, appends, types, added = {}, {}, {}, {}
 
 local function later(write) writes[#writes + 1] = write end
 
@@ -162,8 +163,8 @@ local prepare = {
   end,
   function(w) -- AppendToStream: key, {{name, value, ...}, ...}, keep, ttl_s
     local key = holding(w[2], 'stream')
+    for i = 1, #w[3] do appends[#appends + 1] = {key, w[3][i]} end
     later(function()
-      for i = 1, #w[3] do call('XADD', key, '*', unpack(w[3][i])) end
       if w[4] > 0 then call('XTRIM', key, 'MAXLEN', '~', w[4]) end
       expire(key, w[5])
     end)
@@ -213,6 +214,17 @@ for i in pairs(used) do
   end
 end
 
+-- Appending comes first, for it may fail: somebody may have used up the ids of a stream.
+for i = 1, #appends do
+  local key, fields = appends[i][1], appends[i][2]
+  local reply = redis.pcall('XADD', key, '*', unpack(fields))
+  if type(reply) == 'table' and reply.err then
+    if string.find(reply.err, 'last possible ID', 1, true) then
+      return {'conflict', epoch, key .. ' has an entry with the highest possible id'}
+    end
+    return reply
+  end
+end
 for i = 1, #writes do writes[i]() end
 call('HSET', meta, unpack(c.marks))
 return {'applied', epoch}

@@ -32,6 +32,7 @@ _HELD = {"hash": "hash", "lowest": "zset", "blob": "string"}
 
 _CLAIM = """
 local stored = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
+if not stored then return {redis.call('HGETALL', KEYS[1])} end
 redis.call('HSET', KEYS[1], 'epoch', math.max(stored, tonumber(ARGV[1])) + 1)
 local found = {redis.call('HGETALL', KEYS[1])}
 for i = 2, #KEYS do
@@ -149,10 +150,9 @@ class RedisStore:
         statuses: list[CommitStatus] = []
         reasons: dict[int, str] = {}
         for commit, row in zip(commits, rows, strict=True):
-            if isinstance(row, Exception):  # of the meta hash: what else may be of another type is looked at
+            if isinstance(row, Exception):
                 statuses.append(CommitStatus.CONFLICT)
-                meta = self._keys.meta(commit.partition)
-                reasons[commit.partition] = await self._name_foreign({meta: "hash"})
+                reasons[commit.partition] = await self._reason_of(commit.partition, row)
                 continue
             statuses.append(CommitStatus(row[0].decode()))
             if statuses[-1] is CommitStatus.CONFLICT:
@@ -161,12 +161,20 @@ class RedisStore:
             raise Conflict("; ".join(reasons.values()), reasons, statuses)
         return statuses
 
+    async def _reason_of(self, p: int, exc: Exception) -> str:
+        """Why a commit was refused: the meta hash is of another type, or what nobody thought of."""
+        if is_code(exc, "WRONGTYPE"):  # what else may be is looked at by the script
+            return await self._name_foreign({self._keys.meta(p): "hash"})
+        return redis_trouble(exc).found
+
     async def _send(self, commits: Sequence[Commit], blobs: Sequence[bytes]) -> list[Any]:
         async with self._client.pipeline(transaction=False) as pipe:
             for commit, blob in zip(commits, blobs, strict=True):
                 prefix = self._keys.prefix(commit.partition)
                 pipe.evalsha(self._commit.sha, 1, prefix + META, prefix, blob)
-            return _checked(await pipe.execute(raise_on_error=False), but="WRONGTYPE")
+            rows: list[Any] = await pipe.execute(raise_on_error=False)
+        _checked([row for row in rows if not isinstance(row, Exception) or not _is_of_one(row)])
+        return rows
 
     async def lowest(
         self, key: str, partitions: Sequence[int], limit: int
@@ -234,6 +242,15 @@ class RedisStore:
                 log.warning("a member of %s is not one of ours, it is removed", key)
                 await self._client.zrem(key, member)
         return kept
+
+
+def _is_of_one(exc: Exception) -> bool:
+    """Whether a refusal is about what one partition holds; others are about Redis as a whole."""
+    return is_code(exc, "WRONGTYPE") or (
+        isinstance(exc, ResponseError)
+        and not isinstance(exc, NoScriptError)
+        and redis_trouble(exc).code == "error"
+    )
 
 
 def _found(read: ClaimRead, row: Any) -> Any:

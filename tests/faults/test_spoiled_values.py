@@ -231,6 +231,35 @@ def test_so_does_an_offset_that_is_no_number(shop: Shop) -> None:
     assert shop.supervisor.exits == []
 
 
+def test_so_does_an_epoch_that_is_no_number(shop: Shop) -> None:
+    shop.work()
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: shop.counter("applied") == 2, 60, "both partitions to count")
+    epoch = shop.redis.hget(shop.keys.meta(0), "epoch")
+    shop.redis.hset(shop.keys.meta(0), "epoch", "spoiled")
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: shop.keys.meta(0) in shop.waits(), 60, "the worker to say why it waits")
+    wait_until(lambda: shop.meta(1, "applied") == 2, 30, "the other partition to go on")
+    shop.redis.hset(shop.keys.meta(0), "epoch", epoch)  # type: ignore[arg-type]
+    wait_until(lambda: shop.meta(0, "applied") == 2, 30, "the partition to go on")
+    assert shop.supervisor.exits == []
+
+
+def test_so_does_an_outbox_whose_ids_are_used_up_and_nothing_counts_twice(shop: Shop) -> None:
+    key = shop.keys.outbox(0)
+    shop.redis.xadd(key, {"x": "y"}, id=f"{2**64 - 1}-{2**64 - 1}")
+    shop.work()
+    shop.send(user_of(0), user_of(1), event_type=EventType.PURCHASE)
+    shop.send_nonsense(0)
+    wait_until(lambda: key in shop.waits(), 60, "the worker to say why it waits")
+    wait_until(lambda: shop.meta(1, "applied") == 1, 30, "the other partition to go on")
+    shop.redis.delete(key)
+    wait_until(lambda: shop.meta(0, "rejected") == 1, 30, "the partition to go on")
+    assert shop.meta(0, "applied") == 1
+    assert shop.redis.hget(shop.keys.shop_bucket(0, "minute", AT_MS), Metric.UNITS) == b"1"
+    assert shop.supervisor.exits == []
+
+
 def test_what_lies_among_the_timers_and_names_nobody_is_removed(shop: Shop) -> None:
     shop.redis.zadd(shop.keys.due(0), {b"\xff\xfe": 1, b"nobody": 2})
     shop.work()
