@@ -118,7 +118,7 @@ async def test_a_state_that_cannot_be_read_is_as_if_there_were_none(
     ids=["actions", "currency", "time", "cart"],
 )
 async def test_so_is_a_state_of_which_a_part_cannot_be_read(
-    client: httpx.AsyncClient, state: ShopState, spoiled: dict[str, object]
+    client: httpx.AsyncClient, state: ShopState, spoiled: dict[str, Any]
 ) -> None:
     with Redis.from_url(state.settings.redis_url) as redis:
         redis.set(state.keys.visitor("u1"), pack_visitor(make_visitor()._replace(**spoiled)))

@@ -130,21 +130,21 @@ def test_so_is_what_holds_another_type(shop: Shop, kind: str) -> None:
     assert shop.redis.type(shop.keys.quarantine(0, VISITOR + user)) == kind.encode()
 
 
-def visitor_with(**parts: object) -> bytes:
+def visitor_with(**parts: Any) -> bytes:
     return pack_visitor(unpack_visitor(SOUND)._replace(**parts))
 
 
-TAIL = unpack_visitor(SOUND).tail
+TAIL, HEAD = unpack_visitor(SOUND).tail, unpack_visitor(SOUND).head
+_NONE: Any = ()
+_SOON: Any = ("soon", 0, b"")
 
 
 @pytest.mark.parametrize(
     "blob",
     [
         visitor_with(tail=TAIL._replace(packed=TAIL.packed[:-1] + b"\xc1", last=(2**41, 0, b""))),
-        visitor_with(tail=TAIL._replace(last=("soon", 0, b""))),
-        visitor_with(
-            orders={b"order": "yesterday"}, seen=b"x", head=unpack_visitor(SOUND).head._replace(counts=())
-        ),
+        visitor_with(tail=TAIL._replace(last=_SOON)),
+        visitor_with(head=HEAD._replace(counts=_NONE)),
     ],
     ids=["packed actions", "last action", "counts"],
 )
@@ -240,7 +240,7 @@ def test_so_does_an_epoch_that_is_no_number(shop: Shop) -> None:
     shop.send(user_of(0), user_of(1))
     wait_until(lambda: shop.keys.meta(0) in shop.waits(), 60, "the worker to say why it waits")
     wait_until(lambda: shop.meta(1, "applied") == 2, 30, "the other partition to go on")
-    shop.redis.hset(shop.keys.meta(0), "epoch", epoch)  # type: ignore[arg-type]
+    shop.redis.hset(shop.keys.meta(0), "epoch", epoch)
     wait_until(lambda: shop.meta(0, "applied") == 2, 30, "the partition to go on")
     assert shop.supervisor.exits == []
 
