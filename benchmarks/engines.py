@@ -11,10 +11,10 @@ from models.artefacts.onnx_session import open_session
 from models.next_action.encoding import Batch, encode_visitor, stack
 from models.next_action.training.calibration import identity
 from models.next_action.training.fit import BUDGET
+from models.next_action.training.net_config import NetConfig
 from models.next_action.training.nets import (
     N_ACTIONS,
     ActionNet,
-    NetConfig,
     count_parameters,
     fit_normalisation,
     fit_width,

@@ -88,7 +88,7 @@ def run_training(options: TrainingOptions) -> int:
 
 def _recipe(options: TrainingOptions) -> "Recipe":
     from models.next_action.training.fit import FitConfig
-    from models.next_action.training.nets import BUCKETS, NET_KINDS, NetConfig
+    from models.next_action.training.net_config import BUCKETS, NET_KINDS, NetConfig
     from models.next_action.training.recipe import Recipe
 
     kind = next((kind for kind in NET_KINDS if kind == options.kind), None)

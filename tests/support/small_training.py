@@ -6,7 +6,7 @@ from functools import cache
 from contracts.events import Event
 from models.next_action.prefixes import PrefixSet, prefixes_of
 from models.next_action.training.fit import FitConfig
-from models.next_action.training.nets import NetConfig
+from models.next_action.training.net_config import NetConfig
 from models.next_action.training.recipe import Recipe, Trained, train
 from producers.simulator.profiles import PROFILES
 from producers.simulator.simulation import SimulationConfig, simulate

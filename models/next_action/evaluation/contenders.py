@@ -7,7 +7,7 @@ from models.next_action.evaluation.chains import MarkovChain
 from models.next_action.evaluation.contender import MakeContender
 from models.next_action.evaluation.trees import BoostedTrees
 from models.next_action.training.contender import NetContender
-from models.next_action.training.nets import NET_KINDS
+from models.next_action.training.net_config import NET_KINDS
 
 TREES = "boosted-trees"
 BASELINES: dict[str, MakeContender] = {

@@ -6,7 +6,8 @@ from models.artefacts.onnx_session import open_session
 from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.contender import Predictions
 from models.next_action.training.fit import FitConfig, fit_net, lengths_of
-from models.next_action.training.nets import BUCKETS, NetConfig, NetKind, count_parameters
+from models.next_action.training.net_config import BUCKETS, NetConfig, NetKind
+from models.next_action.training.nets import count_parameters
 from models.next_action.training.onnx_model import INPUTS, to_onnx
 
 _BATCH = 512

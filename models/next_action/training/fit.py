@@ -17,7 +17,8 @@ from models.next_action.cases import PrefixSet
 from models.next_action.encoding import Batch, Inputs
 from models.next_action.training.calibration import Calibration, fit_calibration
 from models.next_action.training.names import measure_names
-from models.next_action.training.nets import ActionNet, NetConfig, fit_width
+from models.next_action.training.net_config import NetConfig
+from models.next_action.training.nets import ActionNet, fit_width
 from models.next_action.training.normalisation import measure_normalisation
 
 Floats = npt.NDArray[np.float32]

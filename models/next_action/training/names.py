@@ -4,8 +4,6 @@ Names are hashed into buckets. Buckets that few sessions met share the row of wh
 never seen in training is treated as the many rare ones were, and the tables grow with what there is to learn.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -13,9 +11,7 @@ from torch import Tensor, nn
 
 from models.next_action.cases import PrefixSet
 from models.next_action.features import ID_FEATURES
-
-if TYPE_CHECKING:
-    from models.next_action.training.nets import NetConfig
+from models.next_action.training.net_config import NetConfig
 
 Ints = npt.NDArray[np.int64]
 
@@ -38,7 +34,7 @@ def assign_rows(ids: Ints, session: Ints, buckets: int, least_sessions: int) -> 
     return rows
 
 
-def measure_names(train: PrefixSet, config: "NetConfig") -> Ints | None:
+def measure_names(train: PrefixSet, config: NetConfig) -> Ints | None:
     """The rows of `assign_rows` for training cases; None for a network that reads no names."""
     if not config.buckets:
         return None
@@ -50,7 +46,7 @@ class NameTables(nn.Module):
 
     rows: Tensor
 
-    def __init__(self, config: "NetConfig", rows: Ints | None) -> None:
+    def __init__(self, config: NetConfig, rows: Ints | None) -> None:
         super().__init__()
         if rows is None:
             rows = np.zeros((len(ID_FEATURES), config.buckets), dtype=np.int64)

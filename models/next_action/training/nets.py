@@ -6,8 +6,7 @@ each feature becomes one number per quantile bin of the training data, which let
 does, and clips what lies outside of anything seen.
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,40 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from models.next_action.training.names import NameTables
+from models.next_action.training.net_config import NetConfig
 from models.next_action.training.normalisation import Normalisation as Normalisation
 from models.next_action.training.normalisation import fit_normalisation as fit_normalisation
 
-NetKind = Literal["lstm", "gru", "bigru", "cnn", "cnn_bigru"]
-NET_KINDS: tuple[NetKind, ...] = get_args(NetKind)
 N_ACTIONS = 5
 N_OUTPUTS = N_ACTIONS + 1
 CLIP = 5.0
 """Standardised step features stay within this: a live value far from training must not run away."""
 KERNEL = 3
-BUCKETS = 1 << 14
-"""Buckets of names, where names are read: with 1,000 common products a new one falls among them in 6 %."""
-
-
-@dataclass(frozen=True, slots=True)
-class NetConfig:
-    """Shape and regularisation of a network. `width` is the size of its trunk, per direction for a BiGRU.
-
-    With `buckets` it reads hashed names too, as vectors of size `embedding` for those that at least
-    `least_sessions` sessions of the training met; `name_dropout` of them are kept from it in training.
-    """
-
-    kind: NetKind = "cnn_bigru"
-    width: int = 32
-    channels: int = 32
-    context_width: int = 48
-    head_width: int = 48
-    dropout: float = 0.2
-    feature_dropout: float = 0.1
-    bins: int = 8
-    buckets: int = 0
-    embedding: int = 4
-    least_sessions: int = 10
-    name_dropout: float = 0.5
 
 
 class ActionNet(nn.Module):

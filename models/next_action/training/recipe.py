@@ -14,7 +14,8 @@ from models.next_action.evaluation.metrics import measure
 from models.next_action.training.calibration import calibrated
 from models.next_action.training.export import make_artefact
 from models.next_action.training.fit import BUDGET, Epoch, FitConfig, Fitted, fit_net, logits_of
-from models.next_action.training.nets import NetConfig, count_parameters
+from models.next_action.training.net_config import NetConfig
+from models.next_action.training.nets import count_parameters
 
 
 @dataclass(frozen=True, slots=True)

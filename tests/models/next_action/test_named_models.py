@@ -26,9 +26,7 @@ from models.next_action.training.calibration import calibrated
 from models.next_action.training.contender import NetContender
 from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import logits_of
-from models.next_action.training.nets import (
-    NetConfig,
-)
+from models.next_action.training.net_config import NetConfig
 from models.next_action.training.recipe import Recipe, train
 from ops.cli import app
 from ops.learning.alert_evaluation import predict_all

@@ -14,15 +14,8 @@ from models.next_action.training.calibration import calibrated, identity
 from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import deterministic, logits_of_batch
 from models.next_action.training.names import assign_rows
-from models.next_action.training.nets import (
-    NET_KINDS,
-    ActionNet,
-    NetConfig,
-    NetKind,
-    count_parameters,
-    fit_normalisation,
-    fit_width,
-)
+from models.next_action.training.net_config import NET_KINDS, NetConfig, NetKind
+from models.next_action.training.nets import ActionNet, count_parameters, fit_normalisation, fit_width
 from models.next_action.training.onnx_model import to_onnx
 from small_training import (
     small_training,

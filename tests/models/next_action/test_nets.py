@@ -11,11 +11,9 @@ import torch
 from models.next_action.encoding import Batch
 from models.next_action.training.calibration import Calibration, calibrated
 from models.next_action.training.fit import BUDGET, deterministic, logits_of_batch
+from models.next_action.training.net_config import NET_KINDS, NetConfig, NetKind
 from models.next_action.training.nets import (
-    NET_KINDS,
     ActionNet,
-    NetConfig,
-    NetKind,
     Normalisation,
     count_parameters,
     fit_normalisation,

@@ -18,7 +18,7 @@ from models.next_action.prefixes import prefixes_of
 from models.next_action.training.calibration import calibrated, fit_calibration, identity
 from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import Epoch, FitConfig, deterministic, fit_net, shuffled_batches
-from models.next_action.training.nets import NetConfig
+from models.next_action.training.net_config import NetConfig
 from models.next_action.training.recipe import Recipe, train
 from models.tracking import RunsError, log_run
 from ops.learning.training import TrainingOptions, run_training
