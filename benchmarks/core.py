@@ -3,11 +3,11 @@
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
@@ -31,19 +31,21 @@ from models.online.sums import Floats, nothing_learnt, sums_in
 from stream.batch.core import Core
 from stream.batch.result import BatchResult
 from stream.batch.step import StepSettings
+from stream.components.component import Source, TopicRecords
 from stream.components.prices import level_of
-from stream.partitions.component_steps import apply_component
+from stream.partitions.component_steps import applied_of, apply_component
 from stream.partitions.partition import Partition
 from stream.partitions.result_writes import ResultWriter, WriteSettings
-from stream.registry import Registry, make_registry
+from stream.registry import AnyComponent, Registry, make_registry
 from stream.scoring.next_action import NextActionSlot, ScoredVisitor
 from stream.scoring.slots import AskedVisitor
 from stream.state.commit import Claim, Commit, encode_commit
 
 STEPS = (
     "read_records", "take", "find_states", "apply_batch", "components",
-    "writes", "encode_commit", "pack", "adopt",
+    "writes", "encode_commit", "pack", "adopt", "own_topics",
 )  # fmt: skip
+"""`own_topics`: all about records that components send to one another, of orders and customers above all."""
 STEPS_WITH_SCORING = (*STEPS[:5], "encode", "ask", "take_scores", *STEPS[5:])
 ARRIVAL_MS = 3
 """From event time to the broker's timestamp."""
@@ -56,6 +58,7 @@ class RawRecord(NamedTuple):
     timestamp: int
     key: bytes
     value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class PartitionLog:
@@ -63,8 +66,13 @@ class PartitionLog:
 
     def __init__(self, number: int, registry: Registry) -> None:
         claim = Claim(epoch=1, found={META: {}, FORGOTTEN: {}})
-        self.part = Partition(number, EVENT_TOPICS, claim, registry=registry, place=0, now_s=0.0)
+        queued = tuple(registry.topic_components(Topics()))
+        self.part = Partition(
+            number, EVENT_TOPICS, claim, registry=registry, place=0, now_s=0.0, queued=queued
+        )
         self.records: list[tuple[str, RawRecord]] = []
+        self.told: dict[str, list[RawRecord]] = {}
+        """Records of components' own topics that are not applied yet."""
         self._done = 0
 
     def next_records(self, batch: int) -> dict[str, list[RawRecord]]:
@@ -133,12 +141,13 @@ def measure_core(
     """Run the whole log through the steps, `batch` events of a partition at a time; scored with a model."""
     registry = make_registry(settings)
     logs = make_partition_logs(registry, events, settings.partitions)
-    bench = _Steps(settings, registry, core, model)
+    bench = _Steps(settings, registry, core, logs, model)
     with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
-        for log in itertools.cycle(list(logs)):
-            if log in logs and not bench.step(log, batch):
-                logs.remove(log)
-            if not logs:
+        left = list(logs)
+        for log in itertools.cycle(logs):
+            if log in left and not bench.step(log, batch):
+                left.remove(log)
+            if not left:
                 break
     us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
     return CoreRow(
@@ -156,10 +165,17 @@ class _Steps:
     """One round of the scheduler after another, without its awaits, and the time each step took."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, core: Core, model: Model | None = None
+        self,
+        settings: Settings,
+        registry: Registry,
+        core: Core,
+        logs: Sequence[PartitionLog],
+        model: Model | None = None,
     ) -> None:
         self._core = core
+        self._logs = logs
         self._components = tuple(registry.components.values())
+        self._topics = registry.topic_components(Topics())
         self._writer = ResultWriter(registry, WriteSettings.of(settings), core.pack_visitors)
         self._currency = settings.currency
         self._partitions = settings.partitions
@@ -179,6 +195,8 @@ class _Steps:
         portions = log.next_records(batch)
         if not any(portions.values()):
             return False
+        with self._timed("own_topics"):
+            self._apply_told(log)
         with self._timed("read_records"):
             for topic, records in portions.items():
                 part.buffers[topic].extend(
@@ -199,7 +217,7 @@ class _Steps:
             outcome = self._core.apply_batch(part.clock, entries, states, self._rules)
         with self._timed("components"):
             for component in self._components:
-                apply_component(component, part.states, outcome, {})
+                apply_component(component, part.states, outcome, _values(part, component, outcome))
         if self._model is not None:
             self._score(self._model, outcome, level_of(part.states, outcome))
         with self._timed("writes"):
@@ -211,9 +229,36 @@ class _Steps:
             self.size += len(self._pack(fields))
         with self._timed("adopt"):
             part.adopt(commit, outcome, now_s=0.0, cache_limit=1 << 30)
+        self._deliver(outcome)
         self.visitors += len(outcome.visitors)
         self.events += len(entries)
         return True
+
+    def _deliver(self, outcome: BatchResult) -> None:
+        """Put what components tell one another where Kafka would."""
+        for record in outcome.records:
+            if record.topic in self._topics:
+                key = record.key.encode()
+                told = self._logs[partition_of(record.key, self._partitions)].told
+                told.setdefault(record.topic, []).append(RawRecord(0, 0, key, record.value))
+
+    def _apply_told(self, log: PartitionLog) -> None:
+        """See `stream.partitions.component_steps.ComponentSteps.apply_queued`."""
+        part = log.part
+        for topic, component in self._topics.items():
+            records = log.told.pop(topic, [])
+            if not records:
+                continue
+            items = component.read(records, Source(topic, part.number, 0))
+            asked = component.record_subjects(items)
+            values = dict.fromkeys(asked) | part.values[component.name].known(asked)
+            result = BatchResult(part.clock)
+            told = TopicRecords(items, part.clock, values, {})
+            result.add(component.name, component.apply_records(part.states[component.name], told))
+            commit = Commit(part.number, part.epoch, {}, self._writer.writes_of(result), {})
+            self.size += len(self._pack(encode_commit(commit)))
+            part.adopt(commit, result, now_s=0.0, cache_limit=1 << 30)
+            self._deliver(result)
 
     def _score(self, model: Model, outcome: BatchResult, level: PriceLevel) -> None:
         """As the scheduler does, with one partition in the round."""
@@ -248,6 +293,14 @@ def _learnt_before() -> Floats:
     return learn(nothing_learnt(), nothing_learnt(), records, Answers(targets, targets // LEAVE_TARGET))
 
 
+def _values(part: Partition, component: AnyComponent, outcome: BatchResult) -> dict[str, Any]:
+    """A component's values as far as they are there: Redis had none before the log began."""
+    if component.values is None:
+        return {}
+    asked = component.subjects(applied_of(outcome, {}))
+    return dict.fromkeys(asked) | part.values[component.name].known(asked)
+
+
 def _reading_s() -> float:
     """What one reading of the CPU clock takes: it is a system call and would show in small commits."""
     marks = [time.process_time() for _ in range(1_000)]
@@ -256,10 +309,11 @@ def _reading_s() -> float:
 
 def measure_blobs(settings: Settings, core: Core, *, events: int) -> BlobRow:
     """Pack and unpack the state of every visitor after the whole log."""
+    settings = settings.model_copy(update={"partitions": 1})
     registry = make_registry(settings)
     log = make_partition_logs(registry, events, 1)[0]
     users = {record.key.decode() for _, record in log.records}
-    _Steps(settings, registry, core).step(log, events)
+    _Steps(settings, registry, core, [log]).step(log, events)
     visitors = log.part.visitors.known(users).values()
     mark = time.process_time()
     blobs = core.pack_visitors(visitors)

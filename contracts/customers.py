@@ -155,9 +155,12 @@ class Customer(NamedTuple):
     unlinked: tuple[tuple[bytes, int], ...] = ()
 
 
+_pack = msgpack.Packer().pack
+
+
 def pack_customer(customer: Customer) -> bytes:
     """The blob of a customer."""
-    blob: bytes = msgpack.packb((FORMAT, *customer))
+    blob: bytes = _pack((FORMAT, *customer))
     return blob
 
 

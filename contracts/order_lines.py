@@ -1,6 +1,7 @@
 """What makes a line of an order the same line: order, product, and which line of that product it is."""
 
 from contracts.events import Event
+from contracts.visitor import digest_of
 
 SECOND_PART = "#2"
 """Ends `line` where an amount does not divide by its pieces and a line became two (`contracts.orders`)."""
@@ -15,6 +16,11 @@ def line_of(event: Event) -> str:
 def line_key(event: Event, line: str) -> str:
     """What makes a line of an order the same line, whoever tells it how often and under which id."""
     return f"{event.order_id}\n{event.product_id}\n{line}"  # ids hold no line breaks
+
+
+def event_key(event: Event) -> str:
+    """What tells an event from all others, in hexadecimal digits: its id alone is of one visitor."""
+    return digest_of(f"{event.user_id}\n{event.event_id}").hex()
 
 
 def first_part(line: str) -> str | None:

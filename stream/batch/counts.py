@@ -38,9 +38,7 @@ class Counts:
     currencies: set[str] = field(default_factory=set)
     prices: list[int] = field(default_factory=list)
     """Prices of all events of the batch, also of those that count nothing else (minor units, none is 0)."""
-    order_lines: list[OrderLine] = field(default_factory=list)
-    """Purchases with an `order_id`, which somebody else may tell of too."""
-    purchases: list[Event] = field(default_factory=list)
+    purchases: list[OrderLine] = field(default_factory=list)
     """Each with the customer whose it is, as far as that is known."""
     refunds: list[Event] = field(default_factory=list)
     """Nothing of them is in the other counts: `stream.components.orders` counts them."""
@@ -75,11 +73,9 @@ class Counts:
 
     def count_order(self, line: OrderLine) -> None:
         """Count an order that a line begins, or move it to its minute."""
-        self.purchases.append(line.event)
+        self.purchases.append(line)
         for minute_ms, change in line.changes:
             self.add_shop(minute_ms, Metric.ORDERS, change)
-        if line.event.order_id is not None:
-            self.order_lines.append(line)
 
     def add_shop(self, minute_ms: int, metric: str, change: int) -> None:
         """Change a shop counter that no single event stands for (sessions, orders)."""

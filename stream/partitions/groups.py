@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from stream.partitions.partition import Partition
 
-GROUPS = 2
+GROUPS = 3
 
 
 class PartitionGroup:

@@ -78,6 +78,8 @@ class Partition:
         self.waiting_since_s: float | None = None
         self.taken_s = 0.0
         """When a batch was last taken (monotonic clock)."""
+        self.queue_taken_s = 0.0
+        """When all was applied that waited in topics that come before events (monotonic clock); 0: never."""
         self.progress_s = now_s
         """When something was last committed, or there was nothing to commit (monotonic clock)."""
         self.verified_s = now_s

@@ -40,6 +40,8 @@ BEHIND_EVENTS = 4_000
 """More waiting entries than this are a backlog, not live traffic."""
 ROUND_GAP_S = 0.02
 """Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
+QUEUED_GAP_S = 0.25
+"""In a backlog, what waits in topics that come before events is applied this often: in fewer commits."""
 TICK_S = 0.5
 
 
@@ -223,13 +225,17 @@ class Scheduler:
         is claimed anew meanwhile has everything applied that was read with the claim.
         """
         ends: dict[Partition, dict[str, int]] = {}
+        now_s, gap_s = time.monotonic(), QUEUED_GAP_S if self.is_behind else 0.0
         while queued := [
             part
             for part in self._parts_of(groups)
-            if part.is_queued(ends.setdefault(part, dict(part.fetched)))
+            if now_s - part.queue_taken_s >= gap_s
+            and part.is_queued(ends.setdefault(part, dict(part.fetched)))
         ]:
             await self._steps.apply_queued(queued)
             self._assignment.space.set()
+        for part in ends:
+            part.queue_taken_s = now_s
 
     def _parts_of(self, groups: Sequence[PartitionGroup]) -> list[Partition]:
         return [part for group in groups for part in group.of(self._partitions)]

@@ -7,7 +7,7 @@ from contracts.buckets import bucket_start
 from contracts.carts import PURCHASE
 from contracts.events import Event
 from contracts.numbers import MAX_SUM_MINOR
-from contracts.order_lines import first_part, line_key, line_of
+from contracts.order_lines import event_key, first_part, line_key, line_of
 from contracts.visitor import REFUNDED, Action, Visitor, digest_of
 
 MAX_KNOWN = 1_024
@@ -16,10 +16,16 @@ further line."""
 
 
 class OrderLine(NamedTuple):
-    """A line of an order that counts; `changes` are those of the number of orders, by start of a minute."""
+    """A purchase that counts; `changes` are those of the number of orders, by start of a minute.
+
+    `key` is what tells its event from all others, `line` the digest of what makes it the same line whoever
+    tells it; empty without an `order_id`.
+    """
 
     event: Event
     changes: tuple[tuple[int, int], ...]
+    key: str
+    line: bytes
 
 
 def take_line(orders: dict[bytes, int], event: Event) -> OrderLine | None:
@@ -31,10 +37,12 @@ def take_line(orders: dict[bytes, int], event: Event) -> OrderLine | None:
     """
     at_ms, order_id = event.event_time_ms, event.order_id
     if order_id is None:
-        return OrderLine(event, _note_order(orders, digest_of(f"@{at_ms}"), at_ms))
+        changes = _note_order(orders, digest_of(f"@{at_ms}"), at_ms)
+        return OrderLine(event, changes, event_key(event), b"")
     line, order = line_of(event), digest_of(order_id)
     known = digest_of(line_key(event, line))
-    if known in orders or _is_told_otherwise(orders, event, order, line):
+    is_new = order not in orders and len(orders) < MAX_KNOWN  # nothing of it was dropped
+    if not is_new and (known in orders or _is_told_otherwise(orders, event, order, line)):
         return None
     changes = _note_order(orders, order, at_ms)
     orders[known] = at_ms
@@ -42,7 +50,7 @@ def take_line(orders: dict[bytes, int], event: Event) -> OrderLine | None:
         _grow(orders, _paid(order_id, event.currency), event.price_minor * event.quantity)
     while len(orders) > MAX_KNOWN:
         del orders[next(iter(orders))]
-    return OrderLine(event, changes)
+    return OrderLine(event, changes, event_key(event), known)
 
 
 def _is_told_otherwise(orders: Mapping[bytes, int], event: Event, order: bytes, line: str) -> bool:

@@ -19,10 +19,10 @@ from contracts.dead_letters import DeadLetter
 from contracts.deletions import digest_user
 from contracts.events import NOBODY, Event, EventType, InvalidEvent, Statement, content_id, encode
 from contracts.keys import CUSTOMER, FORGOTTEN
+from contracts.order_lines import event_key
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
 from contracts.topics import CUSTOMERS, EVENT_TOPICS
-from contracts.visitor import digest_of
 from stream.batch.records import Record
 from stream.batch.result import NO_CHANGE, Change, OutgoingRecord
 from stream.components.component import (
@@ -70,8 +70,8 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
     def subjects(self, applied: Applied[Customer]) -> Collection[str]:
         """See `Component.subjects`."""
         counts = applied.counts
-        events = (*counts.purchases, *counts.refunds)
-        return {event.user_id for event in events if event.customer_id is None}
+        told = [line.event for line in counts.purchases]
+        return {event.user_id for event in (*told, *counts.refunds) if event.customer_id is None}
 
     def apply(self, state: None, applied: Applied[Customer]) -> Change:
         """See `Component.apply`."""
@@ -80,11 +80,12 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
             return NO_CHANGE
         told = [*applied.reports]
         own = []
-        for event in (*counts.purchases, *counts.refunds):
+        keys = [(line.event, line.key) for line in counts.purchases]
+        for event, key in (*keys, *[(event, event_key(event)) for event in counts.refunds]):
             if event.customer_id is None:
-                own.append(_report_of(event, event.user_id))
+                own.append(_report_of(event, key, event.user_id))
             elif event.customer_id not in NOBODY:
-                told.append(_report_of(event, event.customer_id))
+                told.append(_report_of(event, key, event.customer_id))
         values, notices = add_reports(own, applied.values)
         return Change(values=values, records=[*map(_record_of, told), *notices])
 
@@ -159,11 +160,8 @@ def _notices_since(login: Report, customer: Customer) -> Iterator[OutgoingRecord
                 yield _notice(login.customer_id, order.at_ms, line, login.visitor_id)
 
 
-def _report_of(event: Event, customer_id: str) -> Report:
-    digest = digest_of(f"{event.user_id}\n{event.event_id}").hex()
-    bought = Bought(
-        digest, event.order_id, event.product_id, event.quantity, event.price_minor, event.currency
-    )
+def _report_of(event: Event, key: str, customer_id: str) -> Report:
+    bought = Bought(key, event.order_id, event.product_id, event.quantity, event.price_minor, event.currency)
     kind = ReportKind.REFUND if event.event_type is EventType.REFUND else ReportKind.PURCHASE
     return Report(kind, customer_id, event.user_id, event.event_time_ms, bought)
 

@@ -69,7 +69,7 @@ def add_purchase(customer: Customer | None, report: Report, bought: Bought) -> C
     customer = customer or Customer(report.at_ms, report.at_ms)
     fresh = Order(bought.order_id, report.visitor_id, report.at_ms)
     known = next((order for order in customer.orders if order.key == fresh.key), None)
-    if known is None and digest_of(fresh.key) in customer.seen:
+    if known is None and customer.seen and digest_of(fresh.key) in customer.seen:
         return customer
     order = known or fresh
     if order.visitor_id not in (report.visitor_id, "") or len(order.lines) >= MAX_LINES:

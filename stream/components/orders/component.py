@@ -9,7 +9,7 @@ from contracts.events import Event, content_id
 from contracts.fields import InvalidEvent
 from contracts.keys import CURRENCIES, ORDER, PRODUCT_BUCKETS, SHOP_BUCKETS
 from contracts.numbers import MAX_SUM_MINOR
-from contracts.order_lines import line_key, line_of
+from contracts.order_lines import event_key
 from contracts.order_reports import (
     MAX_REPORTS_IN_RECORD,
     LineReport,
@@ -73,7 +73,7 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
     def apply(self, state: None, applied: Applied[Order]) -> Change:
         """See `Component.apply`."""
         counts = applied.counts
-        if not counts.order_lines and not counts.refunds:
+        if not counts.purchases and not counts.refunds:
             return NO_CHANGE
         by_owner: dict[int, list[OrderReport]] = {}
         for report in reports_of(counts):
@@ -128,7 +128,8 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
         shop: BucketCounts = {}
         currencies = set()
         for before, after in changes:
-            _spread(change_of(before, after), products, shop)
+            if effects := change_of(before, after):
+                _spread(effects, products, shop)
             currencies |= {refund.currency for refund in after.refunds if refund.currency is not None}
         writes: list[Write] = [
             *bucket_writes(PRODUCT_BUCKETS, products, self._products, now_ms),
@@ -139,28 +140,27 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
 
 def reports_of(counts: Counts) -> Iterator[OrderReport]:
     """What is to be told of a batch."""
-    for line in counts.order_lines:
-        yield OrderReport(str(line.event.order_id), _line_report(line))
+    for line in counts.purchases:
+        if line.event.order_id is not None:  # without one, nobody else can tell of it
+            yield OrderReport(line.event.order_id, _line_report(line))
     for event in counts.refunds:
         key = event.order_id if event.order_id is not None else f"\n{event.event_id}"
-        yield OrderReport(key, RefundReport(*_plain(event)))
+        yield OrderReport(key, RefundReport(event_key(event), *_plain(event)))
 
 
 def _line_report(line: OrderLine) -> LineReport:
     event = line.event
-    told = digest_of(line_key(event, line_of(event))).hex()
     visitor = digest_of(f"{event.order_id}\n{event.user_id}").hex()
-    return LineReport(*_plain(event), told, visitor, line.changes)
+    return LineReport(line.key, *_plain(event), line.line.hex(), visitor, line.changes)
 
 
-def _plain(event: Event) -> tuple[str, int, str, int, int | None, str | None]:
-    digest = digest_of(f"{event.user_id}\n{event.event_id}").hex()
-    return (
-        digest, event.event_time_ms, event.product_id, event.quantity, event.price_minor, event.currency
-    )  # fmt: skip
+def _plain(event: Event) -> tuple[int, str, int, int | None, str | None]:
+    return event.event_time_ms, event.product_id, event.quantity, event.price_minor, event.currency
 
 
 def _taken_back(order: Order) -> int:
+    if len(order.lines) < 2:  # nearly every order
+        return 0
     return len(order.lines) - len(standing_lines(order.lines))
 
 

@@ -80,6 +80,8 @@ def effects_of(order: Order) -> Effects:
 def change_of(before: Order, after: Order) -> Effects:
     """What is to be added to counters once an order is known better."""
     effects = effects_of(after)
+    if not effects and not before.lines and not before.refunds:
+        return effects
     for place, number in effects_of(before).items():
         effects[place] = effects.get(place, 0) - number
     return {place: number for place, number in effects.items() if number}
@@ -166,13 +168,16 @@ def _add(effects: Effects, minute_ms: int, metric: str, product: str, number: in
     effects[place] = effects.get(place, 0) + number
 
 
+_pack = msgpack.Packer().pack
+
+
 def pack_order(order: Order) -> bytes:
     """The blob of an order."""
     lines = [
         (_raw(line.event), *line[1:6], _raw(line.line), _raw(line.visitor), line.orders)
         for line in order.lines
     ]
-    blob: bytes = msgpack.packb((lines, [(_raw(refund.event), *refund[1:]) for refund in order.refunds]))
+    blob: bytes = _pack((lines, [(_raw(refund.event), *refund[1:]) for refund in order.refunds]))
     return blob
 
 
