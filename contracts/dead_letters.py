@@ -61,20 +61,18 @@ class DeadLetter(NamedTuple):
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:
     """The letter as JSON; original bytes are base64, for they may be anything, and cut if very long."""
-    return orjson.dumps(
-        {
-            "letter_id": letter.letter_id,
-            "code": letter.code,
-            "detail": letter.detail,
-            "topic": letter.topic,
-            "partition": letter.partition,
-            "offset": letter.offset,
-            "key_base64": _to_base64(letter.key),
-            "value_base64": _to_base64(letter.value),
-            "rejected_ms": letter.rejected_ms,
-            "client": letter.client,
-        }
-    )
+    fields: dict[str, Any] = {
+        "letter_id": letter.letter_id,
+        "code": letter.code,
+        "detail": letter.detail,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "key_base64": _to_base64(letter.key),
+        "value_base64": _to_base64(letter.value),
+        "rejected_ms": letter.rejected_ms,
+    }
+    return orjson.dumps(fields if letter.client is None else {**fields, "client": letter.client})
 
 
 def decode_dead_letter(raw: bytes) -> DeadLetter:

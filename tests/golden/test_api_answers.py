@@ -25,6 +25,7 @@ LATER_FIELDS = {
     "visitor_id",
     "customer_id",
     "parts",
+    "backlog",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 NULL_AT_FIRST = {

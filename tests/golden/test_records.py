@@ -40,7 +40,7 @@ def test_what_was_no_alert_is_none(raw: str | None, code: str) -> None:
 @pytest.mark.parametrize("golden", golden_records("dead_letters"), ids=lambda golden: golden["id"])
 def test_a_dead_letter_is_read_and_written_as_it_was(golden: Values) -> None:
     letter = decode_dead_letter(golden["value"].encode())
-    assert to_json(letter._asdict()) == golden["values"]
+    assert to_json(letter._asdict()) == {**golden["values"], "client": None}
     assert letter.letter_id == golden["id"]
     assert encode_dead_letter(letter) == golden["value"].encode()
 
