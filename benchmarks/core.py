@@ -25,7 +25,7 @@ from models.next_action.actions import LEAVE_TARGET
 from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from models.online.learning import Answers, learn
-from models.online.publishing import FEWEST_JUDGED
+from models.online.publishing import FEWEST_JUDGED, Publisher
 from models.online.records import RECORD
 from models.online.sums import Floats, nothing_learnt, sums_in
 from stream.batch.core import Core
@@ -182,7 +182,7 @@ class _Steps:
         self._slot = NextActionSlot(settings)
         self._model = model
         if model is not None and self._slot.learner is not None:
-            self._slot.learner.pooled = model.version, sums_in(_learnt_before())
+            self._slot.learner.pooled = model.version, Publisher(sums_in(_learnt_before()))
         self._rules = StepSettings.of(settings)
         self._pack = msgpack.Packer(use_bin_type=False).pack
         self.spent_s = dict.fromkeys(STEPS if model is None else STEPS_WITH_SCORING, 0.0)

@@ -38,15 +38,24 @@ class Opinions(NamedTuple):
 
 def cases_of(records: Records) -> Cases:
     """The records as numbers."""
-    said = np.maximum(records["probabilities"] / SCALE, FLOOR)
-    logits = np.log(said)
-    logits[:, 5] -= np.log(np.maximum(1.0 - said[:, 5], FLOOR))
-    inputs = np.empty((len(records), INPUTS))
-    inputs[:, 0] = 1.0
-    inputs[:, 1:-OUTPUTS] = np.minimum(aggregates_in(records), MOST) * _AGGREGATE_WEIGHT
-    inputs[:, -OUTPUTS:] = logits * _MODEL_WEIGHT
+    logits = logits_in(records)
     actions, paces = rows_of(records)
-    return Cases(logits, actions, paces, inputs, np.maximum(records["weight"], 1).astype(np.float64))
+    weights = np.maximum(records["weight"], 1).astype(np.float64)
+    return Cases(logits, actions, paces, inputs_of(logits, aggregates_in(records)), weights)
+
+
+def logits_in(records: Records) -> Floats:
+    """Logits of what the model said (n, 6)."""
+    return to_logits(records["probabilities"] * (1.0 / SCALE))
+
+
+def inputs_of(logits: Floats, aggregates: Floats) -> Floats:
+    """The inputs of the regression (n, INPUTS)."""
+    inputs = np.empty((len(logits), INPUTS))
+    inputs[:, 0] = 1.0
+    inputs[:, 1:-OUTPUTS] = np.minimum(aggregates, MOST) * _AGGREGATE_WEIGHT
+    inputs[:, -OUTPUTS:] = logits * _MODEL_WEIGHT
+    return inputs
 
 
 def ask_members(sums: Sums, cases: Cases) -> Opinions:
@@ -55,7 +64,7 @@ def ask_members(sums: Sums, cases: Cases) -> Opinions:
     members = np.empty((len(MEMBERS), n, OUTPUTS))
     members[0] = rates = base_rates(sums)
     members[1] = to_probabilities(cases.logits)
-    members[2] = to_probabilities(calibrate(sums, cases))
+    members[2] = to_probabilities(stretch(sums, cases.logits))
     members[3] = follow(sums.tables, cases.actions, rates)
     members[4] = follow(sums.tables, cases.paces, rates)
     members[5] = to_probabilities(regress(sums, cases, members[3], members[4]))
@@ -68,12 +77,12 @@ def base_rates(sums: Sums) -> Floats:
     return np.append(counts[:5] / counts[:5].sum(), counts[6] / counts[5:].sum())
 
 
-def calibrate(sums: Sums, cases: Cases) -> Floats:
+def stretch(sums: Sums, logits: Floats) -> Floats:
     """Logits of the model, each output stretched and shifted (vector scaling, Guo et al. 2017).
 
     At first they are as they were.
     """
-    return np.asarray(cases.logits * (1.0 + sums.scale[0]) + sums.scale[1])
+    return np.asarray(logits * (1.0 + sums.scale[0]) + sums.scale[1])
 
 
 def regress(sums: Sums, cases: Cases, after_actions: Floats, at_pace: Floats) -> Floats:

@@ -28,19 +28,31 @@ SMOOTHING = 15.0
 
 def rows_of(records: Records) -> tuple[Ints, Ints]:
     """The rows of each record in the tables of actions (n, 3) and of paces (n, 4), shortest history first."""
-    chain = records["chain"].astype(np.int64)
+    action, pace = longest_rows(records["chain"].astype(np.int64), aggregates_in(records))
     actions = [
-        start + chain // (_ACTIONS[-1] // rows) for start, rows in zip(_ACTION_STARTS, _ACTIONS, strict=True)
+        start + action // (_ACTIONS[-1] // rows) for start, rows in zip(_ACTION_STARTS, _ACTIONS, strict=True)
     ]
-    aggregates = aggregates_in(records)
-    cart = (aggregates[:, _PLACE["cart_lines_log"]] > 0.5) * (
-        1 + (aggregates[:, _PLACE["product_in_cart"]] > 0.5)
-    )
-    number = np.searchsorted(_NUMBERS, aggregates[:, _PLACE["n_actions_log"]])
-    gap = np.searchsorted(_GAPS_S, aggregates[:, _PLACE["last_gap_log"]])
-    pace = ((chain // 72 * 3 + cart) * 6 + number) * 6 + gap
     paces = [start + pace // (_PACES[-1] // rows) for start, rows in zip(_PACE_STARTS, _PACES, strict=True)]
     return np.stack(actions, 1), np.stack(paces, 1)
+
+
+def longest_rows(chain: Ints, aggregates: Floats) -> tuple[Ints, Ints]:
+    """The rows of the longest histories of each table, counted from the first of these (n,)."""
+    has_cart = aggregates[:, _PLACE["cart_lines_log"]] > 0.5
+    cart = has_cart * (1 + (aggregates[:, _PLACE["product_in_cart"]] > 0.5))
+    number = np.searchsorted(_NUMBERS, aggregates[:, _PLACE["n_actions_log"]])
+    gap = np.searchsorted(_GAPS_S, aggregates[:, _PLACE["last_gap_log"]])
+    return chain, np.asarray(((chain // 72 * 3 + cart) * 6 + number) * 6 + gap)
+
+
+def smooth(tables: Floats, base_rates: Floats) -> tuple[Floats, Floats]:
+    """What `follow` says of every row of `longest_rows`, table by table (rows, 6)."""
+    said = []
+    for starts, sizes in ((_ACTION_STARTS, _ACTIONS), (_PACE_STARTS, _PACES)):
+        rows = np.arange(sizes[-1])
+        histories = [start + rows // (sizes[-1] // size) for start, size in zip(starts, sizes, strict=True)]
+        said.append(follow(tables, np.stack(histories, 1), base_rates))
+    return said[0], said[1]
 
 
 def follow(tables: Floats, rows: Ints, base_rates: Floats) -> Floats:

@@ -11,8 +11,9 @@ from redis.exceptions import RedisError
 from models.online.blob import InvalidLearned, Learned, add_up, pack_learned, unpack_learned
 from models.online.kept import Ended
 from models.online.learning import Answers, learn
+from models.online.publishing import Publisher
 from models.online.records import read_records
-from models.online.sums import Floats, Sums, nothing_learnt, sums_in
+from models.online.sums import Floats, nothing_learnt, sums_in
 from stream.batch.result import BatchResult, Change
 from stream.components.learning import LEARNING, PartitionLearning
 from stream.state.store import Store
@@ -37,14 +38,15 @@ class Learner:
         self._partitions = partitions
         self._known: dict[int, Learned] = {}
         self._is_pooled = False
-        self.pooled: tuple[str, Sums] = "", sums_in(nothing_learnt())
-        """A version of the model, and what the whole shop has learnt of it. Replaced as a whole: a model's
-        thread may read it."""
+        self.pooled: tuple[str, Publisher] = "", Publisher(sums_in(nothing_learnt()))
+        """A version of the model, and what publishes by what the whole shop has learnt of it. Replaced as a
+        whole: a model's thread may read it."""
 
     def pool(self, version: str) -> None:
         """Add up what all partitions have learnt, for this version of the model."""
         if not self._is_pooled or self.pooled[0] != version:
-            self.pooled = version, sums_in(add_up(list(self._known.values()), version).vector)
+            vector = add_up(list(self._known.values()), version).vector
+            self.pooled = version, Publisher(sums_in(vector))
             self._is_pooled = True
 
     def note(self, partition: int, states: Mapping[str, Any]) -> None:

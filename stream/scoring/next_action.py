@@ -19,7 +19,6 @@ from models.next_action.encoding import Encoded, encode_visitor, stack, stack_id
 from models.next_action.model import Model
 from models.next_action.source import next_action_folder
 from models.online.kept import keep
-from models.online.publishing import improve
 from models.online.records import make_records, split_records
 from stream.alerts.registry import AlertRules
 from stream.batch.result import BatchResult
@@ -99,9 +98,9 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         if self.learner is not None:
             made = make_records(batch, probabilities, purchase)
             records = split_records(made)
-            learnt_of, sums = self.learner.pooled
+            learnt_of, publisher = self.learner.pooled
             if learnt_of == version:
-                probabilities, purchase = improve(sums, made, probabilities, purchase)
+                probabilities, purchase = publisher.improve(made, probabilities, purchase)
         rows = zip(
             visitors, _round(probabilities), _round(purchase), model.reasons(batch[2]), records, strict=True
         )

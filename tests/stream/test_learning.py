@@ -190,11 +190,11 @@ async def test_other_workers_partitions_are_read_from_the_store(shop: Shop, even
     learner = registry.slots[NEXT_ACTION].learner
     assert learner is not None
     learner.pool("v1")
-    assert not learner.pooled[1].judged.any()
+    assert not learner.pooled[1].sums.judged.any()
     await learner.read(shop.store, range(SETTINGS.partitions))
     learner.pool("v1")
     expected = sums_in(add_up(shop.stored(), "v1").vector)
-    np.testing.assert_allclose(learner.pooled[1].total_judged, expected.total_judged)
+    np.testing.assert_allclose(learner.pooled[1].sums.total_judged, expected.total_judged)
 
 
 async def test_another_model_is_mixed_anew(shop: Shop, events: list[Event]) -> None:

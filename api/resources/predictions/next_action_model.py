@@ -24,9 +24,9 @@ from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
 from models.next_action.source import CardedModel
 from models.online.blob import Learned, add_up
-from models.online.publishing import improve
+from models.online.publishing import Publisher
 from models.online.records import make_records
-from models.online.sums import Sums, sums_in
+from models.online.sums import sums_in
 from readers.shared_answer import SharedAnswer
 
 _log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class NextActionModel:
         self._metrics = metrics
         self._idle_ms = idle_ms
         self._learned = read_learned and SharedAnswer(read_learned, max_age_s=LEARNED_AGE_S)
+        self._made: tuple[list[Learned], str, Publisher] | None = None
         self._under_way = 0
         self._watching: asyncio.Task[None] | None = None
 
@@ -99,8 +100,8 @@ class NextActionModel:
             raise self._unavailable("unavailable", "no next-action model could be loaded")
         if self._under_way >= MAX_AT_ONCE:
             raise self._unavailable("busy", "too many predictions at once; try again")
-        sums = await self._sums(model.version)
-        call = self.host.begin(ask, model, actions, level, self._idle_ms, sums)
+        publisher = await self._publisher(model.version)
+        call = self.host.begin(ask, model, actions, level, self._idle_ms, publisher)
         self._under_way += 1
         call.add_done_callback(self._count_out)  # a call that is given up still occupies the thread
         try:
@@ -114,7 +115,7 @@ class NextActionModel:
         self._metrics.count_prediction("answered")
         return opinion
 
-    async def _sums(self, version: str) -> Sums | None:
+    async def _publisher(self, version: str) -> Publisher | None:
         """What workers have learnt of answers to this version of the model; None if nothing, or unknown."""
         if self._learned is None:
             return None
@@ -123,7 +124,9 @@ class NextActionModel:
         except RedisError as exc:
             _log.info("predictions without what was learnt: %s", exc)
             return None
-        return sums_in(add_up(parts, version).vector) if parts else None
+        if self._made is None or self._made[0] is not parts or self._made[1] != version:
+            self._made = parts, version, Publisher(sums_in(add_up(parts, version).vector))
+        return self._made[2] if parts else None
 
     def _count_out(self, _: "asyncio.Future[Opinion]") -> None:
         self._under_way -= 1
@@ -135,7 +138,11 @@ class NextActionModel:
 
 
 def ask(
-    model: Model, actions: Sequence[Action], level: PriceLevel, idle_ms: int, sums: Sums | None = None
+    model: Model,
+    actions: Sequence[Action],
+    level: PriceLevel,
+    idle_ms: int,
+    publisher: Publisher | None = None,
 ) -> Opinion:
     """The opinion of a visitor of whom only these actions are known; raises `ArithmeticError`.
 
@@ -147,9 +154,9 @@ def ask(
     probabilities, purchase = model.predict(*batch, ids)
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
         raise ArithmeticError("the model gave a number that is none")
-    if sums is not None:
+    if publisher is not None:
         records = make_records(batch, probabilities, purchase)
-        probabilities, purchase = improve(sums, records, probabilities, purchase)
+        probabilities, purchase = publisher.improve(records, probabilities, purchase)
     (reasons,) = model.reasons(batch[2])
     score = Score(
         model.version,

@@ -7,7 +7,7 @@ from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
 from models.online.blob import InvalidLearned, Learned, add_up, pack_learned, unpack_learned
 from models.online.learning import UNKNOWN, Answers, learn
 from models.online.members import Opinions, ask_members, cases_of
-from models.online.publishing import FEWEST_JUDGED, Source, figures_of, published, source_of
+from models.online.publishing import FEWEST_JUDGED, Publisher, Source, figures_of, published, source_of
 from models.online.records import (
     NO_ACTION,
     RECORD,
@@ -214,3 +214,17 @@ def test_of_another_model_only_what_is_not_about_it_is_added_up() -> None:
     assert (both.since_ms, both.at_ms) == (500, 2_000)
     np.testing.assert_allclose(sums.rates, 2 * one.rates)
     np.testing.assert_allclose(sums.losses, one.losses)
+
+
+def test_a_publisher_says_what_the_mixture_says() -> None:
+    records, asked = make(600), make(40, seed=8, said=(0.5, 0.1, 0.1, 0.1, 0.2, 0.3))
+    vector = learn(nothing_learnt(), nothing_learnt(), records, draw(records))
+    said = np.tile([0.5, 0.1, 0.1, 0.1, 0.2], (40, 1)), np.full(40, 0.3)
+    for by_task in ((1.0, 1.0), (1e9, 1.0), (1.0, 1e9)):
+        sums = sums_in(vector.copy())
+        sums.losses[-1] *= by_task
+        expected = published(sums, ask(vector, asked))
+        chances, purchase = Publisher(sums).improve(asked, *said)
+        np.testing.assert_allclose(chances, expected[:, :5], atol=1e-5)
+        np.testing.assert_allclose(purchase, expected[:, 5], atol=1e-5)
+    assert Publisher(sums_in(nothing_learnt())).improve(asked, *said) == said
