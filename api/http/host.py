@@ -6,6 +6,7 @@ from typing import NamedTuple
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._~-]+)(?::([0-9]{0,5}))?")
 _AUTHORITY = re.compile(rb"([a-z][a-z0-9+.-]*)://([^/?#]*)")
 _PORTS = {b"http": b"80", b"https": b"443"}
+_LARGEST_PORT = 65_535
 
 
 class HostFlaw(NamedTuple):
@@ -27,18 +28,23 @@ def find_host_flaw(target: bytes, headers: list[tuple[bytes, bytes]], http_versi
     if not hosts:
         if http_version != "1.0":
             return HostFlaw("host.missing", "a request of HTTP/1.1 has a Host header")
-    elif _HOST.fullmatch(hosts[0]) is None:
+    elif not _is_host(hosts[0]):
         return HostFlaw("host.malformed", "Host is a name or an address, and maybe a port")
     if target.startswith(b"/"):
         return None
     named = _AUTHORITY.match(target.lower())
     if named is None:  # OPTIONS *
         return None
-    if _HOST.fullmatch(named[2]) is None:
+    if not _is_host(named[2]):
         return HostFlaw("host.malformed", "the host in the target is a name or an address, and maybe a port")
     if hosts and _normalise(hosts[0], named[1]) != _normalise(named[2], named[1]):
         return HostFlaw("host.mismatch", "the target names another host than the Host header")
     return None
+
+
+def _is_host(text: bytes) -> bool:
+    match = _HOST.fullmatch(text)
+    return match is not None and int(match[2] or 0) <= _LARGEST_PORT
 
 
 def _normalise(host: bytes, scheme: bytes) -> tuple[bytes, bytes]:

@@ -34,6 +34,7 @@ def program(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         (b"GET /v1/live HTTP/1.1", [b"Host: localhost@evil.example"], "host.malformed"),
         (b"GET /v1/live HTTP/1.1", [b"Host: localhost/v1"], "host.malformed"),
         (b"GET /v1/live HTTP/1.1", [b"Host: localhost:port"], "host.malformed"),
+        (b"GET /v1/live HTTP/1.1", [b"Host: localhost:65536"], "host.malformed"),
         (b"GET http://evil.example/v1/live HTTP/1.1", [OWN], "host.mismatch"),
         (b"GET HTTP://EVIL.example/v1/live HTTP/1.1", [OWN], "host.mismatch"),
         (b"GET https://localhost:8443/v1/live HTTP/1.1", [OWN], "host.mismatch"),
