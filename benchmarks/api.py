@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -116,7 +117,7 @@ def _running(services: Services, settings: Settings) -> Iterator[_Servers]:
     urls = {ours: f"http://{LOOPBACK}:{settings.api_port}", bare: f"http://{LOOPBACK}:{bare_port}"}
     try:
         for child, url in urls.items():
-            child.await_ready(lambda url=url: answers(f"{url}/livez"), START_TIMEOUT_S)
+            child.await_ready(partial(answers, f"{url}/livez"), START_TIMEOUT_S)
         yield _Servers({_OURS: urls[ours], _BARE: urls[bare]}, {_OURS: ours.pid, _BARE: bare.pid}, settings)
     finally:
         for child in urls:

@@ -105,7 +105,8 @@ async def drive(
     """
     where = urlsplit(url)
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(_Connection, where.hostname, where.port) for _ in range(connections)]
+    host, port = where.hostname or "localhost", where.port or 80
+    made = [await loop.create_connection(_Connection, host, port) for _ in range(connections)]
     pool = [connection for _, connection in made]
     tally = Tally()
     turn = itertools.cycle(requests)
