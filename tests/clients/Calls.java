@@ -67,7 +67,7 @@ public class Calls {
             .eventType(type)
             .userId(new Identifier(17L))
             .orderId(new Identifier("whole-java"))
-            .total(new Price(total))
+            .total(new Amount(total))
             .currency(Currency.EUR);
     }
 

@@ -37,11 +37,11 @@ with made.ApiClient(configuration) as client:
         event_type=models.WholeOrderType.PURCHASE,
         user_id=models.Identifier(17),
         order_id=models.Identifier("whole-python"),
-        total=models.Price("30.00"),
+        total=models.Amount("30.00"),
         currency=models.Currency.EUR,
     )
     refund = whole.model_copy(
-        update={"event_type": models.WholeOrderType.REFUND, "total": models.Price("12.50")}
+        update={"event_type": models.WholeOrderType.REFUND, "total": models.Amount("12.50")}
     )
     tell("post_whole_order", events.post_events(models.EventsBody(whole)).accepted)
     refunds = models.EventBatch(batch=[models.AnyEvent(refund)])

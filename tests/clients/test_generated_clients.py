@@ -184,4 +184,4 @@ def test_openapi_python_client(served: str, document: Path, installed: Settings,
     calls = shutil.copy(HERE / "calls_openapi_python_client.py", tmp_path / "calls.py")
     run([python, "-m", "mypy", "--strict", client, calls], cwd=tmp_path)
     check(run([python, calls], env=environment(served)), post_lines="202")
-    check_orders(installed, "whole-opc")
+    check_orders(installed, "whole-openapi-python-client")

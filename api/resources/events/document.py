@@ -55,6 +55,13 @@ _UNIONS: dict[str, dict[str, Any]] = {
             {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,12})?$"},
         ],
     },
+    "Amount": {
+        "description": f"A number or a decimal string up to {MAX_MAJOR}; one below 0 goes back",
+        "oneOf": [
+            {"type": "number", "minimum": -MAX_MAJOR, "maximum": MAX_MAJOR},
+            {"type": "string", "pattern": r"^-?[0-9]{1,9}(\.[0-9]{1,12})?$"},
+        ],
+    },
     "Quantity": {
         "description": f"A number or a string from 1 to {MAX_QUANTITY}",
         "oneOf": [
@@ -126,14 +133,13 @@ _WHOLE_ORDER: dict[str, Any] = {
     "title": "WholeOrder",
     "description": "A purchase or a refund of an order as a whole, which names no product. A purchase counts "
     "as one of no units; an order counts as a whole or by its lines, whichever was sent first. A refund "
-    "without a `total` is of all that is left of the order",
-    "required": ["event_type", "order_id"],
+    "without a `total` is of all that is left of the order. `order_id` or `total` is needed",
+    "required": ["event_type"],
     "propertyNames": {"not": {"enum": ["product_id", "items"]}},
     "properties": {
         **{name: field for name, field in _FIELDS.items() if name not in _ITEM_FIELDS},
         "event_type": _ref("WholeOrderType"),
-        "order_id": _ref("Identifier"),
-        "total": _or_null("Price", description="What the order came to, or what goes back of it"),
+        "total": _or_null("Amount", description="What the order came to, or what goes back of it"),
     },
 }
 
