@@ -1,4 +1,4 @@
-"""An answer of server-sent events that has a seat, and ends for clients that do not read."""
+"""An answer of server-sent events that counts as a connection, and ends for clients that do not read."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ _ABORT_S = 1.0
 
 
 class EventStreamResponse(EventSourceResponse):
-    """Takes a seat before the first byte, and drops a client that does not read for `send_timeout_s`.
+    """Counts as a connection at once, and drops a client that does not read for `send_timeout_s`.
 
-    The seat belongs to the answer and not to the generator, which may never be started and then never ends.
+    The connection is the answer's and not the generator's, which may never be started and then never ends.
     """
 
     def __init__(
