@@ -14,7 +14,8 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-NEVER_MS = np.iinfo(np.int64).max
+HOLE_MS = 86_400_000
+"""Nobody watched a shop in which nothing happens for so long: the data have a border there."""
 _STEP_COLUMNS = [(STEP_FEATURES.index(a), STEP_FEATURES.index(b)) for a, b in STEP_LEVELS.items()]
 
 
@@ -25,9 +26,9 @@ class PrefixSet:
     `steps` (N, F) and `ids` (N, 3) have one row per event and are shared between the parts of a split; prices
     in them are logarithms. All else has one entry per case: the rows of its last `MAX_STEPS` actions are
     `first_row` to `last_row`, both included; `level` is the shop's price level before it (NaN: unknown);
-    `target` indexes `TARGETS`; `buys_ms` is the first purchase in the rest of the session (`NEVER_MS`: there
-    is none); `start_ms` is of the session's first action, `at_ms` of the case's last, `next_ms` of the one
-    that follows (`at_ms` if none does).
+    `target` indexes `TARGETS`; `will_buy` says whether the rest of the session holds a purchase. Both are of
+    the actions that the data hold, and answers only where `known` says so. `start_ms` is of the session's
+    first action, `end_ms` of its last, `at_ms` of the case's last; the data go on until `watched_ms`.
     """
 
     steps: Floats
@@ -37,21 +38,28 @@ class PrefixSet:
     context: Floats
     level: Floats
     target: Ints
-    buys_ms: Ints
+    will_buy: Bools
     session: Ints
     start_ms: Ints
+    end_ms: Ints
     at_ms: Ints
-    next_ms: Ints
+    watched_ms: Ints
     length: Ints
     idle_ms: int
 
     def __len__(self) -> int:
         return len(self.target)
 
-    @property
-    def will_buy(self) -> Bools:
-        """Whether the rest of the session holds a purchase."""
-        return np.asarray(self.buys_ms < NEVER_MS)
+    def known(self, until_ms: int | None = None) -> Bools:
+        """Which cases have their answers: those of sessions that are over for sure.
+
+        A session is over when nothing has followed its last action for longer than the session gap, before
+        the data end and, if given, before `until_ms`. All cases of any other session have none, whatever was
+        seen of it: what comes soon would else be known more often than a purchase, and a purchase more often
+        than a leave.
+        """
+        until = self.watched_ms if until_ms is None else np.minimum(self.watched_ms, until_ms)
+        return np.asarray(self.end_ms + self.idle_ms < until)
 
     def select(self, cases: Ints | Bools | slice) -> "PrefixSet":
         """These cases only."""
@@ -61,17 +69,15 @@ class PrefixSet:
         )
 
     def split(self, train_until_ms: int, valid_until_ms: int) -> tuple["PrefixSet", "PrefixSet", "PrefixSet"]:
-        """Train, valid and test by start of the session.
+        """Train, valid and test by start of the session, of the cases that are known.
 
-        Train and valid know nothing of what happens after their end: a case whose next action lies beyond is
-        left out, and a purchase beyond has not happened.
+        Train and valid know nothing of what happens after their end.
         """
-        train = self.start_ms < train_until_ms
-        test = self.start_ms >= valid_until_ms
+        in_train, in_test = self.start_ms < train_until_ms, self.start_ms >= valid_until_ms
         return (
-            _known_until(self.select(train), train_until_ms),
-            _known_until(self.select(~train & ~test), valid_until_ms),
-            self.select(test),
+            self.select(in_train & self.known(train_until_ms)),
+            self.select(~in_train & ~in_test & self.known(valid_until_ms)),
+            self.select(in_test & self.known()),
         )
 
     def boundaries(self, *shares: float) -> tuple[int, ...]:
@@ -106,11 +112,6 @@ class PrefixSet:
         ids = self.ids[np.minimum(at, last)]
         ids[at > last] = 0
         return ids
-
-
-def _known_until(cases: PrefixSet, until_ms: int) -> PrefixSet:
-    known = cases.select(cases.next_ms < until_ms)
-    return replace(known, buys_ms=np.where(known.buys_ms < until_ms, known.buys_ms, NEVER_MS))
 
 
 def concatenate(sets: Sequence[PrefixSet]) -> PrefixSet:

@@ -10,7 +10,7 @@ from contracts.carts import PURCHASE
 from contracts.events import Event, EventType, Statement
 from contracts.visitor import Action, digest_of
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
-from models.next_action.cases import NEVER_MS, Bools, Floats, Ints, take_off
+from models.next_action.cases import HOLE_MS, Bools, Floats, Ints, take_off
 from models.next_action.cases import PrefixSet as PrefixSet
 from models.next_action.cases import concatenate as concatenate
 from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATURES, Encoding
@@ -56,11 +56,12 @@ def prefixes_of_visitors(by_visitor: Collection[Sequence[Action]], *, idle_ms: i
         context=context,
         level=level,
         target=np.where(row == last, LEAVE_TARGET, following),
-        buys_ms=np.where(buys <= last, at_ms[np.minimum(buys, last)], NEVER_MS),
+        will_buy=buys <= last,
         session=session,
         start_ms=at_ms[first],
+        end_ms=at_ms[last],
         at_ms=at_ms,
-        next_ms=at_ms[np.minimum(row + 1, last)],
+        watched_ms=_watched_until(at_ms[last], at_ms),
         length=row - first + 1,
         idle_ms=idle_ms,
     )
@@ -71,6 +72,13 @@ def _next_index(marked: Bools) -> Ints:
     size = len(marked)
     places = np.append(np.where(marked, np.arange(size), size), size)
     return np.asarray(np.minimum.accumulate(places[::-1])[::-1][1:])
+
+
+def _watched_until(ends_ms: Ints, at_ms: Ints) -> Ints:
+    """Until when the data go on after each of these times: the last event of all, or before a hole."""
+    ordered = np.sort(at_ms)
+    borders = np.append(ordered[:-1][np.diff(ordered) > HOLE_MS], ordered[-1:])
+    return np.asarray(borders[np.searchsorted(borders, ends_ms)])
 
 
 class _Rows:

@@ -16,8 +16,6 @@ from models.online.sums import Floats, nothing_learnt, sums_in
 
 ROUND_MS = 60_000
 """What is predicted within one such span knows what was learnt before it."""
-BORDER_MS = 86_400_000
-"""A shop in which nothing happens for so long was not watched meanwhile: the data have a border there."""
 _SAME = STEP_FEATURES.index("same_product")
 _NUMBER = CONTEXT_FEATURES.index("session_number_log")
 _PURCHASES = CONTEXT_FEATURES.index("n_purchases_log")
@@ -60,13 +58,12 @@ def history_of(
 ) -> History:
     """What a model said of these cases: all prefixes of all sessions, visitor by visitor.
 
-    An answer is known when the session gap has passed after the session's last action; where the data end
-    before, or stop for `BORDER_MS`, it is not, whatever it was.
+    An answer is learnt when the session gap has passed after the session's last action. A next action is
+    judged where the data go on for so long after the case, whatever it was, and a purchase where they do
+    after the session.
     """
     order = np.argsort(cases.at_ms, kind="stable")
-    ended_ms = _session_ends(cases) + cases.idle_ms
-    borders_ms = _borders(cases.at_ms[order])
-    border_ms = borders_ms[np.searchsorted(borders_ms, cases.at_ms)]
+    ended_ms = cases.end_ms + cases.idle_ms
     visitor = np.cumsum((cases.length == 1) & (cases.context[:, _NUMBER] < 0.7)) - 1
     records = np.zeros(len(cases), dtype=RECORD)
     records["actions"] = np.minimum(cases.length, 65_535)
@@ -79,8 +76,8 @@ def history_of(
         records[order],
         Answers(cases.target[order], cases.will_buy[order].astype(np.int64)),
         visitor[order],
-        (cases.at_ms + cases.idle_ms <= border_ms)[order],
-        (ended_ms <= border_ms)[order],
+        (cases.at_ms + cases.idle_ms < cases.watched_ms)[order],
+        cases.known()[order],
     )
 
 
@@ -141,19 +138,6 @@ def _rounds(history: History) -> Iterator[tuple[Ints, Ints]]:
         until = int(np.searchsorted(due, asked_in[start], side="right"))
         yield waiting[done:until], np.arange(start, end)
         done = until
-
-
-def _session_ends(cases: PrefixSet) -> Ints:
-    """Time of the last action of each case's session."""
-    ends = np.zeros(int(cases.session.max(initial=-1)) + 1, dtype=np.int64)
-    np.maximum.at(ends, cases.session, cases.at_ms)
-    return np.asarray(ends[cases.session])
-
-
-def _borders(at_ms: Ints) -> Ints:
-    """The times of the last events before holes in the data, and of the last of all."""
-    holes = np.flatnonzero(np.diff(at_ms) > BORDER_MS)
-    return np.append(at_ms[holes], at_ms[-1])
 
 
 def _chains(cases: PrefixSet) -> Ints:

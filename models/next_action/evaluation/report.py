@@ -112,7 +112,7 @@ def _part(cases: PrefixSet) -> dict[str, Any]:
         "targets": {name: int(count) for name, count in zip(TARGETS, counts, strict=True)},
         "will_buy": int(cases.will_buy.sum()),
         "from_ms": int(cases.start_ms.min()) if len(cases) else None,
-        "to_ms": int(cases.next_ms.max()) if len(cases) else None,
+        "to_ms": int(cases.end_ms.max()) if len(cases) else None,
     }
 
 

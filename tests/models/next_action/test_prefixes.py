@@ -1,5 +1,6 @@
 """Cases from files: what they are, how they are split, and that none of them knows its future."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -67,8 +68,8 @@ def test_every_prefix_is_a_case_with_its_next_action() -> None:
     assert cases.session.tolist() == [0, 0, 0, 0, 0, 1]
     assert cases.length.tolist() == [1, 2, 3, 4, 5, 1]
     assert (cases.start_ms - NOW_MS).tolist() == [0, 0, 0, 0, 0, 4_000_000]
-    assert (cases.next_ms - NOW_MS).tolist() == [5_000, 9_000, 12_000, 20_000, 20_000, 4_000_000]
-    assert (cases.buys_ms[:4] - NOW_MS).tolist() == [20_000] * 4
+    assert (cases.end_ms - NOW_MS).tolist() == [20_000] * 5 + [4_000_000]
+    assert (cases.watched_ms - NOW_MS).tolist() == [4_000_000] * 6
 
 
 def test_visitors_are_apart_and_events_may_come_in_any_order() -> None:
@@ -173,24 +174,72 @@ def test_the_steps_of_a_prefix_are_the_first_steps_of_a_longer_one(events: list[
         np.testing.assert_array_equal(flat.batch(np.array([other]))[0][0, : len(own)], own)
 
 
+def answers(cases: PrefixSet) -> Counter[tuple[bytes, int, int, int, bool]]:
+    """What is seen of each case and what followed it, as often as it is there."""
+    return Counter(
+        (
+            cases.context[i].tobytes(), int(cases.start_ms[i]), int(cases.length[i]),
+            int(cases.target[i]), bool(cases.will_buy[i]),
+        )
+        for i in range(len(cases))
+    )  # fmt: skip
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(shopping, max_size=30), st.integers(0, 9_000))
+def test_cutting_the_data_anywhere_changes_no_answer_that_remains(events: list[Event], cut_s: int) -> None:
+    whole = prefixes(*events)
+    cut = prefixes(*(event for event in events if event.event_time_ms <= NOW_MS + cut_s * 1_000))
+    assert answers(cut.select(cut.known())) <= answers(whole.select(whole.known()))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(shopping, max_size=30), st.integers(0, 9_000))
+def test_a_border_within_the_data_hides_what_their_end_there_would(events: list[Event], cut_s: int) -> None:
+    until_ms = NOW_MS + cut_s * 1_000
+    whole = prefixes(*events, make_event("view", 9_001, user="after"))
+    past = [event for event in events if event.event_time_ms < until_ms]
+    cut = prefixes(*past, make_event("view", cut_s, user="after"))
+    known = whole.select((whole.start_ms < until_ms) & whole.known(until_ms))
+    assert answers(known) == answers(cut.select(cut.known()))
+
+
+def test_a_session_that_may_go_on_has_no_answer_of_any_kind() -> None:
+    over, open_ = [("view", 0), ("cart", 60)], [("view", 70), ("cart", 80), ("purchase", 90)]
+    cases = prefixes(
+        *(make_event(kind, at_s, user="a") for kind, at_s in over),
+        *(make_event(kind, at_s, user="b") for kind, at_s in open_),
+        make_event("view", 1_861, user="c"),
+    )
+    known = cases.select(cases.known())
+    assert [TARGETS[target] for target in known.target] == ["cart", "leave"]
+    assert not cases.known(NOW_MS + 1_860_000).any(), "a next action may still come at the border"
+
+
+def test_a_hole_in_the_data_is_their_end() -> None:
+    cases = prefixes(
+        make_event("view", 0, user="a"),
+        make_event("view", 3_000, user="b"),
+        make_event("view", 3_000 + 86_401, user="c"),
+        make_event("view", 90_000 + 3_000, user="d"),
+    )
+    assert cases.known()[np.argsort(cases.at_ms)].tolist() == [True, False, True, False]
+
+
 def test_train_and_valid_know_nothing_of_what_happens_after_their_end() -> None:
     cases = prefixes(
         make_event("view", 0, user="a"),
-        make_event("view", 80, user="b"),
-        make_event("cart", 90, user="b"),
-        make_event("purchase", 110, user="b"),
-        make_event("view", 120, user="c"),
-        make_event("view", 190, user="d"),
-        make_event("view", 210, user="d"),
-        make_event("view", 200, user="e"),
-        make_event("view", 900, user="e"),
+        make_event("cart", 10, user="a"),
+        make_event("view", 2_000, user="b"),
+        make_event("purchase", 3_100, user="b"),
+        make_event("view", 3_000, user="c"),
+        make_event("view", 5_100, user="d"),
+        make_event("view", 9_000, user="e"),
     )
-    train, valid, test = cases.split(NOW_MS + 100_000, NOW_MS + 200_000)
-    assert sorted(((train.at_ms - NOW_MS) // 1_000).tolist()) == [0, 80]
-    assert sorted(TARGETS[target] for target in train.target) == ["cart", "leave"]
-    assert not train.will_buy.any()
-    assert ((valid.at_ms - NOW_MS) // 1_000).tolist() == [120]
-    assert len(test) == 2
+    train, valid, test = cases.split(NOW_MS + 3_000_000, NOW_MS + 5_000_000)
+    assert sorted(((train.at_ms - NOW_MS) // 1_000).tolist()) == [0, 10]
+    assert ((valid.at_ms - NOW_MS) // 1_000).tolist() == [3_000]
+    assert ((test.at_ms - NOW_MS) // 1_000).tolist() == [5_100]
     assert all(part.steps is cases.steps for part in (train, valid, test))
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from contracts.events import Event
-from models.next_action.cases import NEVER_MS, PrefixSet
+from models.next_action.cases import HOLE_MS, PrefixSet
 from models.next_action.predictor import load_shipped
 from models.next_action.prefixes import prefixes_of
 from models.online.records import read_records
-from models.online.replay import BORDER_MS, History, history_of, replay
+from models.online.replay import History, history_of, replay
 from ops.learning.online_report import lines_of, say_model
 from producers.simulator.simulation import SimulationConfig, simulate
 
@@ -60,29 +60,22 @@ def test_an_answer_that_the_data_end_before_is_known_of_no_kind(events: list[Eve
     cases = prefixes_of(events, idle_ms=IDLE_MS)
     found = history(cases)
     end_ms = int(cases.at_ms.max())
-    np.testing.assert_array_equal(found.next_known, found.at_ms + IDLE_MS <= end_ms)
+    np.testing.assert_array_equal(found.next_known, found.at_ms + IDLE_MS < end_ms)
     hidden = found.answers.targets[~found.next_known]
     assert len(set(hidden.tolist())) > 2, "not only those who left"
-    assert (found.learnt_ms[found.purchase_known] <= end_ms).all()
+    assert (found.learnt_ms[found.purchase_known] < end_ms).all()
 
 
 def test_a_hole_in_the_data_is_a_border_too(events: list[Event]) -> None:
-    cases = prefixes_of(events, idle_ms=IDLE_MS)
-    middle_ms = int(np.median(cases.start_ms))
-    moved = cases.start_ms > middle_ms
-    shift = np.where(moved, 2 * BORDER_MS, 0)
-    holed = PrefixSet(**{
-        name: getattr(cases, name) for name in PrefixSet.__dataclass_fields__ if not name.endswith("_ms")
-    } | {
-        "idle_ms": IDLE_MS,
-        "start_ms": cases.start_ms + shift,
-        "at_ms": cases.at_ms + shift,
-        "next_ms": cases.next_ms + shift,
-        "buys_ms": np.where(cases.buys_ms < NEVER_MS, cases.buys_ms + shift, NEVER_MS),
-    })  # fmt: skip
-    last_ms = int(holed.at_ms[~moved].max())
-    found = history(holed)
-    near = (found.at_ms > last_ms - IDLE_MS) & (found.at_ms <= last_ms)
+    middle_ms = events[len(events) // 2].event_time_ms
+    moved = [
+        event._replace(event_time_ms=event.event_time_ms + 2 * HOLE_MS)
+        if event.event_time_ms > middle_ms
+        else event
+        for event in events
+    ]
+    found = history(prefixes_of(moved, idle_ms=IDLE_MS))
+    near = (found.at_ms >= middle_ms - IDLE_MS) & (found.at_ms <= middle_ms)
     assert near.any()
     assert not found.next_known[near].any()
 
