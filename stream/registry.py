@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.extensions import load_part
-from contracts.heartbeat import NEXT_ACTION
 from contracts.keys import family_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
@@ -14,7 +13,6 @@ from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.customers.component import Customers
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
-from stream.components.learning import Learning
 from stream.components.orders.component import Orders
 from stream.components.prices import Prices
 from stream.components.trending import Trending
@@ -81,11 +79,17 @@ class Registry:
         self.visitor_fields[visitor_field.name] = visitor_field
 
     def add_slot(self, slot: AnySlot) -> None:
-        """Register a model slot; raises `InvalidCapability` if its name is taken or no identifier."""
+        """Register a model slot and its companions.
+
+        Raises `InvalidCapability` if its name is taken or no identifier, or what it keeps cannot be.
+        """
         if slot.name in self.slots or slot.name in self.visitor_fields:
             raise InvalidCapability(f"a slot or visitor field named {slot.name!r} is registered already")
         if not slot.name.isidentifier():
             raise InvalidCapability(f"the name of a model slot must be an identifier, got {slot.name!r}")
+        for companion in slot.companions:
+            if companion.component is not None:
+                self.add(companion.component)
         self.slots[slot.name] = slot
 
     @property
@@ -147,6 +151,4 @@ def product_registry(settings: Settings) -> Registry:
     registry.add(Orders(settings))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings))
-        if settings.learning:
-            registry.add(Learning(NEXT_ACTION))
     return registry

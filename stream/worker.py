@@ -135,7 +135,7 @@ async def _main(settings: Settings) -> int:
         "watchdog": watch(assignment, settings, meter.redis),
         "heartbeat": beat(client, keys, assignment, meter, slots, worker_id=worker_id, port=probe.port),
         "models": slots.watch(),
-        "learning": slots.watch_learning(store, lambda: assignment.partitions),
+        "companions": slots.watch_companions(store, lambda: assignment.partitions),
         "collector": sweep_young(),
         "jobs": job_runner.run(),
         "switching": tune_switching(lambda: scheduler.is_behind),

@@ -79,7 +79,7 @@ class Rounds:
         ]
         for batch, result in zip(batches, results, strict=True):
             self._slots.judge(result)
-            self._slots.learn(batch.part.number, batch.part.states, result)
+            self._slots.settle(batch.part.number, batch.part.states, result)
         await self._steps.apply(
             [(batch.part, result) for batch, result in zip(batches, results, strict=True)]
         )

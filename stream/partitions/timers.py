@@ -87,7 +87,7 @@ class Timers:
         ]
         for (part, _), result in zip(fired, results, strict=True):
             self._slots.judge_silence(result)
-            self._slots.learn(part.number, part.states, result)
+            self._slots.settle(part.number, part.states, result)
         await self._steps.apply([(part, result) for (part, _), result in zip(fired, results, strict=True)])
         return results
 

@@ -2,20 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from redis.exceptions import RedisError
 
 from models.online.blob import InvalidLearned, Learned, add_up, pack_learned, unpack_learned
-from models.online.kept import Ended
+from models.online.kept import Ended, answers_of
 from models.online.learning import Answers, learn
 from models.online.publishing import Publisher
 from models.online.records import read_records
 from models.online.sums import Floats, nothing_learnt, sums_in
 from stream.batch.result import BatchResult, Change
-from stream.components.learning import LEARNING, PartitionLearning
+from stream.components.learning import LEARNING, Learning, PartitionLearning
+from stream.scoring.companions import SlotCompanion
 from stream.state.store import Store
 from stream.state.writes import PutBlobs
 
@@ -30,11 +31,13 @@ LOOK_EVERY_S = 5.0
 """What other workers' partitions have learnt is read so often."""
 
 
-class Learner:
+class Learner(SlotCompanion):
     """Pools the partitions of one slot. One instance per worker; its steps run on the event loop."""
 
-    def __init__(self, key: str, partitions: int) -> None:
-        self.key = key
+    def __init__(self, slot: str, partitions: int) -> None:
+        self.component = Learning(slot)
+        self._slot = slot
+        self._key = self.component.key
         self._partitions = partitions
         self._known: dict[int, Learned] = {}
         self._is_pooled = False
@@ -42,7 +45,7 @@ class Learner:
         """A version of the model, and what publishes by what the whole shop has learnt of it. Replaced as a
         whole: a model's thread may read it."""
 
-    def pool(self, version: str) -> None:
+    def begin(self, version: str) -> None:
         """Add up what all partitions have learnt, for this version of the model."""
         if not self._is_pooled or self.pooled[0] != version:
             vector = add_up(list(self._known.values()), version).vector
@@ -54,11 +57,11 @@ class Learner:
         state: PartitionLearning = states[LEARNING]
         self._put(partition, state.learned)
 
-    def learn(self, partition: int, states: Mapping[str, Any], result: BatchResult, version: str) -> None:
+    def settle(self, partition: int, states: Mapping[str, Any], result: BatchResult, version: str) -> None:
         """Let a result learn from the sessions that it ends; those predicted by another version are not."""
         self.note(partition, states)
         state: PartitionLearning = states[LEARNING]
-        ended = [each for each in result.prediction_results.ended if each.version == version]
+        ended = [each for each in self._ended(result) if each.version == version]
         if not ended and not state.waiting:
             return
         learned, at_ms = state.learned, result.clock.max_event_ms
@@ -72,7 +75,7 @@ class Learner:
             vector = self._learn(partition, learned.vector_of(version), waiting, version)
             learned = Learned(vector, version, learned.since_ms or at_ms, at_ms)
             result.count("learnt", n_waiting)
-        blob = PutBlobs({self.key: pack_learned(learned)}, TTL_S)
+        blob = PutBlobs({self._key: pack_learned(learned)}, TTL_S)
         result.add(LEARNING, Change(PartitionLearning(learned), [blob]))
 
     async def watch(self, store: Store, owned: Callable[[], Collection[int]]) -> None:
@@ -88,13 +91,19 @@ class Learner:
 
     async def read(self, store: Store, partitions: Sequence[int]) -> None:
         """Take what these partitions have learnt as it is in the store; raises `RedisError`."""
-        found = await store.read_blobs({p: [self.key] for p in partitions})
+        found = await store.read_blobs({p: [self._key] for p in partitions})
         for p, (packed,) in found.items():
             if isinstance(packed, bytes):
                 try:
                     self._put(p, unpack_learned(packed))
                 except InvalidLearned as exc:
                     log.info("what partition %d has learnt cannot be read: %s", p, exc)
+
+    def _ended(self, result: BatchResult) -> Iterator[Ended]:
+        for visitor in result.prediction_results.ended:
+            kept = visitor.extra.get(self._slot)
+            if kept is not None and (ended := answers_of(kept, visitor)) is not None:
+                yield ended
 
     def _learn(self, partition: int, vector: Floats, waiting: Sequence[Ended], version: str) -> Floats:
         others = [known.vector_of(version) for p, known in self._known.items() if p != partition]

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.heartbeat import NEXT_ACTION
-from contracts.keys import LEARNED
 from contracts.scores import SCALE, Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor
@@ -56,7 +55,8 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.learner = Learner(LEARNED + self.name, settings.partitions) if settings.learning else None
+        self.learner = Learner(self.name, settings.partitions) if settings.learning else None
+        self.companions = () if self.learner is None else (self.learner,)
         self._sampler = Sampler()
 
     @cached_property

@@ -9,7 +9,6 @@ from contracts.heartbeat import NEXT_ACTION
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import NO_EXTRA, Action, Visitor, visitor_of
-from models.online.kept import Ended, answers_of
 from stream.alerts.registry import AlertRules
 from stream.alerts.steps import (
     may_wait,
@@ -20,6 +19,9 @@ from stream.alerts.steps import (
     on_score,
 )
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
+
+KEPT_TO_THE_END = frozenset({NEXT_ACTION})
+"""Names in `Visitor.extra` of what waits for the end of the session."""
 
 
 class Arrival(NamedTuple):
@@ -41,8 +43,8 @@ class PredictionResults:
     purchases: list[float] = field(default_factory=list)
     """Purchase probabilities newly predicted."""
     tally: Tally = field(default_factory=Tally)
-    ended: list[Ended] = field(default_factory=list)
-    """Sessions that are over, with the answers to what was predicted in them."""
+    ended: list[Visitor] = field(default_factory=list)
+    """Visitors as they were at the end of a session, of whom something was kept until then."""
     watched: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Numbers whose drift is watched, by slot and name; those of the next action are the ones above."""
 
@@ -64,7 +66,7 @@ def judge_arrival(
     fired = fired_in(alert_state, alerts)
     judged = judge_actions(unjudged, before, actions, fired, prediction_results.tally, idle_ms=rules.idle_ms)
     if before is not None and judged.closed != unjudged.closed:
-        _take_answers(prediction_results, before)
+        _note_end(prediction_results, before)
     prediction_results.add(alerts)
     return predictions if after is alert_state and judged is unjudged else Predictions(score, after, judged)
 
@@ -115,20 +117,17 @@ def pass_silence(
         closed = unjudged.closed
         unjudged = judge_end(unjudged, visitor.head, fired, prediction_results.tally, idle_ms=rules.idle_ms)
         if unjudged.closed != closed:
-            visitor = _take_answers(prediction_results, visitor)
+            visitor = _note_end(prediction_results, visitor)
     prediction_results.add(alerts)
     return visitor._replace(predictions=Predictions(score, alert_state, unjudged))
 
 
-def _take_answers(prediction_results: PredictionResults, visitor: Visitor) -> Visitor:
-    """Note what came after each prediction of a session that is over, of which nothing is kept then."""
-    kept = visitor.extra.get(NEXT_ACTION)
-    if kept is None:
+def _note_end(prediction_results: PredictionResults, visitor: Visitor) -> Visitor:
+    """Note that a session is over; what was kept of its predictions until then is kept no longer."""
+    if not visitor.extra or KEPT_TO_THE_END.isdisjoint(visitor.extra):
         return visitor
-    ended = answers_of(kept, visitor)
-    if ended is not None:
-        prediction_results.ended.append(ended)
-    extra = {name: value for name, value in visitor.extra.items() if name != NEXT_ACTION}
+    prediction_results.ended.append(visitor)
+    extra = {name: value for name, value in visitor.extra.items() if name not in KEPT_TO_THE_END}
     return visitor._replace(extra=extra or NO_EXTRA)
 
 

@@ -1,7 +1,7 @@
 """What the model slots do in a round: they are asked all at once, and one's trouble is nobody else's."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from contracts.events import Event
@@ -12,6 +12,7 @@ from models.artefacts.host import ModelHost
 from models.next_action.prices import PriceLevel
 from stream.batch.result import BatchResult
 from stream.runtime.metrics import Meter
+from stream.scoring.companions import SlotCompanion
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
 from stream.scoring.slots import AnySlot, AskedVisitor, Observation, SlotTally
@@ -53,32 +54,27 @@ class SlotSteps:
             if visitor.extra:
                 self._judge(result, user_id, visitor, ())
 
-    def learn(self, partition: int, states: Mapping[str, Any], result: BatchResult) -> None:
-        """Let a result learn from the sessions that it ends; `states` are those of components before it."""
-        for scorer in self.scorers.values():
-            learner, model = scorer.slot.learner, scorer.host.model
-            if learner is None or model is None:
+    def settle(self, partition: int, states: Mapping[str, Any], result: BatchResult) -> None:
+        """Let companions add to a judged result; `states` are those of components before it."""
+        for scorer, companion in self._companions():
+            if scorer.host.model is None:
                 continue
             try:
-                learner.learn(partition, states, result, model.version)
-            except Exception as exc:  # whatever is wrong with learning, events go on being counted
+                companion.settle(partition, states, result, scorer.host.model.version)
+            except Exception as exc:  # whatever is wrong with a companion, events go on being counted
                 scorer.fail(exc)
 
-    async def watch_learning(self, store: Store, owned: Callable[[], Collection[int]]) -> None:
-        """Read what other workers have learnt until cancelled; without a learner wait for ever."""
-        learners = [
-            scorer.slot.learner for scorer in self.scorers.values() if scorer.slot.learner is not None
-        ]
-        if not learners:
-            await asyncio.Event().wait()
-        await asyncio.gather(*(learner.watch(store, owned) for learner in learners))
+    async def watch_companions(self, store: Store, owned: Callable[[], Collection[int]]) -> None:
+        """What companions do beside the rounds, until cancelled."""
+        watching = [companion.watch(store, owned) for _, companion in self._companions()]
+        await asyncio.gather(asyncio.Event().wait(), *watching)
 
     async def ask(self, results: Sequence[BatchResult], levels: Sequence[PriceLevel]) -> list[Answers]:
         """What each slot says of the visitors of each result; a model is asked about those of all at once."""
         scorers = list(self.scorers.values())
-        for scorer in scorers:
-            if scorer.slot.learner is not None and scorer.host.model is not None:
-                scorer.slot.learner.pool(scorer.host.model.version)
+        for scorer, companion in self._companions():
+            if scorer.host.model is not None:
+                companion.begin(scorer.host.model.version)
         found = await asyncio.gather(*(scorer.score(_wanted(scorer, results, levels)) for scorer in scorers))
         answers: list[Answers] = [{name: {} for name in self.scorers} for _ in results]
         for name, by_visitor in zip(self.scorers, found, strict=True):
@@ -103,6 +99,11 @@ class SlotSteps:
         """Let the models' threads end."""
         for scorer in self.scorers.values():
             scorer.host.close()
+
+    def _companions(self) -> Iterator[tuple[Scorer[Any, Any, Any], SlotCompanion]]:
+        for scorer in self.scorers.values():
+            for companion in scorer.slot.companions:
+                yield scorer, companion
 
     def _judge(
         self, result: BatchResult, user_id: str, before: Visitor | None, events: Sequence[Event]

@@ -17,7 +17,7 @@ from models.next_action.prices import PriceLevel
 from models.quality import MICRO
 from models.slot_quality import SlotQuality, slot_counter
 from stream.batch.result import BatchResult
-from stream.scoring.learner import Learner
+from stream.scoring.companions import SlotCompanion
 from stream.scoring.predictions import PredictionResults
 
 M = TypeVar("M", bound=Versioned)
@@ -84,8 +84,8 @@ class ModelSlot(Generic[M, I, A]):
 
     name: str
     time_limit_s: float = TIME_LIMIT_S
-    learner: Learner | None = None
-    """What learns from the answers to its predictions, if anything."""
+    companions: Sequence[SlotCompanion] = ()
+    """What goes along with it, such as what learns from the answers to its predictions."""
 
     def source(self, settings: Settings) -> ModelSource[M]:
         """Where its models come from."""

@@ -27,6 +27,7 @@ from shoppers import RULES, make_action
 from slot_scorer import FixedModel
 from stream.batch.core import PYTHON, Core
 from stream.registry import make_registry
+from stream.scoring.learner import Learner
 from stream.scoring.next_action import MOST_KEPT_PER_S, Sampler
 from stream.visitors.session import absorb
 
@@ -187,12 +188,12 @@ async def test_what_cannot_be_read_is_learnt_anew(
 async def test_other_workers_partitions_are_read_from_the_store(shop: Shop, events: list[Event]) -> None:
     await shop.feed(events)
     registry = make_registry(SETTINGS)
-    learner = registry.slots[NEXT_ACTION].learner
-    assert learner is not None
-    learner.pool("v1")
+    (learner,) = registry.slots[NEXT_ACTION].companions
+    assert isinstance(learner, Learner)
+    learner.begin("v1")
     assert not learner.pooled[1].sums.judged.any()
     await learner.read(shop.store, range(SETTINGS.partitions))
-    learner.pool("v1")
+    learner.begin("v1")
     expected = sums_in(add_up(shop.stored(), "v1").vector)
     np.testing.assert_allclose(learner.pooled[1].sums.total_judged, expected.total_judged)
 
