@@ -1,4 +1,4 @@
-"""Files of events, in any known format, read in order of event time."""
+"""Files of events, in any known format, and archives, read in order of event time."""
 
 import hashlib
 import tempfile
@@ -10,6 +10,8 @@ from types import TracebackType
 from polars.exceptions import PolarsError
 
 from contracts.events import Event
+from sources.archive.locations import archive_at
+from sources.archive.table import ArchiveTable, archive_fingerprint
 from sources.formats import FORMAT_NAMES as FORMAT_NAMES
 from sources.formats import UnknownFormat as UnknownFormat
 from sources.opening import is_parquet
@@ -25,7 +27,7 @@ _JSON_NAMES = (".jsonl", ".ndjson", ".json")
 
 
 class Source:
-    """One file, sorted by event time on disk, so that files larger than memory can be read.
+    """One file, or one archive, sorted by event time on disk, so that files larger than memory can be read.
 
     Use as a context manager: the sorted copy lives in the system's temporary folder until the end. `open`,
     or entering, makes it and raises `UnknownFormat` for a file that is damaged, without rows or of no known
@@ -48,20 +50,23 @@ class Source:
     @property
     def format_name(self) -> str:
         """Name of the format found."""
+        if isinstance(self._reader, ArchiveTable):
+            return self._reader.format_name
         return "jsonl" if isinstance(self._reader, JsonLines) else self._reader.table.name
 
     @property
     def unused_columns(self) -> tuple[str, ...]:
         """Columns that the format does not know; nothing of them comes into events."""
-        if isinstance(self._reader, JsonLines):
+        if isinstance(self._reader, (JsonLines, ArchiveTable)):
             return ()
         known = self._reader.table.fields
         return tuple(column for column in self._reader.columns if column and column not in known)
 
     def open(self) -> "Source":
         """Read and sort the file."""
-        if self.path.exists() and not self.path.is_file():  # it is read twice: a pipe would be empty then
-            raise UnknownFormat(f"{self.path.name} is no regular file")
+        if self.path.exists() and not self.path.is_file() and archive_at(self.path) is None:
+            # It is read twice: a pipe would be empty then.
+            raise UnknownFormat(f"{self.path.name} is no regular file, and no folder of an archive")
         self._temporary = tempfile.TemporaryDirectory(prefix="storepulse-sort-")
         self._folder = Path(self._temporary.name)
         try:
@@ -89,7 +94,7 @@ class Source:
         return self._reader.read(in_time_order(self._folder, self._chunks, skip), self._currency)
 
     def _stage(self) -> None:
-        if isinstance(self._reader, ParquetTable):
+        if isinstance(self._reader, (ParquetTable, ArchiveTable)):
             self._reader.stage(self._folder)
         elif isinstance(self._reader, JsonLines):
             stage_lines(self._sampled(self._reader.staged_lines(self._currency)), self._folder)
@@ -99,7 +104,7 @@ class Source:
         self.n_rows = sum(chunk.rows for chunk in self._chunks)
         if not self.n_rows:
             raise UnknownFormat(f"{self.path.name} has no rows after its header")
-        if isinstance(self._reader, ParquetTable):
+        if isinstance(self._reader, (ParquetTable, ArchiveTable)):
             for identity in self._reader.identities(in_time_order(self._folder, self._chunks)):
                 self.sample.add(identity)
 
@@ -111,7 +116,13 @@ class Source:
 
 
 def fingerprint(path: Path) -> str:
-    """A digest of the file's size, beginning and end: changes with the file, quick for a large one."""
+    """A digest of the file's size, beginning and end: changes with the file, quick for a large one.
+
+    Of an archive it is one of its list of files.
+    """
+    location = archive_at(path)
+    if location is not None:
+        return archive_fingerprint(location)
     digest = hashlib.blake2b(digest_size=12)
     size = path.stat().st_size
     digest.update(str(size).encode())
@@ -122,7 +133,10 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _open_reader(path: Path, format_name: str | None) -> ParquetTable | CsvTable | JsonLines:
+def _open_reader(path: Path, format_name: str | None) -> ParquetTable | CsvTable | JsonLines | ArchiveTable:
+    location = archive_at(path)
+    if location is not None:
+        return ArchiveTable(location)
     name = path.name.removesuffix(".gz")
     if name.endswith((".parquet", ".pq")) or is_parquet(path):
         return ParquetTable(path, format_name)

@@ -1,0 +1,138 @@
+"""The manifest of an archive: which files are its content, and up to where of each topic.
+
+Every change of an archive is a new manifest, named after its generation. A generation is created once:
+whoever finds that it is there has lost the archive to another process. Files that no manifest lists are no
+part of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from contracts.fields import kind_of
+
+MANIFEST_SCHEMA = 1
+FOLDER = "_archive"
+EVENTS = "events"
+"""Dataset of the event topics; the dataset of another topic has its name."""
+RECENT = "recent"
+
+
+class InvalidManifest(ValueError):
+    """What is stored as a manifest is none, or one of a later version."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedFile:
+    """One parquet file. `days` are its rows by UTC day, `path` is relative to the archive.
+
+    A `recent` one is on its way to the files of its days; it lies where a plain pattern over those does not
+    find it.
+    """
+
+    path: str
+    dataset: str
+    rows: int
+    size_bytes: int
+    days: Mapping[str, int]
+    recent: bool
+    added_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredFile:
+    """A file that is no part of the archive any more; readers of an earlier manifest may still read it."""
+
+    path: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The archive at one moment. `offsets` are the next ones by plain topic, a number per partition.
+
+    `deletions` are the next offsets of the deletions that are applied to every file. `merged_day` is the last
+    UTC day whose rows were brought into files of their days.
+    """
+
+    archive_id: str
+    generation: int
+    writer: str
+    written_ms: int
+    offsets: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    deletions: tuple[int, ...] = ()
+    merged_day: str = ""
+    files: tuple[ArchivedFile, ...] = ()
+    retired: tuple[RetiredFile, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(file.rows for file in self.files)
+
+    def of(self, dataset: str, *, recent: bool | None = None) -> list[ArchivedFile]:
+        """The files of a dataset, in the order they were added; only `recent` ones, or only others."""
+        return [
+            file
+            for file in self.files
+            if file.dataset == dataset and (recent is None or file.recent is recent)
+        ]
+
+    def with_files(
+        self,
+        added: Iterable[ArchivedFile] = (),
+        removed: Iterable[ArchivedFile] = (),
+        *,
+        retired_ms: int | None = None,
+    ) -> "Manifest":
+        """The manifest with other files; those removed are retired from `retired_ms` on, or just gone."""
+        gone = {file.path for file in removed}
+        kept = [file for file in self.files if file.path not in gone]
+        retired = self.retired
+        if retired_ms is not None:
+            retired += tuple(RetiredFile(path, retired_ms) for path in sorted(gone))
+        return replace(self, files=(*kept, *added), retired=retired)
+
+
+def manifest_path(generation: int) -> str:
+    """Where the manifest of a generation lies; names sort as generations do."""
+    return f"{FOLDER}/manifest-{generation:012d}.json"
+
+
+def generation_of(path: str) -> int | None:
+    """The generation that a path is of; None for anything else."""
+    name = path.rpartition("/")[2]
+    digits = name.removeprefix("manifest-").removesuffix(".json")
+    return int(digits) if name == f"manifest-{digits}.json" and digits.isdecimal() else None
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The manifest as JSON."""
+    return orjson.dumps({"schema": MANIFEST_SCHEMA, **asdict(manifest)}, option=orjson.OPT_INDENT_2)
+
+
+def decode_manifest(raw: bytes) -> Manifest:
+    """The manifest in JSON; raises `InvalidManifest`."""
+    try:
+        fields: Any = orjson.loads(raw)
+    except orjson.JSONDecodeError as exc:
+        raise InvalidManifest(f"a manifest must be JSON: {exc}") from exc
+    if type(fields) is not dict:
+        raise InvalidManifest(f"a manifest must be an object, got {kind_of(fields)}")
+    schema = fields.pop("schema", None)
+    if schema != MANIFEST_SCHEMA:
+        raise InvalidManifest(f"schema must be {MANIFEST_SCHEMA}, got {schema!r}: was a later version here?")
+    try:
+        return Manifest(
+            **{
+                **fields,
+                "offsets": {topic: tuple(ends) for topic, ends in fields["offsets"].items()},
+                "deletions": tuple(fields["deletions"]),
+                "files": tuple(ArchivedFile(**file) for file in fields["files"]),
+                "retired": tuple(RetiredFile(**file) for file in fields["retired"]),
+            }
+        )
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise InvalidManifest(f"a manifest has other fields: {exc}") from exc
