@@ -7,12 +7,13 @@ COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
-RUN for package in contracts connections sources models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
- && pip install -c constraints.txt . && pip uninstall -y storepulse
+RUN for package in contracts connections sources archive models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
+ && pip install -c constraints.txt '.[archive]' && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
 COPY connections connections
 COPY sources sources
+COPY archive archive
 COPY models models
 COPY readers readers
 COPY stream stream
@@ -23,7 +24,8 @@ COPY ops ops
 RUN pip install --no-deps .
 
 FROM python:3.12.8-slim-bookworm
-RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse \
+ && mkdir /archive && chown storepulse /archive
 COPY --from=build /opt/storepulse /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER storepulse

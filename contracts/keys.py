@@ -234,6 +234,10 @@ class Keys:
         """String: deletion and visitor's digest for one idempotency key, whose SHA-256 is `digest`; a day."""
         return f"{self.namespace}:{{privacy}}:request:{digest}"
 
+    def archives(self) -> str:
+        """Hash: id of an archive to its record (`contracts.archives`), until the archive is given up."""
+        return f"{self.namespace}:{{privacy}}:archives"
+
     def alerts(self) -> str:
         """Stream: the newest steps of alerts of all partitions, in the order they were published; capped."""
         return f"{self.namespace}:{{alerts}}:log"

@@ -203,6 +203,17 @@ class Settings(ConnectionSettings):
     webhook_allow_private: bool = Field(
         False, description="For development: webhooks to private addresses, and http to this machine"
     )
+    archive: str = Field(
+        "", description="Where `storepulse archive` keeps events: a folder, or s3://, gs://; empty: nowhere"
+    )
+    archive_flush_s: float = Field(
+        60.0, gt=0, description="Events are in the archive's files this long after they were read"
+    )
+    archive_flush_rows: int = Field(
+        100_000, ge=1_000, le=500_000, description="Or as soon as there are so many, which bounds its memory"
+    )
+    archive_host: str = Field("127.0.0.1", description="Address the archive's /metrics listens on")
+    archive_port: int = Field(0, ge=0, le=65_535, description="Archive's /metrics port; 0 picks a free one")
     stream_clients: int = Field(
         1_000, ge=1, description="Open alert streams of one API process; more get 503"
     )

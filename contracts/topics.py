@@ -13,6 +13,8 @@ ORDERS = "orders"
 CUSTOMERS = "customers"
 _REJECTED, _ALERTS = "rejected", "alerts"
 _input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS]
+_unarchived = {DELETIONS, ORDERS, CUSTOMERS}
+"""Input topics that only repeat what events say, or name whom nothing is kept of."""
 _FOLLOWED = (ORDERS, CUSTOMERS)
 """Input topics that earlier versions do not read: the group does not subscribe to them, members follow."""
 _output_topics: set[str] = set()
@@ -31,12 +33,12 @@ _TOPIC_OF_TYPE: dict[str, str] = {
 }
 
 
-def register_input_topic(name: str) -> None:
+def register_input_topic(name: str, *, archived: bool = True) -> None:
     """Make a topic one that workers read; all of them have equal partition counts. Twice changes nothing.
 
     Records of partition `p` are applied by the owner of partition `p`, so they are keyed by the id of their
-    subject, with Kafka's standard partitioner. Raises `ValueError` for a name that is no topic's, or that of
-    a topic we write.
+    subject, with Kafka's standard partitioner. Where there is an archive it keeps them, unless they are not
+    to be `archived`. Raises `ValueError` for a name that is no topic's, or that of a topic we write.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a topic's name must match {_NAME.pattern}, got {name!r}")
@@ -44,6 +46,8 @@ def register_input_topic(name: str) -> None:
         raise ValueError(f"{name!r} is a topic that Storepulse writes")
     if name not in _input_topics:
         _input_topics.append(name)
+        if not archived:
+            _unarchived.add(name)
 
 
 def register_output_topic(name: str) -> None:
@@ -67,6 +71,11 @@ def is_output_topic(name: str) -> bool:
 def input_topics() -> tuple[str, ...]:
     """Plain names of the topics that workers read."""
     return tuple(_input_topics)
+
+
+def archived_topics() -> tuple[str, ...]:
+    """Plain names of the input topics that an archive keeps."""
+    return tuple(name for name in _input_topics if name not in _unarchived)
 
 
 @dataclass(frozen=True, slots=True)

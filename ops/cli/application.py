@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import alerts, evaluate, events, keys, privacy, producers, topics, train, webhooks
+from ops.cli import alerts, archive, evaluate, events, keys, privacy, producers, topics, train, webhooks
 from ops.cli.installation import EXIT_USAGE, find_kafka
 from ops.extras import require_extras
 
@@ -30,6 +30,7 @@ topics.register(app)
 keys.register(app)
 privacy.register(app)
 webhooks.register(app)
+archive.register(app)
 
 DEFAULT_STATE = Path(".storepulse")
 StateOption = Annotated[
@@ -59,6 +60,10 @@ def up(
         int | None,
         typer.Option(help="Port of Redis; default: the same in each run if it is free.", min=1, max=65_535),
     ] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(help="Also keep events in this folder, or s3://...; default: STOREPULSE_ARCHIVE."),
+    ] = None,
 ) -> None:
     """Run broker, Redis, workers, API and webhook deliverer here until Ctrl-C.
 
@@ -71,6 +76,8 @@ def up(
 
     if broker in ("embedded", "kafka"):
         require_extras("up", "local")
+    if archive:
+        require_extras("up --archive", "archive")
 
     options = StackOptions(
         broker=broker,
@@ -81,6 +88,7 @@ def up(
         kafka_port=kafka_port,
         redis_port=redis_port,
         deliver=True,
+        archive=archive,
     )
     raise typer.Exit(run_stack(options, Console()))
 
@@ -220,6 +228,12 @@ def health_worker(state: StateOption = DEFAULT_STATE) -> None:
 def health_deliver(state: StateOption = DEFAULT_STATE) -> None:
     """Whether the deliverer at STOREPULSE_DELIVER_PORT does its work; without it, that of the stack here."""
     _exit_with_health("deliver", state)
+
+
+@health_app.command("archive")
+def health_archive(state: StateOption = DEFAULT_STATE) -> None:
+    """Whether the archive at STOREPULSE_ARCHIVE_PORT does its work; without it, that of the stack here."""
+    _exit_with_health("archive", state)
 
 
 @health_app.command("api")

@@ -28,6 +28,7 @@ class PartHealth(NamedTuple):
 PARTS = {
     "worker": PartHealth("STOREPULSE_WORKER_PORT", "/readyz", "worker-"),
     "deliver": PartHealth("STOREPULSE_DELIVER_PORT", "/readyz", "deliver"),
+    "archive": PartHealth("STOREPULSE_ARCHIVE_PORT", "/readyz", "archive"),
     "api": PartHealth("STOREPULSE_API_PORT", "/readyz", "api", "8000"),
 }
 DEFAULT_STATE = ".storepulse"

@@ -15,7 +15,8 @@ class StackError(RuntimeError):
 class StackOptions:
     """What to run. `broker` is `embedded`, `kafka` or HOST:PORT, `redis` is `embedded` or HOST:PORT.
 
-    A port of None is a free one. `settings` overrides fields of `Settings` for every part.
+    A port of None is a free one. `settings` overrides fields of `Settings` for every part. `archive` is where
+    events are kept in files; None: where the settings say, empty: nowhere.
     """
 
     broker: str = "embedded"
@@ -24,6 +25,7 @@ class StackOptions:
     state: Path = DEFAULT_STATE
     api: bool = True
     deliver: bool = False
+    archive: str | None = None
     api_port: int | None = None
     kafka_port: int | None = None
     redis_port: int | None = None
@@ -36,6 +38,11 @@ class StackOptions:
         if self.broker == "embedded" and self.workers > 1:
             raise StackError(
                 f"the embedded broker serves one worker, got {self.workers}; use --broker kafka for more"
+            )
+        if self.broker == "embedded" and self.archive:
+            raise StackError(
+                "the embedded broker begins anew with each start, so no archive could go on; use --broker "
+                "kafka or --broker HOST:PORT with --archive"
             )
         if self.kafka_port is not None and self.broker != "kafka":
             raise StackError(f"--kafka-port is for --broker kafka, got {self.broker}, whose port is its own")

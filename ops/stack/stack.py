@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -32,7 +33,7 @@ from ops.stack.topics import TopicsError, ensure_topics
 _log = logging.getLogger(__name__)
 
 PREFERRED_API_PORT = 8000
-_KAFKA, _CONTROLLER, _REDIS, _DELIVERER, _API, _FIRST_WORKER = range(6)
+_KAFKA, _CONTROLLER, _REDIS, _DELIVERER, _API, _ARCHIVE, _FIRST_WORKER = range(7)
 """Places in the block of ports of a stack."""
 
 
@@ -44,6 +45,8 @@ class Stack:
         self.options = options
         self.state = options.state.absolute()
         self.settings = Settings(**options.settings)
+        if options.archive is not None or options.broker == "embedded":
+            self._update(archive=_absolute(options.archive or ""))
         self.broker: KafkaBroker | EmbeddedBroker | None = None
         self.redis: RedisServer | None = None
         self.parts: list[Part] = []
@@ -96,6 +99,8 @@ class Stack:
                 self._start_api()
             if self.options.deliver:
                 self._start_deliverer()
+            if self.settings.archive:
+                self._start_archive()
             self.record()
             self._await_answers()
         except (StartError, JarsError, TopicsError, OSError) as exc:
@@ -261,6 +266,11 @@ class Stack:
         where = f"http://{LOOPBACK}:{port}/livez"
         self._add_command("deliver", "deliver", where, {"STOREPULSE_DELIVER_PORT": str(port)})
 
+    def _start_archive(self) -> None:
+        port = self.settings.archive_port or self._port(_ARCHIVE)
+        where = f"http://{LOOPBACK}:{port}/livez"
+        self._add_command("archive", "archive", where, {"STOREPULSE_ARCHIVE_PORT": str(port)})
+
     def _add_command(self, command: str, name: str, where: str, env: dict[str, str]) -> Part:
         child = Child(
             name,
@@ -282,3 +292,8 @@ class Stack:
 
     def _update(self, **fields: object) -> None:
         self.settings = self.settings.model_copy(update=fields)
+
+
+def _absolute(location: str) -> str:
+    """A folder by its whole path, as the parts may run elsewhere; a URL as it is."""
+    return location if not location or "://" in location else str(Path(location).absolute())

@@ -18,6 +18,8 @@ FOLDER = "_archive"
 EVENTS = "events"
 """Dataset of the event topics; the dataset of another topic has its name."""
 RECENT = "recent"
+"""Folder of files whose rows are not in files of their days yet."""
+RECORDS = "records"
 
 
 class InvalidManifest(ValueError):
@@ -29,7 +31,7 @@ class ArchivedFile:
     """One parquet file. `days` are its rows by UTC day, `path` is relative to the archive.
 
     A `recent` one is on its way to the files of its days; it lies where a plain pattern over those does not
-    find it.
+    find it. One that `returns` replaces files that a day had before.
     """
 
     path: str
@@ -39,6 +41,7 @@ class ArchivedFile:
     days: Mapping[str, int]
     recent: bool
     added_ms: int
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,26 @@ class RetiredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Clearance:
+    """A deleted visitor, by their digest, cleared from every file.
+
+    `files` were looked at, `removed` are the rows that went, `left` those that a second look still found.
+    `at_ms` is when it was done, 0 until then.
+    """
+
+    digest: str
+    files: int = 0
+    removed: int = 0
+    left: int = 0
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The archive at one moment. `offsets` are the next ones by plain topic, a number per partition.
 
-    `deletions` are the next offsets of the deletions that are applied to every file. `merged_day` is the last
-    UTC day whose rows were brought into files of their days.
+    `deletions` are the next offsets of the deletions that are applied to every file, `cleared` the newest of
+    them. `merged_day` is the last UTC day whose rows were brought into files of their days.
     """
 
     archive_id: str
@@ -66,6 +84,7 @@ class Manifest:
     merged_day: str = ""
     files: tuple[ArchivedFile, ...] = ()
     retired: tuple[RetiredFile, ...] = ()
+    cleared: tuple[Clearance, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -94,6 +113,13 @@ class Manifest:
         if retired_ms is not None:
             retired += tuple(RetiredFile(path, retired_ms) for path in sorted(gone))
         return replace(self, files=(*kept, *added), retired=retired)
+
+
+def folder_of(dataset: str, day: str) -> str:
+    """The folder of a dataset's day; of no day, that of its recent files."""
+    if not day:
+        return f"{RECENT}/{dataset}"
+    return f"{EVENTS if dataset == EVENTS else f'{RECORDS}/topic={dataset}'}/day={day}"
 
 
 def manifest_path(generation: int) -> str:
@@ -132,6 +158,7 @@ def decode_manifest(raw: bytes) -> Manifest:
                 "deletions": tuple(fields["deletions"]),
                 "files": tuple(ArchivedFile(**file) for file in fields["files"]),
                 "retired": tuple(RetiredFile(**file) for file in fields["retired"]),
+                "cleared": tuple(Clearance(**one) for one in fields["cleared"]),
             }
         )
     except (KeyError, TypeError, AttributeError) as exc:

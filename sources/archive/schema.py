@@ -116,3 +116,9 @@ def to_events(frame: pl.DataFrame) -> Iterator[Event]:
             product_id or "", session_id, price, currency, quantity, category, brand, order_id,
             None if extra is None else orjson.loads(extra), customer_id,
         )  # fmt: skip
+
+
+def to_record_frame(rows: Iterable[tuple[Any, ...]]) -> pl.DataFrame:
+    """Rows of records of another topic, whose last value is the time in ms, with `RECORD_COLUMNS`."""
+    frame = pl.DataFrame(list(rows), schema=RECORD_COLUMNS | {"kafka_time": pl.Int64}, orient="row")
+    return frame.with_columns(pl.col("kafka_time").cast(pl.Datetime("ms")).dt.replace_time_zone("UTC"))

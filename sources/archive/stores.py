@@ -1,19 +1,23 @@
 """Where an archive lies: a folder, or an object store through fsspec. A write is whole or not there."""
 
+import fcntl
 import io
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 
+from sources.archive.manifest import FOLDER
+
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")
 """Protocols whose objects appear whole or not at all, and can be created only if they are not there."""
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs",
              "abfss": "adlfs"}  # fmt: skip
-_TEMPORARY = "_archive/writing"
+_TEMPORARY = f"{FOLDER}/writing"
 
 
 class ArchiveError(Exception):
@@ -45,6 +49,9 @@ class ArchiveStore(Protocol):
 
     def scan(self, path: str) -> pl.LazyFrame:
         """A parquet file as a lazy frame."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """While it is entered, no other process of this machine holds it; raises `ArchiveError`."""
 
 
 class LocalStore:
@@ -90,6 +97,18 @@ class LocalStore:
     def scan(self, path: str) -> pl.LazyFrame:
         """See `ArchiveStore`."""
         return pl.scan_parquet(self.folder / path, hive_partitioning=False)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """See `ArchiveStore`; the lock goes with the process that has it."""
+        path = self.folder / FOLDER / "lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ArchiveError(f"another process writes {self.location}; one at a time does") from None
+            yield
 
     def _write_temporary(self, content: bytes) -> Path:
         folder = self.folder / _TEMPORARY
@@ -153,6 +172,10 @@ class ObjectStore:
     def scan(self, path: str) -> pl.LazyFrame:
         """See `ArchiveStore`: the whole object is read."""
         return pl.scan_parquet(io.BytesIO(self.read(path)))
+
+    def hold(self) -> AbstractContextManager[None]:
+        """See `ArchiveStore`: nothing holds an object store; a claim ends whoever had it before."""
+        return nullcontext()
 
     def _at(self, path: str) -> str:
         return f"{self._root}/{path}"

@@ -6,8 +6,7 @@ from typing import NamedTuple, Protocol
 
 from contracts.dead_letters import DeadLetter, cut
 from contracts.events import InvalidEvent, decode
-from contracts.partitioning import partition_of
-from contracts.record_keys import id_in_key
+from contracts.record_keys import check_place, id_in_key, is_of_elsewhere
 from contracts.senders import client_of_record
 from stream.batch.step import Entry, Forward
 
@@ -65,13 +64,7 @@ def read_records(
                 raise InvalidEvent("record.unreadable", record.reason)
             event = decode(record.value, received_ms=at_broker_ms, default_currency=default_currency)
             id_ = id_in_key(record.key, event)
-            home = partition_of(id_, partitions)
-            if home != partition:
-                raise InvalidEvent(
-                    "partition.not_of_key",
-                    f"the record is in partition {partition}, but Kafka's default partitioner (murmur2) puts "
-                    f"its key into {home} of {partitions}: set that partitioner in the producer",
-                )
+            check_place(id_, partition, partitions)
         except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
             code, detail = _refusal(exc)
             client = client_of_record(record.headers)
@@ -80,7 +73,7 @@ def read_records(
             )
             entries.append(Entry(record.offset, 0, at_broker_ms, None, letter))
             continue
-        if id_ == event.user_id or partition_of(event.user_id, partitions) == partition:
+        if not is_of_elsewhere(id_, event, partition, partitions):
             entries.append(_new_entry((record.offset, event.event_time_ms, at_broker_ms, event, None)))
         else:
             record_id = f"{topic}-{partition}-{record.offset}"

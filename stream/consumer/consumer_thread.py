@@ -12,9 +12,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP
 
 from connections.kafka import READ_COMMITTED
+from connections.kafka_positions import ends_of, positions_of
 from stream.consumer.pacing import FetchPace
 from stream.consumer.parsed_records import Fetched
-from stream.consumer.positions import ends_of, positions_of
 
 log = logging.getLogger(__name__)
 

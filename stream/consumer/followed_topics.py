@@ -14,9 +14,9 @@ from aiokafka import TopicPartition as AioTopicPartition
 from aiokafka.errors import KafkaError
 
 from connections.kafka import aiokafka_reader_arguments
+from connections.kafka_positions import ends_of, positions_of
 from contracts.settings import Settings
 from stream.consumer.parsed_records import Fetched
-from stream.consumer.positions import ends_of, positions_of
 from stream.partitions.assignment import Assignment
 from stream.partitions.scheduler import Scheduler
 

@@ -18,6 +18,7 @@ def own_registrations() -> Iterator[None]:
         patch.setattr(keys, "_FAMILIES", dict(keys._FAMILIES))
         patch.setattr(topics, "_input_topics", list(topics._input_topics))
         patch.setattr(topics, "_output_topics", set(topics._output_topics))
+        patch.setattr(topics, "_unarchived", set(topics._unarchived))
         patch.setattr(kinds, "_kinds", dict(kinds._kinds))
         patch.setattr(registry, "_makers", list(registry._makers))
         yield

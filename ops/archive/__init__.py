@@ -1,0 +1,1 @@
+"""The archive as a process and as commands."""
