@@ -25,10 +25,11 @@ class PrefixSet:
 
     `steps` (N, F) and `ids` (N, 3) have one row per event and are shared between the parts of a split; prices
     in them are logarithms. All else has one entry per case: the rows of its last `MAX_STEPS` actions are
-    `first_row` to `last_row`, both included; `level` is the shop's price level before it (NaN: unknown);
-    `target` indexes `TARGETS`; `will_buy` says whether the rest of the session holds a purchase. Both are of
-    the actions that the data hold, and answers only where `known` says so. `start_ms` is of the session's
-    first action, `end_ms` of its last, `at_ms` of the case's last; the data go on until `watched_ms`.
+    `first_row` to `last_row`, both included; `rates` (N, 6) are `RATE_FEATURES`; `level` is the shop's price
+    level before it (NaN: unknown); `target` indexes `TARGETS`; `will_buy` says whether a purchase follows in
+    the session. These two are of the actions that the data hold, and answers only where `known` says so.
+    `start_ms` is of the session's first action, `end_ms` of its last, `at_ms` of the case's last; the data go
+    on until `watched_ms`.
     """
 
     steps: Floats
@@ -36,6 +37,7 @@ class PrefixSet:
     first_row: Ints
     last_row: Ints
     context: Floats
+    rates: Floats
     level: Floats
     target: Ints
     will_buy: Bools
@@ -79,6 +81,10 @@ class PrefixSet:
             self.select(~in_train & ~in_test & self.known(valid_until_ms)),
             self.select(in_test & self.known()),
         )
+
+    def with_rates(self) -> "PrefixSet":
+        """The same cases with the rates of items at the end of the context."""
+        return replace(self, context=np.concatenate([self.context, self.rates], axis=1))
 
     def boundaries(self, *shares: float) -> tuple[int, ...]:
         """The times (ms) before which these shares of all sessions started."""

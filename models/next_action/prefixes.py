@@ -17,6 +17,7 @@ from models.next_action.encoding import CONTEXT_FEATURES, MAX_STEPS, STEP_FEATUR
 from models.next_action.features import CONTEXT_LEVELS
 from models.next_action.fold import hash_names
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
+from models.next_action.rates import rates_by_action
 
 _AS_IT_IS = PriceLevel(0.0, 1.0)
 """Prices stay logarithms; the level of the moment is taken off all rows of a case at once."""
@@ -54,6 +55,7 @@ def prefixes_of_visitors(by_visitor: Collection[Sequence[Action]], *, idle_ms: i
         first_row=np.maximum(first, row - MAX_STEPS + 1),
         last_row=row,
         context=context,
+        rates=rates_by_action(by_visitor),
         level=level,
         target=np.where(row == last, LEAVE_TARGET, following),
         will_buy=buys <= last,

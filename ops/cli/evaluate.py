@@ -31,6 +31,10 @@ def evaluate_next_action(
         float, typer.Option(help="Share after these, for early stopping and calibration.")
     ] = 0.1,
     seeds: Annotated[int, typer.Option(help="How many times each model is fitted.", min=1, max=100)] = 3,
+    tries: Annotated[
+        int, typer.Option(help="Settings of each model to choose from on the share after training.", min=1)
+    ] = 4,
+    jobs: Annotated[int, typer.Option(help="Models to fit at once, a process each.", min=1)] = 1,
     models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
     reference: Annotated[str, typer.Option(help="Model to compare the others with.")] = "",
     simulate_days: Annotated[
@@ -54,6 +58,8 @@ def evaluate_next_action(
         train=train,
         valid=valid,
         seeds=seeds,
+        tries=tries,
+        jobs=jobs,
         models=tuple(name.strip() for name in models.split(",") if name.strip()),
         reference=reference,
         simulated_days=simulate_days,

@@ -20,11 +20,11 @@ from ops.learning.shop_events import make_progress, read_events, simulate_events
 from sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
-    from models.next_action.evaluation.contender import MakeContender
+    from models.next_action.evaluation.contender import Row
 
 EXIT_ERROR, EXIT_USAGE = 1, 2
 _SIMULATED_SEED = 1
-_FILE_WIDTH = 200
+_FILE_WIDTH = 220
 """Columns where the table goes to a file or a pipe: it is not folded there."""
 
 
@@ -37,6 +37,8 @@ class EvaluationOptions:
     train: float = 0.6
     valid: float = 0.1
     seeds: int = 3
+    tries: int = 4
+    jobs: int = 1
     models: tuple[str, ...] = ()
     reference: str = ""
     simulated_days: float = 0.0
@@ -63,10 +65,10 @@ def run_evaluation(options: EvaluationOptions) -> int:
         errors.print(f"{exc.name} is missing: {install_command('train')}", markup=False, soft_wrap=True)
         return EXIT_ERROR
     try:
-        contenders = known.choose(options.models)
-        reference = known.choose_reference(options.reference, list(contenders))
+        rows, blends = known.choose(options.models)
+        reference = known.choose_reference(options.reference, [*rows, *blends])
         shops = _shops(options)
-        plain = [_measure(shop, options, contenders, reference, errors) for shop in shops]
+        plain = [_measure(shop, options, (rows, blends), reference, errors) for shop in shops]
         if options.json is not None:
             options.json.write_bytes(orjson.dumps({**_machine(), "shops": plain}, option=orjson.OPT_INDENT_2))
     except (ValueError, OSError) as exc:
@@ -98,11 +100,12 @@ def _shops(options: EvaluationOptions) -> list[Shop]:
 def _measure(
     shop: Shop,
     options: EvaluationOptions,
-    contenders: Mapping[str, "MakeContender"],
+    contenders: tuple[Mapping[str, "Row"], Mapping[str, tuple[str, str]]],
     reference_name: str,
     errors: Console,
 ) -> dict[str, Any]:
-    from models.next_action.evaluation.comparison import Split, compare
+    from models.next_action.evaluation.comparison import compare
+    from models.next_action.evaluation.fitting import Plan, Split
     from models.next_action.evaluation.report import make_tables, to_plain
 
     with make_progress(errors, shop.title) as progress:
@@ -116,7 +119,8 @@ def _measure(
         def on_fit(name: str, done: int, total: int) -> None:
             progress.update(fits, description=f"{name or 'fits'}", completed=done, total=total)
 
-        scores = compare(split, contenders, seeds=range(options.seeds), progress=on_fit)
+        plan = Plan(range(options.seeds), options.tries, options.jobs)
+        scores = compare(split, *contenders, plan=plan, progress=on_fit)
     reference = next(score for score in scores if score.name == reference_name)
     console = Console()
     if not console.is_terminal:

@@ -10,8 +10,6 @@ from models.next_action.evaluation.contender import Floats, Predictions
 _KINDS = 5
 _NONE = _KINDS
 """Stands for the time before the session began."""
-_PRIOR_CASES = 10.0
-"""A shorter chain weighs as much as so many cases."""
 
 
 def last_ranks(cases: PrefixSet, order: int) -> npt.NDArray[np.int64]:
@@ -24,14 +22,13 @@ def last_ranks(cases: PrefixSet, order: int) -> npt.NDArray[np.int64]:
 class MarkovChain:
     """Frequencies after the last `order` actions, smoothed by those after one action less.
 
-    Order 0 always says the same: the shares of the training data.
+    The shorter chain weighs as much as `prior_cases` cases. Order 0 always says the same: the shares of the
+    training data.
     """
 
-    seeded = False
-
-    def __init__(self, order: int) -> None:
-        self.name = f"markov-{order}" if order else "majority"
+    def __init__(self, order: int, prior_cases: float = 10.0) -> None:
         self._order = order
+        self._prior_cases = prior_cases
         self._actions: list[Floats] = []
         self._purchases: list[Floats] = []
 
@@ -45,8 +42,8 @@ class MarkovChain:
         ranks = last_ranks(train, self._order)
         hits = np.eye(len(TARGETS))[train.target]
         bought = np.stack([~train.will_buy, train.will_buy], axis=1).astype(np.float64)
-        self._actions = _tables(ranks, hits)
-        self._purchases = _tables(ranks, bought)
+        self._actions = _tables(ranks, hits, self._prior_cases)
+        self._purchases = _tables(ranks, bought, self._prior_cases)
 
     def predict(self, cases: PrefixSet) -> Predictions:
         """The frequencies of every case's state."""
@@ -62,7 +59,7 @@ def _states(ranks: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
     return states
 
 
-def _tables(ranks: npt.NDArray[np.int64], hits: Floats) -> list[Floats]:
+def _tables(ranks: npt.NDArray[np.int64], hits: Floats, prior_cases: float) -> list[Floats]:
     """Distributions (states, classes) for every order from 0 up."""
     parent = np.full((1, hits.shape[1]), 1.0 / hits.shape[1])
     tables = []
@@ -70,7 +67,7 @@ def _tables(ranks: npt.NDArray[np.int64], hits: Floats) -> list[Floats]:
         counts = np.zeros(((_KINDS + 1) ** order, hits.shape[1]))
         np.add.at(counts, state, hits)
         before = np.repeat(parent, _KINDS + 1, axis=0) if order else parent
-        weight = _PRIOR_CASES if order else 1.0
+        weight = prior_cases if order else 1.0
         parent = (counts + weight * before) / (counts.sum(axis=1, keepdims=True) + weight)
         tables.append(parent)
     return tables

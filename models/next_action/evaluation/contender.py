@@ -1,7 +1,8 @@
 """What can be compared: anything that learns from cases and predicts cases."""
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,10 @@ class Predictions(NamedTuple):
 
 
 class Contender(Protocol):
-    """A predictor in the comparison. `seeded`: another seed gives another model, so several are fitted.
+    """A predictor in the comparison.
 
     Everything is fitted on `train`; `valid` is for early stopping and calibration, never for the weights.
     """
-
-    name: str
-    seeded: bool
 
     @property
     def parameters(self) -> int:
@@ -39,3 +37,17 @@ class Contender(Protocol):
 
 
 MakeContender = Callable[[], Contender]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table: a kind of model and the settings to choose from on the validation part.
+
+    `make` takes each of `settings` as keywords. `seeded`: another seed gives another model, so several are
+    fitted; `reads_rates`: the context that it gets has the rates of items.
+    """
+
+    make: Callable[..., Contender]
+    settings: tuple[Mapping[str, Any], ...] = ({},)
+    seeded: bool = True
+    reads_rates: bool = True

@@ -11,7 +11,9 @@ from rich.table import Table
 from models.evaluation.bootstrap import Interval
 from models.next_action.actions import TARGETS
 from models.next_action.cases import PrefixSet
-from models.next_action.evaluation.comparison import Score, Split
+from models.next_action.evaluation.comparison import Score
+from models.next_action.evaluation.fitting import Split
+from models.next_action.evaluation.slices import IN_CART
 
 _ACTION = {"accuracy": "accuracy", "macro_f1": "macro-F1", "log_loss": "log loss", "action_ece": "ECE"}
 _PURCHASE = {
@@ -20,7 +22,7 @@ _PURCHASE = {
     "purchase_brier": "Brier",
     "purchase_ece": "ECE",
 }
-_WIDE = 172
+_WIDE = 196
 """Columns that one table of everything needs."""
 
 
@@ -52,6 +54,9 @@ def _table(
             table.add_column(header, justify="right", no_wrap=True)
         name = (_ACTION | _PURCHASE)[compared]
         table.add_column(f"{name}\nvs {reference.name}", justify="right", no_wrap=True)
+        if compared == "purchase_pr_auc":
+            table.add_column("ROC-AUC\nwith a cart", justify="right", no_wrap=True)
+    table.add_column("tried", justify="right")
     table.add_column("numbers", justify="right")
     table.add_column("us", justify="right")
     for score in scores:
@@ -60,7 +65,10 @@ def _table(
             interval = score.versus(reference)[compared != "log_loss"]
             cells += [_figure(score, metric) for metric in columns]
             cells.append("" if score is reference else _interval(interval, gap))
-        table.add_row(score.name, *cells, f"{score.parameters:,}", f"{score.us_per_prediction:,.0f}")
+            if compared == "purchase_pr_auc":
+                cells.append(_with_cart(score))
+        costs = f"{score.fits.tried}", f"{score.fits.parameters:,}", f"{score.fits.us:,.0f}"
+        table.add_row(score.name, *cells, *costs)
     return table
 
 
@@ -91,15 +99,17 @@ def _model(score: Score, reference: Score) -> dict[str, Any]:
     return {
         "name": score.name,
         "seeds": len(score.test["log_loss"]),
+        "tried": score.fits.tried,
+        "settings": dict(score.fits.settings),
         "test": {metric: _spread(values) for metric, values in score.test.items()},
         "valid": {metric: _spread(values) for metric, values in score.valid.items()},
         "slices": {
             name: {metric: _number(value) for metric, value in figures.items()}
             for name, figures in score.slices.items()
         },
-        "parameters": score.parameters,
-        "us_per_prediction": round(score.us_per_prediction, 1),
-        "fit_s": round(score.fit_s, 2),
+        "parameters": score.fits.parameters,
+        "us_per_prediction": round(score.fits.us, 1),
+        "fit_s": round(score.fits.fit_s, 2),
         "versus_reference": {"log_loss": _bounds(loss), "purchase_pr_auc": _bounds(area)},
     }
 
@@ -140,6 +150,11 @@ def _figure(score: Score, metric: str) -> str:
     digits = 4 if metric == "purchase_brier" else 3
     text = f"{mean:.{digits}f}".removeprefix("0")
     return f"{text} ({1000 * sd:.0f})" if len(score.test[metric]) > 1 else text
+
+
+def _with_cart(score: Score) -> str:
+    area = score.slices.get(IN_CART, {}).get("purchase_roc_auc", math.nan)
+    return f"{area:.3f}".removeprefix("0") if math.isfinite(area) else "-"
 
 
 def _interval(interval: Interval, gap: str) -> str:

@@ -1,4 +1,4 @@
-"""Gradient-boosted trees on the aggregates."""
+"""Gradient-boosted trees on all that a network reads."""
 
 from typing import Any
 
@@ -9,18 +9,9 @@ import numpy.typing as npt
 from models.evaluation.calibration import Calibration, fit_calibration
 from models.next_action.actions import TARGETS
 from models.next_action.cases import PrefixSet
-from models.next_action.encoding import CONTEXT_FEATURES, STEP_FEATURES
-from models.next_action.evaluation.chains import last_ranks
 from models.next_action.evaluation.contender import Floats, Predictions
+from models.next_action.evaluation.flat import flat_inputs, flat_names
 
-LAST_ACTIONS = 5
-"""How many of the last actions the trees see one by one."""
-_STEP_COLUMNS = [i for i, name in enumerate(STEP_FEATURES) if name not in CONTEXT_FEATURES]
-FEATURES: tuple[str, ...] = (
-    *CONTEXT_FEATURES,
-    *(f"step_{STEP_FEATURES[i]}" for i in _STEP_COLUMNS),
-    *(f"action_{back + 1}" for back in range(LAST_ACTIONS)),
-)
 _MOST_ROUNDS = 1_500
 _PATIENCE = 50
 SETTINGS: dict[str, Any] = {
@@ -38,19 +29,10 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def tree_inputs(cases: PrefixSet) -> npt.NDArray[np.float32]:
-    """One row per case: aggregates, the last step, and the kinds of the last actions."""
-    steps = cases.last_steps()[:, _STEP_COLUMNS]
-    return np.concatenate([cases.context, steps, last_ranks(cases, LAST_ACTIONS)], axis=1, dtype=np.float32)
-
-
 class BoostedTrees:
     """LightGBM, one model for the next action and one for the purchase, early stopping on validation."""
 
-    seeded = True
-
-    def __init__(self, name: str = "boosted-trees", **settings: Any) -> None:
-        self.name = name
+    def __init__(self, **settings: Any) -> None:
         self._settings = {**SETTINGS, **settings}
         self._classes: npt.NDArray[np.int64] = np.arange(0)
 
@@ -65,7 +47,8 @@ class BoostedTrees:
 
     def fit(self, train: PrefixSet, valid: PrefixSet, seed: int) -> None:
         """Fit and calibrate."""
-        rows, checks = tree_inputs(train), tree_inputs(valid)
+        rows, checks = flat_inputs(train), flat_inputs(valid)
+        self._names = flat_names(train.context.shape[1])
         self._classes = np.unique(train.target)
         place = np.searchsorted(self._classes, np.arange(len(TARGETS))).clip(max=len(self._classes) - 1)
         seen = np.isin(valid.target, self._classes)
@@ -84,7 +67,7 @@ class BoostedTrees:
 
     def predict(self, cases: PrefixSet) -> Predictions:
         """Calibrated probabilities."""
-        raw = self._raw(tree_inputs(cases))
+        raw = self._raw(flat_inputs(cases))
         by_action, by_purchase = self._scales
         return Predictions(by_action.apply(raw.action), by_purchase.apply(_both(raw.purchase))[:, 1])
 
@@ -96,9 +79,8 @@ class BoostedTrees:
         checks: npt.NDArray[np.float32],
         answers: npt.NDArray[Any],
     ) -> lgb.Booster:
-        names = list(FEATURES)
-        train = lgb.Dataset(rows, labels, feature_name=names)
-        valid = lgb.Dataset(checks, answers, reference=train, feature_name=names)
+        train = lgb.Dataset(rows, labels, feature_name=self._names)
+        valid = lgb.Dataset(checks, answers, reference=train, feature_name=self._names)
         stop = lgb.early_stopping(_PATIENCE, verbose=False)
         return lgb.train(
             {**self._settings, **objective}, train, _MOST_ROUNDS, valid_sets=[valid], callbacks=[stop]

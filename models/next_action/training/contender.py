@@ -1,5 +1,9 @@
 """Networks in the comparison: one budget for all, run in onnxruntime as they are shipped."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 import numpy as np
 
 from models.artefacts.onnx_session import open_session
@@ -11,17 +15,25 @@ from models.next_action.training.nets import count_parameters
 from models.next_action.training.onnx_model import INPUTS, to_onnx
 
 _BATCH = 512
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class NetContender:
-    """A network of one kind; with embeddings it reads the names of products, categories and brands too."""
+    """A network of one kind; with embeddings it reads the names of products, categories and brands too.
 
-    seeded = True
+    `net` and `fit` are fields of `NetConfig` and `FitConfig` that differ from the default.
+    """
 
-    def __init__(self, kind: NetKind, config: FitConfig | None = None, *, embeddings: bool = False) -> None:
-        self.name = kind.replace("_", "-") + ("-ids" if embeddings else "")
-        self._net = NetConfig(kind=kind, buckets=BUCKETS if embeddings else 0)
-        self._config = config or FitConfig()
+    def __init__(
+        self,
+        kind: NetKind,
+        *,
+        embeddings: bool = False,
+        net: Mapping[str, Any] = NOTHING,
+        fit: Mapping[str, Any] = NOTHING,
+    ) -> None:
+        self._net = NetConfig(kind=kind, buckets=BUCKETS if embeddings else 0, **net)
+        self._config = FitConfig(**fit)
         self.parameters = 0
 
     def fit(self, train: PrefixSet, valid: PrefixSet, seed: int) -> None:

@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from models.evaluation.metrics import (
 )
 from models.next_action.actions import LEAVE_TARGET, TARGETS
 from models.next_action.evaluation.chains import MarkovChain, last_ranks
-from models.next_action.evaluation.comparison import Split, compare
-from models.next_action.evaluation.contender import Contender, Predictions
+from models.next_action.evaluation.comparison import compare
+from models.next_action.evaluation.contender import Predictions, Row
+from models.next_action.evaluation.fitting import Plan, Split
+from models.next_action.evaluation.flat import flat_inputs, flat_names
 from models.next_action.evaluation.metrics import measure
 from models.next_action.evaluation.report import make_tables, to_plain
 from models.next_action.evaluation.resampling import resample
@@ -54,9 +57,7 @@ def make_shop(sessions: int = 300, seed: int = 1) -> PrefixSet:
 class Told:
     """A contender that says the truth with a given certainty."""
 
-    name: str
     certainty: float
-    seeded: bool = False
     parameters: int = 1
     fitted: int = 0
 
@@ -190,7 +191,7 @@ def test_boosted_trees_find_what_chains_cannot_see() -> None:
 
 def test_the_same_model_does_not_differ_from_itself_and_a_better_one_does() -> None:
     cases = make_shop(200)
-    good, bad = Told("good", 0.9), Told("bad", 0.5)
+    good, bad = Told(0.9), Told(0.5)
     scores = [resample(cases, [one.predict(cases)], rounds=200) for one in (good, bad)]
     loss, area = scores[0].minus(scores[0])
     assert loss == area == (0, 0, 0)
@@ -206,14 +207,9 @@ def test_every_seed_is_a_row_in_the_mean_and_chains_are_fitted_once() -> None:
     def told_once(name: str, done: int, total: int) -> None:
         told.append((name, done, total))
 
-    def make_seeded() -> Contender:
-        return Told("seeded", 0.8, seeded=True)
-
-    contenders = {"majority": lambda: MarkovChain(0), "seeded": make_seeded}
-    scores = compare(split, contenders, seeds=[0, 1, 2], progress=told_once)
-    assert told == [
-        ("majority", 0, 4), ("seeded", 1, 4), ("seeded", 2, 4), ("seeded", 3, 4), ("", 4, 4)
-    ]  # fmt: skip
+    rows = {"majority": Row(partial(MarkovChain, 0), seeded=False), "seeded": Row(partial(Told, 0.8))}
+    scores = compare(split, rows, plan=Plan([0, 1, 2], tries=1), progress=told_once)
+    assert told == [("majority", 0, 2), ("seeded", 1, 2), ("", 2, 2)]
     assert [len(score.test["log_loss"]) for score in scores] == [1, 3]
     assert scores[1].sd("log_loss") == 0
     plain = to_plain(split, scores, scores[1])
@@ -226,6 +222,69 @@ def test_every_seed_is_a_row_in_the_mean_and_chains_are_fitted_once() -> None:
     for width, tables in ((200, 1), (90, 2)):
         made = make_tables("a shop", split, scores, scores[1], width=width)
         assert [table.row_count for table in made] == [2] * tables
+
+
+def test_every_row_tries_its_settings_on_validation_and_says_what_it_chose() -> None:
+    split = Split.of(make_shop(), 0.6, 0.2)
+    rows = {
+        "told": Row(Told, tuple({"certainty": certainty} for certainty in (0.3, 0.9, 0.6, 0.99))),
+        "chain": Row(partial(MarkovChain, 1), seeded=False),
+    }
+    scores = compare(split, rows, plan=Plan([0, 1], tries=3), progress=lambda *_: None)
+    assert [score.fits.tried for score in scores] == [3, 1]
+    assert scores[0].fits.settings == {"certainty": 0.9}
+    assert scores[0].test["log_loss"] == pytest.approx([-math.log(0.9)] * 2, abs=1e-6)
+    plain = to_plain(split, scores, scores[0])["models"][0]
+    assert (plain["tried"], plain["settings"]) == (3, {"certainty": 0.9})
+
+
+def test_rows_fitted_at_once_are_as_if_fitted_one_by_one() -> None:
+    split = Split.of(make_shop(), 0.6, 0.2)
+    rows = {f"markov-{n}": Row(partial(MarkovChain, n), seeded=False) for n in (1, 2)}
+    alone, together = (
+        compare(split, rows, plan=Plan([0], 1, jobs), progress=lambda *_: None) for jobs in (1, 2)
+    )
+    assert [(score.name, score.test) for score in alone] == [(score.name, score.test) for score in together]
+
+
+def test_a_blend_is_no_worse_on_validation_than_either_part() -> None:
+    split = Split.of(make_shop(900), 0.6, 0.2)
+    rows = {f"markov-{n}": Row(partial(MarkovChain, n), seeded=False) for n in (1, 3)}
+    blends = {"blend": ("markov-1", "markov-3")}
+    *parts, blend = compare(split, rows, blends, plan=Plan([0], 1), progress=lambda *_: None)
+    assert blend.name == "blend"
+    for metric in ("log_loss", "purchase_log_loss"):
+        assert blend.valid[metric][0] <= min(part.valid[metric][0] for part in parts) + 1e-4
+    said = blend.fits.test[0]
+    np.testing.assert_allclose(said.action.sum(axis=1), 1)
+    assert ((said.purchase >= 0) & (said.purchase <= 1)).all()
+    assert set(blend.fits.settings) == {"weight_of_action", "weight_of_purchase"}
+
+
+def test_models_without_a_sequence_read_all_that_networks_read() -> None:
+    cases = make_shop(20).with_rates()
+    rows, names = flat_inputs(cases), flat_names(cases.context.shape[1])
+    assert rows.shape == (len(cases), len(names))
+    steps, lengths, context = cases.batch(slice(None))
+    for i, length in enumerate(lengths):
+        np.testing.assert_array_equal(rows[i, : context.shape[1]], context[i])
+        own = rows[i, context.shape[1] :].reshape(-1, steps.shape[2])
+        np.testing.assert_array_equal(own[:length], steps[i, :length][::-1])
+        assert not own[length:].any()
+    assert names[context.shape[1]] == "is_view_1"
+
+
+def test_the_linear_baseline_finds_what_chains_cannot_see() -> None:
+    pytest.importorskip("torch", reason="the extra [train] is not installed")
+    from models.next_action.evaluation.linear import LinearModel
+
+    split = Split.of(make_shop(900), 0.6, 0.2)
+    chain, linear = MarkovChain(3), LinearModel()
+    figures = []
+    for contender in (chain, linear):
+        contender.fit(split.train, split.valid, 1)
+        figures.append(measure(split.test, contender.predict(split.test)))
+    assert figures[1]["purchase_pr_auc"] > figures[0]["purchase_pr_auc"] + 0.1
 
 
 @pytest.mark.parametrize(("train", "valid"), [(0.0, 0.1), (0.9, 0.1), (1.2, 0.1), (0.5, -0.1)])

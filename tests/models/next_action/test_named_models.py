@@ -15,8 +15,8 @@ from contracts.scores import SCALE
 from models.artefacts.card import ArtefactError, write_artefact
 from models.next_action.card import decode_card
 from models.next_action.encoding import encode_visitor, stack
-from models.next_action.evaluation.comparison import time_prediction
 from models.next_action.evaluation.contenders import choose
+from models.next_action.evaluation.fitting import time_prediction
 from models.next_action.features import ID_FEATURES
 from models.next_action.fold import hash_id
 from models.next_action.predictor import Predictor, load
@@ -203,9 +203,9 @@ def test_the_command_learns_names_where_asked(tmp_path: Path) -> None:
 
 
 def test_the_comparison_has_a_row_with_names() -> None:
-    (make,) = choose(["cnn-bigru-ids"]).values()
-    assert make().name == "cnn-bigru-ids"
-    contender = NetContender("gru", replace(RECIPE.fit, most_epochs=1), embeddings=True)
+    rows, blends = choose(["cnn-bigru-ids"])
+    assert (list(rows), blends) == (["cnn-bigru-ids"], {})
+    contender = NetContender("gru", fit={"most_epochs": 1}, embeddings=True)
     cases = small_cases()
     learnt, checked, held_back = cases.split(*cases.boundaries(0.6, 0.8))
     contender.fit(learnt, checked, 1)
