@@ -1,5 +1,7 @@
-# One image for worker, API and every command: `docker build -t storepulse .`
+# One image for worker, API and every command: `docker build -t storepulse .`; with --build-arg EXTRAS=,train it can
+# train models too, and has torch (3 GB).
 FROM python:3.12.8-slim-bookworm AS build
+ARG EXTRAS=
 WORKDIR /src
 # For the compiled steps of the stream.
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
@@ -8,7 +10,7 @@ RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
 RUN for package in contracts connections sources archive models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
- && pip install -c constraints.txt '.[archive]' && pip uninstall -y storepulse
+ && pip install -c constraints.txt ".[archive$EXTRAS]" && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
 COPY connections connections
@@ -25,7 +27,7 @@ RUN pip install --no-deps .
 
 FROM python:3.12.8-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse \
- && mkdir /archive && chown storepulse /archive
+ && mkdir /archive /models && chown storepulse /archive /models
 COPY --from=build /opt/storepulse /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER storepulse

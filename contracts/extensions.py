@@ -6,6 +6,7 @@ product that it adds to, each with a function `register`:
     contracts   `register()`: kinds of alerts, families of keys and input topics, which all processes know
     stream      `register(registry)`: components, visitor fields, alert rules, timers, model slots and jobs
     api         `register(registry)`: resources
+    learn       `register(registry)`: what trains models
 
 A part may be a package instead: then each module in it registers what it has, so that one more capability is
 one more file or folder. A process imports only the modules of the parts it runs, so an API does not load what
@@ -20,7 +21,7 @@ from typing import Literal
 
 from contracts.settings import Settings
 
-Part = Literal["contracts", "stream", "api"]
+Part = Literal["contracts", "stream", "api", "learn"]
 
 _known: set[str] = set()
 """Extensions whose kinds, keys and topics this process knows already."""

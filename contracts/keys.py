@@ -44,6 +44,11 @@ JOB_QUEUES = "jobs:"
 """Followed by a job. Sorted set: id of a subject to the epoch ms from which its snapshot may be made."""
 LEARNED = "learned:"
 """Followed by a model slot. String: what the partition's answers have taught it (`models.online.blob`)."""
+PAIRED = "paired:"
+"""Followed by a model slot and two versions. Hash: sums of both judged by the same answers
+(`models.lifecycle.pairs`)."""
+PAIRED_TTL_S = 30 * 86_400
+"""Sums are kept so long after the last answer."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -126,6 +131,7 @@ for _family in (
     KeyFamily(JOB_QUEUES, "zset"),
     KeyFamily(SNAPSHOTS, "string"),
     KeyFamily(LEARNED, "string", names_visitors=False),
+    KeyFamily(PAIRED, "hash", names_visitors=False),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)
@@ -201,6 +207,10 @@ class Keys:
     def learned(self, p: int, slot: str) -> str:
         """See `LEARNED`."""
         return f"{self.prefix(p)}{LEARNED}{slot}"
+
+    def paired(self, p: int, pair: str) -> str:
+        """See `PAIRED`."""
+        return f"{self.prefix(p)}{PAIRED}{pair}"
 
     def quarantine(self, p: int, name: str) -> str:
         """See `QUARANTINE`."""

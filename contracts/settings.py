@@ -45,6 +45,19 @@ class Settings(ConnectionSettings):
         description="Calibrate the model to this shop and mix it with what is learnt of visitors' answers",
     )
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
+    model_store: str = Field(
+        ".storepulse/models",
+        description="Folder of the versions that `storepulse learn` makes; all parts must see the same one",
+    )
+    learn_events: str = Field(
+        "",
+        description="File or archive that `storepulse learn` trains on; empty: that of STOREPULSE_ARCHIVE",
+    )
+    learn_every_s: float = Field(
+        86_400, gt=0, description="`storepulse learn` makes a candidate of each model this often at least"
+    )
+    learn_host: str = Field("127.0.0.1", description="Address the learner's /metrics listens on")
+    learn_port: int = Field(0, ge=0, le=65_535, description="Learner's /metrics port; 0 picks a free one")
     churn_fire: float = Field(
         0.15, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"
     )

@@ -11,7 +11,8 @@ EVENT_TOPICS = ("view", "cart", "purchase")
 DELETIONS = "deletions"
 ORDERS = "orders"
 CUSTOMERS = "customers"
-_REJECTED, _ALERTS = "rejected", "alerts"
+_REJECTED, _ALERTS, _MODELS = "rejected", "alerts", "models"
+_WRITTEN = (_REJECTED, _ALERTS, _MODELS)
 _input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS]
 _unarchived = {DELETIONS, ORDERS, CUSTOMERS}
 """Input topics that only repeat what events say, or name whom nothing is kept of."""
@@ -42,7 +43,7 @@ def register_input_topic(name: str, *, archived: bool = True) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a topic's name must match {_NAME.pattern}, got {name!r}")
-    if name in (_REJECTED, _ALERTS) or name in _output_topics:
+    if name in _WRITTEN or name in _output_topics:
         raise ValueError(f"{name!r} is a topic that Storepulse writes")
     if name not in _input_topics:
         _input_topics.append(name)
@@ -58,7 +59,7 @@ def register_output_topic(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a topic's name must match {_NAME.pattern}, got {name!r}")
-    if name in (_REJECTED, _ALERTS) or name in _input_topics:
+    if name in _WRITTEN or name in _input_topics:
         raise ValueError(f"{name!r} is a topic of Storepulse's own, or one that workers read")
     _output_topics.add(name)
 
@@ -98,6 +99,11 @@ class Topics:
     def alerts(self) -> str:
         """Steps in the life of alerts (`contracts.alerts`), keyed by the id of their subject."""
         return self.prefix + _ALERTS
+
+    @property
+    def models(self) -> str:
+        """Steps in the life of model versions (`contracts.model_steps`), keyed by the model's slot."""
+        return self.prefix + _MODELS
 
     @property
     def deletions(self) -> str:
@@ -141,7 +147,7 @@ class Topics:
     @property
     def all(self) -> tuple[str, ...]:
         """Every topic we create."""
-        return (*self.partitioned, self.rejected, self.alerts, *self.outputs)
+        return (*self.partitioned, self.rejected, self.alerts, self.models, *self.outputs)
 
     def of(self, event_type: EventType | Statement) -> str:
         """The topic events of this type are sent to."""

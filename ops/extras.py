@@ -8,7 +8,12 @@ from pathlib import Path
 import typer
 
 _ROOT = Path(__file__).parents[1]
-_MODULES = {"local": ("confluent_kafka",), "replay": ("polars",), "archive": ("polars", "fsspec")}
+_MODULES = {
+    "local": ("confluent_kafka",),
+    "replay": ("polars",),
+    "archive": ("polars", "fsspec"),
+    "train": ("torch",),
+}
 """What an extra is missed by. Of `local` Redis may also be the machine's own."""
 
 

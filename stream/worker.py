@@ -16,10 +16,12 @@ from connections.kafka_check import require_kafka
 from connections.kafka_rights import Rights
 from connections.kafka_troubles import kafka_trouble
 from connections.tls import CertificateError
+from connections.topic_follower import TopicFollower
 from connections.troubles import EXIT_REFUSED, ConnectionRefused, Trouble, causes
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
+from models.lifecycle.lifecycle import Lifecycle
 from stream.batch.core import choose_core
 from stream.consumer.app import add_agent, make_app
 from stream.consumer.batch_app import BatchApp
@@ -86,7 +88,7 @@ async def _main(settings: Settings) -> int:
     store = RedisStore(client, keys)
     await store.require_rights()
     writes = (topics.rejected, topics.alerts, *topics.outputs)
-    await require_kafka(settings, Rights(topics.partitioned, writes, settings.group))
+    await require_kafka(settings, Rights((*topics.partitioned, topics.models), writes, settings.group))
     try:
         await join_installation(client, keys, meter.redis)
     except MisfitError as exc:
@@ -98,7 +100,9 @@ async def _main(settings: Settings) -> int:
     app = make_app(settings)
     kafka = KafkaLog(app, settings)
     assignment = Assignment(topics, registry, store, kafka, meter)
-    slots = SlotSteps(settings, registry.slots.values(), meter)
+    lifecycle = Lifecycle()
+    steps_of_models = TopicFollower(settings, topics.models, lifecycle.take)
+    slots = SlotSteps(settings, registry.slots.values(), meter, lifecycle)
     job_meter = JobMeter(meter.registry)
     triggers = Triggers(registry.jobs, settings.partitions, job_meter)
     committer = Committer(
@@ -134,7 +138,8 @@ async def _main(settings: Settings) -> int:
         "mending": assignment.mend(),
         "watchdog": watch(assignment, settings, meter.redis),
         "heartbeat": beat(client, keys, assignment, meter, slots, worker_id=worker_id, port=probe.port),
-        "models": slots.watch(),
+        "steps of models": steps_of_models.run(),
+        "models": _watch_models(steps_of_models, slots),
         "companions": slots.watch_companions(store, lambda: assignment.partitions),
         "collector": sweep_young(),
         "jobs": job_runner.run(),
@@ -207,6 +212,12 @@ def _refusal(exc: BaseException | None) -> Trouble | None:
         if isinstance(one, KafkaError) and (trouble := kafka_trouble(one)).is_refusal:
             return trouble
     return None
+
+
+async def _watch_models(steps: TopicFollower, slots: SlotSteps) -> None:
+    """Take up models once the champions are known: a worker begins with the same ones as all others."""
+    await steps.is_read.wait()
+    await slots.watch()
 
 
 async def _run_app(app: BatchApp) -> None:

@@ -76,6 +76,10 @@ class ModelHost(Generic[M]):
         self.model, self.refusal = model, None
         log.info("%s is predicted by model %s", self.name, model.version)
 
+    def let_go(self) -> None:
+        """Ask no model any longer, until the source has one."""
+        self.model, self.refusal, self._stamp = None, None, self
+
     def begin(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[R]":
         """A call of the model in its thread, after the calls before it."""
         return asyncio.get_running_loop().run_in_executor(self._thread, lambda: call(*args, **kwargs))

@@ -36,6 +36,10 @@ class ArtefactFolder(Generic[M_co]):
             return None
         return [(each.st_size, each.st_mtime_ns) for each in found]
 
+    def at(self, folder: Path) -> "ArtefactFolder[M_co]":
+        """Models of the same kind from another folder."""
+        return ArtefactFolder(folder, self._load)
+
     def load(self) -> M_co:
         """The model; raises what `load` raises, such as `models.artefacts.card.ArtefactError`."""
         return self._load(self.folder)

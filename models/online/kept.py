@@ -1,5 +1,6 @@
 """What is kept of a visitor's predictions until the session is over, and the answers that its end brings."""
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
@@ -60,15 +61,21 @@ def answers_of(kept: Kept, visitor: Visitor) -> Ended | None:
     if number != head.number or len(packed) % RECORD.itemsize:
         return None
     records = read_records(packed)
-    total = sum(head.counts)
-    ranks = [action.rank for action in visitor.tail.actions()]
-    targets = []
-    for actions in records["actions"].tolist():
-        if actions >= total:
-            targets.append(LEAVE_TARGET)
-        else:
-            back = total - actions
-            targets.append(TARGET_OF_RANK[ranks[-back]] if back <= len(ranks) else UNKNOWN)
+    targets = followers_of(visitor, records["actions"].tolist())
     bought = head.counts[PURCHASE]
     buys = [int(bought > before) for before in records["bought"].tolist()]
     return Ended(version, packed, tuple(targets), tuple(buys))
+
+
+def followers_of(visitor: Visitor, actions: Sequence[int]) -> list[int]:
+    """What followed after so many actions each of the session that this ends; UNKNOWN if forgotten."""
+    total = sum(visitor.head.counts)
+    ranks = [action.rank for action in visitor.tail.actions()]
+    targets = []
+    for n in actions:
+        if n >= total:
+            targets.append(LEAVE_TARGET)
+        else:
+            back = total - n
+            targets.append(TARGET_OF_RANK[ranks[-back]] if back <= len(ranks) else UNKNOWN)
+    return targets

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from ops.cli import alerts, archive, evaluate, events, keys, privacy, producers, topics, train, webhooks
+from ops.cli import (
+    alerts,
+    archive,
+    evaluate,
+    events,
+    keys,
+    models,
+    privacy,
+    producers,
+    topics,
+    train,
+    webhooks,
+)
 from ops.cli.installation import EXIT_USAGE, find_kafka
 from ops.extras import require_extras
 
@@ -26,6 +38,7 @@ evaluate.register(app)
 events.register(app)
 alerts.register(app)
 train.register(app)
+models.register(app)
 topics.register(app)
 keys.register(app)
 privacy.register(app)
@@ -52,6 +65,7 @@ def up(
     api_port: Annotated[
         int | None, typer.Option(help="Port of the API; default: 8000 if it is free.", min=1, max=65_535)
     ] = None,
+    learn: Annotated[bool, typer.Option("--learn", help="Also run the learner; give --archive too.")] = False,
     kafka_port: Annotated[
         int | None,
         typer.Option(help="Port of Kafka; default: the same in each run if it is free.", min=1, max=65_535),
@@ -78,6 +92,8 @@ def up(
         require_extras("up", "local")
     if archive:
         require_extras("up --archive", "archive")
+    if learn:
+        require_extras("up --learn", "train")
 
     options = StackOptions(
         broker=broker,
@@ -89,6 +105,7 @@ def up(
         redis_port=redis_port,
         deliver=True,
         archive=archive,
+        learn=learn,
     )
     raise typer.Exit(run_stack(options, Console()))
 
@@ -168,6 +185,34 @@ def deliver() -> None:
 
 
 @app.command()
+def learn(
+    events: Annotated[
+        Path | None, typer.Option(help="Archive or file of events; default: that of the settings.")
+    ] = None,
+) -> None:
+    """Train models on the shop's own events, try them beside those at work, and promote what is better.
+
+    Runs until Ctrl-C; settings come from STOREPULSE_* variables.
+    """
+    from contracts.settings import get_settings
+    from ops.logs.setup import configure_logging
+    from ops.serving.requirements import require_services
+
+    settings = get_settings()
+    configure_logging(settings)
+    found = str(events or "") or settings.learn_events or settings.archive
+    if not found:
+        typer.echo("nothing says what to learn from: give --events, or set STOREPULSE_ARCHIVE", err=True)
+        raise typer.Exit(EXIT_USAGE)
+    settings = settings.model_copy(update={"learn_events": found})
+    require_extras("learn", "train")
+    require_services(settings)
+    from ops.learning.loop.process import run
+
+    raise typer.Exit(run(settings))
+
+
+@app.command()
 def status(
     state: StateOption = DEFAULT_STATE,
     watch: Annotated[bool, typer.Option("--watch", help="Refresh every second until Ctrl-C.")] = False,
@@ -234,6 +279,12 @@ def health_deliver(state: StateOption = DEFAULT_STATE) -> None:
 def health_archive(state: StateOption = DEFAULT_STATE) -> None:
     """Whether the archive at STOREPULSE_ARCHIVE_PORT does its work; without it, that of the stack here."""
     _exit_with_health("archive", state)
+
+
+@health_app.command("learn")
+def health_learn(state: StateOption = DEFAULT_STATE) -> None:
+    """Whether the learner at STOREPULSE_LEARN_PORT does its work; without it, that of the stack here."""
+    _exit_with_health("learn", state)
 
 
 @health_app.command("api")

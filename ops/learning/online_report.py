@@ -13,11 +13,11 @@ from rich.table import Table
 
 from models.artefacts.card import ArtefactError
 from models.evaluation.metrics import binary_losses, class_losses, expected_calibration_error, pr_auc, roc_auc
-from models.next_action.cases import PrefixSet
 from models.next_action.predictor import Predictor, load, load_shipped
 from models.next_action.prefixes import prefixes_of
 from models.online.replay import History, Replayed, history_of, replay
 from models.online.sums import MEMBERS
+from ops.learning.predictions import say_model
 from ops.learning.shop_events import make_progress, read_events, title_of
 from sources import UnknownFormat
 
@@ -25,7 +25,6 @@ EXIT_ERROR = 1
 SETTLED = 2_000
 """Judged predictions after which calibration is measured."""
 HOURS_SHOWN = 6
-_AT_ONCE = 256
 _HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 
 Floats = npt.NDArray[np.float64]
@@ -75,18 +74,6 @@ def run_learning_evaluation(options: LearningOptions) -> int:
     if options.json is not None:
         options.json.write_bytes(orjson.dumps({"shops": found}, option=orjson.OPT_INDENT_2))
     return 0
-
-
-def say_model(model: Predictor, cases: PrefixSet) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """What a model says of every case: next actions (n, 5) and purchases (n,)."""
-    order = np.argsort(cases.length, kind="stable")  # those of like length together: less padding
-    probabilities = np.zeros((len(cases), 5), dtype=np.float32)
-    purchase = np.zeros(len(cases), dtype=np.float32)
-    for at in range(0, len(order), _AT_ONCE):
-        mine = order[at : at + _AT_ONCE]
-        steps, lengths, context, ids = cases.inputs(mine, with_ids=model.reads_ids)
-        probabilities[mine], purchase[mine] = model.predict(steps, lengths, context, ids)
-    return probabilities, purchase
 
 
 def lines_of(replayed: Replayed) -> list[Line]:

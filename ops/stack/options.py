@@ -26,6 +26,7 @@ class StackOptions:
     api: bool = True
     deliver: bool = False
     archive: str | None = None
+    learn: bool = False
     api_port: int | None = None
     kafka_port: int | None = None
     redis_port: int | None = None

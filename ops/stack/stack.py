@@ -47,6 +47,8 @@ class Stack:
         self.settings = Settings(**options.settings)
         if options.archive is not None or options.broker == "embedded":
             self._update(archive=_absolute(options.archive or ""))
+        if "model_store" not in self.settings.model_fields_set:
+            self._update(model_store=str(self.state / "models"))
         self.broker: KafkaBroker | EmbeddedBroker | None = None
         self.redis: RedisServer | None = None
         self.parts: list[Part] = []
@@ -101,6 +103,8 @@ class Stack:
                 self._start_deliverer()
             if self.settings.archive:
                 self._start_archive()
+            if self.options.learn:
+                self._start_learner()
             self.record()
             self._await_answers()
         except (StartError, JarsError, TopicsError, OSError) as exc:
@@ -270,6 +274,13 @@ class Stack:
         port = self.settings.archive_port or self._port(_ARCHIVE)
         where = f"http://{LOOPBACK}:{port}/livez"
         self._add_command("archive", "archive", where, {"STOREPULSE_ARCHIVE_PORT": str(port)})
+
+    def _start_learner(self) -> None:
+        if not (self.settings.learn_events or self.settings.archive):
+            raise StackError("--learn needs past events: give --archive, or set STOREPULSE_LEARN_EVENTS")
+        port = self.settings.learn_port or pick_port()
+        where = f"http://{LOOPBACK}:{port}/livez"
+        self._add_command("learn", "learn", where, {"STOREPULSE_LEARN_PORT": str(port)})
 
     def _add_command(self, command: str, name: str, where: str, env: dict[str, str]) -> Part:
         child = Child(

@@ -110,9 +110,8 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
     for name in topics.all:
         if name in existing:
             continue
-        rejected = name == topics.rejected
         spec = {
-            "num_partitions": 1 if rejected else partitions,
+            "num_partitions": 1 if name in (topics.rejected, topics.models) else partitions,
             "replication_factor": settings.replication,
             "configs": {
                 **_keeping(name, topics),
@@ -127,7 +126,10 @@ def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings)
 
 
 def _keeping(name: str, topics: Topics) -> dict[str, str]:
-    """What of a topic the broker keeps: of each key the newest deletion or snapshot, else what is young."""
+    """What of a topic the broker keeps: the newest deletion or snapshot of each key, all steps of models, and
+    of anything else what is young."""
+    if name == topics.models:
+        return {"retention.ms": "-1"}
     if name == topics.deletions or name in topics.outputs:
         return {"cleanup.policy": "compact"}
     return {"retention.ms": str(REJECTED_RETENTION_MS if name == topics.rejected else RETENTION_MS)}

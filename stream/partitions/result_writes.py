@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from contracts.alerts import Alert, encode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
-from contracts.keys import ACTIVE, META, OUTBOX, QUALITY_BUCKETS, QUARANTINE, VISITOR
+from contracts.keys import ACTIVE, META, OUTBOX, PAIRED, PAIRED_TTL_S, QUALITY_BUCKETS, QUARANTINE, VISITOR
 from contracts.logins import LOGIN, login_of
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
@@ -66,6 +66,8 @@ class ResultWriter:
         now_ms = result.clock.max_event_ms
         minutes = result.prediction_results.tally.minutes
         writes += bucket_writes(QUALITY_BUCKETS, minutes, self._settings.quality_s, now_ms)
+        for pair, sums in result.prediction_results.paired.items():
+            writes.append(AddToHashes([(PAIRED + pair, PAIRED_TTL_S)], sums))
         last_ms = {user: visitor.head.last_ms for user, visitor in result.visitors.items()}
         writes.append(SetScores(ACTIVE, last_ms, max(0, now_ms - self._settings.active_ms)))
         writes += self._timer_writes(result)

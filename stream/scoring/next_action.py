@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from math import ceil
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +22,8 @@ from stream.alerts.registry import AlertRules
 from stream.batch.result import BatchResult
 from stream.batch.step import take_scores
 from stream.scoring.learner import Learner
+from stream.scoring.next_action_comparison import ComparedBySession
+from stream.scoring.sampler import Sampler
 from stream.scoring.slots import AskedVisitor, ModelSlot
 
 CALLS = 8
@@ -37,8 +38,6 @@ and while the model works on one, the event loop encodes the next.
 MOST_KEPT_PER_S = 200
 """Predictions of a second of event time that a worker keeps to learn from, about; beyond, those of a share of
 the visitors."""
-_SHARES = 1 << 16
-_LOOK_EVERY_MS = 1_000
 
 
 class ScoredVisitor(NamedTuple):
@@ -57,7 +56,7 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         self._settings = settings
         self.learner = Learner(self.name, settings.partitions) if settings.learning else None
         self.companions = () if self.learner is None else (self.learner,)
-        self._sampler = Sampler()
+        self._sampler = Sampler(MOST_KEPT_PER_S)
 
     @cached_property
     def _rules(self) -> AlertRules:
@@ -67,6 +66,10 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
     def source(self, settings: Settings) -> ModelSource[Model]:
         """The folder in the settings, or the model that is shipped."""
         return next_action_folder(settings.model_dir)
+
+    def comparison(self) -> ComparedBySession:
+        """By session: the same answers as are learnt from."""
+        return ComparedBySession()
 
     def plan(self, visitors: Sequence[Visitor]) -> list[list[int]]:
         """Those of like length together, shortest first."""
@@ -122,37 +125,15 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         take_scores(result, {user_id: answer.score for user_id, answer in answers.items()}, self._rules)
 
     def _keep(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
-        share = self._sampler.share(len(answers), result.clock.max_event_ms)
+        self._sampler.see(len(answers), result.clock.max_event_ms)
         for user_id, (score, record) in answers.items():
-            if share < _SHARES and crc32(user_id.encode()) % _SHARES >= share:
+            if not self._sampler.chooses(user_id):
                 continue
             visitor = result.visitors[user_id]
             known = self.kept(visitor)
             kept = keep(known, visitor, score.version, record)
             if kept is not known:
                 result.visitors[user_id] = self.with_kept(visitor, kept)
-
-
-class Sampler:
-    """The share of visitors whose predictions are kept, so that `MOST_KEPT_PER_S` are, as event time goes.
-
-    Not as the clock does: history that is read fast is learnt from as if it came when it happened.
-    """
-
-    def __init__(self) -> None:
-        self._since_ms = 0
-        self._seen = 0
-        self._share = _SHARES
-
-    def share(self, seen: int, at_ms: int) -> int:
-        """The share in 1/65536, given how many were scored at this event time."""
-        self._seen += seen
-        took_ms = at_ms - self._since_ms
-        if took_ms >= _LOOK_EVERY_MS:
-            most = MOST_KEPT_PER_S * took_ms / 1_000
-            self._share = _SHARES if self._seen <= most else int(_SHARES * most / self._seen)
-            self._since_ms, self._seen = at_ms, 0
-        return self._share
 
 
 def _round(values: npt.NDArray[Any]) -> list[Any]:

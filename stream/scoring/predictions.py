@@ -9,6 +9,7 @@ from contracts.heartbeat import NEXT_ACTION
 from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import NO_EXTRA, Action, Visitor, visitor_of
+from models.lifecycle.pairs import beside_key
 from stream.alerts.registry import AlertRules
 from stream.alerts.steps import (
     may_wait,
@@ -20,7 +21,7 @@ from stream.alerts.steps import (
 )
 from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
 
-KEPT_TO_THE_END = frozenset({NEXT_ACTION})
+KEPT_TO_THE_END = frozenset({NEXT_ACTION, beside_key(NEXT_ACTION)})
 """Names in `Visitor.extra` of what waits for the end of the session."""
 
 
@@ -45,6 +46,8 @@ class PredictionResults:
     tally: Tally = field(default_factory=Tally)
     ended: list[Visitor] = field(default_factory=list)
     """Visitors as they were at the end of a session, of whom something was kept until then."""
+    paired: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What to add to the counters of pairs of versions (`models.lifecycle.pairs`), by the pair's name."""
     watched: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Numbers whose drift is watched, by slot and name; those of the next action are the ones above."""
 

@@ -1,43 +1,64 @@
 """What the model slots do in a round: they are asked all at once, and one's trouble is nobody else's."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from contracts.events import Event
 from contracts.heartbeat import SlotReport
 from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.host import ModelHost
+from models.lifecycle.lifecycle import Lifecycle
+from models.lifecycle.pairs import beside_key
+from models.lifecycle.sources import Versions
+from models.lifecycle.store import ModelStore
 from models.next_action.prices import PriceLevel
 from stream.batch.result import BatchResult
 from stream.runtime.metrics import Meter
 from stream.scoring.companions import SlotCompanion
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
+from stream.scoring.shadow import Beside, Shadows
 from stream.scoring.slots import AnySlot, AskedVisitor, Observation, SlotTally
 from stream.state.store import Store
 
-Answers = dict[str, dict[str, Any]]
-"""What slots say of the visitors of one result, by slot and visitor."""
+log = logging.getLogger(__name__)
+
+
+class Answers(NamedTuple):
+    """What slots say of the visitors of one result, by slot and visitor, and what their shadows say."""
+
+    by_slot: dict[str, dict[str, Any]]
+    beside: Mapping[str, Beside]
 
 
 class SlotSteps:
     """The slots of a worker with a model host each. One instance per worker, on the worker's event loop."""
 
-    def __init__(self, settings: Settings, slots: Collection[AnySlot], meter: Meter) -> None:
+    def __init__(
+        self, settings: Settings, slots: Collection[AnySlot], meter: Meter, lifecycle: Lifecycle | None = None
+    ) -> None:
+        """`lifecycle` says which version of each slot's model is the champion; None: what slots come with."""
         self.drift = DriftWatch(meter)
         self.scorers: dict[str, Scorer[Any, Any, Any]] = {}
+        self.shadows = Shadows()
+        store = ModelStore(Path(settings.model_store))
         for slot in slots:
             slot_meter = meter.slot(slot.name)
-            host = ModelHost(slot.name, slot.source(settings), on_refusal=slot_meter.count_refusal)
+            base = slot.source(settings)
+            versions = Versions(slot.name, base, lifecycle or Lifecycle(), store)
+            host = ModelHost(slot.name, versions.champion(), on_refusal=slot_meter.count_refusal)
             self.scorers[slot.name] = Scorer(slot, host, slot_meter)
+            self.shadows.add(slot, host, versions)
 
     async def watch(self) -> None:
         """Take up new models until cancelled; without a slot wait for ever."""
         if not self.scorers:
             await asyncio.Event().wait()
-        await asyncio.gather(*(scorer.host.watch() for scorer in self.scorers.values()))
+        await asyncio.gather(self.shadows.watch(), *(scorer.host.watch() for scorer in self.scorers.values()))
 
     def reports(self) -> tuple[SlotReport, ...]:
         """How every slot goes, for the heartbeat."""
@@ -56,6 +77,7 @@ class SlotSteps:
 
     def settle(self, partition: int, states: Mapping[str, Any], result: BatchResult) -> None:
         """Let companions add to a judged result; `states` are those of components before it."""
+        self.shadows.settle(result)
         for scorer, companion in self._companions():
             if scorer.host.model is None:
                 continue
@@ -75,11 +97,14 @@ class SlotSteps:
         for scorer, companion in self._companions():
             if scorer.host.model is not None:
                 companion.begin(scorer.host.model.version)
-        found = await asyncio.gather(*(scorer.score(_wanted(scorer, results, levels)) for scorer in scorers))
-        answers: list[Answers] = [{name: {} for name in self.scorers} for _ in results]
+        wanted = {scorer.slot.name: _wanted(scorer, results, levels) for scorer in scorers}
+        calls = self.shadows.begin(wanted, max([result.clock.max_event_ms for result in results], default=0))
+        found = await asyncio.gather(*(scorer.score(wanted[scorer.slot.name]) for scorer in scorers))
+        beside = await self.shadows.finish(calls, len(results))
+        answers = [Answers({name: {} for name in self.scorers}, own) for own in beside]
         for name, by_visitor in zip(self.scorers, found, strict=True):
             for (place, user_id), answer in by_visitor.items():
-                answers[place][name][user_id] = answer
+                answers[place].by_slot[name][user_id] = answer
         return answers
 
     def suspects(self) -> set[tuple[int, str]]:
@@ -88,10 +113,13 @@ class SlotSteps:
 
     def take(self, result: BatchResult, answers: Answers) -> None:
         """Put the answers about visitors of a result, made of these very states, into it."""
-        for name, by_visitor in answers.items():
+        for name, by_visitor in answers.by_slot.items():
             scorer = self.scorers[name]
             try:
                 scorer.slot.take(result, by_visitor)
+                shadow = self.shadows.of(name)
+                if shadow is not None and name in answers.beside:
+                    shadow.take(result, by_visitor, answers.beside[name])
             except Exception as exc:  # whatever a slot does wrong, events go on being counted
                 scorer.fail(exc)
 
@@ -99,6 +127,7 @@ class SlotSteps:
         """Let the models' threads end."""
         for scorer in self.scorers.values():
             scorer.host.close()
+        self.shadows.close()
 
     def _companions(self) -> Iterator[tuple[Scorer[Any, Any, Any], SlotCompanion]]:
         for scorer in self.scorers.values():
@@ -111,16 +140,36 @@ class SlotSteps:
         for name, scorer in self.scorers.items():
             after = result.visitors[user_id]
             kept = after.extra.get(name)
-            if kept is None or not scorer.slot.judges:
+            if not scorer.slot.judges:
                 continue
+            outcome = Observation(user_id, before, after, events)
+            self._judge_beside(scorer, result, outcome)
+            if kept is None:
+                continue
+            after = result.visitors[user_id]
             tally = SlotTally(name, result.prediction_results)
             try:
-                left = scorer.slot.judge(kept, Observation(user_id, before, after, events), tally)
+                left = scorer.slot.judge(kept, outcome, tally)
             except Exception as exc:  # what was kept is of no use
                 scorer.fail(exc)
                 left = None
             if left != kept:
                 result.visitors[user_id] = scorer.slot.with_kept(after, left)
+
+    def _judge_beside(self, scorer: Scorer[Any, Any, Any], result: BatchResult, outcome: Observation) -> None:
+        """Judge what was kept for both versions; without a version in the shadow, let go of what is left."""
+        slot, key = scorer.slot, beside_key(scorer.slot.name)
+        if key not in outcome.after.extra:
+            return
+        shadow = self.shadows.of(slot.name)
+        try:
+            if shadow is not None:
+                shadow.judge(result, outcome)
+                return
+        except Exception as exc:  # what was kept is of no use
+            log.info("what was kept for the shadow of %s is of no use: %r", slot.name, exc)
+        extra = {name: value for name, value in outcome.after.extra.items() if name != key}
+        result.visitors[outcome.user_id] = outcome.after._replace(extra=extra)
 
 
 def _wanted(

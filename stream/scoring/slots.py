@@ -5,20 +5,19 @@ the same commit. What a slot keeps of a visitor until the answer is known is a v
 under the slot's name, plain as MessagePack has it. Every step but `ask` runs on the event loop and is pure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from contracts.events import Event
 from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.host import Versioned
 from models.artefacts.source import ModelSource
 from models.next_action.prices import PriceLevel
-from models.quality import MICRO
-from models.slot_quality import SlotQuality, slot_counter
 from stream.batch.result import BatchResult
 from stream.scoring.companions import SlotCompanion
-from stream.scoring.predictions import PredictionResults
+from stream.scoring.comparison import Comparison, JudgedBySlot
+from stream.scoring.judging import Observation as Observation
+from stream.scoring.judging import SlotTally as SlotTally
 
 M = TypeVar("M", bound=Versioned)
 I = TypeVar("I")  # noqa: E741  # inputs, beside M for models and A for answers
@@ -38,41 +37,6 @@ class AskedVisitor(NamedTuple):
     user_id: str
     visitor: Visitor
     level: PriceLevel
-
-
-class Observation(NamedTuple):
-    """What a visitor did since a slot was asked: new events, or none where the watermark passed a silence."""
-
-    user_id: str
-    before: Visitor | None
-    after: Visitor
-    events: Sequence[Event]
-
-
-class SlotTally:
-    """What judging adds to the counters of a slot, and the numbers that its drift is watched by."""
-
-    def __init__(self, slot: str, results: PredictionResults) -> None:
-        self._slot = slot
-        self._results = results
-
-    def judge(self, at_ms: int, version: str, *, is_right: bool, loss: float) -> None:
-        """Count one prediction of a model version, whose answer was known at `at_ms` (event time).
-
-        `loss` is in nats; 1 for a wrong prediction and 0 for a right one is what drift is watched by.
-        """
-        changes = [(SlotQuality.JUDGED, 1), (SlotQuality.RIGHT, int(is_right))]
-        self.count(at_ms, version, [*changes, (SlotQuality.LOSS, round(loss * MICRO))])
-        self.watch("error", 0.0 if is_right else 1.0)
-
-    def count(self, at_ms: int, version: str, changes: Iterable[tuple[str, int]]) -> None:
-        """Add whole numbers to counters of the slot's own in the minute of `at_ms`."""
-        named = [(slot_counter(self._slot, name), change) for name, change in changes if change]
-        self._results.tally.add(at_ms, version, named)
-
-    def watch(self, name: str, value: float) -> None:
-        """Watch whether the mean of a number between 0 and 1 changes; `name` must hold no blank."""
-        self._results.watched.setdefault(self._slot, {}).setdefault(name, []).append(value)
 
 
 class ModelSlot(Generic[M, I, A]):
@@ -121,6 +85,10 @@ class ModelSlot(Generic[M, I, A]):
     def judge(self, kept: Any, outcome: Observation, tally: SlotTally) -> Any:
         """Judge what was kept by what the visitor did, before anything new is asked; what to keep of it."""
         return kept
+
+    def comparison(self) -> Comparison | None:
+        """How another version is compared with the champion; None: it cannot be, and none runs beside it."""
+        return JudgedBySlot(self) if self.judges else None
 
     @property
     def judges(self) -> bool:

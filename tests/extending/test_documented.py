@@ -22,6 +22,7 @@ WORDS = {
     "an alert about visitors": r"BULK_BOUGHT|BulkRule",
     "an input topic": r"INVENTORY",
     "a model": r"NextPurchase",
+    "a trainer of a model": r"WeightTrainer|TrainerRegistry",
     "a derived value": r"COVER|STOCK_COVER",
     "a resource of the API": r"RESOURCE|ResourceRegistry",
 }

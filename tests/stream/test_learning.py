@@ -28,7 +28,8 @@ from slot_scorer import FixedModel
 from stream.batch.core import PYTHON, Core
 from stream.registry import make_registry
 from stream.scoring.learner import Learner
-from stream.scoring.next_action import MOST_KEPT_PER_S, Sampler
+from stream.scoring.next_action import MOST_KEPT_PER_S
+from stream.scoring.sampler import Sampler
 from stream.visitors.session import absorb
 
 SETTINGS = Settings(partitions=3, idle_ms=120_000, disorder_ms=1_000)
@@ -239,11 +240,14 @@ def test_long_sessions_are_thinned_out_and_those_kept_stand_for_the_others() -> 
 
 
 def test_under_load_a_share_of_the_visitors_is_kept() -> None:
-    sampler = Sampler()
-    whole = sampler.share(10, 1_000_000)
+    sampler = Sampler(MOST_KEPT_PER_S)
     for at_ms in range(1_000_000, 1_003_000, 20):
-        share = sampler.share(10 * MOST_KEPT_PER_S // 50, at_ms)
-    assert share == pytest.approx(whole / 10, rel=0.2)
+        sampler.see(10 * MOST_KEPT_PER_S // 50, at_ms)
+    assert sampler.share == pytest.approx(0.1, rel=0.2)
+    names = [f"u{number}" for number in range(2_000)]
+    few = {name for name in names if sampler.chooses(name)}
+    assert len(few) / len(names) == pytest.approx(sampler.share, rel=0.2)
     for at_ms in range(1_003_000, 1_006_000, 20):
-        share = sampler.share(1, at_ms)
-    assert share == whole
+        sampler.see(1, at_ms)
+    assert sampler.share == 1
+    assert all(sampler.chooses(name) for name in names)

@@ -10,6 +10,7 @@ from contracts.keys import Keys
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
+from models.lifecycle.lifecycle import Lifecycle
 from stream.batch.core import PYTHON, Core
 from stream.batch.records import Record
 from stream.partitions.assignment import Assignment, TopicPartition
@@ -101,13 +102,19 @@ class MemoryWorker:
     """Applies the log of all partitions; its next instance on the same store is the next owner."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, kafka: MemoryLog, store: Store, core: Core = PYTHON
+        self,
+        settings: Settings,
+        registry: Registry,
+        kafka: MemoryLog,
+        store: Store,
+        core: Core = PYTHON,
+        lifecycle: Lifecycle | None = None,
     ) -> None:
         meter = Meter()
         self._topics = Topics().partitioned
         self._kafka = kafka
         self.assignment = Assignment(Topics(), registry, store, kafka, meter)
-        self.slots = SlotSteps(settings, registry.slots.values(), meter)
+        self.slots = SlotSteps(settings, registry.slots.values(), meter, lifecycle)
         committer = Committer(
             settings, registry, store, self.assignment, meter, self.slots.drift, core.pack_visitors
         )

@@ -39,4 +39,31 @@ ANSWERS: dict[str, Any] = {
         "workers": [],
         "api": {"version": "5f0c1a52f4a4", "trouble": None, "card": None},
     },
+    "get_model_history": {
+        "is_complete": True,
+        "slots": [
+            {
+                "slot": "next_action",
+                "champion": "8d1f0a3c77e2",
+                "is_pinned": False,
+                "beside": "base",
+                "is_on_probation": True,
+                "candidate": None,
+                "former": ["base"],
+                "rejected": [],
+            }
+        ],
+        "steps": [
+            {
+                "slot": "next_action",
+                "number": 3,
+                "step": "promote",
+                "version": "8d1f0a3c77e2",
+                "at": AS_OF["as_of"],
+                "author": "learner",
+                "reason": "better than the champion in 412 sessions",
+                "figures": {"difference": -0.21, "low": -0.28, "high": -0.14, "sessions": 412},
+            }
+        ],
+    },
 }

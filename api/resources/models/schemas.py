@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from api.http.parts import Part
+from contracts.model_steps import Author, StepKind
 from readers.alerts.kinds import AlertKind
 from readers.answers import Answer, TimedAnswer
 
@@ -226,3 +227,37 @@ class ModelReport(TimedAnswer):
         default_factory=list,
         description="What was learnt of visitors' answers, by slot; absent while nothing was",
     )
+
+
+class SlotVersions(Answer):
+    """Where the versions of one slot's model stand. `base` is what the slot comes with."""
+
+    slot: str
+    champion: str = Field(description="The version that is asked")
+    is_pinned: bool = Field(description="It stays the champion, whatever the figures say")
+    beside: str | None = Field(description="Runs beside the champion and is compared with it")
+    is_on_probation: bool = Field(description="What runs beside the champion is the champion before it")
+    candidate: str | None = Field(description="Will be checked next")
+    former: list[str] = Field(description="Champions before, the newest first")
+    rejected: list[str] = Field(description="The newest first")
+
+
+class ModelStep(Answer):
+    """One step in the life of a version, and what it was decided by."""
+
+    slot: str
+    number: int
+    step: StepKind
+    version: str
+    at: datetime
+    author: Author
+    reason: str
+    figures: dict[str, float] = Field(description="What it was decided by; log losses are of an answer")
+
+
+class ModelHistory(Answer):
+    """Where all versions of models stand, and how they came there."""
+
+    is_complete: bool = Field(description="False while Kafka has not yet answered this process")
+    slots: list[SlotVersions] = Field(description="Those with steps; all others ask what they come with")
+    steps: list[ModelStep] = Field(description="The last one first")

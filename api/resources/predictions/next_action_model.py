@@ -54,9 +54,11 @@ class NextActionModel:
         metrics: ApiMetrics,
         *,
         idle_ms: int,
+        wait: Callable[[], Awaitable[None]],
         read_learned: Callable[[], Awaitable[list[Learned]]] | None = None,
     ) -> None:
         self.host = ModelHost(NEXT_ACTION, source)
+        self._wait = wait
         self._metrics = metrics
         self._idle_ms = idle_ms
         self._learned = read_learned and SharedAnswer(read_learned, max_age_s=LEARNED_AGE_S)
@@ -66,7 +68,7 @@ class NextActionModel:
 
     def start(self) -> None:
         """Begins to load, so that the first question need not wait for it, and to look for newer models."""
-        self._watching = asyncio.create_task(self.host.watch())
+        self._watching = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
         """Ends the watching; a call under way is not waited for."""
@@ -74,6 +76,10 @@ class NextActionModel:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         self.host.close()
+
+    async def _watch(self) -> None:
+        await self._wait()
+        await self.host.watch()
 
     @property
     def trouble(self) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from api.resource import Documentation, Resource
 from api.resources.predictions import routes
 from api.resources.predictions.document import SCHEMAS
+from api.resources.predictions.lifecycle import ModelLifecycle
 from api.resources.predictions.next_action_model import NextActionModel
 from api.resources.predictions.price_levels import PriceLevels
 from api.services import Services
@@ -13,11 +14,12 @@ from readers.learned import read_learned
 
 
 def _make_model(services: Services) -> NextActionModel:
-    settings = services.settings
+    settings, lifecycle = services.settings, services.get(ModelLifecycle)
     return NextActionModel(
-        services.model_source,
+        lifecycle.champion(NEXT_ACTION, services.model_source),
         services.metrics,
         idle_ms=settings.idle_ms,
+        wait=lifecycle.wait,
         read_learned=partial(read_learned, services.reader, NEXT_ACTION) if settings.learning else None,
     )
 
@@ -25,7 +27,11 @@ def _make_model(services: Services) -> NextActionModel:
 RESOURCE = Resource(
     name="predictions",
     routers=[routes.router],
-    services=[_make_model, lambda services: PriceLevels(services.reader)],
+    services=[
+        lambda services: ModelLifecycle(services.settings),
+        _make_model,
+        lambda services: PriceLevels(services.reader),
+    ],
     documentation=Documentation(
         tags={"predictions": "Asking the models, and how good they are."}, schemas=SCHEMAS
     ),

@@ -13,7 +13,8 @@ from models.next_action.predictor import load_shipped
 from models.next_action.prefixes import prefixes_of
 from models.online.records import read_records
 from models.online.replay import History, history_of, replay
-from ops.learning.online_report import lines_of, say_model
+from ops.learning.online_report import lines_of
+from ops.learning.predictions import say_model
 from producers.simulator.simulation import SimulationConfig, simulate
 
 IDLE_MS = 30 * 60_000

@@ -12,8 +12,9 @@ import numpy as np
 from contracts.events import EventType
 from contracts.settings import Settings
 from contracts.visitor import Visitor
-from models.artefacts.card import ArtefactCard, check_golden, decode_card, read_artefact, write_artefact
+from models.artefacts.card import ArtefactCard, check_golden, decode_card, read_artefact
 from models.artefacts.source import ArtefactFolder
+from models.lifecycle.trainer import Made
 from stream.registry import Registry
 from stream.scoring.slots import AskedVisitor, ModelSlot, Observation, SlotTally
 
@@ -92,16 +93,15 @@ def load(folder: Path) -> CartWeight:
     return loaded
 
 
-def write(folder: Path, weight: float) -> str:
-    """Write a model of this weight and its card; gives the version."""
+def make(weight: float) -> Made:
+    """A model of this weight and its card."""
     model = str(weight).encode()
     golden = {"n_products": [0.0, 3.0], "chances": CartWeight("", weight).chances([0, 3])}
     card = WeightCard(
         model_sha256=hashlib.sha256(model).hexdigest(), config={}, training={}, metrics={}, libraries={},
         licence="", golden=golden,
     ).sealed()  # fmt: skip
-    write_artefact(folder, model, card)
-    return card.version
+    return Made(model, card)
 
 
 def register(registry: Registry) -> None:

@@ -1,0 +1,186 @@
+"""A model's way from a candidate to the champion, with kill -9 of learner and worker after every step."""
+
+import asyncio
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connections.topic_follower import TopicFollower
+from contracts.clock import wall_clock_ms
+from contracts.events import Event, EventType, encode
+from contracts.model_steps import StepKind
+from contracts.settings import Settings
+from contracts.topics import Topics
+from models.lifecycle.lifecycle import Lifecycle
+from models.lifecycle.state import BASE
+from ops.chaos.system import SETTINGS, NotRecovered, SystemUnderTest, open_system
+from ops.chaos.traffic import make_producer
+from ops.models.commands import decide
+from ops.stack.child import Child
+from ops.stack.record import settings_environment
+from registrations import own_registrations
+from services import uninstall, unique_settings, wait_until
+
+EXTENSIONS = Path(__file__).parents[1] / "extending"
+SLOT = "next_purchase"
+VISITORS = 80
+MOST_PRODUCTS = 5
+
+
+class Visitors:
+    """Who puts one product into the cart buys next in four of ten cases, and who puts more never does."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw = random.Random(seed)
+        self._made = 0
+        self._carts: dict[str, int] = {}
+
+    def act(self) -> list[Event]:
+        """One action each of those who are there, and of others in place of those who have left."""
+        while len(self._carts) < VISITORS:
+            self._made += 1
+            self._carts[f"v{self._made}"] = 0
+        return [self._next(user) for user in list(self._carts)]
+
+    def _next(self, user: str) -> Event:
+        n = self._carts[user]
+        buys = n == 1 and self._draw.random() < 0.4
+        if buys or n + 1 == MOST_PRODUCTS:
+            del self._carts[user]
+        else:
+            self._carts[user] = n + 1
+        kind = EventType.PURCHASE if buys else EventType.CART
+        return Event(f"{user}-{n}-{buys}", kind, wall_clock_ms(), user, f"p{n}")
+
+
+class Watched:
+    """The lives of versions as somebody reads them who is never killed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.lifecycle = Lifecycle()
+        self._settings = settings
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def kinds(self) -> list[StepKind]:
+        return [step.kind for step in self.lifecycle.steps]
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self) -> None:
+        topic = Topics(self._settings.topic_prefix).models
+        self._task = self._loop.create_task(TopicFollower(self._settings, topic, self.lifecycle.take).run())
+        self._loop.run_until_complete(asyncio.wait([self._task]))
+
+
+class LoopShop:
+    """A system whose only model slot is that of an extension, and its learner."""
+
+    def __init__(self, system: SystemUnderTest, events: Path) -> None:
+        self.system = system
+        self.watched = Watched(system.settings)
+        env = settings_environment(system.settings) | {"STOREPULSE_LEARN_EVENTS": str(events)}
+        argv = [sys.executable, "-P", "-m", "ops.cli", "learn"]
+        self.learner = Child("learn", argv, system.folder / "learn.log", env=env)
+        self.learner.start()
+        self._stop = threading.Event()
+        self._sending = threading.Thread(target=self._send)
+        self._sending.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._sending.join()
+        self.learner.stop()
+        self.watched.close()
+
+    def await_step(self, kind: StepKind) -> None:
+        """Until there was a step of this kind."""
+        try:
+            self.system.await_that(lambda: kind in self.watched.kinds(), 180, f"a step {kind}")
+        except NotRecovered as exc:
+            pytest.fail(f"{exc}; {self.learner.log_tail()}")
+
+    def kill_all(self) -> None:
+        """kill -9 of learner and worker; both are started again."""
+        self.learner.kill()
+        for worker in self.system.supervisor.workers:
+            worker.kill()
+        self.learner.start()
+
+    def asked_by_workers(self) -> set[str]:
+        """The versions that the workers of now say they ask."""
+        return {slot.model for beat in self.system.heartbeats() for slot in beat.slots if slot.slot == SLOT}
+
+    def await_asked(self, version: str) -> None:
+        """Until the only worker asks this version and no other."""
+        self.system.await_that(
+            lambda: self.asked_by_workers() == {version}, 90, f"version {version} to be asked"
+        )
+
+    def _send(self) -> None:
+        producer, topics = make_producer(self.system.settings), Topics(self.system.settings.topic_prefix)
+        visitors = Visitors(7)
+        while not self._stop.is_set():
+            for event in visitors.act():
+                producer.produce(topics.of(event.event_type), encode(event), event.user_id.encode())
+            producer.flush(30)
+            time.sleep(0.3)
+
+
+@pytest.fixture
+def shop(kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopShop]:
+    monkeypatch.setenv("PYTHONPATH", str(EXTENSIONS))
+    monkeypatch.syspath_prepend(EXTENSIONS)
+    past = Visitors(3)
+    events = tmp_path / "past.jsonl"
+    events.write_bytes(b"\n".join(encode(event) for _ in range(40) for event in past.act()) + b"\n")
+    fields = {"extensions": "restock", "scoring": False, "model_store": str(tmp_path / "store")}
+    settings = unique_settings(kafka_bootstrap, "redis://set.by.system/0", **{**SETTINGS, **fields})
+    with own_registrations(), open_system(settings, tmp_path, workers=1) as system:
+        shop = LoopShop(system, events)
+        try:
+            yield shop
+        finally:
+            shop.close()
+            uninstall(system.settings)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "restock"]:
+        del sys.modules[name]
+
+
+def test_kills_at_every_step_leave_one_champion_and_all_agree(shop: LoopShop) -> None:
+    lifecycle = shop.watched.lifecycle
+    for kind in (StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE, StepKind.CONFIRM):
+        shop.await_step(kind)
+        shop.kill_all()
+    kinds = shop.watched.kinds()
+    assert kinds == [StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE, StepKind.CONFIRM]
+    assert len({step.version for step in lifecycle.steps}) == 1, "no kill made another candidate"
+    assert [step.number for step in lifecycle.steps] == [1, 2, 3, 4]
+    promoted = lifecycle.steps[2]
+    assert promoted.figures["high"] < 0
+    assert promoted.figures["other"] < promoted.figures["champion"]
+
+    champion = lifecycle.state(SLOT).champion
+    assert champion == promoted.version
+    shop.await_asked(champion)
+    (worker,) = shop.system.supervisor.workers
+    worker.kill()
+    shop.system.await_that(
+        lambda: {beat.pid for beat in shop.system.heartbeats()} == {worker.pid}, 60, "the next worker only"
+    )
+    shop.await_asked(champion)
+
+    assert decide(shop.system.settings, StepKind.ROLL_BACK, SLOT, None, "a test") == 0
+    wait_until(lambda: lifecycle.state(SLOT).champion == BASE, 30, "what the slot comes with")
+    shop.system.await_that(
+        lambda: len(found := shop.asked_by_workers()) == 1 and champion not in found, 60, "the one before"
+    )
