@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("next-action")(evaluate_next_action)
     evaluate.command("alerts")(evaluate_alerts)
     evaluate.command("learning")(evaluate_learning)
+    evaluate.command("learning-curve")(evaluate_learning_curve)
     app.add_typer(evaluate, name="evaluate")
 
 
@@ -35,6 +36,10 @@ def evaluate_next_action(
         int, typer.Option(help="Settings of each model to choose from on the share after training.", min=1)
     ] = 4,
     jobs: Annotated[int, typer.Option(help="Models to fit at once, a process each.", min=1)] = 1,
+    one_action_share: Annotated[
+        float | None,
+        typer.Option(help="Simulate sessions of one action until they are this share.", min=0, max=0.99),
+    ] = None,
     models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
     reference: Annotated[str, typer.Option(help="Model to compare the others with.")] = "",
     simulate_days: Annotated[
@@ -60,6 +65,7 @@ def evaluate_next_action(
         seeds=seeds,
         tries=tries,
         jobs=jobs,
+        one_action_share=one_action_share,
         models=tuple(name.strip() for name in models.split(",") if name.strip()),
         reference=reference,
         simulated_days=simulate_days,
@@ -133,3 +139,48 @@ def evaluate_learning(
         json=json,
     )
     raise typer.Exit(run_learning_evaluation(options))
+
+
+def evaluate_learning_curve(
+    events: Annotated[list[Path], typer.Option("--events", help="Files of events, each of one shop.")],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of sessions, comma-separated; default: 125, 250 and so on, to all.")
+    ] = "",
+    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    train: Annotated[float, typer.Option(help="Share of the sessions to train on at most.")] = 0.6,
+    valid: Annotated[float, typer.Option(help="Share after these, to stop and calibrate on.")] = 0.1,
+    seeds: Annotated[int, typer.Option(help="How many times each model is fitted.", min=1, max=100)] = 1,
+    jobs: Annotated[int, typer.Option(help="Models to fit at once, a process each.", min=1)] = 1,
+    models: Annotated[str, typer.Option(help="Names as in `evaluate next-action`; default: five.")] = "",
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    picture: Annotated[Path | None, typer.Option(help="Draw the curves to this SVG file.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+) -> None:
+    """Measure how good models are with less data, on the same later sessions: do you have enough?
+
+    Example: storepulse evaluate learning-curve --events shop.parquet --picture curve.svg
+    """
+    from ops.learning.learning_curve import MODELS, CurveOptions, run_learning_curve
+
+    options = CurveOptions(
+        files=(*events, *(more or ())),
+        sizes=_numbers(sizes),
+        train=train,
+        valid=valid,
+        seeds=seeds,
+        jobs=jobs,
+        models=tuple(name.strip() for name in models.split(",") if name.strip()) or MODELS,
+        idle_ms=round(idle_minutes * 60_000),
+        currency=currency,
+        picture=picture,
+        json=json,
+    )
+    raise typer.Exit(run_learning_curve(options))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as exc:
+        raise typer.BadParameter(f"sizes must be whole numbers, comma-separated, got {text!r}") from exc

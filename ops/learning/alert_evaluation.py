@@ -1,6 +1,6 @@
-"""Alerts on held-back sessions: how many lost carts they reach, how often they are right, how early."""
+"""Alerts on held-back sessions: how many, how often right, which lost carts they reach, and how early."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,31 +24,53 @@ _CHUNK = 512
 _AFTER_ALL_MS = 1 << 60
 
 
-class CartSession(NamedTuple):
-    """A session with something put into the cart. It ends `idle_ms` after its last action."""
+EITHER, ADDED = "either", "churn_risk before cart_abandoned"
+NAMES = (CHURN_RISK, CART_ABANDONED, EITHER, ADDED)
+"""The rows at each threshold. The last is what `churn_risk` adds to the rule that waits for silence."""
+NEVER_MS = -1
+
+
+class Session(NamedTuple):
+    """A session that is over. It ends `idle_ms` after its last action.
+
+    `bought_ms` is the time of its last purchase, `NEVER_MS` if there is none.
+    """
 
     user_id: str
     number: int
     start_ms: int
     last_ms: int
-    bought: bool
+    has_cart: bool
+    bought_ms: int
+
+    @property
+    def is_lost(self) -> bool:
+        """Something was put into the cart and nothing bought."""
+        return self.has_cart and self.bought_ms == NEVER_MS
 
 
 @dataclass(frozen=True, slots=True)
 class AlertTrial:
-    """What alerts of the kinds in `kinds` come to at one threshold.
+    """What the alerts of a row come to at one threshold.
 
-    `reached` is the share of the lost cart sessions (nothing bought) with an alert before the last minute of
-    the session, `reached_acting` the same before the last minute in which the visitor did anything.
-    `precision` is the share of lost ones among the cart sessions with an alert, `base_rate` among all. Leads
-    are medians over the lost ones with an alert: to the session's end and to the last action, which an alert
-    on silence comes after (then it is negative).
+    `alerts` counts every one of them, `outside` those in sessions without a cart; `right` is the share after
+    which nothing more was bought in the session. All else is about sessions with a cart: `alerted` have an
+    alert; `reached` is the share of the lost ones with an alert before the last minute of the session,
+    `reached_acting` before the last minute in which the visitor did anything; `precision` is the share of
+    lost ones among the alerted, `base_rate` among all. Leads are medians over the lost ones with an alert: to
+    the session's end and to the last action, which an alert on silence comes after (then it is negative).
+
+    In the row `ADDED`, `reached` and `reached_acting` are of the lost carts that only `churn_risk` reached in
+    time, and all else is of alerts and sessions in which no `cart_abandoned` came before.
     """
 
-    kinds: tuple[str, ...]
+    name: str
     threshold: float
     sessions: int
     lost: int
+    alerts: int
+    outside: int
+    right: float
     alerted: int
     reached: float
     reached_acting: float
@@ -117,24 +139,28 @@ def fire_alerts(scored: Iterable[Scored], rules: AlertRules) -> list[Alert]:
     return [alert for alert in prediction_results.alerts if alert.state is AlertState.FIRING]
 
 
-def cart_sessions(scored: Iterable[Scored], *, from_ms: int) -> list[CartSession]:
-    """The cart sessions that started at `from_ms` or later."""
-    found: dict[tuple[str, int], CartSession] = {}
-    for user_id, _, states, _ in scored:
-        for state in states:
+def held_back_sessions(scored: Iterable[Scored], cases: PrefixSet, *, from_ms: int) -> list[Session]:
+    """The sessions that started at `from_ms` or later and are over for sure, by the order of `cases`."""
+    found: dict[tuple[str, int], Session] = {}
+    known, row = cases.known(), 0
+    for user_id, actions, states, _ in scored:
+        for action, state in zip(actions, states, strict=True):
             head = state.head
-            if head.counts[CART] and head.start_ms >= from_ms:
-                bought = head.counts[PURCHASE] > 0
-                found[user_id, head.number] = CartSession(
-                    user_id, head.number, head.start_ms, head.last_ms, bought
-                )
+            place = user_id, head.number
+            if head.start_ms >= from_ms and known[row]:
+                bought_ms = found[place].bought_ms if place in found else NEVER_MS
+                if action.rank == PURCHASE:
+                    bought_ms = action.at_ms
+                has_cart = head.counts[CART] > 0
+                found[place] = Session(*place, head.start_ms, head.last_ms, has_cart, bought_ms)
+            row += 1
     return list(found.values())
 
 
 def try_threshold(
-    scored: Sequence[Scored], sessions: Sequence[CartSession], settings: Settings, threshold: float
+    scored: Sequence[Scored], sessions: Sequence[Session], settings: Settings, threshold: float
 ) -> list[AlertTrial]:
-    """The trial of each kind of alert, and of both together, with churn_risk firing under `threshold`."""
+    """The trial of each row in `NAMES`, with churn_risk firing under `threshold`."""
     tried = AlertRules.of(
         settings.model_copy(
             update={
@@ -144,40 +170,95 @@ def try_threshold(
             }
         )
     )
-    first: dict[tuple[str, int, str], int] = {}
-    for alert in fire_alerts(scored, tried):
-        place = alert.subject.id, alert.detail.session, alert.kind
-        first[place] = min(first.get(place, alert.fired_ms), alert.fired_ms)
-    groups = ((CHURN_RISK,), (CART_ABANDONED,), FLAT_KINDS)
-    return [_measure(kinds, threshold, sessions, first, tried.idle_ms) for kinds in groups]
+    by_place = {(session.user_id, session.number): session for session in sessions}
+    fired = [
+        Fired(by_place[place], alert.kind, alert.fired_ms)
+        for alert in fire_alerts(scored, tried)
+        if (place := (alert.subject.id, alert.detail.session)) in by_place
+    ]
+    return judge_alerts(sessions, fired, threshold, tried.idle_ms)
+
+
+class Fired(NamedTuple):
+    """An alert in a held-back session."""
+
+    session: Session
+    kind: str
+    at_ms: int
+
+
+def first_times(fired: Iterable[Fired]) -> dict[Session, int]:
+    """When each session had its first of these alerts."""
+    first: dict[Session, int] = {}
+    for session, _, at_ms in fired:
+        first[session] = min(first.get(session, at_ms), at_ms)
+    return first
+
+
+def judge_alerts(
+    sessions: Sequence[Session], fired: Sequence[Fired], threshold: float, idle_ms: int
+) -> list[AlertTrial]:
+    """The trial of each row in `NAMES` by all alerts that fired in these sessions."""
+    silence = first_times(one for one in fired if one.kind == CART_ABANDONED)
+    rows = {
+        CHURN_RISK: [one for one in fired if one.kind == CHURN_RISK],
+        CART_ABANDONED: [one for one in fired if one.kind == CART_ABANDONED],
+        EITHER: [one for one in fired if one.kind in FLAT_KINDS],
+        ADDED: [
+            one
+            for one in fired
+            if one.kind == CHURN_RISK and one.at_ms < silence.get(one.session, one.at_ms + 1)
+        ],
+    }
+    return [
+        _measure(name, threshold, sessions, rows[name], silence if name == ADDED else {}, idle_ms)
+        for name in NAMES
+    ]
 
 
 def _measure(
-    kinds: tuple[str, ...],
+    name: str,
     threshold: float,
-    sessions: Sequence[CartSession],
-    first: Mapping[tuple[str, int, str], int],
+    sessions: Sequence[Session],
+    fired: Sequence[Fired],
+    reached_anyway: Mapping[Session, int],
     idle_ms: int,
 ) -> AlertTrial:
-    lost = [session for session in sessions if not session.bought]
-    fired: dict[CartSession, int] = {}
-    for session in sessions:
-        keys = [(session.user_id, session.number, kind) for kind in kinds]
-        times = [first[key] for key in keys if key in first]
-        if times:
-            fired[session] = min(times)
-    leads = [session.last_ms + idle_ms - fired[session] for session in lost if session in fired]
-    acting = [session.last_ms - fired[session] for session in lost if session in fired]
+    """`reached_anyway`: when other alerts came, whose reach does not count."""
+    carts = [session for session in sessions if session.has_cart]
+    lost = [session for session in carts if session.is_lost]
+    first = first_times(fired)
+    alerted = [session for session in carts if session in first]
+    reached = {session for session in alerted if session.is_lost}
+
+    def share_in_time(until: Callable[[Session], int]) -> float:
+        def in_time(times: Mapping[Session, int], session: Session) -> bool:
+            return session in times and until(session) - times[session] >= LAST_MINUTE_MS
+
+        won = [one for one in reached if in_time(first, one) and not in_time(reached_anyway, one)]
+        return len(won) / max(1, len(lost))
+
     return AlertTrial(
-        kinds,
+        name,
         threshold,
-        len(sessions),
+        len(carts),
         len(lost),
         len(fired),
-        sum(lead >= LAST_MINUTE_MS for lead in leads) / max(1, len(lost)),
-        sum(lead >= LAST_MINUTE_MS for lead in acting) / max(1, len(lost)),
-        len(leads) / len(fired) if fired else float("nan"),
-        len(lost) / max(1, len(sessions)),
-        float(np.median(leads)) / 1_000 if leads else float("nan"),
-        float(np.median(acting)) / 1_000 if acting else float("nan"),
+        sum(not one.session.has_cart for one in fired),
+        _share(sum(one.session.bought_ms < one.at_ms for one in fired), len(fired)),
+        len(alerted),
+        share_in_time(lambda session: session.last_ms + idle_ms),
+        share_in_time(lambda session: session.last_ms),
+        _share(len(reached), len(alerted)),
+        len(lost) / max(1, len(carts)),
+        _median_s([session.last_ms + idle_ms - first[session] for session in reached]),
+        _median_s([session.last_ms - first[session] for session in reached]),
     )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _median_s(times_ms: Sequence[int]) -> float:
+    return float(np.median(times_ms)) / 1_000 if times_ms else float("nan")

@@ -9,27 +9,28 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from contracts.alerts import CART_ABANDONED, CHURN_RISK, FLAT_KINDS
+from contracts.alerts import CART_ABANDONED, CHURN_RISK
 from contracts.events import Event
 from contracts.settings import Settings
 from models.next_action.predictor import load, load_shipped
 from models.next_action.prefixes import actions_by_visitor, prefixes_of_visitors
-from ops.learning.alert_evaluation import AlertTrial, cart_sessions, score_visitors, try_threshold
+from ops.learning.alert_evaluation import (
+    ADDED,
+    EITHER,
+    NAMES,
+    AlertTrial,
+    held_back_sessions,
+    score_visitors,
+    try_threshold,
+)
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from stream.visitors.session import SessionSettings
 
 _FILE_WIDTH = 200
 THRESHOLDS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
-_NAMES = {
-    (CHURN_RISK,): "churn_risk",
-    (CART_ABANDONED,): "cart_abandoned",
-    FLAT_KINDS: "either",
-}
-
-
 _COLUMNS = (
-    "alert", "fires under", "alerted", "lost reached", "while acting", "precision", "lead to end",
-    "lead to last action",
+    "alert", "fires under", "alerts", "without a cart", "right", "carts alerted", "lost reached",
+    "while acting", "precision", "lead to end", "lead to last action",
 )  # fmt: skip
 
 
@@ -48,7 +49,7 @@ class AlertOptions:
 
 @dataclass(frozen=True, slots=True)
 class AlertReport:
-    """What was measured: `trials` in the order of thresholds, three kinds each."""
+    """What was measured: `trials` in the order of thresholds, one of each row."""
 
     title: str
     version: str
@@ -70,11 +71,11 @@ def measure_alerts(
     (from_ms,) = cases.boundaries(held_back_from)
     rules = SessionSettings(settings.idle_ms, settings.disorder_ms)
     scored = score_visitors(by_visitor, cases, predictor, rules)
-    sessions = cart_sessions(scored, from_ms=from_ms)
-    if not sessions:
+    sessions = held_back_sessions(scored, cases, from_ms=from_ms)
+    if not any(session.has_cart for session in sessions):
         raise ValueError(f"{title}: the held-back part has no session with something in the cart")
-    holders = {session.user_id for session in sessions}
-    wanted = [one for one in scored if one.user_id in holders]
+    seen = {session.user_id for session in sessions}
+    wanted = [one for one in scored if one.user_id in seen]
     trials = [
         trial
         for threshold in sorted({*THRESHOLDS, settings.churn_fire})
@@ -84,7 +85,7 @@ def measure_alerts(
 
 
 def make_table(report: AlertReport) -> Table:
-    """One row per threshold and kind; cart_abandoned does not depend on the threshold and comes once."""
+    """One row per name and threshold; cart_abandoned does not depend on the threshold and comes once."""
     first = report.trials[0]
     table = Table(
         title=f"{report.title}: {first.sessions:,} held-back sessions with a cart, {first.lost:,} of them "
@@ -93,15 +94,15 @@ def make_table(report: AlertReport) -> Table:
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name == "alert" else "right")
     shown = set()
-    for trial in sorted(report.trials, key=lambda t: (list(_NAMES).index(t.kinds), t.threshold)):
-        fixed = trial.kinds == (CART_ABANDONED,)
-        if fixed and trial.kinds in shown:
+    for trial in sorted(report.trials, key=lambda t: (NAMES.index(t.name), t.threshold)):
+        fixed = trial.name == CART_ABANDONED
+        if fixed and trial.name in shown:
             continue
-        shown.add(trial.kinds)
+        shown.add(trial.name)
         table.add_row(
-            _NAMES[trial.kinds], "-" if fixed else f"{trial.threshold:g}", f"{trial.alerted:,}",
-            f"{trial.reached:.1%}", f"{trial.reached_acting:.1%}", f"{trial.precision:.3f}",
-            _minutes(trial.lead_s), _minutes(trial.lead_acting_s),
+            trial.name, "-" if fixed else f"{trial.threshold:g}", f"{trial.alerts:,}", f"{trial.outside:,}",
+            f"{trial.right:.3f}", f"{trial.alerted:,}", f"{trial.reached:.1%}", f"{trial.reached_acting:.1%}",
+            f"{trial.precision:.3f}", _minutes(trial.lead_s), _minutes(trial.lead_acting_s),
         )  # fmt: skip
     return table
 
@@ -110,10 +111,13 @@ def print_report(report: AlertReport, console: Console) -> None:
     """The table, and what its columns mean."""
     console.print(make_table(report))
     console.print(
-        "lost: something was put into the cart and nothing bought in the session, which ends half an hour "
-        "after its last action. lost reached: lost sessions with an alert before their last minute; while "
-        "acting: before the last minute in which the visitor did anything. precision: lost ones among the "
-        "sessions with an alert. Leads are medians."
+        "alerts: every one in the held-back sessions; without a cart: those in sessions in which nothing was "
+        "put into one; right: the share after which nothing more was bought in the session. lost: something "
+        "was put into the cart and nothing bought in the session, which ends half an hour after its last "
+        "action. lost reached: lost sessions with an alert before their last minute; while acting: before "
+        "the last minute in which the visitor did anything. precision: lost ones among the sessions with a "
+        f"cart and an alert. Leads are medians. {ADDED}: the lost carts that only churn_risk reached in "
+        "time, and its alerts that no cart_abandoned came before."
     )
 
 
@@ -126,16 +130,15 @@ def draw_report(reports: Sequence[AlertReport], path: Path) -> None:
 
     figure, axes = pyplot.subplots(1, len(reports), figsize=(5.2 * len(reports), 4.2), squeeze=False)
     for axis, report in zip(axes[0], reports, strict=True):
-        for kinds, colour in (((CHURN_RISK,), "#2563eb"), (FLAT_KINDS, "#16a34a")):
-            trials = [t for t in report.trials if t.kinds == kinds and not math.isnan(t.precision)]
+        for name, colour in ((CHURN_RISK, "#2563eb"), (EITHER, "#16a34a")):
+            trials = [t for t in report.trials if t.name == name and not math.isnan(t.precision)]
             axis.plot(
                 [t.reached for t in trials], [t.precision for t in trials], "o-", color=colour, ms=4,
-                label="churn_risk" if len(kinds) == 1 else "churn_risk or cart_abandoned",
+                label="churn_risk" if name == CHURN_RISK else "churn_risk or cart_abandoned",
             )  # fmt: skip
-            for trial in trials[:: 2 if len(kinds) == 1 else len(trials)]:
-                if len(kinds) == 1:
-                    axis.annotate(f"{trial.threshold:g}", (trial.reached, trial.precision), fontsize=7,
-                                  xytext=(3, 5), textcoords="offset points", color=colour)  # fmt: skip
+            for trial in trials[::2] if name == CHURN_RISK else ():
+                axis.annotate(f"{trial.threshold:g}", (trial.reached, trial.precision), fontsize=7,
+                              xytext=(3, 5), textcoords="offset points", color=colour)  # fmt: skip
         base = report.trials[0].base_rate
         axis.axhline(base, color="#6b7280", ls="--", lw=1, label=f"alerting on every cart ({base:.2f})")
         axis.axvline(0.7, color="#d1d5db", lw=1)

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
 from ops.extras import install_command
+from ops.learning.one_action import add_one_action_sessions
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from sources import UnknownFormat, fingerprint
 
@@ -30,7 +31,10 @@ _FILE_WIDTH = 220
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """What was asked for. `models` empty: all of them; `reference` empty: boosted trees, or the network."""
+    """What was asked for. `models` empty: all of them; `reference` empty: the network, or boosted trees.
+
+    `one_action_share`: sessions of one action are simulated until they are this share of all; None: none are.
+    """
 
     files: tuple[Path, ...]
     idle_ms: int = 30 * 60_000
@@ -39,6 +43,7 @@ class EvaluationOptions:
     seeds: int = 3
     tries: int = 4
     jobs: int = 1
+    one_action_share: float | None = None
     models: tuple[str, ...] = ()
     reference: str = ""
     simulated_days: float = 0.0
@@ -109,7 +114,12 @@ def _measure(
     from models.next_action.evaluation.report import make_tables, to_plain
 
     with make_progress(errors, shop.title) as progress:
-        cases = prefixes_of(shop.events(progress), idle_ms=options.idle_ms)
+        events = shop.events(progress)
+        if options.one_action_share is not None:
+            events = add_one_action_sessions(
+                events, options.one_action_share, idle_ms=options.idle_ms, seed=_SIMULATED_SEED
+            )
+        cases = prefixes_of(events, idle_ms=options.idle_ms)
         try:
             split = Split.of(cases, options.train, options.valid)
         except ValueError as exc:

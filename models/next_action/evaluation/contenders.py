@@ -29,11 +29,12 @@ _NET: _Settings = (
     {"net": _STRONG, "fit": _FAST},
 )
 
-TREES, NET, BLEND = "boosted-trees", "cnn-bigru", "blend"
+LINEAR, TREES, NET, BLEND = "linear", "boosted-trees", "cnn-bigru", "blend"
 ROWS: dict[str, Row] = {
     "majority": Row(partial(MarkovChain, 0), seeded=False),
     **{f"markov-{n}": Row(partial(MarkovChain, n), _CHAIN, seeded=False) for n in (1, 2, 3)},
-    "linear": Row(LinearModel, _LINEAR, seeded=False),
+    f"{LINEAR}-no-rates": Row(LinearModel, _LINEAR, seeded=False, reads_rates=False),
+    LINEAR: Row(LinearModel, _LINEAR, seeded=False),
     f"{TREES}-no-rates": Row(BoostedTrees, _TREES, reads_rates=False),
     TREES: Row(BoostedTrees, _TREES),
     **{kind.replace("_", "-"): Row(partial(NetContender, kind), _NET) for kind in NET_KINDS},
