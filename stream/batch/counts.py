@@ -7,7 +7,7 @@ from contracts.buckets import GRAIN_MS, Metric
 from contracts.events import Event, EventType
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import ACTION_TYPES, Action
-from stream.visitors.orders import OrderLine
+from stream.batch.entries import CountedLine
 
 _PURCHASE = EventType.PURCHASE.rank
 _MINUTE_MS = GRAIN_MS["minute"]
@@ -38,7 +38,7 @@ class Counts:
     currencies: set[str] = field(default_factory=set)
     prices: list[int] = field(default_factory=list)
     """Prices of all events of the batch, also of those that count nothing else (minor units, none is 0)."""
-    purchases: list[OrderLine] = field(default_factory=list)
+    purchases: list[CountedLine] = field(default_factory=list)
     """Each with the customer whose it is, as far as that is known."""
     refunds: list[Event] = field(default_factory=list)
     """Nothing of them is in the other counts: `stream.components.orders` counts them."""
@@ -71,7 +71,7 @@ class Counts:
             if price is not None and currency is not None:
                 grow(products, f"{Metric.REVENUE}{currency}:{product}", price * quantity)
 
-    def count_order(self, line: OrderLine) -> None:
+    def count_order(self, line: CountedLine) -> None:
         """Count an order that a line begins, or move it to its minute."""
         self.purchases.append(line)
         for minute_ms, change in line.changes:

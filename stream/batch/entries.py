@@ -39,3 +39,16 @@ class Entry(NamedTuple):
     broker_ms: int
     event: Event | None
     letter: DeadLetter | Forward | None
+
+
+class CountedLine(NamedTuple):
+    """A purchase that counts; `changes` are those of the number of orders, by start of a minute.
+
+    `key` is what tells its event from all others, `line` the digest of what makes it the same line whoever
+    tells it; empty without an `order_id`.
+    """
+
+    event: Event
+    changes: tuple[tuple[int, int], ...]
+    key: str
+    line: bytes

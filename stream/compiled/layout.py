@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-MODULES = ("packing", "records", "merge", "new_events", "carts", "states", "alerts", "visitors", "batch")
+MODULES = ("packing", "records", "merge", "new_events", "carts", "orders", "states", "alerts", "visitors", "batch")
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.events": ("Event",),
@@ -21,7 +21,7 @@ TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.visitor_alerts": ("VisitorAlerts", "KindState"),
     "contracts.predictions": ("Predictions",),
     "contracts.scores": ("Score", "Unjudged"),
-    "stream.batch.entries": ("Entry",),
+    "stream.batch.entries": ("Entry", "CountedLine"),
 }
 """The named tuples by module."""
 RANKS = ("contracts.events", "EventType")

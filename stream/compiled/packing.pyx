@@ -14,7 +14,8 @@ include "packing.pxi"  # positions in named tuples, see layout.py
 
 import msgpack
 
-from contracts.visitor_alerts import NO_ALERTS, pack_alerts
+from contracts.alerts import CART_ABANDONED, CHURN_RISK
+from contracts.visitor_alerts import NO_ALERTS, NOTHING_KEPT, pack_alerts
 from contracts.predictions import NO_PREDICTIONS, pack_predictions
 from contracts.scores import ALL_JUDGED
 from contracts.visitor import FORMAT, pack_visitor
@@ -24,7 +25,12 @@ need(PREDICTIONS_SCORE == 0 and PREDICTIONS_ALERT_STATE == 1 and PREDICTIONS_UNJ
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
 cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NO_ALERTS = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
+cdef object _NOTHING_KEPT = NOTHING_KEPT
+cdef str _CHURN_RISK = CHURN_RISK, _CART_ABANDONED = CART_ABANDONED
 cdef int _FORMAT = FORMAT
+
+cdef enum:
+    FLAT_FIELDS = 9  # of an alert state, see contracts.visitor_alerts.pack_alerts
 
 
 cdef class Packer:
@@ -189,5 +195,28 @@ cdef int _put_predictions(Packer packer, object predictions) except -1:
         return packer.put(pack_predictions(predictions))
     packer.put_array(PREDICTIONS_FIELDS)  # not scored, but with a cart or an alert
     packer.put(None)
-    packer.put(pack_alerts(alert_state))
+    _put_alerts(packer, alert_state)
+    return packer.put_array(0)
+
+
+cdef int _put_alerts(Packer packer, object alert_state) except -1:
+    """See `contracts.visitor_alerts.pack_alerts`, of an alert state that is not `NO_ALERTS`."""
+    cdef dict kinds = item(alert_state, VISITOR_ALERTS_KINDS)
+    churn, cart = kinds.get(_CHURN_RISK, _NOTHING_KEPT), kinds.get(_CART_ABANDONED, _NOTHING_KEPT)
+    known = (churn is not _NOTHING_KEPT) + (cart is not _NOTHING_KEPT)
+    if item(alert_state, VISITOR_ALERTS_OPEN) or len(kinds) != known:
+        return packer.put(pack_alerts(alert_state))
+    packer.put_array(FLAT_FIELDS)
+    packer.put(item(alert_state, VISITOR_ALERTS_SESSION))
+    packer.put(item(alert_state, VISITOR_ALERTS_SESSION_START_MS))
+    packer.put_array(2)
+    packer.put(item(churn, KIND_STATE_EPISODES))
+    packer.put(item(cart, KIND_STATE_EPISODES))
+    packer.put(item(churn, KIND_STATE_ARMED))
+    packer.put(item(churn, KIND_STATE_INTENT))
+    packer.put_array(2)
+    packer.put(item(churn, KIND_STATE_QUIET_UNTIL_MS))
+    packer.put(item(cart, KIND_STATE_QUIET_UNTIL_MS))
+    packer.put(item(churn, KIND_STATE_LOOKED_MS))
+    packer.put(item(alert_state, VISITOR_ALERTS_LIVE))
     return packer.put_array(0)

@@ -6,10 +6,10 @@ from stream.compiled.packing cimport Packer
 
 
 cdef class VisitorStep:
-    cdef object _result, _counts, _settings, _alert_rules, _fields
+    cdef object _result, _settings, _alert_rules, _fields
     cdef bint _keeps_events
-    cdef dict _visitors, _timers, _minutes, _shop
-    cdef set _stale
+    cdef dict _visitors, _timers, _minutes, _shop, _sales
+    cdef set _stale, _currencies
     cdef AlertStep _alerts
     cdef long long _idle_ms
     cdef NewEvent* _new_events
@@ -18,7 +18,7 @@ cdef class VisitorStep:
     cdef long long _minute_ms
     cdef tuple _by_rank
     cdef dict _orders
-    cdef list _lines
+    cdef list _lines, _purchases
 
     cdef long long apply(self, object user_id, object visitor, list events) except -1
     cdef bint _take(self, object visitor, list events) except -1
@@ -28,4 +28,7 @@ cdef class VisitorStep:
     cdef int _make_room(self, Py_ssize_t size) except -1
     cdef int _go_on(self, object user_id, object visitor) except -1
     cdef int _count(self, NewEvent* new_event) except -1
+    cdef int _count_sale(self, object minute_ms, str product, object event) except -1
+    cdef int _count_orders(self) except -1
+    cdef dict _shop_of(self, object minute_ms)
     cdef int _count_reach(self, object before, object after) except -1

@@ -18,6 +18,7 @@ from stream.compiled.new_events cimport (
     put_digest,
     rank_of,
 )
+from stream.compiled.orders cimport take_line
 from stream.compiled.packing cimport Packer
 from stream.compiled.states cimport add_actions, add_digests, add_totals, advance
 from stream.compiled.tuples cimport item, need, new_tuple, set_item
@@ -26,12 +27,12 @@ include "visitors.pxi"  # positions in named tuples, see layout.py
 
 from contracts.events import EventType
 from contracts.buckets import GRAIN_MS, Metric
+from contracts.numbers import MAX_SUM_MINOR
 from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import NO_EXTRA, Visitor
 from stream.batch.result import NewEvents
 from stream.batch.step import apply_events
 from stream.visitors.fields import update_fields
-from stream.visitors.orders import take_line
 from stream.visitors.session import KEEP_ACTIONS, settle
 
 need(VISITOR_FIELDS == 10 and RANKS == 5)
@@ -41,6 +42,8 @@ cdef object _PURCHASE = EventType.PURCHASE, _REFUND = EventType.REFUND
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
 cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
+cdef str _UNITS = Metric.UNITS, _UNITS_OF = Metric.UNITS + ":", _REVENUE = Metric.REVENUE, _ORDERS = Metric.ORDERS
+cdef long long _MAX_SUM = MAX_SUM_MINOR
 
 
 @cython.final
@@ -48,9 +51,10 @@ cdef class VisitorStep:
     """The step of one visitor after another of a batch."""
 
     def __init__(self, result, stale, settings):
-        self._result, self._counts, self._settings, self._stale = result, result.counts, settings, stale
+        self._result, self._settings, self._stale = result, settings, stale
         self._visitors, self._timers, self._shop = result.visitors, result.timers, result.counts.shop
-        self._minutes = result.counts.minutes
+        self._minutes, self._sales = result.counts.minutes, result.counts.products
+        self._purchases, self._currencies = result.counts.purchases, result.counts.currencies
         self._fields, self._keeps_events = settings.visitor_fields, settings.keeps_events
         self._alert_rules, self._idle_ms = settings.alerts, settings.session.idle_ms
         self._alerts = AlertStep(result.prediction_results, stale, settings.alerts)
@@ -148,8 +152,7 @@ cdef class VisitorStep:
             head, timer_ms = item(visitor, VISITOR_HEAD), item(visitor, VISITOR_TIMER_MS)
             predictions = item(visitor, VISITOR_PREDICTIONS)
         if self._lines is not None:
-            for line in self._lines:
-                self._counts.count_order(line)
+            self._count_orders()
         for i in range(self._size):
             self._count(&self._new_events[i])
         session = advance(head, self._new_events, self._size)
@@ -208,11 +211,40 @@ cdef class VisitorStep:
         products = <dict>item(self._by_rank, new_event.rank)
         grow(products, product, 1)
         if new_event.rank == RANK_PURCHASE:
-            self._counts.count_sale(
-                minute_ms, product, item(event, EVENT_QUANTITY), item(event, EVENT_PRICE_MINOR),
-                item(event, EVENT_CURRENCY),
-            )
+            self._count_sale(minute_ms, product, event)
         return 0
+
+    cdef int _count_sale(self, object minute_ms, str product, object event) except -1:
+        """See `stream.batch.counts.Counts.count_sale`."""
+        cdef long long quantity = item(event, EVENT_QUANTITY), price_minor
+        cdef dict shop = self._shop_of(minute_ms), products = self._sales.get(minute_ms)
+        price, currency = item(event, EVENT_PRICE_MINOR), item(event, EVENT_CURRENCY)
+        if products is None:
+            products = self._sales[minute_ms] = {}
+        grow(shop, _UNITS, quantity)
+        grow(products, _UNITS_OF + product, quantity)
+        if price is not None and currency is not None:
+            price_minor = price
+            metric = _REVENUE + <str>currency
+            self._currencies.add(currency)
+            grow(shop, metric, min(price_minor * quantity, _MAX_SUM))
+            grow(products, f"{metric}:{product}", min(price_minor * quantity, _MAX_SUM))
+        return 0
+
+    cdef int _count_orders(self) except -1:
+        """See `stream.batch.counts.Counts.count_order`."""
+        for line in self._lines:
+            self._purchases.append(line)
+            for minute_ms, change in item(line, COUNTED_LINE_CHANGES):
+                grow(self._shop_of(minute_ms), _ORDERS, change)
+        return 0
+
+    cdef dict _shop_of(self, object minute_ms):
+        """What the shop counts of a minute."""
+        cdef dict fields = self._shop.get(minute_ms)
+        if fields is None:
+            fields = self._shop[minute_ms] = {}
+        return fields
 
     cdef int _count_reach(self, object before, object after) except -1:
         """See `stream.visitors.session_counts.session_counts`, for a session that begins or goes on."""
@@ -231,16 +263,13 @@ cdef class VisitorStep:
         if before is not None and not viewed and not carted and not bought:
             return 0
         start_ms = item(after, SESSION_START_MS)
-        minute_ms = start_ms - start_ms % _MINUTE_MS
-        fields = self._shop.get(minute_ms)
-        if fields is None:
-            fields = self._shop[minute_ms] = {}
+        fields = self._shop_of(start_ms - start_ms % _MINUTE_MS)
         if before is None:
-            grow(<dict>fields, _SESSIONS, 1)
+            grow(fields, _SESSIONS, 1)
         if viewed:
-            grow(<dict>fields, _VIEWED, 1)
+            grow(fields, _VIEWED, 1)
         if carted:
-            grow(<dict>fields, _CARTED, 1)
+            grow(fields, _CARTED, 1)
         if bought:
-            grow(<dict>fields, _BOUGHT, 1)
+            grow(fields, _BOUGHT, 1)
         return 0

@@ -1,7 +1,6 @@
 """Orders of a visitor: every line counts once, and each order in the minute of its earliest line."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from contracts.buckets import bucket_start
 from contracts.carts import PURCHASE
@@ -9,26 +8,14 @@ from contracts.events import Event
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.order_lines import event_key, first_part, line_key, line_of
 from contracts.visitor import REFUNDED, Action, Visitor, digest_of
+from stream.batch.entries import CountedLine
 
 MAX_KNOWN = 1_024
 """Facts about orders that a visitor's state keeps: three for an order of one line, one more for each
 further line."""
 
 
-class OrderLine(NamedTuple):
-    """A purchase that counts; `changes` are those of the number of orders, by start of a minute.
-
-    `key` is what tells its event from all others, `line` the digest of what makes it the same line whoever
-    tells it; empty without an `order_id`.
-    """
-
-    event: Event
-    changes: tuple[tuple[int, int], ...]
-    key: str
-    line: bytes
-
-
-def take_line(orders: dict[bytes, int], event: Event) -> OrderLine | None:
+def take_line(orders: dict[bytes, int], event: Event) -> CountedLine | None:
     """Note a purchase among the known orders, which are changed; None if it is a line they have already.
 
     A line is known by order and product, whatever its event id: a thank-you page that is loaded again tells
@@ -38,7 +25,7 @@ def take_line(orders: dict[bytes, int], event: Event) -> OrderLine | None:
     at_ms, order_id = event.event_time_ms, event.order_id
     if order_id is None:
         changes = _note_order(orders, digest_of(f"@{at_ms}"), at_ms)
-        return OrderLine(event, changes, event_key(event), b"")
+        return CountedLine(event, changes, event_key(event), b"")
     line, order = line_of(event), digest_of(order_id)
     known = digest_of(line_key(event, line))
     is_new = order not in orders and len(orders) < MAX_KNOWN  # nothing of it was dropped
@@ -50,7 +37,7 @@ def take_line(orders: dict[bytes, int], event: Event) -> OrderLine | None:
         _grow(orders, _paid(order_id, event.currency), event.price_minor * event.quantity)
     while len(orders) > MAX_KNOWN:
         del orders[next(iter(orders))]
-    return OrderLine(event, changes, event_key(event), known)
+    return CountedLine(event, changes, event_key(event), known)
 
 
 def _is_told_otherwise(orders: Mapping[bytes, int], event: Event, order: bytes, line: str) -> bool:

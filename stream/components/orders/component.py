@@ -25,6 +25,7 @@ from contracts.shapes import require
 from contracts.topics import ORDERS
 from contracts.visitor import digest_of
 from stream.batch.counts import BucketCounts, Counts
+from stream.batch.entries import CountedLine
 from stream.batch.records import Record
 from stream.batch.result import NO_CHANGE, Change, OutgoingRecord
 from stream.components.component import Applied, Source, SubjectValues, TopicComponent, TopicRecords
@@ -40,7 +41,6 @@ from stream.components.orders.orders import (
     unpack_order,
 )
 from stream.state.writes import AddToSet, Write
-from stream.visitors.orders import OrderLine
 
 
 class ReportsRecord(NamedTuple):
@@ -148,7 +148,7 @@ def reports_of(counts: Counts) -> Iterator[OrderReport]:
         yield OrderReport(key, RefundReport(event_key(event), *_plain(event)))
 
 
-def _line_report(line: OrderLine) -> LineReport:
+def _line_report(line: CountedLine) -> LineReport:
     event = line.event
     visitor = digest_of(f"{event.order_id}\n{event.user_id}").hex()
     return LineReport(line.key, *_plain(event), line.line.hex(), visitor, line.changes)
