@@ -139,7 +139,7 @@ def measure_core(
     settings: Settings, core: Core, *, events: int, batch: int, model: Model | None = None
 ) -> CoreRow:
     """Run the whole log through the steps, `batch` events of a partition at a time; scored with a model."""
-    registry = make_registry(settings)
+    registry = make_registry(settings, core)
     logs = make_partition_logs(registry, events, settings.partitions)
     bench = _Steps(settings, registry, core, logs, model)
     with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
@@ -310,7 +310,7 @@ def _reading_s() -> float:
 def measure_blobs(settings: Settings, core: Core, *, events: int) -> BlobRow:
     """Pack and unpack the state of every visitor after the whole log."""
     settings = settings.model_copy(update={"partitions": 1})
-    registry = make_registry(settings)
+    registry = make_registry(settings, core)
     log = make_partition_logs(registry, events, 1)[0]
     users = {record.key.decode() for _, record in log.records}
     _Steps(settings, registry, core, [log]).step(log, events)

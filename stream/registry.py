@@ -8,6 +8,7 @@ from contracts.extensions import load_part
 from contracts.keys import family_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
+from stream.batch.core import PYTHON, Core
 from stream.batch.result import VISITOR_KIND
 from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.customers.component import Customers
@@ -128,27 +129,28 @@ def _check_values(name: str, values: SubjectValues[Any]) -> None:
         )
 
 
-def make_registry(settings: Settings) -> Registry:
+def make_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     """What the product itself registers, and then the extensions in the settings.
 
-    Raises `InvalidCapability`, or `contracts.extensions.InvalidExtension`.
+    The product's components take their hot steps from `core`. Raises `InvalidCapability`, or
+    `contracts.extensions.InvalidExtension`.
     """
-    registry = product_registry(settings)
+    registry = product_registry(settings, core)
     for module in load_part(settings, "stream"):
         module.register(registry)
     registry.check()
     return registry
 
 
-def product_registry(settings: Settings) -> Registry:
+def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     """What the product itself registers."""
     registry = Registry()
     registry.add(Deletions(settings.deletion_secret.get_secret_value()))
-    registry.add(Customers(settings))
+    registry.add(Customers(settings, core))
     registry.add(Prices())
     registry.add(Demand.of(settings))
     registry.add(Trending(settings.trend_half_life_s * 1_000))
-    registry.add(Orders(settings))
+    registry.add(Orders(settings, core))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings))
     return registry

@@ -80,7 +80,8 @@ def run(settings: Settings) -> int:
 
 async def _main(settings: Settings) -> int:
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-    registry = make_registry(settings)  # first: it makes topics and keys known
+    core = choose_core(compiled=settings.compiled)
+    registry = make_registry(settings, core)  # first: it makes topics and keys known
     topics = Topics(settings.topic_prefix)
     keys = Keys(settings.namespace, settings.partitions)
     client = open_worker_redis(settings)
@@ -95,7 +96,6 @@ async def _main(settings: Settings) -> int:
         log.error("%s", exc)
         await client.aclose()
         return EXIT_MISFIT
-    core = choose_core(compiled=settings.compiled)
     outboxes = RedisOutboxes(client, keys, alerts_kept=settings.alerts_kept)
     app = make_app(settings)
     kafka = KafkaLog(app, settings)

@@ -2,9 +2,9 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from contracts.visitor import PackVisitors, Visitor, pack_visitors
 from stream.batch.merge import merge_heads
@@ -13,6 +13,8 @@ from stream.batch.step import BatchResult, Clock, Entry, Screen, StepSettings, a
 from stream.compiled.guard import INSTALL, CompiledStepsError, NotBuiltError, import_compiled
 
 log = logging.getLogger(__name__)
+
+StepT = TypeVar("StepT", bound=Callable[..., Any])
 
 
 class ReadRecords(Protocol):
@@ -59,7 +61,10 @@ class ApplyBatch(Protocol):
 
 
 class Core(NamedTuple):
-    """One implementation of the hot steps."""
+    """One implementation of the hot steps.
+
+    `others` are those of components, by the function that defines each.
+    """
 
     name: str
     read_records: ReadRecords
@@ -67,6 +72,11 @@ class Core(NamedTuple):
     users_of: UsersOf
     apply_batch: ApplyBatch
     pack_visitors: PackVisitors
+    others: Mapping[Callable[..., Any], Callable[..., Any]] = {}
+
+    def of(self, definition: StepT) -> StepT:
+        """This implementation of a step of a component; the definition itself where there is no other."""
+        return self.others.get(definition, definition)  # type: ignore[return-value]  # of the same signature
 
 
 PYTHON = Core("python", read_records, merge_heads, users_of, apply_batch, pack_visitors)
@@ -77,6 +87,11 @@ PYTHON = Core("python", read_records, merge_heads, users_of, apply_batch, pack_v
 def load_compiled() -> Core:
     """The compiled steps; raises `CompiledStepsError` where they were not built from what is here now."""
     modules = import_compiled()
+    others = {
+        definition: step
+        for module in modules.values()
+        for definition, step in getattr(module, "STEPS", {}).items()
+    }
     return Core(
         "compiled",
         modules["records"].read_records,
@@ -84,6 +99,7 @@ def load_compiled() -> Core:
         modules["batch"].users_of,
         modules["batch"].apply_batch,
         modules["packing"].pack_visitors,
+        others,
     )
 
 

@@ -13,10 +13,15 @@ from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-MODULES = ("packing", "records", "merge", "new_events", "carts", "orders", "states", "alerts", "visitors", "batch")
+MODULES = (
+    "packing", "records", "merge", "new_events", "carts", "orders", "states", "alerts", "visitors", "batch",
+    "reports", "customers",
+)  # fmt: skip
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
+    "contracts.customers": ("Customer", "Order", "OrderLine"),
     "contracts.events": ("Event",),
+    "contracts.order_reports": ("LineReport", "OrderReport"),
     "contracts.visitor": ("Action", "CartLine", "Session", "Totals", "Tail", "Visitor"),
     "contracts.visitor_alerts": ("VisitorAlerts", "KindState"),
     "contracts.predictions": ("Predictions",),
@@ -30,11 +35,13 @@ NO_ACTIONS = ("REFUND",)
 """Members of it that are no actions: what has one of them goes the way of the definition."""
 CONTRACT = (
     "contracts.carts",
+    "contracts.customers",
     "contracts.events",
     "contracts.fields",
     "contracts.numbers",
     "contracts.order_fields",
     "contracts.order_lines",
+    "contracts.order_reports",
     "contracts.record_keys",
     "contracts.visitor",
     "contracts.visitor_alerts",

@@ -70,7 +70,8 @@ class IdentityShop:
 
     async def _run(self) -> None:
         for _ in range(20):
-            worker = MemoryWorker(SETTINGS, product_registry(SETTINGS), self.kafka, self.store, self.core)
+            registry = product_registry(SETTINGS, self.core)
+            worker = MemoryWorker(SETTINGS, registry, self.kafka, self.store, self.core)
             await worker.read()
             if not self._relay():
                 return

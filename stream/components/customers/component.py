@@ -23,6 +23,8 @@ from contracts.order_lines import event_key
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
 from contracts.topics import CUSTOMERS, EVENT_TOPICS
+from stream.batch.core import Core
+from stream.batch.entries import CountedLine
 from stream.batch.records import Record
 from stream.batch.result import NO_CHANGE, Change, OutgoingRecord
 from stream.components.component import (
@@ -56,13 +58,14 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
     topic = CUSTOMERS
     is_read_at_claim = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, core: Core) -> None:
+        self._add_own = core.of(add_own)
         self._secret = settings.deletion_secret.get_secret_value()
         self.values = SubjectValues(
             SubjectKind.CUSTOMER,
             CUSTOMER,
             settings.customer_ttl_s,
-            pack_customer,
+            core.of(pack_customer),
             unpack_customer,
             check_customer,
         )
@@ -70,8 +73,8 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
     def subjects(self, applied: Applied[Customer]) -> Collection[str]:
         """See `Component.subjects`."""
         counts = applied.counts
-        told = [line.event for line in counts.purchases]
-        return {event.user_id for event in (*told, *counts.refunds) if event.customer_id is None}
+        bought = {line.event.user_id for line in counts.purchases if line.event.customer_id is None}
+        return bought.union([event.user_id for event in counts.refunds if event.customer_id is None])
 
     def apply(self, state: None, applied: Applied[Customer]) -> Change:
         """See `Component.apply`."""
@@ -79,14 +82,10 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
         if not applied.reports and not counts.purchases and not counts.refunds:
             return NO_CHANGE
         told = [*applied.reports]
-        own = []
-        keys = [(line.event, line.key) for line in counts.purchases]
-        for event, key in (*keys, *[(event, event_key(event)) for event in counts.refunds]):
-            if event.customer_id is None:
-                own.append(_report_of(event, key, event.user_id))
-            elif event.customer_id not in NOBODY:
+        for event, key in _told(counts.purchases, counts.refunds):
+            if event.customer_id is not None and event.customer_id not in NOBODY:
                 told.append(_report_of(event, key, event.customer_id))
-        values, notices = add_reports(own, applied.values)
+        values, notices = self._add_own(counts.purchases, counts.refunds, applied.values)
         return Change(values=values, records=[*map(_record_of, told), *notices])
 
     def read(self, records: Iterable[Record], source: Source) -> list[ReportRecord]:
@@ -114,6 +113,24 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
         values, notices = add_reports(reports, records.values)
         counters = {"rejected": len(letters), "forgotten": len(told) - len(reports)}
         return Change(values=values, records=notices, counters=counters, letters=letters)
+
+
+def add_own(
+    lines: Sequence[CountedLine], refunds: Sequence[Event], values: Mapping[str, Customer | None]
+) -> tuple[dict[str, Customer], list[OutgoingRecord]]:
+    """Customers that change, and what is told to their devices, by what visitors did who are customers."""
+    own = [
+        _report_of(event, key, event.user_id)
+        for event, key in _told(lines, refunds)
+        if event.customer_id is None
+    ]
+    return add_reports(own, values)
+
+
+def _told(lines: Sequence[CountedLine], refunds: Sequence[Event]) -> Iterator[tuple[Event, str]]:
+    """Purchases and refunds with what tells each from all other events."""
+    yield from [(line.event, line.key) for line in lines]
+    yield from [(event, event_key(event)) for event in refunds]
 
 
 def add_reports(

@@ -1,6 +1,6 @@
 """Orders of the whole shop: the owner of an order hears of all that partitions counted of it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from contracts.settings import Settings
 from contracts.shapes import require
 from contracts.topics import ORDERS
 from contracts.visitor import digest_of
+from stream.batch.core import Core
 from stream.batch.counts import BucketCounts, Counts
 from stream.batch.entries import CountedLine
 from stream.batch.records import Record
@@ -62,12 +63,13 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
     name = "orders"
     topic = ORDERS
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, core: Core) -> None:
         self._partitions = settings.partitions
+        self._records_of, self._decode = core.of(records_of), core.of(decode_reports)
         self._shop: Lifetimes = shop_lifetimes(settings)
         self._products: Lifetimes = self._shop | {"minute": settings.product_minute_ttl_s}
         self.values = SubjectValues(
-            None, ORDER, settings.order_ttl_s, pack_order, unpack_order, partial(require, kind=Order)
+            None, ORDER, settings.order_ttl_s, core.of(pack_order), unpack_order, partial(require, kind=Order)
         )
 
     def apply(self, state: None, applied: Applied[Order]) -> Change:
@@ -75,21 +77,21 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
         counts = applied.counts
         if not counts.purchases and not counts.refunds:
             return NO_CHANGE
-        by_owner: dict[int, list[OrderReport]] = {}
-        for report in reports_of(counts):
-            by_owner.setdefault(partition_of(report.key, self._partitions), []).append(report)
-        return Change(records=list(self._records(by_owner)))
-
-    def _records(self, by_owner: Mapping[int, list[OrderReport]]) -> Iterator[OutgoingRecord]:
-        for owner, reports in by_owner.items():
-            for at in range(0, len(reports), MAX_REPORTS_IN_RECORD):
-                value = encode_reports(reports[at : at + MAX_REPORTS_IN_RECORD])
-                key = key_of_partition(owner, self._partitions)
-                yield OutgoingRecord(ORDERS, key, content_id(value.decode()), value)
+        return Change(records=self._records_of(counts, self._partitions))
 
     def read(self, records: Iterable[Record], source: Source) -> list[ReportsRecord]:
         """See `TopicComponent.read`."""
-        return [_read(record, source) for record in records]
+        return [self._read(record, source) for record in records]
+
+    def _read(self, record: Record, source: Source) -> ReportsRecord:
+        try:
+            return ReportsRecord(record.offset, self._decode(record.value))
+        except InvalidEvent as exc:
+            letter = DeadLetter(
+                exc.code, exc.detail, source.topic, source.partition, record.offset, record.key,
+                record.value, source.now_ms,
+            )  # fmt: skip
+            return ReportsRecord(record.offset, letter=letter)
 
     def record_subjects(self, items: Sequence[ReportsRecord]) -> set[str]:
         """See `TopicComponent.record_subjects`."""
@@ -138,6 +140,24 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
         return [*writes, AddToSet(CURRENCIES, currencies)] if currencies else writes
 
 
+def records_of(counts: Counts, partitions: int) -> list[OutgoingRecord]:
+    """The records that tell owners of what was counted in a batch."""
+    by_owner: dict[int, list[OrderReport]] = {}
+    for report in reports_of(counts):
+        by_owner.setdefault(partition_of(report.key, partitions), []).append(report)
+    records = []
+    for owner, reports in by_owner.items():
+        for at in range(0, len(reports), MAX_REPORTS_IN_RECORD):
+            value = encode_reports(reports[at : at + MAX_REPORTS_IN_RECORD])
+            records.append(record_of(owner, partitions, value))
+    return records
+
+
+def record_of(owner: int, partitions: int, value: bytes) -> OutgoingRecord:
+    """A record for the partition that owns the orders in it."""
+    return OutgoingRecord(ORDERS, key_of_partition(owner, partitions), content_id(value.decode()), value)
+
+
 def reports_of(counts: Counts) -> Iterator[OrderReport]:
     """What is to be told of a batch."""
     for line in counts.purchases:
@@ -169,14 +189,3 @@ def _spread(effects: Effects, products: BucketCounts, shop: BucketCounts) -> Non
         fields = (products if product else shop).setdefault(minute_ms, {})
         name = f"{metric}:{product}" if product else metric
         fields[name] = max(-MAX_SUM_MINOR, min(fields.get(name, 0) + number, MAX_SUM_MINOR))
-
-
-def _read(record: Record, source: Source) -> ReportsRecord:
-    try:
-        return ReportsRecord(record.offset, decode_reports(record.value))
-    except InvalidEvent as exc:
-        letter = DeadLetter(
-            exc.code, exc.detail, source.topic, source.partition, record.offset, record.key, record.value,
-            source.now_ms,
-        )  # fmt: skip
-        return ReportsRecord(record.offset, letter=letter)
