@@ -1,7 +1,7 @@
 """The price level of a shop, so that prices can be told as high or low for this shop."""
 
 from collections.abc import Sequence
-from math import fsum, log
+from math import log
 from typing import NamedTuple
 
 HORIZON = 10_000
@@ -31,7 +31,7 @@ class PriceLevel(NamedTuple):
             return self
         weight = min(self.weight + len(prices_minor), HORIZON)
         share = min(1.0, len(prices_minor) / weight)
-        mean_log = fsum(map(log, prices_minor)) / len(prices_minor)
+        mean_log = sum(map(log, prices_minor)) / len(prices_minor)
         return PriceLevel(self.mean_log + (mean_log - self.mean_log) * share, weight)
 
 

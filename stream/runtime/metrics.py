@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
@@ -15,8 +16,20 @@ from stream.runtime.slot_metrics import SlotMeter, SlotMeters
 from stream.state.commit import CommitStatus
 
 WINDOW_S = 10
+SAMPLED = 256
+"""About as many delays of a large batch are kept, evenly spaced; of one with fewer events all of them."""
 _BROKER_MS = itemgetter(Entry._fields.index("broker_ms"))
 _DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(slots=True)
+class _Second:
+    """What was applied in one second."""
+
+    second: int
+    events: int = 0
+    delays: Counter[int] = field(default_factory=Counter)
+    """Delay in ms to about how many events had it."""
 
 
 class Meter:
@@ -105,28 +118,32 @@ class Meter:
             registry=self.registry,
         )
         self.filled_outboxes: set[int] = set()
-        self._window: deque[tuple[int, Counter[int]]] = deque()
+        self._window: deque[_Second] = deque()
 
     def count_batch(self, entries: Sequence[Entry], result: BatchResult, *, now_ms: int) -> None:
         """Count a batch that is now in Redis."""
-        self._count_letters(result)
-        arrivals = Counter(map(_BROKER_MS, entries))
+        self._count_result(result)
+        arrivals = list(map(_BROKER_MS, entries))
         self._delay.observe(max(0, now_ms - min(arrivals)) / 1_000)
         second = now_ms // 1_000
-        if not self._window or self._window[-1][0] != second:
-            self._window.append((second, Counter()))
-            while self._window[0][0] <= second - WINDOW_S:
+        if not self._window or self._window[-1].second != second:
+            self._window.append(_Second(second))
+            while self._window[0].second <= second - WINDOW_S:
                 self._window.popleft()
-        self._window[-1][1].update({now_ms - at_ms: number for at_ms, number in arrivals.items()})
+        newest = self._window[-1]
+        newest.events += len(arrivals)
+        weight = max(1, len(arrivals) // SAMPLED)
+        for at_ms in arrivals[::weight]:
+            newest.delays[now_ms - at_ms] += weight
 
     def count_records(self, result: BatchResult) -> None:
         """Count what records of a component's own topic came to, which is now in Redis."""
-        for name, number in result.counters.items():
-            self._events.labels(name).inc(number)
-        self._count_letters(result)
+        self._count_result(result)
         self.deletions.inc(result.counters.get("deletions", 0))
 
-    def _count_letters(self, result: BatchResult) -> None:
+    def _count_result(self, result: BatchResult) -> None:
+        for name, number in result.counters.items():
+            self._events.labels(name).inc(number)
         for letter in result.letters:
             self._rejected.labels(letter.code).inc()
             if letter.sender is not None:
@@ -153,13 +170,15 @@ class Meter:
         """Events per second, and delay p50 and p99 in ms, over the last whole seconds of the window."""
         first = now_ms // 1_000 - WINDOW_S
         delays: Counter[int] = Counter()
-        for second, counts in self._window:
-            if first <= second < now_ms // 1_000:
-                delays.update(counts)
+        events = 0
+        for one in self._window:
+            if first <= one.second < now_ms // 1_000:
+                delays.update(one.delays)
+                events += one.events
         total = delays.total()
         if not total:
             return 0.0, 0.0, 0.0
-        return total / WINDOW_S, _quantile(delays, total, 0.5), _quantile(delays, total, 0.99)
+        return events / WINDOW_S, _quantile(delays, total, 0.5), _quantile(delays, total, 0.99)
 
 
 def _quantile(delays: Counter[int], total: int, share: float) -> float:

@@ -110,7 +110,11 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
                     overflow += 1
                     continue
                 known[key] = order.add(told)
-        changes = [(records.values[key] or UNKNOWN, order) for key, order in known.items()]
+        changes = [
+            (records.values[key] or UNKNOWN, order)
+            for key, order in known.items()
+            if len(order.lines) > 1 or order.refunds  # others were counted as they were told
+        ]
         letters = [item.letter for item in records.items if item.letter is not None]
         return Change(
             writes=self._writes_of(changes, records.clock.max_event_ms),

@@ -30,15 +30,15 @@ class Order(NamedTuple):
 
     def knows(self, event: str) -> bool:
         """Whether an event was reported: a record may come twice."""
-        return any(line.event == event for line in self.lines) or any(
-            refund.event == event for refund in self.refunds
-        )
+        return event in [line.event for line in self.lines] or event in [
+            refund.event for refund in self.refunds
+        ]
 
     def add(self, report: LineReport | RefundReport) -> "Order":
         """The order with one more report."""
         if isinstance(report, LineReport):
-            return self._replace(lines=(*self.lines, report))
-        return self._replace(refunds=(*self.refunds, report))
+            return Order((*self.lines, report), self.refunds)
+        return Order(self.lines, (*self.refunds, report))
 
 
 UNKNOWN = Order()
