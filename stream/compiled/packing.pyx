@@ -2,6 +2,7 @@
 """States of visitors as MessagePack, byte for byte as `contracts.visitor.pack_visitor` has them."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -96,14 +97,12 @@ cdef class Packer:
     cdef int put(self, object value) except -1:
         """Any value of a state; what is not built of plain ones goes through msgpack."""
         cdef long long number
+        cdef int is_beyond = 0
         cdef Py_ssize_t i, length
         kind = type(value)
         if kind is int:
-            try:
-                number = value
-            except OverflowError:
-                pass
-            else:
+            number = PyLong_AsLongLongAndOverflow(value, &is_beyond)
+            if not is_beyond:
                 return self.put_int(number)
         elif kind is str:
             return self.put_text(<str>value)

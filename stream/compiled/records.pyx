@@ -205,12 +205,14 @@ cdef object _plain(object value):
     """A printable string that is not blank, a number as one, or an empty string; None for others."""
     cdef Py_ssize_t size, i
     cdef const char* data
+    cdef int others = 0
     if type(value) is int:
         return str(value)
     data = PyUnicode_AsUTF8AndSize(value, &size)
     for i in range(size):
-        if not 0x21 <= data[i] <= 0x7e:
-            return None if not (<str>value).isprintable() or (<str>value).isspace() else value
+        others |= (data[i] < 0x21) | (data[i] > 0x7e)
+    if others and (not (<str>value).isprintable() or (<str>value).isspace()):
+        return None
     return value
 
 
