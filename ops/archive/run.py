@@ -8,6 +8,7 @@ from archive.announcing import Announcer
 from archive.archiver import Archiver
 from archive.intake import FlushLimits
 from archive.metrics import ArchiveMetrics
+from archive.topics_reader import UnusableTopics
 from connections.asyncio_redis import open_redis_pool
 from connections.kafka_check import require_kafka
 from connections.kafka_rights import Rights
@@ -32,7 +33,7 @@ def run(settings: Settings, *, once: bool) -> int:
         store = open_store(settings.archive)
         with store.hold():
             asyncio.run(_main(settings, store, once=once))
-    except ArchiveError as exc:
+    except (ArchiveError, UnusableTopics) as exc:
         _log.error("%s", exc)
         return EXIT_ERROR
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from contracts.settings import Settings
-from ops.chaos.faults import FAULTS
+from ops.chaos.faults import ARCHIVE_FAULTS, FAULTS, Fault
 from ops.chaos.run_audit import RunAudit, audit_run
 from ops.chaos.system import SETTINGS, NotRecovered, SystemUnderTest, open_system
 from ops.chaos.traffic import Load, Traffic
@@ -22,6 +22,7 @@ from ops.stack.topics import ensure_topics
 RECOVERY_LIMIT_S = 30.0
 FAULT_LIMIT_S = 120.0
 """A fault that has not healed by then ends the campaign."""
+ARCHIVE_FLUSH_S = 1.0
 _WORKERS = 2
 _PAUSE_S = (1.0, 4.0)
 
@@ -34,6 +35,8 @@ class Plan:
     seed: int
     events_per_s: float = 2_000.0
     kinds: tuple[str, ...] = tuple(FAULTS)
+    archive: bool = False
+    """Whether an archive follows the topics, is killed as well, and is compared with what was sent."""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,9 @@ def run_campaign(plan: Plan, folder: Path, on_change: Callable[[Campaign], None]
     broker.start()
     try:
         settings = _settings(broker.bootstrap)
+        if plan.archive:
+            update = {"archive": str(folder / "archive"), "archive_flush_s": ARCHIVE_FLUSH_S}
+            settings = settings.model_copy(update=update)
         with open_system(settings, folder, workers=_WORKERS, broker=broker) as system:
             _inject_and_audit(campaign, system, on_change)
     finally:
@@ -104,6 +110,8 @@ def _inject_and_audit(
     campaign: Campaign, system: SystemUnderTest, on_change: Callable[[Campaign], None]
 ) -> None:
     plan = campaign.plan
+    faults = FAULTS | ARCHIVE_FAULTS
+    all_kinds = (*plan.kinds, *(ARCHIVE_FAULTS if plan.archive else ()))
     draw = random.Random(plan.seed)
     traffic = Traffic(system.settings, Load(plan.events_per_s), seed=plan.seed)
     traffic.start()
@@ -119,10 +127,10 @@ def _inject_and_audit(
         kinds: list[str] = []
         while time.monotonic() - campaign.began_s < plan.minutes * 60:
             if not kinds:  # every kind comes equally often, in an order of its own each time
-                kinds = draw.sample(plan.kinds, len(plan.kinds))
+                kinds = draw.sample(all_kinds, len(all_kinds))
             kind = kinds.pop()
             show(kind)
-            took_s = _recovery_s(system, kind, draw)
+            took_s = _recovery_s(system, faults[kind], draw)
             campaign.recoveries_s.setdefault(kind, []).append(took_s)
             show("load")
             time.sleep(draw.uniform(*_PAUSE_S))
@@ -135,8 +143,8 @@ def _inject_and_audit(
         traffic.halt()
 
 
-def _recovery_s(system: SystemUnderTest, kind: str, draw: random.Random) -> float:
-    injection = FAULTS[kind](system, draw)
+def _recovery_s(system: SystemUnderTest, fault: Fault, draw: random.Random) -> float:
+    injection = fault(system, draw)
     system.await_commits(injection.recovered_after_ms, FAULT_LIMIT_S)
     return (injection.recovered_s or time.monotonic()) - injection.began_s
 

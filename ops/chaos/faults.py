@@ -129,6 +129,20 @@ def empty_redis(system: SystemUnderTest, _: random.Random) -> FaultInjection:
     return injection
 
 
+def kill_archive(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
+    """kill -9 of the archive at any step, and its restart; it has recovered when it writes again."""
+    archive = system.archive
+    if archive is None:
+        raise ValueError("this system has no archive")
+    time.sleep(draw.uniform(0.0, 1.0))
+    injection = _now()
+    archive.kill()
+    before = system.archive_generation()
+    archive.start()
+    system.await_that(lambda: system.archive_generation() > before, 60.0, "the archive to write again")
+    return injection._replace(recovered_s=time.monotonic())
+
+
 FAULTS: dict[str, Fault] = {
     "kill worker": kill_worker,
     "kill redis": kill_redis,
@@ -140,6 +154,8 @@ FAULTS: dict[str, Fault] = {
     "lose offsets": lose_offsets,
     "empty redis": empty_redis,
 }
+ARCHIVE_FAULTS: dict[str, Fault] = {"kill archive": kill_archive}
+"""Those of a system with an archive."""
 
 
 def reset_group(system: SystemUnderTest) -> None:

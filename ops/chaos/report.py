@@ -23,7 +23,18 @@ from producers.plain_output import SeldomLines
 
 EXIT_FAILED = 1
 _SHOWN_DIFFERENCES = 20
-_COUNTS = ("sent", "in_log", "distinct", "applied", "broken", "rejected", "customers", "lost", "doubled")
+_COUNTS = (
+    "sent",
+    "in_log",
+    "distinct",
+    "applied",
+    "broken",
+    "rejected",
+    "customers",
+    "archived",
+    "lost",
+    "doubled",
+)
 
 
 def run_chaos(plan: Plan, *, as_json: bool, keep: Path | None) -> int:
@@ -120,6 +131,7 @@ def _counts(audit: RunAudit) -> Table:
     for name, text in (
         ("events", f"{audit.distinct:,} sent, {audit.applied:,} applied; {repeats:,} were sent twice"),
         ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} refused"),
+        *_archive_rows(audit),
         ("customers", f"orders and money of {audit.customers:,} compared with their records"),
         (
             "alerts",
@@ -133,6 +145,11 @@ def _counts(audit: RunAudit) -> Table:
     ):
         grid.add_row(name, text)
     return grid
+
+
+def _archive_rows(audit: RunAudit) -> Iterator[tuple[str, str]]:
+    if audit.archived is not None:
+        yield "archive", f"{audit.archived:,} records, each compared with what was sent"
 
 
 def _churn_rows(churn: ChurnAudit) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from ops.audit import (
     read_state,
     sent_events_of,
 )
+from ops.audit.archive import archive_differences, archived_rows
 from ops.audit.customers import CustomerView
 from ops.chaos.system import SystemUnderTest
 from ops.chaos.traffic import Traffic
@@ -48,6 +49,8 @@ class RunAudit:
     """Customers whose orders and money were compared with their records."""
     differences: list[str]
     alerts: AlertAudit
+    archived: int | None = None
+    """Records that the archive has, each compared with what was sent; None without an archive."""
 
     @property
     def exact(self) -> bool:
@@ -83,6 +86,11 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
     buyers = _await_customers(system, sent)
     if buyers:
         unlike += customer_differences(buyers, read_customers(system.client, system.keys))
+    archived = None
+    if system.archive is not None:
+        system.finish_archive()
+        archived = archived_rows(settings)
+        unlike += archive_differences(settings, sent)
     lost, doubled = lost_and_doubled(expected, found)
     alerts = _audit_alerts(system, sent, log)
     return RunAudit(
@@ -97,6 +105,7 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         customers=len(buyers),
         differences=unlike + alerts.differences,
         alerts=alerts,
+        archived=archived,
     )
 
 

@@ -1,5 +1,6 @@
 """The system under test: broker, durable Redis and workers of one installation, as the faults need it."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from contracts.settings import Settings
 from ops.chaos.worker_supervisor import WorkerSupervisor
 from ops.stack.broker import KafkaBroker
 from ops.stack.child import Child
+from ops.stack.record import settings_environment
 from ops.stack.redis_server import RedisServer
 from ops.stack.topics import ensure_topics
+from sources.archive import find_manifest, open_store
 
 POLL_S = 0.02
 SETTINGS: dict[str, Any] = {
@@ -70,6 +73,7 @@ class SystemUnderTest:
     """True where workers of an earlier version take part."""
     data_lost: bool = False
     """True once Redis lost what it had answered: alerts may have been published that it knows nothing of."""
+    archive: Child | None = None
     client: Redis = field(init=False)
     keys: Keys = field(init=False)
 
@@ -113,6 +117,22 @@ class SystemUnderTest:
     def owns_something(self, worker: Child) -> bool:
         """Whether this worker owns partitions by its own account."""
         return bool(self.owners().get(worker.pid))
+
+    def archive_generation(self) -> int:
+        """How many times the archive was written; 0 before the first one."""
+        manifest = find_manifest(open_store(self.settings.archive))
+        return 0 if manifest is None else manifest.generation
+
+    def finish_archive(self, timeout_s: float = 120.0) -> None:
+        """Have the archive catch up with the topics and end; raises `NotRecovered`."""
+        if self.archive is not None:
+            self.archive.stop(timeout_s)
+            self.archive.argv.append("--once")
+            self.archive.start()
+            self.await_that(lambda: not self._archive_runs(), timeout_s, "the archive to catch up")
+
+    def _archive_runs(self) -> bool:
+        return self.archive is not None and self.archive.alive
 
     def await_commits(self, after_ms: int, timeout_s: float = 60.0) -> None:
         """Wait until every partition has a commit that was begun after this moment (wall clock, ms)."""
@@ -158,11 +178,19 @@ def open_system(
     settings = settings.model_copy(update={"partitions": ensure_topics(settings)})
     supervisor = WorkerSupervisor(settings, folder / "logs")
     system = SystemUnderTest(settings, redis, supervisor, folder, broker)
+    if settings.archive:
+        argv = [sys.executable, "-P", "-m", "ops.cli", "archive"]
+        log = folder / "logs" / "archive.log"
+        system.archive = Child("archive", argv, log, env=settings_environment(settings))
     try:
+        if system.archive is not None:
+            system.archive.start()
         for _ in range(workers):
             supervisor.add()
         yield system
     finally:
         supervisor.close()
+        if system.archive is not None and system.archive.alive:
+            system.archive.kill()
         system.client.close()
         redis.kill()

@@ -242,17 +242,21 @@ def chaos(
     seed: Annotated[int, typer.Option(help="The same seed draws the same faults and events.", min=0)] = 1,
     rate: Annotated[float, typer.Option(help="Events per second during the test.", min=100)] = 2_000,
     keep: Annotated[Path | None, typer.Option(help="Folder for data and logs; it is kept.")] = None,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="Also archive the events, kill the archive, and compare it.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Kill, stop and rewind workers, Redis and Kafka at random under load, then check every total.
 
     Runs services of its own. Exit code 0: nothing lost, nothing twice, every recovery within 30 s.
     """
-    require_extras("chaos", "local", "replay")
+    require_extras("chaos", "local", "archive" if archive else "replay")
     from ops.chaos.campaign import Plan
     from ops.chaos.report import run_chaos
 
-    raise typer.Exit(run_chaos(Plan(minutes, seed, rate), as_json=json, keep=keep))
+    plan = Plan(minutes, seed, rate, archive=archive)
+    raise typer.Exit(run_chaos(plan, as_json=json, keep=keep))
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """The archive's files through every step, and every kill between two of them: each row once."""
 
+import os
+import uuid
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -69,11 +71,17 @@ class MortalStore:
             raise Killed
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArchiveStore:
-    """An empty store, of each kind."""
-    kinds = {"folder": str(tmp_path / "archive"), "memory": f"memory://{tmp_path.name}/archive"}
-    return open_store(kinds[request.param])
+    """An empty store, of each kind; TEST_S3_BUCKET names a bucket of a server that AWS_ENDPOINT_URL names."""
+    if request.param == "folder":
+        return open_store(str(tmp_path / "archive"))
+    if request.param == "memory":
+        return open_store(f"memory://{tmp_path.name}/archive")
+    bucket = os.environ.get("TEST_S3_BUCKET")
+    if not bucket:
+        pytest.skip("TEST_S3_BUCKET names no bucket; it needs s3fs and a server, such as moto_server")
+    return open_store(f"s3://{bucket}/{uuid.uuid4().hex}")
 
 
 def batch(first: int, rows: int) -> pl.DataFrame:

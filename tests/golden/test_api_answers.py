@@ -26,6 +26,7 @@ LATER_FIELDS = {
     "customer_id",
     "parts",
     "backlog",
+    "archives",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 NULL_AT_FIRST = {

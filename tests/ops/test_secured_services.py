@@ -46,6 +46,7 @@ from secured_services import (
     SecuredRedis,
 )
 from services import lack, wait_until
+from sources.archive import find_manifest, open_store
 
 SECRETS = (PASSWORD, REDIS_PASSWORD)
 EVENTS = 40
@@ -153,6 +154,12 @@ def test_a_shop_runs_through_every_part_and_no_secret_is_shown(
     assert httpx.get(f"{url}/v1/users/u0", timeout=30).json()["totals"]["counts"]["view"] == 2
     assert count_log(settings).records == EVENTS + 1
     assert distinct_letters(settings) == set()
+    archived = run(env, "archive", "--to", str(tmp_path / "archive"), "--once")
+    assert archived.returncode == 0, archived.stderr
+    said += archived.stdout + archived.stderr
+    manifest = find_manifest(open_store(str(tmp_path / "archive")))
+    assert manifest is not None
+    assert manifest.rows == EVENTS + 1
     for command in (["doctor", "--json"], ["status", "--json"], ["rejected", "ls"]):
         done = run(env, *command, "--state", str(tmp_path))
         assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from contracts.archives import Clearance
+
 
 class JobStatus(StrEnum):
     """pending -> removing -> done."""
@@ -25,7 +27,8 @@ class DeletionJob(NamedTuple):
     deletions, `cut_ms` up to when events are kept out, `outbox_mark` the last entry of the partition's outbox
     when the state was gone. `removed` counts what was removed by kind, `remaining` the places where the last
     search found the id. `returned` says that the visitor has acted since: what is found then is new.
-    `parts` are the deletions of the ids that were linked to this one: it is done when they are.
+    `parts` are the deletions of the ids that were linked to this one: it is done when they are. `archives`
+    has what each archive of events did, by its location.
     """
 
     deletion_id: str
@@ -44,6 +47,7 @@ class DeletionJob(NamedTuple):
     remaining: int | None = None
     returned: bool = False
     parts: tuple[str, ...] = ()
+    archives: Mapping[str, Clearance | None] = {}
 
     @property
     def status(self) -> JobStatus:
@@ -71,6 +75,9 @@ def to_fields(changes: Mapping[str, Any]) -> dict[str, str | bytes]:
     for name, value in changes.items():
         if name == "removed":
             fields[name] = orjson.dumps(dict(value))
+        elif name == "archives":
+            if value:
+                fields[name] = orjson.dumps({where: one and tuple(one) for where, one in value.items()})
         elif name == "parts":
             if value:
                 fields[name] = " ".join(value)
@@ -93,5 +100,8 @@ def from_fields(fields: Mapping[bytes, bytes]) -> DeletionJob:
         removed=orjson.loads(texts.get("removed", "{}")),
         returned=texts.get("returned") == "1",
         parts=tuple(texts.get("parts", "").split()),
+        archives={
+            where: one and Clearance(*one) for where, one in orjson.loads(texts.get("archives", "{}")).items()
+        },
         **values,
     )

@@ -105,7 +105,8 @@ class DeletionJobs:
         done = job._replace(done_ms=wall_clock_ms(), user_id=None, remaining=None)
         key = self._keys.deletion(job.deletion_id)
         pipe = self._redis.pipeline(transaction=True)
-        fields: Any = to_fields({"done_ms": done.done_ms, "returned": done.returned})
+        changes = {"done_ms": done.done_ms, "returned": done.returned, "archives": done.archives}
+        fields: Any = to_fields(changes)
         pipe.hset(key, mapping=fields)
         pipe.hdel(key, "user_id", "remaining", "outbox_mark")
         pipe.expire(key, KEPT_S)

@@ -12,8 +12,10 @@ from api.resources.privacy.job import DeletionJob, JobStatus
 from api.resources.privacy.jobs import LEASE_MS, DeletionJobs
 from api.resources.privacy.linked import forget_in
 from api.resources.privacy.recorder import Unrecorded, record
+from contracts.archives import ArchiveState
 from contracts.clock import wall_clock_ms
 from contracts.topics import Topics
+from readers.archives import read_archives
 from readers.id_search import Needle, search
 from readers.reader import Reader
 from readers.removal import Scrubber, Trace
@@ -137,6 +139,7 @@ class Remover:
         async def keep() -> None:
             await self.jobs.wait(jobs, LEASE_MS)
 
+        archives = await read_archives(reader)
         needles = [Needle(job.user_id or "") for job in jobs]
         for job, places in zip(
             jobs, await search(reader.redis, reader.keys, needles, keep=keep), strict=True
@@ -144,10 +147,12 @@ class Remover:
             own = reader.keys.deletion(job.deletion_id)
             left = sorted({place.key for place in places} - {own})
             returned = await self._has_returned(job)
-            if (not left or returned) and not await self._are_done(job.parts):
+            is_waiting = not await self._are_done(job.parts) or not _are_clear(archives, job)
+            if (not left or returned) and is_waiting:
                 await self.jobs.wait([job], WAIT_MS)
             elif not left or returned:
-                await self.jobs.finish(job._replace(returned=returned))
+                cleared = {archive.location: archive.cleared.get(job.digest) for archive in archives}
+                await self.jobs.finish(job._replace(returned=returned, archives=cleared))
                 _log.info("deletion %s is done", job.deletion_id)
             else:
                 _log.warning("deletion %s: %d keys still hold the id", job.deletion_id, len(left))
@@ -167,3 +172,8 @@ class Remover:
             _log.warning("deletion %s waits for Kafka: %s", job.deletion_id, exc)
             asked = []
         await self.jobs.wait([job], SETTLE_MS if any(asked) else AGAIN_MS)
+
+
+def _are_clear(archives: Sequence[ArchiveState], job: DeletionJob) -> bool:
+    """Whether no file of any archive has the visitor any more."""
+    return all(archive.is_clear_of(job.partition, job.offset or 0) for archive in archives)

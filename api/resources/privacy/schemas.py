@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.resources.privacy.job import DeletionJob, JobStatus
+from contracts.archives import Clearance
 from contracts.fields import MAX_ID_CHARS
 from readers.answers import Answer
 from readers.intervals import to_datetime
@@ -27,6 +28,15 @@ _EXAMPLE: dict[str, Any] = {
     "removed": {"alert_steps": 2, "state": 1},
     "remaining": 0,
     "parts": [],
+    "archives": [
+        {
+            "location": "s3://shop/archive",
+            "files_searched": 412,
+            "rows_removed": 87,
+            "rows_left": 0,
+            "cleared_at": "2025-10-09T08:53:21.730Z",
+        }
+    ],
     "returned": False,
 }
 
@@ -39,6 +49,16 @@ class DeletionRequest(BaseModel):
     user_id: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_ID_CHARS)] = Field(
         description="As in the events", json_schema_extra={"pattern": _ID}
     )
+
+
+class ArchiveClearance(Answer):
+    """What an archive of events did for a deletion: its files were searched, and written anew without it."""
+
+    location: str
+    files_searched: int | None = Field(description="null: known to be clear, but not of how many files")
+    rows_removed: int | None
+    rows_left: int | None = Field(description="Rows that a second search of the changed files found")
+    cleared_at: datetime | None
 
 
 class Deletion(Answer):
@@ -58,6 +78,9 @@ class Deletion(Answer):
     removed: dict[str, int] = Field(description="What was removed, by kind; only kinds that were found")
     remaining: int = Field(description="Redis keys in which the last search still found the id")
     parts: list[str] = Field(description="Deletions of the ids that were linked to this one; done before it")
+    archives: list[ArchiveClearance] = Field(
+        description="Once it is done: the archives of events, each of which is clear of the visitor"
+    )
     returned: bool = Field(description="The visitor has acted since the deletion and is known again")
 
 
@@ -73,9 +96,25 @@ def to_deletion(job: DeletionJob) -> Deletion:
         removed=dict(job.removed),
         remaining=job.remaining or 0,
         parts=list(job.parts),
+        archives=[_to_clearance(where, one) for where, one in sorted(job.archives.items())],
         returned=job.returned,
     )
 
 
 def _at(ms: int | None) -> datetime | None:
     return None if ms is None else to_datetime(ms)
+
+
+def _to_clearance(location: str, clearance: Clearance | None) -> ArchiveClearance:
+    if clearance is None:
+        return ArchiveClearance(
+            location=location, files_searched=None, rows_removed=None, rows_left=None, cleared_at=None
+        )
+    files, removed, left, at_ms = clearance
+    return ArchiveClearance(
+        location=location,
+        files_searched=files,
+        rows_removed=removed,
+        rows_left=left,
+        cleared_at=to_datetime(at_ms),
+    )
