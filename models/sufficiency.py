@@ -1,8 +1,9 @@
-"""Which figures there is enough data for. The others are withheld: null, each with the reason.
+"""What there is enough data for: to train a model and to judge it, and which figures of live quality to tell.
 
-A prediction about a visitor who buys is judged at once, one about a visitor who leaves only when the session
-has ended; an alert is resolved by a purchase at once and expires much later. So the figures of what has just
-begun say too much of the quick answers, and are wrong rather than rough.
+Figures that there is too little for are withheld: null, each with the reason. A prediction about a visitor
+who buys is judged at once, one about a visitor who leaves only when the session has ended; an alert is
+resolved by a purchase at once and expires much later. So the figures of what has just begun say too much of
+the quick answers, and are wrong rather than rough.
 """
 
 from collections.abc import Iterable
@@ -17,10 +18,29 @@ MIN_JUDGED = 100
 MIN_ENDED = 20
 """The same of alerts, and of sessions with a cart."""
 
+FEWEST_SESSIONS = 50
+"""Sessions that are over in each part of a split, below which no model is trained or measured."""
+FEWEST_BUYING = 5
+"""The same of sessions with a purchase to come."""
+
 Missing = dict[str, str]
 """Names of the figures that are withheld, each with the reason in words."""
 Figures = TypeVar("Figures", NextActionFigures, PurchaseFigures, SlotFigures)
 _SHARES = ("accuracy", "macro_f1", "rate", "mean_loss", "log_loss", "brier", "ece")
+
+
+class NotEnoughData(ValueError):
+    """There is too little to train or to measure on; the message says what is needed and what there is."""
+
+
+def require_data(part: str, *, sessions: int, buying: int) -> None:
+    """Raises `NotEnoughData` where a part of a split has too few sessions to say anything."""
+    for has, needs, noun in (
+        (sessions, FEWEST_SESSIONS, "sessions that are over"),
+        (buying, FEWEST_BUYING, "sessions with a purchase"),
+    ):
+        if has < needs:
+            raise NotEnoughData(f"not enough data yet in the {part} part (needs {needs} {noun}, has {has})")
 
 
 class Cohort(NamedTuple):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models.evaluation.splits import boundaries
 from models.next_action.encoding import Batch, Inputs
 from models.next_action.features import STEP_FEATURES, STEP_LEVELS
+from models.sufficiency import require_data
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -85,6 +86,11 @@ class PrefixSet:
     def with_rates(self) -> "PrefixSet":
         """The same cases with the rates of items at the end of the context."""
         return replace(self, context=np.concatenate([self.context, self.rates], axis=1))
+
+    def require_data(self, part: str) -> None:
+        """Raises `NotEnoughData` where this part of a split is too small; `part` is its name."""
+        buying = len(np.unique(self.session[self.will_buy]))
+        require_data(part, sessions=len(np.unique(self.session)), buying=buying)
 
     def boundaries(self, *shares: float) -> tuple[int, ...]:
         """The times (ms) before which these shares of all sessions started."""

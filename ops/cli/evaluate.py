@@ -145,7 +145,7 @@ def evaluate_learning_curve(
     events: Annotated[list[Path], typer.Option("--events", help="Files of events, each of one shop.")],
     more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
     sizes: Annotated[
-        str, typer.Option(help="Numbers of sessions, comma-separated; default: 125, 250 and so on, to all.")
+        str, typer.Option(help="Numbers of sessions, comma-separated; default: 500, 1000 and so on, to all.")
     ] = "",
     idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
     train: Annotated[float, typer.Option(help="Share of the sessions to train on at most.")] = 0.6,

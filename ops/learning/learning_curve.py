@@ -25,7 +25,7 @@ _FILE_WIDTH = 160
 
 @dataclass(frozen=True, slots=True)
 class CurveOptions:
-    """What was asked for. `sizes` empty: doubling from 125 sessions to all."""
+    """What was asked for. `sizes` empty: doubling from 500 sessions to all."""
 
     files: tuple[Path, ...]
     sizes: tuple[int, ...] = ()

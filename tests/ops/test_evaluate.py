@@ -20,7 +20,7 @@ pytest.importorskip("torch", reason="the extra [train] is not installed")
 @pytest.fixture(scope="module")
 def shop_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("shop") / "shop.jsonl"
-    events = islice(simulate(SimulationConfig(1_759_276_800_000, rate=0.05, visitors=300), seed=3), 1_500)
+    events = islice(simulate(SimulationConfig(1_759_276_800_000, rate=0.1, visitors=300), seed=3), 6_000)
     path.write_bytes(b"not an event\n" + b"".join(encode(event) + b"\n" for event in events))
     return path
 
@@ -48,7 +48,18 @@ def test_the_synthetic_shop_is_marked_as_simulated(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     result = CliRunner().invoke(
         app,
-        ["evaluate", "next-action", "--simulate-days", "0.3", "--models", "majority", "--json", str(figures)],
+        [
+            "evaluate",
+            "next-action",
+            "--simulate-days",
+            "0.5",
+            "--valid",
+            "0.2",
+            "--models",
+            "majority",
+            "--json",
+            str(figures),
+        ],
     )
     assert result.exit_code == 0, result.output
     assert "simulated shop" in result.output

@@ -10,7 +10,7 @@ from models.next_action.evaluation.comparison import Progress, compare
 from models.next_action.evaluation.contender import Row
 from models.next_action.evaluation.fitting import Plan, Split
 
-FEWEST = 125
+FEWEST = 500
 """Sessions at the beginning of the curve; they double from point to point."""
 
 
@@ -66,6 +66,8 @@ def measure_curve(
         until_ms = int(latest[round(size * train / (train + valid))])
         past = cases.select(cases.start_ms >= latest[0])
         learnt, checked, _ = past.split(until_ms, test_from_ms)
+        if not (len(learnt) and len(checked)):
+            raise ValueError(f"of {size} sessions none is over in time to learn from or to calibrate on")
         split = Split(learnt, checked, whole.test)
         buying = len(np.unique(np.concatenate([part.session[part.will_buy] for part in (learnt, checked)])))
         for score in compare(split, rows, plan=plan, progress=lambda *_: None):

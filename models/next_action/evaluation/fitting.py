@@ -30,7 +30,7 @@ class Split:
 
     @classmethod
     def of(cls, cases: PrefixSet, train: float, valid: float) -> "Split":
-        """Shares of the sessions by their start, the rest is test; raises `ValueError` for an empty part."""
+        """Shares of the sessions by their start, the rest is test; `ValueError` if a part is too small."""
         if not (0 < train < 1 and 0 < valid < 1 and train + valid < 1):
             raise ValueError(
                 f"train and valid must be shares and leave some to test, got {train:g} and {valid:g}"
@@ -39,8 +39,7 @@ class Split:
             raise ValueError("there are no events to learn from")
         split = cls(*cases.split(*cases.boundaries(train, train + valid)))
         for name, part in (("train", split.train), ("valid", split.valid), ("test", split.test)):
-            if not len(part):
-                raise ValueError(f"no session lies within the {name} part: more events are needed")
+            part.require_data(name)
         if len(np.unique(split.train.target)) < 2:
             raise ValueError("the train part knows one kind of next action only: more events are needed")
         return split

@@ -16,6 +16,7 @@ from models.next_action.training.export import make_artefact
 from models.next_action.training.fit import BUDGET, Epoch, FitConfig, Fitted, fit_net, logits_of
 from models.next_action.training.net_config import NetConfig
 from models.next_action.training.nets import count_parameters
+from models.sufficiency import NotEnoughData
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,10 @@ def _split(name: str, cases: PrefixSet, recipe: Recipe) -> tuple[PrefixSet, Pref
         raise ValueError(f"{name} has no events to learn from")
     parts = cases.split(*cases.boundaries(recipe.train, recipe.train + recipe.valid))
     for part, share in zip(parts, ("train", "valid"), strict=False):
-        if not len(part):
-            raise ValueError(f"{name}: no session lies within the {share} share, more events are needed")
+        try:
+            part.require_data(share)
+        except NotEnoughData as exc:
+            raise NotEnoughData(f"{name}: {exc}") from exc
     return parts
 
 

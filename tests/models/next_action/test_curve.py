@@ -27,38 +27,22 @@ def make_shop(sessions: int) -> PrefixSet:
 
 
 def measure(*sizes: int) -> list[Point]:
-    cases, plan = make_shop(400), Plan([0], 1)
+    cases, plan = make_shop(800), Plan([0], 1)
     return measure_curve(cases, ROWS, train=0.6, valid=0.1, sizes=sizes, plan=plan, progress=lambda *_: None)
 
 
 def test_sizes_double_up_to_all_sessions() -> None:
-    assert doubling(1_100) == [125, 250, 500, 1_000, 1_100]
+    assert doubling(2_100) == [500, 1_000, 2_000, 2_100]
     assert doubling(100) == [100]
 
 
 def test_more_sessions_tell_more_about_the_same_test() -> None:
-    points = measure_curve(
-        make_shop(400),
-        ROWS,
-        train=0.6,
-        valid=0.1,
-        sizes=(20, 280),
-        plan=Plan([0], 1),
-        progress=lambda *_: None,
-    )
-    assert [(point.name, point.sessions) for point in points] == [("markov-2", 20), ("markov-2", 280)]
+    points = measure(20, 560)
+    assert [(point.name, point.sessions) for point in points] == [("markov-2", 20), ("markov-2", 560)]
     assert points[1].log_loss < points[0].log_loss
-    assert points[0].buying < points[1].buying <= 140
+    assert points[0].buying < points[1].buying <= 280
 
 
 def test_a_size_that_the_data_do_not_have_is_refused() -> None:
-    with pytest.raises(ValueError, match="sizes must be from 2 to 280 sessions, got 500 to 500"):
-        measure_curve(
-            make_shop(400),
-            ROWS,
-            train=0.6,
-            valid=0.1,
-            sizes=(500,),
-            plan=Plan([0], 1),
-            progress=lambda *_: None,
-        )
+    with pytest.raises(ValueError, match="sizes must be from 2 to 560 sessions, got 600 to 600"):
+        measure(600)
