@@ -119,7 +119,7 @@ class Settings(ConnectionSettings):
     )
 
     cache_visitors: int = Field(50_000, ge=1, description="Visitor states a worker keeps in memory")
-    batch_events: int = Field(8_000, ge=1, description="Most events of one partition in one commit")
+    batch_events: int = Field(16_000, ge=1, description="Most events of one partition in one commit")
     stall_s: float = Field(30.0, gt=0, description="Lag without progress for longer ends the worker")
     session_timeout_s: float = Field(10.0, gt=0, description="Kafka group session timeout")
     worker_host: str = Field("127.0.0.1", description="Address the worker's /metrics listens on")

@@ -76,8 +76,10 @@ class Partition:
         self.high: dict[str, int] = {}
         """Newest known end of the log, per topic."""
         self.waiting_since_s: float | None = None
-        self.taken_s = 0.0
-        """When a batch was last taken (monotonic clock)."""
+        self.taken_s = now_s
+        """When a batch was last taken, or the partition was claimed (monotonic clock)."""
+        self.density = 0.0
+        """Visitors per event of the last batch; 0: there was none."""
         self.queue_taken_s = 0.0
         """When all was applied that waited in topics that come before events (monotonic clock); 0: never."""
         self.progress_s = now_s
@@ -93,6 +95,12 @@ class Partition:
     def buffered(self) -> int:
         """Entries read and not yet committed."""
         return sum(map(len, self.buffers.values()))
+
+    @property
+    def known(self) -> int:
+        """Entries read and not yet committed, and how many more are known to be in the logs, at most."""
+        unread = [self.high.get(topic, 0) - self.fetched.get(topic, 0) for topic in self.topics]
+        return self.buffered + sum([number for number in unread if number > 0])
 
     def note_read(self, topic: str, number: int, size: int) -> None:
         """So many records of a topic were read, of about so many bytes."""
@@ -114,6 +122,11 @@ class Partition:
         """Whether all that is known to be in the logs is applied."""
         return not self.buffered and self.lag == 0
 
+    @property
+    def unread(self) -> list[str]:
+        """Event topics whose log goes on after what was read of them, as far as is known."""
+        return [topic for topic in self.topics if self.high.get(topic, 0) > self.fetched.get(topic, 0)]
+
     def awaited_topics(self, *, now_s: float, quiet_s: float, wait_s: float) -> tuple[set[str], bool]:
         """Topics whose log goes on after what was read of them: once they run empty, the others wait.
 
@@ -121,7 +134,7 @@ class Partition:
         for `wait_s` (`quiet_s` is how long ago the last delivery was), or after `MAX_WAITS` times as long;
         the second value says that it did. A worker busy with other deliveries has not waited in vain.
         """
-        awaited = {topic for topic in self.topics if self.high.get(topic, 0) > self.fetched.get(topic, 0)}
+        awaited = set(self.unread)
         if not self.buffered or all(self.buffers[topic] for topic in awaited):
             self.waiting_since_s = None
             return awaited, False
@@ -133,7 +146,7 @@ class Partition:
 
     def read_topics(self) -> list[str]:
         """Topics read to the end of their log, as far as is known; none while the partition waits anyway."""
-        unread = [topic for topic in self.topics if self.high.get(topic, 0) > self.fetched.get(topic, 0)]
+        unread = self.unread
         if any(not self.buffers[topic] for topic in unread):
             return []
         return [topic for topic in self.topics if topic not in unread]

@@ -72,6 +72,8 @@ class Rounds:
 
     async def _apply(self, batches: Sequence[Batch]) -> list[BatchResult]:
         wanted = [(b.part, self._core.users_of(b.entries)) for b in batches]
+        for (part, users), batch in zip(wanted, batches, strict=True):
+            part.density = len(users) / len(batch.entries)
         states = await self._committer.visitors(wanted)
         results = [
             self._core.apply_batch(part.clock, entries, visitors, self._settings, screens=self._screens(part))
