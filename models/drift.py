@@ -39,15 +39,24 @@ MIN_CHANGE = 0.02
 """A smaller change of the mean can be certain, and still be of no account."""
 
 
+DELTA = 0.002
+"""ADWIN's: the chance that it finds a change where there is none."""
+
+
+def make_adwin() -> Any:
+    """ADWIN. The first call takes half a second and 100 MB: the import of river, which few processes need."""
+    from river.drift import ADWIN
+
+    return ADWIN(delta=DELTA)  # type: ignore[no-untyped-call]  # it has no annotations
+
+
 class Drift:
     """ADWIN over one stream of numbers between 0 and 1; 0.3 us a number. `name` must hold no blank."""
 
-    def __init__(self, name: str, *, delta: float = 0.002) -> None:
-        # Here, not at the top: river takes 100 MB and a second, and those who only read figures need it not.
-        from river.drift import ADWIN
-
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._adwin: Any = ADWIN(delta=delta)  # type: ignore[no-untyped-call]  # it has no annotations
+        self._adwin: Any = None
+        """None until there is a number to look at."""
         self._since_ms: int | None = None
         self._reference: float | None = None
         self._drifts = 0
@@ -62,6 +71,8 @@ class Drift:
             self._since_ms = at_ms
         if at_ms - self._since_ms < WARM_UP_MS:
             return False
+        if self._adwin is None:
+            self._adwin = make_adwin()
         found = False
         for value in values:
             self._adwin.update(value)
@@ -78,6 +89,5 @@ class Drift:
     @property
     def state(self) -> DriftState:
         """The state now."""
-        return DriftState(
-            self._name, float(self._adwin.estimation), int(self._adwin.width), self._drifts, self._drifted_ms
-        )
+        mean, width = (0.0, 0) if self._adwin is None else (self._adwin.estimation, self._adwin.width)
+        return DriftState(self._name, float(mean), int(width), self._drifts, self._drifted_ms)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from connections.kafka import aiokafka_reader_arguments
 from contracts.settings import Settings
+from contracts.topics import Topics
 from stream.batch.records import Record
 from stream.consumer.batch_app import BatchApp
 from stream.consumer.parsed_records import Fetched
@@ -32,6 +33,7 @@ class KafkaLog:
     def __init__(self, app: BatchApp, settings: Settings) -> None:
         self._app = app
         self._settings = settings
+        self._topics = Topics(settings.topic_prefix).partitioned
         self._asker: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
 
@@ -94,6 +96,7 @@ class KafkaLog:
                 asker = AIOKafkaConsumer(**aiokafka_reader_arguments(self._settings), retry_backoff_ms=50)
                 try:
                     await asker.start()
+                    await asker._client.set_topics(self._topics)  # it would learn of one every 50 ms
                     self._asker = asker
                 except KafkaError as exc:
                     log.info("Kafka cannot be asked for offsets yet: %s", exc)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 import aiokafka
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
@@ -58,6 +59,7 @@ def test_the_overridden_method_has_the_parameters_we_know(owner: type, name: str
         (Consumer, "_get_active_partitions"),
         (Consumer, "highwater"),
         (driver.AIOKafkaConsumerThread, "_ensure_consumer"),
+        (AIOKafkaClient, "set_topics"),
     ],
     ids=lambda part: getattr(part, "__name__", part),
 )
