@@ -10,7 +10,7 @@ import psutil
 from redis import Redis
 
 from benchmarks.heartbeats import measure_scored
-from benchmarks.services import Services, drop_state, with_fresh_state
+from benchmarks.services import Services, drop_state, empty_followed_topics, with_fresh_state
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.stack.child import Child
@@ -99,6 +99,7 @@ def run_lap(services: Services, shop: Settings, module: str, *, events: int) -> 
     making progress, or was to score visitors (`shop.scoring`) and scored none.
     """
     settings = with_fresh_state(shop)
+    empty_followed_topics(settings)
     child = start_contender(services, settings, module)
     try:
         lap = measure_lap(services, settings, [child], events)

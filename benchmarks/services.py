@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
 from redis import Redis
 
+from connections.kafka import librdkafka_arguments
 from contracts.settings import Settings
+from contracts.topics import Topics
 from ops.stack.broker import KafkaBroker
 from ops.stack.redis_server import RedisServer
 from ops.stack.topics import delete_topics, ensure_topics
 
+ADMIN_S = 10.0
 FAST_JVM = ("-Xms1g", "-Xmx1g")
 """Both compilers and the default collector, unlike the small broker of demo and tests."""
 
@@ -71,6 +76,18 @@ def with_fresh_state(settings: Settings) -> Settings:
     """The same topics read by a new group into a new namespace."""
     name = f"b{uuid.uuid4().hex[:8]}"
     return settings.model_copy(update={"namespace": name, "group": name})
+
+
+def empty_followed_topics(settings: Settings) -> None:
+    """Delete what workers told one another in the topics that they write and read: it is of earlier laps."""
+    ends = [
+        TopicPartition(topic, number, OFFSET_END)
+        for topic in Topics(settings.topic_prefix).followed
+        for number in range(settings.partitions)
+    ]
+    admin = AdminClient(librdkafka_arguments(settings))
+    for deleted in admin.delete_records(ends, request_timeout=ADMIN_S).values():
+        deleted.result(2 * ADMIN_S)
 
 
 def create_topics(settings: Settings) -> None:
