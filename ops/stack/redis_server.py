@@ -94,6 +94,9 @@ class RedisServer:
             # States are a fraction of the log of their changes: at 64 MB, the default, Redis would rewrite
             # the log every ten seconds at 5,000 events/s, and delay commits meanwhile.
             "auto-aof-rewrite-min-size": "512mb",
+            # A hash is a list until it has so many fields, and each is searched for in the whole list:
+            # with 512, the default, a fifth of a large commit's time.
+            "hash-max-ziplist-entries": "128",
             "save": "",
             # An evicted offset or epoch would silently undo the fence, so a full Redis must refuse instead.
             "maxmemory-policy": "noeviction",

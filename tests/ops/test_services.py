@@ -110,6 +110,7 @@ def test_redis_rewrites_its_log_seldom_and_evicts_nothing(private_redis: RedisSe
         options = client.config_get("*")  # Redis 6 takes one pattern
     assert int(options["auto-aof-rewrite-min-size"]) == 512 * 2**20
     assert options["maxmemory-policy"] == "noeviction"
+    assert options["hash-max-ziplist-entries"] == "128"
 
 
 def test_redis_comes_back_older_from_a_copy_of_its_files(private_redis: RedisServer, tmp_path: Path) -> None:
