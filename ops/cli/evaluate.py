@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("alerts")(evaluate_alerts)
     evaluate.command("learning")(evaluate_learning)
     evaluate.command("learning-curve")(evaluate_learning_curve)
+    evaluate.command("drift")(evaluate_drift)
     app.add_typer(evaluate, name="evaluate")
 
 
@@ -184,3 +185,23 @@ def _numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError as exc:
         raise typer.BadParameter(f"sizes must be whole numbers, comma-separated, got {text!r}") from exc
+
+
+def evaluate_drift(
+    before_days: Annotated[float, typer.Option(help="Simulated days before the change.", min=0.2)] = 2.0,
+    after_days: Annotated[float, typer.Option(help="Simulated days after it.", min=0.2)] = 2.0,
+    rate: Annotated[float, typer.Option(help="Events per second on average.", min=0.01)] = 0.15,
+    every_hours: Annotated[float, typer.Option(help="Hours between two candidates.", min=0.5)] = 6.0,
+    epochs: Annotated[int, typer.Option(help="Maximum number of epochs of each model.", min=1)] = 6,
+    quiet_weeks: Annotated[float, typer.Option(help="Weeks without a change, for false alarms.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same shop.", min=0)] = 1,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+) -> None:
+    """Change how a simulated shop's visitors behave, and see how long models take to follow.
+
+    Prices double, a sale begins, or bots come: with and without the loop, with and without online learning.
+    """
+    from ops.learning.drift_report import DriftOptions, run_drift_evaluation
+
+    options = DriftOptions(before_days, after_days, rate, every_hours, epochs, quiet_weeks, seed, json)
+    raise typer.Exit(run_drift_evaluation(options))
