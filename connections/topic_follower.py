@@ -51,6 +51,9 @@ class TopicFollower:
             while self._topic not in await consumer.topics():  # which makes no topic, as asking for it may
                 self._note_read()
                 await asyncio.sleep(MISSING_S)
+            first = TopicPartition(self._topic, 0)
+            consumer.assign([first])
+            await consumer.end_offsets([first])  # it knows of the topic's partitions then
             numbers = consumer.partitions_for_topic(self._topic) or {0}
             places = [TopicPartition(self._topic, number) for number in sorted(numbers)]
             consumer.assign(places)

@@ -10,9 +10,10 @@ import pytest
 
 from api.app import create_app
 from contracts.heartbeat import NEXT_ACTION
-from contracts.model_steps import StepKind
+from contracts.model_steps import Author, StepKind
 from contracts.settings import Settings
 from ops.models.commands import decide, list_steps, list_versions
+from ops.models.steps import ModelSteps, Wanted, reading
 from stub_model import write_model
 
 
@@ -79,3 +80,12 @@ def test_versions_are_promoted_rolled_back_and_pinned_by_hand(
     assert stages == {one: "champion", "base": "former champion", two: "rejected"}
     assert list_steps(shop, NEXT_ACTION, as_json=False) == 0
     assert capsys.readouterr().out.count("a test") == 5
+
+
+async def test_steps_are_read_from_every_partition_that_a_topic_has(embedded_installation: Settings) -> None:
+    """The embedded broker gives each topic four; a slot's steps are all in one of them."""
+    async with ModelSteps(embedded_installation) as steps:
+        for slot in "abcdef":
+            await steps.take(Wanted(slot, StepKind.CANDIDATE, "v1", Author.LEARNER, "a test"))
+    async with reading(embedded_installation) as lifecycle:
+        assert [lifecycle.state(slot).candidate for slot in "abcdef"] == ["v1"] * 6
