@@ -19,6 +19,7 @@ from benchmarks.runs import (
     run_core,
     run_delay,
     run_jobs,
+    run_load,
     run_memory,
     run_profile,
     run_scaling,
@@ -92,6 +93,12 @@ def alerts(
 
 
 @app.command()
+def load(rate: Rate = DELAY_RATE, seconds: Seconds = DELAY_SECONDS, json: JsonFile = None) -> None:
+    """Delay of a worker that scores beside one that counts, overloaded too, and from event to alert."""
+    _run_on_services(json, lambda services: run_load(services, rate, ALERTS_RATE, seconds))
+
+
+@app.command()
 def jobs(
     runs: Runs = RUNS,
     rate: Rate = ALERTS_RATE,
@@ -156,6 +163,7 @@ def everything(runs: Runs = RUNS, events: Events = EVENTS, json: JsonFile = None
         figures |= run_throughput(services, runs, events, CONTENDERS)
         figures |= run_scaling(services, runs, events)
         figures |= run_delay(services, DELAY_RATE, DELAY_SECONDS, DELAY_CONTENDERS)
+        figures |= run_load(services, DELAY_RATE, ALERTS_RATE, DELAY_SECONDS)
         figures |= run_alerts(services, runs, ALERTS_RATE, DELAY_SECONDS, ALERTS_CONTENDERS)
         figures |= run_jobs(services, 1, ALERTS_RATE, DELAY_SECONDS)
         figures |= run_api(services, runs)

@@ -23,7 +23,6 @@ from contracts.topics import EVENT_TOPICS, Topics
 from contracts.visitor import Visitor, unpack_visitor
 from models.next_action.actions import LEAVE_TARGET
 from models.next_action.model import Model
-from models.next_action.prices import PriceLevel
 from models.online.learning import Answers, learn
 from models.online.publishing import FEWEST_JUDGED, Publisher
 from models.online.records import RECORD
@@ -36,6 +35,7 @@ from stream.components.prices import level_of
 from stream.partitions.component_steps import applied_of, apply_component
 from stream.partitions.partition import Partition
 from stream.partitions.result_writes import ResultWriter, WriteSettings
+from stream.partitions.scheduler import ROUND_EVENTS
 from stream.registry import AnyComponent, Registry, make_registry
 from stream.scoring.next_action import NextActionSlot, ScoredVisitor
 from stream.scoring.slots import AskedVisitor
@@ -143,12 +143,8 @@ def measure_core(
     logs = make_partition_logs(registry, events, settings.partitions)
     bench = _Steps(settings, registry, core, logs, model)
     with tuned_collector():  # the log itself is frozen too: it is not the worker's to look after
-        left = list(logs)
-        for log in itertools.cycle(logs):
-            if log in left and not bench.step(log, batch):
-                left.remove(log)
-            if not left:
-                break
+        while bench.round(batch):
+            pass
     us = {step: seconds / bench.events * 1e6 for step, seconds in bench.spent_s.items()}
     return CoreRow(
         core.name,
@@ -159,6 +155,15 @@ def measure_core(
         bench.visitors / bench.events,
         bench.size / bench.events,
     )
+
+
+class _Applied(NamedTuple):
+    """A batch of one partition on its way through a round."""
+
+    part: Partition
+    offsets: dict[str, tuple[int, int]]
+    outcome: BatchResult
+    events: int
 
 
 class _Steps:
@@ -189,12 +194,29 @@ class _Steps:
         self.events = self.visitors = self.size = self.scored = 0
         self._reading_s = _reading_s()
 
-    def step(self, log: PartitionLog, batch: int) -> bool:
-        """Take the next `batch` records of one partition through all steps; False when there are none."""
+    def round(self, batch: int) -> bool:
+        """Take the next records through all steps, `batch` of each partition; False when there are none.
+
+        As in a worker, a round takes of the partitions what waits, up to its most events, and asks the model
+        once.
+        """
+        found = False
+        logs = max(1, min(len(self._logs), ROUND_EVENTS // batch))
+        for at in range(0, len(self._logs), logs):
+            taken = [self._apply(log, batch) for log in self._logs[at : at + logs]]
+            applied = [each for each in taken if each is not None]
+            if self._model is not None and applied:
+                self._score(self._model, applied)
+            for each in applied:
+                self._commit(each)
+            found = found or bool(applied)
+        return found
+
+    def _apply(self, log: PartitionLog, batch: int) -> "_Applied | None":
         part = log.part
         portions = log.next_records(batch)
         if not any(portions.values()):
-            return False
+            return None
         with self._timed("own_topics"):
             self._apply_told(log)
         with self._timed("read_records"):
@@ -218,8 +240,10 @@ class _Steps:
         with self._timed("components"):
             for component in self._components:
                 apply_component(component, part.states, outcome, _values(part, component, outcome))
-        if self._model is not None:
-            self._score(self._model, outcome, level_of(part.states, outcome))
+        return _Applied(part, offsets, outcome, len(entries))
+
+    def _commit(self, applied: "_Applied") -> None:
+        part, offsets, outcome, n_entries = applied
         with self._timed("writes"):
             writes = self._writer.writes_of(outcome)
         commit = Commit(part.number, part.epoch, offsets, writes, outcome.clock._asdict())
@@ -231,8 +255,7 @@ class _Steps:
             part.adopt(commit, outcome, now_s=0.0, cache_limit=1 << 30)
         self._deliver(outcome)
         self.visitors += len(outcome.visitors)
-        self.events += len(entries)
-        return True
+        self.events += n_entries
 
     def _deliver(self, outcome: BatchResult) -> None:
         """Put what components tell one another where Kafka would."""
@@ -260,22 +283,28 @@ class _Steps:
             part.adopt(commit, result, now_s=0.0, cache_limit=1 << 30)
             self._deliver(result)
 
-    def _score(self, model: Model, outcome: BatchResult, level: PriceLevel) -> None:
-        """As the scheduler does, with one partition in the round."""
-        wanted = {user: visitor for user, visitor in outcome.visitors.items() if not visitor.ended}
+    def _score(self, model: Model, round_of: "Sequence[_Applied]") -> None:
+        """As the scheduler does."""
+        wanted = {
+            (place, user_id): AskedVisitor(user_id, visitor, level)
+            for place, (part, _, outcome, _) in enumerate(round_of)
+            for level in [level_of(part.states, outcome)]
+            for user_id, visitor in outcome.visitors.items()
+            if self._slot.select(visitor)
+        }
         names, subjects = list(wanted), list(wanted.values())
-        with self._timed("ask"):
-            plan = self._slot.plan(subjects)
-        scores: dict[str, ScoredVisitor] = {}
-        for places in plan:
-            visitors = [subjects[place] for place in places]
+        scores: list[dict[str, ScoredVisitor]] = [{} for _ in round_of]
+        for at in range(0, len(names), self._slot.most_visitors):
+            now = slice(at, at + self._slot.most_visitors)
             with self._timed("encode"):
-                encoded = [self._slot.encode(AskedVisitor("", visitor, level)) for visitor in visitors]
+                encoded = self._slot.encode_all(subjects[now])
             with self._timed("ask"):
-                found = self._slot.ask(model, visitors, encoded)
-                scores |= zip([names[place] for place in places], found, strict=True)
+                found = self._slot.ask(model, [each.visitor for each in subjects[now]], encoded)
+            for (place, user_id), score in zip(names[now], found, strict=True):
+                scores[place][user_id] = score
         with self._timed("take_scores"):
-            self._slot.take(outcome, scores)
+            for applied, own in zip(round_of, scores, strict=True):
+                self._slot.take(applied.outcome, own)
         self.scored += len(subjects)
 
     @contextmanager
@@ -313,7 +342,7 @@ def measure_blobs(settings: Settings, core: Core, *, events: int) -> BlobRow:
     registry = make_registry(settings, core)
     log = make_partition_logs(registry, events, 1)[0]
     users = {record.key.decode() for _, record in log.records}
-    _Steps(settings, registry, core, [log]).step(log, events)
+    _Steps(settings, registry, core, [log]).round(events)
     visitors = log.part.visitors.known(users).values()
     mark = time.process_time()
     blobs = core.pack_visitors(visitors)

@@ -12,7 +12,7 @@ from typing import Any
 
 from redis import Redis
 
-from benchmarks.heartbeats import await_model, measure_scored, read_heartbeats
+from benchmarks.heartbeats import await_model, measure_scored, read_heartbeats, shares_left_out
 from benchmarks.pace import SETTLE_S, quantile, send_paced
 from benchmarks.race import START_TIMEOUT_S, cpu_s, start_contender
 from benchmarks.services import Services, drop_state
@@ -46,6 +46,8 @@ class DelayRow:
     redis_cpu_us: float
     scored: float
     """Share of the visitors that were scored; NaN where nothing is to be scored."""
+    left_out: dict[str, float]
+    """Share of the visitors that were left unscored for want of time, by kind."""
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ def measure_delay(
     child = start_contender(services, settings, contender.module, env=environment)
     probe = OffsetProbe(settings)
     acks = Acks()
-    scored = math.nan
+    scored, left_out = math.nan, dict[str, float]()
     try:
         if settings.scoring:
             await_model(services.client, settings, child)
@@ -147,6 +149,7 @@ def measure_delay(
         redis_cpu_us = (cpu_s(services.redis_pid) - redis_before_s) / sent * 1e6
         if settings.scoring:
             scored = measure_scored(services.client, settings, child)
+            left_out = shares_left_out(read_heartbeats(services.client, settings))
         if at_end is not None:
             at_end(_delays(acks, probe, measured_from_ms))
     finally:
@@ -156,7 +159,7 @@ def measure_delay(
     delays_ms = sorted(delay_ms for _, delay_ms in _delays(acks, probe, measured_from_ms))
     return DelayRow(
         contender.title, sent_per_s, len(delays_ms), quantile(delays_ms, 0.5), quantile(delays_ms, 0.99),
-        own_p50_ms, own_p99_ms, cpu_us, redis_cpu_us, scored,
+        own_p50_ms, own_p99_ms, cpu_us, redis_cpu_us, scored, left_out,
     )  # fmt: skip
 
 

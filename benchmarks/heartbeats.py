@@ -2,13 +2,14 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import Redis
 
 from contracts.clock import wall_clock_ms
-from contracts.heartbeat import Heartbeat, from_hash
+from contracts.heartbeat import NEXT_ACTION, Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.stack.child import Child
@@ -65,6 +66,17 @@ def share_scored(beats: Sequence[Heartbeat]) -> float:
     """Visitors scored by all workers together among those to be scored; NaN if there were none."""
     scored, skipped = sum(beat.scored for beat in beats), sum(beat.skipped for beat in beats)
     return scored / (scored + skipped) if scored + skipped else math.nan
+
+
+def shares_left_out(beats: Sequence[Heartbeat]) -> dict[str, float]:
+    """Of all visitors to be scored the share left out for want of time, by kind."""
+    total = sum(beat.scored + beat.skipped for beat in beats)
+    numbers: Counter[str] = Counter()
+    for beat in beats:
+        for slot in beat.slots:
+            if slot.slot == NEXT_ACTION:
+                numbers.update(slot.left_out)
+    return {kind: number / total for kind, number in numbers.items()}
 
 
 def _await_beats(

@@ -18,6 +18,7 @@ from benchmarks import api as api_bench
 from benchmarks import core as core_bench
 from benchmarks import delay as delay_bench
 from benchmarks import jobs as jobs_bench
+from benchmarks import load as load_bench
 from benchmarks import memory as memory_bench
 from benchmarks import profile as profile_bench
 from benchmarks import scaling as scaling_bench
@@ -188,6 +189,20 @@ def judge_alerts(rows: Sequence[alerts_bench.AlertsRow]) -> list[Aim]:
     if ours and floor:
         aims.append(Aim("median p99 over the floor's", median(ours) / median(floor), None))
     return aims
+
+
+def run_load(services: Services, rate: int, alerts_rate: int, seconds: int) -> Figures:
+    """Measure and show what scoring does to the delay, at a pace, overloaded, and up to the alerts."""
+    rows = load_bench.measure_load(services, rate=rate, seconds=seconds, note=console.log)
+    (scorer,) = throughput_bench.choose("s", console.log)
+    total = alerts_rate * int(seconds + SETTLE_S)
+    with tables.progress_bar(console, "alerts", total) as advance:
+        alert = alerts_bench.measure_alerts(
+            services, scorer, rate=alerts_rate, seconds=seconds, progress=advance
+        )
+    tables.show_delay(console, rows)
+    tables.show_alerts(console, [alert], load_bench.judge_load(rows, [alert]))
+    return {"load": [asdict(row) for row in rows], "load_alerts": asdict(alert)}
 
 
 def run_jobs(services: Services, runs: int, rate: int, seconds: int) -> Figures:

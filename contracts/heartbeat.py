@@ -1,5 +1,6 @@
 """What a worker says of itself once a second, for status, the API and the live view."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -14,7 +15,7 @@ class SlotReport(NamedTuple):
 
     `model` is the version of the model, empty for none; `state` is `ok`, `off`, or in a few words what is
     wrong. `skipped` counts visitors left unanswered since the worker started, `scored` the others. `drift`
-    has a line per watched number (`models.drift`).
+    has a line per watched number (`models.drift`). `left_out` are those skipped for want of time, by kind.
     """
 
     slot: str
@@ -23,6 +24,7 @@ class SlotReport(NamedTuple):
     scored: int = 0
     skipped: int = 0
     drift: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = {}
 
 
 class Heartbeat(NamedTuple):
@@ -96,7 +98,8 @@ def from_hash(fields: dict[str, str]) -> Heartbeat:
 
 def _slot(fields: Any) -> SlotReport:
     try:
-        own = {name: fields[name] for name in SlotReport._fields}
+        known = {"left_out": {}, **fields}  # a worker of an earlier version scores everybody
+        own = {name: known[name] for name in SlotReport._fields}
     except (KeyError, TypeError) as exc:
         raise ValueError(f"a report of a slot is not one: {exc!r}") from exc
     return SlotReport(**{**own, "drift": tuple(own["drift"])})

@@ -1,5 +1,6 @@
 """What a model said of a visitor's session, and what of it still waits to be judged."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 SCALE = 10_000
@@ -21,6 +22,10 @@ class Score(NamedTuple):
     probabilities: tuple[float, ...]
     purchase: float
     reasons: tuple[tuple[str, float], ...] = ()
+
+
+score_of = partial(tuple.__new__, Score)
+"""Makes a score from a plain tuple with all fields in order, in half the time of calling the class."""
 
 
 class Pending(NamedTuple):

@@ -40,6 +40,11 @@ class Settings(ConnectionSettings):
         description="Take the steps compiled at the installation, if any; False: those in Python",
     )
     scoring: bool = Field(True, description="Ask the next-action model about every visitor who acts")
+    scoring_budget_ms: int = Field(
+        60,
+        ge=0,
+        description="Time for scores in a round of live traffic, those that matter most first; 0: for all",
+    )
     learning: bool = Field(
         True,
         description="Calibrate the model to this shop and mix it with what is learnt of visitors' answers",

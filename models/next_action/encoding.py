@@ -47,6 +47,13 @@ def encode_visitor(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Encoded
     return encoding.steps(), encoding.context()
 
 
+def encode_visitors(visitors: Sequence[Visitor], levels: Sequence[PriceLevel], idle_ms: int) -> Batch:
+    """The inputs of a model for live visitors, each with the price level of its shop."""
+    return stack(
+        [encode_visitor(visitor, level, idle_ms) for visitor, level in zip(visitors, levels, strict=True)]
+    )
+
+
 def encode_context(visitor: Visitor, level: PriceLevel, idle_ms: int) -> Row:
     """The context alone, without the work of the steps."""
     actions = visitor.tail.actions()

@@ -16,7 +16,7 @@ Row = tuple[float, ...]
 
 _ONE_HOT = tuple(tuple(float(rank == i) for i in range(5)) for rank in range(5))
 LOG1P = tuple(log1p(n) for n in range(1_024))
-_DAY_MINUTES = tuple((sin(m * pi / 720), cos(m * pi / 720)) for m in range(1_440))
+DAY_MINUTES = tuple((sin(m * pi / 720), cos(m * pi / 720)) for m in range(1_440))
 _NEVER_MS = -(1 << 62)
 _NEVER = -(1 << 30)
 
@@ -201,5 +201,5 @@ class Fold:
             value > 0,
             against_value,
             log1p_of(quantity),
-            *_DAY_MINUTES[at_ms // 60_000 % 1_440],
+            *DAY_MINUTES[at_ms // 60_000 % 1_440],
         )

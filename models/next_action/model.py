@@ -29,5 +29,5 @@ class Model(Protocol):
         ...
 
     def reasons(self, context: npt.NDArray[np.float32]) -> Sequence[Sequence[tuple[str, float]]]:
-        """Per row the strongest reasons: code and effect on the log odds of a purchase."""
+        """Per row the strongest reasons: code and effect on the log odds of a purchase, in whole 1/SCALE."""
         ...

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from contracts.scores import SCALE
 from models.artefacts.card import ArtefactError, check_golden
 from models.artefacts.onnx_session import open_session
 from models.next_action.card import NextActionCard, Surrogate, read_artefact
@@ -17,6 +18,9 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 MOST_REASONS = 3
+_CODES = np.array(REASON_CODES, dtype=object)
+_ROWS = 64
+"""Cases whose reasons are found at once: so many keep to the processor's cache."""
 
 
 class Prediction(NamedTuple):
@@ -75,7 +79,7 @@ class Predictor:
         return Prediction(*self._session.run(None, inputs))
 
     def reasons(self, context: Floats, limit: int = MOST_REASONS) -> list[list[Reason]]:
-        """What speaks most for or against a purchase in each case, strongest first."""
+        """What speaks most for or against a purchase in each case, strongest first, rounded as it is kept."""
         return self._reasons.strongest(context, limit)
 
     def _check_golden(self) -> None:
@@ -100,21 +104,30 @@ class _Curves:
         self._feature = np.array(surrogate.feature, dtype=np.int64)
         self._low = np.array(surrogate.low, dtype=np.float32)
         self._inverse = np.array(surrogate.inverse, dtype=np.float32)
-        self._mean = np.array(surrogate.mean, dtype=np.float32)
         groups = np.array(REASON_OF_FEATURE, dtype=np.int64)[self._feature]
         self._by_group = np.zeros((len(self._feature), len(REASON_CODES)), dtype=np.float32)
         self._by_group[np.arange(len(groups)), groups] = surrogate.weight
+        self._average = np.array(surrogate.mean, dtype=np.float32) @ self._by_group
 
     def strongest(self, context: Floats, limit: int) -> list[list[Reason]]:
         """The groups with the largest effects, by size whatever the sign."""
-        bins = ((context[:, self._feature] - self._low) * self._inverse).clip(0.0, 1.0) - self._mean
-        effects = bins @ self._by_group  # (batch, groups)
+        effects = np.concatenate(
+            [self._effects(context[at : at + _ROWS]) for at in range(0, len(context) or 1, _ROWS)]
+        )
         order = np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :limit]
-        values = np.take_along_axis(effects, order, axis=1).tolist()
+        kept = np.rint(np.take_along_axis(effects, order, axis=1).astype(np.float64) * SCALE) / SCALE
         return [
-            [Reason(REASON_CODES[code], effect) for code, effect in zip(codes, row, strict=True)]
-            for codes, row in zip(order.tolist(), values, strict=True)
+            [*map(Reason._make, zip(codes, row, strict=True))]
+            for codes, row in zip(_CODES[order].tolist(), kept.tolist(), strict=True)
         ]
+
+    def _effects(self, context: Floats) -> Floats:
+        """What each group adds, compared with an average case (batch, groups)."""
+        bins = context.take(self._feature, axis=1)
+        bins -= self._low
+        bins *= self._inverse
+        np.clip(bins, 0.0, 1.0, out=bins)
+        return np.asarray(bins @ self._by_group - self._average)
 
 
 def load(folder: Path) -> Predictor:

@@ -6,10 +6,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from contracts.scores import Score
 from contracts.visitor import PackVisitors, Visitor, pack_visitors
+from models.next_action.encoding import Batch, encode_visitors
+from models.next_action.prices import PriceLevel
+from stream.alerts.registry import AlertRules
 from stream.batch.merge import merge_heads
 from stream.batch.records import Record, read_records
-from stream.batch.step import BatchResult, Clock, Entry, Screen, StepSettings, apply_batch, users_of
+from stream.batch.step import (
+    BatchResult,
+    Clock,
+    Entry,
+    Screen,
+    StepSettings,
+    apply_batch,
+    take_scores,
+    users_of,
+)
 from stream.compiled.guard import INSTALL, CompiledStepsError, NotBuiltError, import_compiled
 
 log = logging.getLogger(__name__)
@@ -60,6 +73,18 @@ class ApplyBatch(Protocol):
     ) -> BatchResult: ...
 
 
+class TakeScores(Protocol):
+    """See `stream.batch.step.take_scores`."""
+
+    def __call__(self, result: BatchResult, scores: Mapping[str, Score], rules: AlertRules) -> None: ...
+
+
+class EncodeVisitors(Protocol):
+    """See `models.next_action.encoding.encode_visitors`."""
+
+    def __call__(self, visitors: Sequence[Visitor], levels: Sequence[PriceLevel], idle_ms: int) -> Batch: ...
+
+
 class Core(NamedTuple):
     """One implementation of the hot steps.
 
@@ -72,6 +97,8 @@ class Core(NamedTuple):
     users_of: UsersOf
     apply_batch: ApplyBatch
     pack_visitors: PackVisitors
+    encode_visitors: EncodeVisitors
+    take_scores: TakeScores
     others: Mapping[Callable[..., Any], Callable[..., Any]] = {}
 
     def of(self, definition: StepT) -> StepT:
@@ -79,7 +106,9 @@ class Core(NamedTuple):
         return self.others.get(definition, definition)  # type: ignore[return-value]  # of the same signature
 
 
-PYTHON = Core("python", read_records, merge_heads, users_of, apply_batch, pack_visitors)
+PYTHON = Core(
+    "python", read_records, merge_heads, users_of, apply_batch, pack_visitors, encode_visitors, take_scores
+)
 """The definition of every step."""
 
 
@@ -99,10 +128,13 @@ def load_compiled() -> Core:
         modules["batch"].users_of,
         modules["batch"].apply_batch,
         modules["packing"].pack_visitors,
+        modules["encoding"].encode_visitors,
+        modules["scores"].take_scores,
         others,
     )
 
 
+@cache
 def choose_core(*, compiled: bool) -> Core:
     """The compiled steps if they are wanted and fit, otherwise those in Python, which are a third as fast."""
     if not compiled:

@@ -4,7 +4,7 @@ from stream.compiled.new_events cimport NewEvent
 
 
 cdef class AlertStep:
-    cdef object _results, _rules
+    cdef object _results, _rules, _tally
     cdef set _stale
     cdef tuple _deadlines
     cdef bint _concerns_all
@@ -16,7 +16,7 @@ cdef class AlertStep:
     )
     cdef long long due_ms(self, object session, object predictions) except -2
     cdef bint _must_be_asked(
-        self, object before, object alert_state, object unjudged, NewEvent* new_events, Py_ssize_t size
+        self, object before, object alert_state, bint at_stake, NewEvent* new_events, Py_ssize_t size
     ) except -1
     cdef bint _is_at_stake(
         self, object before, object alert_state, NewEvent* new_events, Py_ssize_t size

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""Alerts and predictions of visitors whom no rule needs to be asked about; about all others the rules are asked.
+"""Alerts of visitors whom no rule needs to be asked about; about all others the rules are asked.
 
 Who these are the registered rules say, once per batch (`stream.alerts.registry.Calm`).
 """
@@ -8,6 +8,7 @@ from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_GET_SIZE
 
 cimport cython
+from stream.compiled.judging cimport judge_session
 from stream.compiled.new_events cimport NewEvent, action_of, digest_bytes, is_within
 from stream.compiled.tuples cimport item, need, new_tuple, set_item
 
@@ -31,6 +32,7 @@ cdef class AlertStep:
 
     def __init__(self, results, stale, rules):
         self._results, self._stale, self._rules = results, stale, rules
+        self._tally = results.tally
         calm = rules.calm
         self._idle_ms, self._calm_ms = rules.idle_ms, calm.silence_ms
         self._concerns_all, self._deadlines = calm.concerns_all, calm.deadlines
@@ -44,7 +46,8 @@ cdef class AlertStep:
         cdef Py_ssize_t i
         alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
         event_id = item(<object>new_events[size - 1].event, EVENT_EVENT_ID)
-        if self._must_be_asked(before, alert_state, unjudged, new_events, size):
+        at_stake = self._is_at_stake(before, alert_state, new_events, size)
+        if self._must_be_asked(before, alert_state, at_stake, new_events, size):
             actions = [action_of(&new_events[i]) for i in range(size)]
             stale = []
             if self._stale:
@@ -56,34 +59,31 @@ cdef class AlertStep:
             arrival = Arrival(before, actions, stale)
             return judge_arrival(self._results, user_id, arrival, self._rules)
         live = not (self._stale and event_id in self._stale)
-        after = alert_state
-        if self._is_at_stake(before, alert_state, new_events, size):
-            after = enter_session(after, session)
+        after = enter_session(alert_state, session) if at_stake else alert_state
         if item(after, VISITOR_ALERTS_LIVE) is not live:
             after = copy_tuple(after)
             replace_item(after, VISITOR_ALERTS_LIVE, live)
-        if after is alert_state:
+        left = judge_session(self._tally, unjudged, new_events, size)
+        if after is alert_state and left is unjudged:
             return predictions
         judged = new_tuple(_Predictions, PREDICTIONS_FIELDS)
         set_item(judged, PREDICTIONS_SCORE, item(predictions, PREDICTIONS_SCORE))
         set_item(judged, PREDICTIONS_ALERT_STATE, after)
-        set_item(judged, PREDICTIONS_UNJUDGED, unjudged)
+        set_item(judged, PREDICTIONS_UNJUDGED, left)
         return judged
 
     cdef bint _must_be_asked(
-        self, object before, object alert_state, object unjudged, NewEvent* new_events, Py_ssize_t size
+        self, object before, object alert_state, bint at_stake, NewEvent* new_events, Py_ssize_t size
     ) except -1:
-        """Whether a rule may decide something, or a prediction be judged; see `stream.alerts.registry.Calm`."""
+        """Whether a rule may decide something; see `stream.alerts.registry.Calm`."""
         cdef Py_ssize_t i
         if self._concerns_all or item(alert_state, VISITOR_ALERTS_OPEN):
-            return True
-        if item(unjudged, UNJUDGED_WAITING) or item(unjudged, UNJUDGED_PENDING):
             return True
         if self._acts_on:
             for i in range(size):
                 if self._acts_on >> new_events[i].rank & 1:
                     return True
-        return not is_within(before, new_events, size, self._calm_ms)
+        return at_stake and not is_within(before, new_events, size, self._calm_ms)
 
     cdef bint _is_at_stake(
         self, object before, object alert_state, NewEvent* new_events, Py_ssize_t size

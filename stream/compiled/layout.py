@@ -14,8 +14,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 MODULES = (
-    "packing", "records", "merge", "new_events", "carts", "orders", "states", "alerts", "visitors", "batch",
-    "reports", "customers",
+    "packing", "records", "merge", "new_events", "carts", "orders", "states", "judging", "alerts", "visitors",
+    "batch", "scores", "encoding", "reports", "customers",
 )  # fmt: skip
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
@@ -25,7 +25,8 @@ TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.visitor": ("Action", "CartLine", "Session", "Totals", "Tail", "Visitor"),
     "contracts.visitor_alerts": ("VisitorAlerts", "KindState"),
     "contracts.predictions": ("Predictions",),
-    "contracts.scores": ("Score", "Unjudged"),
+    "contracts.scores": ("Score", "Pending", "Unjudged"),
+    "models.next_action.prices": ("PriceLevel",),
     "stream.batch.entries": ("Entry", "CountedLine"),
 }
 """The named tuples by module."""
@@ -46,6 +47,10 @@ CONTRACT = (
     "contracts.visitor",
     "contracts.visitor_alerts",
     "contracts.predictions",
+    "contracts.scores",
+    "models.next_action.context",
+    "models.next_action.features",
+    "models.next_action.fold",
 )
 """Modules whose rules the compiled steps have once more. Of others they read constants, at import."""
 ROOT = Path(__file__).parents[2]

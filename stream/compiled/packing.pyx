@@ -6,6 +6,7 @@ from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.math cimport rint
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
@@ -17,18 +18,23 @@ import msgpack
 
 from contracts.alerts import CART_ABANDONED, CHURN_RISK
 from contracts.visitor_alerts import NO_ALERTS, NOTHING_KEPT, pack_alerts
-from contracts.predictions import NO_PREDICTIONS, pack_predictions
-from contracts.scores import ALL_JUDGED
+from contracts.predictions import NO_PREDICTIONS
+from contracts.scores import ALL_JUDGED, SCALE
 from contracts.visitor import FORMAT, pack_visitor
 
 need(VISITOR_PREDICTIONS == VISITOR_FIELDS - 2 and VISITOR_EXTRA == VISITOR_FIELDS - 1)  # see contracts.visitor.pack_visitor
 need(PREDICTIONS_SCORE == 0 and PREDICTIONS_ALERT_STATE == 1 and PREDICTIONS_UNJUDGED == 2 and PREDICTIONS_FIELDS == 3)
+need(
+    SCORE_VERSION == 0 and SCORE_AT_MS == 1 and SCORE_ACTIONS == 2 and SCORE_SESSION == 3 and SCORE_PROBABILITIES == 4
+    and SCORE_PURCHASE == 5 and SCORE_REASONS == 6 and SCORE_FIELDS == 7
+)  # packed in this order
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
 cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NO_ALERTS = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
 cdef object _NOTHING_KEPT = NOTHING_KEPT
 cdef str _CHURN_RISK = CHURN_RISK, _CART_ABANDONED = CART_ABANDONED
 cdef int _FORMAT = FORMAT
+cdef double _SCALE = SCALE
 
 cdef enum:
     FLAT_FIELDS = 9  # of an alert state, see contracts.visitor_alerts.pack_alerts
@@ -187,15 +193,44 @@ cpdef list pack_visitors(object visitors):
 
 cdef int _put_predictions(Packer packer, object predictions) except -1:
     """See `contracts.predictions.pack_predictions`."""
-    alert_state, unjudged = item(predictions, PREDICTIONS_ALERT_STATE), item(predictions, PREDICTIONS_UNJUDGED)
     if predictions is _NO_PREDICTIONS:
         return packer.put_array(0)
-    if item(predictions, PREDICTIONS_SCORE) is not None or unjudged is not _ALL_JUDGED or alert_state == _NO_ALERTS:
-        return packer.put(pack_predictions(predictions))
-    packer.put_array(PREDICTIONS_FIELDS)  # not scored, but with a cart or an alert
-    packer.put(None)
-    _put_alerts(packer, alert_state)
-    return packer.put_array(0)
+    score, unjudged = item(predictions, PREDICTIONS_SCORE), item(predictions, PREDICTIONS_UNJUDGED)
+    alert_state = item(predictions, PREDICTIONS_ALERT_STATE)
+    has_alerts = alert_state is not _NO_ALERTS and alert_state != _NO_ALERTS
+    has_unjudged = unjudged is not _ALL_JUDGED and unjudged != _ALL_JUDGED
+    if score is None and not has_alerts and not has_unjudged:
+        return packer.put_array(0)
+    packer.put_array(PREDICTIONS_FIELDS)
+    if score is None:
+        packer.put(None)
+    else:
+        _put_score(packer, score)
+    if has_alerts:
+        _put_alerts(packer, alert_state)
+    else:
+        packer.put_array(0)
+    return packer.put(unjudged) if has_unjudged else packer.put_array(0)
+
+
+cdef int _put_score(Packer packer, object score) except -1:
+    """See `contracts.scores.pack_score`."""
+    packer.put_array(SCORE_FIELDS)
+    packer.put(item(score, SCORE_VERSION))
+    packer.put(item(score, SCORE_AT_MS))
+    packer.put(item(score, SCORE_ACTIONS))
+    packer.put(item(score, SCORE_SESSION))
+    chances, reasons = item(score, SCORE_PROBABILITIES), item(score, SCORE_REASONS)
+    packer.put_array(len(chances))
+    for chance in chances:
+        packer.put_int(<long long>rint(<double>chance * _SCALE))
+    packer.put_int(<long long>rint(<double>item(score, SCORE_PURCHASE) * _SCALE))
+    packer.put_array(len(reasons))
+    for code, effect in reasons:
+        packer.put_array(2)
+        packer.put(code)
+        packer.put_int(<long long>rint(<double>effect * _SCALE))
+    return 0
 
 
 cdef int _put_alerts(Packer packer, object alert_state) except -1:

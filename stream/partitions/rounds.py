@@ -97,7 +97,8 @@ class Rounds:
         A visitor of whom a slot can make nothing would keep all others from being scored.
         """
         levels = [level_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
-        answers = await self._slots.ask(results, levels)
+        late_ms = wall_clock_ms() - min(batch.entries[0].broker_ms for batch in batches)
+        answers = await self._slots.ask(results, levels, late_ms)
         for place, user_id in self._slots.suspects():
             await self._committer.require_sound(batches[place].part, user_id)
         return answers

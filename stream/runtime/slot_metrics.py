@@ -1,6 +1,6 @@
 """Metrics of model slots: those of the next action have names of their own, the others a label `slot`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -11,15 +11,24 @@ class SlotMeter:
     """Counts of one slot, in metrics of its own or under its label."""
 
     def __init__(
-        self, scores: Counter, score_time: Histogram, refused: Counter, drifts: Counter, labels: Sequence[str]
+        self,
+        scores: Counter,
+        left_out: Counter,
+        score_time: Histogram,
+        refused: Counter,
+        drifts: Counter,
+        labels: Sequence[str],
     ) -> None:
         self._scores = scores
+        self._left_out = left_out
         self._labels = labels
         self._score_time = score_time.labels(*labels) if labels else score_time
         self._refused = refused.labels(*labels) if labels else refused
         self._drifts = drifts
         self.scored = self.skipped = 0
         """Visitors scored and left unscored since the worker started."""
+        self.left_out: dict[str, int] = {}
+        """Of those left unscored, for want of time, by kind."""
 
     def count_scores(self, scored: int, *, skipped: int, took_s: float | None = None) -> None:
         """Count visitors a model was asked about, or should have been."""
@@ -29,6 +38,12 @@ class SlotMeter:
         self._scores.labels(*self._labels, "skipped").inc(skipped)
         if took_s is not None:
             self._score_time.observe(took_s)
+
+    def count_left_out(self, kinds: Mapping[str, int]) -> None:
+        """Count visitors who were left unscored for want of time, by kind (`stream.scoring.slots.Worth`)."""
+        for kind, number in kinds.items():
+            self.left_out[kind] = self.left_out.get(kind, 0) + number
+            self._left_out.labels(*self._labels, kind).inc(number)
 
     def count_refusal(self) -> None:
         """Count a new model that did not pass its checks."""
@@ -55,12 +70,18 @@ class SlotMeters:
             self._meters[slot] = SlotMeter(*self._others, [slot])
         return self._meters[slot]
 
-    def _metrics(self, start: str, labels: list[str]) -> tuple[Counter, Histogram, Counter, Counter]:
+    def _metrics(self, start: str, labels: list[str]) -> tuple[Counter, Counter, Histogram, Counter, Counter]:
         """The metrics whose names begin so."""
         scores = Counter(
             f"{start}_scores",
             "Visitors a model was asked about, by what became of it",
             [*labels, "result"],
+            registry=self._registry,
+        )
+        left_out = Counter(
+            f"{start}_left_out",
+            "Visitors left unscored for want of time, by what they had: cart, intent or other",
+            [*labels, "kind"],
             registry=self._registry,
         )
         score_time = Histogram(
@@ -77,4 +98,4 @@ class SlotMeters:
         drifts = Counter(
             f"{start}_drifts", "Changes found in a watched number", [*labels, "name"], registry=self._registry
         )
-        return scores, score_time, refused, drifts
+        return scores, left_out, score_time, refused, drifts

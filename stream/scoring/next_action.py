@@ -2,42 +2,39 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from contracts.heartbeat import NEXT_ACTION
-from contracts.scores import SCALE, Score
+from contracts.scores import SCALE, Score, score_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.source import ModelSource
-from models.next_action.encoding import Encoded, encode_visitor, stack, stack_ids
+from models.next_action.calls import predict_alike
+from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids
 from models.next_action.model import Model
 from models.next_action.source import next_action_folder
 from models.online.kept import keep
 from models.online.records import make_records, split_records
 from stream.alerts.registry import AlertRules
+from stream.alerts.steps import has_intent
+from stream.batch.core import choose_core
 from stream.batch.result import BatchResult
-from stream.batch.step import take_scores
 from stream.scoring.learner import Learner
 from stream.scoring.next_action_comparison import ComparedBySession
 from stream.scoring.sampler import Sampler
-from stream.scoring.slots import AskedVisitor, ModelSlot
+from stream.scoring.slots import AskedVisitor, ModelSlot, Worth
 
-CALLS = 8
-FEWEST_VISITORS, MOST_VISITORS = 32, 128
-"""Visitors in one call: about an eighth of all, within these bounds.
-
-They are padded to the longest session among them, so small calls of like length cost half of one large call;
-and while the model works on one, the event loop encodes the next.
-"""
-
-
+MOST_VISITORS = 256
+"""Visitors handed to the model's thread at once: numpy is cheap for many, as long as the arrays keep to the
+processor's cache."""
 MOST_KEPT_PER_S = 200
 """Predictions of a second of event time that a worker keeps to learn from, about; beyond, those of a share of
 the visitors."""
+_MOST_NEWS = 1_000
+_AGAIN_MS = 1_000
 
 
 class ScoredVisitor(NamedTuple):
@@ -47,16 +44,38 @@ class ScoredVisitor(NamedTuple):
     record: bytes
 
 
+class EncodedVisitors(Sequence[Encoded]):
+    """Encoded visitors that lie in one batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+    def __len__(self) -> int:
+        return len(self.batch[1])
+
+    @overload
+    def __getitem__(self, place: int) -> Encoded: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Encoded]: ...
+    def __getitem__(self, place: int | slice) -> Encoded | list[Encoded]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        steps, lengths, context = self.batch
+        return [tuple(row) for row in steps[place, : lengths[place]].tolist()], tuple(context[place].tolist())
+
+
 class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
     """Its scores are judged with the batch step (`stream.scoring.prequential`), as alerts depend on them."""
 
     name = NEXT_ACTION
+    most_visitors = MOST_VISITORS
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.learner = Learner(self.name, settings.partitions) if settings.learning else None
         self.companions = () if self.learner is None else (self.learner,)
         self._sampler = Sampler(MOST_KEPT_PER_S)
+        self._core = choose_core(compiled=settings.compiled)
 
     @cached_property
     def _rules(self) -> AlertRules:
@@ -71,29 +90,44 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         """By session: the same answers as are learnt from."""
         return ComparedBySession()
 
-    def plan(self, visitors: Sequence[Visitor]) -> list[list[int]]:
-        """Those of like length together, shortest first."""
-        order = sorted(range(len(visitors)), key=lambda place: sum(visitors[place].head.counts))
-        most = min(max(len(order) // CALLS, FEWEST_VISITORS), MOST_VISITORS)
-        size = ceil(len(order) / max(1, ceil(len(order) / most)))  # as many calls, of about the same size
-        return [order[at : at + size] for at in range(0, len(order), max(1, size))]
+    def worth(self, visitor: Visitor) -> Worth:
+        """Carts first, then intent, then whoever has done most since the last score.
+
+        Last are those who were scored a moment ago: several actions within a second need one score.
+        """
+        head, (score, alert_state, _) = visitor.head, visitor.predictions
+        news = sum(head.counts)
+        is_intent, is_again = has_intent(alert_state), False
+        if score is not None and score.session == head.number:
+            news -= score.actions
+            is_intent = is_intent or score.purchase >= self._settings.churn_intent
+            is_again = head.last_ms - score.at_ms < _AGAIN_MS
+        rank = min(news, _MOST_NEWS) / _MOST_NEWS - is_again
+        if head.cart or alert_state.open:
+            return Worth(4.0 + rank, "cart")
+        return Worth(2.0 + rank, "intent") if is_intent else Worth(rank)
 
     def encode(self, subject: AskedVisitor) -> Encoded:
         """The visitor's steps and aggregates."""
         return encode_visitor(subject.visitor, subject.level, self._settings.idle_ms)
 
+    def encode_all(self, subjects: Sequence[AskedVisitor]) -> "EncodedVisitors":
+        """The same of many, in the compiled steps where they are there."""
+        visitors, levels = [each.visitor for each in subjects], [each.level for each in subjects]
+        return EncodedVisitors(self._core.encode_visitors(visitors, levels, self._settings.idle_ms))
+
     def ask(
         self, model: Model, visitors: Sequence[Visitor], inputs: Sequence[Encoded]
     ) -> list[ScoredVisitor]:
-        """One call: the scores of these visitors in their order, rounded as `contracts.scores` keeps them.
+        """The scores of these visitors in their order, rounded as `contracts.scores` keeps them.
 
         Raises `ArithmeticError` if the model gives a number that is none, and whatever the model raises.
         """
-        batch = stack(inputs)
+        batch = inputs.batch if isinstance(inputs, EncodedVisitors) else stack(inputs)
         ids = (
             stack_ids([visitor.tail.actions() for visitor in visitors], batch[1]) if model.reads_ids else None
         )
-        probabilities, purchase = model.predict(*batch, ids)
+        probabilities, purchase = predict_alike(model, batch, ids)
         if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
             raise ArithmeticError("the model gave a number that is none")
         version = model.version
@@ -104,16 +138,16 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
             learnt_of, publisher = self.learner.pooled
             if learnt_of == version:
                 probabilities, purchase = publisher.improve(made, probabilities, purchase)
-        rows = zip(
-            visitors, _round(probabilities), _round(purchase), model.reasons(batch[2]), records, strict=True
-        )
-        return [
-            ScoredVisitor(Score(
-                version, visitor.head.last_ms, sum(visitor.head.counts), visitor.head.number, tuple(row),
-                chance, tuple([(code, round(effect * SCALE) / SCALE) for code, effect in why]),
-            ), record)
-            for visitor, row, chance, why, record in rows
+        heads = [visitor.head for visitor in visitors]
+        answers = zip(heads, _round(probabilities), _round(purchase), model.reasons(batch[2]), strict=True)
+        scores = [
+            score_of((
+                version, head.last_ms, sum(head.counts), head.number, tuple(row), chance,
+                tuple(map(tuple, why)),
+            ))
+            for head, row, chance, why in answers
         ]  # fmt: skip
+        return [*map(ScoredVisitor, scores, records)]
 
     def take(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
         """Decide on alerts, and keep what will be judged and learnt from."""
@@ -122,7 +156,8 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         result.count("skipped", asked - len(answers))
         if self.learner is not None:
             self._keep(result, answers)
-        take_scores(result, {user_id: answer.score for user_id, answer in answers.items()}, self._rules)
+        scores = {user_id: answer.score for user_id, answer in answers.items()}
+        self._core.take_scores(result, scores, self._rules)
 
     def _keep(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
         self._sampler.see(len(answers), result.clock.max_event_ms)

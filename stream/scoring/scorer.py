@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from contracts.heartbeat import SlotReport
+from contracts.visitor import Visitor
 from models.artefacts.host import ModelHost, wait_for_answer
 from stream.runtime.slot_metrics import SlotMeter
 from stream.scoring.slots import VISITOR_LIMIT_S, A, AskedVisitor, I, M, ModelSlot
@@ -14,7 +17,18 @@ from stream.scoring.slots import VISITOR_LIMIT_S, A, AskedVisitor, I, M, ModelSl
 log = logging.getLogger(__name__)
 
 Key = TypeVar("Key")
+Call = asyncio.Future[tuple[Sequence[A], float]]
+"""Answers that are on their way, and the time they take of the processor."""
 
+PARTS = 3
+"""Calls that the time of a round is divided into, where there is not enough of it."""
+CROWDED = 8
+"""Others on the machine may make a call take so many times its own time; a smaller one would too."""
+FEWEST_VISITORS = 16
+"""Fewer in a call cost much more each."""
+FIRST_COST_S = 50e-6
+SETTLED_VISITORS = 200
+"""What an answer takes is known anew after so many."""
 REST_S = 5.0
 """A model that failed, or was late twice running, is left alone for so long: late calls delay rounds."""
 
@@ -31,6 +45,8 @@ class Scorer(Generic[M, I, A]):
         self._trouble = ""
         self.suspect: Any = None
         """Of what was last wanted, the key of a visitor whose state could not be encoded."""
+        self._cost_s = FIRST_COST_S
+        """What an answer takes of the processor, of late."""
         self._troubled: M | None = None
         """The model that the trouble is with: it is over once another has taken its place."""
 
@@ -49,10 +65,16 @@ class Scorer(Generic[M, I, A]):
     def report(self, drift: tuple[str, ...]) -> SlotReport:
         """How it goes, for the heartbeat."""
         meter = self._meter
-        return SlotReport(self.slot.name, self.host.version, self.state, meter.scored, meter.skipped, drift)
+        return SlotReport(
+            self.slot.name, self.host.version, self.state, meter.scored, meter.skipped, drift,
+            dict(meter.left_out),
+        )  # fmt: skip
 
-    async def score(self, wanted: Mapping[Key, AskedVisitor]) -> dict[Key, A]:
-        """An answer about every visitor, or about none: the model is late, fails, or there is none."""
+    async def score(self, wanted: Mapping[Key, AskedVisitor], budget_s: float | None = None) -> dict[Key, A]:
+        """An answer about every visitor, or about none: the model is late, fails, or there is none.
+
+        With `budget_s` it asks for about so long, first about those who matter most, and leaves out the rest.
+        """
         self.suspect = None
         if not wanted:
             return {}
@@ -63,16 +85,16 @@ class Scorer(Generic[M, I, A]):
         began_s = time.monotonic()
         is_retry = bool(self.trouble)
         limit_s = self.slot.time_limit_s + VISITOR_LIMIT_S * len(wanted)
-        call: asyncio.Future[list[Sequence[A]]] | None = None
+        calls: list[Call[A]] = []
         try:
-            subjects = list(wanted.values())
-            plan = self.slot.plan([subject.visitor for subject in subjects])
-            call = asyncio.gather(*self._begin(model, plan, subjects, list(wanted)))
-            answers = await wait_for_answer(call, limit_s)
-            by_key = _by_key(list(wanted), plan, answers)
+            if budget_s is None or len(wanted) <= self._size(budget_s):
+                by_key = await self._ask_all(model, wanted, limit_s, calls)
+            else:
+                by_key = await self._ask_first(model, wanted, limit_s, began_s + budget_s, calls)
         except TimeoutError:
             trouble = f"the model takes longer than {self.slot.time_limit_s:g} s"
-            self._skip(model, len(wanted), trouble, late=call, rest_s=REST_S if is_retry else 0.0)
+            late = asyncio.gather(*calls, return_exceptions=True)
+            self._skip(model, len(wanted), trouble, late=late, rest_s=REST_S if is_retry else 0.0)
             return {}
         except Exception as exc:  # whatever a model does wrong, events go on being counted
             self._skip(model, len(wanted), f"the model fails: {type(exc).__name__}", rest_s=REST_S)
@@ -80,7 +102,12 @@ class Scorer(Generic[M, I, A]):
             return {}
         if model is self.host.model:
             self._trouble = ""
-        self._meter.count_scores(len(wanted), skipped=0, took_s=time.monotonic() - began_s)
+        took_s = time.monotonic() - began_s
+        self._note_cost(max(took_s / CROWDED, sum([call.result()[1] for call in calls])), len(by_key))
+        self._meter.count_scores(len(by_key), skipped=len(wanted) - len(by_key), took_s=took_s)
+        if len(by_key) < len(wanted):
+            left = [subject.visitor for key, subject in wanted.items() if key not in by_key]
+            self._meter.count_left_out(Counter([self.slot.worth(visitor).kind for visitor in left]))
         return by_key
 
     def fail(self, exc: Exception) -> None:
@@ -89,20 +116,75 @@ class Scorer(Generic[M, I, A]):
         if self.host.model is not None:
             self._skip(self.host.model, 0, f"the slot fails: {type(exc).__name__}", rest_s=REST_S)
 
-    def _begin(
-        self, model: M, plan: Sequence[Sequence[int]], subjects: Sequence[AskedVisitor], keys: Sequence[Any]
-    ) -> list["asyncio.Future[Sequence[A]]"]:
-        """The calls, each handed over as soon as it is encoded: the model works on it meanwhile."""
-        calls = []
-        for places in plan:
-            inputs = []
-            for place in places:
-                self.suspect = keys[place]
-                inputs.append(self.slot.encode(subjects[place]))
-            self.suspect = None
-            visitors = [subjects[place].visitor for place in places]
-            calls.append(self.host.begin(self.slot.ask, model, visitors, inputs))
-        return calls
+    async def _ask_all(
+        self,
+        model: M,
+        wanted: Mapping[Key, AskedVisitor],
+        limit_s: float,
+        calls: list["Call[A]"],
+    ) -> dict[Key, A]:
+        """Hand over every call as soon as it is encoded: the model works on it meanwhile."""
+        keys = list(wanted)
+        for at in range(0, len(keys), self.slot.most_visitors):
+            calls.append(self._begin(model, wanted, keys[at : at + self.slot.most_visitors]))
+        answers: list[tuple[Sequence[A], float]] = await wait_for_answer(asyncio.gather(*calls), limit_s)
+        return dict(zip(keys, chain.from_iterable([found for found, _ in answers]), strict=True))
+
+    async def _ask_first(
+        self,
+        model: M,
+        wanted: Mapping[Key, AskedVisitor],
+        limit_s: float,
+        until_s: float,
+        calls: list["Call[A]"],
+    ) -> dict[Key, A]:
+        """One call after the other until the time is over, those who matter most in the first."""
+        worth = self.slot.worth
+        keys = sorted(wanted, key=lambda key: -worth(wanted[key].visitor).rank)
+        now_s = time.monotonic()
+        size, took_s = self._size(until_s - now_s), 0.0
+        found: dict[Key, A] = {}
+        for at in range(0, len(keys), size):
+            if at and now_s + took_s > until_s:
+                break
+            mine = keys[at : at + size]
+            calls.append(self._begin(model, wanted, mine))
+            answers, _ = await wait_for_answer(calls[-1], limit_s)
+            found.update(zip(mine, answers, strict=True))
+            took_s, now_s = time.monotonic() - now_s, time.monotonic()
+        return found
+
+    def _size(self, budget_s: float) -> int:
+        """How many visitors can be asked about in a part of this time, so that little of it is overrun."""
+        fitting = int(budget_s / self._cost_s / PARTS)
+        return max(FEWEST_VISITORS, min(fitting, self.slot.most_visitors))
+
+    def _note_cost(self, took_s: float, number: int) -> None:
+        """Learn what an answer takes, from so many."""
+        self._cost_s += (took_s / number - self._cost_s) * min(1.0, number / SETTLED_VISITORS)
+
+    def _begin(self, model: M, wanted: Mapping[Key, AskedVisitor], keys: Sequence[Key]) -> "Call[A]":
+        subjects = [wanted[key] for key in keys]
+        try:
+            inputs = self.slot.encode_all(subjects)
+        except Exception:
+            self.suspect = self._find_suspect(keys, subjects)
+            raise
+        return self.host.begin(self._ask, model, [subject.visitor for subject in subjects], inputs)
+
+    def _ask(self, model: M, visitors: Sequence[Visitor], inputs: Sequence[I]) -> tuple[Sequence[A], float]:
+        """In the model's thread: the answers, and the processor's time (s) that they took."""
+        began_s = time.thread_time()
+        answers = self.slot.ask(model, visitors, inputs)
+        return answers, time.thread_time() - began_s
+
+    def _find_suspect(self, keys: Sequence[Key], subjects: Sequence[AskedVisitor]) -> Key | None:
+        for key, subject in zip(keys, subjects, strict=True):
+            try:
+                self.slot.encode(subject)
+            except Exception:  # whatever the slot makes of it
+                return key
+        return None
 
     def _is_ready(self) -> bool:
         if self._troubled is not self.host.model:
@@ -132,16 +214,6 @@ class Scorer(Generic[M, I, A]):
         self._trouble, self._troubled = trouble, model
         self._rest_until_s = max(self._rest_until_s, time.monotonic() + rest_s)
         self._late = late or self._late
-
-
-def _by_key(
-    keys: Sequence[Key], plan: Sequence[Sequence[int]], answers: Sequence[Sequence[A]]
-) -> dict[Key, A]:
-    return {
-        keys[place]: answer
-        for places, own in zip(plan, answers, strict=True)
-        for place, answer in zip(places, own, strict=True)
-    }
 
 
 def _say(refusal: Exception) -> str:

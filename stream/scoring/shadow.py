@@ -104,7 +104,7 @@ class Shadow:
         if self._late is not None and not self._late.done():
             return Call(keys, self._pair, None)
         try:
-            inputs = [self.slot.encode(wanted[key]) for key in keys]
+            inputs = self.slot.encode_all([wanted[key] for key in keys])
         except Exception:  # whatever the visitor is, the champion's scorer finds it too and says so
             return None
         visitors = [wanted[key].visitor for key in keys]

@@ -19,6 +19,7 @@ from models.lifecycle.store import ModelStore
 from models.next_action.prices import PriceLevel
 from stream.batch.result import BatchResult
 from stream.runtime.metrics import Meter
+from stream.scoring.budget import budget_of
 from stream.scoring.companions import SlotCompanion
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
@@ -43,6 +44,7 @@ class SlotSteps:
         self, settings: Settings, slots: Collection[AnySlot], meter: Meter, lifecycle: Lifecycle | None = None
     ) -> None:
         """`lifecycle` says which version of each slot's model is the champion; None: what slots come with."""
+        self._budget_ms = settings.scoring_budget_ms
         self.drift = DriftWatch(meter)
         self.scorers: dict[str, Scorer[Any, Any, Any]] = {}
         self.shadows = Shadows()
@@ -94,15 +96,23 @@ class SlotSteps:
         watching = [companion.watch(store, owned) for _, companion in self._companions()]
         await asyncio.gather(asyncio.Event().wait(), *watching)
 
-    async def ask(self, results: Sequence[BatchResult], levels: Sequence[PriceLevel]) -> list[Answers]:
-        """What each slot says of the visitors of each result; a model is asked about those of all at once."""
+    async def ask(
+        self, results: Sequence[BatchResult], levels: Sequence[PriceLevel], late_ms: int = 0
+    ) -> list[Answers]:
+        """What each slot says of the visitors of each result; a model is asked about those of all at once.
+
+        `late_ms` is the age of their oldest event.
+        """
         scorers = list(self.scorers.values())
         for scorer, companion in self._companions():
             if scorer.host.model is not None:
                 companion.begin(scorer.host.model.version)
+        budget_s = budget_of(self._budget_ms, [result.clock for result in results], late_ms)
         wanted = {scorer.slot.name: _wanted(scorer, results, levels) for scorer in scorers}
         calls = self.shadows.begin(wanted, max([result.clock.max_event_ms for result in results], default=0))
-        found = await asyncio.gather(*(scorer.score(wanted[scorer.slot.name]) for scorer in scorers))
+        found = await asyncio.gather(
+            *(scorer.score(wanted[scorer.slot.name], budget_s) for scorer in scorers)
+        )
         beside = await self.shadows.finish(calls, len(results))
         answers = [Answers({name: {} for name in self.scorers}, own) for own in beside]
         for name, by_visitor in zip(self.scorers, found, strict=True):

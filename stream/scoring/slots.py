@@ -28,7 +28,9 @@ TIME_LIMIT_S = 0.5
 takes milliseconds; a backlog comes in rounds of thousands of visitors, and competes with the event loop."""
 VISITOR_LIMIT_S = 0.001
 MOST_VISITORS = 128
-"""Visitors in one call."""
+"""Visitors in one call, unless a slot says otherwise."""
+OTHER = "other"
+"""Kind of visitors that a slot tells nothing apart in."""
 
 
 class AskedVisitor(NamedTuple):
@@ -37,6 +39,19 @@ class AskedVisitor(NamedTuple):
     user_id: str
     visitor: Visitor
     level: PriceLevel
+
+
+class Worth(NamedTuple):
+    """What an answer about a visitor is worth while there is time for some only: the greater `rank` first.
+
+    `kind` is what those left unanswered are counted by.
+    """
+
+    rank: float
+    kind: str = OTHER
+
+
+NOTHING_SPECIAL = Worth(0.0)
 
 
 class ModelSlot(Generic[M, I, A]):
@@ -48,6 +63,8 @@ class ModelSlot(Generic[M, I, A]):
 
     name: str
     time_limit_s: float = TIME_LIMIT_S
+    most_visitors: int = MOST_VISITORS
+    """Visitors in one call."""
     companions: Sequence[SlotCompanion] = ()
     """What goes along with it, such as what learns from the answers to its predictions."""
 
@@ -59,14 +76,17 @@ class ModelSlot(Generic[M, I, A]):
         """Whether to ask about a visitor who acted."""
         return not visitor.ended
 
-    def plan(self, visitors: Sequence[Visitor]) -> Sequence[Sequence[int]]:
-        """Places in `visitors` that are asked together, every one of them once."""
-        places = range(len(visitors))
-        return [places[at : at + MOST_VISITORS] for at in range(0, len(visitors), MOST_VISITORS)]
+    def worth(self, visitor: Visitor) -> Worth:
+        """How much an answer matters, where there is not time for all; by default for each alike."""
+        return NOTHING_SPECIAL
 
     def encode(self, subject: AskedVisitor) -> I:
         """What the model reads of a visitor."""
         raise NotImplementedError
+
+    def encode_all(self, subjects: Sequence[AskedVisitor]) -> Sequence[I]:
+        """What the model reads of the visitors of one call."""
+        return [self.encode(subject) for subject in subjects]
 
     def ask(self, model: M, visitors: Sequence[Visitor], inputs: Sequence[I]) -> Sequence[A]:
         """One call, in the model's thread: an answer for each of the visitors, in their order."""

@@ -15,6 +15,7 @@ from services import uninstall, unique_settings
 
 NO_KAFKA = "127.0.0.1:1"
 LATER_FIELDS = {
+    "left_out",
     "units_returned",
     "refunded",
     "net_revenue",

@@ -160,7 +160,7 @@ def test_pom_is_package_data() -> None:
 
 def copy_sources(folder: Path) -> None:
     """What the compiled steps are built from."""
-    for package in ("contracts", "stream"):
+    for package in ("contracts", "models", "stream"):
         ignored = shutil.ignore_patterns("*.so", "__pycache__")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored)
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):

@@ -44,7 +44,7 @@ async def test_visitors_of_like_length_are_asked_about_together(scorer: NextActi
     scorer.host.take_up(model := FixedModel())
     few = make_visitors(*[f"a{i}" for i in range(200)])
     await scorer.score(few | make_visitors("long", actions=20))
-    assert model.widths == [(29, 1)] * 6 + [(27, 20)]
+    assert sorted(model.widths) == [(2, 20), (199, 1)], "one more of padding is less than another call"
 
 
 async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scorer: NextActionScorer) -> None:
@@ -57,6 +57,26 @@ async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scor
     assert {name: answer.score.purchase for name, answer in scores.items()} == {
         f"u{place}": pytest.approx((1 + place * 7 % 20) / 100) for place in range(100)
     }
+
+
+async def test_with_little_time_those_come_first_whom_it_matters_for(scorer: NextActionScorer) -> None:
+    scorer.host.take_up(FixedModel(slow_s=0.001))
+    shop = Shop()
+    names = [f"u{place}" for place in range(300)]
+    shop.apply(make_entries([make_event("view", 0, user=name) for name in names]))
+    shop.apply(make_entries([make_event("cart", 1, user=name) for name in names[::20]]))
+    shop.apply(make_entries([make_event("view", 2, user=name) for name in names[1::20]]))
+    wanted = {name: AskedVisitor(name, shop.visitors[name], UNKNOWN_LEVEL) for name in names}
+    for _ in range(3):  # what an answer takes has to be known
+        scores = await scorer.score(wanted, 0.05)
+    assert 16 <= len(scores) < 300
+    assert set(names[::20]) <= scores.keys()
+    more = set(names[1::20])
+    assert more <= scores.keys() or len(scores) < 30, "then who has done more"
+    assert scorer._meter.left_out.keys() == {"other"}
+    assert scorer._meter.skipped == sum(scorer._meter.left_out.values())
+    assert scorer.state == "ok", "to leave somebody out is no trouble of the model"
+    assert len(await scorer.score(wanted)) == 300, "without a limit nobody is left out"
 
 
 async def test_scores_are_rounded_as_they_are_kept(scorer: NextActionScorer) -> None:

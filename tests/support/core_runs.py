@@ -12,7 +12,7 @@ from contracts.visitor import Visitor, pack_visitor, unpack_visitor
 from cores import core_named, exact
 from shoppers import RULES
 from stream.batch.core import PYTHON, Core
-from stream.batch.step import BatchResult, Clock, Entry, StepSettings, fire_deadlines, take_scores
+from stream.batch.step import BatchResult, Clock, Entry, StepSettings, fire_deadlines
 from stream.components.deletions.component import Deletions
 
 CHANCES = (0.05, 0.2, 0.4, 0.9)
@@ -46,7 +46,7 @@ class CoreRun:
                 )
                 for user, visitor in sorted(outcome.visitors.items())
             }
-            take_scores(outcome, scores, RULES.alerts)
+            self.core.take_scores(outcome, scores, RULES.alerts)
         return self._adopt(outcome)
 
     def pass_time(self, watermark_ms: int) -> BatchResult:

@@ -32,7 +32,10 @@ def lack(reason: str) -> NoReturn:
 
 
 def unique_settings(bootstrap: str, redis_url: str, **overrides: object) -> Settings:
-    """Settings of an installation of its own: namespace, topic prefix and group are unique."""
+    """Settings of an installation of its own: namespace, topic prefix and group are unique.
+
+    Its workers score everybody, however busy the machine is.
+    """
     name = f"t{uuid.uuid4().hex[:10]}"
     fields: dict[str, object] = {
         "bootstrap": bootstrap,
@@ -40,6 +43,7 @@ def unique_settings(bootstrap: str, redis_url: str, **overrides: object) -> Sett
         "namespace": name,
         "topic_prefix": f"{name}.",
         "group": name,
+        "scoring_budget_ms": 0,
     }
     return Settings.model_validate(fields | overrides)
 

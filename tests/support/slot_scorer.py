@@ -1,6 +1,7 @@
 """The scorer of the next-action slot around models that a test hands over."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -21,7 +22,8 @@ NextActionScorer = Scorer[Model, Encoded, ScoredVisitor]
 class FixedModel:
     """A model that says the same of everybody, once its gate is open, and fails over too long sessions.
 
-    With `purchase_per_action` the chance of a purchase is that for each action instead.
+    With `purchase_per_action` the chance of a purchase is that for each action instead. A visitor takes it
+    `slow_s`.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class FixedModel:
         purchase_per_action: float = 0.0,
         longest: int | None = None,
         reads_ids: bool = False,
+        slow_s: float = 0.0,
     ) -> None:
         self.version = version
         self.reads_ids = reads_ids
@@ -42,6 +45,7 @@ class FixedModel:
         self._purchase = purchase
         self._per_action = purchase_per_action
         self._longest = longest
+        self._slow_s = slow_s
 
     def predict(
         self,
@@ -52,6 +56,7 @@ class FixedModel:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         assert len(lengths) == len(context) == len(steps)
         self.gate.wait(10.0)
+        time.sleep(self._slow_s * len(steps))
         self.widths.append((len(steps), steps.shape[1]))
         self.ids.append(ids)
         if self._longest is not None and steps.shape[1] > self._longest:

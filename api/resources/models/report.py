@@ -103,6 +103,7 @@ def _worker(heartbeat: Heartbeat) -> schemas.ScoringWorker:
         scoring=heartbeat.scoring,
         scored=heartbeat.scored,
         skipped=heartbeat.skipped,
+        left_out=next((dict(own.left_out) for own in heartbeat.slots if own.slot == NEXT_ACTION), {}),
         drift=drifts_of(heartbeat.drift),
     )
 

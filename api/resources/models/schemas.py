@@ -115,6 +115,9 @@ class ScoringWorker(Answer):
     scoring: str = Field(description="ok, off, or what is wrong")
     scored: int = Field(description="Visitors since the worker started")
     skipped: int = Field(description="Visitors not scored since the worker started")
+    left_out: dict[str, int] = Field(
+        description="Of these, for want of time, by what they had: cart, intent or other"
+    )
     drift: list[Drift]
 
 
@@ -161,6 +164,7 @@ class SlotWorker(Answer):
     state: str = Field(description="ok, off, or what is wrong")
     scored: int = Field(description="Visitors since the worker started")
     skipped: int = Field(description="Visitors without an answer since the worker started")
+    left_out: dict[str, int] = Field(description="Of these, for want of time, by kind")
     drift: list[Drift]
 
 

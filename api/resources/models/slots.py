@@ -63,6 +63,7 @@ def _slot(
                 state=slot.state,
                 scored=slot.scored,
                 skipped=slot.skipped,
+                left_out=dict(slot.left_out),
                 drift=drifts_of(slot.drift),
             )
             for worker_id, slot in reports
