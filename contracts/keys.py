@@ -49,6 +49,8 @@ PAIRED = "paired:"
 (`models.lifecycle.pairs`)."""
 PAIRED_TTL_S = 30 * 86_400
 """Sums are kept so long after the last answer."""
+ALERT_USE = "alert_use"
+"""String: how many alerts of each kind were wanted and fired of late (`models.alert_threshold`)."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -132,6 +134,7 @@ for _family in (
     KeyFamily(SNAPSHOTS, "string"),
     KeyFamily(LEARNED, "string", names_visitors=False),
     KeyFamily(PAIRED, "hash", names_visitors=False),
+    KeyFamily(ALERT_USE, "string", names_visitors=False),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from contracts.alert_budgets import parse_budgets
 from contracts.connection_settings import ConnectionSettings, is_secret
 from contracts.currencies import MINOR_DIGITS
 
@@ -64,10 +65,10 @@ class Settings(ConnectionSettings):
     learn_host: str = Field("127.0.0.1", description="Address the learner's /metrics listens on")
     learn_port: int = Field(0, ge=0, le=65_535, description="Learner's /metrics port; 0 picks a free one")
     churn_fire: float = Field(
-        0.15, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"
+        0.25, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"
     )
     churn_rearm: float = Field(
-        0.25, ge=0, le=1, description="It may fire again in the session once the probability was up here"
+        0.35, ge=0, le=1, description="It may fire again in the session once the probability was up here"
     )
     churn_intent: float = Field(
         0.3,
@@ -79,7 +80,27 @@ class Settings(ConnectionSettings):
         True, description="churn_risk only fires with something in the cart; False: on any intent"
     )
     look_again_ms: int = Field(
-        180_000, ge=1_000, description="Visitors with intent are looked at again after this long a silence"
+        86_400_000,
+        ge=1_000,
+        description="churn_risk is decided again after this long a silence; from idle_ms up: only while the "
+        "visitor acts",
+    )
+    alert_watch_ms: int = Field(
+        86_400_000, ge=1_000, description="What visitors buy is followed for this long after an alert"
+    )
+    alert_budgets: str = Field(
+        "churn_risk=5%",
+        description="Most alerts by kind: KIND=N/h (per hour) or KIND=N% (of the sessions that begin), with "
+        "commas between; the threshold follows",
+    )
+    alerts_per_visitor: int = Field(
+        3, ge=1, description="Alerts that a visitor may have within alert_watch_ms, all kinds together"
+    )
+    alert_hold_out: float = Field(
+        0,
+        ge=0,
+        le=0.5,
+        description="Share of visitors whose alerts are not published, to measure what alerts bring",
     )
     cart_idle_ms: int = Field(
         900_000, ge=1_000, description="cart_abandoned fires after this long a silence, idle_ms at most"
@@ -276,6 +297,12 @@ class Settings(ConnectionSettings):
     def _key_fits_a_header(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[!-9;-~]+", value.get_secret_value()):
             raise ValueError("must be printable ASCII without spaces and colons")
+        return value
+
+    @field_validator("alert_budgets")
+    @classmethod
+    def _readable_budgets(cls, value: str) -> str:
+        parse_budgets(value)
         return value
 
     @field_validator("currency")

@@ -33,6 +33,22 @@ class KindState(NamedTuple):
     intent: bool = False
 
 
+class Watched(NamedTuple):
+    """An alert that fired within the last day (`watch_ms` of the rules), and what was bought since.
+
+    `is_counted` says that the comparison with the hold-out group counts it: live, and the visitor's first of
+    the kind. `is_held_out` is the group. `revenue_minor` is in the shop's currency.
+    """
+
+    kind: str
+    fired_ms: int
+    model: str = ""
+    is_counted: bool = False
+    is_held_out: bool = False
+    purchases: int = 0
+    revenue_minor: int = 0
+
+
 NOTHING_KEPT = KindState()
 _NO_KINDS: Mapping[str, KindState] = {}
 
@@ -44,6 +60,7 @@ class VisitorAlerts(NamedTuple):
     kind of which anything is kept, by its name. Late events may renumber sessions: what tells one from the
     next is its start, and the number never goes back, so no id is ever made twice. `live` says whether the
     newest action arrived about when it happened. Open alerts have no reasons, and their detail in brief.
+    `watched` are the alerts of the last day, `counted` the kinds of which one was counted, now or earlier.
     """
 
     session: int = 0
@@ -51,6 +68,8 @@ class VisitorAlerts(NamedTuple):
     live: bool = True
     kinds: Mapping[str, KindState] = _NO_KINDS
     open: tuple[Alert, ...] = ()
+    watched: tuple[Watched, ...] = ()
+    counted: tuple[str, ...] = ()
 
     def open_of(self, kind: str) -> Alert | None:
         """The open alert of a kind; there is at most one."""
@@ -89,11 +108,12 @@ _FLAT_FIELDS = 9
 def pack_alerts(alert_state: VisitorAlerts) -> tuple[Any, ...]:
     """The alert state as plain values for msgpack; empty if it was never used.
 
-    What is kept of kinds from outside the product is one more field at the end, there only if anything is.
+    What is kept of kinds from outside the product is one more field at the end, there only if anything is;
+    what is watched is the one after it, likewise.
     """
     if alert_state == NO_ALERTS:
         return ()
-    session, start_ms, live, kinds, opened = alert_state
+    session, start_ms, live, kinds, opened, watched, counted = alert_state
     churn, cart = kinds.get(CHURN_RISK, NOTHING_KEPT), kinds.get(CART_ABANDONED, NOTHING_KEPT)
     flat = (
         session, start_ms, (churn.episodes, cart.episodes), churn.armed, churn.intent,
@@ -102,6 +122,8 @@ def pack_alerts(alert_state: VisitorAlerts) -> tuple[Any, ...]:
     )  # fmt: skip
     others = {kind: tuple(kept) for kind, kept in kinds.items() if kind not in FLAT_KINDS}
     others_open = tuple([encode_alert(alert) for alert in opened if alert.kind not in FLAT_KINDS])
+    if watched or counted:
+        return (*flat, (others, others_open), (tuple([tuple(each) for each in watched]), counted))
     return (*flat, (others, others_open)) if others or others_open else flat
 
 
@@ -123,7 +145,9 @@ def unpack_alerts(fields: Sequence[Any]) -> VisitorAlerts:
     still_open = tuple([_open_alert(alert) for alert in opened])
     if others_open:
         still_open += tuple([decode_alert(alert) for alert in others_open])
-    return VisitorAlerts(session, start_ms, live, kinds, still_open)
+    watched, counted = fields[_FLAT_FIELDS + 1] if len(fields) > _FLAT_FIELDS + 1 else ((), ())
+    seen = tuple([Watched(*each) for each in watched])
+    return VisitorAlerts(session, start_ms, live, kinds, still_open, seen, tuple(counted))
 
 
 def _pack_open(alert: Alert) -> tuple[Any, ...]:

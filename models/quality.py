@@ -50,6 +50,17 @@ class Quality:
     """The resolved and the expired once more, in the minute in which the alert fired: of all that fired
     then, how many have ended how."""
 
+    WITHHELD = "wh"
+    """Followed by the kind, a dot and the reason (`stream.alerts.gate`): moments at which a rule wanted an
+    alert and did not get it."""
+    # Of counted alerts whose day is over, by arm (`models.uplift`), in the minute in which they fired.
+    WATCHED = "wn"
+    WATCHED_BOUGHT = "wb"
+    WATCHED_REVENUE = "wr"
+    """In minor units of the shop's currency."""
+    WATCHED_SQUARES = "ws"
+    """Squares of the revenue in whole units of 100 minor."""
+
     # Verdicts of people about alerts, in buckets of their own; followed by the kind likewise.
     USEFUL = "u"
     WRONG = "n"

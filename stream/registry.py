@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.alert_budgets import parse_budgets
 from contracts.extensions import load_part
 from contracts.keys import family_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
 from stream.batch.core import PYTHON, Core
 from stream.batch.result import VISITOR_KIND
+from stream.components.alert_use import AlertUses
 from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.customers.component import Customers
 from stream.components.deletions.component import Deletions
@@ -18,6 +20,7 @@ from stream.components.orders.component import Orders
 from stream.components.prices import Prices
 from stream.components.trending import Trending
 from stream.jobs.job import JobRegistry
+from stream.partitions.alert_gate import AlertGate
 from stream.scoring.next_action import NextActionSlot
 from stream.scoring.slots import AnySlot
 from stream.state.commit import ClaimRead
@@ -39,6 +42,8 @@ class Registry:
     visitor_fields: dict[str, VisitorField] = field(default_factory=dict)
     jobs: JobRegistry = field(default_factory=JobRegistry)
     slots: dict[str, AnySlot] = field(default_factory=dict)
+    gate: AlertGate = field(default_factory=AlertGate)
+    """What every alert about a visitor must pass."""
 
     def add(self, component: AnyComponent) -> None:
         """Register a component; raises `InvalidCapability` if it cannot be one, and says why."""
@@ -144,7 +149,9 @@ def make_registry(settings: Settings, core: Core = PYTHON) -> Registry:
 
 def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     """What the product itself registers."""
-    registry = Registry()
+    gate = AlertGate(parse_budgets(settings.alert_budgets), settings.partitions)
+    registry = Registry(gate=gate)
+    registry.add(AlertUses())
     registry.add(Deletions(settings.deletion_secret.get_secret_value()))
     registry.add(Customers(settings, core))
     registry.add(Prices())
@@ -152,5 +159,5 @@ def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     registry.add(Trending(settings.trend_half_life_s * 1_000))
     registry.add(Orders(settings, core))
     if settings.scoring:
-        registry.add_slot(NextActionSlot(settings))
+        registry.add_slot(NextActionSlot(settings, registry.gate))
     return registry

@@ -141,6 +141,7 @@ async def _main(settings: Settings) -> int:
         "steps of models": steps_of_models.run(),
         "models": _watch_models(steps_of_models, slots),
         "companions": slots.watch_companions(store, lambda: assignment.partitions),
+        "alert use": registry.gate.watch(store, lambda: assignment.partitions),
         "collector": sweep_young(),
         "jobs": job_runner.run(),
         "switching": tune_switching(lambda: scheduler.is_behind),

@@ -28,3 +28,4 @@ from contracts.alerts.visitor_kinds import Offer as Offer
 from contracts.alerts.visitor_kinds import OfferKind as OfferKind
 from contracts.alerts.visitor_kinds import Segment as Segment
 from contracts.alerts.visitor_kinds import VisitorDetail as VisitorDetail
+from contracts.alerts.visitor_kinds import at_risk as at_risk

@@ -70,11 +70,21 @@ class VisitorDetail(NamedTuple):
         return Segment.NEW if self.session == 1 else Segment.RETURNING
 
     @property
+    def at_risk_minor(self) -> int | None:
+        """The cart's value times the chance that nothing is bought; None where no price is known."""
+        return None if self.cart_value_minor is None else at_risk(self.cart_value_minor, self.purchase)
+
+    @property
     def cart_words(self) -> str:
         """The cart's value, or its number of products where no price is known."""
         if self.cart_value_minor is not None and self.currency is not None:
             return f"{format_minor(self.cart_value_minor, self.currency)} {self.currency}"
         return f"{self.cart_lines} product{'' if self.cart_lines == 1 else 's'}"
+
+
+def at_risk(value_minor: int, purchase: float | None) -> int:
+    """What is expected to be lost of a value, given the chance of a purchase (None: not known, all of it)."""
+    return value_minor if purchase is None else round(value_minor * (1 - purchase))
 
 
 def encode_flat(alert: Alert) -> dict[str, Any]:
@@ -95,6 +105,7 @@ def encode_flat(alert: Alert) -> dict[str, Any]:
         "cart_lines": detail.cart_lines,
         "cart_value_minor": detail.cart_value_minor,
         "currency": detail.currency,
+        "at_risk_minor": detail.at_risk_minor,
         "purchase": detail.purchase,
         "threshold": alert.threshold,
         "model": alert.model,

@@ -67,6 +67,11 @@ class Publisher:
         self._tables = smooth(sums.tables, self._rates)
         self._starts = tuple(0.5 * to_logits(table) for table in self._tables)
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the published purchase probability beats the running base rates of this shop."""
+        return self._sources[TASKS.index("purchase")] is Source.MIXTURE
+
     def improve(
         self, records: Records, probabilities: npt.NDArray[Any], purchase: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

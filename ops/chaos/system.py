@@ -37,6 +37,9 @@ SETTINGS: dict[str, Any] = {
     "look_again_ms": 1_000,
     # Made-up shoppers buy often: at the usual thresholds hardly one of them is about to leave.
     "churn_fire": 0.4,
+    "alert_budgets": "",  # what they withhold depends on how the log is divided into batches
+    "alerts_per_visitor": 1_000,
+    "alert_watch_ms": 2_500,
     "churn_rearm": 0.45,
     "churn_intent": 0.45,
     "churn_needs_cart": False,

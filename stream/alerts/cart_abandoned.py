@@ -7,6 +7,7 @@ from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Session
 from contracts.visitor_alerts import VisitorAlerts
+from models.alert_threshold import rank_of_value
 from models.silence import SilenceCurve, hear_silence
 from stream.alerts.offers import describe_cart
 from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView
@@ -57,8 +58,11 @@ class CartAbandoned(VisitorRule):
         reasons = (say_silence(self.cart_idle_ms), describe_cart(view.session.cart, self.values.currency))
         score = view.score and hear_silence(view.score, self.cart_idle_ms, self.curve)
         purchase = None if score is None else score.purchase
-        return alerts.of(CART_ABANDONED), describe_visitor(
+        firing = describe_visitor(
             alerts, view, self.values, at_ms=at_ms, purchase=purchase, threshold=None, reasons=reasons
+        )
+        return alerts.of(CART_ABANDONED), firing._replace(
+            rank=rank_of_value(firing.detail.at_risk_minor or 0)
         )
 
     def is_settled(self, alert: Alert, rank: int, at_ms: int) -> bool:

@@ -7,9 +7,19 @@ from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Session
 from contracts.visitor_alerts import KindState, VisitorAlerts
+from models.alert_threshold import rank_of_chance
 from models.silence import SilenceCurve, hear_silence
 from stream.alerts.grounds import say_grounds
-from stream.alerts.rules import PURCHASE, Decision, Fact, Silence, VisitorRule, VisitorView, may_fire
+from stream.alerts.rules import (
+    PURCHASE,
+    Decision,
+    Fact,
+    Firing,
+    Silence,
+    VisitorRule,
+    VisitorView,
+    may_fire,
+)
 from stream.alerts.visitor_details import CartValues, describe_visitor, say_silence
 
 MAX_REASONS = 3
@@ -20,8 +30,8 @@ class ChurnRisk(VisitorRule):
     """Fires where there is intent, nothing bought in the session and the chance of a purchase under `fire`.
 
     Intent is something in the cart or, unless `needs_cart`, an earlier chance of `intent`. The chance is that
-    of a new score, or the one after `look_again_ms` of silence. After an alert another one needs a chance of
-    `rearm` in between. See `contracts.settings` for each.
+    of a new score or, where it is shorter than a session's gap, the one after `look_again_ms` of silence.
+    After an alert another one needs a chance of `rearm` in between. See `contracts.settings` for each.
     """
 
     fire: float
@@ -70,10 +80,11 @@ class ChurnRisk(VisitorRule):
         if not may_fire(alerts, CHURN_RISK, score.at_ms):  # to say what the alert would say is work
             return kept, None
         reasons = self._say_grounds(view, score, score.at_ms, MAX_REASONS)
-        return kept, describe_visitor(
+        firing = describe_visitor(
             alerts, view, self.values,
             at_ms=score.at_ms, purchase=score.purchase, threshold=self.fire, reasons=reasons,
         )  # fmt: skip
+        return kept, self._rank(firing, view, score)
 
     def waits(self, kept: KindState, view: VisitorView) -> bool:
         """A silence says something of whoever a low chance would be news of."""
@@ -89,10 +100,11 @@ class ChurnRisk(VisitorRule):
             return kept, None
         grounds = self._say_grounds(view, score, at_ms, MAX_REASONS - 1)
         reasons = (say_silence(self.look_again_ms), *grounds)
-        return kept, describe_visitor(
+        firing = describe_visitor(
             alerts, view, self.values,
             at_ms=at_ms, purchase=score.purchase, threshold=self.fire, reasons=reasons,
         )  # fmt: skip
+        return kept, self._rank(firing, view._replace(previous=view.score), score)
 
     def after_firing(self, kept: KindState) -> KindState:
         """Another one needs a higher chance in between, or a new session."""
@@ -105,6 +117,18 @@ class ChurnRisk(VisitorRule):
     def expires_ms(self, alert: Alert, session: Session) -> int:
         """With the session, or after `ttl_ms` in one that does not end."""
         return min(session.last_ms + self.idle_ms, alert.fired_ms + self.ttl_ms)
+
+    def _rank(self, firing: Firing, view: VisitorView, score: Score) -> Firing:
+        """With how urgent it is now, and was at the score before if it was a candidate by then."""
+        previous = view.previous
+        was_candidate = (
+            previous is not None
+            and previous.session == score.session
+            and previous.purchase < self.fire
+            and any(line.added_ms <= previous.at_ms for line in view.session.cart.values())
+        )
+        before = rank_of_chance(1 - previous.purchase) if previous is not None and was_candidate else 0
+        return firing._replace(rank=rank_of_chance(1 - score.purchase), before=before, needs_model=True)
 
     def _is_intent(self, score: Score) -> bool:
         """Whether a chance this high is intent by itself."""

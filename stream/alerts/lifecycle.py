@@ -2,26 +2,37 @@
 
 from contracts import subjects
 from contracts.alerts import Alert, AlertState, brief_detail, make_alert_id
-from contracts.visitor_alerts import VisitorAlerts
+from contracts.visitor_alerts import VisitorAlerts, Watched
+from stream.alerts.hold_out import HoldOut
 from stream.alerts.rules import Firing, VisitorRule, VisitorView
 
 
 def fire(
-    alert_state: VisitorAlerts, view: VisitorView, rule: VisitorRule, firing: Firing
+    alert_state: VisitorAlerts, view: VisitorView, rule: VisitorRule, firing: Firing, hold_out: HoldOut
 ) -> tuple[VisitorAlerts, Alert]:
-    """The alert of this firing, and the alert state that has it open and its cool-down begun."""
+    """The alert of this firing, and the alert state that has it open and its cool-down begun.
+
+    Of a visitor who is held out it is recorded only, as one that comes too late is.
+    """
     kind, kept = rule.kind, alert_state.of(rule.kind)
     episode = kept.episodes + 1
+    is_held_out = hold_out.holds(view.user_id)
+    live = alert_state.live and not is_held_out
     alert = Alert(
         make_alert_id(view.user_id, kind, alert_state.session, episode, view.first_ms),
         kind, AlertState.FIRING, firing.severity, subjects.visitor(view.user_id), episode, firing.at_ms,
-        firing.at_ms, alert_state.live, firing.detail, firing.model, firing.threshold, firing.reasons,
+        firing.at_ms, live, firing.detail, firing.model, firing.threshold, firing.reasons,
     )  # fmt: skip
     # At least a millisecond: what has fired at a moment must not fire at the very same one again.
     quiet_ms = firing.at_ms + max(1, rule.cooldown_ms)
     kept = rule.after_firing(kept)._replace(episodes=episode, quiet_until_ms=quiet_ms)
     still_open = alert._replace(reasons=(), detail=brief_detail(kind, firing.detail))
-    return alert_state.put(kind, kept).open_too(still_open), alert
+    is_counted = alert_state.live and kind not in alert_state.counted
+    watched = Watched(kind, firing.at_ms, firing.model or "", is_counted, is_held_out)
+    after = alert_state.put(kind, kept).open_too(still_open)
+    counted = (*after.counted, kind) if is_counted else after.counted
+    in_order = tuple(sorted((*after.watched, watched), key=lambda each: each.fired_ms))
+    return after._replace(watched=in_order, counted=counted), alert
 
 
 def close(

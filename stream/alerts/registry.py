@@ -10,6 +10,8 @@ from contracts.subjects import SubjectKind
 from models.silence import DEFAULT_CURVE, SilenceCurve
 from stream.alerts.cart_abandoned import CartAbandoned
 from stream.alerts.churn_risk import ChurnRisk
+from stream.alerts.gate import Gate
+from stream.alerts.hold_out import HoldOut
 from stream.alerts.rules import CART, Silence, VisitorRule
 
 RuleMaker = Callable[[Settings, SilenceCurve], VisitorRule]
@@ -67,10 +69,17 @@ class AlertRules:
     scored: tuple[VisitorRule, ...]
     """Those that decide on scores."""
     calm: Calm
+    currency: str
+    watch_ms: int
+    """So long what is bought is followed after an alert."""
+    per_visitor: int
+    """Alerts of all kinds that a visitor may have within that time."""
+    hold_out: HoldOut
+    gate: Gate
 
     @classmethod
-    def of(cls, settings: Settings, curve: SilenceCurve = DEFAULT_CURVE) -> Self:
-        """All registered rules; raises `InvalidRule`."""
+    def of(cls, settings: Settings, curve: SilenceCurve = DEFAULT_CURVE, *, gate: Gate | None = None) -> Self:
+        """All registered rules; without a `gate` every alert fires. Raises `InvalidRule`."""
         rules = tuple([make(settings, curve) for make in _makers])
         by_kind: dict[str, VisitorRule] = {}
         for rule in rules:
@@ -88,6 +97,11 @@ class AlertRules:
             by_kind,
             tuple([rule for rule in rules if type(rule).on_score is not VisitorRule.on_score]),
             _calm(settings.idle_ms, rules, silences),
+            settings.currency,
+            settings.alert_watch_ms,
+            settings.alerts_per_visitor,
+            HoldOut(settings.alert_hold_out, settings.namespace),
+            gate or Gate(),
         )
 
 

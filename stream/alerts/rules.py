@@ -18,13 +18,17 @@ EVERY_RANK = frozenset(event_type.rank for event_type in EventType)
 
 
 class VisitorView(NamedTuple):
-    """A visitor as a decision sees it. `score` is None, or the one made after the session's last action."""
+    """A visitor as a decision sees it. `score` is None, or the one made after the session's last action.
+
+    `previous` is the one before a new score, of whatever session.
+    """
 
     user_id: str
     first_ms: int
     session: Session
     tail: Tail | None
     score: Score | None
+    previous: Score | None = None
 
 
 class Fact(IntFlag):
@@ -66,7 +70,12 @@ class Silence(NamedTuple):
 
 
 class Firing(NamedTuple):
-    """Why and when an alert fires, and what it says."""
+    """Why and when an alert fires, and what it says.
+
+    `rank` says how urgent it is among those of its kind, for budgets (`models.alert_threshold`), `before`
+    what it was when the visitor was last looked at (0: no candidate). One that `needs_model` rests on the
+    score.
+    """
 
     at_ms: int
     severity: Severity
@@ -74,6 +83,9 @@ class Firing(NamedTuple):
     reasons: tuple[str, ...] = ()
     model: str | None = None
     threshold: float | None = None
+    rank: int = 0
+    before: int = 0
+    needs_model: bool = False
 
 
 Decision = tuple[KindState, Firing | None]

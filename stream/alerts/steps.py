@@ -10,13 +10,15 @@ from contracts.alerts import FLAT_KINDS, Alert, AlertState
 from contracts.scores import Score
 from contracts.visitor import Action, Session, Visitor
 from contracts.visitor_alerts import VisitorAlerts
+from stream.alerts.gate import Candidate, Withheld
 from stream.alerts.lifecycle import close, fire
 from stream.alerts.registry import AlertRules
-from stream.alerts.rules import PURCHASE, Decision, VisitorRule, VisitorView, facts_of, may_fire
+from stream.alerts.rules import PURCHASE, Decision, Firing, VisitorRule, VisitorView, facts_of, may_fire
+from stream.alerts.watching import end_watched, note_purchase
 from stream.visitors.arrival import session_before, split_arrivals
 from stream.visitors.session import advance
 
-_EXPIRY, _SILENCE = 0, 1
+_EXPIRY, _SILENCE, _WATCHED = 0, 1, 2
 """Of what falls due at the same moment expiries come first, each in the order of the rules."""
 
 Step = tuple[VisitorAlerts, list[Alert]]
@@ -56,7 +58,7 @@ def on_actions(
             alerts += passed
         session, _ = advance(session, (action,), idle_ms=rules.idle_ms)
         alert_state = _mark_live(enter(alert_state, session), action, stale)
-        if alert_state.open:
+        if alert_state.open or alert_state.watched:
             alert_state = _settle(alert_state, action, alerts, rules)
         if acts_on and action.rank in acts_on:
             view = VisitorView(user_id, first_ms, session, tail, None)
@@ -65,19 +67,25 @@ def on_actions(
 
 
 def on_score(
-    alert_state: VisitorAlerts, user_id: str, visitor: Visitor, score: Score, rules: AlertRules
+    alert_state: VisitorAlerts,
+    user_id: str,
+    visitor: Visitor,
+    score: Score,
+    rules: AlertRules,
+    *,
+    previous: Score | None = None,
 ) -> Step:
-    """The step for a new score of a visitor, given the state it was made from."""
+    """The step for a new score of a visitor, given the state it was made from and the score before it."""
     session = visitor.head
     is_new = session.start_ms > alert_state.session_start_ms
     if is_new and not [rule for rule in rules.scored if rule.heeds(session, score)]:
         return alert_state, []
     alert_state = enter(alert_state, session)
     alerts: list[Alert] = []
-    view = VisitorView(user_id, visitor.totals.first_ms, session, visitor.tail, score)
+    view = VisitorView(user_id, visitor.totals.first_ms, session, visitor.tail, score, previous)
     for rule in rules.scored:
         decision = rule.on_score(alert_state, view, score)
-        alert_state = _decide(alert_state, view, rule, decision, alerts, is_over=visitor.ended)
+        alert_state = _decide(alert_state, view, rule, decision, alerts, rules, is_over=visitor.ended)
     return alert_state, alerts
 
 
@@ -106,6 +114,8 @@ def on_purchase_elsewhere(alert_state: VisitorAlerts, at_ms: int, rules: AlertRu
         if rule is not None and rule.is_settled(alert, PURCHASE, max(at_ms, alert.fired_ms)):
             alert_state, closed = close(alert_state, alert, AlertState.RESOLVED, at_ms)
             alerts.append(closed)
+    if alert_state.watched:
+        alert_state = note_purchase(alert_state, at_ms, rules.watch_ms)
     for rule in rules.rules:
         if rule.kind in FLAT_KINDS:
             kept = alert_state.of(rule.kind)
@@ -134,6 +144,7 @@ def may_wait(alert_state: VisitorAlerts, visitor: Visitor, rules: AlertRules) ->
     return (
         bool(visitor.head.cart)
         or bool(alert_state.open)
+        or bool(alert_state.watched)
         or rules.calm.concerns_all
         or has_intent(alert_state)
     )
@@ -169,13 +180,16 @@ def _pass_time(alert_state: VisitorAlerts, view: VisitorView, until_ms: int, rul
         if at_ms >= until_ms:
             return (entered if is_decided else alert_state), alerts
         is_decided = True
+        if what == _WATCHED:
+            entered = end_watched(entered, at_ms, rules.watch_ms, rules.gate)
+            continue
         rule = rules.rules[place]
         over = entered.open_of(rule.kind)
         if what == _EXPIRY and over is not None:
             entered, alert = close(entered, over, AlertState.EXPIRED, at_ms)
             alerts.append(alert)
         else:
-            entered = _decide_silence(entered, view, rule, at_ms, alerts)
+            entered = _decide_silence(entered, view, rule, at_ms, alerts, rules)
 
 
 def _due(alert_state: VisitorAlerts, view: VisitorView, rules: AlertRules) -> list[tuple[int, int, int]]:
@@ -192,16 +206,27 @@ def _due(alert_state: VisitorAlerts, view: VisitorView, rules: AlertRules) -> li
             is_quiet = at_ms < kept.quiet_until_ms or at_ms <= kept.looked_ms
             if not is_quiet and (silence.is_enough or rule.waits(kept, view)):
                 due.append((at_ms, _SILENCE, place))
+    if alert_state.watched:
+        due.append((alert_state.watched[0].fired_ms + rules.watch_ms, _WATCHED, 0))
     return due
 
 
 def _decide_silence(
-    alert_state: VisitorAlerts, view: VisitorView, rule: VisitorRule, at_ms: int, alerts: list[Alert]
+    alert_state: VisitorAlerts,
+    view: VisitorView,
+    rule: VisitorRule,
+    at_ms: int,
+    alerts: list[Alert],
+    rules: AlertRules,
 ) -> VisitorAlerts:
     kept, firing = rule.on_silence(alert_state, view, at_ms)
     if firing is None and kept.looked_ms < at_ms:
         kept = kept._replace(looked_ms=at_ms)  # else it would be due again
-    return _decide(alert_state, view, rule, (kept, firing), alerts)
+    after = _decide(alert_state, view, rule, (kept, firing), alerts, rules)
+    kept = after.of(rule.kind)
+    if firing is not None and kept.quiet_until_ms <= at_ms:  # withheld: this moment is over all the same
+        after = after.put(rule.kind, kept._replace(quiet_until_ms=at_ms + 1))
+    return after
 
 
 def _decide_action(
@@ -210,7 +235,7 @@ def _decide_action(
     for rule in rules.rules:
         if action.rank in rule.acts_on:
             decision = rule.on_action(alert_state, view, action)
-            alert_state = _decide(alert_state, view, rule, decision, alerts)
+            alert_state = _decide(alert_state, view, rule, decision, alerts, rules)
     return alert_state
 
 
@@ -220,6 +245,7 @@ def _decide(
     rule: VisitorRule,
     decision: Decision,
     alerts: list[Alert],
+    rules: AlertRules,
     *,
     is_over: bool = False,
 ) -> VisitorAlerts:
@@ -228,9 +254,21 @@ def _decide(
     alert_state = alert_state.put(rule.kind, kept)
     if firing is None or is_over or not may_fire(alert_state, rule.kind, firing.at_ms):
         return alert_state
-    alert_state, alert = fire(alert_state, view, rule, firing)
+    if not _pass_gate(alert_state, rule.kind, firing, rules):
+        return alert_state
+    alert_state, alert = fire(alert_state, view, rule, firing, rules.hold_out)
     alerts.append(alert)
     return alert_state
+
+
+def _pass_gate(alert_state: VisitorAlerts, kind: str, firing: Firing, rules: AlertRules) -> bool:
+    candidate = Candidate(kind, firing.at_ms, firing.rank, firing.before, firing.model, firing.needs_model)
+    if len(alert_state.watched) >= rules.per_visitor:
+        recent = [each for each in alert_state.watched if each.fired_ms > firing.at_ms - rules.watch_ms]
+        if len(recent) >= rules.per_visitor:
+            rules.gate.refuse(candidate, Withheld.VISITOR)
+            return False
+    return rules.gate.ask(candidate)
 
 
 def _mark_live(alert_state: VisitorAlerts, action: Action, stale: Container[bytes]) -> VisitorAlerts:
@@ -248,6 +286,10 @@ def _settle(
         if rule is not None and rule.is_settled(alert, action.rank, action.at_ms):
             alert_state, closed = close(alert_state, alert, AlertState.RESOLVED, action.at_ms)
             alerts.append(closed)
+    if action.rank == PURCHASE and alert_state.watched:
+        is_known = action.price_minor is not None and action.currency == rules.currency
+        revenue_minor = (action.price_minor or 0) * action.quantity if is_known else 0
+        alert_state = note_purchase(alert_state, action.at_ms, rules.watch_ms, revenue_minor)
     return alert_state
 
 
@@ -256,7 +298,12 @@ def _at_stake(
 ) -> bool:
     """Whether these actions can matter: for most visitors there is no cart, no intent and no alert."""
     calm = rules.calm
-    if alert_state.open or calm.concerns_all or (before is not None and before.head.cart):
+    if (
+        alert_state.open
+        or alert_state.watched
+        or calm.concerns_all
+        or (before is not None and before.head.cart)
+    ):
         return True
     if has_intent(alert_state):
         return True

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts.alerts import Severity, VisitorDetail
+from contracts.alerts import Severity, VisitorDetail, at_risk
 from contracts.settings import Settings
 from contracts.visitor import CartLine
 from contracts.visitor_alerts import VisitorAlerts
@@ -49,16 +49,20 @@ def describe_visitor(
         purchase, offer,
     )  # fmt: skip
     model = None if view.score is None else view.score.version
-    return Firing(at_ms, severity_of(session.cart, values), detail, reasons, model, threshold)
+    severity = severity_of(session.cart, values, purchase)
+    return Firing(at_ms, severity, detail, reasons, model, threshold)
 
 
-def severity_of(cart: Mapping[str, CartLine], values: CartValues) -> Severity:
-    """By value where a line has a price in the shop's currency, else by number of products."""
+def severity_of(cart: Mapping[str, CartLine], values: CartValues, purchase: float | None) -> Severity:
+    """By the value at risk where a line has a price in the shop's currency, else by number of products.
+
+    That is the cart's value times the chance that nothing is bought; all of it where no model was asked.
+    """
     value_minor, currency = value_of(cart, values.currency)
     if value_minor is None or currency != values.currency:
         amount, medium, high = len(cart), MEDIUM_LINES, HIGH_LINES
     else:
-        amount, medium, high = value_minor, values.medium_minor, values.high_minor
+        amount, medium, high = at_risk(value_minor, purchase), values.medium_minor, values.high_minor
     if amount >= high:
         return Severity.HIGH
     return Severity.MEDIUM if amount >= medium else Severity.LOW

@@ -10,6 +10,7 @@ from contracts.logins import login_of, put_login
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
+from stream.alerts.gate import Gate
 from stream.alerts.registry import AlertRules
 from stream.batch.entries import Clock as Clock
 from stream.batch.entries import Entry as Entry
@@ -46,12 +47,17 @@ class StepSettings:
 
     @classmethod
     def of(
-        cls, settings: Settings, *, keeps_events: bool = False, visitor_fields: tuple[VisitorField, ...] = ()
+        cls,
+        settings: Settings,
+        *,
+        keeps_events: bool = False,
+        visitor_fields: tuple[VisitorField, ...] = (),
+        gate: Gate | None = None,
     ) -> "StepSettings":
         """The step's part of the settings."""
         return cls(
             SessionSettings(settings.idle_ms, settings.disorder_ms),
-            AlertRules.of(settings),
+            AlertRules.of(settings, gate=gate),
             settings.lateness_ms,
             keeps_events,
             visitor_fields,

@@ -79,6 +79,8 @@ cdef class AlertStep:
         cdef Py_ssize_t i
         if self._concerns_all or item(alert_state, VISITOR_ALERTS_OPEN):
             return True
+        if item(alert_state, VISITOR_ALERTS_WATCHED):
+            return True
         if self._acts_on:
             for i in range(size):
                 if self._acts_on >> new_events[i].rank & 1:
@@ -104,7 +106,7 @@ cdef class AlertStep:
         cdef long long last_ms = item(session, SESSION_LAST_MS), due_ms = last_ms + self._idle_ms, at_ms
         cdef int facts, needs
         score, alert_state = item(predictions, PREDICTIONS_SCORE), item(predictions, PREDICTIONS_ALERT_STATE)
-        if self._concerns_all or item(alert_state, VISITOR_ALERTS_OPEN):
+        if self._concerns_all or item(alert_state, VISITOR_ALERTS_OPEN) or item(alert_state, VISITOR_ALERTS_WATCHED):
             return -1
         if not item(session, SESSION_CART) and not has_intent(alert_state):
             return due_ms

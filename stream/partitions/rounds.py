@@ -48,6 +48,7 @@ class Rounds:
         self._settings = settings
         self._core = core
         self._components = tuple(registry.components.values())
+        self._gate = registry.gate
         self._committer = committer
         self._steps = steps
         self._slots = slots
@@ -61,8 +62,9 @@ class Rounds:
         try:
             for at in range(0, len(batches), COMMITS_AT_ONCE):
                 mine = slice(at, at + COMMITS_AT_ONCE)
-                for result, found in zip(results[mine], answers[mine], strict=True):
+                for batch, result, found in zip(batches[mine], results[mine], answers[mine], strict=True):
                     self._slots.take(result, found)
+                    self._gate.conclude(batch.part.number, batch.part.states, result)
                 calls.append(asyncio.create_task(self._commit(batches[mine], results[mine])))
                 await asyncio.sleep(0)  # on to where it waits for Redis
             await asyncio.gather(*calls)
@@ -82,6 +84,7 @@ class Rounds:
         for batch, result in zip(batches, results, strict=True):
             self._slots.judge(result)
             self._slots.settle(batch.part.number, batch.part.states, result)
+            self._gate.begin(batch.part.number, batch.part.states, result)
         await self._steps.apply(
             [(batch.part, result) for batch, result in zip(batches, results, strict=True)]
         )

@@ -70,6 +70,7 @@ class Scheduler:
             settings,
             keeps_events=registry.keeps_events,
             visitor_fields=tuple(registry.visitor_fields.values()),
+            gate=registry.gate,
         )
         self._steps = ComponentSteps(registry, topics, committer, meter)
         self._rounds = Rounds(step_settings, core, registry, committer, self._steps, slots, meter)

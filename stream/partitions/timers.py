@@ -34,6 +34,7 @@ class Timers:
         self._committer = committer
         self._steps = steps
         self._slots = slots
+        self._gate = registry.gate
         self._keys = timer_keys(registry)
         self._owners = dict(registry.timers())
 
@@ -88,6 +89,7 @@ class Timers:
         for (part, _), result in zip(fired, results, strict=True):
             self._slots.judge_silence(result)
             self._slots.settle(part.number, part.states, result)
+            self._gate.conclude(part.number, part.states, result)
         await self._steps.apply([(part, result) for (part, _), result in zip(fired, results, strict=True)])
         return results
 

@@ -18,6 +18,7 @@ from models.next_action.model import Model
 from models.next_action.source import next_action_folder
 from models.online.kept import keep
 from models.online.records import make_records, split_records
+from stream.alerts.gate import Gate
 from stream.alerts.registry import AlertRules
 from stream.alerts.steps import has_intent
 from stream.batch.core import choose_core
@@ -70,8 +71,9 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
     name = NEXT_ACTION
     most_visitors = MOST_VISITORS
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, gate: Gate | None = None) -> None:
         self._settings = settings
+        self._gate = gate or Gate()
         self.learner = Learner(self.name, settings.partitions) if settings.learning else None
         self.companions = () if self.learner is None else (self.learner,)
         self._sampler = Sampler(MOST_KEPT_PER_S)
@@ -80,7 +82,7 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
     @cached_property
     def _rules(self) -> AlertRules:
         """Read when it is needed first: extensions register theirs after the slot was made."""
-        return AlertRules.of(self._settings)
+        return AlertRules.of(self._settings, gate=self._gate)
 
     def source(self, settings: Settings) -> ModelSource[Model]:
         """The folder in the settings, or the model that is shipped."""
@@ -155,6 +157,7 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         result.count("scored", len(answers))
         result.count("skipped", asked - len(answers))
         if self.learner is not None:
+            self._gate.is_proven = self.learner.pooled[1].is_proven
             self._keep(result, answers)
         scores = {user_id: answer.score for user_id, answer in answers.items()}
         self._core.take_scores(result, scores, self._rules)

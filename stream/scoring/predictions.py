@@ -10,6 +10,7 @@ from contracts.predictions import NO_PREDICTIONS, Predictions
 from contracts.scores import Score
 from contracts.visitor import NO_EXTRA, Action, Visitor, visitor_of
 from models.lifecycle.pairs import beside_key
+from stream.alerts.gate import Decided, Gate
 from stream.alerts.registry import AlertRules
 from stream.alerts.steps import (
     may_wait,
@@ -19,7 +20,16 @@ from stream.alerts.steps import (
     on_purchase_elsewhere,
     on_score,
 )
-from stream.scoring.prequential import Tally, count_alerts, expect, fired_in, judge_actions, judge_end
+from stream.scoring.prequential import (
+    Tally,
+    count_alerts,
+    count_decided,
+    count_watched,
+    expect,
+    fired_in,
+    judge_actions,
+    judge_end,
+)
 
 KEPT_TO_THE_END = frozenset({NEXT_ACTION, beside_key(NEXT_ACTION)})
 """Names in `Visitor.extra` of what waits for the end of the session."""
@@ -48,6 +58,8 @@ class PredictionResults:
     """Visitors as they were at the end of a session, of whom something was kept until then."""
     paired: dict[str, dict[str, int]] = field(default_factory=dict)
     """What to add to the counters of pairs of versions (`models.lifecycle.pairs`), by the pair's name."""
+    decided: list[Decided] = field(default_factory=list)
+    """Alerts that a rule wanted to fire, and whether they may."""
     watched: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """Numbers whose drift is watched, by slot and name; those of the next action are the ones above."""
 
@@ -56,6 +68,15 @@ class PredictionResults:
         if alerts:
             self.alerts += alerts
             count_alerts(alerts, self.tally)
+
+    def take_from(self, gate: Gate) -> None:
+        """Count what was decided, and what came of alerts of a day ago."""
+        decided, ended = gate.take()
+        if decided:
+            self.decided += decided
+            count_decided(decided, self.tally)
+        if ended:
+            count_watched(ended, self.tally)
 
 
 def judge_arrival(
@@ -71,6 +92,7 @@ def judge_arrival(
     if before is not None and judged.closed != unjudged.closed:
         _note_end(prediction_results, before)
     prediction_results.add(alerts)
+    prediction_results.take_from(rules.gate)
     return predictions if after is alert_state and judged is unjudged else Predictions(score, after, judged)
 
 
@@ -96,9 +118,12 @@ def take_score(
     rules: AlertRules,
 ) -> Visitor:
     """The visitor with a score made of this very state, rounded as it is kept."""
-    totals, base, head, tail, ended, timer_ms, seen, orders, (_, alert_state, unjudged), extra = visitor
-    alert_state, alerts = on_score(alert_state, user_id, visitor, score, rules)
+    totals, base, head, tail, ended, timer_ms, seen, orders, (previous, alert_state, unjudged), extra = (
+        visitor
+    )
+    alert_state, alerts = on_score(alert_state, user_id, visitor, score, rules, previous=previous)
     prediction_results.add(alerts)
+    prediction_results.take_from(rules.gate)
     prediction_results.purchases.append(score.purchase)
     predictions = Predictions(score, alert_state, expect(unjudged, visitor, score))
     return visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra))
@@ -122,6 +147,7 @@ def pass_silence(
         if unjudged.closed != closed:
             visitor = _note_end(prediction_results, visitor)
     prediction_results.add(alerts)
+    prediction_results.take_from(rules.gate)
     return visitor._replace(predictions=Predictions(score, alert_state, unjudged))
 
 

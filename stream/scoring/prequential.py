@@ -15,9 +15,11 @@ from contracts.buckets import bucket_start
 from contracts.events import EventType
 from contracts.scores import SCALE, Pending, Score, Unjudged, in_parts
 from contracts.visitor import Action, Session, Visitor
-from contracts.visitor_alerts import VisitorAlerts
+from contracts.visitor_alerts import VisitorAlerts, Watched
 from models.next_action.actions import LEAVE_TARGET, TARGET_OF_RANK
 from models.quality import MICRO, NO_MODEL, Quality, bin_of, lead_bin, of_kind
+from models.uplift import SQUARES_OF_MINOR, Arm, arm_counter
+from stream.alerts.gate import Decided
 from stream.visitors.arrival import session_before, split_arrivals
 from stream.visitors.session import advance
 
@@ -143,6 +145,30 @@ def count_alerts(alerts: Iterable[Alert], tally: Tally) -> None:
         if alert.state is not AlertState.FIRING:
             ended = Quality.COHORT_RESOLVED if alert.state is AlertState.RESOLVED else Quality.COHORT_EXPIRED
             tally.add(alert.fired_ms, alert.model or NO_MODEL, [(of_kind(ended, kind), 1)])
+
+
+def count_decided(decided: Iterable[Decided], tally: Tally) -> None:
+    """Count alerts that were withheld, by reason: each time a rule wanted one."""
+    for candidate, withheld in decided:
+        if withheld is not None:
+            name = f"{of_kind(Quality.WITHHELD, candidate.kind)}.{withheld}"
+            tally.add(candidate.at_ms, candidate.model or NO_MODEL, [(name, 1)])
+
+
+def count_watched(ended: Iterable[Watched], tally: Tally) -> None:
+    """Count what came of alerts in the day after they fired, in the minute in which they did."""
+    for each in ended:
+        if not each.is_counted:
+            continue
+        arm = Arm.HELD_OUT if each.is_held_out else Arm.TOLD
+        revenue = each.revenue_minor
+        changes = [
+            (arm_counter(Quality.WATCHED, each.kind, arm), 1),
+            (arm_counter(Quality.WATCHED_BOUGHT, each.kind, arm), int(each.purchases > 0)),
+            (arm_counter(Quality.WATCHED_REVENUE, each.kind, arm), revenue),
+            (arm_counter(Quality.WATCHED_SQUARES, each.kind, arm), round(revenue / SQUARES_OF_MINOR) ** 2),
+        ]
+        tally.add(each.fired_ms, each.model or NO_MODEL, [change for change in changes if change[1]])
 
 
 def _judge_session(unjudged: Unjudged, newer: Sequence[Action], tally: Tally) -> Unjudged:

@@ -67,7 +67,7 @@ def test_what_is_kept_of_it_lies_in_a_field_of_its_own() -> None:
     alerted = AlertedVisitor(rules=AlertRules.of(SETTINGS))
     alerted.act(make_action("favorite", 1))
     packed = pack_alerts(alerted.alert_state)
-    assert len(packed) == 10
+    assert len(packed) == 11  # and what is watched of the alert that fired
     assert unpack_alerts(msgpack.unpackb(msgpack.packb(packed))) == alerted.alert_state
     others, _ = packed[9]
     assert others == {"browsing": tuple(alerted.alert_state.of("browsing"))}

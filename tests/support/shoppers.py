@@ -20,7 +20,10 @@ from stream.components.demand import add_up
 
 NOW_MS = 1_760_000_000_000
 MINUTE_MS = 60_000
-SETTINGS = Settings(_env_file=None)
+SETTINGS = Settings(
+    _env_file=None, churn_fire=0.15, churn_rearm=0.25, look_again_ms=180_000, alerts_per_visitor=1_000
+)
+"""With every decision that a rule can make: also in silence, and as often as it likes."""
 RULES = StepSettings.of(SETTINGS)
 RANKS = {"view": 0, "favorite": 1, "cart": 2, "remove_from_cart": 3, "purchase": 4}
 NEW = Clock(0, 0)
