@@ -21,7 +21,7 @@ HALF_LIFE_MS = 3 * 3_600_000
 """What happened so long ago counts half (event time)."""
 _TAU_MS = HALF_LIFE_MS / math.log(2)
 _HOUR_MS = 3_600_000
-_CORRECTION = 2.0
+_CORRECTION = 4.0
 """How strongly what was spent too much is saved again."""
 _LOGIT_STEP = 0.125
 _STEPS_PER_OCTAVE = 4
@@ -128,7 +128,9 @@ def threshold_of(use: AlertUse, budget: AlertBudget) -> int:
         return RANKS + 1
     wanted = most + _CORRECTION * (most - use.fired)
     fitting = np.flatnonzero(use.risen[1:] <= wanted)
-    return int(fitting[0]) + 1 if len(fitting) else RANKS + 1
+    lowest = int(fitting[0]) + 1 if len(fitting) else RANKS + 1
+    # Of the rank at the border only some fit: as many as there is still something to spend on.
+    return max(1, lowest - 1) if use.fired < most else lowest
 
 
 def chance_of_rank(rank: int) -> float:

@@ -115,6 +115,8 @@ class AlertFigures:
     ones among the sessions with a cart: the precision of alerting on all of them. The lead is the time from
     firing to the end of an alert that was right, `wait_mean_s` from firing to the purchase. `useful` and
     `wrong` are what people said of alerts, `judged_precision` is the share of `useful` among them.
+    `bought_later` is the share of visitors who bought within a day of their first alert (`alert_watch_ms`),
+    `withheld` says how often a rule wanted an alert and did not get it, by reason (`stream.alerts.gate`).
     """
 
     fired: int
@@ -131,6 +133,8 @@ class AlertFigures:
     useful: int
     wrong: int
     judged_precision: float | None
+    bought_later: float | None
+    withheld: dict[str, int]
 
 
 def add_up(buckets: Iterable[Mapping[str, int]]) -> dict[str, int]:
@@ -215,7 +219,21 @@ def alert_figures(counts: Mapping[str, int], kind: str) -> AlertFigures:
         useful,
         wrong,
         _ratio(useful, useful + wrong),
+        _ratio(_of_arms(counts, Quality.WATCHED_BOUGHT, kind), _of_arms(counts, Quality.WATCHED, kind)),
+        _withheld(counts, kind),
     )
+
+
+def _of_arms(counts: Mapping[str, int], name: str, kind: str) -> int:
+    """A counter of the groups of the experiment, both together."""
+    start = of_kind(name, kind) + "."
+    return sum(count for field, count in counts.items() if field.startswith(start))
+
+
+def _withheld(counts: Mapping[str, int], kind: str) -> dict[str, int]:
+    start = of_kind(Quality.WITHHELD, kind) + "."
+    found = {field[len(start) :]: count for field, count in counts.items() if field.startswith(start)}
+    return dict(sorted(found.items()))
 
 
 def cohort_counts(counts: Mapping[str, int], kind: str) -> tuple[int, int, int]:

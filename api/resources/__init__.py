@@ -11,6 +11,7 @@ NAMES = (
     "predictions",
     "models",
     "alerts",
+    "experiments",
     "webhooks",
     "privacy",
     "health",

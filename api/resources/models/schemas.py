@@ -74,6 +74,15 @@ class AlertFigures(Answer):
     useful: int = Field(description="Alerts that people called useful in this window")
     wrong: int = Field(description="Alerts that people called wrong in this window")
     judged_precision: float | None = Field(description="Share of `useful` among these verdicts")
+    bought_later: float | None = Field(
+        description="Share of visitors who bought within 24 hours of their first alert (alert_watch_ms), "
+        "also in a later session; of alerts whose time is over"
+    )
+    withheld: dict[str, int] = Field(
+        description="How often an alert was wanted and did not fire, by reason. budget: more than the budget "
+        "of the kind allows; unproven: the model does not beat the running base rates of the shop; visitor: "
+        "the visitor had as many alerts as allowed"
+    )
     missing: Missing
 
 

@@ -1,0 +1,1 @@
+"""What alerts bring: the visitors who are told of against the hold-out group."""
