@@ -216,9 +216,6 @@ def test_counters_of_the_groups_and_of_what_was_withheld_are_by_kind() -> None:
     alerted.act(make_action("purchase", 10, "a", price=1_234))
     alerted.pass_time(at(2 * DAY_S))
     result.take_from(gate)
-    (counts,) = [add_up([fields]) for fields in by_version(add_up(result.tally.minutes.values())).values()][
-        :1
-    ]
     total = add_up(by_version(add_up(result.tally.minutes.values())).values())
     assert total[f"{Quality.WITHHELD}.{CHURN_RISK}.visitor"] == 1
     assert total[arm_counter(Quality.WATCHED, CHURN_RISK, Arm.TOLD)] == 1
