@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import Counter
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from redis.exceptions import RedisError
 
@@ -47,8 +48,9 @@ class Deliverer:
         self.redis = RedisHealth()
         """What keeps all of it from its work."""
         self._context = WorkerContext(
-            reader, sender.send, self._disable, policy, metrics, self.holder, self.redis
-        )
+            reader, sender.send, self._disable, policy, metrics, self.holder, self.redis,
+            ZoneInfo(reader.settings.timezone),
+        )  # fmt: skip
         self._workers: dict[str, EndpointWorker] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen_s = time.monotonic()

@@ -11,6 +11,7 @@ from delivery.webhooks.deliveries import Attempt, Delivery, DeliveryUpdate, Heal
 from delivery.webhooks.endpoints import Endpoint, EndpointState
 from delivery.webhooks.messages import Message
 from delivery.webhooks.queue import Claim, Fenced, Move, Moved, Queue, UnreadableCursor
+from delivery.webhooks.quiet_hours import QuietHours
 from delivery.webhooks.unread_alerts import MissedAlerts, read_page
 from delivery.webhooks.worker_context import WorkerContext
 from readers.alerts.log import Cursor
@@ -186,13 +187,17 @@ class EndpointWorker:
         candidates, _ = await self._queue.next_due(most + len(self._under_way))
         # What ended since we asked may be among what we were told.
         busy = self._under_way.keys() | self._ended
-        rest_ms = self._health.rest_until_ms
+        rest_ms = max(self._health.rest_until_ms, self._quiet_until_ms(now_ms))
         dues = [(one, max(due, rest_ms)) for one, due in candidates if one not in busy]
         ready = [one for one, due in dues if due <= now_ms][: max(most - len(self._under_way), 0)]
         for delivery, body in (await self._queue.load(ready)).values():
             self._start(claim, delivery, body)
         ahead = [due for _, due in dues if due > now_ms]
         return (min(ahead) - now_ms) / 1_000 if ahead else policy.renew_s
+
+    def _quiet_until_ms(self, now_ms: int) -> int:
+        hours = self.endpoint.quiet_hours
+        return QuietHours.parse(hours).ends_ms(now_ms, self._context.zone) if hours else 0
 
     def _start(self, claim: Claim, delivery: Delivery, body: bytes) -> None:
         if self._stopping or time.monotonic() >= self._held_until_s:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import orjson
 
 from contracts.alerts import Alert, AlertState, Severity
+from delivery.webhooks.quiet_hours import QuietHours
 from readers.alerts.log import value_minor_of
 
 _ENDPOINT_ID = re.compile(r"ep_[0-9a-f]{16}", re.ASCII)
@@ -66,7 +67,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One registered receiver. `reason`: why it is disabled. `owner`: id of the key that made it."""
+    """One registered receiver. `reason`: why it is disabled. `owner`: id of the key that made it.
+
+    In `quiet_hours` nothing is sent; what comes meanwhile waits for their end.
+    """
 
     endpoint_id: str
     url: str
@@ -78,6 +82,7 @@ class Endpoint:
     state: EndpointState = EndpointState.ACTIVE
     reason: DisabledReason | None = None
     changed_ms: int = 0
+    quiet_hours: str = ""
 
     def signing_secrets(self, now_ms: int) -> tuple[str, ...]:
         """The secrets to sign with now, the newest first."""
@@ -116,6 +121,9 @@ def decode_endpoint(raw: bytes) -> Endpoint:
         raise ValueError("id, URL and owner of an endpoint must be texts")
     filters = fields["filters"]
     reason = fields["reason"]
+    quiet_hours = fields.get("quiet_hours", "")  # earlier versions wrote none
+    if quiet_hours:
+        QuietHours.parse(quiet_hours)
     return Endpoint(
         **fields
         | {
@@ -128,5 +136,6 @@ def decode_endpoint(raw: bytes) -> Endpoint:
             "secrets": tuple(Secret(**secret) for secret in fields["secrets"]),
             "state": EndpointState(fields["state"]),
             "reason": None if reason is None else DisabledReason(reason),
+            "quiet_hours": quiet_hours,
         }
     )

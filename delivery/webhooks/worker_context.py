@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
+from zoneinfo import ZoneInfo
 
 from connections.redis_health import RedisHealth
 from delivery.webhooks.deliveries import Attempt
@@ -27,4 +28,6 @@ class WorkerContext:
     metrics: WebhookMetrics
     holder: str
     redis: RedisHealth
+    zone: ZoneInfo
+    """Of quiet hours."""
     random: Random = field(default_factory=Random)

@@ -10,12 +10,13 @@ from models.next_action.cases import PrefixSet
 from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
 from models.online.learning import Answers, learn
 from models.online.members import ask_members, cases_of
-from models.online.publishing import published
+from models.online.publishing import Source, published, source_of
 from models.online.records import NO_ACTION, RECORD, Records, chain_of, fill_records
-from models.online.sums import Floats, nothing_learnt, sums_in
+from models.online.sums import TASKS, Floats, nothing_learnt, sums_in
 
 ROUND_MS = 60_000
 """What is predicted within one such span knows what was learnt before it."""
+_PURCHASE = TASKS.index("purchase")
 _SAME = STEP_FEATURES.index("same_product")
 _NUMBER = CONTEXT_FEATURES.index("session_number_log")
 _PURCHASES = CONTEXT_FEATURES.index("n_purchases_log")
@@ -28,7 +29,8 @@ class Replayed(NamedTuple):
     """The predictions in order of time.
 
     `members` (members, n, 6) and `published` (n, 6) as in `models.online.sums.MEMBERS`; `targets` index
-    `TARGETS`, `buys` says whether a purchase follows in the session; `next_known` and `purchase_known` mark
+    `TARGETS`, `buys` says whether a purchase follows in the session, `is_proven` whether the published
+    purchase probability beat the base rates; `next_known` and `purchase_known` mark
     the predictions whose answer the data hold.
     """
 
@@ -39,6 +41,7 @@ class Replayed(NamedTuple):
     buys: Bools
     next_known: Bools
     purchase_known: Bools
+    is_proven: Bools
 
 
 class History(NamedTuple):
@@ -98,7 +101,7 @@ def replay(history: History, *, partitions: int = 1, is_shared: bool = True) -> 
                 forgetting = partitions if is_shared else 1
                 mine[p] = learn(mine[p], others, history.records[due], answers, partitions=forgetting)
         made.append(_predict(history, asked, place[asked], mine, is_shared))
-    members, said, where = zip(*made, strict=True)
+    members, said, proven, where = zip(*made, strict=True)
     back = np.argsort(np.concatenate(where), kind="stable")
     return Replayed(
         history.at_ms,
@@ -108,20 +111,22 @@ def replay(history: History, *, partitions: int = 1, is_shared: bool = True) -> 
         history.answers.buys > 0,
         history.next_known,
         history.purchase_known,
+        np.concatenate(proven)[back],
     )
 
 
 def _predict(
     history: History, asked: Ints, place: Ints, mine: Floats, is_shared: bool
-) -> tuple[Floats, Floats, Ints]:
+) -> tuple[Floats, Floats, Bools, Ints]:
     groups = [asked] if is_shared else [asked[place == p] for p in range(len(mine))]
     sums = [mine.sum(0)] if is_shared else list(mine)
-    members, said = [], []
+    members, said, proven = [], [], []
     for group, vector in zip(groups, sums, strict=True):
         opinions = ask_members(sums_in(vector), cases_of(history.records[group]))
         members.append(opinions.members)
         said.append(published(sums_in(vector), opinions))
-    return np.concatenate(members, 1), np.concatenate(said), np.concatenate(groups)
+        proven.append(np.full(len(group), source_of(sums_in(vector), _PURCHASE) is Source.MIXTURE))
+    return np.concatenate(members, 1), np.concatenate(said), np.concatenate(proven), np.concatenate(groups)
 
 
 def _rounds(history: History) -> Iterator[tuple[Ints, Ints]]:

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("learning")(evaluate_learning)
     evaluate.command("learning-curve")(evaluate_learning_curve)
     evaluate.command("drift")(evaluate_drift)
+    evaluate.command("uplift")(evaluate_uplift)
     app.add_typer(evaluate, name="evaluate")
 
 
@@ -95,12 +96,25 @@ def evaluate_alerts(
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 2,
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     picture: Annotated[Path | None, typer.Option(help="Draw the trade-off to this SVG file.")] = None,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online", help="Instead: replay whole files in order of time, learning and within the budgets."
+        ),
+    ] = False,
 ) -> None:
     """Judge alerts on held-back sessions at many thresholds: lost carts reached, precision, lead time.
 
     Example: storepulse evaluate alerts --events shop.csv --model my-model --picture alerts.svg
     """
     from ops.learning.alert_report import AlertOptions, run_alert_evaluation
+    from ops.learning.online_alert_report import OnlineAlertOptions, run_online_alerts
+
+    if online:
+        files = (*(events or ()), *(more or ()))
+        if not files:
+            raise typer.BadParameter("give files with --events FILE...", param_hint="--online")
+        raise typer.Exit(run_online_alerts(OnlineAlertOptions(files, model, currency)))
 
     options = AlertOptions(
         files=(*(events or ()), *(more or ())),
@@ -205,3 +219,20 @@ def evaluate_drift(
 
     options = DriftOptions(before_days, after_days, rate, every_hours, epochs, quiet_weeks, seed, json)
     raise typer.Exit(run_drift_evaluation(options))
+
+
+def evaluate_uplift(
+    visitors: Annotated[int, typer.Option(help="Visitors with an alert, of each shop.", min=100)] = 20_000,
+    rate: Annotated[float, typer.Option(help="Share that buys without being told.", min=0, max=1)] = 0.12,
+    effect: Annotated[float, typer.Option(help="What alerts add to it.", min=-1, max=1)] = 0.03,
+    hold_out: Annotated[float, typer.Option(help="Share of visitors held out.", min=0.01, max=0.5)] = 0.2,
+    seeds: Annotated[int, typer.Option(help="Number of shops.", min=1)] = 100,
+) -> None:
+    """Simulate shops in which the effect of alerts is known: does the interval of /v1/experiments hold it?
+
+    Example: storepulse evaluate uplift --seeds 20
+    """
+    from ops.learning.uplift_evaluation import UpliftOptions, run_uplift_evaluation
+
+    options = UpliftOptions(visitors, rate, effect, hold_out, seeds)
+    raise typer.Exit(run_uplift_evaluation(options))

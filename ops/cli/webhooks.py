@@ -49,6 +49,9 @@ def add(
     min_value: Annotated[
         int, typer.Option(help="Only carts worth this or more, in minor units: 5000 is 50.00.", min=0)
     ] = 0,
+    quiet_hours: Annotated[
+        str, typer.Option(help="HH:MM-HH:MM in the shop's time zone: hold messages until they end.")
+    ] = "",
     description: Annotated[str, typer.Option(help="For people.")] = "",
     url: UrlOption = None,
     state: StateOption = DEFAULT_STATE,
@@ -68,6 +71,7 @@ def add(
         "states": list(on or []),
         "min_severity": severity,
         "min_value_minor": min_value,
+        "quiet_hours": quiet_hours,
     }
     _run("POST", "", body, url, state, json)
 

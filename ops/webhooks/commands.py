@@ -59,6 +59,8 @@ def _print_endpoint(console: Console, endpoint: dict[str, Any]) -> None:
     if endpoint["min_value_minor"]:
         wanted.append(f"carts worth {endpoint['min_value_minor']} or more (minor units)")
     console.print(Text.assemble(("wants       ", "dim"), ", ".join(wanted)))
+    if endpoint["quiet_hours"]:
+        console.print(Text.assemble(("quiet hours ", "dim"), endpoint["quiet_hours"]))
     for name, value in endpoint["status"].items():
         if value:
             console.print(Text.assemble((f"{name:<18}", "dim"), str(value)))

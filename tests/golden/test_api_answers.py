@@ -28,6 +28,10 @@ LATER_FIELDS = {
     "parts",
     "backlog",
     "archives",
+    "quiet_hours",
+    "bought_later",
+    "withheld",
+    "at_risk_minor",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 NULL_AT_FIRST = {

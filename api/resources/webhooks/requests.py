@@ -6,10 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.alerts import MAX_VALUE_MINOR, AlertState, Severity
 from delivery.webhooks.endpoints import Filters
+from delivery.webhooks.quiet_hours import PATTERN
 from delivery.webhooks.targets import MAX_URL_LENGTH
 from readers.alerts.kinds import AlertKinds
 
 MAX_OVERLAP_H = 7 * 24
+QUIET_PATTERN = rf"^$|{PATTERN}"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 Url = Annotated[
@@ -35,6 +37,18 @@ MinValue = Annotated[
 ]
 
 
+QuietTimes = Annotated[
+    str,
+    Field(
+        max_length=11,
+        pattern=QUIET_PATTERN,
+        description="HH:MM-HH:MM, in the shop's time zone: nothing is sent then, and what came meanwhile is "
+        "sent when they end; empty: none",
+        examples=["22:00-08:00"],
+    ),
+]
+
+
 class NewWebhook(BaseModel):
     """A receiver of alerts."""
 
@@ -51,6 +65,7 @@ class NewWebhook(BaseModel):
     states: States = []
     min_severity: Severity = Severity.LOW
     min_value_minor: MinValue = 0
+    quiet_hours: QuietTimes = ""
 
     def to_filters(self) -> Filters:
         """What it wants."""
@@ -73,6 +88,7 @@ class WebhookChange(BaseModel):
     states: States | None = None
     min_severity: Severity | None = None
     min_value_minor: MinValue | None = None
+    quiet_hours: QuietTimes | None = None
     state: Literal["active", "paused"] | None = None
 
 

@@ -59,6 +59,7 @@ EXAMPLE: dict[str, Any] = {
     "states": [],
     "min_severity": "low",
     "min_value_minor": 0,
+    "quiet_hours": "",
     "state": "active",
     "reason": None,
     "created_at": "2025-10-09T08:41:02Z",
@@ -93,6 +94,7 @@ class Webhook(Answer):
     states: list[AlertState] = Field(description="Empty: all")
     min_severity: Severity
     min_value_minor: int = Field(description="Least value of the cart, in minor units; 0: none")
+    quiet_hours: str = Field(description="Nothing is sent then, in the shop's time zone; empty: none")
     state: EndpointState = Field(
         description="paused: new alerts are kept for later; disabled: they are skipped"
     )
@@ -171,6 +173,7 @@ def to_webhook(endpoint: Endpoint, status: EndpointStatus, unread: int, now_ms: 
         "states": sorted(filters.states),
         "min_severity": filters.min_severity,
         "min_value_minor": filters.min_value_minor or 0,
+        "quiet_hours": endpoint.quiet_hours,
         "state": endpoint.state,
         "reason": endpoint.reason,
         "created_at": to_datetime(endpoint.created_ms),

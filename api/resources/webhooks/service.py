@@ -54,6 +54,7 @@ class WebhookService:
             created_ms=now_ms,
             owner=owner,
             changed_ms=now_ms,
+            quiet_hours=wanted.quiet_hours,
         )
         await self.registry.add(endpoint)
         return endpoint, secret
@@ -141,6 +142,7 @@ def _apply(old: Endpoint, change: WebhookChange) -> Endpoint:
         url=old.url if change.url is None else change.url,
         description=old.description if change.description is None else change.description,
         filters=filters,
+        quiet_hours=old.quiet_hours if change.quiet_hours is None else change.quiet_hours,
     )
     if change.state is None or change.state == new.state:
         return new

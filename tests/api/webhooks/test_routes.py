@@ -88,6 +88,18 @@ async def test_the_least_value_of_a_cart_can_be_set_and_taken_back(
 
 
 @locally
+async def test_quiet_hours_can_be_set_and_taken_back(client: httpx.AsyncClient, receiver: Receiver) -> None:
+    made = await create(client, receiver.url, quiet_hours="22:00-08:00")
+    path = f"{BASE}/{made['id']}"
+    kept = (await client.patch(path, json={"min_severity": "medium"})).json()
+    assert made["quiet_hours"] == kept["quiet_hours"] == "22:00-08:00"
+    assert (await client.patch(path, json={"quiet_hours": ""})).json()["quiet_hours"] == ""
+    refused = await client.post(BASE, json={"url": receiver.url, "quiet_hours": "22-8"})
+    assert code_of(refused)[0] == 422
+    assert "quiet_hours" in refused.json()["code"]
+
+
+@locally
 async def test_a_test_is_sent_at_once_and_logged(client: httpx.AsyncClient, receiver: Receiver) -> None:
     receiver.answer = say_in_turn(say(200, b"thanks"), say(500, b"oops"))
     made = await create(client, receiver.url)
