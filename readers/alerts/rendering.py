@@ -9,7 +9,7 @@ from readers.alerts.handling import NOTHING_SAID, Handled, HandlingState
 from readers.alerts.kinds import AlertKind
 from readers.alerts.log import CACHED_STEPS
 from readers.alerts.schemas import Alert, AlertStep, AlertSubject, Feedback, Handling, Offer, SubjectAlert
-from readers.answers import to_money
+from readers.answers import Money, to_money
 from readers.intervals import to_datetime
 
 
@@ -103,11 +103,13 @@ def _to_subject_alert(alert: alerts.Alert, handling: Handling) -> SubjectAlert:
     )
 
 
+def _money(amount_minor: int | None, currency: str | None) -> Money | None:
+    return None if amount_minor is None or currency is None else to_money({currency: amount_minor})[0]
+
+
 def _to_visitor_alert(alert: alerts.Alert, handling: Handling) -> Alert:
-    value = None
     detail: alerts.VisitorDetail = alert.detail
-    if detail.cart_value_minor is not None and detail.currency is not None:
-        value = to_money({detail.currency: detail.cart_value_minor})[0]
+    value = _money(detail.cart_value_minor, detail.currency)
     offer = detail.offer
     return Alert(
         record_id=alert.record_id,
@@ -127,6 +129,7 @@ def _to_visitor_alert(alert: alerts.Alert, handling: Handling) -> Alert:
         live=alert.live,
         cart_lines=detail.cart_lines,
         cart_value=value,
+        value_at_risk=_money(detail.at_risk_minor, detail.currency),
         purchase_probability=detail.purchase,
         threshold=alert.threshold,
         model=alert.model,

@@ -29,6 +29,7 @@ EXAMPLE: dict[str, Any] = {
     "live": True,
     "cart_lines": 2,
     "cart_value": {"currency": "EUR", "amount_minor": 5_990, "amount": "59.90"},
+    "value_at_risk": {"currency": "EUR", "amount_minor": 5_511, "amount": "55.11"},
     "purchase_probability": 0.08,
     "threshold": 0.15,
     "model": "5f0c1a52f4a4",
@@ -85,7 +86,7 @@ class Alert(Answer):
     kind: AlertKind
     state: AlertState
     severity: Severity = Field(
-        description="By the value of the cart, or the number of products if no price is known"
+        description="By the value at risk, or the number of products if no price is known"
     )
     user_id: str
     customer_id: str | None = Field(description="Who is logged in on the visitor's device; null: nobody")
@@ -101,6 +102,9 @@ class Alert(Answer):
     )
     cart_lines: int = Field(description="Products in the cart when it fired")
     cart_value: Money | None = Field(description="At the time of firing; null: no price is known")
+    value_at_risk: Money | None = Field(
+        description="The cart's value times the chance that nothing is bought"
+    )
     purchase_probability: float | None = Field(
         description="At the time of firing, after any silence; null: no model was asked"
     )

@@ -51,6 +51,7 @@ async def test_an_alert_has_times_money_reasons_and_offer(
         "live": True,
         "cart_lines": 2,
         "cart_value": {"currency": "EUR", "amount_minor": 5_990, "amount": "59.90"},
+        "value_at_risk": {"currency": "EUR", "amount_minor": 5_511, "amount": "55.11"},
         "purchase_probability": 0.08,
         "threshold": 0.15,
         "model": "m-1",
@@ -69,7 +70,7 @@ async def test_a_cart_without_prices_has_no_value(client: httpx.AsyncClient, sta
     state.publish_alerts([change_alert(CHURN, cart_value_minor=None, currency=None, live=False)])
     state.flush()
     (alert,) = (await pull(client))["alerts"]
-    assert (alert["cart_value"], alert["live"]) == (None, False)
+    assert (alert["cart_value"], alert["value_at_risk"], alert["live"]) == (None, None, False)
 
 
 async def test_a_puller_gets_every_step_once_in_order_and_then_what_is_new(

@@ -31,7 +31,7 @@ LATER_FIELDS = {
     "quiet_hours",
     "bought_later",
     "withheld",
-    "at_risk_minor",
+    "value_at_risk",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 NULL_AT_FIRST = {
