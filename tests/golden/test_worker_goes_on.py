@@ -94,7 +94,7 @@ def left(
     make_installation: MakeInstallation, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[Left]:
     write_model(tmp_path / "model")
-    fields = about()["settings"] | TTLS | {"model_dir": str(tmp_path / "model")}
+    fields = about()["settings"] | TTLS | {"model_dir": str(tmp_path / "model"), "alert_watch_ms": 2_000}
     found = Left(make_installation(**fields), with_redis=getattr(request, "param", True))
     yield found
     found.redis.close()
