@@ -64,8 +64,8 @@ def print_rows(title: str, replayed: ReplayedAlerts, settings: Settings, console
     trials = trials_of(replayed, settings)
     first = trials[0]
     table = Table(
-        title=f"{title}: {replayed.begun:,} sessions, {first.sessions:,} with a cart, of which {first.lost:,} lost "
-        f"(base rate {first.base_rate:.3f}); budgets {settings.alert_budgets or 'none'}"
+        title=f"{title}: {replayed.begun:,} sessions, {first.sessions:,} with a cart, {first.lost:,} of them "
+        f"lost (base rate {first.base_rate:.3f}); budgets {settings.alert_budgets or 'none'}"
     )
     for name in (
         "alert", "alerts", "per session", "without a cart", "right", "lost reached", "while acting",
@@ -74,16 +74,16 @@ def print_rows(title: str, replayed: ReplayedAlerts, settings: Settings, console
         table.add_column(name, justify="left" if name == "alert" else "right")
     for trial in trials:
         table.add_row(
-            trial.name, f"{trial.alerts:,}", f"{trial.alerts / max(1, replayed.begun):.2%}", f"{trial.outside:,}",
-            f"{trial.right:.3f}", f"{trial.reached:.1%}", f"{trial.reached_acting:.1%}",
+            trial.name, f"{trial.alerts:,}", f"{trial.alerts / max(1, replayed.begun):.2%}",
+            f"{trial.outside:,}", f"{trial.right:.3f}", f"{trial.reached:.1%}", f"{trial.reached_acting:.1%}",
             f"{trial.precision:.3f}", f"{trial.lead_s / 60:.1f} min",
         )  # fmt: skip
     console.print(table)
     withheld = ", ".join(f"{name} {number:,}" for name, number in sorted(replayed.withheld.items()))
     console.print(
-        "Of sessions whose end the data hold. right: nothing more was bought in the session; lost reached: with an "
-        "alert before the last minute of the session; while acting: before the last minute of acting. Withheld, "
-        f"each time an alert was wanted: {withheld or 'nothing'}."
+        "Of sessions whose end the data hold. right: nothing more was bought in it; lost reached: with "
+        "an alert before the last minute of the session; while acting: before the last minute of acting. "
+        f"Withheld, each time an alert was wanted: {withheld or 'nothing'}."
     )
     for kind, budget in parse_budgets(settings.alert_budgets).items():
         fired = sum(alert.kind == kind for alert in replayed.firings)
