@@ -28,6 +28,7 @@ need(
     SCORE_VERSION == 0 and SCORE_AT_MS == 1 and SCORE_ACTIONS == 2 and SCORE_SESSION == 3 and SCORE_PROBABILITIES == 4
     and SCORE_PURCHASE == 5 and SCORE_REASONS == 6 and SCORE_FIELDS == 7
 )  # packed in this order
+need(VISITOR_ALERTS_FIELDS == 7)  # see contracts.visitor_alerts.pack_alerts
 
 _pack_other = msgpack.Packer(use_bin_type=True).pack
 cdef object _NO_PREDICTIONS = NO_PREDICTIONS, _NO_ALERTS = NO_ALERTS, _ALL_JUDGED = ALL_JUDGED
@@ -239,6 +240,8 @@ cdef int _put_alerts(Packer packer, object alert_state) except -1:
     churn, cart = kinds.get(_CHURN_RISK, _NOTHING_KEPT), kinds.get(_CART_ABANDONED, _NOTHING_KEPT)
     known = (churn is not _NOTHING_KEPT) + (cart is not _NOTHING_KEPT)
     if item(alert_state, VISITOR_ALERTS_OPEN) or len(kinds) != known:
+        return packer.put(pack_alerts(alert_state))
+    if item(alert_state, VISITOR_ALERTS_WATCHED) or item(alert_state, VISITOR_ALERTS_COUNTED):
         return packer.put(pack_alerts(alert_state))
     packer.put_array(FLAT_FIELDS)
     packer.put(item(alert_state, VISITOR_ALERTS_SESSION))
