@@ -44,7 +44,8 @@ def take_scores(result, scores, rules):
                     is_heeded = True
                     break
         if is_heeded:
-            alert_state, alerts = on_score(alert_state, user_id, visitor, score, rules)
+            previous = item(predictions, PREDICTIONS_SCORE)
+            alert_state, alerts = on_score(alert_state, user_id, visitor, score, rules, previous=previous)
             if alerts:
                 result.prediction_results.add(alerts)
         purchase = item(score, SCORE_PURCHASE)
@@ -83,3 +84,4 @@ def take_scores(result, scores, rules):
         visitors[user_id] = known
         if is_due:
             timers[user_id] = timer_ms
+    result.prediction_results.take_from(rules.gate)
