@@ -1,16 +1,13 @@
 """Reads of customers, and which of their devices they use."""
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from redis.exceptions import ResponseError
-
-from connections.redis_troubles import is_code
 from contracts.customers import Customer, check_customer, unpack_customer
 from contracts.logins import login_of
-from contracts.visitor import LaterFormat, Visitor
+from contracts.visitor import Visitor
+from readers.blobs import read_blob
 from readers.reader import Reader
-from readers.unreadable import UNREADABLE
 from readers.visitors import read_visitor
 
 
@@ -27,23 +24,14 @@ async def read_customer(reader: Reader, customer_id: str) -> Customer | None:
 
     Raises `LaterFormat` for one that a later version wrote, and `redis.RedisError`.
     """
-    try:
-        blob: Any = await reader.ask(b"GET", reader.keys.customer(customer_id))
-    except ResponseError as exc:
-        if not is_code(exc, "WRONGTYPE"):
-            raise
-        UNREADABLE.note("the record of a customer", "it holds another type")
-        return None
-    if blob is None:
-        return None
-    try:
-        customer = unpack_customer(blob)
-        check_customer(customer)
-    except LaterFormat:
-        raise
-    except Exception as exc:  # the boundary: whatever the bytes are, they are none of ours
-        UNREADABLE.note("the record of a customer", exc)
-        return None
+    return await read_blob(
+        reader, reader.keys.customer(customer_id), "the record of a customer", _customer_in
+    )
+
+
+def _customer_in(blob: bytes) -> Customer:
+    customer = unpack_customer(blob)
+    check_customer(customer)
     return customer
 
 

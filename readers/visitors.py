@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from redis.exceptions import ResponseError
-
-from connections.redis_troubles import is_code
-from contracts.visitor import LaterFormat, Visitor, unpack_visitor
+from contracts.visitor import Visitor, unpack_visitor
 from contracts.visitor_check import check_visitor
+from readers.blobs import read_blob, value_in
 from readers.reader import Reader
 from readers.unreadable import UNREADABLE
+
+_WHAT = "the state of a visitor"
 
 
 async def read_visitor(reader: Reader, user_id: str) -> Visitor | None:
@@ -19,14 +18,7 @@ async def read_visitor(reader: Reader, user_id: str) -> Visitor | None:
     A worker sets such a state aside at the visitor's next event, and they begin anew. Raises `LaterFormat`
     for one that a later version wrote, and `redis.RedisError`.
     """
-    try:
-        blob: Any = await reader.ask(b"GET", reader.keys.visitor(user_id))
-    except ResponseError as exc:
-        if not is_code(exc, "WRONGTYPE"):
-            raise
-        UNREADABLE.note("the state of a visitor", "it holds another type")
-        return None
-    return None if blob is None else readable_visitor(blob)
+    return await read_blob(reader, reader.keys.visitor(user_id), _WHAT, unpack_visitor)
 
 
 class SpoiledVisitor(ValueError):
@@ -45,17 +37,11 @@ def passing_over_spoiled(visitor: Visitor) -> Iterator[None]:
         try:
             check_visitor(visitor)
         except Exception as exc:  # the boundary: whatever the parts are, they are none of ours
-            UNREADABLE.note("the state of a visitor", exc)
+            UNREADABLE.note(_WHAT, exc)
             raise SpoiledVisitor("the state of this visitor cannot be read") from exc
         raise
 
 
 def readable_visitor(blob: bytes) -> Visitor | None:
     """The visitor in a blob, None in what is none; raises `LaterFormat`."""
-    try:
-        return unpack_visitor(blob)
-    except LaterFormat:
-        raise
-    except Exception as exc:  # the boundary: whatever the bytes are, they are none of ours
-        UNREADABLE.note("the state of a visitor", exc)
-        return None
+    return value_in(blob, _WHAT, unpack_visitor)
