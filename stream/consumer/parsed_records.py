@@ -1,7 +1,8 @@
 """Records as aiokafka's parser leaves them, without the object of eleven fields it makes of each.
 
-A batch that cannot be read, because its codec is unknown or its bytes are damaged, becomes as many
-`UnreadableRecord`s as it has offsets: aiokafka's own iterator raises and is of no use from then on.
+Where aiokafka's own iterator raises it is of no use from then on. If the bytes of the batch are as they were
+sent, its records are read one by one, and only those that are none become `UnreadableRecord`s: names of
+headers, for one, need not be text. If its codec is unknown or its bytes are damaged, all become so.
 
 Packed batches can hold much more than was fetched, so a fetch ends where enough was unpacked; the rest is
 fetched again.
@@ -15,10 +16,13 @@ from typing import Any
 from aiokafka.consumer.fetcher import FetchResult
 
 from stream.batch.records import UnreadableRecord
+from stream.consumer.raw_batches import BadRecord, RawBatch, RawRecord, batch_at, keep_raw_batches, records_in
 from stream.consumer.unpacking import bound_unpacking, unpacked_bytes
 
 log = logging.getLogger(__name__)
 
+MAX_LETTERS = 10_000
+"""A batch that cannot be read and has more offsets than that becomes one record that names them all."""
 ENOUGH_BYTES = 16 << 20
 """Unpacked of one partition, no further batch of the same fetch is begun."""
 
@@ -32,6 +36,7 @@ class Fetched(OrderedDict[Any, Any]):
 
     def __init__(self, *found: Any) -> None:
         bound_unpacking()
+        keep_raw_batches()
         super().__init__(*found)
 
     def __setitem__(self, tp: Any, result: Any) -> None:
@@ -66,28 +71,52 @@ class _ParsedRecords:
                 yield from records._unpack_records()
                 return
             except Exception as exc:  # whatever a codec makes of bytes
-                batch = self._batches.newest
-                if batch is None:
+                batch, raw = self._batches.newest, self._batches.raw
+                if batch is None or raw is None:
                     raise
-                yield from self._unreadable(batch, exc)
+                try:
+                    yield from self._read_singly(raw, batch)
+                except Exception:  # nothing of it can be relied on
+                    yield from self._unreadable(raw, batch, exc)
 
-    def _unreadable(self, batch: Any, exc: Exception) -> Iterator[UnreadableRecord]:
+    def _read_singly(self, raw: RawBatch, batch: Any) -> Iterator[RawRecord | UnreadableRecord]:
+        first = self._records.next_fetch_offset
+        for record in records_in(raw):
+            if record.offset < self._records.next_fetch_offset:
+                continue
+            self._records.next_fetch_offset = record.offset + 1
+            if isinstance(record, BadRecord):
+                log.error("%s[%d]@%d: %s", *self._records._tp, record.offset, record.reason)
+                yield _unreadable(record.offset, batch, record.reason)
+            else:
+                yield record
+        last = self._records.next_fetch_offset - 1
+        self._records.next_fetch_offset = raw.end_behind(max(first, last))
+
+    def _unreadable(self, raw: RawBatch, batch: Any, exc: Exception) -> Iterator[UnreadableRecord]:
         records = self._records
-        first, end = records.next_fetch_offset, batch.next_offset
+        first = records.next_fetch_offset
+        end = raw.end_behind(first)
         reason = f"the batch with offsets {first} to {end - 1} cannot be read: {exc or type(exc).__name__}"
         log.error("%s[%d]: %s", *records._tp, reason)
+        if end - first > MAX_LETTERS:
+            records.next_fetch_offset = end
+            yield _unreadable(first, batch, reason)
+            return
         for offset in range(first, end):
             records.next_fetch_offset = offset + 1
-            yield UnreadableRecord(offset, max(0, batch.max_timestamp), batch.timestamp_type, reason)
+            yield _unreadable(offset, batch, reason)
 
 
 class _Batches:
-    """The batches of a fetch, with the newest of them at hand."""
+    """The batches of a fetch, with the newest of them at hand, and its bytes."""
 
     def __init__(self, batches: Any) -> None:
         self._batches = batches
         self._began = unpacked_bytes()
+        self._at = 0
         self.newest: Any = None
+        self.raw: RawBatch | None = None
 
     def has_next(self) -> bool:
         """Whether there is a next batch, and room for it."""
@@ -95,9 +124,15 @@ class _Batches:
 
     def next_batch(self) -> Any:
         """The next batch; raises `CorruptRecordException`."""
-        self.newest = None
+        self.newest = self.raw = None
         self.newest = self._batches.next_batch()
+        self.raw = batch_at(self._batches.raw, self._at)
+        self._at += len(self.raw.raw)
         return self.newest
+
+
+def _unreadable(offset: int, batch: Any, reason: str) -> UnreadableRecord:
+    return UnreadableRecord(offset, max(0, batch.max_timestamp), batch.timestamp_type, reason)
 
 
 def _as_it_is(_: Any, record: Any) -> Any:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, PartitionRecords
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
 from aiokafka.record.util import calc_crc32c_py
 
 from contracts.dead_letters import DeadLetter
@@ -19,12 +20,16 @@ from stream.consumer.unpacking import MAX_UNPACKED_BYTES
 TP = TopicPartition("view", 0)
 
 
+def builder_of(codec: int, size: int = 10_000) -> DefaultRecordBatchBuilder:
+    return DefaultRecordBatchBuilder(
+        magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1,
+        base_sequence=-1, batch_size=size,
+    )  # fmt: skip
+
+
 def batch(first: int = 0, *, codec: int = 0) -> bytearray:
     """A batch of two records as it comes from Kafka, the first of them at an offset."""
-    builder = DefaultRecordBatchBuilder(
-        magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1,
-        base_sequence=-1, batch_size=10_000,
-    )  # fmt: skip
+    builder = builder_of(codec)
     for offset in range(2):
         builder.append(
             offset, timestamp=1_000 + offset, key=b"u1", value=b"v%d" % offset, headers=[("h", b"x" * 100)]
@@ -36,7 +41,7 @@ def batch(first: int = 0, *, codec: int = 0) -> bytearray:
 
 def fetched_batch(*batches: bytes | bytearray) -> FetchResult:
     """One fetch of these batches."""
-    records = MemoryRecords(b"".join(batches or [batch()]))
+    records = fetcher.MemoryRecords(b"".join(batches or [batch()]))
     found = PartitionRecords(TP, records, [], 0, None, None, True, 0)
     return FetchResult(TP, assignment=None, partition_records=found, backoff=0)
 
@@ -100,6 +105,104 @@ def test_a_batch_that_cannot_be_read_leaves_its_places_and_the_next_goes_on(harm
     assert records.next_fetch_offset == 6
 
 
+LAST_OFFSET_DELTA, COUNT = slice(23, 27), slice(57, 61)
+
+
+@pytest.mark.parametrize("follows", [True, False])
+@pytest.mark.parametrize(
+    ("places", "number"),
+    [
+        ((LAST_OFFSET_DELTA,), 2**31 - 1),
+        ((LAST_OFFSET_DELTA,), -5),
+        ((LAST_OFFSET_DELTA,), 70_000),
+        ((COUNT,), 2**31 - 1),
+        ((COUNT,), 0),
+    ],
+)
+def test_a_damaged_number_of_records_loses_no_more_than_its_batch(
+    places: tuple[slice, ...], number: int, follows: bool
+) -> None:
+    damaged = batch(2)
+    for place in places:
+        damaged[place] = number.to_bytes(4, "big", signed=True)
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(batch(), damaged, *[batch(4)] * follows)
+    records = fetched[TP]._partition_records
+    found = list(records)
+    assert [record.offset for record in found] == [0, 1, 2, 3, 4, 5][: 6 if follows else 4]
+    assert [record.offset for record in found if type(record) is UnreadableRecord] == [2, 3]
+    assert records.next_fetch_offset == found[-1].offset + 1
+
+
+def test_where_both_numbers_are_damaged_one_offset_after_the_other_is_passed() -> None:
+    damaged = batch(2)
+    damaged[LAST_OFFSET_DELTA] = damaged[COUNT] = (2**31 - 1).to_bytes(4, "big")
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(batch(), damaged)
+    records = fetched[TP]._partition_records
+    assert [record.offset for record in records] == [0, 1, 2]
+    assert records.next_fetch_offset == 3
+
+
+def test_a_batch_of_very_many_becomes_one_letter_that_names_them() -> None:
+    damaged = batch(2)
+    damaged[LAST_OFFSET_DELTA], damaged[COUNT] = (n.to_bytes(4, "big") for n in (199_999, 200_000))
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(batch(), damaged, batch(200_002))
+    records = fetched[TP]._partition_records
+    _, _, first, *rest = records
+    assert (first.offset, [record.offset for record in rest]) == (2, [200_002, 200_003])
+    assert "the batch with offsets 2 to 200001 cannot be read" in first.reason
+
+
+@pytest.mark.parametrize("codec", range(5))
+def test_a_header_whose_name_is_no_text_costs_no_record(codec: int) -> None:
+    builder = builder_of(codec)
+    for offset, name in enumerate(("fine", "@@@@", "fine")):
+        builder.append(offset, timestamp=1_000 + offset, key=b"u1", value=b"v%d" % offset,
+                       headers=[(name, b"x"), ("client_id", None)])  # fmt: skip
+    good = bytes(builder.build())
+    plain = bytes(parsed_py(good))
+    found = read_back(good, plain.replace(b"@@@@", b"\xff\xfe@@"), codec)
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in found] == [
+        (n, 1_000 + n, b"u1", b"v%d" % n) for n in range(3)
+    ]
+    assert [header[0] for header in found[1].headers] == ["\ufffd\ufffd@@", "client_id"]
+    assert found[1].headers[1][1] is None
+
+
+def test_a_record_that_is_none_costs_no_other() -> None:
+    good = bytes(batch())
+    plain = bytearray(parsed_py(good))
+    at = plain.index(b"v0") - 1  # how long the value is
+    plain[at] = 0x7E
+    found = read_back(good, bytes(plain), 0)
+    assert [(record.offset, record.value) for record in found] == [(0, None), (1, b"v1")]
+    assert type(found[0]) is UnreadableRecord
+    assert "a record of its batch cannot be read" in found[0].reason
+
+
+def parsed_py(raw: bytes) -> bytes:
+    """The records of a batch, unpacked."""
+    parsed = _DefaultRecordBatchPy(raw)
+    parsed._maybe_uncompress()
+    return bytes(parsed._buffer[parsed._pos :])
+
+
+def read_back(good: bytes, records: bytes, codec: int) -> list[Any]:
+    """What is read of a batch like a good one, with other records in it and a checksum that is right."""
+    packed = PACKERS[codec](records)
+    changed = bytearray(good[:61] + packed)
+    changed[8:12] = (len(changed) - 12).to_bytes(4, "big")
+    changed[17:21] = calc_crc32c_py(bytes(changed[21:])).to_bytes(4, "big")
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(changed)
+    return list(fetched[TP]._partition_records)
+
+
+PACKERS = (bytes, gzip_encode, snappy_encode, lz4_encode, zstd_encode)
+
+
 @pytest.mark.parametrize("codec", [1, 3, 4])
 def test_a_batch_that_would_take_all_memory_is_not_unpacked(codec: int) -> None:
     fetched = Fetched()
@@ -121,10 +224,7 @@ def test_a_fetch_ends_where_enough_was_unpacked(codec: int) -> None:
 
 
 def large_batch(size: int, count: int, codec: int, *, first: int = 0) -> bytearray:
-    builder = DefaultRecordBatchBuilder(
-        magic=2, compression_type=codec, is_transactional=0, producer_id=-1, producer_epoch=-1,
-        base_sequence=-1, batch_size=2 * size * count,
-    )  # fmt: skip
+    builder = builder_of(codec, 2 * size * count)
     for offset in range(count):
         builder.append(offset, timestamp=1_000, key=b"u1", value=b"x" * size, headers=[])
     built: bytearray = builder.build()
