@@ -166,6 +166,10 @@ def pack_visitor(visitor: Visitor) -> bytes:
     return bytes(_pack((FORMAT, *plain)))
 
 
+LATER = "a later version wrote it"
+"""Part of the reason why a partition waits."""
+
+
 class LaterFormat(ValueError):
     """A sound state that a later version wrote: to be left as it is."""
 

@@ -15,6 +15,7 @@ from contracts.clock import wall_clock_ms
 from contracts.heartbeat import from_hash
 from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, Keys
 from contracts.settings import Settings
+from contracts.visitor import LATER
 from ops.diagnosis.checks import Check, Level, check_clock
 from ops.diagnosis.webhooks import check_webhooks
 
@@ -92,10 +93,12 @@ def check_writes(trouble: Trouble | None) -> Check:
 
 
 def check_waits(waits: list[str]) -> Check:
-    """Does a partition stand still because of a key that somebody else wrote?"""
+    """Does a partition stand still because of a key that somebody else, or a later version, wrote?"""
     if not waits:
         return Check("partitions that wait", Level.OK, "none")
     advice = "rename or delete the key that is named: the partition goes on by itself, with nothing lost"
+    if any(LATER in reason for reason in waits):
+        advice = "upgrade the workers to the version that wrote it: the partition goes on, with nothing lost"
     return Check("partitions that wait", Level.FAIL, "; ".join(waits), advice)
 
 

@@ -26,7 +26,7 @@ TopicPartition = tuple[str, int]
 WATCH_S = 0.5
 PROBE_S = 0.02
 MEND_S = 1.0
-"""Blocked partitions are claimed anew so often."""
+"""Blocked partitions are looked for so often, to claim anew those whose turn it is."""
 
 
 class Log(Protocol):
@@ -98,11 +98,14 @@ class Assignment:
         self.blocked.forget(numbers)
         self.space.set()
 
-    def block(self, reasons: Mapping[int, str]) -> None:
-        """Let partitions stand still until they can be claimed anew; what is buffered is forgotten."""
+    def block(self, reasons: Mapping[int, str], *, backs_off: bool = False) -> None:
+        """Let partitions stand still until they can be claimed anew; what is buffered is forgotten.
+
+        Those that `backs_off` are claimed the more rarely the longer they wait.
+        """
         for number, reason in reasons.items():
             self.partitions.pop(number, None)
-            self.blocked.add(number, reason)
+            self.blocked.add(number, reason, backs_off=backs_off)
         self.space.set()
 
     async def mend(self) -> None:
@@ -110,7 +113,7 @@ class Assignment:
         while True:
             await asyncio.sleep(MEND_S)
             async with self._claiming:
-                waiting = [number for number in self.blocked if number not in self.partitions]
+                waiting = [number for number in self.blocked.due() if number not in self.partitions]
                 try:
                     await self._read_again(waiting)
                 except KafkaError as exc:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from contracts.clock import wall_clock_ms, watermark_of
 from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, VISITOR
 from contracts.settings import Settings
-from contracts.visitor import LaterFormat, PackVisitors, Visitor, pack_visitors, unpack_visitor
+from contracts.visitor import LATER, LaterFormat, PackVisitors, Visitor, pack_visitors, unpack_visitor
 from contracts.visitor_check import check_visitor
 from stream.batch.result import BatchResult
 from stream.components.component import SubjectValues
@@ -134,7 +134,7 @@ class Committer:
                 try:
                     values[id_] = unpack(blob)
                 except LaterFormat as exc:  # it is sound, and a worker of that version must find it as it is
-                    reason = f"{exc}: a later version wrote it, upgrade this one"
+                    reason = f"{exc}: {LATER}, upgrade this one"
                     raise Conflict(reason, {p: reason}) from None
                 except Exception as exc:  # the boundary: whatever it is, it is not one of ours
                     reason = f"its {len(blob)} bytes are none ({type(exc).__name__})"

@@ -206,7 +206,7 @@ class Scheduler:
         except SetAside:
             pass
         except Conflict as exc:  # of something that was looked up
-            self._assignment.block(exc.partitions)
+            self._assignment.block(exc.partitions, backs_off=True)  # at each try the others read again
         except Exception:  # the boundary of what is stored: whatever a step makes of it
             if not await self._committer.set_aside_spoiled(self._parts_of(groups)):
                 raise

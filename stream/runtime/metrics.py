@@ -77,7 +77,7 @@ class Meter:
         )
         self.blocked = Gauge(
             "storepulse_worker_blocked_partitions",
-            "Partitions that wait for a key which holds something else than it should",
+            "Partitions that wait for a key which holds something else than it should, or for an upgrade",
             registry=self.registry,
         )
         self.rebalances = Count(

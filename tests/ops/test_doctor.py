@@ -15,6 +15,7 @@ from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter
 from contracts.settings import Settings
 from contracts.topics import Topics
+from contracts.visitor import LATER
 from ops.cli import app
 from ops.diagnosis.api import check_api, judge_api
 from ops.diagnosis.checks import Check, Level, check_clock
@@ -87,6 +88,7 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (check_writes(redis_trouble(ReadOnlyError("no"))), Level.FAIL, "primary"),
         (check_waits([]), Level.OK, ""),
         (check_waits(["partition 3 waits: k holds a string"]), Level.FAIL, "rename or delete"),
+        (check_waits([f"partition 3 waits: format 9: {LATER}"]), Level.FAIL, "upgrade the workers"),
         (check_quarantine(0, "sp"), Level.OK, ""),
         (check_quarantine(2, "sp"), Level.WARN, "sp:*:quarantine:*"),
         (check_transactions({}), Level.OK, ""),
