@@ -56,6 +56,8 @@ class Resource:
     """What removes a deleted visitor's traces outside the partition's state, in this order."""
     browser_paths: frozenset[str] = frozenset()
     """Where pages of other origins may send to, if a publishable key lists them."""
+    foreign_paths: frozenset[str] = frozenset()
+    """Where senders of other systems send to, with parameters that mean nothing here."""
     files: Mapping[str, Path] = field(default_factory=dict)
     """Folders that are served as they are, by their paths."""
     documentation: Documentation = field(default_factory=Documentation)

@@ -20,19 +20,23 @@ _SINGLE = frozenset(
 class UnambiguousRequests:
     """Refuses what comes twice and may come once: parameters, headers, fields of JSON.
 
-    Routes that take events judge each event on its own, so their bodies are left to them.
+    Routes that take events judge each event on its own, so their bodies are left to them. Foreign ones, for
+    senders of other systems, take parameters that mean nothing here, and look at those that do themselves.
     """
 
-    def __init__(self, app: ASGIApp, event_paths: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, event_paths: Collection[str], foreign_paths: Collection[str] = ()
+    ) -> None:
         self._app = app
         self._event_paths = event_paths
+        self._foreign_paths = foreign_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection; only HTTP requests are touched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _repeats_parameter(scope["query_string"]):
+        if scope["path"] not in self._foreign_paths and _repeats_parameter(scope["query_string"]):
             await _refuse_parameter()(scope, receive, send)
         elif (name := _find_repeated_header(scope["headers"])) is not None:
             await _refuse_header(name)(scope, receive, send)

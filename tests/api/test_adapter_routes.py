@@ -20,6 +20,7 @@ from api.services import services_of
 from api_keys import SHOP, bearer, make_page_key, make_secret_key
 from contracts.events import GUEST, LOGGED_OUT, statement_in
 from contracts.settings import Settings
+from event_api import check_problem
 from event_log import read_event_log
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -189,10 +190,24 @@ async def test_a_batch_must_be_a_list_of_calls(client: httpx.AsyncClient, body: 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
-async def test_parameters_nobody_knows_are_refused(client: httpx.AsyncClient) -> None:
-    for path in ("/v1/track", "/mp/collect"):
-        answer = await client.post(path, params={WORDS: "1"}, json={})
-        assert (answer.status_code, answer.json()["code"]) == (422, "query.unknown")
+GTAGS = "v=2&tid=G-1&gtm=45je&_p=1700000000000&_z=fetch&cid=1.2&cid=1.3&en&=&z=%zz&_s=1&tag_exp=a~b&" + WORDS
+
+
+async def test_parameters_that_senders_add_are_ignored(installation: Settings) -> None:
+    long = f"firebase_app_id={'1' * 900}&measurement_id=G-1&measurement_id=G-2&{GTAGS}"
+    purchase = timeless(golden("ga4_purchase"))
+    async with open_client(installation) as (client, _):
+        for query in (GTAGS, f"api_secret=any&{long}"):
+            for path in ("/mp/collect", "/mp/collect/"):
+                assert (await client.post(f"{path}?{query}", content=purchase)).status_code == 204
+            assert (await client.post(f"/debug/mp/collect?{query}", content=purchase)).status_code == 200
+        for path in ("track", "batch", "page", "identify", "alias", "t/", "import"):
+            answer = await client.post(f"/v1/{path}?{GTAGS}", json={"batch": []})
+            assert answer.status_code == 200, (path, answer.text)
+        twice = await client.post("/mp/collect?api_secret=a&api_secret=b", content=purchase)
+        ours = await client.post(f"/v1/events?{WORDS}=1", json={})
+    check_problem(twice, 401, "key.several")
+    check_problem(ours, 422, "query.unknown")
 
 
 async def test_without_kafka_senders_are_told_to_try_again(client: httpx.AsyncClient) -> None:

@@ -17,8 +17,6 @@ from event_api import CART, DRY, JSON, WORDS, check_problem
         ("GET", "/v1/alerts/stream?kind=churn_risk&kind=cart_abandoned"),
         ("GET", f"/v1/products/p1/demand?{WORDS}=1&{WORDS}=2"),
         ("POST", "/v1/events?validate=1&validate=0"),
-        ("POST", "/v1/track?a=1&a=2"),
-        ("POST", "/mp/collect?api_secret=a&api_secret=b"),
         ("POST", "/v1/privacy/deletions?x&x"),
         ("DELETE", "/v1/webhooks/w1?a=1&a=1"),
         ("GET", "/v1/users/u1?a=1&a=1"),

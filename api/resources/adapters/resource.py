@@ -7,10 +7,13 @@ from api.resources.adapters import routes, settings_routes
 from api.resources.adapters.document import SCHEMAS
 from api.resources.adapters.examples import ANSWERS
 
+_PATHS = frozenset(route.path for route in routes.router.routes if isinstance(route, APIRoute))
+
 RESOURCE = Resource(
     name="adapters",
     seldom_routers=[routes.router, settings_routes.router],
-    browser_paths=frozenset(route.path for route in routes.router.routes if isinstance(route, APIRoute)),
+    browser_paths=_PATHS,
+    foreign_paths=_PATHS,
     documentation=Documentation(
         tags={"adapters": "Sending events as Segment and Google Analytics 4 have them."},
         answers=ANSWERS,

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.http.bodies import bad_body, open_envelope, parse_body
-from api.http.dependencies import NoQuery, forbid_store
+from api.http.dependencies import forbid_store
 from api.identity.guard import identify, require
 from api.identity.principal import Principal, Scope
 from api.resources.adapters import document, ga4, segment
@@ -27,26 +27,29 @@ _caller = require(Scope.EVENTS_WRITE, key_in_body="any")
 _sender = require(Scope.EVENTS_WRITE, key_in_query="api_secret")
 Caller = Annotated[Principal, Depends(_caller)]
 Sender = Annotated[Principal, Depends(_sender)]
-Nothing = Annotated[NoQuery, Query()]
 
 _IGNORED_CALLS = ("page", "screen", "group")
 _NOTHING = Translation([], [], 1)
 
 
 class Ga4Query(BaseModel):
-    """What GA4 wants in the URL; which stream it is makes no difference here."""
+    """What GA4 wants in the URL; which stream it is makes no difference here.
 
-    model_config = ConfigDict(extra="forbid")
+    Senders add parameters of their own (`_p`, `gtm`, `tid`, what keeps caches away): as Google does, these
+    routes read what they need and ignore the rest.
+    """
+
+    model_config = ConfigDict(extra="ignore")
 
     api_secret: str | None = Field(
-        default=None, max_length=256, description="A key for pages, apps or servers that only sends events"
+        default=None, description="A key for pages, apps or servers that only sends events"
     )
-    measurement_id: str | None = Field(default=None, max_length=64, description="Of a web stream; ignored")
-    firebase_app_id: str | None = Field(default=None, max_length=128, description="Of an app; ignored")
+    measurement_id: str | None = Field(default=None, description="Of a web stream; ignored, as any other is")
+    firebase_app_id: str | None = Field(default=None, description="Of an app; ignored")
 
 
 @router.post("/v1/track", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
-async def post_track(request: Request, _: Caller, __: Nothing) -> Response:
+async def post_track(request: Request, _: Caller) -> Response:
     """Takes a `track` call of Segment's ecommerce spec; others are ignored and counted.
 
     200 says that the call was read, as Segment does: whether the event follows the contract is in `errors`.
@@ -61,7 +64,7 @@ async def post_track(request: Request, _: Caller, __: Nothing) -> Response:
 
 
 @router.post("/v1/batch", response_model=document.SegmentReceipt, openapi_extra=document.BATCH_BODY)
-async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
+async def post_batch(request: Request, _: Caller) -> Response:
     """Takes up to 1,000 calls of Segment's, of which those of its ecommerce spec are events.
 
     200 says that the batch was read, as Segment does: which events break a rule is in `errors`.
@@ -74,13 +77,13 @@ async def post_batch(request: Request, _: Caller, __: Nothing) -> Response:
 
 
 @router.post("/v1/identify", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
-async def post_identify(request: Request, _: Caller, __: Nothing) -> Response:
+async def post_identify(request: Request, _: Caller) -> Response:
     """Takes an `identify` call of Segment's: who is logged in on the device. Of traits nothing is kept."""
     return await _take_identity(request, "identify")
 
 
 @router.post("/v1/alias", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
-async def post_alias(request: Request, _: Caller, __: Nothing) -> Response:
+async def post_alias(request: Request, _: Caller) -> Response:
     """Takes an `alias` call of Segment's: the device `previousId` is used by the customer `userId`."""
     return await _take_identity(request, "alias")
 
@@ -95,7 +98,7 @@ async def _take_identity(request: Request, call_type: str) -> Response:
         return await _answer(request, received, sender, translation)
 
 
-async def ignore_call(request: Request, _: Caller, __: Nothing) -> Response:
+async def ignore_call(request: Request, _: Caller) -> Response:
     """Takes a call of Segment's that says nothing of a product or an order, and keeps nothing of it."""
     with EventRequest(request) as received:
         content = _read_object(await received.read())
