@@ -1,5 +1,6 @@
 """Clients of Redis for asyncio: a pool for the many requests of the API, and a worker's client."""
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -46,7 +47,30 @@ def open_worker_redis(settings: Settings) -> redis.Redis:
     return client
 
 
-class _Packing(redis.connection.AbstractConnection):
+class _Cancellable(redis.connection.AbstractConnection):
+    """A connection that loses no cancellation of whoever sends by it.
+
+    redis-py sends within `asyncio.wait_for`, which in Python 3.11 gives back what was waited for, and forgets
+    a cancellation that comes in the same turn of the loop: a task that is to end goes on for ever.
+    """
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        """Send within the time limit of the connection; raises `redis.TimeoutError`."""
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await self.check_health()  # type: ignore[no-untyped-call]  # redis-py leaves it so
+        limit_s, self.socket_timeout = self.socket_timeout, None  # without one it does not wait that way
+        try:
+            async with asyncio.timeout(limit_s):
+                await super().send_packed_command(command, check_health=False)
+        except TimeoutError:
+            raise redis.TimeoutError("Timeout writing to socket") from None
+        finally:
+            self.socket_timeout = limit_s
+
+
+class _Packing(_Cancellable):
     """Packs commands in C, as redis-py does without asyncio: a page of alerts asks for 20 keys."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,7 +99,7 @@ class _PackingTlsConnection(_Packing, redis.SSLConnection):
     """The same with TLS."""
 
 
-class _Translating(redis.connection.AbstractConnection):
+class _Translating(_Cancellable):
     """A connection whose every failure is a `ConnectionError`, so that callers try again."""
 
     async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:

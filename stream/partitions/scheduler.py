@@ -159,7 +159,8 @@ class Scheduler:
         ticked_s = time.monotonic()
         while not self._stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(group.wake.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):  # `wait_for` of Python 3.11 may swallow a cancellation
+                    await group.wake.wait()
             await asyncio.sleep(group.begun_s + ROUND_GAP_S - time.monotonic())
             group.begun_s = time.monotonic()
             group.wake.clear()

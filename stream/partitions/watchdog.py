@@ -64,7 +64,8 @@ async def _refresh_ends(assignment: Assignment) -> bool:
     if not wanted:
         return True
     try:
-        await asyncio.wait_for(assignment.refresh_ends(wanted), CHECK_S)
+        async with asyncio.timeout(CHECK_S):
+            await assignment.refresh_ends(wanted)
     except Exception as exc:  # whatever the client raises, the answer did not come
         log.debug("no answer from Kafka: %s", exc)
         return False

@@ -93,7 +93,8 @@ class NextActionModel:
         """The model to ask now, once there was time to load a first one; None if none could be loaded."""
         if not self.host.has_looked.is_set():
             try:
-                await asyncio.wait_for(self.host.has_looked.wait(), TIME_LIMIT_S)
+                async with asyncio.timeout(TIME_LIMIT_S):
+                    await self.host.has_looked.wait()
             except TimeoutError:
                 return None
         return self.host.model

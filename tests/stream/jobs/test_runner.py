@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio as redis
 from prometheus_client import CollectorRegistry
 
+from connections.asyncio_redis import open_worker_redis
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.partitioning import partition_of
@@ -104,7 +105,7 @@ class Worker:
 @pytest.fixture
 async def worker(redis_url: str) -> AsyncIterator[Worker]:
     settings = unique_settings("127.0.0.1:1", redis_url, partitions=PARTITIONS)
-    client = redis.Redis.from_url(redis_url)
+    client = open_worker_redis(settings)
     worker = Worker(settings, client)
     yield worker
     await worker.stop()
