@@ -21,6 +21,7 @@ class Shape:
     mix: dict[str, float]
     session_mean: float
     session_quantiles: tuple[int, ...]
+    of_one_event: float
     with_cart: float
     with_purchase: float
     cart_to_purchase: float
@@ -76,6 +77,7 @@ def _shape(types: Counter[str], sessions: list[_Session], gaps_ms: list[int], re
         mix={kind.value: types[kind.value] / n_events for kind in EventType},
         session_mean=types.total() / n_sessions,
         session_quantiles=tuple(_quantile(lengths, q) for q in _QUANTILES),
+        of_one_event=lengths.count(1) / n_sessions,
         with_cart=len(carted) / n_sessions,
         with_purchase=len(bought) / n_sessions,
         cart_to_purchase=sum(1 for s in carted if s.purchases) / max(1, len(carted)),
@@ -105,6 +107,7 @@ def _rows(shapes: list[Shape]) -> Iterable[tuple[str, list[str]]]:
     yield "events per session, mean", [f"{s.session_mean:.2f}" for s in shapes]
     for i, q in enumerate(_QUANTILES):
         yield f"events per session, p{q * 100:.0f}", [str(s.session_quantiles[i]) for s in shapes]
+    yield "sessions of one event", [f"{s.of_one_event:.1%}" for s in shapes]
     yield "sessions with a cart", [f"{s.with_cart:.1%}" for s in shapes]
     yield "sessions with a purchase", [f"{s.with_purchase:.1%}" for s in shapes]
     yield "of those with a cart, bought", [f"{s.cart_to_purchase:.1%}" for s in shapes]

@@ -204,12 +204,12 @@ def test_the_catalogue_has_readable_products_of_every_category() -> None:
 MULTI_CATEGORY_SAMPLE = Shape(
     17_434, 5_066,
     {"view": 0.978, "favorite": 0.0, "cart": 0.009, "remove_from_cart": 0.0, "purchase": 0.012, "refund": 0.0},  # noqa: E501
-    3.44, (2, 8, 21), 0.023, 0.039, 0.551, 33.0, 115.0, 1.07, 277.77,
+    3.44, (2, 8, 21), 0.408, 0.023, 0.039, 0.551, 33.0, 115.0, 1.07, 277.77,
 )  # fmt: skip
 COSMETICS_SAMPLE = Shape(
     3_996, 996,
     {"view": 0.437, "favorite": 0.0, "cart": 0.273, "remove_from_cart": 0.219, "purchase": 0.071, "refund": 0.0},  # noqa: E501
-    4.01, (1, 9, 60), 0.203, 0.023, 0.089, 14.0, 125.0, 12.30, 4.22,
+    4.01, (1, 9, 60), 0.705, 0.203, 0.023, 0.089, 14.0, 125.0, 12.30, 4.22,
 )  # fmt: skip
 
 
@@ -227,6 +227,7 @@ def test_a_profile_has_the_shape_of_its_sample(profile: Profile, sample: Shape) 
     assert shape.with_cart == pytest.approx(sample.with_cart, rel=0.25)
     assert shape.with_purchase == pytest.approx(sample.with_purchase, rel=0.4)
     assert shape.gap_p50_s == pytest.approx(sample.gap_p50_s, rel=0.2)
+    assert shape.of_one_event == pytest.approx(sample.of_one_event, rel=0.3)
     assert shape.gap_p90_s == pytest.approx(sample.gap_p90_s, rel=0.2)
     assert shape.revenue_per_purchase == pytest.approx(sample.revenue_per_purchase, rel=0.35)
 
