@@ -1,4 +1,4 @@
-// Sends a view and an order with Segment's library for Node: node send.js URL KEY USER
+// Sends a view and an order with Segment's library for Node: node node.js URL KEY USER
 const { Analytics } = require('@segment/analytics-node')
 
 const [host, writeKey, userId] = process.argv.slice(2)

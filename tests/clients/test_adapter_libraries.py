@@ -1,6 +1,8 @@
-"""Segment's own libraries, each with the key its users would make for it: what they send arrives once."""
+"""Libraries for Segment and GA4, each with the key meant for it: what they send arrives once."""
 
 import asyncio
+import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from redis.asyncio import Redis
 from api.identity.key_store import KeyPlan
 from api.identity.key_text import KeyKind
 from api_keys import make_key
+from chromium import Chromium
 from client_shop import lack_tool, run
 from contracts.events import Event, EventType
 from contracts.settings import Settings
@@ -21,9 +24,27 @@ from ops.stack.kafka_jars import cache_folder
 from ops.stack.ports import pick_port
 from served_api import ServedApi
 from services import wait_until
+from shop_site import ShopSite
 
 SENDERS = Path(__file__).parent / "segment"
-JAVA, PYTHON = "3.5.4", "2.4.0"
+GA4_SENDER = Path(__file__).parent / "ga4" / "send.py"
+JAVA, PYTHON, GA4MP = "3.5.4", "2.4.0", "2.0.4"
+BROWSER_PAGE = """
+<script src="/analytics-next.js"></script>
+<script>
+  const [product, key] = [{ product_id: 'p1', price: 10, quantity: 2 }, KEY]
+  AnalyticsNext.AnalyticsBrowser.load({
+    writeKey: key,
+    cdnSettings: { integrations: { 'Segment.io': { apiKey: key, apiHost: HOST + '/v1', protocol: 'http' } } },
+  }).then(async ([analytics]) => {
+    await analytics.identify('browser')
+    await analytics.track('Product Viewed', product)
+    const order = { order_id: 'o-browser', total: 20, currency: 'EUR', products: [product] }
+    await analytics.track('Order Completed', order)
+    window.sent = true
+  })
+</script>
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -102,15 +123,45 @@ def test_kotlin_as_an_app(api: ServedApi, settings: Settings, jars: Path, tmp_pa
     check_arrival(settings, "kotlin")
 
 
-def test_node(api: ServedApi, settings: Settings) -> None:
+@pytest.fixture(scope="module")
+def javascript() -> Path:
+    """The folder of the libraries for JavaScript, and of their senders."""
     lack_tool("node", "npm")
-    folder = cache_folder() / "test-segment-node-3.1.0"
-    if not (folder / "node_modules" / "@segment").is_dir():
-        shutil.copytree(SENDERS / "node", folder, dirs_exist_ok=True)
-        run(["npm", "install", "--no-audit", "--no-fund", "--silent"], folder)
-    shutil.copy(SENDERS / "node" / "send.js", folder)
-    run(["node", "send.js", api.url, new_key(settings, KeyKind.SECRET), "node"], folder)
+    packages = (SENDERS / "javascript" / "package.json").read_bytes()
+    folder = cache_folder() / f"test-segment-javascript-{hashlib.sha256(packages).hexdigest()[:12]}"
+    if not folder.is_dir():
+        scratch = folder.with_suffix(".installing")
+        shutil.copytree(SENDERS / "javascript", scratch, dirs_exist_ok=True)
+        # Not React Native itself, which is a peer of the library for it.
+        run(["npm", "install", "--no-audit", "--no-fund", "--silent", "--legacy-peer-deps"], scratch)
+        scratch.rename(folder)
+    shutil.copytree(SENDERS / "javascript", folder, dirs_exist_ok=True)
+    return folder
+
+
+def test_node(api: ServedApi, settings: Settings, javascript: Path) -> None:
+    run(["node", "node.js", api.url, new_key(settings, KeyKind.SECRET), "node"], javascript)
     check_arrival(settings, "node")
+
+
+def test_react_native_as_an_app(api: ServedApi, settings: Settings, javascript: Path) -> None:
+    run(["node", "react_native.js", api.url, new_key(settings, KeyKind.APP), "phone"], javascript)
+    check_arrival(settings, "phone")
+
+
+def test_a_browser(api: ServedApi, settings: Settings, javascript: Path, tmp_path: Path) -> None:
+    library = javascript / "node_modules" / "@segment" / "analytics-next" / "dist" / "umd" / "index.js"
+    shop = ShopSite()
+    try:
+        shop.pages["/analytics-next.js"] = library.read_text()
+        key, host = json.dumps(shop.make_key(settings, may_purchase=True)), api.url.removeprefix("http://")
+        shop.pages["/"] = BROWSER_PAGE.replace("KEY", key).replace("HOST", json.dumps(host))
+        with Chromium(tmp_path / "profile") as browser:
+            browser.open(f"{shop.origin}/")
+            wait_until(lambda: bool(browser.evaluate("!!window.sent")), 20, "the page to send its events")
+            check_arrival(settings, "browser")
+    finally:
+        shop.close()
 
 
 def test_go(api: ServedApi, settings: Settings, tmp_path: Path) -> None:
@@ -120,14 +171,29 @@ def test_go(api: ServedApi, settings: Settings, tmp_path: Path) -> None:
     check_arrival(settings, "go")
 
 
-def test_python(api: ServedApi, settings: Settings) -> None:
-    folder = cache_folder() / f"test-segment-python-{PYTHON}"
+def install_python(package: str) -> Path:
+    """The folder of a package from PyPI."""
+    folder = cache_folder() / f"test-{package.replace('==', '-')}"
     if not folder.is_dir():
-        package = f"segment-analytics-python=={PYTHON}"
         scratch = folder.with_suffix(".installing")
         run([sys.executable, "-m", "pip", "install", "-q", "--target", str(scratch), package])
         scratch.rename(folder)
-    program = str(SENDERS / "send.py")
-    send = f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); runpy.run_path({program!r})"
-    run([sys.executable, "-c", send, api.url, new_key(settings, KeyKind.SECRET), "python"])
+    return folder
+
+
+def run_python(folder: Path, program: Path, *words: str) -> None:
+    """Runs a sender with the packages of this folder."""
+    code = f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); runpy.run_path({str(program)!r})"
+    run([sys.executable, "-c", code, *words])
+
+
+def test_python(api: ServedApi, settings: Settings) -> None:
+    folder = install_python(f"segment-analytics-python=={PYTHON}")
+    run_python(folder, SENDERS / "send.py", api.url, new_key(settings, KeyKind.SECRET), "python")
     check_arrival(settings, "python")
+
+
+def test_ga4mp_with_its_host_replaced(api: ServedApi, settings: Settings) -> None:
+    key = new_key(settings, KeyKind.WRITE)
+    run_python(install_python(f"ga4mp=={GA4MP}"), GA4_SENDER, api.url, key, "1847123456.1760000000")
+    check_arrival(settings, "1847123456.1760000000")
