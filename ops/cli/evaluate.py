@@ -45,7 +45,7 @@ def evaluate_next_action(
     models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
     reference: Annotated[str, typer.Option(help="Model to compare the others with.")] = "",
     simulate_days: Annotated[
-        float, typer.Option(help="Also measure on this many days of the synthetic shop.", min=0)
+        float, typer.Option(help="Also measure on this many days of the simulated shop.", min=0)
     ] = 0.0,
     format_name: Annotated[
         str | None, typer.Option("--format", help="Default: detected from the columns.")
@@ -53,7 +53,7 @@ def evaluate_next_action(
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
 ) -> None:
-    """Compare predictors of the next action: split by time, every prefix of every session a case.
+    """Compare predictors of the next action, split by time; every prefix of a session is a case.
 
     Example: storepulse evaluate next-action --events first_shop.csv second_shop.parquet --seeds 3
     """
@@ -91,7 +91,7 @@ def evaluate_alerts(
         float, typer.Option(help="Share of the sessions before the part that is evaluated.", min=0, max=0.99)
     ] = 0.7,
     simulate_days: Annotated[
-        float, typer.Option(help="Also evaluate this many days of the synthetic shop.", min=0)
+        float, typer.Option(help="Also evaluate this many days of the simulated shop.", min=0)
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 2,
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
@@ -102,6 +102,13 @@ def evaluate_alerts(
             "--online", help="Instead: replay whole files in order of time, learning and within the budgets."
         ),
     ] = False,
+    demo_minutes: Annotated[
+        float, typer.Option(help="Also judge the alerts of this many minutes of the demo.", min=0)
+    ] = 0.0,
+    act_within: Annotated[
+        float,
+        typer.Option(help="Minutes in which a purchase makes acting on an abandoned cart pointless.", min=1),
+    ] = 30.0,
 ) -> None:
     """Judge alerts on held-back sessions at many thresholds: lost carts reached, precision, lead time.
 
@@ -124,6 +131,8 @@ def evaluate_alerts(
         seed=seed,
         currency=currency,
         picture=picture,
+        demo_minutes=demo_minutes,
+        act_within_minutes=act_within,
     )
     raise typer.Exit(run_alert_evaluation(options))
 
@@ -138,7 +147,7 @@ def evaluate_learning(
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
 ) -> None:
-    """Replay files in order of time as the stream would: predict, judge, learn. Nothing is fitted beforehand.
+    """Replay files in order of time, as the stream would: predict, judge, learn. Nothing is fitted before.
 
     Example: storepulse evaluate learning --events shop.parquet
     """

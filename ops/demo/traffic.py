@@ -19,7 +19,9 @@ from producers.simulator.simulation import SimulationConfig, simulate
 MAX_LAG_EVENTS = 5_000
 """The embedded broker drops its oldest records early, so the stream is never left further behind."""
 CHECK_EVERY_EVENTS = 1_000
-VISITORS = 20_000
+RATE_PER_S = 50.0
+VISITORS = 100_000
+"""So many that at the demo's usual rate nobody comes back by chance before two hours are over."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,16 +34,24 @@ def main(argv: list[str]) -> None:
     stopping = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stopping.set())
-    config = SimulationConfig(
-        start_ms=wall_clock_ms() - history_min * 60_000,
+    config = configure_shop(settings, start_ms=wall_clock_ms() - history_min * 60_000, rate_per_s=rate_per_s)
+    events = Refunds(seed).among(with_accounts(simulate(config, seed), seed))
+    send_when_due(events, settings, stopping)
+
+
+def configure_shop(
+    settings: Settings, *, start_ms: int, end_ms: int | None = None, rate_per_s: float = RATE_PER_S
+) -> SimulationConfig:
+    """The demo's shop, which is as busy at night as during the day."""
+    return SimulationConfig(
+        start_ms=start_ms,
+        end_ms=end_ms,
         rate=rate_per_s,
         visitors=VISITORS,
         currency=settings.currency,
         timezone=settings.timezone,
         shaped=False,
     )
-    events = Refunds(seed).among(with_accounts(simulate(config, seed), seed))
-    send_when_due(events, settings, stopping)
 
 
 def send_when_due(events: Iterable[Event], settings: Settings, stopping: threading.Event) -> None:

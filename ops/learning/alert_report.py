@@ -23,6 +23,7 @@ from ops.learning.alert_evaluation import (
     score_visitors,
     try_threshold,
 )
+from ops.learning.demo_alerts import DemoTrial, judge_demo, print_demo
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from stream.visitors.session import SessionSettings
 
@@ -45,6 +46,8 @@ class AlertOptions:
     seed: int
     currency: str
     picture: Path | None
+    demo_minutes: float
+    act_within_minutes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +160,18 @@ def _minutes(seconds: float) -> str:
 def run_alert_evaluation(options: AlertOptions) -> int:
     """Measure every shop, print the tables, draw the picture; returns the exit code."""
     errors = Console(stderr=True)
-    reports = []
+    reports: list[AlertReport] = []
+    demo: DemoTrial | None = None
     try:
         with make_progress(errors, "alerts") as progress:
+            if options.demo_minutes:
+                demo = judge_demo(
+                    options.demo_minutes,
+                    options.act_within_minutes,
+                    seed=options.seed,
+                    model=options.model,
+                    settings=Settings(),
+                )
             for title, events in _shops(options, progress):
                 reports.append(
                     measure_alerts(
@@ -178,7 +190,9 @@ def run_alert_evaluation(options: AlertOptions) -> int:
         console = Console(width=_FILE_WIDTH)
     for report in reports:
         print_report(report, console)
-    if options.picture is not None:
+    if demo is not None:
+        print_demo(demo, console)
+    if reports and options.picture is not None:
         draw_report(reports, options.picture)
     return 0
 
@@ -189,5 +203,5 @@ def _shops(options: AlertOptions, progress: Progress) -> Iterator[tuple[str, Ite
     if options.simulated_days:
         title = f"simulated shop, {options.simulated_days:g} days"
         yield title, simulate_events(options.simulated_days, progress, seed=options.seed)
-    if not options.files and not options.simulated_days:
-        raise ValueError("give files with --events FILE..., or --simulate-days")
+    if not options.files and not options.simulated_days and not options.demo_minutes:
+        raise ValueError("give files with --events FILE..., --simulate-days or --demo-minutes")
