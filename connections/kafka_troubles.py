@@ -5,13 +5,13 @@ import re
 from connections.troubles import Trouble, causes, plain, tls_trouble
 
 _SECURITY = "check STOREPULSE_KAFKA_SECURITY and STOREPULSE_KAFKA_MECHANISM"
-_RIGHTS = "grant it with kafka-acls; docs/connections.md lists the rights of each part"
+_RIGHTS = "grant it with kafka-acls; docs/connections.md lists what each part needs"
 
 _TROUBLES: tuple[tuple[str, str, str, str], ...] = (
     (
         "SaslAuthenticationFailed|AuthenticationFailed|_AUTHENTICATION$",
         "wrong_password",
-        "Kafka refuses the user or the password",
+        "Kafka rejects the user name or the password",
         "check STOREPULSE_KAFKA_USERNAME, STOREPULSE_KAFKA_PASSWORD and STOREPULSE_KAFKA_MECHANISM",
     ),
     (
@@ -24,19 +24,19 @@ _TROUBLES: tuple[tuple[str, str, str, str], ...] = (
     (
         "TopicAuthorization|TOPIC_AUTHORIZATION",
         "no_right_to_topic",
-        "the Kafka user lacks a right to a topic",
+        "the Kafka user lacks a permission on a topic",
         _RIGHTS,
     ),
     (
         "GroupAuthorization|GROUP_AUTHORIZATION",
         "no_right_to_group",
-        "the Kafka user lacks the right to the consumer group",
+        "the Kafka user lacks a permission on the consumer group",
         _RIGHTS,
     ),
     (
         "ClusterAuthorization|CLUSTER_AUTHORIZATION",
         "no_right_to_cluster",
-        "the Kafka user lacks a right to the cluster",
+        "the Kafka user lacks a permission on the cluster",
         _RIGHTS,
     ),
 )
@@ -52,15 +52,15 @@ def kafka_trouble(exc: BaseException) -> Trouble:
         return trouble
     words = " ".join(str(one) for one in causes(exc))
     if re.search(r"closed|IncompleteRead|EOF|reset by peer|disconnected", words, re.IGNORECASE):
-        found = "Kafka closes the connection"
+        found = "Kafka closed the connection"
         return Trouble("closed", found, f"if it expects TLS or a password, {_SECURITY}")
     if re.search(
         r"refused|Unable to bootstrap|NoBrokers|nothing listens|not known|resolve|unreachable", words
     ):
-        return Trouble("away", "Kafka does not answer", "look whether it runs at STOREPULSE_BOOTSTRAP")
+        return Trouble("away", "Kafka does not answer", "check that it runs at STOREPULSE_BOOTSTRAP")
     if "Timeout" in " ".join(name for one in causes(exc) for name in _names(one)):
-        return Trouble("slow", "Kafka does not answer in time", "look at its load and at the network")
-    return Trouble("error", f"Kafka fails: {type(exc).__name__} {plain(exc)}", "look into its log")
+        return Trouble("slow", "Kafka does not answer in time", "check its load and the network")
+    return Trouble("error", f"Kafka fails: {type(exc).__name__} {plain(exc)}", "check its log")
 
 
 def _of_names(names: list[str], words: str) -> Trouble | None:

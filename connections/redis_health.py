@@ -48,7 +48,7 @@ class RedisHealth:
         said_s = self._said_s.get(trouble.code)
         if said_s is None or now_s - said_s >= SAY_AGAIN_S:
             self._said_s[trouble.code] = now_s
-            log.warning("%s; trying again", trouble)
+            log.warning("%s; retrying", trouble)
         return trouble
 
     def answered(self, *, wrote: bool = False) -> None:
@@ -60,4 +60,4 @@ class RedisHealth:
         now_s = self._clock_s()
         if now_s - self._said_s.get("", now_s - SAY_AGAIN_S) >= SAY_AGAIN_S:
             self._said_s[""] = now_s
-            log.info("Redis does what it is asked again, after %.0f s", now_s - self._since_s)
+            log.info("Redis accepts commands again, after %.0f s", now_s - self._since_s)

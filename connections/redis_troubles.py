@@ -17,52 +17,52 @@ _SCRIPT_DENIED = "The user executing the script can't"
 """How Redis 6 says NOPERM within a script."""
 _CLUSTER = (
     "this Redis is one node of a cluster",
-    "give the address of a Redis that has all keys",
+    "use a Redis that has all keys",
 )
 
 _TROUBLES: dict[str, tuple[str, str, bool]] = {
     "OOM": (
-        "Redis is full and takes no more writes",
+        "Redis is full and rejects writes",
         "raise its maxmemory (keep maxmemory-policy noeviction), or shorten the lifetimes STOREPULSE_*_TTL_S",
         False,
     ),
     "READONLY": (
         "this Redis is a read-only replica",
-        "let STOREPULSE_REDIS_URL name the primary",
+        "set STOREPULSE_REDIS_URL to the primary",
         False,
     ),
     "MISCONF": (
-        "Redis cannot write to its disk and takes no more writes",
-        "free space on its disk and look into its log",
+        "Redis cannot write to its disk and rejects writes",
+        "free space on its disk and check its log",
         False,
     ),
     "NOAUTH": (
-        "Redis asks for a password",
+        "Redis requires a password",
         "set STOREPULSE_REDIS_PASSWORD or STOREPULSE_REDIS_PASSWORD_FILE",
         True,
     ),
     "WRONGPASS": (
-        "Redis refuses the user or the password",
+        "Redis rejects the user name or the password",
         "check STOREPULSE_REDIS_USERNAME and STOREPULSE_REDIS_PASSWORD",
         True,
     ),
     "NOPERM": (
-        "the Redis user lacks a right",
+        "the Redis user lacks a permission",
         "its ACL needs ~NAMESPACE:* &NAMESPACE:* +@all -@admin -@dangerous +info (docs/connections.md)",
         True,
     ),
-    "LOADING": ("Redis is loading its data", "wait until it has", False),
+    "LOADING": ("Redis is loading its data", "wait until it is done", False),
     "WRONGTYPE": (
-        "a key of ours holds another type than it should",
+        "a key has the wrong type",
         "`storepulse doctor` names it; rename or delete it",
         False,
     ),
-    "CLUSTERDOWN": ("the Redis cluster is down", "bring its nodes back", False),
-    "MASTERDOWN": ("this replica has lost its primary", "let STOREPULSE_REDIS_URL name the primary", False),
+    "CLUSTERDOWN": ("the Redis cluster is down", "restart its nodes", False),
+    "MASTERDOWN": ("this replica has lost its primary", "set STOREPULSE_REDIS_URL to the primary", False),
     "MOVED": (*_CLUSTER, True),
     "ASK": (*_CLUSTER, True),
     "CROSSSLOT": (*_CLUSTER, True),
-    "NOREPLICAS": ("Redis waits for its replicas", "bring them back, or lower min-replicas-to-write", False),
+    "NOREPLICAS": ("Redis waits for its replicas", "restart them, or lower min-replicas-to-write", False),
     "BUSY": ("Redis is busy with a script", "wait; SCRIPT KILL ends one that only reads", False),
     "TRYAGAIN": ("the Redis cluster is being resharded", "wait until it is done", False),
 }
@@ -95,15 +95,13 @@ def redis_trouble(exc: BaseException) -> Trouble:
     if (trouble := tls_trouble("Redis", exc)) is not None:
         return trouble
     if isinstance(exc, TimeoutError) or type(exc).__name__ == "TimeoutError":
-        return Trouble("slow", "Redis does not answer in time", "look at its load and at the network")
+        return Trouble("slow", "Redis does not answer in time", "check its load and the network")
     if "max number of clients" in words:
         return Trouble("too_many_clients", "Redis has too many connections", "raise its maxclients")
     if isinstance(exc, ConnectionError | OSError):
         reason = _reason_of(words)
-        return Trouble(
-            "away", f"Redis does not answer{reason}", "look whether it runs at STOREPULSE_REDIS_URL"
-        )
-    return Trouble("error", f"Redis refuses a command: {plain(words)}", "look into its log and its version")
+        return Trouble("away", f"Redis does not answer{reason}", "check that it runs at STOREPULSE_REDIS_URL")
+    return Trouble("error", f"Redis rejected a command: {plain(words)}", "check its log and its version")
 
 
 def is_code(exc: BaseException, code: Literal["WRONGTYPE", "OOM", "NOPERM"]) -> bool:
@@ -137,7 +135,7 @@ def _lacking(words: str) -> str:
     command = re.search(r"run the '([\w|-]{1,40})' command", words)
     if command:
         return f": it may not run {command[1].upper()}"
-    return ": it may not use our keys" if " key" in words else ""
+    return ": it may not use these keys" if " key" in words else ""
 
 
 def _reason_of(words: str) -> str:

@@ -15,13 +15,13 @@ def make_context(service: str, *, ca: str, certificate: str, key: str) -> ssl.SS
     try:
         context = ssl.create_default_context(cafile=ca or None)
     except OSError as exc:  # `ssl.SSLError` is one
-        raise CertificateError(f"{service}_ca holds no usable PEM certificates: {_reason(exc)}") from None
+        raise CertificateError(f"{service}_ca contains no usable PEM certificates: {_reason(exc)}") from None
     if certificate:
         try:
             context.load_cert_chain(certificate, key or None, password=_refuse_to_ask)
         except (OSError, ValueError) as exc:
             raise CertificateError(
-                f"{service}_certificate and {service}_key are no usable PEM certificate with its key:"
+                f"{service}_certificate and {service}_key are not a usable PEM certificate and its key:"
                 f" {_reason(exc)}"
             ) from None
     return context

@@ -36,14 +36,14 @@ EXIT_REFUSED = 78
 _REASONS = (
     ("expired", "its certificate has expired", "renew it"),
     ("not yet valid", "its certificate is not valid yet", "check the clocks of both machines"),
-    ("mismatch", "its certificate is for another name", "name it in the settings as its certificate does"),
+    ("mismatch", "its certificate is for another name", "use the name that is in its certificate"),
     (
         "not valid for",
         "its certificate is for another name",
-        "name it in the settings as its certificate does",
+        "use the name that is in its certificate",
     ),
     ("revoked", "its certificate was revoked", "renew it"),
-    ("", "we do not know the CA of its certificate", "give the PEM file of the CA in {ca}"),
+    ("", "the CA of its certificate is unknown", "set {ca} to the PEM file of the CA"),
 )
 
 
@@ -67,16 +67,16 @@ def tls_trouble(service: str, exc: BaseException) -> Trouble | None:
         for word, found, remedy in _REASONS:
             if word in text.lower():
                 remedy = remedy.format(ca=f"{variable}_CA")
-                return Trouble("certificate", f"{service} is not believed, {found}", remedy, is_refusal=True)
+                return Trouble("certificate", f"{service} is not trusted: {found}", remedy, is_refusal=True)
     if re.search(r"ALERT_(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_\w+)", text):
-        found = f"{service} does not take our certificate, or wants one"
+        found = f"{service} rejects the client certificate, or requires one"
         remedy = f"check {variable}_CERTIFICATE and {variable}_KEY"
         return Trouble("own_certificate", found, remedy, is_refusal=True)
     if re.search(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNKNOWN_PROTOCOL|HTTP_REQUEST", text):
-        found = f"{service} speaks no TLS on this port"
+        found = f"{service} does not use TLS on this port"
         return Trouble("no_tls", found, "check the port, or connect without TLS", is_refusal=True)
     if any(isinstance(one, ssl.SSLError) for one in causes(exc)) or "[SSL" in text:
-        return Trouble("tls", f"TLS with {service} fails", "check port, certificates and TLS versions")
+        return Trouble("tls", f"TLS with {service} failed", "check port, certificates and TLS versions")
     return None
 
 

@@ -28,7 +28,7 @@ class ConnectionSettings(BaseSettings):
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, HOST:PORT[,HOST:PORT]")
     kafka_api: str = Field(
         "",
-        description="Kafka protocol version to assume, as 2.3; empty: ask the broker",
+        description="Kafka protocol version to assume, such as 2.3; empty: ask the broker",
         pattern=r"^(\d+\.\d+)?$",
     )
     kafka_security: str = Field(
@@ -39,21 +39,27 @@ class ConnectionSettings(BaseSettings):
     )
     kafka_mechanism: str = Field(
         "PLAIN",
-        description="How Kafka asks for the password: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+        description="SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
         pattern=r"^(PLAIN|SCRAM-SHA-256|SCRAM-SHA-512)$",
     )
     kafka_username: str = Field("", description="Kafka user name, with SASL")
     kafka_password: SecretStr | None = Field(None, description="Kafka password, with SASL")
-    kafka_ca: str = Field("", description="PEM file of the CA of Kafka's certificate; empty: known CAs")
-    kafka_certificate: str = Field("", description="PEM file of our certificate, where Kafka asks for one")
+    kafka_ca: str = Field(
+        "", description="PEM file of the CA of Kafka's certificate; empty: the system's CAs"
+    )
+    kafka_certificate: str = Field(
+        "", description="PEM file of the client certificate, if Kafka requires one"
+    )
     kafka_key: str = Field("", description="PEM file of its key, if not in the same file")
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="Redis URL without user and password; rediss:// is TLS"
     )
     redis_username: str = Field("", description="Redis user (ACL); empty: the default user")
     redis_password: SecretStr | None = Field(None, description="Redis password")
-    redis_ca: str = Field("", description="PEM file of the CA of Redis' certificate; empty: known CAs")
-    redis_certificate: str = Field("", description="PEM file of our certificate, where Redis asks for one")
+    redis_ca: str = Field("", description="PEM file of the CA of Redis' certificate; empty: the system's CAs")
+    redis_certificate: str = Field(
+        "", description="PEM file of the client certificate, if Redis requires one"
+    )
     redis_key: str = Field("", description="PEM file of its key, if not in the same file")
 
     @classmethod
@@ -112,7 +118,8 @@ class ConnectionSettings(BaseSettings):
             raise ValueError("redis_url must begin with redis:// or, for TLS, rediss://")
         if "@" in parts.netloc or "password=" in parts.query:
             raise ValueError(
-                "redis_url must hold no user and no password, as it is shown: set STOREPULSE_REDIS_USERNAME,"
+                "redis_url must not contain a user or a password, because logs show it: set "
+                "STOREPULSE_REDIS_USERNAME,"
                 " and STOREPULSE_REDIS_PASSWORD or the file that STOREPULSE_REDIS_PASSWORD_FILE names"
             )
         return value
@@ -123,7 +130,7 @@ class ConnectionSettings(BaseSettings):
     @classmethod
     def _is_a_file(cls, value: str) -> str:
         if value and not Path(value).is_file():
-            raise ValueError("there is no such file, or it may not be looked at")
+            raise ValueError("there is no such file, or it is not readable")
         return value
 
     @model_validator(mode="after")
@@ -178,5 +185,5 @@ def _read_secret(variable: str, path: Path) -> str:
     except UnicodeDecodeError:
         raise SecretFileError(f"the file that {variable} names must be UTF-8 text") from None
     if not text or len(raw) > MAX_SECRET_BYTES or "\n" in text:
-        raise SecretFileError(f"the file that {variable} names must hold the secret and nothing else")
+        raise SecretFileError(f"the file that {variable} names must contain the secret and nothing else")
     return text

@@ -89,7 +89,7 @@ def decode_report(raw: bytes | None) -> Report:
     except InvalidEvent:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise InvalidEvent("customers.not_report", "must be a JSON object that tells of a customer") from exc
+        raise InvalidEvent("customers.not_report", "must be a JSON object about a customer") from exc
 
 
 def _bought(fields: Mapping[str, Any]) -> Bought:
@@ -171,7 +171,7 @@ def unpack_customer(blob: bytes) -> Customer:
         is_later = type(version) is int and FORMAT < version <= LAST_FORMAT
         if is_later and len(fields) >= len(Customer._fields):
             raise LaterFormat(f"customer blob has format {version}, this version reads up to {FORMAT}")
-        raise ValueError("a customer blob begins with a format that no version has")
+        raise ValueError("a customer blob begins with an unknown format")
     customer = Customer(*fields)
     return customer._replace(
         devices=tuple([Device(*device) for device in customer.devices]),
@@ -189,7 +189,7 @@ def check_customer(customer: Customer) -> None:
             *[line.currency for line in order.lines if line.currency is not None],
         ]
     if not MINOR_DIGITS.keys() >= set(money):
-        raise ValueError("a customer has money of no currency")
+        raise ValueError("a customer has an amount without a currency")
 
 
 def _order(

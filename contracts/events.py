@@ -323,7 +323,7 @@ def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _too_deep(exc: TypeError) -> InvalidEvent:
     """orjson reads 1,024 levels but writes only 254."""
-    return InvalidEvent("event.too_deep", f"must be writable as JSON again: {exc}")
+    return InvalidEvent("event.too_deep", f"must be serialisable as JSON: {exc}")
 
 
 def _upcast_v1(fields: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def identifier(field: str, value: object) -> str:
             f"{field}.too_long", f"{field} must have at most {MAX_ID_CHARS} characters, got {len(value)}"
         )
     if not value.isprintable() and _CONTROL.search(value):
-        raise InvalidEvent(f"{field}.control_characters", f"{field} must hold no control characters")
+        raise InvalidEvent(f"{field}.control_characters", f"{field} must not contain control characters")
     return value
 
 
@@ -62,7 +62,7 @@ def text(field: str, value: object) -> str | None:
             f"{field}.too_long", f"{field} must have at most {MAX_TEXT_CHARS} characters, got {len(value)}"
         )
     if not value.isprintable() and _CONTROL.search(value):
-        raise InvalidEvent(f"{field}.control_characters", f"{field} must hold no control characters")
+        raise InvalidEvent(f"{field}.control_characters", f"{field} must not contain control characters")
     return value or None
 
 
@@ -92,9 +92,7 @@ def parse_time(value: object) -> int:
             "event_time.not_time", "event_time must be epoch milliseconds or RFC 3339"
         ) from None
     if moment.tzinfo is None:
-        raise InvalidEvent(
-            "event_time.naive", "event_time must carry an offset from UTC, such as Z or +02:00"
-        )
+        raise InvalidEvent("event_time.naive", "event_time must have a UTC offset, such as Z or +02:00")
     try:
         since_epoch = moment - _EPOCH
     except OverflowError:
@@ -118,7 +116,7 @@ def time_out_of_range(time_ms: int, received_ms: int) -> InvalidEvent:
             "event_time is before 2000; an integer must be epoch milliseconds, not seconds",
         )
     ahead_s = (time_ms - received_ms) // 1_000
-    return InvalidEvent("event_time.in_future", f"event_time is {ahead_s} s ahead of when it was received")
+    return InvalidEvent("event_time.in_future", f"event_time is {ahead_s} s after it was received")
 
 
 def kind_of(value: object) -> str:

@@ -101,5 +101,5 @@ def _slot(fields: Any) -> SlotReport:
         known = {"left_out": {}, **fields}  # a worker of an earlier version scores everybody
         own = {name: known[name] for name in SlotReport._fields}
     except (KeyError, TypeError) as exc:
-        raise ValueError(f"a report of a slot is not one: {exc!r}") from exc
+        raise ValueError(f"invalid report of a slot: {exc!r}") from exc
     return SlotReport(**{**own, "drift": tuple(own["drift"])})

@@ -29,7 +29,7 @@ class NotJson(ValueError):
     """A text that is no JSON even so; `place` says where the first mistake is."""
 
     def __init__(self, place: str) -> None:
-        super().__init__(f"must be UTF-8 JSON; it is not at {place}")
+        super().__init__(f"must be UTF-8 JSON; there is an error at {place}")
         self.place = place
 
 
@@ -70,7 +70,7 @@ def check_members(raw: bytes) -> None:
         try:
             json.loads(raw, object_pairs_hook=_check_object)
         except RecursionError:
-            raise InvalidEvent("event.too_deep", "must be writable as JSON again") from None
+            raise InvalidEvent("event.too_deep", "must be serialisable as JSON") from None
 
 
 def settle(element: Any) -> Any:
@@ -146,7 +146,7 @@ def _check_object(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise InvalidEvent("event.repeated_field", f"the field {name[:40]} is there twice")
+            raise InvalidEvent("event.repeated_field", f"the field {name[:40]} is there more than once")
         seen.add(name)
 
 
@@ -169,7 +169,9 @@ def _settle(value: Any, depth: int, *, is_id: bool) -> Any:
         return value if value.isascii() else _mend(value, is_id=is_id)
     if kind is list or kind is dict:
         if not depth:
-            raise InvalidEvent("event.too_deep", f"must have at most {MAX_DEPTH} levels")
+            raise InvalidEvent(
+                "event.too_deep", f"must have at most {MAX_DEPTH} levels of nesting of nesting"
+            )
         if kind is list:
             return [_settle(item, depth - 1, is_id=is_id) for item in value]
         settled = {
@@ -180,12 +182,12 @@ def _settle(value: Any, depth: int, *, is_id: bool) -> Any:
             return settled
         kind = RepeatingObject
     if kind is RepeatingObject:
-        raise InvalidEvent("event.repeated_field", "an object in it names a field twice")
+        raise InvalidEvent("event.repeated_field", "an object in it has the same field twice")
     return value
 
 
 def _mend(text: str, *, is_id: bool) -> str:
     mended = _BROKEN.sub(_REPLACEMENT, text)
     if is_id and mended != text:
-        raise InvalidEvent("event.broken_id", "an id in it holds half a character, or is not UTF-8")
+        raise InvalidEvent("event.broken_id", "an id in it has a lone surrogate, or is not UTF-8")
     return mended

@@ -11,7 +11,7 @@ REASON_WORDS: dict[str, str] = {
     "bought": "purchases in this session",
     "same_product": "interest in the same product",
     "same_kind": "interest in the same category or brand",
-    "price": "the prices looked at",
+    "price": "the prices viewed",
     "history": "earlier visits",
     "time": "the time of day",
 }

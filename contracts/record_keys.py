@@ -11,13 +11,13 @@ def id_in_key(key: bytes | None, event: Event) -> str:
         return event.user_id
     if event.customer_id is None:
         raise InvalidEvent(
-            "key.not_user_id", "the record's key must be the user_id, it decides the partition"
+            "key.not_user_id", "the record's key must be the user_id, which decides the partition"
         )
     if event.customer_id not in NOBODY and key == event.customer_id.encode():
         return event.customer_id
     raise InvalidEvent(
         "key.not_anonymous_id",
-        "the record's key must be the anonymous_id, it decides the partition; the user_id does as well",
+        "the record's key must be the anonymous_id, which decides the partition; the user_id is accepted too",
     )
 
 

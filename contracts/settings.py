@@ -19,17 +19,21 @@ class Settings(ConnectionSettings):
     group: str = Field("storepulse", description="Kafka consumer group of the workers")
     topic_prefix: str = Field("", description="Prefix of every topic name", pattern=r"^[a-zA-Z0-9_.-]{0,80}$")
     partitions: int = Field(12, ge=1, le=512, description="Partitions of each event topic")
-    replication: int = Field(1, ge=1, le=10, description="Replication factor of topics we create")
+    replication: int = Field(
+        1, ge=1, le=10, description="Replication factor of the topics that Storepulse creates"
+    )
 
     currency: str = Field("EUR", description="Currency of events that name none (ISO 4217)")
     timezone: str = Field("UTC", description="Time zone of the shop; 'today' starts at its midnight")
 
     idle_ms: int = Field(30 * 60_000, ge=1_000, description="A longer gap starts a new session (event time)")
     disorder_ms: int = Field(
-        60_000, ge=0, description="Allowed disorder: the watermark trails event time by it"
+        60_000, ge=0, description="Allowed disorder: the watermark trails event time by this much"
     )
-    lateness_ms: int = Field(86_400_000, ge=0, description="Later events are counted as late and kept out")
-    merge_wait_ms: int = Field(2_000, ge=0, description="Longest wait for a co-partitioned topic with lag")
+    lateness_ms: int = Field(
+        86_400_000, ge=0, description="Events later than this are counted as late, and not applied"
+    )
+    merge_wait_ms: int = Field(2_000, ge=0, description="Maximum wait for a co-partitioned topic with lag")
 
     extensions: str = Field(
         "",
@@ -38,7 +42,7 @@ class Settings(ConnectionSettings):
     )
     compiled: bool = Field(
         True,
-        description="Take the steps compiled at the installation, if any; False: those in Python",
+        description="Use the compiled steps, if they were built; False: the steps in Python",
     )
     scoring: bool = Field(True, description="Ask the next-action model about every visitor who acts")
     scoring_budget_ms: int = Field(
@@ -48,7 +52,7 @@ class Settings(ConnectionSettings):
     )
     learning: bool = Field(
         True,
-        description="Calibrate the model to this shop and mix it with what is learnt of visitors' answers",
+        description="Calibrate the model to this shop and mix it with what is learnt from answers",
     )
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
     model_store: str = Field(
@@ -65,16 +69,16 @@ class Settings(ConnectionSettings):
     learn_host: str = Field("127.0.0.1", description="Address the learner's /metrics listens on")
     learn_port: int = Field(0, ge=0, le=65_535, description="Learner's /metrics port; 0 picks a free one")
     churn_fire: float = Field(
-        0.25, ge=0, le=1, description="churn_risk fires under this purchase probability, given intent"
+        0.25, ge=0, le=1, description="churn_risk fires below this purchase probability, given intent"
     )
     churn_rearm: float = Field(
-        0.35, ge=0, le=1, description="It may fire again in the session once the probability was up here"
+        0.35, ge=0, le=1, description="It may fire again in the session once the probability has reached this"
     )
     churn_intent: float = Field(
         0.3,
         ge=0,
         le=1,
-        description="A purchase probability from here up is intent too, unless churn_needs_cart",
+        description="A purchase probability of at least this is intent too, unless churn_needs_cart",
     )
     churn_needs_cart: bool = Field(
         True, description="churn_risk only fires with something in the cart; False: on any intent"
@@ -90,7 +94,8 @@ class Settings(ConnectionSettings):
     )
     alert_budgets: str = Field(
         "churn_risk=5%",
-        description="Most alerts by kind: KIND=N/h (per hour) or KIND=N% (of the sessions that begin), with "
+        description="Maximum number of alerts by kind: KIND=N/h (per hour) or KIND=N% (of the sessions "
+        "that begin), with "
         "commas between; the threshold follows",
     )
     alerts_per_visitor: int = Field(
@@ -103,10 +108,10 @@ class Settings(ConnectionSettings):
         description="Share of visitors whose alerts are not published, to measure what alerts bring",
     )
     cart_idle_ms: int = Field(
-        900_000, ge=1_000, description="cart_abandoned fires after this long a silence, idle_ms at most"
+        900_000, ge=1_000, description="cart_abandoned fires after this long a silence; at most idle_ms"
     )
     alert_cooldown_ms: int = Field(
-        3_600_000, ge=0, description="Shortest time between two alerts of a kind for one visitor"
+        3_600_000, ge=0, description="Minimum time between two alerts of a kind for one visitor"
     )
     alert_ttl_ms: int = Field(
         7_200_000, ge=1_000, description="churn_risk expires after this, in a session that does not end"
@@ -115,20 +120,26 @@ class Settings(ConnectionSettings):
         86_400_000, ge=1_000, description="cart_abandoned is resolved by a purchase within this time"
     )
     severity_medium_minor: int = Field(
-        5_000, ge=0, description="Alerts of carts from this value up are medium (minor units of the currency)"
+        5_000,
+        ge=0,
+        description="Alerts about carts of at least this value are medium (minor units of the currency)",
     )
     severity_high_minor: int = Field(
-        20_000, ge=0, description="Alerts of carts from this value up are high (minor units of the currency)"
+        20_000,
+        ge=0,
+        description="Alerts about carts of at least this value are high (minor units of the currency)",
     )
     alerts_kept: int = Field(
-        100_000, ge=100, description="Newest steps of alerts kept in Redis for the API (about)"
+        100_000, ge=100, description="Approximate number of alert steps kept in Redis for the API"
     )
 
     visitor_ttl_s: int = Field(
         7 * 86_400, ge=1, description="Visitor state expires this long after its last write"
     )
     order_ttl_s: int = Field(
-        60 * 86_400, ge=1, description="An order is known for the whole shop this long after its last report"
+        60 * 86_400,
+        ge=1,
+        description="A repeated order is recognised shop-wide this long after its last report",
     )
     customer_ttl_s: int = Field(
         730 * 86_400, ge=1, description="A customer's record expires this long after its last write"
@@ -141,12 +152,15 @@ class Settings(ConnectionSettings):
 
     deletion_secret: SecretStr = Field(
         SecretStr(""),
-        description="Key of the digests that stand for deleted visitors; set before the first deletion, keep",
+        description="Secret of the digests that stand for deleted visitors; set it before the first "
+        "deletion, and keep it",
     )
 
     cache_visitors: int = Field(50_000, ge=1, description="Visitor states a worker keeps in memory")
-    batch_events: int = Field(16_000, ge=1, description="Most events of one partition in one commit")
-    stall_s: float = Field(30.0, gt=0, description="Lag without progress for longer ends the worker")
+    batch_events: int = Field(
+        16_000, ge=1, description="Maximum number of events of one partition in one commit"
+    )
+    stall_s: float = Field(30.0, gt=0, description="A worker with lag and no progress for this long exits")
     session_timeout_s: float = Field(10.0, gt=0, description="Kafka group session timeout")
     worker_host: str = Field("127.0.0.1", description="Address the worker's /metrics listens on")
     worker_port: int = Field(0, ge=0, le=65_535, description="Worker's /metrics port; 0 picks a free one")
@@ -154,45 +168,47 @@ class Settings(ConnectionSettings):
     api_host: str = Field("127.0.0.1", description="Address the API listens on")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port the API listens on")
     api_processes: int = Field(
-        1, ge=0, le=256, description="Processes of the API on one port; 0: one per core"
+        1, ge=0, le=256, description="API processes that share the port; 0: one per core"
     )
     api_max_requests: int = Field(
-        512, ge=1, description="Requests under way in one API process, streams not counted; more get 503"
+        512, ge=1, description="Concurrent requests of one API process, not counting streams; more get 503"
     )
     api_max_slow_bodies: int = Field(
         128,
         ge=8,
-        description="Bodies one API process waits for over 1 s; an eighth of them from one address",
+        description="Bodies that one API process may wait for longer than 1 s; an eighth of them from one "
+        "address",
     )
     api_max_connections: int = Field(
         8_192, ge=1, description="Open connections of one API process; more get 503"
     )
     api_max_connections_per_address: int = Field(
-        0, ge=0, description="Of them, from one address; 0: no limit, as behind a proxy all come from it"
+        0, ge=0, description="Open connections from one address; 0: no limit, for use behind a proxy"
     )
     api_keep_alive_s: int = Field(
         65,
         ge=1,
-        description="An idle connection is closed after this; longer than a load balancer's own limit",
+        description="An idle connection is closed after this; set it longer than a load balancer's own "
+        "timeout",
     )
     api_trusted_proxies: str = Field(
-        "127.0.0.1", description="Addresses or networks, comma-separated, whose X-Forwarded-For is believed"
+        "127.0.0.1", description="Addresses or networks, comma-separated, whose X-Forwarded-For is trusted"
     )
     pre_stop_s: float = Field(
         0.0,
         ge=0,
         le=300,
-        description="At the end, time between readiness saying no and the last request taken",
+        description="At shutdown, time between failing readiness and the last request accepted",
     )
-    log_format: Literal["text", "json"] = Field("text", description="text, or json: one object a line")
+    log_format: Literal["text", "json"] = Field("text", description="text, or json: one object per line")
     log_requests: float = Field(
         0.01,
         ge=0,
         le=1,
-        description="Share of the requests answered well that are logged; failed ones all are",
+        description="Share of successful requests that are logged; failed ones always are",
     )
     api_max_waiting_events: int = Field(
-        50_000, ge=1_000, description="Events that wait for Kafka in one API process; more get 503"
+        50_000, ge=1_000, description="Events that may wait for Kafka in one API process; more get 503"
     )
     api_max_waiting_bytes: int = Field(
         64 * 1024 * 1024,
@@ -200,16 +216,17 @@ class Settings(ConnectionSettings):
         description="Bytes of events read and not yet acknowledged in one API process; more get 503",
     )
     privacy_signal_mode: Literal["anonymise", "drop", "ignore"] = Field(
-        "anonymise", description="What becomes of events whose sender objects: GPC, DNT, denied consent"
+        "anonymise",
+        description="How to treat events whose visitor objects to tracking: GPC, DNT, denied consent",
     )
     root_key: SecretStr | None = Field(
         None,
         min_length=32,
-        description="A key with every scope, for containers: 32 random characters or more",
+        description="A key with every scope, for containers: at least 32 random characters",
     )
     api_key: SecretStr | None = Field(None, description="Key that commands send to the API")
     allowed_origins: str = Field(
-        "", description="Origins of pages that may send events while no keys are needed, comma-separated"
+        "", description="Origins of pages that may send events while no keys are required, comma-separated"
     )
     key_requests_per_s: int = Field(
         200, ge=0, description="Requests per second of a key that has no limit of its own; 0: no limit"
@@ -224,23 +241,25 @@ class Settings(ConnectionSettings):
     deliver_port: int = Field(
         0, ge=0, le=65_535, description="Webhook deliverer's /metrics port; 0 picks a free one"
     )
-    webhook_endpoints_max: int = Field(50, ge=1, le=500, description="Most webhook endpoints")
+    webhook_endpoints_max: int = Field(50, ge=1, le=500, description="Maximum number of webhook endpoints")
     webhook_pending_max: int = Field(
-        1_000, ge=10, le=10_000, description="Most deliveries that wait for one webhook endpoint"
+        1_000, ge=10, le=10_000, description="Maximum number of deliveries waiting for one webhook endpoint"
     )
     webhook_log_kept: int = Field(
-        500, ge=10, le=10_000, description="Newest finished deliveries kept for each webhook endpoint"
+        500, ge=10, le=10_000, description="Number of finished deliveries kept for each webhook endpoint"
     )
-    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Time for one attempt at a webhook")
-    webhook_concurrency: int = Field(4, ge=1, le=64, description="Attempts under way at one webhook endpoint")
+    webhook_timeout_s: float = Field(15.0, gt=0, le=60, description="Timeout of one webhook attempt")
+    webhook_concurrency: int = Field(
+        4, ge=1, le=64, description="Concurrent attempts at one webhook endpoint"
+    )
     webhook_ports: str = Field(
         "443,8443", description="Ports webhooks may be sent to", pattern=r"^\d{1,5}(,\d{1,5})*$"
     )
     webhook_blocked_hosts: str = Field(
-        "", description="Host names webhooks must not be sent to, HOST[,HOST]: the API's public name"
+        "", description="Host names webhooks must not be sent to, HOST[,HOST], such as the API's public name"
     )
     webhook_allow_private: bool = Field(
-        False, description="For development: webhooks to private addresses, and http to this machine"
+        False, description="For development: allow webhooks to private addresses, and http to this machine"
     )
     archive: str = Field(
         "", description="Where `storepulse archive` keeps events: a folder, or s3://, gs://; empty: nowhere"
@@ -257,19 +276,19 @@ class Settings(ConnectionSettings):
         1_000, ge=1, description="Open alert streams of one API process; more get 503"
     )
     stream_clients_per_key: int = Field(
-        200, ge=1, description="Of them, of one API key (without keys: of everybody); more get 429"
+        200,
+        ge=1,
+        description="Open alert streams of one API key (without keys: of all clients); more get 429",
     )
     stream_send_timeout_s: float = Field(
-        5.0, gt=0, description="A stream whose client reads nothing for so long is dropped"
+        5.0, gt=0, description="A stream whose client reads nothing for this long is closed"
     )
     stream_max_s: float = Field(
         900.0,
         gt=0,
-        description="A stream ends after about this long; the client comes again with its last id",
+        description="A stream ends after about this long; the client reconnects with its last id",
     )
-    durable: bool = Field(
-        True, description="False where broker and Redis keep nothing; the live page says so"
-    )
+    durable: bool = Field(True, description="False if broker and Redis store nothing; the live page says so")
 
     @property
     def extension_names(self) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def decode_snapshot(blob: bytes) -> Snapshot:
         version, epoch, made_ms = unpacker.unpack()
         value = unpacker.unpack()
     except (ValueError, TypeError, msgpack.UnpackException) as exc:
-        raise InvalidSnapshot(f"{len(blob)} bytes are no snapshot: {exc}") from exc
+        raise InvalidSnapshot(f"{len(blob)} bytes are not a snapshot: {exc}") from exc
     return Snapshot(version, epoch, made_ms, value)
 
 
@@ -71,4 +71,4 @@ def decode_record(record: bytes) -> tuple[str, Subject, Snapshot]:
         snapshot = Snapshot(fields["version"], fields["epoch"], fields["made_ms"], fields["value"])
         return fields["snapshot"], parse_subject(fields["subject"]), snapshot
     except (ValueError, KeyError, TypeError) as exc:
-        raise InvalidSnapshot(f"the record is no snapshot: {exc!r}") from exc
+        raise InvalidSnapshot(f"the record is not a snapshot: {exc!r}") from exc

@@ -203,7 +203,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
         or len(tail) != _TAIL_FIELDS
         or len(tail[2]) != _LAST_FIELDS
     ):
-        raise ValueError("a visitor blob has parts of other types than any version wrote")
+        raise ValueError("a visitor blob has fields of the wrong type")
     return Visitor(
         Totals(*totals),
         None if base is None else _session(base),
@@ -229,7 +229,7 @@ def _unknown_format(fields: Any) -> ValueError:
     found = fields[0]
     if type(found) is int and FORMAT_WITH_EXTRA < found <= LAST_FORMAT and len(fields) >= _FEWEST_FIELDS:
         return LaterFormat(f"visitor blob has format {found}, this version reads up to {FORMAT_WITH_EXTRA}")
-    return ValueError("a visitor blob begins with a format that no version has")
+    return ValueError("a visitor blob begins with an unknown format")
 
 
 def _session(fields: tuple[Any, ...]) -> Session:

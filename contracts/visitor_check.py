@@ -12,24 +12,24 @@ from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, REFUNDED, Action, Visi
 def check_visitor(visitor: Visitor) -> None:
     """Raises `ValueError`, or another exception, for a visitor with anything in it that no version wrote."""
     if not fits(visitor, Visitor):
-        raise ValueError("a visitor has parts of other types than any version wrote")
+        raise ValueError("a visitor has fields of the wrong type")
     actions = visitor.tail.actions()
     if not all(fits(one, Action) and _is_possible(one) for one in actions):
-        raise ValueError("a visitor has actions of other types than any version wrote")
+        raise ValueError("a visitor has actions with fields of the wrong type")
     if any(later[:3] < earlier[:3] for earlier, later in pairwise(actions)):
-        raise ValueError("a visitor has actions that are not in order of time")
+        raise ValueError("a visitor has actions out of time order")
     if min(visitor.head.counts) < 0 or any(line.quantity < 0 for line in visitor.head.cart.values()):
-        raise ValueError("a visitor has counts that nobody counted")
+        raise ValueError("a visitor has impossible counts")
     if not actions or actions[-1][:3] != visitor.tail.last or len(visitor.seen) % DIGEST_BYTES:
-        raise ValueError("a visitor has digests or actions that are cut")
+        raise ValueError("a visitor has truncated digests or actions")
     refunded = visitor.extra.get(REFUNDED, {})
     if not fits(refunded, dict[str, int]) or (LOGIN in visitor.extra and not fits(login_of(visitor), Login)):
-        raise ValueError("a visitor has a login or refunds of other types than any version wrote")
+        raise ValueError("a visitor has a login or refunds of the wrong type")
     money = [*visitor.totals.revenue_minor, *visitor.head.revenue_minor, *refunded]
     money += [one.currency or "EUR" for one in actions]
     money += [line.currency or "EUR" for line in visitor.head.cart.values()]
     if not MINOR_DIGITS.keys() >= set(money):
-        raise ValueError("a visitor has money of no currency")
+        raise ValueError("a visitor has an amount without a currency")
     for alert in visitor.predictions.alert_state.open:
         encode_alert(alert)
 

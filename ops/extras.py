@@ -23,7 +23,8 @@ def require_extras(command: str, *extras: str) -> None:
     if missing:
         names = ", ".join(name for extra in missing for name in _MODULES[extra] if find_spec(name) is None)
         typer.echo(
-            f"`storepulse {command}` needs {names}, not installed here: {install_command(*missing)}", err=True
+            f"`storepulse {command}` needs {names}, which is not installed: {install_command(*missing)}",
+            err=True,
         )
         raise typer.Exit(2)
 

@@ -60,13 +60,13 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
         errors.print(str(exc), markup=False, soft_wrap=True)
     except LagUnknown as exc:
         errors.print(
-            f"{exc}\nWith --max-lag 0 --again the replay asks Redis nothing.",
+            f"{exc}\nWith --max-lag 0 --again, the replay does not need Redis.",
             markup=False,
             soft_wrap=True,
         )
     except SendFailed as exc:
         errors.print(
-            f"{exc}\nWhat was acknowledged is safe; the same command goes on from there.", markup=False
+            f"{exc}\nAcknowledged events are safe; run the same command again to continue.", markup=False
         )
     return EXIT_ERROR
 
@@ -81,7 +81,7 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
     )
     if source.unused_columns:
         errors.print(
-            f"Columns that the format {source.format_name} does not know, and are not used: "
+            f"Columns that the format {source.format_name} does not have, and that are not used: "
             f"{', '.join(source.unused_columns[:20])}",
             markup=False,
         )
@@ -123,7 +123,7 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
     if progress.interrupted and signal_number:
         return 128 + signal_number
     if progress.refused and not progress.sent:
-        errors.print("No row became an event: what is refused above says why.", markup=False)
+        errors.print("No row is a valid event; see the rejected rows above.", markup=False)
         return EXIT_ERROR
     return 0
 

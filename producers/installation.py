@@ -20,6 +20,6 @@ def check_partitions(settings: Settings) -> None:
             return
     if stored is not None and int(str(stored)) != settings.partitions:
         raise SendFailed(
-            f"the workers' state lies in {stored} partitions, STOREPULSE_PARTITIONS says "
+            f"the workers' state has {stored} partitions, STOREPULSE_PARTITIONS says "
             f"{settings.partitions}: set it to {stored}"
         )

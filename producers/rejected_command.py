@@ -25,8 +25,8 @@ from producers.rejected import (
 from producers.sender import KafkaSender, SendFailed
 
 _WHERE_ELSE = (
-    "Listed is what was refused of Kafka records, rows of files and HTTP requests; of HTTP the first 20 "
-    "of a code in a minute and process. The API's metric storepulse_api_events_total counts all of those."
+    "Rejected Kafka records, rows of files and events sent over HTTP are listed; of the latter, the first 20 "
+    "per code, minute and process. The API's metric storepulse_api_events_total counts all of them."
 )
 
 
@@ -65,7 +65,8 @@ def run_show(settings: Settings, letter_id: str, *, as_json: bool) -> int:
         return _failed(exc)
     if not found:
         typer.echo(
-            f"there is no dead letter {show_bytes(letter_id.encode())}; storepulse rejected ls --code CODE",
+            f"there is no dead letter {show_bytes(letter_id.encode())}; list them with `storepulse "
+            "rejected ls`",
             err=True,
         )
         return EXIT_ERROR
@@ -105,7 +106,7 @@ def _print_outcome(outcome: ReplayedLetters, dry_run: bool) -> None:
     sent = "would be sent" if dry_run else "sent again"
     typer.echo(f"{outcome.passed:,} pass the contract and {'were ' if not dry_run else ''}{sent}")
     if outcome.forced:
-        typer.echo(f"{outcome.forced:,} do not pass and were forced" + (" (dry run)" if dry_run else ""))
+        typer.echo(f"{outcome.forced:,} do not pass and were sent anyway" + (" (dry run)" if dry_run else ""))
     for code, count in sorted(outcome.failing.items()):
         typer.echo(f"{count:,} still fail: {show_bytes(code.encode())}")
     if outcome.not_resendable:

@@ -19,7 +19,7 @@ LAG_EVERY_S = 0.25
 CHECKPOINT_EVERY_S = 1.0
 SILENCE_S = 10.0
 """Waiting for a stream that has applied nothing for longer is said aloud."""
-_SILENCE = f"nothing was applied for {SILENCE_S:.0f} s: is a worker running? (--max-lag 0 does not wait)"
+_SILENCE = f"nothing has been applied for {SILENCE_S:.0f} s: is a worker running? (--max-lag 0 does not wait)"
 _TICK_S = 0.1
 _FIRST_ROWS = 5
 
@@ -43,7 +43,7 @@ class ReplayPlan:
             raise ValueError(f"--time must be original or now, got {self.time!r}")
         if self.time == "now" and self.speed != 1:
             raise ValueError(
-                "--time now needs --speed 1: at any other pace event times would leave the clock behind"
+                "--time now needs --speed 1: at any other speed, event times would run ahead of the clock"
             )
 
 

@@ -101,7 +101,7 @@ class ReplayMemory:
             raise self._unknown(exc) from exc
 
     def _unknown(self, exc: redis.RedisError) -> LagUnknown:
-        return LagUnknown(f"Redis at {self._url} does not say what was replayed before: {exc}")
+        return LagUnknown(f"Redis at {self._url} cannot say what was replayed before: {exc}")
 
 
 def _check(source: Source, sent: SentFile) -> None:
@@ -111,9 +111,10 @@ def _check(source: Source, sent: SentFile) -> None:
     how_much = "its rows" if share > 0.995 else f"about {max(1, round(share * 100))} % of its rows"
     when = datetime.fromtimestamp(sent.at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     raise AlreadySent(
-        f"{source.path.name} was not sent: {how_much} came before, with the replay of {sent.name} at {when} "
-        f"({sent.sent:,} of {sent.rows:,} rows). Of each visitor the newest 1,024 events would be recognised "
-        "and the others counted twice. --again sends them all the same."
+        f"{source.path.name} was not sent: {how_much} were sent before, by the replay of {sent.name} at "
+        f"{when} "
+        f"({sent.sent:,} of {sent.rows:,} rows). Only the newest 1,024 events of each visitor would be "
+        "recognised, the others counted twice. Use --again to send them anyway."
     )
 
 

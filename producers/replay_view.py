@@ -51,7 +51,7 @@ class ReplayView:
 
     def await_stream(self, waiting: int) -> bool:
         """Show that the stream still has so many to get to; always true: it is worth waiting for."""
-        text = f"all is sent; the stream has {waiting:,} events to get to"
+        text = f"all sent; {waiting:,} events are waiting to be counted"
         if self._console.is_terminal:
             self._live.update(self._render(text))
         else:
@@ -102,25 +102,27 @@ def summary_table(progress: Progress, *, file: str, format_name: str) -> Table:
     if not progress.refused:
         table.add_row("refused", "0")
     if progress.interrupted:
-        table.add_row(Text("interrupted", style="yellow"), "the same command goes on from here")
+        table.add_row(Text("interrupted", style="yellow"), "run the same command again to continue from here")
     return table
 
 
 def add_counted(table: Table, counted: Counted | None, progress: Progress) -> None:
     """Add to a summary what became of the events in the stream."""
     if counted is None:
-        why = "not waited for" if progress.interrupted else "not known: Redis was not asked, or is away"
+        why = (
+            "not waited for" if progress.interrupted else "unknown: Redis was not asked, or is not available"
+        )
         table.add_row("counted by the stream", f"{why}: `storepulse status` shows its totals")
         return
     counts = counted.counts
     is_all_ours = sum(counts.values()) + counted.waiting == progress.sent
-    others = "" if is_all_ours else "; in these figures are events of other senders, or of an earlier run"
+    others = "" if is_all_ours else "; these figures include events from other senders or an earlier run"
     table.add_row("counted by the stream", f"{counts['applied']:,}{others}")
     table.add_row("duplicates", f"{counts['duplicates']:,}")
-    late = ": over STOREPULSE_LATENESS_MS older than the newest event of their partition, and kept out"
+    late = ": over STOREPULSE_LATENESS_MS older than the newest event of their partition, and not applied"
     table.add_row("late", f"{counts['late']:,}{late if counts['late'] else ''}")
     rejected = ": `storepulse rejected ls` says why"
-    table.add_row("refused by the stream", f"{counts['rejected']:,}{rejected if counts['rejected'] else ''}")
+    table.add_row("rejected by the stream", f"{counts['rejected']:,}{rejected if counts['rejected'] else ''}")
     for name, text in (("forgotten", "of deleted visitors, dropped"), ("lost", "lost: expired in Kafka")):
         if counts[name]:
             table.add_row(text, f"{counts[name]:,}")

@@ -29,7 +29,7 @@ RESENDS = 3
 
 
 class SendFailed(RuntimeError):
-    """The broker did not take a record, or takes none; says which and why."""
+    """The broker did not accept a record, or takes none; says which and why."""
 
 
 class Sender(Protocol):
@@ -219,7 +219,7 @@ class KafkaSender:
             except KafkaError as exc:
                 if resends == RESENDS or not exc.retriable:
                     where = f"{record.topic}[{record.partition}]"
-                    raise SendFailed(f"{where} did not take a record: {exc!r}") from exc
+                    raise SendFailed(f"{where} did not accept a record: {exc!r}") from exc
             resends += 1
             future = self._produce(record)
 

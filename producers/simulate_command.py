@@ -73,7 +73,7 @@ def make_config(settings: Settings, options: SimulateOptions) -> SimulationConfi
     now_ms = wall_clock_ms()
     live = options.start == "now" and options.out is None and not options.compare
     if live and options.speed != 1:
-        raise ValueError("--start now needs --speed 1: event times would leave the clock behind")
+        raise ValueError("--start now needs --speed 1: otherwise event times would run ahead of the clock")
     duration_ms = None if options.duration_s is None else round(options.duration_s * 1_000)
     if duration_ms is None and (options.out is not None or options.speed is None):
         duration_ms = _FILE_DURATION_MS
@@ -82,7 +82,7 @@ def make_config(settings: Settings, options: SimulateOptions) -> SimulationConfi
     else:
         start_ms = _parse_start(options.start)
     if not live and start_ms + (duration_ms or 0) > now_ms:
-        raise ValueError("the simulated time must be over by now: choose an earlier --start")
+        raise ValueError("the simulated time must lie in the past: choose an earlier --start")
     return SimulationConfig(
         start_ms=start_ms,
         end_ms=None if duration_ms is None else start_ms + duration_ms,
@@ -101,7 +101,7 @@ def _parse_start(text: str) -> int:
     except ValueError as exc:
         raise ValueError(f"--start must be now or a time such as 2025-10-01T08:00:00Z, got {text!r}") from exc
     if moment.tzinfo is None:
-        raise ValueError("--start must carry an offset from UTC, such as Z or +02:00")
+        raise ValueError("--start must have a UTC offset, such as Z or +02:00")
     return round(moment.timestamp() * 1_000)
 
 
@@ -111,7 +111,7 @@ def _run(settings: Settings, options: SimulateOptions, config: SimulationConfig,
     outlet = KafkaSender(settings) if options.out is None else FileOutlet(options.out)
     pacer = Pacer(None if options.out is not None else options.speed)
     minor_units = 10 ** MINOR_DIGITS[config.currency]
-    title = f"synthetic shop ({options.profile}), seed {options.seed}"
+    title = f"simulated shop ({options.profile}), seed {options.seed}"
     with stop_signal() as received, SimulationView(errors, title, config.currency, minor_units) as view:
         refunds = Refunds(options.seed)
         output = give_out(

@@ -24,7 +24,7 @@ async def read_blob(reader: Reader, key: str, what: str, unpack: Callable[[bytes
     except ResponseError as exc:
         if not is_code(exc, "WRONGTYPE"):
             raise
-        UNREADABLE.note(what, "it holds another type")
+        UNREADABLE.note(what, "it has the wrong type")
         return None
     return None if blob is None else value_in(blob, what, unpack)
 

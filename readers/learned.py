@@ -19,7 +19,7 @@ def _decode(blob: bytes | BaseException | None) -> Learned | None:
     if isinstance(blob, BaseException):
         if not is_code(blob, "WRONGTYPE"):
             raise blob
-        UNREADABLE.note("what was learnt", "it holds another type")
+        UNREADABLE.note("what was learnt", "it has the wrong type")
         return None
     try:
         return None if blob is None else unpack_learned(blob)

@@ -23,7 +23,7 @@ def _decode(blob: bytes | BaseException | None) -> Snapshot | None:
     if isinstance(blob, BaseException):
         if not is_code(blob, "WRONGTYPE"):
             raise blob
-        UNREADABLE.note("a snapshot", "it holds another type")
+        UNREADABLE.note("a snapshot", "it has the wrong type")
         return None
     try:
         return None if blob is None else decode_snapshot(blob)

@@ -26,7 +26,7 @@ class Unreadable:
             return
         self._said_s[what] = now_s
         reason = exc if isinstance(exc, str) else type(exc).__name__
-        _log.warning("%s in Redis cannot be read and is passed over (%s); %d so far", what, reason,
+        _log.warning("%s in Redis cannot be read and is skipped (%s); %d so far", what, reason,
                      self.counts[what])  # fmt: skip
 
 

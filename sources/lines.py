@@ -69,9 +69,9 @@ def split_row(row: bytes, separator: str) -> tuple[str, ...]:
     try:
         values = next(csv.reader(more, delimiter=separator), [])
     except csv.Error as exc:
-        raise InvalidEvent("row.not_csv", f"the row is no CSV: {exc}") from None
+        raise InvalidEvent("row.not_csv", f"the row is not CSV: {exc}") from None
     if next(more, None) is None:
-        raise InvalidEvent("row.open_quote", 'a quote (") is opened in this row and not closed')
+        raise InvalidEvent("row.open_quote", 'a quote (") opened in this row is not closed')
     return tuple(values)
 
 

@@ -74,7 +74,7 @@ def to_utf8(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as exc:
         raise UnknownFormat(
-            f"{name} begins as {encoding.upper()} text and goes on as something else"
+            f"{name} begins as {encoding.upper()} text and continues as something else"
         ) from exc
 
 
@@ -91,7 +91,7 @@ def _unpack(file: IO[bytes], path: Path) -> Iterator[bytes]:
             if unpacked_bytes > most_bytes:
                 raise UnknownFormat(
                     f"{path.name} unpacks to more than {MOST_EXPANSION} times its size, which events do not; "
-                    "if it is one all the same, unpack it first"
+                    "if this is intended, unpack it first"
                 )
             yield block
 
@@ -110,5 +110,5 @@ def _encoding(first: bytes, name: str) -> tuple[str, bytes]:
     if zeros_even > 0.6 * most and not zeros_odd:
         return "utf-16-be", b""
     if zeros_even + zeros_odd > most // 4:
-        raise UnknownFormat(f"{name} is no text: save it as CSV UTF-8 or JSON lines")
+        raise UnknownFormat(f"{name} is not text: save it as CSV UTF-8 or JSON lines")
     return "utf-8", b""

@@ -129,7 +129,7 @@ def _mend_cells(fields: dict[str, Any], *, decimal_comma: bool) -> None:
             continue
         if value in _CELL_ERRORS:
             raise InvalidEvent(
-                f"{name}.cell_error", f"{name} is what a spreadsheet shows for a formula that failed, as #N/A"
+                f"{name}.cell_error", f"{name} is the error value of a spreadsheet, such as #N/A"
             )
         if _ROUNDED.fullmatch(value) or (value[-2:] in (".0", ",0") and value[:-2].isdigit()):
             fields[name] = _whole_number(name, value)
@@ -147,5 +147,5 @@ def _whole_number(name: str, value: str) -> str:
         return whole[1]
     raise InvalidEvent(
         f"{name}.rounded",
-        f"{name} is a number that a spreadsheet rounded, as 5.35871E+08; export the column as text",
+        f"{name} is a number rounded by a spreadsheet, such as 5.35871E+08; export the column as text",
     )

@@ -118,7 +118,7 @@ def _check_same_time(group: tuple[int, int, int, int]) -> tuple[int, int, int, i
     _, _, n_rows, n_bytes = group
     if n_rows > SAME_TIME_ROWS or n_bytes > SAME_TIME_BYTES:
         raise UnknownFormat(
-            f"{n_rows} rows have one and the same time, and at most {SAME_TIME_ROWS} rows or "
+            f"{n_rows} rows have the same time, and at most {SAME_TIME_ROWS} rows or "
             f"{SAME_TIME_BYTES // 2**20} MiB of them can be put in order: is it the right column?"
         )
     return group

@@ -26,7 +26,7 @@ def first_line(path: Path) -> bytes:
     """The first line that is not blank; raises `UnknownFormat` without one, or if it has no end."""
     for line in split_lines(read_blocks(path)):
         if len(line) > MAX_ROW_BYTES:
-            raise UnknownFormat(f"{path.name}: the first line has no end within {MAX_ROW_BYTES} bytes")
+            raise UnknownFormat(f"{path.name}: the first line is longer than {MAX_ROW_BYTES} bytes")
         if line.strip():
             return line
     raise UnknownFormat(f"{path.name} is empty")
@@ -128,7 +128,7 @@ class JsonLines:
         self._path = path
         if first.lstrip().startswith(b"["):
             raise UnknownFormat(
-                f"{path.name} is one JSON array; one object a line is wanted: jq -c '.[]' {path.name}"
+                f"{path.name} is one JSON array; it must have one object per line: jq -c '.[]' {path.name}"
             )
 
     def staged_lines(self, currency: str) -> Lines:

@@ -165,12 +165,12 @@ async def _supervise(parts: dict[str, Any], app: BatchApp, scheduler: Scheduler)
         try:
             await asyncio.wait_for(scheduler.drain(), DRAIN_S)
         except (TimeoutError, Fenced) as exc:
-            log.warning("not drained, the next owner reads it again: %r", exc)
+            log.warning("not drained; the next owner reads this again: %r", exc)
     _exit_soon(code)
     try:
         await asyncio.wait_for(app.stop(), LEAVE_S)
     except TimeoutError:
-        log.warning("the group was not left in %s s, it will notice", LEAVE_S)
+        log.warning("did not leave the consumer group within %s s; it will notice by itself", LEAVE_S)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -181,7 +181,7 @@ def _exit_soon(code: int) -> None:
     """Make sure that the process ends: stopping Faust's consumer thread may wait for ever after a pause."""
 
     def end() -> None:
-        log.warning("not closed in %s s, ending with exit code %d", 2 * LEAVE_S, code)
+        log.warning("not closed within %s s, exiting with exit code %d", 2 * LEAVE_S, code)
         os._exit(code)
 
     timer = threading.Timer(2 * LEAVE_S, end)

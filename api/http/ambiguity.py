@@ -66,7 +66,7 @@ def _find_repeated_header(headers: list[tuple[bytes, bytes]]) -> str | None:
 
 
 def _checking(receive: Receive) -> Receive:
-    """Receives a body, and raises `Refused` at its end if an object in it names a field twice."""
+    """Receives a body, and raises `Refused` at its end if an object in it has the same field twice."""
     body = bytearray()
 
     async def receive_checked() -> Message:
@@ -88,12 +88,12 @@ def _check_json(body: bytes) -> None:
         return
     if not content.is_plain and repeats_field(content.value):
         raise Refused(
-            HTTPStatus.BAD_REQUEST, "body.repeated_field", "an object in the body names a field twice"
+            HTTPStatus.BAD_REQUEST, "body.repeated_field", "an object in the body has the same field twice"
         )
 
 
 def _refuse_parameter() -> JSONResponse:
-    detail = "query has a parameter twice"
+    detail = "query has the same parameter twice"
     return problem_response(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "query.repeated",
@@ -104,5 +104,5 @@ def _refuse_parameter() -> JSONResponse:
 
 def _refuse_header(name: str) -> JSONResponse:
     return problem_response(
-        HTTPStatus.BAD_REQUEST, "header.repeated", f"the header {name} must have one value"
+        HTTPStatus.BAD_REQUEST, "header.repeated", f"the header {name} must be sent only once"
     )

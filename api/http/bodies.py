@@ -46,7 +46,7 @@ def is_gzip(content_encoding: str) -> bool:
         return False
     if name in _GZIP_NAMES:
         return True
-    raise _unsupported_encoding("Content-Encoding must be gzip, or absent")
+    raise _unsupported_encoding("Content-Encoding must be gzip or absent")
 
 
 def unsupported_type(detail: str) -> Problem:
@@ -100,7 +100,7 @@ async def read_body(
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise bad_body("body.incomplete", "the connection was closed within the body")
+            raise bad_body("body.incomplete", "the connection was closed before the body was complete")
         chunk, more = message.get("body", b""), message.get("more_body", False)
         has_any = has_any or bool(chunk)
         part = chunk if inflater is None else inflater.inflate(chunk, MAX_BODY_BYTES + 1 - len(body))
@@ -125,14 +125,14 @@ class _Inflater:
         try:
             part = self._stream.decompress(chunk, max_bytes)
         except zlib.error as exc:
-            raise _not_gzip("the body is not what gzip makes") from exc
+            raise _not_gzip("the body is not valid gzip") from exc
         if self._stream.unused_data:  # members cost much and weigh little
-            raise _not_gzip("the body must be one gzip member, with nothing behind it")
+            raise _not_gzip("the body must be a single gzip member with nothing after it")
         return part
 
     def check_end(self) -> None:
         if not self._stream.eof:
-            raise _not_gzip("the body ends within its gzip member")
+            raise _not_gzip("the gzip data in the body is incomplete")
 
 
 def _not_gzip(detail: str) -> Problem:
@@ -147,5 +147,5 @@ def _too_large() -> Problem:
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body.too_large",
-        f"the body must be at most {MAX_BODY_BYTES} bytes, decompressed too",
+        f"the body must be at most {MAX_BODY_BYTES} bytes, also after decompression",
     )

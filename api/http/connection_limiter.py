@@ -28,14 +28,14 @@ class ConnectionLimiter:
             raise Problem(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "streams.too_many",
-                "this key has as many streams open as it may",
+                "this key has reached its limit of open streams",
                 headers={"Retry-After": "10"},
             )
         if self.n_open >= self._total:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "streams.full",
-                "as many streams are open as this process serves",
+                "this process has reached its limit of open streams",
                 headers={"Retry-After": "10"},
             )
         self._open[key_id] += 1

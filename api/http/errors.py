@@ -56,13 +56,13 @@ _OTHER_RULE = "invalid"
 
 
 _REDIS_DETAILS = {
-    "full": "the state store is full; try again",
-    "read_only": "the state store takes no writes; try again",
-    "disk": "the state store takes no writes; try again",
-    "loading": "the state store is starting; try again",
-    "no_right": "the state store refuses us; its operator can mend it",
-    "no_password": "the state store refuses us; its operator can mend it",
-    "wrong_password": "the state store refuses us; its operator can mend it",
+    "full": "Redis is full; try again",
+    "read_only": "Redis does not accept writes; try again",
+    "disk": "Redis does not accept writes; try again",
+    "loading": "Redis is starting; try again",
+    "no_right": "Redis denies access; its operator must fix this",
+    "no_password": "Redis denies access; its operator must fix this",
+    "wrong_password": "Redis denies access; its operator must fix this",
 }
 """What those who ask are told of some troubles; the log and `/readyz` tell whoever runs this the rest."""
 
@@ -146,7 +146,7 @@ def problem_response(
 def internal_problem() -> JSONResponse:
     """The answer to a mistake of ours."""
     return problem_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the server made a mistake; its log says which"
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "internal error; see the server's log"
     )
 
 
@@ -187,12 +187,12 @@ def install_errors(app: FastAPI) -> None:
             return problem_response(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "state.spoiled",
-                "a value in the state store is none of ours; its operator can mend it",
+                "a value in Redis cannot be read; its operator must fix this",
             )
         return problem_response(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "redis.unavailable",
-            _REDIS_DETAILS.get(trouble.code, "the state store does not answer; try again"),
+            _REDIS_DETAILS.get(trouble.code, "Redis does not answer; try again"),
             headers={"Retry-After": "1"},
         )
 
@@ -245,12 +245,12 @@ def _to_error(error: dict[str, Any]) -> dict[str, str]:
             return {
                 "field": "body",
                 "rule": "unknown_field",
-                "detail": "body has a field this path does not know",
+                "detail": "body has an unknown field",
             }
         return {
             "field": "query",
             "rule": "unknown",
-            "detail": "query has a parameter this path does not know",
+            "detail": "query has an unknown parameter",
         }
     field = _name_field(error["loc"])
     detail = str(error["msg"]).removeprefix("Input ").removeprefix("String ")

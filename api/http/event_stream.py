@@ -52,7 +52,7 @@ class EventStreamResponse(EventSourceResponse):
                 await super().__call__(scope, receive, send)
             except SendTimeoutError:
                 self._metrics.count_dropped_stream()
-                _log.info("an event stream was dropped: its client does not read")
+                _log.info("closed an event stream: its client does not read")
                 await _abort(receive)
         self._metrics.set_streams(self._limiter.n_open)
 

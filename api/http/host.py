@@ -24,21 +24,23 @@ def find_host_flaw(target: bytes, headers: list[tuple[bytes, bytes]], http_versi
     """
     hosts = [value.strip().lower() for name, value in headers if name == b"host"]
     if len(hosts) > 1:
-        return HostFlaw("host.repeated", "a request has one Host header")
+        return HostFlaw("host.repeated", "a request must have exactly one Host header")
     if not hosts:
         if http_version != "1.0":
-            return HostFlaw("host.missing", "a request of HTTP/1.1 has a Host header")
+            return HostFlaw("host.missing", "an HTTP/1.1 request must have a Host header")
     elif not _is_host(hosts[0]):
-        return HostFlaw("host.malformed", "Host is a name or an address, and maybe a port")
+        return HostFlaw("host.malformed", "Host must be a name or an address, with an optional port")
     if target.startswith(b"/"):
         return None
     named = _AUTHORITY.match(target.lower())
     if named is None:  # OPTIONS *
         return None
     if not _is_host(named[2]):
-        return HostFlaw("host.malformed", "the host in the target is a name or an address, and maybe a port")
+        return HostFlaw(
+            "host.malformed", "the host in the target must be a name or an address, with an optional port"
+        )
     if hosts and _normalise(hosts[0], named[1]) != _normalise(named[2], named[1]):
-        return HostFlaw("host.mismatch", "the target names another host than the Host header")
+        return HostFlaw("host.mismatch", "the target and the Host header name different hosts")
     return None
 
 

@@ -45,32 +45,32 @@ class ApiMetrics:
         )
         self._events = Counter(
             "storepulse_api_events",
-            "Events received, by result (valid: a dry run) and the code of the reason, where there is one",
+            "Events received, by result (valid: a dry run) and reason code, if any",
             ("result", "code"),
             registry=self.registry,
         )
         self._rejected_of = Counter(
             "storepulse_api_rejected_of_sender",
-            "Refused events by who sent them: key or library, and the user agent's name for itself",
+            "Rejected events by sender: key or library, and user agent",
             ("sender", "code"),
             registry=self.registry,
         )
         self._senders = SenderLabels()
         self._acks = Histogram(
             "storepulse_api_ack_seconds",
-            "Time until Kafka had acknowledged all events of a request",
+            "Time until Kafka acknowledged all events of a request",
             buckets=_ACK_SECONDS,
             registry=self.registry,
         )
 
         self._bytes = Counter(
             "storepulse_api_event_bytes",
-            "Bytes of bodies with events, decompressed",
+            "Bytes of event bodies, decompressed",
             registry=self.registry,
         )
         self._waiting_events = Gauge(
             "storepulse_api_waiting_events",
-            "Events that wait for Kafka to acknowledge",
+            "Events waiting for Kafka to acknowledge them",
             registry=self.registry,
             multiprocess_mode="livesum",
         )
@@ -82,26 +82,26 @@ class ApiMetrics:
         )
         self._predictions = Counter(
             "storepulse_api_predictions",
-            "Predict requests with valid actions: answered, or the code of the reason",
+            "Prediction requests with valid actions: answered, or a reason code",
             ("result",),
             registry=self.registry,
         )
         self._prediction = Histogram(
             "storepulse_api_prediction_seconds",
-            "Time from valid actions to the prediction, waiting included",
+            "Time from validation to the prediction, including waiting",
             buckets=_SECONDS,
             registry=self.registry,
         )
 
         self._streams = Gauge(
             "storepulse_api_sse_clients",
-            "Open streams of alerts",
+            "Open alert streams",
             registry=self.registry,
             multiprocess_mode="livesum",
         )
         self._dropped_streams = Counter(
             "storepulse_api_sse_dropped",
-            "Streams ended because the client did not read",
+            "Streams closed because the client did not read",
             registry=self.registry,
         )
 

@@ -31,7 +31,7 @@ def _parse_rfc3339(field: str, text: str) -> int:
     except ValueError:
         raise InvalidQuery(field, "not_time", "must be RFC 3339 or epoch milliseconds") from None
     if moment.tzinfo is None:
-        raise InvalidQuery(field, "naive", "must carry an offset from UTC, such as Z or +02:00")
+        raise InvalidQuery(field, "naive", "must have a UTC offset, such as Z or +02:00")
     try:
         return (moment - to_datetime(0)) // timedelta(milliseconds=1)
     except OverflowError:

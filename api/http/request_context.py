@@ -66,7 +66,7 @@ class RequestContext:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
-            _log.exception("a request failed for a reason of ours")
+            _log.exception("unexpected error in a request")
             if status:  # the answer has begun: cutting the connection is all that is left
                 raise
             await internal_problem()(scope, receive, send_with_headers)

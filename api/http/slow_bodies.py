@@ -86,6 +86,6 @@ def _too_slow() -> Refused:
     return Refused(
         HTTPStatus.REQUEST_TIMEOUT,
         "body.too_slow",
-        f"the body was not there after {PATIENCE_S:g} s, and too many others are not either; send it again",
+        f"the body was not received within {PATIENCE_S:g} s, like too many others; send it again",
         headers={"Retry-After": "1"},
     )

@@ -60,7 +60,7 @@ class Access:
         record = await self._find(presented, now_ms)
         state = record.state(now_ms)
         if state != "active":
-            raise unauthorized(f"key.{state}", f"this key is {state}; make another one")
+            raise unauthorized(f"key.{state}", f"this key is {state}; create a new one")
         _check_origin(record, origin)
         self.key_cache.note_use(record.key_id, now_ms)
         return to_principal(record, self._defaults)
@@ -71,8 +71,8 @@ class Access:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "host.not_local",
-                "without keys the API only answers as localhost, 127.0.0.1 or [::1]; "
-                "to be reached under another name it needs keys: storepulse keys create",
+                "without keys the API only accepts requests to localhost, 127.0.0.1 or [::1]; "
+                "to use another name, create a key: storepulse keys create",
             )
         if method in _SAFE_METHODS or origin is None or is_own_origin(origin, host):
             return
@@ -80,7 +80,7 @@ class Access:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "origin.not_allowed",
-                "a page of another origin sent this; STOREPULSE_ALLOWED_ORIGINS names those that may",
+                "a page of another origin sent this; STOREPULSE_ALLOWED_ORIGINS lists the allowed origins",
             )
 
     async def welcomes(self, origin: str) -> bool:
@@ -115,7 +115,7 @@ class Access:
             fits = takes_secret(record, key.secret, now_ms)
             if record is not None and fits and record.kind is key.kind:
                 return record
-        raise unauthorized("key.unknown", "no key is like this one; `storepulse keys list` shows all")
+        raise unauthorized("key.unknown", "this key is unknown; `storepulse keys list` shows all keys")
 
 
 def _check_origin(record: KeyRecord, origin: str | None) -> None:
@@ -125,13 +125,13 @@ def _check_origin(record: KeyRecord, origin: str | None) -> None:
             raise Problem(
                 HTTPStatus.FORBIDDEN,
                 "key.origin",
-                "this publishable key is bound to pages of other origins than the one that sent this",
+                "this publishable key does not list the origin of the page that sent this",
             )
     elif record.kind is not KeyKind.SECRET and origin is not None:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "key.origin",
-            f"a page sent this key of the kind {record.kind}: pages need a publishable key",
+            f"keys of the kind {record.kind} cannot be used in pages: pages need a publishable key",
         )
 
 

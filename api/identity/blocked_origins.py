@@ -48,4 +48,4 @@ class BlockedOrigins:
 def _remedy(page: str, *, needs_keys: bool) -> str:
     if needs_keys:
         return f"if they are yours: storepulse keys create NAME --publishable --origin {page}"
-    return f"to let them, start with STOREPULSE_ALLOWED_ORIGINS={page} in the environment or in .env"
+    return f"to allow them, restart with STOREPULSE_ALLOWED_ORIGINS={page} in the environment or in .env"

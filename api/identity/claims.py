@@ -13,5 +13,5 @@ def check_claim(principal: Principal, event_type: EventType | Statement) -> None
     if event_type in (EventType.PURCHASE, EventType.REFUND) and not principal.may_purchase:
         raise InvalidEvent(
             "purchase.not_allowed",
-            "this key may not send purchases: send them from a server, with a key of its own",
+            "this key may not send purchases: send them from a server with its own key",
         )

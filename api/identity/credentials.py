@@ -39,11 +39,13 @@ def read_authorization(values: Iterable[str]) -> str | None:
 
 def several() -> Problem:
     """The answer to a request that leaves open whose it is."""
-    return unauthorized("key.several", "a request must carry one key; this one carries different ones")
+    return unauthorized("key.several", "a request must have one key; this one has different keys")
 
 
 def _user_name(text: str) -> str:
     try:
         return base64.b64decode(text, validate=True).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):
-        raise unauthorized("key.scheme", "Basic must be followed by base64 of the key and a colon") from None
+        raise unauthorized(
+            "key.scheme", "Basic must be followed by the base64 encoding of the key and a colon"
+        ) from None

@@ -14,11 +14,11 @@ _SCHEMES: dict[str, dict[str, Any]] = {
 _IN_QUERY = "key_in_query"
 _TEXTS = {
     "401": "No key, or one that is unknown, expired or revoked (`key.*`)",
-    "403": "The key lacks the scope (`key.scope`) or is used from another origin (`key.origin`)",
-    "429": "The key has spent what it may (`rate.exceeded`, `quota.spent`)",
-    "503": "A part that is needed does not answer, or too much is under way",
+    "403": "The key lacks the scope (`key.scope`) or may not be used from this origin (`key.origin`)",
+    "429": "The key's rate limit or quota is used up (`rate.exceeded`, `quota.spent`)",
+    "503": "A required service does not answer, or too many requests are in progress",
 }
-_CHALLENGE = {"description": "How to present a key", "schema": {"type": "string"}}
+_CHALLENGE = {"description": "How to authenticate", "schema": {"type": "string"}}
 _RETRY = {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}}
 _HEADERS = {
     "401": {"WWW-Authenticate": _CHALLENGE},
@@ -28,7 +28,7 @@ _HEADERS = {
 _PROBLEM = {
     "type": "object",
     "title": "Problem",
-    "description": "An error as RFC 9457 has it; `code` is stable",
+    "description": "A problem document (RFC 9457); `code` is stable",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
         "type": {"type": "string"},

@@ -82,7 +82,8 @@ class Guard(SecurityBase):
                 return values.pop() or None
         if holds_key(request.scope["query_string"].decode("latin-1")) or holds_key(request.scope["path"]):
             raise unauthorized(
-                "key.in_url", "keys in URLs end up in logs: replace it, and send Authorization"
+                "key.in_url",
+                "keys in URLs end up in logs: replace this key, and send the new one as Authorization",
             )
         return None
 
@@ -173,12 +174,13 @@ def _check_exposed(presented: str) -> None:
     key = parse_key(presented)
     if key is None:
         raise unauthorized(
-            "key.unknown", "only keys that do no more than send events go there: pk_, ak_, wk_"
+            "key.unknown", "only keys that can do nothing but send events are accepted there: pk_, ak_, wk_"
         )
     if not key.kind.only_sends_events:
         raise unauthorized(
             "key.exposed",
-            "a secret key must only be sent as Authorization: replace it; for senders that cannot do so, "
+            "a secret key must only be sent as Authorization: replace this key; for senders that cannot "
+            "do so, "
             "`storepulse keys create NAME --write-only` makes one",
         )
 
@@ -192,4 +194,4 @@ def _has_body(request: Request) -> bool:
 
 
 def _missing() -> Problem:
-    return unauthorized("key.missing", "a key is needed: Authorization: Bearer <key>")
+    return unauthorized("key.missing", "a key is required: Authorization: Bearer <key>")

@@ -107,7 +107,7 @@ class KeyCache:
                     self._version = version
             self._loaded_s = self._tried_s
         except (RedisError, TimeoutError, OSError) as exc:
-            _log.warning("the keys could not be read again: %s", redis_trouble(exc))
+            _log.warning("cannot refresh the keys: %s", redis_trouble(exc))
 
     def _take(self, records: Mapping[str, KeyRecord]) -> None:
         by_origin: dict[str, list[KeyRecord]] = {}
@@ -120,4 +120,4 @@ class KeyCache:
         try:
             await self._store.note_use(key_id, now_ms)
         except RedisError as exc:
-            _log.warning("the last use of key %s is not written: %s", key_id, redis_trouble(exc))
+            _log.warning("cannot record the last use of key %s: %s", key_id, redis_trouble(exc))

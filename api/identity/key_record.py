@@ -113,7 +113,7 @@ def _to_kind(text: str) -> KeyKind:
     for kind in KeyKind:
         if kind == text:
             return kind
-    raise ValueError(f"no key is of the kind {text!r}")
+    raise ValueError(f"{text!r} is not a kind of key")
 
 
 _SCOPES = frozenset(Scope)

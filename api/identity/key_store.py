@@ -34,16 +34,16 @@ class KeyPlan:
     def check(self) -> None:
         """Raises `ValueError` for a key that could do nothing, or more than its kind may."""
         if not (self.name.strip() and self.name.isprintable() and len(self.name) <= MAX_NAME_CHARS):
-            raise ValueError(f"a name has 1 to {MAX_NAME_CHARS} characters, all of them printable")
+            raise ValueError(f"a name has 1 to {MAX_NAME_CHARS} characters, all printable")
         if not self.scopes:
             raise ValueError("a key needs at least one scope")
         is_publishable = self.kind is KeyKind.PUBLISHABLE
         if self.origins and not is_publishable:
-            raise ValueError("only publishable keys are bound to origins")
+            raise ValueError("only publishable keys can be bound to origins")
         if self.kind.only_sends_events and self.scopes != (Scope.EVENTS_WRITE,):
             raise ValueError(f"a key of the kind {self.kind} can only have the scope {Scope.EVENTS_WRITE}")
         if is_publishable and not self.origins:
-            raise ValueError("a publishable key needs the origins of the pages it is used in")
+            raise ValueError("a publishable key needs the origins of the pages that use it")
 
 
 class UnknownKey(LookupError):  # names what is wrong with the id

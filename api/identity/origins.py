@@ -19,10 +19,12 @@ def normalise_origin(text: str) -> str:
     scheme, _, rest = text.strip().lower().rstrip("/").partition("://")
     match = _HOST.fullmatch(rest)
     if scheme not in _DEFAULT_PORTS or match is None:
-        raise ValueError(f"an origin is scheme, host and port, such as https://shop.example, got {text!r}")
+        raise ValueError(
+            f"an origin must be scheme, host and port, such as https://shop.example, got {text!r}"
+        )
     host, port = match[1], match[2]
     if scheme == "http" and host not in LOCAL_NAMES:
-        raise ValueError(f"an origin must be https unless it is this machine, got {text!r}")
+        raise ValueError(f"an origin must use https unless it is this machine, got {text!r}")
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
 
 

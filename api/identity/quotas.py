@@ -102,8 +102,8 @@ class Quotas:
                 raise Problem(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     "quota.request_too_large",
-                    f"send at most {limit} events in a request, which is what this key may in "
-                    f"{policy.window_ms // 1_000} s; this one needs {cost}, one for each item of an order",
+                    f"send at most {limit} events in a request, the limit of this key for "
+                    f"{policy.window_ms // 1_000} s; this one has {cost}, one for each item of an order",
                 )
 
     def check_pause(self, principal: Principal) -> None:
@@ -125,7 +125,7 @@ class Quotas:
             async with asyncio.timeout(_TIMEOUT_S):
                 refused, *left = await self._ask(principal.key_id, spendings, now_ms)
         except TimeoutError as exc:
-            raise RedisTimeoutError("the limits were not counted in time") from exc
+            raise RedisTimeoutError("Redis did not check the limits in time") from exc
         balance = Balance(spendings, left, resets_s)
         if refused:
             self._pause(principal.key_id, balance, refused - 1)
@@ -181,6 +181,6 @@ def _refusal(balance: Balance, i: int) -> Problem:
     return Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         policy.code,
-        f"of {limit} {policy.unit} in {window_s} s this key has {left} left, and this request needs {cost}",
+        f"this key has {left} of {limit} {policy.unit} in {window_s} s left, and this request needs {cost}",
         headers={"Retry-After": str(balance.resets_s[i]), **balance.headers()},
     )

@@ -10,7 +10,7 @@ from contracts.subjects import Subject, SubjectKind
 
 
 class AlertState(StrEnum):
-    """firing -> resolved (what was feared did not come) or expired (time ran out); both are final."""
+    """firing -> resolved (the visitor bought after all) or expired (time ran out); both are final."""
 
     FIRING = "firing"
     RESOLVED = "resolved"
@@ -26,7 +26,7 @@ class Severity(StrEnum):
 
 
 class Verdict(StrEnum):
-    """Whether people found an alert worth having."""
+    """Whether the alert was found useful."""
 
     USEFUL = "useful"
     WRONG = "wrong"

@@ -32,7 +32,7 @@ def count(name: str, value: object) -> int:
     """An integer from 0 up, also for times."""
     if type(value) is not int or value < 0:
         rule = "missing" if value is None else "not_count"
-        raise InvalidAlert(f"{name}.{rule}", f"{name} must be an integer from 0 up, got {kind_of(value)}")
+        raise InvalidAlert(f"{name}.{rule}", f"{name} must be an integer of at least 0, got {kind_of(value)}")
     return value
 
 

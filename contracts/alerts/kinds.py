@@ -61,7 +61,7 @@ def register_kind(spec: AlertKindSpec) -> None:
     if not spec.subjects:
         raise InvalidKind(f"{spec.name}: subjects must not be empty")
     if _kinds.setdefault(spec.name, spec) != spec:
-        raise InvalidKind(f"{spec.name}: there is a kind of alert of this name already")
+        raise InvalidKind(f"{spec.name}: a kind of alert with this name already exists")
 
 
 def find_kind(name: str) -> AlertKindSpec | None:

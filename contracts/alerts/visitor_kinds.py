@@ -25,7 +25,7 @@ FLAT_KINDS = (CHURN_RISK, CART_ABANDONED)
 
 
 class Segment(StrEnum):
-    """What kind of visitor it is, as far as the alert tells."""
+    """The kind of visitor, as far as the alert tells."""
 
     NEW = "new"
     """In the first session that is known of them."""
@@ -119,7 +119,9 @@ def decode_flat(record: dict[str, Any]) -> Alert:
     """The step in such fields; raises `InvalidAlert` naming the first that is wrong, and its rule."""
     said = {name: check(name, record.get(name)) for name, check in _FLAT_CHECKS.items()}
     if (said["cart_value_minor"] is None) != (said["currency"] is None):
-        raise InvalidAlert("currency.unpaired", "cart_value_minor and currency must both be there or be null")
+        raise InvalidAlert(
+            "currency.unpaired", "cart_value_minor and currency must both be set or both be null"
+        )
     detail = VisitorDetail(**{name: said.pop(name) for name in VisitorDetail._fields})
     return Alert(subject=visitor(said.pop("user_id")), detail=detail, **said)
 

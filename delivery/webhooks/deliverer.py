@@ -149,7 +149,7 @@ class Deliverer:
         ) as exc:
             # It was removed meanwhile, or the next failure disables it.
             why = redis_trouble(exc) if isinstance(exc, RedisError) else exc
-            _log.warning("webhook endpoint %s was not disabled: %s", endpoint.endpoint_id, why)
+            _log.warning("cannot disable webhook endpoint %s: %s", endpoint.endpoint_id, why)
             return
         worker = self._workers.get(endpoint.endpoint_id)
         if worker is not None and worker.endpoint != changed:

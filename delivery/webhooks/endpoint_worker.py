@@ -82,7 +82,9 @@ class EndpointWorker:
             except Moved:
                 self._claim_at_s = wait_s = 0.0
             except Exception:  # the boundary: what is wrong with one endpoint must not stop the others
-                _log.exception("webhooks of %s stand still for a reason of ours", self.endpoint.endpoint_id)
+                _log.exception(
+                    "unexpected error, no webhooks are sent to %s for now", self.endpoint.endpoint_id
+                )
                 wait_s = _TROUBLE_S
             try:
                 async with asyncio.timeout(max(wait_s, 0.0)):
@@ -229,8 +231,8 @@ class EndpointWorker:
         try:
             return await self._context.send(endpoint, message)
         except Exception:  # the boundary: one message we cannot send must not stop the others
-            _log.exception("message %s cannot be sent for a reason of ours", message.message_id)
-            return Attempt(wall_clock_ms(), 0, Result.INTERNAL, detail="a mistake of the sender")
+            _log.exception("unexpected error while sending message %s", message.message_id)
+            return Attempt(wall_clock_ms(), 0, Result.INTERNAL, detail="internal error of the deliverer")
 
     async def _store(self, claim: Claim, update: DeliveryUpdate) -> None:
         """Stores it however long Redis is away: what was delivered must not be sent again for that."""

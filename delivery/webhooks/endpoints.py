@@ -25,7 +25,7 @@ class EndpointState(StrEnum):
 
 
 class DisabledReason(StrEnum):
-    """Why we disabled an endpoint."""
+    """Why an endpoint was disabled."""
 
     GONE = "receiver_gone"
     """It answered 410."""

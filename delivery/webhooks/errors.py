@@ -12,7 +12,9 @@ class UnreadableEndpoint(RuntimeError):
     """What is stored of an endpoint is none of ours: it can only be deleted."""
 
     def __init__(self) -> None:
-        super().__init__("what is stored of this webhook endpoint cannot be read: delete it and make it anew")
+        super().__init__(
+            "the stored record of this webhook endpoint is damaged: delete it and create it again"
+        )
 
 
 class UnknownDelivery(LookupError):
@@ -33,11 +35,11 @@ class ChangedMeanwhile(RuntimeError):
     """Others changed the endpoint again and again."""
 
     def __init__(self) -> None:
-        super().__init__("it was changed by others at the same time")
+        super().__init__("it was changed by someone else at the same time")
 
 
 class QueueFull(RuntimeError):
     """As many deliveries wait for the endpoint as may wait."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"{most} deliveries wait for this endpoint already")
+        super().__init__(f"{most} deliveries are already waiting for this endpoint")

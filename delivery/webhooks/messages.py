@@ -76,7 +76,7 @@ def make_test_message(number: str, at_ms: int) -> Message:
             currency="EUR",
             purchase=None,
         ),
-        reasons=("this is a test: no visitor is behind it",),
+        reasons=("this is a test: there is no such visitor",),
     )
     return Message(message_id, TEST_TYPE, _encode(TEST_TYPE, at_ms, _data(alert)))
 

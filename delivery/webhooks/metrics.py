@@ -16,13 +16,13 @@ class WebhookMetrics:
         ProcessCollector(registry=self.registry)
         self._attempts = Counter(
             "storepulse_webhook_attempts",
-            "Attempts at deliveries by how they ended",
+            "Delivery attempts by outcome",
             ("result",),
             registry=self.registry,
         )
         self._oldest = Gauge(
             "storepulse_webhook_oldest_pending_seconds",
-            "How long the oldest delivery of our endpoints has waited; 0: none waits",
+            "Time the oldest waiting delivery has waited; 0: none is waiting",
             registry=self.registry,
         )
         self._endpoints = Gauge(

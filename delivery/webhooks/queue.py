@@ -162,4 +162,4 @@ def _cursor(raw: bytes | None) -> Cursor | None:
     try:
         return None if raw is None else parse_cursor(raw.decode())
     except ValueError:
-        raise UnreadableCursor("the place in the log of alerts that was reached is none") from None
+        raise UnreadableCursor("the stored position in the log of alerts is invalid") from None

@@ -58,7 +58,7 @@ class Sender:
             async with asyncio.timeout(self._timeout_s):
                 await self._resolve(target)
         except OSError:  # TimeoutError is one
-            raise UnsafeTarget("no_address", "has a host without an address") from None
+            raise UnsafeTarget("no_address", "has a host that does not resolve") from None
         return target
 
     async def send(self, endpoint: Endpoint, message: Message) -> Attempt:
@@ -81,7 +81,7 @@ class Sender:
         try:
             addresses = await self._resolve(target)
         except OSError:
-            return {"result": Result.NAME, "detail": "the host has no address"}
+            return {"result": Result.NAME, "detail": "the host does not resolve"}
         headers = sign(message.message_id, at_ms // 1_000, message.body, endpoint.signing_secrets(at_ms)) | {
             "Content-Type": "application/json",
             "User-Agent": _USER_AGENT,
@@ -89,7 +89,7 @@ class Sender:
         }
         url = URL(endpoint.url, encoded=True)
         if url.host != target.host:
-            raise UnsafeTarget("malformed", "is read in different ways")
+            raise UnsafeTarget("malformed", "is ambiguous")
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         async with (
             self._open(addresses) as session,
@@ -114,7 +114,7 @@ class Sender:
         def make_socket(info: Any) -> socket.socket:
             family, kind, proto, _, sockaddr = info
             if sockaddr[0] not in addresses:
-                raise UnsafeTarget("private_address", "leads to an address that was not checked")
+                raise UnsafeTarget("private_address", "resolves to an address that was not checked")
             return socket.socket(family, kind, proto)
 
         connector = aiohttp.TCPConnector(
@@ -192,7 +192,7 @@ def _explain(exc: Exception) -> dict[str, Any]:
     if isinstance(exc, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError | ssl.SSLError):
         return {"result": Result.TLS, "detail": "TLS failed: " + _tls_reason(exc)}
     if isinstance(exc, aiohttp.ClientResponseError | aiohttp.ClientPayloadError | ValueError):
-        return {"result": Result.PROTOCOL, "detail": "what came back is not HTTP"}
+        return {"result": Result.PROTOCOL, "detail": "the answer is not HTTP"}
     if isinstance(
         exc, aiohttp.ServerDisconnectedError | ConnectionResetError | aiohttp.ClientOSError
     ) and not (isinstance(exc, aiohttp.ClientConnectorError)):

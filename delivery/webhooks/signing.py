@@ -60,7 +60,7 @@ def check_secret(text: str) -> str:
         key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
         Webhook(text)
     except (binascii.Error, ValueError, EmptyWebhookSecretError):
-        raise ValueError(f"a secret is {SECRET_PREFIX} and base64") from None
+        raise ValueError(f"a secret must be {SECRET_PREFIX} followed by base64") from None
     if not _SHORTEST_BYTES <= len(key) <= _LONGEST_BYTES:
         raise ValueError(f"a secret has {_SHORTEST_BYTES} to {_LONGEST_BYTES} bytes, got {len(key)}")
     return text

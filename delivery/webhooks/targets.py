@@ -20,7 +20,7 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 _INSIDE = frozenset(("url.scheme", "url.private_host", "url.private_address", "url.blocked_host"))
 FOR_DEVELOPMENT = (
     "; for development, start API and deliverer with STOREPULSE_WEBHOOK_ALLOW_PRIVATE=true (environment or "
-    ".env): it lets messages go to private addresses, and by http to this machine"
+    ".env): it allows private addresses, and http to this machine"
 )
 """What a refusal adds where the setting would let the URL in."""
 
@@ -109,7 +109,7 @@ def _parse(url: str, rules: TargetRules) -> Target:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise UnsafeTarget("malformed", "has no readable host and port") from None
+        raise UnsafeTarget("malformed", "has no valid host and port") from None
     if "@" in parts.netloc:
         raise UnsafeTarget("userinfo", "must not have a user or a password")
     if parts.fragment or url.endswith("#"):
@@ -123,15 +123,15 @@ def _parse(url: str, rules: TargetRules) -> Target:
 def check_addresses(target: Target, addresses: list[str], rules: TargetRules) -> list[str]:
     """The addresses of the target, if it may be asked at every one of them; raises `UnsafeTarget`."""
     if not addresses:
-        raise UnsafeTarget("no_address", "has a host without an address")
+        raise UnsafeTarget("no_address", "has a host that does not resolve")
     if not rules.allow_private:
         allowed = all(is_public(one) for one in addresses)
     else:
         allowed = all(is_unicast(one) for one in addresses)
     if not allowed:
-        raise UnsafeTarget("private_address", "leads to an address that is not on the public Internet")
+        raise UnsafeTarget("private_address", "resolves to an address that is not on the public Internet")
     if target.scheme == "http" and not all(is_loopback(one) for one in addresses):
-        raise UnsafeTarget("scheme", "must begin with https:// unless it leads to this machine")
+        raise UnsafeTarget("scheme", "must begin with https:// unless it points to this machine")
     return addresses
 
 
@@ -157,10 +157,10 @@ def _check_host(host: str, netloc: str) -> str:
 
 def _check_rules(target: Target, rules: TargetRules) -> None:
     if target.host in rules.blocked_hosts and not rules.allow_private:
-        raise UnsafeTarget("blocked_host", "leads to a service of ours")
+        raise UnsafeTarget("blocked_host", "points to a service of this installation")
     if not rules.allow_private:
         if not target.is_address and _is_private_name(target.host):
-            raise UnsafeTarget("private_host", "must have a host name of the public Internet")
+            raise UnsafeTarget("private_host", "must have a public host name")
         if target.port not in rules.ports:
             allowed = ", ".join(map(str, sorted(rules.ports)))
             raise UnsafeTarget("port", f"must have one of these ports: {allowed} (STOREPULSE_WEBHOOK_PORTS)")

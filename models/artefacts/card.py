@@ -42,7 +42,7 @@ class ArtefactCard:
     def check(self, model: bytes) -> None:
         """Raise `ArtefactError` unless model and card belong together and to the running code."""
         if hashlib.sha256(model).hexdigest() != self.model_sha256:
-            raise ArtefactError(f"{MODEL_FILE} is not the model of its card: its SHA-256 differs")
+            raise ArtefactError(f"{MODEL_FILE} does not belong to its card: the SHA-256 differs")
         if self.version != self._digest():
             raise ArtefactError(f"{CARD_FILE} was changed: its version should be {self._digest()}")
         self.check_names()
@@ -72,7 +72,7 @@ def decode_card(text: bytes, make: Callable[[dict[str, Any]], C]) -> C:
     try:
         plain = orjson.loads(text)
         if plain.pop("format") != FORMAT:
-            raise ArtefactError(f"{CARD_FILE} is of another format, this version reads {FORMAT}")
+            raise ArtefactError(f"{CARD_FILE} has another format; this version reads {FORMAT}")
         return make(plain)
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as exc:
         raise ArtefactError(f"{CARD_FILE} is damaged: {exc}") from exc
@@ -84,7 +84,7 @@ def check_same(what: str, theirs: tuple[str, ...], ours: tuple[str, ...]) -> Non
         return
     missing, unknown = set(ours) - set(theirs), set(theirs) - set(ours)
     detail = f"missing {sorted(missing)}, unknown {sorted(unknown)}" if missing | unknown else "another order"
-    raise ArtefactError(f"the model was made for other {what} than this version's: {detail}")
+    raise ArtefactError(f"the model was made for other {what} than this version has: {detail}")
 
 
 def check_golden(

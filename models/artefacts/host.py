@@ -102,9 +102,9 @@ class ModelHost(Generic[M]):
         except Exception as exc:  # whatever there is, the process goes on with what it has
             self.refusal = exc
             self._on_refusal()
-            instead = "that of before goes on" if self.model is not None else "nothing is predicted"
+            instead = "the previous one stays in use" if self.model is not None else "nothing is predicted"
             said = str(exc) if isinstance(exc, ValueError) else repr(exc)
-            log.error("the model of %s is refused, %s: %s", self.name, instead, said)
+            log.error("the model of %s is rejected, %s: %s", self.name, instead, said)
         finally:
             self.has_looked.set()
 

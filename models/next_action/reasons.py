@@ -94,13 +94,13 @@ def _activity(context: Sequence[float]) -> str:
 
 def _pause(context: Sequence[float]) -> str:
     if _number(context, "n_actions_log") <= 1:
-        return "nothing done yet after the first action"
-    return f"nothing done for {_duration(context, 'last_gap_log')} before the last action"
+        return "no action after the first yet"
+    return f"no action for {_duration(context, 'last_gap_log')} before the last action"
 
 
 def _favorites(context: Sequence[float]) -> str:
     number = _number(context, "n_favorites_log")
-    return f"{_count(number, 'favorite')} marked" if number else "no favorites marked"
+    return f"{_count(number, 'favourite')} marked" if number else "no favourites marked"
 
 
 def _cart(context: Sequence[float]) -> str:
@@ -110,19 +110,19 @@ def _cart(context: Sequence[float]) -> str:
 
 def _cart_value(context: Sequence[float]) -> str:
     if not context[_PLACES["has_cart_value"]]:
-        return "no value in the cart"
-    return f"value of the cart {_level(context[_PLACES['cart_value_vs_shop']])} price in this shop"
+        return "no known value in the cart"
+    return f"cart value {_level(context[_PLACES['cart_value_vs_shop']])} price in this shop"
 
 
 def _cart_age(context: Sequence[float]) -> str:
     if not _number(context, "cart_lines_log"):
-        return "no cart to go back to"
+        return "nothing added to the cart yet"
     return f"last added to the cart {_duration(context, 'cart_age_log')} ago"
 
 
 def _removed(context: Sequence[float]) -> str:
     number = _number(context, "n_removes_log")
-    return f"taken out of the cart {_count(number, 'time')}" if number else "nothing taken out of the cart"
+    return f"removed from the cart {_count(number, 'time')}" if number else "nothing removed from the cart"
 
 
 def _bought(context: Sequence[float]) -> str:
@@ -140,9 +140,9 @@ def _history(context: Sequence[float]) -> str:
 def _same_product(context: Sequence[float]) -> str:
     times = _number(context, "product_times_log") + 1
     if times > 1:
-        return f"back at the same product, {times:,} times now"
+        return f"{times:,} actions on the same product"
     seen_earlier = context[_PLACES["product_seen_earlier"]]
-    return "back at a product of an earlier visit" if seen_earlier else "a product not looked at before"
+    return "a product from an earlier visit" if seen_earlier else "a product not viewed before"
 
 
 def _same_kind(context: Sequence[float]) -> str:
@@ -150,7 +150,7 @@ def _same_kind(context: Sequence[float]) -> str:
         times = _number(context, name)
         if times > 1:
             return f"{_count(times, 'action')} in the same {noun}"
-    return "no category or brand looked at twice"
+    return "no category or brand viewed twice"
 
 
 def _price(context: Sequence[float]) -> str:
@@ -162,7 +162,7 @@ def _price(context: Sequence[float]) -> str:
 def _level(log_ratio: float) -> str:
     """How a price compares with the shop's; a quarter more or less is usual."""
     if abs(log_ratio) < 0.22:
-        return "about usual"
+        return "about the usual"
     far = "well " if abs(log_ratio) > 0.7 else ""
     return f"{far}{'above' if log_ratio > 0 else 'below'} the usual"
 

@@ -58,9 +58,9 @@ def unpack_learned(packed: bytes) -> Learned:
     except InvalidLearned:
         raise
     except Exception as exc:  # msgpack and numpy have no common base of their errors
-        raise InvalidLearned(f"its {len(packed)} bytes are none ({type(exc).__name__})") from exc
+        raise InvalidLearned(f"its {len(packed)} bytes cannot be decoded ({type(exc).__name__})") from exc
     if not np.isfinite(vector).all():
-        raise InvalidLearned("it has numbers that are none")
+        raise InvalidLearned("it has values that are not numbers")
     return Learned(vector, str(version), int(since_ms), int(at_ms))
 
 

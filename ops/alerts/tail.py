@@ -63,7 +63,7 @@ def run_tail(settings: Settings, options: TailOptions) -> int:
         except KeyboardInterrupt:
             return 0
         except RedisError as exc:
-            console.print(f"no alerts: {exc}\n`storepulse up` starts a stack.", markup=False)
+            console.print(f"cannot read alerts: {exc}\n`storepulse up` starts a stack.", markup=False)
             return 1
     return 0
 
@@ -104,7 +104,9 @@ def render_alert(alert: Alert) -> Text:
         line.append(f"expired {_say_span(alert)} later", "dim")
     else:
         visitor = alert.detail if isinstance(alert.detail, VisitorDetail) else None
-        chance = "" if visitor is None or visitor.purchase is None else f"{visitor.purchase:.0%} to buy  "
+        chance = (
+            "" if visitor is None or visitor.purchase is None else f"{visitor.purchase:.0%} chance to buy  "
+        )
         line.append(chance + "; ".join(alert.reasons))
         if visitor is not None and visitor.offer is not None:
             line.append(f"  offer: {visitor.offer.words}", "magenta")

@@ -62,7 +62,7 @@ class ApiCalls:
             try:
                 shutil.copyfileobj(answer, to)
             except http.client.HTTPException as exc:
-                raise CallFailed(f"{self.url} broke off: the table is not complete") from exc
+                raise CallFailed(f"{self.url} was interrupted: the table is not complete") from exc
 
     def follow(self, query: dict[str, str], note: Callable[[str], None]) -> Iterator[dict[str, Any]]:
         """Steps as the stream sends them, for ever; `note` is told of lost ids and of waiting.
@@ -79,13 +79,13 @@ class ApiCalls:
                         if event == "alert":
                             yield orjson.loads(data)
                         elif event == "reset":
-                            note("steps were lost: going on with the oldest kept")
+                            note("some steps are no longer stored: continuing with the oldest stored")
             except CallFailed as exc:
                 if last_id is None or not exc.may_pass:
                     raise
-                note(f"{exc}; trying again")
+                note(f"{exc}; retrying")
             except _ERRORS:
-                note("the stream broke off; going on behind the last step")
+                note("the stream was interrupted; continuing after the last step")
             time.sleep(2.0)
 
     def ask(
@@ -162,7 +162,7 @@ def _read_events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str | 
             fields = {}
 
 
-_KEY_ADVICE = "for commands set STOREPULSE_API_KEY to a key of `storepulse keys create`"
+_KEY_ADVICE = "for commands, set STOREPULSE_API_KEY to a key from `storepulse keys create`"
 
 
 def _explain(exc: urllib.error.HTTPError) -> str:
@@ -172,4 +172,4 @@ def _explain(exc: urllib.error.HTTPError) -> str:
             said = f"{problem['code']}: {problem['detail']}"
             return f"{said}; {_KEY_ADVICE}" if problem["code"] == "key.missing" else said
         except (orjson.JSONDecodeError, KeyError, TypeError):
-            return f"the API answers {exc.code}"
+            return f"the API answered {exc.code}"

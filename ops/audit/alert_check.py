@@ -158,7 +158,7 @@ def _check_lifetimes(audit: AlertAudit, log: Mapping[str, Alert], open_ids: set[
         for alert_id, alert in ended.items()
         if alert_id in firings and not _is_one_lifetime(firings[alert_id], alert)
     }
-    audit.note("with a life that cannot be", wrong)
+    audit.note("with an impossible history", wrong)
     audit.lost += audit.note("open and not in the log", open_ids - firings.keys())
     # Those of other subjects are open in the state of components, which nothing here reads.
     of_visitors = {alert_id for alert_id, alert in firings.items() if alert.user_id is not None}
@@ -195,7 +195,7 @@ def _compare_carts(
     )
     unlike = {i: cart_step(got[i]) for i in wanted.keys() & got.keys() if cart_step(got[i]) != wanted[i]}
     said = [f"{i} ({_say_difference(step, wanted[i])})" for i, step in unlike.items()]
-    audit.note(f"abandoned carts in the {where} that say something else", said)
+    audit.note(f"abandoned carts in the {where} that differ", said)
 
 
 def _say_difference(found: CartStep, expected: CartStep) -> str:

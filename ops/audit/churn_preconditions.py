@@ -38,11 +38,11 @@ def unjustified_firings(
     for alert in firings:
         before = _before(alert, lifetimes.get(alert.subject.id, ()))
         if before is not None and _comes_too_soon(alert, before, rules):
-            wrong.append((alert, "too soon after another"))
+            wrong.append((alert, "too soon after another one one"))
             continue
         if before is not None and before.firing.fired_ms >= alert.detail.session_start_ms:
             fired_ms = before.firing.fired_ms
-            lacks = "another fired and no chance was high again"
+            lacks = "another one fired, and no chance was high enough since"
             preconditions.append(
                 Precondition(alert, lacks, rules.rearm, fired_ms - rules.look_again_ms, fired_ms)
             )

@@ -28,12 +28,12 @@ SinceOption = Annotated[
     typer.Option(help="Start at this event time: 2025-10-01T08:00:00Z, or a span before now such as 30m."),
 ]
 IdArgument = Annotated[str, typer.Argument(metavar="ALERT_ID", help="`alert_id` of the alert.")]
-UndoOption = Annotated[bool, typer.Option("--undo", help="Take it back.")]
+UndoOption = Annotated[bool, typer.Option("--undo", help="Undo it.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    alerts = typer.Typer(help="Follow alerts, and say what is done about them.", no_args_is_help=True)
+    alerts = typer.Typer(help="Follow, export and handle alerts.", no_args_is_help=True)
     alerts.command("tail")(tail)
     alerts.command("ack")(acknowledge)
     alerts.command("snooze")(snooze)
@@ -96,7 +96,7 @@ def acknowledge(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Acknowledge an alert: somebody takes care of it."""
+    """Acknowledge an alert: somebody is taking care of it."""
     _say(alert_id, "acknowledge", None, undo=undo, url=url, state=state, as_json=json)
 
 
@@ -127,7 +127,7 @@ def judge(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Say whether an alert was useful or wrong; it counts in the figures of /v1/models."""
+    """Mark an alert as useful or wrong; this counts in the figures of /v1/models."""
     if (verdict is None) is not undo:
         raise typer.BadParameter("useful or wrong, or --undo", param_hint="VERDICT")
     body = {"verdict": verdict} if note is None else {"verdict": verdict, "note": note}

@@ -230,7 +230,7 @@ def status(
 
 @app.command()
 def doctor(state: StateOption = DEFAULT_STATE, json: JsonOption = False) -> None:
-    """Check this machine and the running services, and say what to do."""
+    """Check this machine and the running services, and advise what to do."""
     from ops.diagnosis.doctor import run_doctor
 
     raise typer.Exit(run_doctor(state, as_json=json))
@@ -249,7 +249,7 @@ def chaos(
 ) -> None:
     """Kill, stop and rewind workers, Redis and Kafka at random under load, then check every total.
 
-    Runs services of its own. Exit code 0: nothing lost, nothing twice, every recovery within 30 s.
+    Runs its own services. Exit code 0: nothing lost, nothing counted twice, every recovery within 30 s.
     """
     require_extras("chaos", "local", "archive" if archive else "replay")
     from ops.chaos.campaign import Plan
@@ -269,13 +269,17 @@ def version() -> None:
 
 @health_app.command("worker")
 def health_worker(state: StateOption = DEFAULT_STATE) -> None:
-    """Whether the worker at STOREPULSE_WORKER_PORT does its work; without it, those of the stack here."""
+    """Check that the worker at STOREPULSE_WORKER_PORT is working; by default, the workers of the stack in
+    this folder.
+    """
     _exit_with_health("worker", state)
 
 
 @health_app.command("deliver")
 def health_deliver(state: StateOption = DEFAULT_STATE) -> None:
-    """Whether the deliverer at STOREPULSE_DELIVER_PORT does its work; without it, that of the stack here."""
+    """Check that the deliverer at STOREPULSE_DELIVER_PORT is working; by default, that of the stack in
+    this folder.
+    """
     _exit_with_health("deliver", state)
 
 
@@ -293,7 +297,9 @@ def health_learn(state: StateOption = DEFAULT_STATE) -> None:
 
 @health_app.command("api")
 def health_api(state: StateOption = DEFAULT_STATE) -> None:
-    """Whether the API at STOREPULSE_API_PORT is ready; without it, that of the stack here, else at 8000."""
+    """Check that the API at STOREPULSE_API_PORT is ready; by default, that of the stack in this folder,
+    else port 8000.
+    """
     _exit_with_health("api", state)
 
 

@@ -31,7 +31,7 @@ def tail(
 ) -> None:
     """Show events as they are sent: accepted, or rejected and why.
 
-    It reads what the processes of the API tell each other in Redis, so it needs no key.
+    It reads from Redis, so it needs no key.
 
     Example: storepulse events tail --key-id k7f3
     """

@@ -21,7 +21,7 @@ def find_installation(state: Path, *named_by: str) -> Settings:
         return find_settings(state)
     names = " or ".join(named_by)
     typer.echo(
-        f"no stack runs in {state}, and nothing says which installation is meant: start one with "
+        f"no stack is running in {state}, and no other installation is set: start a stack with "
         f"`storepulse up`, name its folder with --state, or set {names} (in the environment or in .env)",
         err=True,
     )

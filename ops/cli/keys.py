@@ -46,7 +46,7 @@ def create(
     allow_purchases: Annotated[
         bool,
         typer.Option(
-            "--allow-purchases", help="Let a key of pages or apps send purchases; anybody can forge them."
+            "--allow-purchases", help="Let a key for pages or apps send purchases; anyone can forge them."
         ),
     ] = False,
     expires: Annotated[str | None, typer.Option(help="Expiry: 90d, 12h, or 2030-01-01T00:00:00Z.")] = None,
@@ -62,7 +62,7 @@ def create(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Create a key and print it. Copy it now, it cannot be shown again.
+    """Create a key and print it. Copy it now; it cannot be shown again.
 
     Example: storepulse keys create "web shop" --publishable --origin https://shop.example
     """
@@ -123,12 +123,12 @@ def reset(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Forget every key for good: an API on this machine then asks for none, as before the first one."""
+    """Delete all keys for good: an API on this machine then needs none, as before the first one."""
     from ops.keys.commands import remove_keys
     from ops.stack.record import find_settings
 
     if not yes:
-        typer.confirm("Every key stops working, and nobody can bring them back. Go on?", abort=True, err=True)
+        typer.confirm("All keys stop working, and this cannot be undone. Continue?", abort=True, err=True)
     raise typer.Exit(remove_keys(find_settings(state), as_json=json))
 
 

@@ -12,7 +12,7 @@ from ops.stack.record import DEFAULT_STATE
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     privacy = typer.Typer(
-        help="Delete visitors, and check that nothing of them is left.", no_args_is_help=True
+        help="Delete visitors, and check that nothing about them is left.", no_args_is_help=True
     )
     privacy.command("delete")(delete)
     privacy.command("status")(status)

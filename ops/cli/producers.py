@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
     app.command()(simulate)
     rejected = typer.Typer(
-        help="What was refused from Kafka, files and HTTP: list, show, send again.", no_args_is_help=True
+        help="Rejected records from Kafka, files and HTTP: list, show, send again.", no_args_is_help=True
     )
     rejected.command("ls")(list_rejected)
     rejected.command("show")(show_rejected)
@@ -49,7 +49,8 @@ def replay(
         typer.Option(help="Only the first rows, by time; the next run continues after them.", min=1),
     ] = None,
     max_lag: Annotated[
-        int, typer.Option(help="Pause while the stream is more events than this behind; 0: never.", min=0)
+        int,
+        typer.Option(help="Pause while the stream is more than this many events behind; 0: never.", min=0),
     ] = 20_000,
     resume: Annotated[bool, typer.Option("--resume/--restart", help="Continue an interrupted run.")] = True,
     again: Annotated[
@@ -97,7 +98,7 @@ def simulate(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Run a synthetic shop: visitors who browse, fill and abandon carts, come back and buy.
+    """Run a simulated shop: visitors who browse, fill and abandon carts, come back and buy.
 
     Examples: storepulse simulate --rate 50
     storepulse simulate --start 2025-10-01T08:00:00Z --duration 86400 --out day.jsonl

@@ -26,15 +26,15 @@ def create(context: typer.Context) -> None:
     except TopicsError as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from exc
-    typer.echo(f"topics are there, {count} partitions each")
+    typer.echo(f"topics exist, with {count} partitions each")
 
 
 def grow(
     partitions: Annotated[int, typer.Argument(min=2, max=512, help="New number of partitions.")],
 ) -> None:
-    """Give the installation more partitions: state moves, topics grow. Stop workers, API and deliverer first.
+    """Add partitions to the installation: moves state, grows topics. Stop workers, API and deliverer first.
 
-    Started again after an interruption, it goes on where it was.
+    If it is interrupted, run it again to continue.
     """
     from kafka.errors import KafkaError
     from redis.exceptions import RedisError
@@ -50,6 +50,6 @@ def grow(
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from exc
     except (KafkaError, RedisError, OSError) as exc:
-        typer.echo(f"interrupted, start it again: {exc}", err=True)
+        typer.echo(f"interrupted, run it again: {exc}", err=True)
         raise typer.Exit(1) from exc
     typer.echo(f"{partitions} partitions; start everything with STOREPULSE_PARTITIONS={partitions}")

@@ -55,7 +55,7 @@ def train_next_action(
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     runs: Annotated[Path, typer.Option(help="Folder for the log of the run.")] = Path(".storepulse/runs"),
 ) -> None:
-    """Train a predictor of the next action and export it; split by time, every prefix of a session a case.
+    """Train a predictor of the next action and export it, split by time; every prefix of a session is a case.
 
     Runs are also logged to MLflow where MLFLOW_TRACKING_URI is set. Example: storepulse train next-action
     --events shop.csv --out model

@@ -57,7 +57,7 @@ def add(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Register a receiver and print its secret. Copy it now, it cannot be shown again.
+    """Register a receiver and print its secret. Copy it now; it cannot be shown again.
 
     Example: storepulse webhooks add https://crm.example.com/storepulse --kind cart_abandoned
     """
@@ -110,7 +110,7 @@ def rotate(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Create a new secret and print it. Copy it now, it cannot be shown again."""
+    """Create a new secret and print it. Copy it now; it cannot be shown again."""
     _run("POST", f"/{_quote(webhook_id)}/rotate", {"overlap_h": overlap_h}, url, state, json)
 
 
@@ -176,7 +176,7 @@ def replay(
     state: StateOption = DEFAULT_STATE,
     json: JsonOption = False,
 ) -> None:
-    """Send everything again that was published since then, with the same ids.
+    """Send everything again that was published since a time, with the same ids.
 
     Example: storepulse webhooks replay ep_3f1c7a90b2d4e865 --since 2h
     """

@@ -83,10 +83,10 @@ def run_demo(options: DemoOptions, console: Console) -> int:
         traffic.start()
         frame = _show(stack, traffic, options, signals, console)
     except (PartEnded, StartError, TrafficEnded) as exc:
-        console.print(f"[red]the demo ends:[/] {exc}", highlight=False, soft_wrap=True)
+        console.print(f"[red]the demo stopped:[/] {exc}", highlight=False, soft_wrap=True)
         return 1
     finally:
-        with say_status(console, "stopping; Ctrl-C again kills at once"):
+        with say_status(console, "stopping; press Ctrl-C again to kill everything at once"):
             traffic.stop()
             stack.stop()
     console.print(_farewell(frame), highlight=False, soft_wrap=True)
@@ -107,9 +107,7 @@ def read_frame(stack: Stack, headers: dict[str, str]) -> Frame:
     live = _ask(f"{url}/v1/live", headers)
     trending = _ask(f"{url}/v1/trending?limit={TRENDING_SHOWN}", headers)
     restarted = [
-        f"{part.name} ended and was started again; see {part.log_path}"
-        for part in stack.parts
-        if part.restarts
+        f"{part.name} exited and was restarted; see {part.log_path}" for part in stack.parts if part.restarts
     ]
     return Frame(live, trending, measure_rss_bytes(), f"{url}/", ". ".join(restarted))
 
@@ -149,7 +147,7 @@ def _show(
             except OSError as exc:
                 if _wants_key(exc):  # somebody made the first one meanwhile
                     headers = _find_key(stack, headers)
-                _log.info("the API does not answer, the last picture stays: %s", exc)
+                _log.info("the API does not answer, so this shows the last figures: %s", exc)
             else:
                 screen.show(frame)
             signals.asked.wait(max(0.0, FRAME_EVERY_S - (time.monotonic() - drawn_at)))

@@ -11,7 +11,7 @@ from ops.stack.part_warnings import PartWarning
 WARNINGS_SHOWN = 3
 STEADY_FRAMES = 3
 """So many in a row are live before that is said: history comes in bursts, between which none may wait."""
-READY = "ready: history is replayed, what you send is counted at once"
+READY = "live: history has been replayed, and what you send is counted at once"
 
 
 class DemoScreen:

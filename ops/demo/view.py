@@ -12,7 +12,7 @@ from rich.text import Text
 
 HISTORY = 60
 """Seconds of events/s in the sparkline."""
-FORGETS = "Embedded broker and Redis: everything is forgotten at the end."
+FORGETS = "Embedded broker and Redis: all data is lost when this stops."
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _PLAIN_BLOCKS = " ..::--=#"

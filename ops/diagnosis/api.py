@@ -16,12 +16,12 @@ from ops.diagnosis.checks import Check, Level
 TIMEOUT_S = 5.0
 _ERRORS = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 _ADVICE = {
-    "model": "STOREPULSE_MODEL_DIR names the folder of a model, with model.onnx and card.json; without it "
-    "workers and API take the one that comes with Storepulse",
-    "stream": "look into the workers' logs, or start one: `storepulse worker`",
+    "model": "STOREPULSE_MODEL_DIR must name a folder with model.onnx and card.json; without it, workers and "
+    "API use the model that comes with Storepulse",
+    "stream": "check the workers' logs, or start a worker: `storepulse worker`",
     "load": "start more processes: `storepulse api --processes`",
 }
-_OTHERWISE = "the checks of this service say more, and the API's log"
+_OTHERWISE = "see the checks of this service and the API's log"
 
 
 def check_api(settings: Settings, *, required: bool) -> Iterator[Check]:
@@ -32,7 +32,7 @@ def check_api(settings: Settings, *, required: bool) -> Iterator[Check]:
         status, parts = str(answer["status"]), dict(answer["parts"])
     except (*_ERRORS, KeyError, TypeError) as exc:
         if required:
-            yield Check("api", Level.FAIL, f"no answer of an API at {url}: {exc}", "look into its log")
+            yield Check("api", Level.FAIL, f"no API answers at {url}: {exc}", "look into its log")
         return
     yield from judge_api(status, parts)
 
@@ -42,9 +42,8 @@ def judge_api(status: str, parts: dict[str, Any]) -> Iterator[Check]:
     if status == "ok" or parts:
         yield Check("api", Level.OK, f"answers, {status}")
     else:
-        advice = (
-            "set STOREPULSE_API_KEY to a key with the scope operations:read, and it says what is not well"
-        )
+        advice = "set STOREPULSE_API_KEY to a key with the scope operations:read, and this check says "
+        "what is wrong"
         yield Check("api", Level.WARN, f"answers, {status}", advice)
     for name, part in parts.items():
         if part["status"] != "ok":

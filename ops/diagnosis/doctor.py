@@ -83,7 +83,7 @@ def check_python(found: tuple[int, ...]) -> Check:
     text = ".".join(str(part) for part in found)
     if found >= MIN_PYTHON:
         return Check("python", Level.OK, text)
-    return Check("python", Level.FAIL, text, "install Python 3.11 or newer and make the environment again")
+    return Check("python", Level.FAIL, text, "install Python 3.11 or newer and create the environment again")
 
 
 def check_package(name: str, wanted: str, found: str | None) -> Check:
@@ -98,13 +98,16 @@ def check_package(name: str, wanted: str, found: str | None) -> Check:
 def check_compiled(fault: CompiledStepsError | None) -> Check:
     """The stream's compiled steps built, and from what is here now? `fault` says why they cannot be taken."""
     if fault is None:
-        return Check("compiled steps", Level.OK, "built from the sources that are here")
+        return Check("compiled steps", Level.OK, "built from the current sources")
     if isinstance(fault, NotBuiltError):
         advice = f"install a C compiler and Python's headers (Debian: gcc python3-dev), then {INSTALL}"
         return Check(
-            "compiled steps", Level.WARN, "not built: workers take those in Python, a third as fast", advice
+            "compiled steps",
+            Level.WARN,
+            "not built: workers use the steps in Python, a third as fast",
+            advice,
         )
-    found = f"{fault}: workers take those in Python, a third as fast"
+    found = f"{fault}: workers use the steps in Python, a third as fast"
     return Check("compiled steps", Level.WARN, found, INSTALL)
 
 
@@ -147,7 +150,7 @@ def check_disk(free_bytes: int, state: Path) -> Check:
     found = f"{free_bytes / 2**30:.1f} GiB free for {state}"
     if free_bytes >= MIN_FREE_BYTES:
         return Check("disk", Level.OK, found)
-    return Check("disk", Level.WARN, found, "free some space, or give --state a folder on another disk")
+    return Check("disk", Level.WARN, found, "free some space, or set --state to a folder on another disk")
 
 
 def check_port(port: int) -> Check:
@@ -155,7 +158,7 @@ def check_port(port: int) -> Check:
     if is_free(port):
         return Check(f"port {port}", Level.OK, f"free on {LOOPBACK}")
     return Check(
-        f"port {port}", Level.WARN, "in use", "`storepulse up` will take another one, or give --api-port"
+        f"port {port}", Level.WARN, "in use", "`storepulse up` will use another port, or set --api-port"
     )
 
 

@@ -46,7 +46,7 @@ def check_topics(counts: dict[str, int], topics: Topics) -> Check:
     missing = sorted(set(topics.all) - counts.keys())
     if missing:
         return Check(
-            "topics", Level.FAIL, f"missing: {', '.join(missing)}", "`storepulse topics` creates them"
+            "topics", Level.FAIL, f"missing: {', '.join(missing)}", "create them with `storepulse topics`"
         )
     try:
         count = check_counts({name: counts[name] for name in topics.partitioned})
@@ -59,13 +59,13 @@ def check_transactions(found: Open) -> Check:
     """Transactions of producers that were left open, behind which nothing is read?"""
     long_open = {tp: (offset, age_s) for tp, (offset, age_s) in found.items() if age_s > LONG_OPEN_S}
     if not long_open:
-        return Check("open transactions", Level.OK, "none for long")
+        return Check("open transactions", Level.OK, "none open for long")
     places = ", ".join(
         f"{tp.topic}[{tp.partition}] from {offset} on for {age_s:,.0f} s"
         for tp, (offset, age_s) in sorted(long_open.items())
     )
     advice = (
-        "end or restart their producer; `kafka-transactions.sh find-hanging` and `abort` end what is left"
+        "stop or restart their producer; `kafka-transactions.sh find-hanging` and `abort` end what remains"
     )
     return Check("open transactions", Level.WARN, places, advice)
 

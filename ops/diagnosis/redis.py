@@ -58,7 +58,8 @@ def check_eviction(policy: str) -> Check:
     """Does a full Redis refuse, as it must?"""
     if policy == "noeviction":
         return Check("redis maxmemory-policy", Level.OK, policy)
-    advice = "CONFIG SET maxmemory-policy noeviction: an evicted offset would be counted from the start again"
+    advice = "CONFIG SET maxmemory-policy noeviction: after an offset is evicted, everything would be "
+    "counted again"
     return Check("redis maxmemory-policy", Level.FAIL, policy, advice)
 
 
@@ -71,7 +72,7 @@ def check_memory(info: dict[str, Any]) -> Check:
     found += f" of {most / 2**20:,.0f}"
     if used < NEARLY_FULL * most:
         return Check("redis memory", Level.OK, found)
-    advice = "raise maxmemory, or shorten the lifetimes STOREPULSE_*_TTL_S: a full Redis takes no writes"
+    advice = "raise maxmemory, or shorten the lifetimes STOREPULSE_*_TTL_S: a full Redis rejects writes"
     return Check("redis memory", Level.FAIL if used >= most else Level.WARN, found, advice)
 
 
@@ -81,7 +82,7 @@ def check_persistence(info: dict[str, Any], *, embedded: bool) -> Check:
         return Check("redis persistence", Level.OK, "append-only file")
     if embedded:
         return Check("redis persistence", Level.OK, "none, like the embedded broker")
-    advice = "set `appendonly yes`: without it a restart reads whatever Kafka still has from the start"
+    advice = "set `appendonly yes`: without it, a restart counts all that Kafka still has again"
     return Check("redis persistence", Level.WARN, "no append-only file", advice)
 
 
@@ -95,11 +96,11 @@ def check_writes(trouble: Trouble | None) -> Check:
 def check_waits(waits: list[str]) -> Check:
     """Does a partition stand still because of a key that somebody else, or a later version, wrote?"""
     if not waits:
-        return Check("partitions that wait", Level.OK, "none")
-    advice = "rename or delete the key that is named: the partition goes on by itself, with nothing lost"
+        return Check("blocked partitions", Level.OK, "none")
+    advice = "rename or delete this key: the partition then continues by itself, and nothing is lost"
     if any(LATER in reason for reason in waits):
         advice = "upgrade the workers to the version that wrote it: the partition goes on, with nothing lost"
-    return Check("partitions that wait", Level.FAIL, "; ".join(waits), advice)
+    return Check("blocked partitions", Level.FAIL, "; ".join(waits), advice)
 
 
 def check_quarantine(count: int, namespace: str) -> Check:
@@ -111,7 +112,7 @@ def check_quarantine(count: int, namespace: str) -> Check:
         f"`redis-cli --scan --pattern '{namespace}:*:{QUARANTINE}*'`"
     )
     return Check(
-        "unreadable values", Level.WARN, f"{count} were set aside, their subjects began anew", advice
+        "unreadable values", Level.WARN, f"{count} were set aside; their subjects started over", advice
     )
 
 

@@ -14,7 +14,8 @@ TIMEOUT_S = 5.0
 RECENT_MS = 86_400_000
 MOST_CODES = 3
 
-OTHERWISE = "`storepulse rejected ls` lists codes, `rejected show ID` one letter; the rules: docs/events.md"
+OTHERWISE = "`storepulse rejected ls` lists them, `storepulse rejected show ID` shows one; the rules are "
+"in docs/events.md"
 
 
 def check_refused(settings: Settings) -> Check:
@@ -22,7 +23,7 @@ def check_refused(settings: Settings) -> Check:
     try:
         letters = list(read_letters(settings, TIMEOUT_S, newest=NEWEST))
     except SendFailed as exc:
-        return Check("refused events", Level.WARN, f"not known: {exc}", "look into Kafka's log")
+        return Check("rejected events", Level.WARN, f"not known: {exc}", "look into Kafka's log")
     return judge_refused(letters, now_ms=wall_clock_ms())
 
 
@@ -30,12 +31,12 @@ def judge_refused(letters: Iterable[StoredLetter], *, now_ms: int) -> Check:
     """The most frequent codes of the letters of the last day, and what to do about each of them."""
     counts = count_codes(kept for kept in letters if kept.letter.rejected_ms > now_ms - RECENT_MS)
     if not counts:
-        return Check("refused events", Level.OK, "none in the last 24 h")
+        return Check("rejected events", Level.OK, "none in the last 24 h")
     shown = counts[:MOST_CODES]
     found = ", ".join(f"{count.count:,} {count.code}{_senders(count)}" for count in shown)
     more = f" and {len(counts) - len(shown)} other codes" if len(counts) > len(shown) else ""
     return Check(
-        "refused events",
+        "rejected events",
         Level.WARN,
         f"{found}{more} among the newest {NEWEST:,} of the last 24 h",
         _advice(shown),

@@ -1,11 +1,13 @@
 """What a sender should change, by the code of a refusal."""
 
 REMEDIES = {
-    "partition.not_of_key": "set Kafka's default partitioner (murmur2) in the producer: docs/events.md has "
-    "it for each client; then `storepulse rejected replay --code partition.not_of_key`",
+    "partition.not_of_key": "set Kafka's default partitioner (murmur2) in the producer (docs/events.md "
+    "shows how "
+    "for each client); then run `storepulse rejected replay --code partition.not_of_key`",
     "key.not_user_id": "key records by their user_id",
-    "record.unreadable": "look at the producer's compression and the broker's disks; letters have offsets",
-    "event.unreadable": "a mistake of ours: please report it with a letter, `storepulse rejected show ID`",
+    "record.unreadable": "check the producer's compression and the broker's disks; the dead letters have "
+    "the offsets",
+    "event.unreadable": "internal error: please report it with the output of `storepulse rejected show ID`",
     "event_time.in_future": "set the sender's clock (NTP), or send event_time in epoch milliseconds",
     "event_time.not_time": "send epoch milliseconds or RFC 3339",
     "event_time.naive": "send times with an offset, such as Z",
@@ -18,6 +20,7 @@ REMEDIES = {
     "value.not_number": "send amounts as plain numbers, without currency signs and thousands separators",
     "price.not_number": "send prices as plain numbers, without currency signs and thousands separators",
     "items.price.not_number": "send prices as plain numbers, without currency signs and thousands separators",
-    "items.quantity.not_integer": "send whole numbers of pieces; sell by weight as one piece with its price",
+    "items.quantity.not_integer": "send whole quantities; send goods sold by weight as one unit with its "
+    "price",
     "purchase.not_allowed": "send purchases from a server, or let the key send them: docs/access.md",
 }

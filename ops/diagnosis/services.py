@@ -14,7 +14,9 @@ def check_services(settings: Settings, *, required: bool) -> Iterator[Check]:
     load_contracts(settings)  # which may register topics
     level = Level.FAIL if required else Level.WARN
     advice = (
-        "look into its log" if required else "`storepulse up` starts one; STOREPULSE_* variables name yours"
+        "look into its log"
+        if required
+        else "start one with `storepulse up`, or set the STOREPULSE_* variables to yours"
     )
     absent = Check("absent", level, "no answer", advice)
     yield from check_redis(settings, absent)

@@ -111,7 +111,8 @@ def run_status(settings: Settings, *, watch: bool, as_json: bool) -> int:
             status = read_status(settings, admin, client)
     except (KafkaError, RedisError) as exc:
         console.print(
-            f"no status: {exc}\n`storepulse up` starts a stack, `storepulse doctor` says what is wrong.",
+            f"cannot read the status: {exc}\n`storepulse up` starts a stack, `storepulse doctor` finds "
+            "the cause.",
             highlight=False,
         )
         return 1

@@ -26,7 +26,7 @@ def judge_webhooks(n_active: int, *, served: bool) -> Check:
     found = f"{n_active} active webhook{'' if n_active == 1 else 's'}"
     if served or not n_active:
         return Check("webhooks", Level.OK, f"{found}, {'a' if served else 'no'} deliverer is running")
-    advice = "start `storepulse deliver`; alerts wait for it as long as they are kept"
+    advice = "start `storepulse deliver`; alerts wait for it as long as they are stored"
     return Check("webhooks", Level.FAIL, f"{found}, but no deliverer is running: nothing is sent", advice)
 
 

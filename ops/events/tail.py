@@ -44,7 +44,7 @@ def run_events_tail(settings: Settings, options: EventTailOptions) -> int:
         except KeyboardInterrupt:
             return 0
         except RedisError as exc:
-            errors.print(f"no events: {exc}\n`storepulse up` starts a stack.", markup=False)
+            errors.print(f"cannot read events: {exc}\n`storepulse up` starts a stack.", markup=False)
             return 1
     return 0
 
@@ -110,7 +110,7 @@ def _print(console: Console, errors: Console, content: dict[str, Any], *, as_jso
             for line in render_request(request):
                 console.print(line)
     if content["skipped"]:
-        errors.print(f"{content['skipped']} requests were too many to show", style="yellow")
+        errors.print(f"{content['skipped']} requests not shown, as there were too many", style="yellow")
 
 
 def _line(begin: str, result: str, text: str) -> Text:

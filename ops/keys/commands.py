@@ -22,16 +22,16 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from readers.intervals import to_datetime
 
-_CLOSES = """This is the first key. From now on the API asks for one on every request, on this machine too:
-- requests without a key get 401, those of curl, of the live page, of the demo's neighbours;
-- STOREPULSE_ALLOWED_ORIGINS lets no page in any more: a page needs a publishable key that lists its origin;
-- our own commands send STOREPULSE_API_KEY; `storepulse keys create me --scope ...` makes one for it.
-Back to an API without keys: storepulse keys reset
+_CLOSES = """This is the first key. From now on, every request needs a key, also from this machine:
+- requests without a key get 401, such as those of curl and the live page;
+- STOREPULSE_ALLOWED_ORIGINS has no effect any more: a page needs a publishable key that lists its origin;
+- Storepulse's own commands send STOREPULSE_API_KEY; create it with: storepulse keys create me --scope ...
+To go back to an API without keys: storepulse keys reset
 """
 _HOUR_MS = 3_600_000
 _SPAN = re.compile(r"([0-9]{1,5})([hd])", re.ASCII)
 _SPAN_MS = {"h": _HOUR_MS, "d": 24 * _HOUR_MS}
-_USERS = {KeyKind.PUBLISHABLE: "", KeyKind.APP: "apps", KeyKind.WRITE: "servers, in a URL or a body too"}
+_USERS = {KeyKind.PUBLISHABLE: "", KeyKind.APP: "apps", KeyKind.WRITE: "servers, also in a URL or a body"}
 _STATE_STYLES = {"active": "green", "expired": "yellow", "revoked": "red"}
 
 
@@ -45,7 +45,7 @@ def create_key(settings: Settings, plan: KeyPlan, *, as_json: bool) -> int:
     async def act(store: KeyStore) -> None:
         is_first = not await store.load()
         key, record = await store.create(plan, wall_clock_ms())
-        said = "Copy it now: only a hash of it is kept, it cannot be shown again."
+        said = "Copy it now: only a hash of it is stored, so it cannot be shown again."
         if is_first and not needs_keys_anyway(settings):
             typer.echo(_CLOSES, err=True)
         _print_secret(key, record, as_json=as_json, said=said)
@@ -61,7 +61,9 @@ def rotate_key(settings: Settings, key: str, *, overlap_h: float, as_json: bool)
         new, record = await store.rotate(_to_id(key), wall_clock_ms(), overlap_ms)
         until = f"{to_datetime(record.previous_until_ms):%Y-%m-%d %H:%M:%SZ}"
         said = (
-            f"The secret of before is valid until {until}." if overlap_ms else "The secret of before is void."
+            f"The previous secret is valid until {until}."
+            if overlap_ms
+            else "The previous secret is no longer valid."
         )
         _print_secret(new, record, as_json=as_json, said=said)
 
@@ -76,7 +78,7 @@ def revoke_key(settings: Settings, key: str, *, as_json: bool) -> int:
         if as_json:
             typer.echo(orjson.dumps(describe(record, None)))
         else:
-            typer.echo(f"{_name_of(record)} ({record.name}) is revoked; within 2 s it lets nobody in.")
+            typer.echo(f"{_name_of(record)} ({record.name}) is revoked and stops working within 2 s.")
 
     return _run(settings, act)
 
@@ -90,11 +92,11 @@ def remove_keys(settings: Settings, *, as_json: bool) -> int:
             typer.echo(orjson.dumps({"removed": n_keys}))
             return
         after = (
-            "The API goes on asking for one: it has a root key, or listens beyond this machine."
+            "The API still requires a key: it has a root key, or can be reached from other machines."
             if needs_keys_anyway(settings)
-            else "Within 2 s the API answers everybody on this machine again, without a key."
+            else "Within 2 s, the API answers requests from this machine without a key again."
         )
-        typer.echo(f"{n_keys} {'key is' if n_keys == 1 else 'keys are'} gone for good. {after}")
+        typer.echo(f"{n_keys} {'key is' if n_keys == 1 else 'keys are'} deleted. {after}")
 
     return _run(settings, act)
 
@@ -114,12 +116,8 @@ def list_keys(settings: Settings, *, as_json: bool) -> int:
         else:
             asks = settings.root_key is not None
             typer.echo(
-                "No key was ever made. "
-                + (
-                    "The API asks for the root key."
-                    if asks
-                    else "On loopback the API then lets everybody in."
-                )
+                "There are no keys. "
+                + ("The API requires the root key." if asks else "On loopback, the API then needs no key.")
             )
 
     return _run(settings, act)
@@ -172,7 +170,9 @@ def _run(settings: Settings, act: Callable[[KeyStore], Awaitable[None]]) -> int:
     try:
         asyncio.run(run())
     except RedisError as exc:
-        typer.echo(f"no keys: Redis does not answer ({exc})\n`storepulse up` starts a stack.", err=True)
+        typer.echo(
+            f"cannot read the keys: Redis does not answer ({exc})\n`storepulse up` starts a stack.", err=True
+        )
         return 1
     except (UnknownKey, ValueError, _Failed) as exc:
         typer.echo(str(exc.args[0]), err=True)

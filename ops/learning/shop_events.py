@@ -41,7 +41,7 @@ def read_events(
         progress.update(task, completed=source.n_rows)
     if refused:
         progress.console.print(
-            f"{path.name}: {refused.total():,} rows are no events "
+            f"{path.name}: {refused.total():,} rows are not valid events "
             f"({', '.join(f'{code}: {n:,}' for code, n in refused.most_common(5))})",
             markup=False,
         )

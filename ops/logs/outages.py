@@ -11,7 +11,7 @@ MOST_KINDS = 256
 _TALKERS = ("aiokafka", "faust", "kafka", "mode", "stream.consumer.kafka_log")
 _AWAY = re.compile(
     r"unable (to )?(connect|request|update)|connect|disconnect|not ready|not available|no brokers?\b"
-    r"|marking (the )?coordinator dead|cannot be asked|failed fetch|heartbeat (failed|session expired|send)"
+    r"|marking (the )?coordinator dead|cannot ask|failed fetch|heartbeat (failed|session expired|send)"
     r"|timed? ?out|errno \d+|error sending|cannot send|could not send|findcoordinator|will retry",
     re.IGNORECASE,
 )
@@ -44,7 +44,7 @@ class OutageLines(logging.Filter):
         if left_out is None:
             return False
         if left_out:
-            record.msg, record.args = f"{message} (and {left_out:,} lines like it since the last one)", None
+            record.msg, record.args = f"{message} (and {left_out:,} similar lines since the last one)", None
         return True
 
     def _left_out(self, kind: str) -> int | None:

@@ -48,7 +48,7 @@ def run_status(settings: Settings, deletion_id: str) -> int:
     async def work(reader: Reader, console: Console) -> int:
         job = await DeletionJobs(reader).get(deletion_id)
         if job is None:
-            console.print("no deletion has this id, or not any more")
+            console.print("no deletion with this id is stored")
             return 1
         _show(console, job)
         return 0
@@ -65,7 +65,9 @@ def run_check(settings: Settings, user_id: str) -> int:
         for key, inside in sorted(places):
             console.out(f"{'in ' if inside else 'key'}  {key}", highlight=False)
         told = f"found in {len(places)} places" if places else "not found in any key or value"
-        console.print(told if needle.is_distinctive else f"{told} (a short id: looked for where ids stand)")
+        console.print(
+            told if needle.is_distinctive else f"{told} (a short id: searched only where ids occur)"
+        )
         return 1 if places else 0
 
     return _run(settings, work)

@@ -101,7 +101,7 @@ class Connection(HttpToolsProtocol):
         if self._refusal is not None or cycle is None or cycle.response_started:
             return False
         if cycle.more_body:
-            detail = "the connection was closed within the body"
+            detail = "the connection was closed before the body was complete"
             self._refuse(HeadRefused(HTTPStatus.BAD_REQUEST, "body.incomplete", detail))
             return False
         cycle.keep_alive = False

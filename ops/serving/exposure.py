@@ -20,12 +20,13 @@ def explain_exposure(settings: Settings) -> str | None:
     try:
         if asyncio.run(_has_secret_key(settings)):
             return None
-        reason = "there is no key that could let anybody in"
+        reason = "no key exists"
     except RedisError as exc:
         reason = f"Redis does not say whether there are keys ({exc})"
     return (
         f"The API will not listen on {settings.api_host}, which others can reach: {reason}.\n"
-        "Set STOREPULSE_ROOT_KEY to 32 or more random characters (openssl rand -hex 32), or make a key with\n"
+        "Set STOREPULSE_ROOT_KEY to 32 or more random characters (openssl rand -hex 32), or create a key "
+        "with\n"
         "`storepulse keys create NAME --scope operations:read`, or listen on this machine only with\n"
         "STOREPULSE_API_HOST=127.0.0.1."
     )

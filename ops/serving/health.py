@@ -106,5 +106,5 @@ def ask(port: int, path: str) -> tuple[int, str]:
     head, _, body = answer.partition(b"\r\n\r\n")
     words = head.split(maxsplit=2)
     if len(words) < 2 or not words[1].isdigit():
-        return 0, "what answers speaks no HTTP"
+        return 0, "the answer is not HTTP"
     return int(words[1]), body[:_LARGEST_TEXT].decode(errors="replace").strip()

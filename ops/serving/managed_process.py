@@ -76,7 +76,7 @@ class ManagedProcess:
             if silence_s <= (HUNG_S if self._is_ready else START_S):
                 return ""
             self.child.kill()
-            return f"killed: not heard of for {silence_s:.0f} s"
+            return f"killed: unresponsive for {silence_s:.0f} s"
         if self._due_s is None:
             return self._note_end(now_s)
         if now_s < self._due_s:
@@ -87,7 +87,7 @@ class ManagedProcess:
             self._failures += 1
             self._due_s = now_s + restart_delay_s(self._failures)
             return str(exc)
-        return f"started again, pid {self.child.pid}"
+        return f"restarted, pid {self.child.pid}"
 
     def close_socket(self) -> None:
         """Takes no more connections; what the process still has open is its own."""

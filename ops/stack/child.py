@@ -61,7 +61,7 @@ class Child:
     def start(self) -> None:
         """Start the process; raises `StartError` if its program is absent or it runs already."""
         if self.alive:
-            raise StartError(f"{self.name} runs already, pid {self.pid}")
+            raise StartError(f"{self.name} is already running, pid {self.pid}")
         try:
             with self._open_log() as log:
                 if self._process is None:

@@ -27,11 +27,11 @@ def load_env_file(path: Path = ENV_FILE) -> list[str]:
         if not name.upper().startswith(ENV_PREFIX):
             continue
         if name not in known:
-            flaws.append(f"{name} is no setting, see .env.example")
+            flaws.append(f"{name} is not a setting, see .env.example")
         elif value is None:
             flaws.append(f"{name} has no value: write {name}=VALUE")
         elif "\0" in value:
-            raise ValueError(f"{name} holds a NUL byte")
+            raise ValueError(f"{name} contains a NUL byte")
         elif name not in os.environ:
             os.environ[name] = value
             _from_file.add(name)

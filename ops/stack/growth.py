@@ -77,9 +77,9 @@ def grow(settings: Settings, partitions: int, report: Report = lambda _, __: Non
             _check_rest(client, settings, move.old)
         if phase in ("", "leaving"):
             _note(client, move, "leaving")
-            report("taking state out of its partitions", _leave(client, move))
+            report("moving state out of its partitions", _leave(client, move))
             _note(client, move, "placing")
-        report("putting state where it belongs", _place(client, move))
+        report("moving state to its new partitions", _place(client, move))
         report("adding partitions to topics", _grow_topics(admin, settings, partitions))
         client.hset(move.old.installation(), "partitions", partitions)
         client.hdel(move.old.installation(), "growing", "phase")
@@ -113,13 +113,14 @@ def _check_rest(client: Any, settings: Settings, keys: Keys) -> None:
     workers = client.zcard(keys.workers())
     if workers:
         raise GrowthError(
-            f"{workers} workers run, or ended less than 10 s ago without a word: stop workers, API and "
+            f"{workers} workers are running, or were killed less than 10 s ago: stop workers, API and "
             "deliverer first"
         )
     waiting = _count_waiting(client, settings, keys)
     if waiting:
         raise GrowthError(
-            f"{waiting} records are not applied yet and would be looked for elsewhere: stop the API and your "
+            f"{waiting} records are not applied yet and would be missed in the new partitions: stop the "
+            "API and your "
             "own producers, let a worker finish, then stop it"
         )
 
@@ -238,6 +239,6 @@ def _grow_topics(admin: KafkaAdminClient, settings: Settings, partitions: int) -
     deadline_s = time.monotonic() + TIMEOUT_S
     while set(partition_counts(admin, topics.partitioned).values()) != {partitions}:
         if time.monotonic() > deadline_s:
-            raise GrowthError(f"the new partitions have no leaders after {TIMEOUT_S:.0f} s; start this again")
+            raise GrowthError(f"the new partitions have no leaders after {TIMEOUT_S:.0f} s; run this again")
         time.sleep(0.1)
     return len(short)

@@ -46,11 +46,13 @@ class StackOptions:
                 "kafka or --broker HOST:PORT with --archive"
             )
         if self.kafka_port is not None and self.broker != "kafka":
-            raise StackError(f"--kafka-port is for --broker kafka, got {self.broker}, whose port is its own")
+            raise StackError(
+                f"--kafka-port only applies to --broker kafka, got {self.broker}, whose port is its own"
+            )
         if self.redis_port is not None and self.redis != "embedded":
-            raise StackError(f"--redis-port is for --redis embedded, got {self.redis}")
+            raise StackError(f"--redis-port only applies to --redis embedded, got {self.redis}")
         if self.broker == "embedded" and self.redis != "embedded":
             raise StackError(
-                "the embedded broker forgets its records when it ends, so offsets kept in a Redis of yours "
-                "would point at nothing; use --broker kafka, --broker HOST:PORT or --redis embedded"
+                "the embedded broker loses its records when it stops, so offsets in your own Redis would "
+                "point to nothing; use --broker kafka, --broker HOST:PORT or --redis embedded"
             )

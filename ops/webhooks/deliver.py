@@ -45,7 +45,7 @@ async def _main(settings: Settings) -> None:
         deliverer.redis.describe,
     )
     probe.start()
-    _log.info("webhooks are delivered by %s, metrics on port %d", deliverer.holder, probe.port)
+    _log.info("%s delivers webhooks, metrics on port %d", deliverer.holder, probe.port)
     if settings.webhook_allow_private:
         level = logging.WARNING if settings.durable else logging.INFO  # nothing real runs in memory
         _log.log(level, "webhooks may go to private addresses: this is for development only")

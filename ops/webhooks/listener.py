@@ -62,7 +62,7 @@ class Listener:
                 verify(body, headers, self._secret)
                 verified, problem = True, ""
         except orjson.JSONDecodeError:
-            problem = "the body is no JSON"
+            problem = "the body is not JSON"
         except InvalidSignature as exc:
             verified, problem = False, str(exc)
         repeated = message_id in self._seen
@@ -101,7 +101,7 @@ def render(received: ReceivedMessage) -> Text:
             line.append(f"{data.get('severity')}  {data.get('user_id')}  ")
     line.append(received.message_id, "dim")
     if received.repeated:
-        line.append("  (came before: drop it)", "yellow")
+        line.append("  (a repeat: ignore it)", "yellow")
     if received.problem:
         line.append(f"  {received.problem}", "dim")
     return line

@@ -44,7 +44,7 @@ class SimulationConfig:
         if self.visitors < 1:
             raise ValueError(f"visitors must be at least 1, got {self.visitors}")
         if self.end_ms is not None and self.end_ms <= self.start_ms:
-            raise ValueError("the simulation must last longer than nothing")
+            raise ValueError("the simulated time must be above 0 s")
 
 
 def simulate(config: SimulationConfig, seed: int) -> Iterator[Event]:

@@ -28,14 +28,14 @@ class UnknownAlert(LookupError):
     """No step of the alert is kept."""
 
     def __init__(self) -> None:
-        super().__init__("no step of an alert with this id is kept")
+        super().__init__("no alert with this id is stored")
 
 
 class EndedAlert(RuntimeError):
     """The alert has ended, so nothing may be done about it any more."""
 
     def __init__(self) -> None:
-        super().__init__("the alert is over: only feedback may still be given")
+        super().__init__("the alert has ended: only feedback is still accepted")
 
 
 class HandlingState(StrEnum):

@@ -103,13 +103,13 @@ def _same_product(moment: _Moment) -> str:
         return ""
     times = Counter(action.product_id for action in moment.actions)[moment.actions[-1].product_id]
     return (
-        f"{times} actions on the same product" if times > 1 else "first look at this product in this session"
+        f"{times} actions on the same product" if times > 1 else "first view of this product in this session"
     )
 
 
 def _same_kind(moment: _Moment) -> str:
     categories = {action.category for action in moment.actions if action.category}
-    return f"looked at {len(categories)} categories" if len(categories) > 1 else ""
+    return f"viewed {len(categories)} categories" if len(categories) > 1 else ""
 
 
 def _history(moment: _Moment) -> str:

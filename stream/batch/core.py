@@ -142,7 +142,7 @@ def choose_core(*, compiled: bool) -> Core:
     try:
         return load_compiled()
     except NotBuiltError as exc:
-        log.info("the steps in Python are taken: %s", exc)
+        log.info("using the steps in Python: %s", exc)
     except CompiledStepsError as exc:
-        log.warning("the steps in Python are taken, a third as fast: %s; %s", exc, INSTALL)
+        log.warning("using the steps in Python, a third as fast: %s; %s", exc, INSTALL)
     return PYTHON

@@ -85,4 +85,4 @@ def read_records(
 def _refusal(exc: Exception) -> tuple[str, str]:
     if isinstance(exc, InvalidEvent):
         return exc.code, exc.detail
-    return "event.unreadable", f"reading it failed with {type(exc).__name__}: a mistake of ours"
+    return "event.unreadable", f"reading it failed with {type(exc).__name__}: internal error"

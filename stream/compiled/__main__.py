@@ -11,9 +11,9 @@ def main() -> int:
     try:
         import_compiled()
     except CompiledStepsError as exc:
-        print(f"{exc}: workers take those in Python, a third as fast; `storepulse doctor` says what to do")
+        print(f"{exc}: workers use the steps in Python, a third as fast; see `storepulse doctor`")
         return 1
-    print("the compiled steps are built from the sources that are here")
+    print("the compiled steps are built from the current sources")
     return 0
 
 

@@ -38,7 +38,7 @@ def import_compiled() -> Mapping[str, ModuleType]:
     stale = [name for name, path in paths.items() if path and not is_built_from(path, expected[name])]
     if missing or stale:
         parts = [f"missing: {', '.join(missing)}"] if missing else []
-        parts += [f"built from other sources than those here: {', '.join(stale)}"] if stale else []
+        parts += [f"built from other sources: {', '.join(stale)}"] if stale else []
         raise StaleError(f"the compiled steps do not fit ({'; '.join(parts)})")
     try:
         return {name: import_module(f"{PACKAGE}.{name}") for name in MODULES}

@@ -71,4 +71,4 @@ def unpack_use(packed: bytes) -> Mapping[str, AlertUse]:
     except ValueError:
         raise
     except Exception as exc:  # msgpack's errors have no common base
-        raise ValueError(f"its {len(packed)} bytes are none ({type(exc).__name__})") from exc
+        raise ValueError(f"its {len(packed)} bytes cannot be decoded ({type(exc).__name__})") from exc

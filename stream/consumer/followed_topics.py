@@ -52,7 +52,7 @@ class FollowedTopics:
                 while True:
                     await self._deliver(consumer)
             except KafkaError as exc:
-                log.warning("topics beside the group cannot be read, trying again: %s", exc)
+                log.warning("cannot read topics outside the consumer group, retrying: %s", exc)
                 await asyncio.sleep(RETRY_S)
             finally:
                 await consumer.stop()

@@ -99,7 +99,7 @@ class KafkaLog:
                     await asker._client.set_topics(self._topics)  # it would learn of one every 50 ms
                     self._asker = asker
                 except KafkaError as exc:
-                    log.info("Kafka cannot be asked for offsets yet: %s", exc)
+                    log.info("cannot ask Kafka for offsets yet: %s", exc)
                     await asker.stop()
                     await asyncio.sleep(RETRY_S)
         return self._asker

@@ -76,4 +76,4 @@ def _noted(data: bytes) -> bytes:
 
 
 def _too_much() -> ValueError:
-    return ValueError(f"it holds more than {MAX_UNPACKED_BYTES >> 20} MiB when unpacked")
+    return ValueError(f"it is larger than {MAX_UNPACKED_BYTES >> 20} MiB when unpacked")

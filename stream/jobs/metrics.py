@@ -17,7 +17,7 @@ class JobMeter:
         )
         self.lag = Gauge(
             "storepulse_worker_job_lag_seconds",
-            "How long the subject that waits longest has been due",
+            "Time since the subject that has waited longest became due",
             ["job"],
             registry=registry,
         )
@@ -25,24 +25,24 @@ class JobMeter:
             "storepulse_worker_job_running", "Subjects taken from the queues", registry=registry
         )
         self.runs = Counter(
-            "storepulse_worker_job_runs", "Runs by what became of them", ["job", "result"], registry=registry
+            "storepulse_worker_job_runs", "Runs by outcome", ["job", "result"], registry=registry
         )
         self.seconds = Histogram(
             "storepulse_worker_job_seconds",
-            "Time of a run, the wait for its turn not counted",
+            "Duration of a run, not counting the wait for its turn",
             ["job"],
             buckets=_RUN_BUCKETS_S,
             registry=registry,
         )
         self.dropped = Counter(
             "storepulse_worker_job_dropped",
-            "Triggers and subjects dropped, because memory for them or a queue was full",
+            "Triggers and subjects dropped because memory or a queue was full",
             ["job"],
             registry=registry,
         )
         self.failed_triggers = Counter(
             "storepulse_worker_job_failed_triggers",
-            "Commits of which a job could not say what they made stale",
+            "Commits for which a job could not say what became stale",
             ["job"],
             registry=registry,
         )

@@ -81,7 +81,7 @@ class JobRunner:
                     is_away = False
                 except (RedisError, OSError) as exc:
                     if not is_away:
-                        log.warning("queues of jobs wait: %s", redis_trouble(exc))
+                        log.warning("cannot read the queues of jobs, retrying: %s", redis_trouble(exc))
                     is_away = True
                 await self._pause()
         finally:
@@ -163,7 +163,7 @@ class JobRunner:
             self._failed.add(job.name)
             reason = redis_trouble(exc) if isinstance(exc, RedisError) else exc
             log.error(
-                "job %s failed, tried again later; further failures are only counted: %s", job.name, reason
+                "job %s failed and will be retried; further failures are only counted: %s", job.name, reason
             )
         return result
 

@@ -117,7 +117,7 @@ class Assignment:
                 try:
                     await self._read_again(waiting)
                 except KafkaError as exc:
-                    log.info("blocked partitions are tried again later: %s", exc)
+                    log.info("blocked partitions will be retried later: %s", exc)
 
     async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
         tps = [(topic, number) for number in numbers for topic in self._topics]
@@ -198,7 +198,8 @@ class Assignment:
             return start
         if stored > end:
             log.warning(
-                "%s[%d]: the log ends at %d, before the stored %d: it was made anew, reading it all",
+                "%s[%d]: the log ends at %d, before the stored offset %d: the topic was created anew, "
+                "reading all of it",
                 topic,
                 part.number,
                 end,
@@ -244,7 +245,7 @@ class Assignment:
         try:
             await self.refresh_ends(tps)
         except KafkaError as exc:
-            log.info("the ends of the logs are not known, asking again: %s", exc)
+            log.info("cannot read the end offsets, retrying: %s", exc)
             return False
         return True
 

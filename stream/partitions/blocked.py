@@ -33,7 +33,7 @@ class BlockedPartitions:
     def describe(self) -> tuple[str, ...]:
         """A line for each of them."""
         return tuple(
-            f"partition {number} waits: {reason}" for number, reason in sorted(self._reasons.items())
+            f"partition {number} is blocked: {reason}" for number, reason in sorted(self._reasons.items())
         )
 
     def due(self) -> list[int]:
@@ -54,7 +54,7 @@ class BlockedPartitions:
         if said_s is None or now_s - said_s >= SAY_AGAIN_S:
             self._said_s[number, reason] = now_s
             log.error(
-                "partition %d waits, the others go on: %s; once that is mended it goes on",
+                "partition %d is blocked, the others continue: %s; it continues once this is fixed",
                 number,
                 reason,
             )
@@ -64,7 +64,7 @@ class BlockedPartitions:
         self._forget_tries(number)
         if self._reasons.pop(number, None) is not None:
             self._meter.blocked.set(len(self._reasons))
-            log.info("partition %d goes on", number)
+            log.info("partition %d continues", number)
 
     def forget(self, numbers: Iterable[int]) -> None:
         """The partitions are no longer ours, or claimed anew."""

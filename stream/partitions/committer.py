@@ -129,7 +129,7 @@ class Committer:
         for id_, blob in blobs:
             values[id_] = None
             if isinstance(blob, WrongType):
-                await self._set_aside(p, start, id_, blob, f"its key holds a {blob.holds}")
+                await self._set_aside(p, start, id_, blob, f"its key is a {blob.holds}")
             elif blob is not None:
                 try:
                     values[id_] = unpack(blob)
@@ -137,7 +137,7 @@ class Committer:
                     reason = f"{exc}: {LATER}, upgrade this one"
                     raise Conflict(reason, {p: reason}) from None
                 except Exception as exc:  # the boundary: whatever it is, it is not one of ours
-                    reason = f"its {len(blob)} bytes are none ({type(exc).__name__})"
+                    reason = f"its {len(blob)} bytes cannot be decoded ({type(exc).__name__})"
                     await self._set_aside(p, start, id_, blob, reason)
         return values
 
@@ -169,7 +169,8 @@ class Committer:
         if await retry(self._meter, lambda: self._store.set_aside(p, start + id_, found), writes=True):
             self._meter.quarantined.labels(start.rstrip(":")).inc()
             log.error(
-                "partition %d: a value of %s cannot be read and begins anew, for %d days it is under %s: %s",
+                "partition %d: a value of %s cannot be read and starts over; it is kept for %d days under "
+                "%s: %s",
                 p, start, QUARANTINE_TTL_S // 86_400, QUARANTINE, reason,
             )  # fmt: skip
 
@@ -220,7 +221,9 @@ class Committer:
                 continue  # blocked above
             else:
                 log.warning(
-                    "partition %d: Redis answers %s, reading again from what it has", part.number, status
+                    "partition %d: Redis answered %s, reading again from the offsets it has",
+                    part.number,
+                    status,
                 )
                 behind.append(part)
         if behind:

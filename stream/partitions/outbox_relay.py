@@ -47,7 +47,7 @@ class Relay:
                 await producer.start()
                 break
             except KafkaError as exc:
-                log.warning("the relay cannot reach Kafka, trying again: %s", kafka_trouble(exc))
+                log.warning("the relay cannot reach Kafka, retrying: %s", kafka_trouble(exc))
                 await asyncio.sleep(1.0)
         try:
             await self._publish_forever(producer)
@@ -70,7 +70,7 @@ class Relay:
             except RedisError as exc:
                 self._meter.redis.failed(exc)
             except (KafkaError, OSError) as exc:
-                log.warning("outboxes not published, trying again: %s", kafka_trouble(exc))
+                log.warning("outboxes not published, retrying: %s", kafka_trouble(exc))
             await asyncio.sleep(POLL_S)
 
     async def _drain(self, producer: AIOKafkaProducer, partitions: set[int]) -> set[int]:
@@ -106,7 +106,7 @@ class Relay:
             ]
             await asyncio.gather(*acks)
         except KafkaError as exc:
-            log.warning("outbox of partition %d not published, trying again: %s", number, kafka_trouble(exc))
+            log.warning("outbox of partition %d not published, retrying: %s", number, kafka_trouble(exc))
             return False
         return True
 

@@ -74,7 +74,7 @@ async def say_goodbye(client: redis.Redis, keys: Keys, worker_id: str) -> None:
         await client.zrem(keys.workers(), worker_id)
         await client.delete(keys.worker(worker_id))
     except (RedisError, OSError) as exc:
-        log.debug("heartbeat not taken back: %s", redis_trouble(exc).found)
+        log.debug("cannot remove the heartbeat: %s", redis_trouble(exc).found)
 
 
 def _set_gauges(assignment: Assignment, meter: Meter) -> None:

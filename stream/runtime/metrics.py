@@ -40,34 +40,37 @@ class Meter:
         self.redis = RedisHealth()
         """What is wrong with Redis, for all parts of the worker."""
         self._events = Count(
-            "storepulse_worker_events", "Records by what became of them", ["result"], registry=self.registry
+            "storepulse_worker_events", "Records by outcome", ["result"], registry=self.registry
         )
         self._rejected = Count(
             "storepulse_worker_rejected", "Dead letters by code", ["code"], registry=self.registry
         )
         self._rejected_of = Count(
             "storepulse_worker_rejected_of_sender",
-            "Dead letters of senders that name themselves in the headers of their records",
+            "Dead letters by sender, for senders named in the headers of their records",
             ["sender", "code"],
             registry=self.registry,
         )
         self._senders = SenderLabels()
         self._commits = Count(
-            "storepulse_worker_commits", "Commits by Redis' answer", ["verdict"], registry=self.registry
+            "storepulse_worker_commits",
+            "Commits by the answer from Redis",
+            ["verdict"],
+            registry=self.registry,
         )
         self._delay = Histogram(
             "storepulse_worker_delay_seconds",
-            "Broker timestamp to committed in Redis, oldest record of each commit",
+            "Time from broker timestamp to commit in Redis, for the oldest record of each commit",
             buckets=_DELAY_BUCKETS_S,
             registry=self.registry,
         )
         self.merge_timeouts = Count(
             "storepulse_worker_merge_timeouts",
-            "Waits for a co-partitioned topic given up",
+            "Waits for a co-partitioned topic that were given up",
             registry=self.registry,
         )
         self.store_errors = Count(
-            "storepulse_worker_store_errors", "Calls to Redis without an answer", registry=self.registry
+            "storepulse_worker_store_errors", "Calls to Redis that got no answer", registry=self.registry
         )
         self.quarantined = Count(
             "storepulse_worker_quarantined",
@@ -77,7 +80,7 @@ class Meter:
         )
         self.blocked = Gauge(
             "storepulse_worker_blocked_partitions",
-            "Partitions that wait for a key which holds something else than it should, or for an upgrade",
+            "Partitions blocked by a key of the wrong type, or for an upgrade",
             registry=self.registry,
         )
         self.rebalances = Count(
@@ -107,7 +110,7 @@ class Meter:
         )
         self.component_bytes = Gauge(
             "storepulse_worker_component_bytes",
-            "Memory of a component's state of all partitions, about",
+            "Approximate memory of a component's state in all partitions",
             ["component"],
             registry=self.registry,
         )

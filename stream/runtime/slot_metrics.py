@@ -74,7 +74,7 @@ class SlotMeters:
         """The metrics whose names begin so."""
         scores = Counter(
             f"{start}_scores",
-            "Visitors a model was asked about, by what became of it",
+            "Visitors a model was asked about, by outcome",
             [*labels, "result"],
             registry=self._registry,
         )
@@ -86,16 +86,19 @@ class SlotMeters:
         )
         score_time = Histogram(
             f"{start}_score_seconds",
-            "Encoding and scoring the visitors of one round",
+            "Time to encode and score the visitors of one round",
             labels,
             buckets=self._buckets_s,
             registry=self._registry,
         )
         refused = Counter(
-            f"{start}_models_refused", "New models that did not pass their checks", labels,
+            f"{start}_models_refused", "New models that failed their checks", labels,
             registry=self._registry,
         )  # fmt: skip
         drifts = Counter(
-            f"{start}_drifts", "Changes found in a watched number", [*labels, "name"], registry=self._registry
+            f"{start}_drifts",
+            "Changes detected in a watched number",
+            [*labels, "name"],
+            registry=self._registry,
         )
         return scores, left_out, score_time, refused, drifts

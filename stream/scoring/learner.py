@@ -86,7 +86,7 @@ class Learner(SlotCompanion):
                 try:
                     await self.read(store, sorted(theirs))
                 except RedisError as exc:
-                    log.info("what other partitions have learnt is read later: %s", exc)
+                    log.info("cannot read what other partitions have learnt, retrying later: %s", exc)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def read(self, store: Store, partitions: Sequence[int]) -> None:

@@ -131,7 +131,7 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         )
         probabilities, purchase = predict_alike(model, batch, ids)
         if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
-            raise ArithmeticError("the model gave a number that is none")
+            raise ArithmeticError("the model returned a value that is not a number")
         version = model.version
         records = [b""] * len(visitors)
         if self.learner is not None:

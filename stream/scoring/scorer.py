@@ -59,7 +59,7 @@ class Scorer(Generic[M, I, A]):
     def state(self) -> str:
         """`ok`, `off` without a model, or what is wrong, in a few words."""
         refusal = self.host.refusal
-        refused = "" if refusal is None else f"a new model was refused: {_say(refusal)}"
+        refused = "" if refusal is None else f"a new model was rejected: {_say(refusal)}"
         return self.trouble or refused or ("off" if self.host.model is None else "ok")
 
     def report(self, drift: tuple[str, ...]) -> SlotReport:
@@ -97,8 +97,8 @@ class Scorer(Generic[M, I, A]):
             self._skip(model, len(wanted), trouble, late=late, rest_s=REST_S if is_retry else 0.0)
             return {}
         except Exception as exc:  # whatever a model does wrong, events go on being counted
-            self._skip(model, len(wanted), f"the model fails: {type(exc).__name__}", rest_s=REST_S)
-            log.warning("the model of %s fails, resting for %s s: %r", self.slot.name, REST_S, exc)
+            self._skip(model, len(wanted), f"the model failed: {type(exc).__name__}", rest_s=REST_S)
+            log.warning("the model of %s failed, not used for %s s: %r", self.slot.name, REST_S, exc)
             return {}
         if model is self.host.model:
             self._trouble = ""
@@ -112,9 +112,9 @@ class Scorer(Generic[M, I, A]):
 
     def fail(self, exc: Exception) -> None:
         """Leave the model alone for a while: what it said, or was judged by, could not be made use of."""
-        log.error("the slot %s fails, resting for %s s", self.slot.name, REST_S, exc_info=exc)
+        log.error("the slot %s failed, not used for %s s", self.slot.name, REST_S, exc_info=exc)
         if self.host.model is not None:
-            self._skip(self.host.model, 0, f"the slot fails: {type(exc).__name__}", rest_s=REST_S)
+            self._skip(self.host.model, 0, f"the slot failed: {type(exc).__name__}", rest_s=REST_S)
 
     async def _ask_all(
         self,

@@ -41,7 +41,7 @@ local function holding(name, wanted)
     types[key] = found
   end
   if found ~= 'none' and found ~= wanted then
-    conflict = conflict or (key .. ' holds a ' .. found .. ', a ' .. wanted .. ' is to be written')
+    conflict = conflict or (key .. ' is a ' .. found .. ', not a ' .. wanted)
   end
   return key
 end

@@ -40,7 +40,7 @@ async def join_installation(client: redis.Redis, keys: Keys, health: RedisHealth
             f"with STOREPULSE_PARTITIONS={old} storepulse topics grow {new}"
         )
     if not stored.isdigit():
-        raise MisfitError(f"{keys.installation()} does not say how many partitions there are; set it right")
+        raise MisfitError(f"{keys.installation()} does not contain the number of partitions; correct it")
     if int(stored) != keys.partitions:
         raise MisfitError(
             f"Redis holds the state of {int(stored)} partitions, STOREPULSE_PARTITIONS says "

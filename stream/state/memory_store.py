@@ -121,9 +121,7 @@ class MemoryStore:
                     )
                 held = part.values.get(key)
                 if write.HOLDS and held is not None and type(held) is not TYPES[write.HOLDS]:
-                    raise Conflict(
-                        f"{prefix}{key} holds a {type(held).__name__}, a {write.HOLDS} is to be written"
-                    )
+                    raise Conflict(f"{prefix}{key} is a {type(held).__name__}, not a {write.HOLDS}")
                 if isinstance(write, AddToHashes | RaiseScores):
                     if key in added:
                         raise Conflict(f"{prefix}{key} is added to twice in one commit")

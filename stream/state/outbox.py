@@ -94,7 +94,7 @@ class RedisOutboxes:
         """Once: alerts and dead letters of the partition are not published, what is counted goes on."""
         if p not in self._foreign:
             self._foreign.add(p)
-            log.error("%s holds another type than a stream: rename or delete it", self._keys.outbox(p))
+            log.error("%s is not a stream: rename or delete it", self._keys.outbox(p))
 
     async def _sound_items(self, p: int, page: Sequence[tuple[bytes, dict[Any, Any]]]) -> list[OutboxItem]:
         """The entries that are ours; others are set aside, as they would be met again for ever."""
@@ -106,7 +106,7 @@ class RedisOutboxes:
             except (KeyError, ValueError):
                 others.append((entry_id, fields))
         if others:
-            log.error("partition %d: %d entries of the outbox are none of ours, set aside", p, len(others))
+            log.error("partition %d: %d unknown entries of the outbox were set aside", p, len(others))
             key = self._keys.quarantine(p, OUTBOX)
             async with self._client.pipeline(transaction=True) as pipe:
                 for entry_id, fields in others:

@@ -227,8 +227,8 @@ class RedisStore:
             types = [kind.decode() for kind in await pipe.execute()]
         for (key, kind), found in zip(wanted.items(), types, strict=True):
             if found not in (kind, "none"):
-                return f"{key} holds a {found}, a {kind} is to be read"
-        return f"one of {', '.join(wanted)} held another type than it should"
+                return f"{key} is a {found}, not a {kind}"
+        return f"one of {', '.join(wanted)} had the wrong type"
 
     async def _drop_foreign_members(
         self, key: str, row: Sequence[tuple[bytes, float]]
@@ -239,7 +239,7 @@ class RedisStore:
             try:
                 kept.append((member.decode(), int(score)))
             except (ValueError, OverflowError):
-                log.warning("a member of %s is not one of ours, it is removed", key)
+                log.warning("removed an unknown member of %s", key)
                 await self._client.zrem(key, member)
         return kept
 

@@ -55,7 +55,7 @@ async def test_a_visitor_whose_events_wait_is_told_apart_from_one_of_whom_nothin
     client: httpx.AsyncClient, state: ShopState, settings: Settings
 ) -> None:
     await send(client, 3)
-    said = "no event of this visitor, or none for longer than state is kept"
+    said = "no visitor with this id is known, or the state has expired"
     waits = f"{said}; 3 events wait to be counted in this visitor's part of the stream"
     assert await ask_for(client) == f"{waits}, and no worker is running"
     state.beat()
@@ -92,7 +92,7 @@ async def test_where_all_is_counted_nothing_waits(
     state.set_meta(p, max_event_ms=HISTORY_AT_MS, broker_ms=wall_clock_ms(), **{f"off:{cart}": 1})
     state.flush()
     assert (await client.get("/v1/live")).json()["backlog"] == {"waiting": 0, "history_to": None}
-    assert await ask_for(client) == "no event of this visitor, or none for longer than state is kept"
+    assert await ask_for(client) == "no visitor with this id is known, or the state has expired"
 
 
 async def test_without_kafka_the_figures_come_all_the_same(settings: Settings) -> None:
@@ -100,7 +100,7 @@ async def test_without_kafka_the_figures_come_all_the_same(settings: Settings) -
     async with open_client(away) as client:
         answer = await client.get("/v1/live")
         assert (answer.status_code, answer.json()["backlog"]) == (200, None)
-        assert await ask_for(client) == "no event of this visitor, or none for longer than state is kept"
+        assert await ask_for(client) == "no visitor with this id is known, or the state has expired"
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_a_page_in_development_that_is_refused_is_named_once_in_the_log(
     own = {"origin": "http://localhost:8000", "host": "localhost:8000"}
     await client.post("/v1/events", headers=own, json={})
     assert told(caplog) == [
-        "pages of http://localhost:3000 may not send events; to let them, start with "
+        "pages of http://localhost:3000 may not send events; to allow them, restart with "
         "STOREPULSE_ALLOWED_ORIGINS=http://localhost:3000 in the environment or in .env"
     ]
 

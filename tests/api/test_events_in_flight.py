@@ -18,7 +18,7 @@ async def test_what_is_too_much_takes_no_room() -> None:
     in_flight = InFlightEvents(10, 1_000, ApiMetrics())
     in_flight.add(10, 0)
     for more in ((1, 0), (0, 1_001)):
-        with pytest.raises(Problem, match="too many events wait") as busy:
+        with pytest.raises(Problem, match="too many events are waiting") as busy:
             in_flight.add(*more)
         assert busy.value.status == 503
         assert busy.value.headers is not None
@@ -27,7 +27,7 @@ async def test_what_is_too_much_takes_no_room() -> None:
     in_flight.remove(10, 0)
     in_flight.add(10, 1_000)
     in_flight.remove(10, 1_000)
-    with pytest.raises(Problem, match="takes 10 at once") as never:
+    with pytest.raises(Problem, match="accepts 10 at a time") as never:
         in_flight.add(11, 0)
     assert (never.value.status, never.value.headers) == (413, None)
 

@@ -117,7 +117,7 @@ def test_the_page_shows_the_newest_alerts_and_what_became_of_them(
     state.publish_alerts([make_expired(make_alert(3)), make_alert(13, kind=CART_ABANDONED)])
     state.publish_alerts([make_alert(11, state=AlertState.RESOLVED, reasons=(), offer=None)])
     state.flush()
-    wait_until(lambda: "Left a cart|u13" in rows(browser)[0], 20, "the new alert")
+    wait_until(lambda: "Abandoned a cart|u13" in rows(browser)[0], 20, "the new alert")
     wait_until(lambda: "bought after all" in rows(browser)[2], 20, "the end of an alert")
     assert len(rows(browser)) == 10
     assert "u3|" not in "".join(rows(browser))

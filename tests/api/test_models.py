@@ -148,7 +148,7 @@ async def test_workers_tell_version_scoring_and_drift(
         {"name": "score", "mean": 0.12, "width": 1_900, "drifts": 2, "drifted_at": "2025-10-09T08:53:20Z"},
         {"name": "error", "mean": None, "width": 80, "drifts": 0, "drifted_at": None},
     ]
-    assert "drift state is not understood" in caplog.text
+    assert "cannot read a worker's drift state" in caplog.text
     assert (second["model"], second["scoring"]) == (None, "off")
     assert found["scoring"] == {"status": "degraded", "detail": "w2: no model is loaded"}
     assert "m-1" in [model["version"] for model in found["models"]]
@@ -242,7 +242,7 @@ async def test_other_slots_are_told_without_the_api_knowing_them(
         scoring="ok",
         slots=(
             SlotReport("next_action", "m-1", "ok", 70, 3),
-            SlotReport("next_purchase", "v2", "the model fails: KeyError", 5, 2, drift),
+            SlotReport("next_purchase", "v2", "the model failed: KeyError", 5, 2, drift),
         ),
     )
     state.beat("w2", slots=(SlotReport("next_action"), SlotReport("next_purchase")))
@@ -267,7 +267,7 @@ async def test_other_slots_are_told_without_the_api_knowing_them(
     assert second["windows"]["1h"]["n"] == 0
     assert (second["windows"]["24h"]["n"], second["windows"]["24h"]["counts"]) == (9, {"late": 4})
     one, two = slot["workers"]
-    assert (one["worker_id"], one["model"], one["state"]) == ("w1", "v2", "the model fails: KeyError")
+    assert (one["worker_id"], one["model"], one["state"]) == ("w1", "v2", "the model failed: KeyError")
     assert (one["scored"], one["skipped"], one["drift"][0]["width"]) == (5, 2, 900)
     assert (two["worker_id"], two["model"], two["state"], two["drift"]) == ("w2", None, "off", [])
     assert found["scoring"]["detail"] == "w2: no model is loaded", "other slots do not say how scoring goes"
@@ -284,5 +284,5 @@ def test_heartbeats_of_earlier_versions_and_for_them_are_read() -> None:
     fields = later.to_hash()
     assert from_hash(fields) == later
     assert earlier.items() <= fields.items(), "an earlier version finds its fields as they were"
-    with pytest.raises(ValueError, match="a report of a slot is not one"):
+    with pytest.raises(ValueError, match="invalid report of a slot"):
         from_hash(fields | {"slots": '[{"slot": "a"}]'})

@@ -63,7 +63,7 @@ async def test_what_several_share_is_a_problem_that_says_so(
 async def test_readiness_says_why_partitions_wait_and_passes_over_a_spoiled_heartbeat(
     client: httpx.AsyncClient, state: ShopState, redis: Redis
 ) -> None:
-    state.beat("w1", waits=("partition 3 waits: k holds a string, a hash is to be written",))
+    state.beat("w1", waits=("partition 3 is blocked: k is a string, not a hash",))
     state.flush()
     for name in ("w2", "w3"):
         redis.zadd(state.keys.workers(), {name: wall_clock_ms()})
@@ -72,7 +72,7 @@ async def test_readiness_says_why_partitions_wait_and_passes_over_a_spoiled_hear
     answer = await client.get("/readyz")
     stream = answer.json()["parts"]["stream"]
     assert stream["status"] == "degraded"
-    assert "partition 3 waits: k holds a string" in stream["detail"]
+    assert "partition 3 is blocked: k is a string" in stream["detail"]
 
 
 async def test_a_spoiled_key_lets_nobody_in_and_leaves_the_door_shut(

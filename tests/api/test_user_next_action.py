@@ -161,4 +161,4 @@ class TestWithoutModel:
     ) -> None:
         put(state, make_visitor(None))
         detail = (await client.get("/v1/users/u1/next-action")).json()["detail"]
-        assert detail == "no model has scored this visitor; no model could be loaded, /v1/models says why"
+        assert detail == "no model has scored this visitor; no model could be loaded, see /v1/models"

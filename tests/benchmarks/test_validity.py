@@ -66,7 +66,7 @@ def test_a_worker_that_scored_is_measured(settings: Settings, child: Child) -> N
 
 def test_a_worker_that_scored_nobody_is_an_error_that_says_why(settings: Settings, child: Child) -> None:
     with Redis.from_url(settings.redis_url) as client:
-        say(client, settings, make_beat(scoring="the model fails: OSError", skipped=7))
+        say(client, settings, make_beat(scoring="the model failed: OSError", skipped=7))
         with pytest.raises(RuntimeError, match=r"OSError, 0 scored, 7 skipped\), so this"):
             measure_scored(client, settings, child)
 

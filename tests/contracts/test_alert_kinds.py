@@ -120,7 +120,7 @@ def test_the_product_has_two_kinds() -> None:
 def test_a_name_is_taken_once() -> None:
     assert kind_names() == (*FLAT_KINDS, "stock_low")
     register_kind(STOCK_LOW)  # the same again, as when a module is loaded for two parts
-    with pytest.raises(InvalidKind, match="stock_low: there is a kind of alert of this name already"):
+    with pytest.raises(InvalidKind, match="stock_low: a kind of alert with this name already exists"):
         register_kind(replace(STOCK_LOW, title="Another"))
 
 

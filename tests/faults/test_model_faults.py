@@ -64,7 +64,7 @@ def read_metric(beat: Heartbeat, name: str) -> float:
 
 @pytest.mark.parametrize(
     ("trap", "words"),
-    [("hangs", "the model takes longer than 0.5 s"), ("fails", "the model fails: InvalidArgument")],
+    [("hangs", "the model takes longer than 0.5 s"), ("fails", "the model failed: InvalidArgument")],
 )
 def test_a_model_that_hangs_or_fails_costs_scores_and_nothing_else(
     tmp_path: Path, open_shop: OpenSystem, send: Send, ask_readiness: AskReadiness, trap: Trap, words: str
@@ -104,7 +104,7 @@ def test_a_new_version_is_taken_up_and_a_spoiled_one_refused(
     assert read_metric(later, "storepulse_worker_models_refused_total") >= 1
     readiness = ask_readiness(system)
     assert readiness["status"] == "degraded"
-    assert f"a new model was refused: {reason}" in readiness["detail"]
+    assert f"a new model was rejected: {reason}" in readiness["detail"]
     assert_exact(system, traffic)
     assert system.supervisor.exits == []
     alerts = [decode_alert(value) for _, value in read_log(system.client, system.keys)]

@@ -130,10 +130,10 @@ def take_a_right(shop: Shop) -> Callable[[], object]:
 
 
 TROUBLES = {
-    "full": (fill, "Redis is full and takes no more writes", "maxmemory"),
+    "full": (fill, "Redis is full and rejects writes", "maxmemory"),
     "read-only": (make_replica, "this Redis is a read-only replica", "primary"),
     "disk": (fail_to_save, "Redis cannot write to its disk", "free space"),
-    "right": (take_a_right, "the Redis user lacks a right", "ACL"),
+    "right": (take_a_right, "the Redis user lacks a permission", "ACL"),
 }
 
 

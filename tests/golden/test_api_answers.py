@@ -83,11 +83,14 @@ async def ask(client: httpx.AsyncClient, path: str) -> Answer:
 
 
 def comparable(answer: Answer) -> Answer:
-    """The answer without what differs between two requests, and no more digits than any machine gives."""
+    """The answer without what differs between two requests, and no more digits than any machine gives.
+
+    Of what has a code, the code is compared: its words are for people, and may become better ones.
+    """
     text = answer.body.rstrip().replace('"customer_id":null,', "") if isinstance(answer.body, str) else None
     body = rounded(answer.body if text is None else text)
     if answer.status >= 400:
-        del body["request_id"]
+        del body["request_id"], body["detail"]
     if answer.path == "/v1/models":
         withhold(body)
     return answer._replace(body=body)
@@ -104,7 +107,8 @@ def withhold(value: Any) -> None:
 
 def rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: rounded(part) for name, part in value.items() if name not in LATER_FIELDS}
+        left_out = LATER_FIELDS | {"words"} if "code" in value else LATER_FIELDS
+        return {name: rounded(part) for name, part in value.items() if name not in left_out}
     if isinstance(value, list):
         return [rounded(part) for part in value]
     return round(value, 9) if isinstance(value, float) else value

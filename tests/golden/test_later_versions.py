@@ -42,7 +42,7 @@ def test_its_partition_waits_for_the_upgrade_and_the_others_go_on(
     worker = supervisor.add()
     try:
         wait_until(lambda: redis.hget(keys.meta(1), "applied") == b"1", 60, "the other partition to go on")
-        said = f"partition 0 waits, the others go on: {refusal(127, FORMAT_WITH_EXTRA)}"
+        said = f"partition 0 is blocked, the others continue: {refusal(127, FORMAT_WITH_EXTRA)}"
         wait_until(lambda: said in worker.log_path.read_text(), 30, "the worker to say why it waits")
         assert redis.get(keys.visitor(mine)) == LATER
         redis.delete(keys.visitor(mine))

@@ -194,7 +194,7 @@ def test_a_second_alert_right_after_the_first_is_invented() -> None:
     second = first._replace(alert_id="0" * 24, episode=first.episode + 1)
     audited = audit(shop, sent, [*shop.alerts, second], replay)
     assert audited.churn.wrong["churn alerts that the replay does not know"] == [
-        f"{second.record_id}: too soon after another"
+        f"{second.record_id}: too soon after another one one"
     ]
 
 

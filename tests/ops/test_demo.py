@@ -98,7 +98,7 @@ def test_without_a_terminal_it_prints_a_line_a_second_and_ends_by_itself(tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("starting ")
-    assert "everything is forgotten" in lines[1]
+    assert "all data is lost" in lines[1]
     frames = [line for line in lines if " events/s | " in line]
     assert len(frames) >= 5
     applied = [int(match[1]) for line in frames if (match := re.search(r"(\d+) applied, 0 lost", line))]

@@ -58,7 +58,7 @@ def test_the_picture_shows_every_number_in_any_width(width: int) -> None:
     ):
         assert part in shown
     assert "aurora [parka]" in shown
-    assert "everything is forgotten" in shown
+    assert "all data is lost" in shown
     assert "http://127.0.0.1:8000/" in shown
     assert all(len(line) <= width for line in text.splitlines())
 

@@ -54,7 +54,7 @@ def test_settings_are_read_as_compose_reads_them(tmp_path: Path, monkeypatch: py
         b"API_HOST_PORT=8100\r\nSTOREPULSE_ROTKEY=x\r\n"
     )
     monkeypatch.setenv("STOREPULSE_GROUP", "mine")
-    assert load_env_file(path) == ["STOREPULSE_ROTKEY is no setting, see .env.example"]
+    assert load_env_file(path) == ["STOREPULSE_ROTKEY is not a setting, see .env.example"]
     settings = find_settings(tmp_path)
     assert (settings.currency, settings.timezone, settings.group) == ("USD", "Europe/Berlin", "mine")
     assert "API_HOST_PORT" not in os.environ
@@ -66,7 +66,7 @@ def test_lines_that_set_nothing_are_said(tmp_path: Path) -> None:
     said = run(tmp_path, "version").stderr.splitlines()
     assert said == [
         ".env: STOREPULSE_CURRENCY has no value: write STOREPULSE_CURRENCY=VALUE",
-        ".env: storepulse_group is no setting, see .env.example",
+        ".env: storepulse_group is not a setting, see .env.example",
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_setting_that_cannot_be_is_named_in_one_line_without_its_value(tmp_pat
     done = run(tmp_path, "status")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        ".env: STOREPULSE_TYPO is no setting, see .env.example",
+        ".env: STOREPULSE_TYPO is not a setting, see .env.example",
         "STOREPULSE_ROOT_KEY: Value should have at least 32 items after validation, not 4",
     ]
     (tmp_path / ".env").write_bytes(b"STOREPULSE_GROUP=\xff\n")
@@ -129,9 +129,7 @@ def test_without_a_stack_and_a_named_broker_nothing_is_written_anywhere(
     done = run(tmp_path, *words)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith(
-        "no stack runs in .storepulse, and nothing says which installation is meant"
-    )
+    assert done.stderr.startswith("no stack is running in .storepulse, and no other installation is set")
     assert "STOREPULSE_BOOTSTRAP" in done.stderr
 
 

@@ -36,7 +36,7 @@ def test_a_file_of_events_becomes_a_table_and_a_file_of_figures(shop_file: Path,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "shop.jsonl" in result.output
-    assert "1 rows are no events" in result.output
+    assert "1 rows are not valid events" in result.output
     (shop,) = json.loads(figures.read_bytes())["shops"]
     assert [model["name"] for model in shop["models"]] == ["majority", "markov-2"]
     assert shop["reference"] == "markov-2"

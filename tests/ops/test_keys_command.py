@@ -148,7 +148,7 @@ def test_where_keys_are_needed_anyway_the_first_one_changes_nothing(
     made = keys(tmp_path, "create", "a", "--scope", "alerts:read")
     assert made.exit_code == 0
     assert "first key" not in made.stderr
-    assert "goes on asking" in keys(tmp_path, "reset", "--yes").stdout
+    assert "still requires a key" in keys(tmp_path, "reset", "--yes").stdout
 
 
 @pytest.mark.usefixtures("settings")

@@ -54,7 +54,7 @@ AWAY = [
     ),
     ("kafka.net.manager", "Connection failed: %s", "refused"),
     ("kafka.net.manager", "Bootstrap connection to %s failed: %s (backoff %.2f secs)", 0, "x", 1.0),
-    ("stream.consumer.kafka_log", "Kafka cannot be asked for offsets yet: %s", "x"),
+    ("stream.consumer.kafka_log", "cannot ask Kafka for offsets yet: %s", "x"),
 ]
 
 
@@ -67,7 +67,7 @@ def test_an_outage_is_one_line_a_minute_whoever_speaks_of_it(
         clock.now_s += 0.2
     assert len(written) == 120 / EVERY_S
     assert written[0] == 'Unable connect to "kafka:9092": [Errno 111] Connect call failed'
-    assert written[1].endswith("(and 2,699 lines like it since the last one)")
+    assert written[1].endswith("(and 2,699 similar lines since the last one)")
 
 
 def test_other_lines_are_kept_apart_by_what_they_say(say: Callable[..., str | None], clock: Clock) -> None:

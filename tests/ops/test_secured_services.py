@@ -188,14 +188,22 @@ def test_every_mechanism_is_taken_by_every_client(secured: Secured, mechanism: s
 
 
 WRONG = {
-    "kafka password": ({"KAFKA_PASSWORD": "wrong"}, "Kafka refuses the user or the password", ["worker"]),
-    "kafka user": ({"KAFKA_USERNAME": "nobody"}, "Kafka refuses the user or the password", ["simulate"]),
-    "kafka CA": ({"KAFKA_CA": "stranger"}, "we do not know the CA of its certificate", ["api"]),
+    "kafka password": (
+        {"KAFKA_PASSWORD": "wrong"},
+        "Kafka rejects the user name or the password",
+        ["worker"],
+    ),
+    "kafka user": ({"KAFKA_USERNAME": "nobody"}, "Kafka rejects the user name or the password", ["simulate"]),
+    "kafka CA": ({"KAFKA_CA": "stranger"}, "the CA of its certificate is unknown", ["api"]),
     "kafka in the clear": ({"KAFKA_SECURITY": "PLAINTEXT"}, "STOREPULSE_KAFKA_SECURITY", ["topics"]),
     "kafka without SASL": ({"KAFKA_SECURITY": "SSL"}, "STOREPULSE_KAFKA_SECURITY", ["rejected", "ls"]),
-    "redis password": ({"REDIS_PASSWORD": "wrong"}, "Redis refuses the user or the password", ["worker"]),
-    "redis user": ({"REDIS_USERNAME": "nobody"}, "Redis refuses the user or the password", ["deliver"]),
-    "redis CA": ({"REDIS_CA": "stranger"}, "we do not know the CA of its certificate", ["api"]),
+    "redis password": (
+        {"REDIS_PASSWORD": "wrong"},
+        "Redis rejects the user name or the password",
+        ["worker"],
+    ),
+    "redis user": ({"REDIS_USERNAME": "nobody"}, "Redis rejects the user name or the password", ["deliver"]),
+    "redis CA": ({"REDIS_CA": "stranger"}, "the CA of its certificate is unknown", ["api"]),
 }
 
 
@@ -244,7 +252,7 @@ def test_a_missing_right_in_redis_is_named(secured: Secured) -> None:
     with secured.redis.admin() as admin:
         admin.execute_command("ACL", "SETUSER", "weak", "on", ">weak", "~sp:*", "&sp:*", "+@all", "-xadd")
         admin.execute_command("ACL", "SETUSER", "away", "on", ">away", "~other:*", "+@all")
-    for user, says in (("weak", "XADD"), ("away", "it may not use our keys")):
+    for user, says in (("weak", "XADD"), ("away", "it may not use these keys")):
         env = secured.environment(STOREPULSE_REDIS_USERNAME=user, STOREPULSE_REDIS_PASSWORD=user)
         del env["STOREPULSE_REDIS_PASSWORD_FILE"]
         done = run(env, "worker")
@@ -262,8 +270,8 @@ RIGHTS = {
 
 
 @pytest.mark.parametrize(
-    ("lacking", "says"), [("topics", "right to a topic"), ("group", "right to the consumer group"),
-                          ("write", "right to a topic")],
+    ("lacking", "says"), [("topics", "permission on a topic"), ("group", "permission on the consumer group"),
+                          ("write", "permission on a topic")],
 )  # fmt: skip
 def test_a_missing_right_in_kafka_is_named(secured: Secured, part: Part, lacking: str, says: str) -> None:
     assert run(secured.environment(), "topics").returncode == 0

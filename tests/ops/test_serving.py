@@ -163,7 +163,7 @@ def test_a_process_whose_event_loop_stands_still_is_replaced(
             wait_until(lambda: not place.check() and place.was_ready, 60, "the process to serve")
             monkeypatch.setattr(managed_process, "HUNG_S", 2.0)
             place.child.suspend()
-            wait_until(lambda: "not heard of" in place.check(), 30, "the process to be missed")
+            wait_until(lambda: "unresponsive" in place.check(), 30, "the process to be missed")
             wait_until(lambda: "exit code -9" in place.check(), 30, "its end to be seen")
             wait_until(lambda: "started again" in place.check(), 30, "another")
         finally:

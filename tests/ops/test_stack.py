@@ -141,7 +141,7 @@ def test_end_of_the_embedded_broker_ends_the_stack(embedded_stack: Stack) -> Non
 
 
 def test_second_stack_in_the_same_folder_is_refused(embedded_stack: Stack) -> None:
-    with pytest.raises(StackError, match="a stack already runs in"):
+    with pytest.raises(StackError, match="a stack is already running in"):
         Stack(StackOptions(state=embedded_stack.state)).start()
 
 
@@ -191,10 +191,10 @@ def test_up_repeats_the_warnings_of_its_parts_each_once(tmp_path: Path) -> None:
         headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
         for _ in range(2):
             httpx.options(url, headers=headers)
-        blocked = "api: pages of http://localhost:3000 may not send events; to let them, start with"
+        blocked = "api: pages of http://localhost:3000 may not send events; to allow them, restart with"
         wait_until(lambda: blocked in shown.read_text(), 20, "the blocked page")
         page = "pages of http://localhost:3000"
-        wait_until(lambda: page in doctor(tmp_path)["refused events"], 20, "the letter about the page")
+        wait_until(lambda: page in doctor(tmp_path)["rejected events"], 20, "the letter about the page")
         assert "no visitor is scored" in doctor(tmp_path)["api: model"]
     finally:
         process.send_signal(signal.SIGTERM)
@@ -223,11 +223,11 @@ def test_kafka_stack_keeps_totals_over_its_own_restart(tmp_path: Path, installat
     [
         (StackOptions(workers=2), "the embedded broker serves one worker, got 2"),
         (StackOptions(workers=-1), "workers must not be negative, got -1"),
-        (StackOptions(redis="127.0.0.1:6379"), "the embedded broker forgets"),
-        (StackOptions(kafka_port=9092), "--kafka-port is for --broker kafka, got embedded"),
+        (StackOptions(redis="127.0.0.1:6379"), "the embedded broker loses"),
+        (StackOptions(kafka_port=9092), "--kafka-port only applies to --broker kafka, got embedded"),
         (
             StackOptions(broker="a:1", redis="a:2", redis_port=6379),
-            "--redis-port is for --redis embedded, got a:2",
+            "--redis-port only applies to --redis embedded, got a:2",
         ),
     ],
 )
@@ -256,7 +256,7 @@ def test_port_that_somebody_has_is_named_before_anything_starts(tmp_path: Path) 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stack = Stack(StackOptions(state=tmp_path, api_port=port))
-        with pytest.raises(StackError, match=f"port {port} is not free; give another --api-port"):
+        with pytest.raises(StackError, match=f"port {port} is not free; set another --api-port"):
             stack.start()
     assert stack.parts == []
 
@@ -271,7 +271,7 @@ def test_port_that_cannot_be_is_refused(option: str, port: str) -> None:
 
 def test_folder_that_takes_no_files_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StackError, match="give another --state"):
+    with pytest.raises(StackError, match="set another --state"):
         Stack(StackOptions(state=tmp_path / "file"))
 
 
@@ -287,7 +287,7 @@ def test_record_that_cannot_be_written_ends_no_stack(
         return worker.restarts == 1
 
     wait_until(is_another, 10, "another worker")
-    assert "cannot write down what runs where" in caplog.text
+    assert "cannot record the running parts" in caplog.text
 
 
 SPOILED = ["", "{", "[]", "null", "{}", '{"owner": {}, "parts": [], "settings": {}}', "\0" * 4_096]
@@ -300,7 +300,7 @@ def test_record_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
     assert find_settings(tmp_path) == Settings()
     status = CliRunner().invoke(app, ["status", "--state", str(tmp_path)])
     assert status.exit_code == 2
-    assert "no stack runs in" in status.output
+    assert "no stack is running in" in status.output
 
 
 def test_record_of_another_version_is_read(tmp_path: Path) -> None:

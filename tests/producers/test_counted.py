@@ -59,7 +59,7 @@ def test_a_replay_ends_with_what_was_counted_what_was_before_and_what_was_refuse
     rows = rows_of(replay(stack, write_events(tmp_path / "b.jsonl", "one", 20, begin=290)))
     assert rows["counted by the stream"].split(";")[0] == "10"
     assert int(rows["duplicates"]) >= 10
-    assert (rows["late"], rows["refused by the stream"]) == ("0", "0")
+    assert (rows["late"], rows["rejected by the stream"]) == ("0", "0")
 
 
 def test_a_replay_into_a_shop_that_is_live_says_that_its_events_came_too_late(
@@ -86,4 +86,4 @@ def test_while_the_worker_does_nothing_a_replay_says_how_many_events_wait(
     finally:
         worker.child.resume()
     assert found["stream"]["waiting"] == 7
-    assert rows["counted by the stream"].startswith("not known: Redis was not asked")
+    assert rows["counted by the stream"].startswith("unknown: Redis was not asked")

@@ -148,7 +148,7 @@ def test_an_empty_list_says_so_and_what_would_be_in_it(
     installation: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_ls(installation, code=None, limit=10, as_json=False) == 0
-    assert capsys.readouterr().out.startswith("none. Listed is what was refused of Kafka records")
+    assert capsys.readouterr().out.startswith("none. Rejected Kafka records")
     assert run_ls(installation, code="x.y", limit=10, as_json=False) == 0
     assert capsys.readouterr().out.startswith("none with the code x.y. ")
     assert run_ls(installation, code=None, limit=10, as_json=True) == 0

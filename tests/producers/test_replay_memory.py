@@ -79,7 +79,7 @@ def test_a_file_is_sent_once_whatever_it_is_called_and_however_it_is_written(
     }
     for name, content in others.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(AlreadySent, match=rf"{name} was not sent: .* with the replay of june\.jsonl"):
+        with pytest.raises(AlreadySent, match=rf"{name} was not sent: .* by the replay of june\.jsonl"):
             replay(tmp_path / name, memory)
     assert replay(write_purchases(tmp_path / "july.jsonl", 3_000, 3_000), memory).sent == 3_000
 
@@ -180,7 +180,7 @@ def test_only_the_newest_replays_are_remembered(
 
 def test_a_replay_that_cannot_know_is_not_begun(tmp_path: Path) -> None:
     nowhere = ReplayMemory(Settings(redis_url="redis://127.0.0.1:1/0"))
-    with pytest.raises(LagUnknown, match="does not say what was replayed before"):
+    with pytest.raises(LagUnknown, match="cannot say what was replayed before"):
         replay(write_purchases(tmp_path / "e.jsonl", 3), nowhere)
 
 
@@ -220,7 +220,7 @@ def test_the_command_refuses_the_second_time_and_kafka_has_each_purchase_once(
         for _ in range(3)
     ]
     assert [run.returncode for run in runs] == [0, 1, 1]
-    assert "--again sends them all the same" in runs[1].stderr
+    assert "Use --again to send them anyway" in runs[1].stderr
     assert "Traceback" not in runs[1].stderr
     consumer = KafkaConsumer(bootstrap_servers=installation.bootstrap)
     topic = Topics(installation.topic_prefix).of(EventType.PURCHASE)

@@ -1,4 +1,4 @@
-"""Refunds and logins of the synthetic shop change nothing else, and come to what is reported."""
+"""Refunds and logins of the simulated shop change nothing else, and come to what is reported."""
 
 from collections import Counter, defaultdict
 

@@ -165,9 +165,9 @@ def test_what_a_failed_formula_shows_is_no_id(tmp_path: Path) -> None:
         (
             "r.csv",
             HEADER.encode("utf-16") + b"\x00",
-            r"begins as UTF-16-LE text and goes on as something else",
+            r"begins as UTF-16-LE text and continues as something else",
         ),
-        ("r.csv", bytes(200), r"r\.csv is no text"),
+        ("r.csv", bytes(200), r"r\.csv is not text"),
         ("r.csv", HEADER.replace("brand", "größe").encode("latin-1"), r"first line: the row must be UTF-8"),
     ],
 )
@@ -231,7 +231,7 @@ def test_a_name_given_twice_is_refused(tmp_path: Path, member: bytes) -> None:
     assert [(o.row, o.code) for o in outcomes if isinstance(o, Refused)] == [(2, "event.repeated_field")]
     assert outcomes[-1] == Refused(2, "event.repeated_field", *outcomes[-1][2:])
     named = "a" if b"note" in member and b"user" not in member else "user_id"
-    assert f"the field {named} is there twice" in outcomes[-1][2]
+    assert f"the field {named} is there more than once" in outcomes[-1][2]
 
 
 def test_colons_in_values_are_no_names(tmp_path: Path) -> None:

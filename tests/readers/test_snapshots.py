@@ -36,7 +36,7 @@ async def test_snapshots_come_in_the_order_asked(redis_url: str) -> None:
     "blob", [b"", b"\x01", b"\x93\x01\x02", b"\x92\x01\x02\x05", encode_snapshot(1, 2, 3, b"")]
 )
 def test_what_is_no_snapshot_is_said_to_be_none(blob: bytes) -> None:
-    with pytest.raises(InvalidSnapshot, match=f"{len(blob)} bytes are no snapshot"):
+    with pytest.raises(InvalidSnapshot, match=f"{len(blob)} bytes are not a snapshot"):
         decode_snapshot(blob)
 
 
@@ -47,5 +47,5 @@ def test_a_record_is_read_back() -> None:
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"[]", b'{"snapshot":"stock","subject":"p1"}'])
 def test_what_is_no_record_is_said_to_be_none(record: bytes) -> None:
-    with pytest.raises(InvalidSnapshot, match="the record is no snapshot"):
+    with pytest.raises(InvalidSnapshot, match="the record is not a snapshot"):
         decode_record(record)

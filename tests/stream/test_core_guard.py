@@ -99,35 +99,35 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "one that is missing": (lambda folder: extension_of(folder, "carts").unlink(), "missing: carts"),
     "one of another build": (
         lambda folder: build_elsewhere(extension_of(folder, "visitors")),
-        "built from other sources than those here: visitors",
+        "built from other sources: visitors",
     ),
     "all of another build": (
         lambda folder: build_elsewhere(*[extension_of(folder, module) for module in MODULES]),
-        f"built from other sources than those here: {', '.join(MODULES)}",
+        f"built from other sources: {', '.join(MODULES)}",
     ),
     "one that carries no digest": (
         lambda folder: extension_of(folder, "batch").write_bytes(b"\x7fELF"),
-        "built from other sources than those here: batch",
+        "built from other sources: batch",
     ),
     "a source that changed": (
         lambda folder: append(folder, "stream/compiled/visitors.pyx", "# changed"),
-        "built from other sources than those here: visitors",
+        "built from other sources: visitors",
     ),
     "a declaration that changed": (
         lambda folder: append(folder, "stream/compiled/carts.pxd", "# changed"),
-        f"built from other sources than those here: {', '.join(MODULES)}",
+        f"built from other sources: {', '.join(MODULES)}",
     ),
     "a contract that changed": (
         lambda folder: append(folder, "contracts/numbers.py", "MAX_QUANTITY = 7"),
-        f"built from other sources than those here: {', '.join(MODULES)}",
+        f"built from other sources: {', '.join(MODULES)}",
     ),
     "a tuple in another order": (
         lambda folder: swap_fields(folder, "stream/batch/entries.py", "offset: int", "at_ms: int"),
-        f"built from other sources than those here: {', '.join(MODULES)}",
+        f"built from other sources: {', '.join(MODULES)}",
     ),
     "a tuple with one more field": (
         lambda folder: add_field(folder, "contracts/scores.py", "closed: int = 0", "more: int = 0"),
-        f"built from other sources than those here: {', '.join(MODULES)}",
+        f"built from other sources: {', '.join(MODULES)}",
     ),
 }
 
@@ -189,7 +189,7 @@ def test_an_installation_says_what_workers_take_and_leaves_nothing_that_does_not
     done = subprocess.run(argv, cwd=copy, capture_output=True, text=True, check=False)
     [line] = done.stdout.splitlines()
     assert done.returncode == int(not fits)
-    assert ("are built from the sources that are here" if fits else "not built") in line
+    assert ("are built from the current sources" if fits else "not built") in line
     name, lines = choose(copy)
     assert name == ("compiled" if fits else "python")
     assert not [line for line in lines if line.startswith("WARNING")]

@@ -209,7 +209,7 @@ def test_a_batch_that_would_take_all_memory_is_not_unpacked(codec: int) -> None:
     fetched[TP] = fetched_batch(bytes(large_batch(MAX_UNPACKED_BYTES // 2, 3, codec)), bytes(batch(3)))
     found = list(fetched[TP]._partition_records)
     assert [record.offset for record in found] == [0, 1, 2, 3, 4]
-    assert all("holds more than 64 MiB when unpacked" in record.reason for record in found[:3])
+    assert all("is larger than 64 MiB when unpacked" in record.reason for record in found[:3])
     assert [record.value for record in found[3:]] == [b"v0", b"v1"]
 
 

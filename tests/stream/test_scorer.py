@@ -90,7 +90,7 @@ async def test_one_bad_call_among_several_leaves_all_unscored(scorer: NextAction
     scorer.host.take_up(FixedModel(longest=1))
     few = make_visitors(*[f"a{i}" for i in range(60)])
     assert await scorer.score(few | make_visitors("long", actions=5)) == {}
-    assert scorer.state == "the model fails: RuntimeError"
+    assert scorer.state == "the model failed: RuntimeError"
 
 
 async def test_without_a_model_visitors_are_counted_as_skipped(scorer: NextActionScorer) -> None:
@@ -150,7 +150,7 @@ async def test_a_model_that_fails_or_answers_nonsense_is_left_alone_for_a_while(
     scorer.host.take_up(model := FixedModel(purchase=float("nan")))
     wanted = make_visitors("u1")
     assert await scorer.score(wanted) == {}
-    assert scorer.state == "the model fails: ArithmeticError"
+    assert scorer.state == "the model failed: ArithmeticError"
     model._purchase = 0.4
     assert await scorer.score(wanted) == {}
     scorer._rest_until_s = 0.0
@@ -189,11 +189,11 @@ async def test_a_new_version_is_taken_up_and_a_bad_one_refused(tmp_path: Path) -
     put("bad")
     await host.look()
     assert host.version == "one"
-    assert made.state == "a new model was refused: golden outputs differ"
+    assert made.state == "a new model was rejected: golden outputs differ"
     put("mad")
     await host.look()
     assert host.version == "one"
-    assert made.state == "a new model was refused: KeyError('bins')"
+    assert made.state == "a new model was rejected: KeyError('bins')"
     put("second")
     await host.look()
     assert host.version == "second"

@@ -122,7 +122,7 @@ async def test_reports_have_every_slot(shop: SlotShop, tmp_path: Path) -> None:
     ("model", "state"),
     [
         (("v2", 0.5, 0.9), "the model takes longer than 0.2 s"),
-        (("v2", 1.5, 0.0), "the model fails: ArithmeticError"),
+        (("v2", 1.5, 0.0), "the model failed: ArithmeticError"),
     ],
 )
 async def test_trouble_of_one_slot_is_not_the_others(
@@ -145,7 +145,7 @@ async def test_a_bad_version_is_refused_and_counted_for_its_slot(shop: SlotShop,
     await load(shop, tmp_path, "v1", 0.25)
     await load(shop, tmp_path, "v2", -1.0)
     first, second = shop.slots.reports()
-    assert (second.model, second.state) == ("v1", "a new model was refused: a chance is at least 0, got -1")
+    assert (second.model, second.state) == ("v1", "a new model was rejected: a chance is at least 0, got -1")
     assert first.state == "ok"
     registry = shop.meter.registry
     labels = {"slot": NAME}
@@ -165,7 +165,7 @@ async def test_a_slot_that_cannot_judge_costs_nothing_but_its_answers(
     result = await shop.apply(make_event("view", 1))
     assert result.counters["scored"] == 1
     assert not shop.visitors["u1"].extra
-    assert shop.slots.reports()[1].state == "the slot fails: ZeroDivisionError"
+    assert shop.slots.reports()[1].state == "the slot failed: ZeroDivisionError"
 
 
 async def test_what_is_kept_survives_while_nobody_knows_the_slot(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ async def test_a_key_of_another_type_stops_everything_before_the_first_write(hel
         PutBlobs({"tb:1": b"x"}, 60),
         AppendToList("tl:1", ["a"], 9),
     ]
-    with pytest.raises(Conflict, match=f"{bad.keys[0]} holds a list"):
+    with pytest.raises(Conflict, match=f"{bad.keys[0]} is a list"):
         await held.write(*good, bad)
     assert (await held.of("th:1"), await held.of("tb:1"), await held.of("tl:1")) == ({"n": "1"}, None, None)
     assert await held.offset() == 0

@@ -64,7 +64,7 @@ class ApiNursery:
         return fields
 
     def n_streams(self) -> int:
-        """Open streams of alerts, by the API's own count."""
+        """Open alert streams, by the API's own count."""
         metrics = httpx.get(f"{self.url}/metrics", timeout=10).text
         return int(float(metrics.partition("\nstorepulse_api_sse_clients ")[2].split("\n")[0]))
 

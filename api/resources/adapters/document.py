@@ -11,16 +11,14 @@ from readers.answers import Answer
 
 
 class SegmentReceipt(Receipt):
-    """What Segment answers, and what became of the calls; an `index` in `errors` is a place in the batch."""
+    """Segment's answer, with what became of the calls; an `index` in `errors` is a position in the batch."""
 
-    success: bool = Field(
-        True, description="True: the calls were read; what is wrong with events is in `errors`"
-    )
+    success: bool = Field(True, description="True: the calls were read; rejected events are in `errors`")
     ignored: int = Field(ge=0, description="Calls that are not about a product, a cart or an order")
 
 
 class ValidationMessage(Answer):
-    """One rule that an event breaks, as GA4's validation server says it."""
+    """One rule that an event breaks, in the form of GA4's validation server."""
 
     field_path: str = Field(serialization_alias="fieldPath")
     description: str
@@ -58,13 +56,14 @@ _BODY: dict[str, Any] = {
 }
 _OBJECT: dict[str, Any] = {
     "type": "object",
-    "description": "Members not named in docs/adapters.md are left out",
+    "description": "Members not listed in docs/adapters.md are ignored",
 }
 
 
 def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     """The body as JSON; as plain text no schema could say what is taken."""
-    text = "The same JSON may come as `text/plain`, as browsers send it without a preflight, and as gzip."
+    text = "The same JSON is also accepted as `text/plain`, which browsers send without a preflight, and "
+    "compressed with gzip."
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
@@ -79,7 +78,7 @@ SCHEMAS: dict[str, Any] = {
             "batch": {
                 "type": "array",
                 "maxItems": MAX_EVENTS,
-                "items": {"description": "A call, validated on its own"},
+                "items": {"description": "A call; each is validated separately"},
             }
         },
     }
@@ -100,7 +99,8 @@ RESPONSES = describe_problems(
         415: "Compressed with anything other than gzip",
         422: "Unknown parameter",
         429: "The key's quota is used up; retry after `Retry-After` seconds",
-        503: "The event log did not acknowledge, or too much waits for it: send the same again after "
+        503: "Kafka did not acknowledge, or too many events are waiting for it: send the same request "
+        "again after "
         "`Retry-After` seconds",
     }
 )

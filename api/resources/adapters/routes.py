@@ -50,9 +50,9 @@ class Ga4Query(BaseModel):
 
 @router.post("/v1/track", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
 async def post_track(request: Request, _: Caller) -> Response:
-    """Takes a `track` call of Segment's ecommerce spec; others are ignored and counted.
+    """Accepts a `track` call of Segment's ecommerce spec; other calls are ignored and counted.
 
-    200 says that the call was read, as Segment does: whether the event follows the contract is in `errors`.
+    200 means that the call was read, as with Segment; if the event is invalid, `errors` says why.
     """
     with EventRequest(request) as received:
         content = _read_object(await received.read())
@@ -65,9 +65,9 @@ async def post_track(request: Request, _: Caller) -> Response:
 
 @router.post("/v1/batch", response_model=document.SegmentReceipt, openapi_extra=document.BATCH_BODY)
 async def post_batch(request: Request, _: Caller) -> Response:
-    """Takes up to 1,000 calls of Segment's, of which those of its ecommerce spec are events.
+    """Accepts up to 1,000 Segment calls; those of the ecommerce spec are events.
 
-    200 says that the batch was read, as Segment does: which events break a rule is in `errors`.
+    200 means that the batch was read, as with Segment; invalid events are listed in `errors`.
     """
     with EventRequest(request) as received:
         body = open_envelope(_read_object(await received.read()), "batch", MAX_EVENTS)
@@ -78,13 +78,13 @@ async def post_batch(request: Request, _: Caller) -> Response:
 
 @router.post("/v1/identify", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
 async def post_identify(request: Request, _: Caller) -> Response:
-    """Takes an `identify` call of Segment's: who is logged in on the device. Of traits nothing is kept."""
+    """Accepts a Segment `identify` call: who is logged in on the device. Traits are not stored."""
     return await _take_identity(request, "identify")
 
 
 @router.post("/v1/alias", response_model=document.SegmentReceipt, openapi_extra=document.CALL_BODY)
 async def post_alias(request: Request, _: Caller) -> Response:
-    """Takes an `alias` call of Segment's: the device `previousId` is used by the customer `userId`."""
+    """Accepts a Segment `alias` call: the customer `userId` uses the device `previousId`."""
     return await _take_identity(request, "alias")
 
 
@@ -115,10 +115,10 @@ async def ignore_metrics(request: Request, _: Caller) -> Response:
 
 @router.post("/mp/collect", status_code=HTTPStatus.NO_CONTENT, openapi_extra=document.GA4_BODY)
 async def post_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Query, Query()]) -> Response:
-    """Takes events of GA4's Measurement Protocol; those that are not of products or orders are ignored.
+    """Accepts events of GA4's Measurement Protocol; those that are not about products or orders are ignored.
 
-    204 says, as its protocol has it, that the events were read and Kafka has those that follow the contract.
-    What is wrong with the others says `/debug/mp/collect`, the live tail of events, and the metrics.
+    204 means that the events were read and that Kafka has the valid ones, as the protocol requires. For
+    problems with the others, see `/debug/mp/collect`, the live tail of events, and the metrics.
     """
     with EventRequest(request) as received:
         await _ingest_ga4(request, received, sender, dry_run=False)
@@ -132,7 +132,7 @@ async def post_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Quer
     openapi_extra=document.GA4_BODY,
 )
 async def validate_ga4_events(request: Request, sender: Sender, _: Annotated[Ga4Query, Query()]) -> Response:
-    """Says what is wrong with events of GA4's Measurement Protocol, and keeps nothing of them."""
+    """Validates events of GA4's Measurement Protocol, and stores nothing."""
     with EventRequest(request) as received:
         translation, result = await _ingest_ga4(request, received, sender, dry_run=True)
     messages = [

@@ -25,7 +25,9 @@ async def get_settings_of_library(
     """
     key = parse_key(write_key)
     if key is not None and key.kind is KeyKind.SECRET:
-        raise unauthorized("key.in_url", "keys in URLs end up in logs: replace it by one for apps or pages")
+        raise unauthorized(
+            "key.in_url", "keys in URLs end up in logs: replace this key with one for apps or pages"
+        )
     host = f"{request.headers.get('host', '')}/v1"
     return {
         "integrations": {"Segment.io": {"apiKey": write_key, "apiHost": host}},

@@ -126,7 +126,7 @@ class AlertFeed:
                 stream: dict[Any, Any] = {self._reader.keys.alerts(): str(newest)}
                 await self._reader.redis.xread(stream, count=1, block=_BLOCK_MS)
             except RedisError as exc:
-                _log.warning("the log of alerts cannot be watched, trying again: %s", exc)
+                _log.warning("cannot watch the log of alerts, retrying: %s", exc)
                 await asyncio.sleep(_RETRY_S)
 
     async def _notify_at_close(self) -> None:

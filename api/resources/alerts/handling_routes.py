@@ -88,14 +88,14 @@ class Judgement(BaseModel):
 async def acknowledge_alert(
     reader: ReaderDep, alert_id: AlertId, principal: WriterDep, _: NoQueryDep
 ) -> AlertHandling:
-    """Marks the alert as taken care of. The first to acknowledge it stays; repeating changes nothing."""
+    """Marks the alert as taken care of. The first acknowledgement stays; repeating it changes nothing."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.acknowledge(reader, alert, principal.key_id))
 
 
 @router.delete("/acknowledge", responses=_UNKNOWN)
 async def withdraw_acknowledgement(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
-    """Takes the acknowledgement back."""
+    """Withdraws the acknowledgement."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.take_back(reader, alert, "acknowledged"))
 
@@ -135,7 +135,7 @@ async def judge_alert(
 
 @router.delete("/feedback", responses=_UNKNOWN)
 async def withdraw_feedback(reader: ReaderDep, alert_id: AlertId, _: NoQueryDep) -> AlertHandling:
-    """Takes the verdict back."""
+    """Withdraws the verdict."""
     alert = await _find(reader, alert_id)
     return _answer(alert, await handling.take_back(reader, alert, "feedback"))
 

@@ -37,7 +37,7 @@ class AlertSelection(BaseModel):
         None,
         ge=1,
         le=MAX_VALUE_MINOR,
-        description="Carts worth this or more, in minor units, by known prices",
+        description="Only carts worth at least this much, in minor units, by known prices",
     )
     state: AlertState | None = Field(None, description="Only steps that enter this state")
     segment: Segment | None = Field(None, description="new: the visitor's first known session")
@@ -96,7 +96,7 @@ class AlertExportQuery(AlertPull):
         None, ge=1, le=5_000, description="Maximum number of rows; default: everything stored"
     )
     columns: Literal["visitor", "all"] = Field(
-        "visitor", description="all: adds `subject` and `detail`, before the cursor"
+        "visitor", description="all: adds the columns `subject` and `detail` before the cursor"
     )
 
 
@@ -106,7 +106,7 @@ class AlertStreamQuery(AlertSelection):
     after: str | None = Field(
         None,
         max_length=41,
-        description="Start after this id; `0-0`: at the oldest stored; default: now",
+        description="Start after this id; `0-0`: from the oldest stored; default: now",
         json_schema_extra={**_CURSOR},
     )
     ticket: str | None = Field(

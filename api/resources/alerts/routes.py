@@ -29,7 +29,7 @@ AlertId = Annotated[str, Path(max_length=100, description="`alert_id` of any of 
 _UNKNOWN = describe_problems({404: "The alert is unknown or no longer stored"})
 _TABLE: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": 'One row per step; `Link` with `rel="next"` goes on behind the last row',
+        "description": 'One row per step; `Link` with `rel="next"` continues after the last row',
         "content": {"text/csv": {"schema": {"type": "string"}}},
         "headers": {"Link": {"description": "Where to continue", "schema": {"type": "string"}}},
     }
@@ -42,10 +42,10 @@ _TABLE: dict[int | str, dict[str, Any]] = {
     openapi_extra={"parameters": describe_query(AlertQuery), **_guard.describe()},
 )
 async def get_alerts(request: Request) -> Response:
-    """Returns steps of alerts, oldest first; follow them with the cursor.
+    """Returns alert steps, oldest first; follow them with the cursor.
 
     Each request looks at a limited number of steps, so an answer may be empty although `more` is true. A step
-    may come twice after a crash of ours: `record_id` tells.
+    may be repeated after a crash; recognise it by its `record_id`.
     """
     await _guard(request)
     query = read_query(request, AlertQuery)
@@ -75,10 +75,10 @@ async def get_alerts(request: Request) -> Response:
 async def export_alerts(
     request: Request, reader: ReaderDep, query: Annotated[AlertExportQuery, Query()]
 ) -> StreamingResponse:
-    """The same steps as a table (RFC 4180), up to the newest there is now.
+    """The alert steps as CSV (RFC 4180), up to the newest at the time of the request.
 
-    Without `limit` everything behind `after` comes, row by row. The header `Link` has the address of what
-    follows; the last column of a row is a cursor, so that a transfer that broke off can go on behind it.
+    Without `limit`, the answer contains everything after `after`, row by row. The `Link` header has the URL
+    of the next page. The last column of each row is a cursor from which an interrupted transfer can continue.
     """
     wanted = query.to_filter(query.parse_since())
     columns = ALL_COLUMNS if query.columns == "all" else COLUMNS
@@ -92,7 +92,7 @@ async def export_alerts(
 
 @router.get("/alerts/{alert_id}", response_model=AlertLife, responses=_UNKNOWN)
 async def get_alert(reader: ReaderDep, alert_id: AlertId, _: Annotated[NoQuery, Query()]) -> Response:
-    """The steps of one alert and what is being done about it, as far as the log goes back."""
+    """The steps of one alert and its handling, as far as they are still stored."""
     steps = await find_alert(reader, alert_id)
     if not steps:
         raise UnknownAlert

@@ -81,7 +81,7 @@ def _write_entry(entry: Entry) -> str:
 def _write_reset(page: FeedPage) -> str:
     body = {
         "code": "cursor.lost",
-        "detail": "steps behind your id are no longer kept; the stream goes on with the oldest kept",
+        "detail": "steps after your id are no longer stored; the stream continues with the oldest stored",
         "oldest": str(page.oldest) if page.entries else None,
     }
     return f"event: reset\ndata: {json.dumps(body)}\n\n"

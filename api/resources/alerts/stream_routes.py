@@ -31,8 +31,9 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": (
             "Events: `alert` (data: a step as `/v1/alerts` shows it; id: its cursor), `cursor` (only an id: "
-            "of the begin, or of steps that were filtered out), and `reset` (steps behind the given id are "
-            "lost; the stream goes on with the oldest kept)"
+            "at the start, or after steps that were filtered out), and `reset` (steps after the given id "
+            "are no "
+            "longer stored; the stream continues with the oldest stored)"
         ),
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
@@ -81,10 +82,10 @@ async def stream_alerts(
         ),
     ] = None,
 ) -> EventStreamResponse:
-    """Steps of alerts as server-sent events, each once and in order, from now on or behind an id.
+    """Alert steps as server-sent events, each once and in order, from now on or after an id.
 
-    A client that comes again with the id it heard last misses nothing that is still kept. Steps of a visitor
-    and kind that are snoozed are left out.
+    A client that reconnects with the last id it received misses nothing that is still stored. Steps are left
+    out while their visitor and kind are snoozed.
     """
     feed = services.get(AlertFeed)
     cursor = None if query.after is None else to_cursor(query.after)
@@ -108,9 +109,9 @@ async def stream_alerts(
 async def create_stream_ticket(
     reader: ReaderDep, principal: Annotated[Principal, Depends(_reader)], _: Annotated[NoQuery, Query()]
 ) -> StreamTicket:
-    """A ticket for one stream, good for a minute.
+    """A ticket for one stream, valid for a minute.
 
-    An `EventSource` cannot send a key, and a key in an address is written into logs.
+    An `EventSource` cannot send a key, and a key in a URL ends up in logs.
     """
     ticket = await issue_ticket(reader, principal)
     return StreamTicket(ticket=ticket, expires_at=to_datetime(wall_clock_ms() + TICKET_TTL_S * 1_000))

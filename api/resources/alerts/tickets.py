@@ -29,7 +29,7 @@ async def redeem_ticket(reader: Reader, ticket: str) -> Principal:
         raise Problem(
             HTTPStatus.UNAUTHORIZED,
             "ticket.invalid",
-            "the ticket is unknown, used or older than a minute",
+            "the ticket is unknown, already used or older than a minute",
             headers={"WWW-Authenticate": 'Bearer realm="storepulse"'},
         )
     fields = orjson.loads(holder)

@@ -21,8 +21,8 @@ from readers.customers import read_customer
 router = APIRouter(prefix="/v1/customers", tags=["customers"], dependencies=[Depends(forbid_store)])
 _reader = Depends(require(Scope.VISITORS_READ))
 _writer = Depends(require(Scope.PRIVACY_WRITE))
-_UNKNOWN = describe_problems({404: "Nobody of this id logged in on a device or bought anything"})
-_UNSENT = describe_problems({503: "The event log did not acknowledge: send the same again"})
+_UNKNOWN = describe_problems({404: "No customer with this id has logged in or bought anything"})
+_UNSENT = describe_problems({503: "Kafka did not acknowledge: send the same request again"})
 Nothing = Annotated[NoQuery, Query()]
 
 
@@ -44,9 +44,9 @@ register_url_convertor("customer", _CustomerId())
 async def unlink_visitor(
     customer_id: str, visitor_id: str, reader: ReaderDep, _: Nothing
 ) -> schemas.Unlinking:
-    """Unlinks a device from a customer and logs the customer out of it, within a second or so.
+    """Unlinks a device from a customer and logs the customer out of it, within about a second.
 
-    For a shared computer or a wrong link. What was bought there stays the customer's, without naming the
+    For shared computers and wrong links. What was bought there stays with the customer, without naming the
     device. A later login links it again.
     """
     check_identifier("customer_id", customer_id)
@@ -57,7 +57,7 @@ async def unlink_visitor(
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "kafka.unavailable",
-            "unlinking was not acknowledged by the event log; send the same again",
+            "Kafka did not acknowledge the unlinking; send the same request again",
             headers={"Retry-After": "1"},
         ) from exc
     return schemas.Unlinking(customer_id=customer_id, visitor_id=visitor_id)
@@ -78,7 +78,7 @@ async def get_customer(
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "customer.unknown",
-            "nobody of this id logged in on a device or bought anything"
+            "no customer with this id has logged in or bought anything"
             + await backlog.explain_unknown(customer_id),
         )
     return to_customer(customer_id, customer, time)

@@ -17,7 +17,7 @@ class LinkedVisitor(Answer):
 
 
 class OrderLine(Answer):
-    """One line of an order; null prices were never told."""
+    """One line of an order; a null price was not given."""
 
     product_id: str | None = Field(description="null: the order as a whole")
     quantity: int
@@ -28,20 +28,20 @@ class CustomerOrder(Answer):
     """One order; `value` has one amount per currency and leaves out lines without a price."""
 
     order_id: str | None
-    visitor_id: str | None = Field(description="Where it was bought; null once that device was unlinked")
+    visitor_id: str | None = Field(description="Where it was bought; null if that device was unlinked")
     at: datetime
     lines: list[OrderLine]
     value: list[Money]
 
 
 class CustomerTotals(Answer):
-    """Everything the customer bought while the record lived, also orders that are not kept any more."""
+    """Everything the customer bought while the record existed, including orders that are no longer stored."""
 
     orders: int
     units: int
-    revenue: list[Money] = Field(description="Gross: of purchases")
+    revenue: list[Money] = Field(description="Gross, from purchases")
     refunded: list[Money]
-    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
+    net_revenue: list[Money] = Field(description="Revenue minus refunds")
 
 
 class Customer(TimedAnswer):

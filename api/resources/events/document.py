@@ -34,11 +34,11 @@ _RFC_3339 = (
 _INTEGER = {"type": "integer", "minimum": -(2**63), "maximum": 2**64 - 1}
 _UNIONS: dict[str, dict[str, Any]] = {
     "Identifier": {
-        "description": "An id of up to 256 characters; integers are taken as their digits",
+        "description": "An id of up to 256 characters; an integer is read as its digits",
         "oneOf": [TEXT_ID, _INTEGER],
     },
     "Label": {
-        "description": "A name, such as of a brand; integers are taken as their digits",
+        "description": "A name, such as of a brand; an integer is read as its digits",
         "oneOf": [{"type": "string", "maxLength": MAX_TEXT_CHARS, "pattern": f"^{NO_CONTROL}*$"}, _INTEGER],
     },
     "EventTime": {
@@ -56,7 +56,7 @@ _UNIONS: dict[str, dict[str, Any]] = {
         ],
     },
     "Amount": {
-        "description": f"A number or a decimal string up to {MAX_MAJOR}; one below 0 goes back",
+        "description": f"A number or a decimal string up to {MAX_MAJOR}; a negative amount is a refund",
         "oneOf": [
             {"type": "number", "minimum": -MAX_MAJOR, "maximum": MAX_MAJOR},
             {"type": "string", "pattern": r"^-?[0-9]{1,9}(\.[0-9]{1,12})?$"},
@@ -75,7 +75,7 @@ MAYBE_ID = _or_null("Identifier")
 _EVENT: dict[str, Any] = {
     "type": "object",
     "title": "Event",
-    "description": "One action of a visitor on one product, or pieces of it that go back (`refund`); "
+    "description": "One action of a visitor on one product, or units of it that are returned (`refund`); "
     "unknown fields are kept",
     "required": ["event_type", "product_id"],
     "properties": {
@@ -88,12 +88,17 @@ _EVENT: dict[str, Any] = {
         "event_time": _or_null("EventTime", description="Default: the time of receipt"),
         "user_id": {
             **_ref("Identifier"),
-            "description": "Who is logged in; without an `anonymous_id`, the visitor (then it is required)",
+            "description": "The customer who is logged in; without an `anonymous_id`, the visitor (then "
+            "required)",
         },
-        "anonymous_id": _or_null("Identifier", description="The device: one id before and after a login"),
+        "anonymous_id": _or_null(
+            "Identifier", description="The device: the same id before and after a login"
+        ),
         "session_id": MAYBE_ID,
         "product_id": _ref("Identifier"),
-        "price": _or_null("Price", description="Of one unit; of a refund without one, what was paid for it"),
+        "price": _or_null(
+            "Price", description="Price of one unit; without it, a refund uses the price that was paid"
+        ),
         "currency": _or_null("Currency"),
         "quantity": _or_null("Quantity", default=1),
         "category": _or_null("Label"),
@@ -101,7 +106,7 @@ _EVENT: dict[str, Any] = {
         "order_id": _or_null(
             "Identifier",
             description="The same on all lines of an order: each line counts once, however often it is sent. "
-            "Of a refund, the order that it is of",
+            "In a refund, the order that is refunded",
         ),
     },
 }
@@ -118,28 +123,30 @@ _ITEM: dict[str, Any] = {
 _ORDER_EVENT: dict[str, Any] = {
     "type": "object",
     "title": "OrderEvent",
-    "description": "One event about several products; their price, quantity and the like stand in `items`",
+    "description": "One event about several products; fields of a product, such as its price, belong in "
+    "`items`",
     "required": ["event_type", "items"],
     "properties": {
         **{name: field for name, field in _FIELDS.items() if name not in _ITEM_FIELDS},
         "items": {"type": "array", "minItems": 1, "maxItems": MAX_ITEMS, "items": _ref("OrderItem")},
         "total": {
-            "description": "Of a purchase or a refund: what its items come to, a number or a decimal string"
+            "description": "For a purchase or a refund: the total of its items, a number or a decimal string"
         },
     },
 }
 _WHOLE_ORDER: dict[str, Any] = {
     "type": "object",
     "title": "WholeOrder",
-    "description": "A purchase or a refund of an order as a whole, which names no product. A purchase counts "
-    "as one of no units; an order counts as a whole or by its lines, whichever was sent first. A refund "
-    "without a `total` is of all that is left of the order. `order_id` or `total` is needed",
+    "description": "A purchase or a refund of an order as a whole, without products. It counts as a "
+    "purchase with "
+    "no units; an order counts as a whole or by its lines, whichever was sent first. A refund without a "
+    "`total` refunds all that is left of the order. `order_id` or `total` is required",
     "required": ["event_type"],
     "propertyNames": {"not": {"enum": ["product_id", "items"]}},
     "properties": {
         **{name: field for name, field in _FIELDS.items() if name not in _ITEM_FIELDS},
         "event_type": _ref("WholeOrderType"),
-        "total": _or_null("Amount", description="What the order came to, or what goes back of it"),
+        "total": _or_null("Amount", description="The total of the order, or the amount that is refunded"),
     },
 }
 
@@ -191,7 +198,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "EventList": _EVENTS,
     "EventBatch": _BATCH,
     "EventsBody": {
-        "description": "One event or a batch; an array of events is taken as well",
+        "description": "One event or a batch; an array of events is accepted too",
         "oneOf": [_ref("Event"), _ref("OrderEvent"), _ref("WholeOrder"), _ref("EventBatch")],
     },
     **{name: {"title": name, **schema} for name, schema in _UNIONS.items()},
@@ -258,7 +265,8 @@ _STATUSES = {
     415: "Unsupported content type or encoding; use JSON, and gzip if compressed",
     422: "Unknown parameter",
     429: "The key's quota is used up; retry after `Retry-After` seconds",
-    503: "Kafka did not acknowledge within 5 s, or too much waits for it: send the same again after "
+    503: "Kafka did not acknowledge within 5 s, or too many events are waiting for it: send the same "
+    "request again after "
     "`Retry-After` seconds",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -49,7 +49,7 @@ EXAMPLES: dict[str, Any] = {
     "whole_order": {"summary": "An order without its lines", "value": _WHOLE_ORDER},
     "refund": {"summary": "A refund of all that is left of an order", "value": _REFUND},
     "refunded_piece": {
-        "summary": "A refund of one piece, at the price that was paid",
+        "summary": "A refund of one unit, at the price that was paid",
         "value": {**_REFUND, "event_id": "r-8", "product_id": "p1", "quantity": 1},
     },
     "batch": {

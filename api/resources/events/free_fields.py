@@ -52,7 +52,9 @@ class Cleaner:
 
     def _clean_nested(self, value: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
-            raise InvalidEvent("event.too_deep", f"must have at most {MAX_DEPTH} levels")
+            raise InvalidEvent(
+                "event.too_deep", f"must have at most {MAX_DEPTH} levels of nesting of nesting"
+            )
         if type(value) is dict:
             return self.clean(value, depth + 1)
         for n, item in enumerate(value):

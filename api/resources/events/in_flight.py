@@ -35,14 +35,15 @@ class InFlightEvents:
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "collector.request_too_large",
-                f"this request has {n_events} events, one for each item of an order, and this process takes "
-                f"{self._max_events} at once: send at most so many in a request",
+                f"this request has {n_events} events, one for each item of an order, and this process "
+                "accepts "
+                f"{self._max_events} at a time: send at most that many in a request",
             )
         if self.n_events + n_events > self._max_events or self.n_bytes + n_bytes > self._max_bytes:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "collector.busy",
-                "too many events wait for the event log; send the same again, with the same event_id",
+                "too many events are waiting for Kafka; send the same request again, with the same event_id",
                 headers=retry_header(),
             )
         self.n_events += n_events

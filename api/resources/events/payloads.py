@@ -76,7 +76,7 @@ def _parse_json(content: JsonContent) -> Payload:
 def _parse_batch(content: dict[str, Any]) -> Payload:
     if not _BATCH_MEMBERS.issuperset(content):
         known = ", ".join(sorted(_BATCH_MEMBERS))
-        raise bad_body("body.unknown_field", f"beside a batch only these members are known: {known}")
+        raise bad_body("body.unknown_field", f"besides the batch, only these members are allowed: {known}")
     batch, key = content["batch"], content.get("key")
     if type(batch) is not list:
         raise bad_body("batch.not_list", f"batch must be an array of events, got {kind_of(batch)}")

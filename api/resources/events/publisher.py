@@ -78,18 +78,20 @@ class EventPublisher:
                 producer = self._producer or await self._connect()
                 await self._send(producer, records, headers, anonymous_headers)
         except MessageSizeTooLargeError as exc:
-            _log.error("Kafka takes no record this large; raise max.message.bytes of the event topics")
+            _log.error(
+                "Kafka does not accept a record this large; raise max.message.bytes of the event topics"
+            )
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "kafka.record_too_large",
-                "an event is larger than the event log is set up for; send smaller ones",
+                "an event is larger than Kafka is configured to accept; send smaller events",
             ) from exc
         except _AWAY as exc:
             _log.warning("%d records not acknowledged by Kafka: %r", len(records), exc)
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "kafka.unavailable",
-                "the event log did not acknowledge; send the same again, with the same event_id",
+                "Kafka did not acknowledge; send the same request again, with the same event_id",
                 headers=retry_header(),
             ) from exc
         self._metrics.observe_ack(time.perf_counter() - started)
@@ -117,7 +119,7 @@ class EventPublisher:
                     )
                     await ack
         except _AWAY as exc:
-            _log.warning("dead letters of refused events are lost: %r", exc)
+            _log.warning("cannot write dead letters of rejected events: %r", exc)
             self._letters.clear()
         finally:
             self._reporting = None
@@ -140,7 +142,7 @@ class EventPublisher:
             return Part(
                 status="degraded",
                 detail=f"the installation has {self._settings.partitions} partitions, but {listed}; "
-                "`storepulse topics grow` mends that",
+                "`storepulse topics grow` fixes this",
             )
         return Part(status="ok", detail="answers and has the event topics")
 
@@ -158,7 +160,7 @@ class EventPublisher:
             async with asyncio.timeout(ACK_TIMEOUT_S):
                 await self._connect()
         except _AWAY as exc:
-            _log.warning("Kafka is not there yet; the next request tries again: %r", exc)
+            _log.warning("Kafka is not available yet; the next request tries again: %r", exc)
 
     async def _connect(self) -> Producer:
         async with self._lock:

@@ -8,7 +8,7 @@ from readers.answers import Answer
 
 
 class Dedupe(StrEnum):
-    """By what a repetition of the accepted events is recognised; the weakest of a request is told."""
+    """How repeats of the accepted events are recognised; for a request, the weakest way of its events."""
 
     EVENT_ID = "event_id"
     DERIVED = "derived"
@@ -37,8 +37,8 @@ class Receipt(Answer):
     rejected: int = Field(ge=0, description="Events that break a rule; each has an entry in `errors`")
     dropped: int = Field(ge=0, description="Events dropped because the visitor opted out of tracking")
     dedupe: Dedupe = Field(
-        description="What tells a repetition. event_id: every event has one; derived: some need the digest "
-        "of their content; none: some have neither id nor time, and repeating them counts again"
+        description="How repeats are recognised. event_id: every event has one; derived: some by a digest of "
+        "their content; none: some have neither id nor time, and count again when repeated"
     )
     redacted: int = Field(
         ge=0, description="Accepted events in which an e-mail address or card number was redacted"

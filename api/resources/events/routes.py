@@ -29,15 +29,15 @@ _HEADERS = {"Cache-Control": "no-store"}
     openapi_extra={"requestBody": REQUEST_BODY, "parameters": PARAMETERS, **_sender.describe()},
 )
 async def post_events(request: Request) -> Response:
-    """Takes up to 1,000 events: one, an array, a batch, or a line of JSON each.
+    """Accepts up to 1,000 events: one event, an array, a batch, or one JSON object per line.
 
-    Each event is held against the event contract on its own, and one that breaks a rule fails no other. 202
-    means that Kafka has the accepted ones on every replica in sync.
+    Each event is validated separately, so an invalid event does not affect the others. 202 means that Kafka
+    has written the accepted events to all in-sync replicas.
 
-    Unlike in Kafka, `event_time` may be absent: it is then the time of receipt. `event_id` may be absent: it
-    is then a digest of the content, so alike events of one time count once. An event that is sent again with
-    the same `event_id` is counted once, so give one if you repeat requests after a 503 or a lost answer;
-    with neither id nor time, every repetition is another event.
+    Unlike in Kafka, `event_time` may be absent; the time of receipt is then used. `event_id` may be absent; a
+    digest of the content is then used, so identical events with the same time count once. An event that is
+    sent again with the same `event_id` is counted once, so set one if you repeat requests after a 503 or a
+    lost answer. With neither id nor time, every repeat counts as another event.
     """
     await _sender(request)
     dry_run = _is_dry_run(request)
@@ -63,7 +63,7 @@ def _is_dry_run(request: Request) -> bool:
         return dry_run
     if set(request.query_params) == {"validate"}:
         raise InvalidQuery("validate", "not_allowed", "must be 0 or 1")
-    raise InvalidQuery("query", "unknown", "has a parameter this path does not know")
+    raise InvalidQuery("query", "unknown", "has an unknown parameter")
 
 
 def _require_something(result: IngestResult) -> None:
@@ -74,6 +74,6 @@ def _require_something(result: IngestResult) -> None:
     raise Problem(
         HTTPStatus.BAD_REQUEST,
         "events.rejected",
-        "no event follows the contract; errors says why",
+        "no event is valid; see errors",
         errors=refusals_of(validated),
     )

@@ -38,7 +38,7 @@ class Salts:
             try:
                 self._salt, ttl_s = await self._fetch()
             except RedisError as exc:
-                _log.warning("pseudonyms of this process alone, as Redis does not answer: %s", exc)
+                _log.warning("Redis does not answer, so this process uses pseudonyms of its own: %s", exc)
                 self._salt, ttl_s = self._make_own(now), _RETRY_S
             self._expires_s = now + ttl_s
         return self._salt
@@ -60,5 +60,5 @@ class Salts:
 
 def _checked(salt: Any) -> bytes:
     if type(salt) is not bytes or len(salt) != _BYTES:
-        raise RedisError("the salt is not one of ours")
+        raise RedisError("the stored salt is invalid")
     return salt

@@ -84,7 +84,7 @@ async def follow(
                 if message is not None:
                     yield write_blocks(message["data"])
         except RedisError as exc:
-            _log.warning("a tail of events ends, as Redis does not answer: %s", exc)
+            _log.warning("a tail of events ends because Redis does not answer: %s", exc)
 
 
 async def announce(redis: Redis, keys: Keys, watched: str) -> None:

@@ -91,7 +91,7 @@ class TailPublisher:
                     await self._publish(notices, n_skipped)
                     await asyncio.sleep(TICK_S)
         except RedisError as exc:
-            _log.warning("nobody is told of events, as Redis does not answer: %s", exc)
+            _log.warning("tails of events are not served because Redis does not answer: %s", exc)
             self._watched = frozenset()
             self._checked_s = time.monotonic() + _BACK_OFF_S - CHECK_S
             self._queue.clear()

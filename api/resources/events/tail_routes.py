@@ -38,11 +38,11 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 }
 _PROBLEMS = describe_problems(
     {
-        401: "No key, or one that does not count",
-        403: "The key is publishable, or may not watch others",
-        422: "A parameter breaks a rule",
+        401: "No key, or an invalid one",
+        403: "The key is not a secret key, or may not watch other keys",
+        422: "A parameter is invalid",
         429: "The key has reached its limit of open streams",
-        503: "The process serves no more tails, or the store does not answer",
+        503: "The process has reached its limit of streams, or Redis is not available",
     }
 )
 
@@ -55,9 +55,10 @@ class EventTailQuery(BaseModel):
     key_id: str | None = Field(
         None,
         max_length=64,
-        description="Only of this key; another than one's own needs the scope operations:read",
+        description="Only events sent with this key; other keys than your own require the scope "
+        "operations:read",
     )
-    for_s: int = Field(600, ge=1, le=3_600, description="The stream ends after so many seconds")
+    for_s: int = Field(600, ge=1, le=3_600, description="End the stream after this many seconds")
 
 
 @router.get(
@@ -68,10 +69,10 @@ async def tail_events(
     query: Annotated[EventTailQuery, Query()],
     principal: Annotated[Principal, Depends(_sender)],
 ) -> EventTailResponse:
-    """What becomes of events as they are sent, as server-sent events: for looking on while one builds.
+    """Events as they are sent, with what becomes of them, as server-sent events: for development.
 
-    With a secret key: of what this key sends; with the scope operations:read too, of what all keys send.
-    Nothing is kept, so nothing from before is shown; under load some requests are skipped and counted.
+    A secret key sees the events that it sends; with the scope operations:read, it sees those of all keys.
+    Nothing is stored, so earlier events are not shown; under load, some requests are skipped and counted.
     """
     ingestion = services.get(Ingestion)
     watched = _choose(principal, query.key_id)
@@ -96,6 +97,8 @@ def _choose(principal: Principal, key_id: str | None) -> str:
         return EVERYTHING if key_id is None else key_id
     if key_id not in (None, principal.key_id):
         raise Problem(
-            HTTPStatus.FORBIDDEN, "key.scope", "watching the events of other keys needs operations:read"
+            HTTPStatus.FORBIDDEN,
+            "key.scope",
+            "watching the events of other keys requires the scope operations:read",
         )
     return principal.key_id

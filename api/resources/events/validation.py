@@ -70,7 +70,7 @@ def validate(elements: Sequence[Any], context: ValidationContext) -> ValidatedEv
     for index, element in enumerate(elements):
         try:
             if len(validated.records) >= MAX_RECORDS:
-                raise InvalidEvent("items.too_many_in_all", f"a request has room for {MAX_RECORDS} items")
+                raise InvalidEvent("items.too_many_in_all", f"a request can have at most {MAX_RECORDS} items")
             records, n_redacted = _take(element, context)
         except InvalidEvent as exc:
             refusal = Refusal(index=index, code=exc.code, detail=exc.detail, event_id=_valid_id(element))
@@ -138,7 +138,7 @@ def _to_record(fields: dict[str, Any], context: ValidationContext, is_anonymous:
         check_claim(context.principal, event.event_type)
     statement = statement_in(event)
     if statement is not None and statement.is_internal:
-        raise InvalidEvent("event_type.unknown", f"only Storepulse itself says {statement.value}")
+        raise InvalidEvent("event_type.unknown", f"{statement.value} is reserved for Storepulse itself")
     value = encode(event)
     if len(value) > MAX_EVENT_BYTES:  # the stream would refuse it, after we said it was taken
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")

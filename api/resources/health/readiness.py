@@ -56,7 +56,7 @@ async def _check_reads(reader: Reader) -> dict[str, Part]:
             "stream": Part(status="down", detail="unknown while Redis does not answer"),
         }
     if trouble is not None:  # workers say how they are by writing
-        stands = Part(status="down", detail="waits for Redis to take writes")
+        stands = Part(status="down", detail="waiting for Redis to accept writes")
         return {"redis": _describe(trouble), "stream": stands}
     return {"redis": _judge_redis(ping_ms), "stream": judge_stream(workers, reader.settings.partitions)}
 
@@ -68,7 +68,7 @@ def _describe(trouble: Trouble) -> Part:
 def judge_stream(workers: list[Heartbeat], partitions: int) -> Part:
     """Down without a worker, degraded while some partition has none."""
     if not workers:
-        return Part(status="down", detail="no worker was heard of in the last 10 s")
+        return Part(status="down", detail="no worker has reported in the last 10 s")
     owned = {p for worker in workers for p in worker.partitions}
     detail = (
         f"{len(workers)} worker{'' if len(workers) == 1 else 's'}, {len(owned)} of {partitions} partitions"

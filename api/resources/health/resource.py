@@ -7,7 +7,5 @@ from api.resources.health.examples import ANSWERS
 RESOURCE = Resource(
     name="health",
     seldom_routers=[routes.router],
-    documentation=Documentation(
-        tags={"operations": "Health and metrics, for whoever runs this."}, answers=ANSWERS
-    ),
+    documentation=Documentation(tags={"operations": "Health and metrics, for operators."}, answers=ANSWERS),
 )

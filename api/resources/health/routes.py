@@ -19,16 +19,16 @@ router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
 
 @router.get("/livez")
 async def get_livez() -> schemas.Liveness:
-    """The process answers; says nothing about what it needs."""
+    """Whether the process answers; says nothing about the services it needs."""
     return schemas.Liveness()
 
 
 @router.get("/readyz", responses={503: {"model": schemas.Readiness}})
 async def get_readyz(request: Request, services: ServicesDep, response: Response) -> schemas.Readiness:
-    """Whether answers are live, part by part; 503 if a part is down, or the process is about to end.
+    """Whether answers are up to date, part by part; 503 if a part is down or the process is shutting down.
 
-    Kafka is at worst degraded: answers need only Redis and a worker, events are refused meanwhile. So is the
-    model: what is counted does not need it.
+    Kafka is at worst `degraded`: answers need only Redis and a worker, while events are refused. The same
+    goes for the model, which counting does not need.
     """
     readiness = await check_readiness(services)
     if readiness.status in ("down", "stopping"):
@@ -42,7 +42,7 @@ async def get_readyz(request: Request, services: ServicesDep, response: Response
 async def get_startupz(
     model: Annotated[NextActionModel, use(NextActionModel)], response: Response
 ) -> schemas.Startup:
-    """Whether the process has looked for its model; 503 until then. What it needs may be away."""
+    """Whether the process has looked for its model; 503 until then. It does not check other services."""
     if model.host.has_looked.is_set():
         return schemas.Startup(status="ok")
     response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -51,6 +51,6 @@ async def get_startupz(
 
 @router.get("/metrics", response_class=Response, dependencies=[Depends(require(Scope.OPERATIONS_READ))])
 async def get_metrics(services: ServicesDep) -> Response:
-    """Metrics of the API in the Prometheus text format, of all its processes together."""
+    """Metrics of the API, of all its processes together, in the Prometheus text format."""
     headers = {"Cache-Control": "no-store"}
     return Response(services.metrics.render(), media_type=CONTENT_TYPE_LATEST, headers=headers)

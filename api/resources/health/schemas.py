@@ -14,7 +14,7 @@ class Readiness(Answer):
 
 
 class Startup(Answer):
-    """Whether the process has done what it does once, before its first answer is as fast as the others."""
+    """Whether the process has finished its start, so that its first answer is as fast as later ones."""
 
     status: Literal["ok", "starting"]
 

@@ -49,7 +49,7 @@ class LogEnds:
 
     async def _ask(self, method: str, places: Iterable[Place]) -> dict[Place, int]:
         if time.monotonic() < self._not_before_s:
-            raise EndsUnknown("Kafka did not answer lately")
+            raise EndsUnknown("Kafka has not answered recently")
         try:
             async with asyncio.timeout(FIRST_LIMIT_S if self._consumer is None else LIMIT_S):
                 consumer = self._consumer or await self._connect()
@@ -57,7 +57,7 @@ class LogEnds:
         except (KafkaError, OSError, CertificateError) as exc:  # TimeoutError is an OSError
             self._not_before_s = time.monotonic() + RETRY_S
             await self.close()
-            raise EndsUnknown(f"Kafka does not say where its logs end: {exc!r}") from exc
+            raise EndsUnknown(f"cannot read the end offsets from Kafka: {exc!r}") from exc
         return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     async def _connect(self) -> AIOKafkaConsumer:

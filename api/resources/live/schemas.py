@@ -23,9 +23,9 @@ class Sales(Answer):
     to: datetime
     orders: int
     units: int
-    revenue: list[Money] = Field(description="Gross: of purchases")
+    revenue: list[Money] = Field(description="Gross, from purchases")
     refunded: list[Money] = Field(description="Of refunds in this time, whenever their orders were")
-    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
+    net_revenue: list[Money] = Field(description="Revenue minus refunds")
 
 
 class MinuteCounts(Answer):
@@ -40,14 +40,14 @@ class MinuteCounts(Answer):
 
 
 class Delay(Answer):
-    """From broker timestamp to committed in Redis over the last 10 s; of several workers, the slowest."""
+    """From broker timestamp to commit in Redis, over the last 10 s; with several workers, the slowest."""
 
     p50_ms: float
     p99_ms: float
 
 
 class Worker(Answer):
-    """One stream worker that was heard of in the last 10 s."""
+    """One stream worker that has reported in the last 10 s."""
 
     worker_id: str
     heard_at: datetime
@@ -73,8 +73,9 @@ class Backlog(Answer):
 
     waiting: int
     history_to: datetime | None = Field(
-        description="Events that were past when they were sent are still being counted, and these are up to "
-        "here in the partition furthest behind; null: none are"
+        description="While history is being replayed, the event time it has reached in the partition "
+        "furthest "
+        "behind; null: no history is being replayed"
     )
 
 
@@ -92,5 +93,5 @@ class Live(TimedAnswer):
     yesterday_at_this_time: Sales
     per_minute: list[MinuteCounts] = Field(description="The last 30 minutes, oldest first")
     totals: Totals
-    backlog: Backlog | None = Field(description="null: Kafka does not say")
+    backlog: Backlog | None = Field(description="null: unknown, as Kafka did not answer")
     workers: list[Worker]

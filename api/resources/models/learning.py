@@ -12,9 +12,9 @@ from models.online.sums import sums_in
 from readers.intervals import to_datetime
 
 _WHY = {
-    Source.MODEL: f"not enough data yet: fewer than {FEWEST_JUDGED} answers of late to mix by",
-    Source.MIXTURE: "it beats the running base rates of this shop",
-    Source.BASE_RATES: "the mixture does not beat the running base rates of this shop",
+    Source.MODEL: f"not enough data yet: fewer than {FEWEST_JUDGED} recent answers",
+    Source.MIXTURE: "it beats this shop's running base rates",
+    Source.BASE_RATES: "the mixture does not beat this shop's running base rates",
 }
 
 

@@ -13,12 +13,14 @@ from readers.answers import Answer, TimedAnswer
 Window = Literal["1h", "24h"]
 Missing = Annotated[
     dict[str, str],
-    Field(description="Figures that are null although they exist in general, and why they are null"),
+    Field(description="Figures that cannot be given yet and are null, with the reason"),
 ]
 
 
 class Point(Answer):
-    """Of a reliability curve: `n` predictions of `predicted` on average, `observed` came true."""
+    """A point of a reliability curve: `n` predictions of `predicted` on average, of which the share
+    `observed` came true.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -28,7 +30,7 @@ class Point(Answer):
 
 
 class NextActionFigures(Answer):
-    """Of next-action predictions that were judged by the action that followed."""
+    """Figures for next-action predictions, judged by the action that followed."""
 
     n: int
     accuracy: float | None
@@ -42,7 +44,7 @@ class NextActionFigures(Answer):
 
 
 class PurchaseFigures(Answer):
-    """Of the probability of a purchase later in the session, judged once the outcome was known."""
+    """Figures for the probability of a purchase later in the session, judged once the outcome was known."""
 
     n: int
     rate: float | None = Field(description="Share that bought")
@@ -54,13 +56,13 @@ class PurchaseFigures(Answer):
 
 
 class AlertFigures(Answer):
-    """Of alerts of one kind. One was right if it expired: the visitor did not buy."""
+    """Figures for alerts of one kind. An alert was right if it expired: the visitor did not buy."""
 
     fired: int
     resolved: int
     expired: int
     precision: float | None = Field(
-        description="Share that expired of the alerts of the newest window in which all have ended"
+        description="Share that expired among the alerts of the newest window in which all have ended"
     )
     recall: float | None = Field(description="Share of the lost carts that had an alert in their session")
     base_rate: float | None = Field(description="Share of lost carts among the sessions with a cart")
@@ -71,8 +73,8 @@ class AlertFigures(Answer):
     lead_p50_s: float | None
     lead_p90_s: float | None
     wait_mean_s: float | None = Field(description="Mean time from firing to the purchase")
-    useful: int = Field(description="Alerts that people called useful in this window")
-    wrong: int = Field(description="Alerts that people called wrong in this window")
+    useful: int = Field(description="Alerts marked useful in this window")
+    wrong: int = Field(description="Alerts marked wrong in this window")
     judged_precision: float | None = Field(description="Share of `useful` among these verdicts")
     bought_later: float | None = Field(
         description="Share of visitors who bought within 24 hours of their first alert (alert_watch_ms), "
@@ -149,12 +151,12 @@ class OwnModel(Answer):
 
 
 class SlotFigures(Answer):
-    """Of a slot's predictions that were judged."""
+    """Figures for a slot's judged predictions."""
 
     n: int
     accuracy: float | None
     mean_loss: float | None
-    counts: dict[str, int] = Field(description="Counters of the slot's own, by name")
+    counts: dict[str, int] = Field(description="The slot's own counters, by name")
     missing: Missing
 
 
@@ -186,11 +188,11 @@ class SlotModels(Answer):
 
 
 class LearningMember(Answer):
-    """One of those that are mixed, or the mixture. Each answer is judged before it is learnt."""
+    """A member of the mixture, or the mixture itself. Each answer is judged before it is learnt."""
 
-    weight: float | None = Field(description="In the mixture; null: of the mixture itself")
-    log_loss: float | None = Field(description="Of late: older answers count less and less")
-    total_log_loss: float | None = Field(description="Since the beginning, or since the model was another")
+    weight: float | None = Field(description="Weight in the mixture; null: the mixture itself")
+    log_loss: float | None = Field(description="Recent log loss: older answers count less and less")
+    total_log_loss: float | None = Field(description="Since the start, or since the model last changed")
 
 
 class LearntTask(Answer):
@@ -198,11 +200,11 @@ class LearntTask(Answer):
 
     published: Literal["model", "mixture", "base_rates"]
     why: str
-    judged: int = Field(description="Answers since the beginning, or since the model was another")
+    judged: int = Field(description="Answers since the start, or since the model last changed")
     members: dict[str, LearningMember] = Field(
-        description="base_rates: how often it happens in this shop; model: as it is; calibrated: stretched "
-        "and shifted; actions: what follows the last three; pace: what follows the last at this pace with "
-        "this cart; regression: over the aggregates of the visitor; mixture: all of them by their weights"
+        description="base_rates: frequencies in this shop; model: the model as it is; calibrated: the model, "
+        "scaled and shifted; actions: by the last three actions; pace: by the last action, the pace and the "
+        "cart; regression: on the visitor's aggregates; mixture: all of them by their weights"
     )
 
 
@@ -214,12 +216,12 @@ class OutputCalibration(Answer):
 
 
 class SlotLearning(Answer):
-    """What was learnt of visitors' answers for one slot, all partitions together."""
+    """What was learnt from answers for one slot, in all partitions together."""
 
     slot: str
     version: str = Field(description="Of the model")
     since: datetime = Field(description="Event time of the first answer")
-    as_of: datetime = Field(description="Event time of the last answer that is learnt")
+    as_of: datetime = Field(description="Event time of the last answer that was learnt")
     tasks: dict[Literal["next_action", "purchase"], LearntTask]
     calibration: dict[str, OutputCalibration]
 
@@ -238,7 +240,7 @@ class ModelReport(TimedAnswer):
     )
     learning: list[SlotLearning] = Field(
         default_factory=list,
-        description="What was learnt of visitors' answers, by slot; absent while nothing was",
+        description="What was learnt from answers, by slot; absent until something was learnt",
     )
 
 

@@ -81,7 +81,7 @@ def _drift(line: str) -> schemas.Drift | None:
     try:
         state = drift_from_text(line)
     except ValueError as exc:  # a worker of another version must not take the answers down
-        _log.warning("a worker's drift state is not understood: %s", exc)
+        _log.warning("cannot read a worker's drift state: %s", exc)
         return None
     return schemas.Drift(
         name=state.name,

@@ -49,7 +49,7 @@ def say_early(window: Window, *, is_settled: bool) -> str:
         return ""
     return (
         f"too early: no prediction was judged {WINDOWS[window].settled_words} ago; those about visitors who "
-        "leave are judged last, so figures of a shorter time are biased"
+        "leave are judged last, so figures over a shorter time are biased"
     )
 
 

@@ -45,13 +45,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "SequenceAction": _ACTION,
     "AnyAction": {
         "title": "AnyAction",
-        "description": "The name of an event type, or more of the action",
+        "description": "The name of an event type, or an object with details of the action",
         "oneOf": [_NAMES, {"$ref": "#/components/schemas/SequenceAction"}],
     },
     "ActionSequence": {
         "type": "object",
         "title": "ActionSequence",
-        "description": "What a visitor did, oldest first: names of event types, or more of each",
+        "description": "What a visitor did, oldest first: names of event types, or objects with details",
         "required": ["actions"],
         "properties": {
             "actions": {
@@ -72,7 +72,7 @@ REQUEST_BODY: dict[str, Any] = {
         "application/json": {
             "schema": {"$ref": "#/components/schemas/ActionSequence"},
             "examples": {
-                "short": {"summary": "Only what was done", "value": _SHORT},
+                "short": {"summary": "Only event types", "value": _SHORT},
                 "long": {"summary": "Products, prices and pauses", "value": _LONG},
                 "timed": {"summary": "With times", "value": _TIMED},
             },
@@ -85,7 +85,7 @@ _STATUSES = {
     408: "The body was not received within 10 s",
     413: "The body is larger than 1 MiB",
     415: "Unsupported content type, or a compressed body",
-    422: f"No actions, more than {MAX_ACTIONS}, or some that break a rule (`errors`)",
+    422: f"No actions, more than {MAX_ACTIONS}, or invalid ones (`errors`)",
     503: "No model is loaded, it failed, or too many predictions are in progress; retry",
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {

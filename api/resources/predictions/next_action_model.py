@@ -116,7 +116,7 @@ class NextActionModel:
         except TimeoutError:
             raise self._unavailable("slow", f"no prediction within {TIME_LIMIT_S:g} s; try again") from None
         except Exception as exc:  # whatever a model does wrong, the rest of the API is well
-            _log.warning("the model fails: %r", exc)
+            _log.warning("the model failed: %r", exc)
             raise self._unavailable("failed", "the model does not answer") from exc
         self._metrics.observe_prediction(time.perf_counter() - started)
         self._metrics.count_prediction("answered")
@@ -129,7 +129,7 @@ class NextActionModel:
         try:
             parts = await self._learned.get()
         except RedisError as exc:
-            _log.info("predictions without what was learnt: %s", exc)
+            _log.info("predictions do without what was learnt: %s", exc)
             return None
         if self._made is None or self._made[0] is not parts or self._made[1] != version:
             self._made = parts, version, Publisher(sums_in(add_up(parts, version).vector))
@@ -160,7 +160,7 @@ def ask(
     ids = stack_ids([actions], batch[1]) if model.reads_ids else None
     probabilities, purchase = model.predict(*batch, ids)
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
-        raise ArithmeticError("the model gave a number that is none")
+        raise ArithmeticError("the model returned a value that is not a number")
     if publisher is not None:
         records = make_records(batch, probabilities, purchase)
         probabilities, purchase = publisher.improve(records, probabilities, purchase)

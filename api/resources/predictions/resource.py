@@ -33,6 +33,6 @@ RESOURCE = Resource(
         lambda services: PriceLevels(services.reader),
     ],
     documentation=Documentation(
-        tags={"predictions": "Asking the models, and how good they are."}, schemas=SCHEMAS
+        tags={"predictions": "Predictions, and how good the models are."}, schemas=SCHEMAS
     ),
 )

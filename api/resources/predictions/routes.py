@@ -32,15 +32,16 @@ async def predict_next_action(
     levels: Annotated[PriceLevels, use(PriceLevels)],
     _: Annotated[NoQuery, Query()],
 ) -> PredictedAction:
-    """What follows a sequence of 1 to 256 actions of one visitor, oldest first. Nothing is stored.
+    """Predicts what follows a sequence of 1 to 256 actions by one visitor, oldest first. Nothing is stored.
 
-    An action is the name of an event type, or an object with `event_type` and what else is known of it; the
-    rules are those of the event contract. Either every action has `event_time`, or none has: then `after_s`
-    is the pause before it (a minute if not told; the first one's counts for nothing) and the last action is
-    now. A pause longer than a session may have begins another session.
+    An action is the name of an event type, or an object with `event_type` and other fields; the rules are
+    those of the event contract. Either all actions have `event_time`, or none has. In the latter case,
+    `after_s` is the pause before an action (default: a minute; ignored for the first action), and the last
+    action is taken to happen now. A pause that is too long for a session starts a new one.
 
-    Where no `product_id` is told, a view is of another product, a favourite or an add is of the product of
-    the action before, a removal or a purchase of the product added last that is still in the cart.
+    Without a `product_id`, a view is of another product, a favourite or an add is of the product of the
+    previous action, and a removal or a purchase is of the product that was added last and is still in the
+    cart.
     """
     headers = request.headers
     check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))

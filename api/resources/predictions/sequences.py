@@ -38,7 +38,7 @@ def parse_actions(body: bytes, defaults: Defaults) -> list[Action]:
         try:
             event = _to_event(element, timed, defaults)
             if timed and events and event.event_time_ms < events[-1].event_time_ms:
-                detail = "event_time must not be before that of the action before"
+                detail = "event_time must not be before that of the previous action"
                 raise InvalidEvent("event_time.out_of_order", detail)
             gaps_ms.append(0 if timed else _gap_ms(element.get("after_s")))
             events.append(event)
@@ -90,17 +90,19 @@ def count_last_session(actions: Sequence[Action], idle_ms: int) -> int:
 
 def _split(body: bytes) -> list[Any]:
     if not body.strip():
-        raise _bad_body("body.empty", 'the body is empty; it must be such as {"actions": ["view", "cart"]}')
+        raise _bad_body(
+            "body.empty", 'the body is empty; send an object such as {"actions": ["view", "cart"]}'
+        )
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         where = f"line {exc.lineno}, column {exc.colno}"
-        detail = f"the body must be UTF-8 JSON, which has no NaN or Infinity; it is not at {where}"
+        detail = f"the body must be UTF-8 JSON, without NaN and Infinity; there is an error at {where}"
         raise _bad_body("body.not_json", detail) from exc
     if type(content) is not dict:
         raise _bad_body("body.not_object", f"the body must be an object, got {kind_of(content)}")
     if content.keys() - {"actions"}:
-        raise _invalid("body.unknown_field", "the body must have no field but actions")
+        raise _invalid("body.unknown_field", "the body must have no field other than actions")
     actions = content.get("actions")
     if actions is None:
         raise _invalid("actions.missing", "actions is required")
@@ -124,7 +126,7 @@ def _to_event(element: Any, timed: bool, defaults: Defaults) -> Event:
         if fields["event_time"] is None:
             raise InvalidEvent("event_time.missing", "every action must have event_time if one of them has")
         if element.get("after_s") is not None:
-            raise InvalidEvent("after_s.unexpected", "after_s must be absent where event_time is told")
+            raise InvalidEvent("after_s.unexpected", "after_s must be absent where event_time is given")
     else:
         fields["event_time"] = defaults.received_ms
     fields.setdefault("product_id", _NOBODY)
@@ -135,7 +137,7 @@ def _to_event(element: Any, timed: bool, defaults: Defaults) -> Event:
     )
     if event.event_type not in ACTION_TYPES:
         raise InvalidEvent(
-            "event_type.unknown", "event_type must be an action of a visitor; a refund is none"
+            "event_type.unknown", "event_type must be an action by a visitor; a refund is not one"
         )
     return event
 

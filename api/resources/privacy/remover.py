@@ -63,7 +63,7 @@ class Remover:
             except RedisError as exc:
                 _log.warning("deletions wait for Redis: %s", exc)
             except Exception:  # the boundary: what cannot be understood is tried again, and must be seen
-                _log.exception("deletions cannot go on for a reason of ours")
+                _log.exception("unexpected error in deletions, retrying")
             await asyncio.sleep(POLL_S)
 
     async def advance(self) -> bool:
@@ -155,7 +155,7 @@ class Remover:
                 await self.jobs.finish(job._replace(returned=returned, archives=cleared))
                 _log.info("deletion %s is done", job.deletion_id)
             else:
-                _log.warning("deletion %s: %d keys still hold the id", job.deletion_id, len(left))
+                _log.warning("deletion %s: %d keys still contain the id", job.deletion_id, len(left))
                 await self.jobs.change(job, remaining=len(left))
                 await self._have_forgotten(job, left)
 

@@ -53,12 +53,12 @@ async def delete_visitor(
         ),
     ] = None,
 ) -> Deletion:
-    """Removes all that is kept of a visitor, and keeps their events up to now out for ever.
+    """Deletes everything stored about a visitor, and ignores their events up to now for good.
 
-    202 means that the deletion is recorded where a replay of the log finds it; `Location` says how far it is.
-    While one is under way for the visitor, the same comes back. Counts the visitor was part of stay: they
-    tell nothing about anybody. Every id that is linked to the visitor is deleted with them: the customer who
-    is logged in, and all devices of that customer. What the visitor does afterwards makes a new, unknown
+    202 means that the deletion is recorded where a replay of the log finds it; query its progress at
+    `Location`. While a deletion of the visitor is in progress, the same one is returned. Counts that include
+    the visitor are kept, because they identify nobody. All linked ids are deleted too: the customer who is
+    logged in, and all devices of that customer. If the visitor acts again afterwards, they are a new, unknown
     visitor.
     """
     user_id = check_identifier("user_id", body.user_id)
@@ -70,13 +70,13 @@ async def delete_visitor(
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "idempotency_key.reused",
-            "this Idempotency-Key was sent with another user_id before",
+            "this Idempotency-Key was already used with another user_id",
         ) from exc
     except Unrecorded as exc:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "kafka.unavailable",
-            "the deletion was not acknowledged by the event log; send the same again",
+            "Kafka did not acknowledge the deletion; send the same request again",
             headers={"Retry-After": "1"},
         ) from exc
     response.headers["Location"] = f"{router.prefix}/{job.deletion_id}"
@@ -92,5 +92,5 @@ async def get_deletion(
     """Returns the progress of a deletion, until 30 days after it was completed."""
     job = await remover.jobs.get(deletion_id)
     if job is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "deletion.unknown", "no deletion has this id, or not any more")
+        raise Problem(HTTPStatus.NOT_FOUND, "deletion.unknown", "no deletion with this id is stored")
     return to_deletion(job)

@@ -68,7 +68,7 @@ def choose_interval(from_text: str | None, to_text: str | None, grain: Grain, as
     if to_ms is None:
         to_ms = bucket_start(as_of_ms, grain) + width_ms
         if from_ms is not None and from_ms >= to_ms:
-            raise InvalidQuery("from", "in_future", "must lie before the end of the running bucket")
+            raise InvalidQuery("from", "in_future", "must be before the end of the current bucket")
     if from_ms is None:
         from_ms = to_ms - span_ms
     if from_ms >= to_ms:

@@ -32,7 +32,9 @@ class DemandParameters(BaseModel):
         description="RFC 3339 or epoch ms; default 60 minutes, 48 hours or 30 days",
     )
     to: str | None = Field(
-        None, max_length=40, description="RFC 3339 or epoch ms; default: through the running bucket"
+        None,
+        max_length=40,
+        description="RFC 3339 or epoch ms; default: up to and including the current bucket",
     )
 
 

@@ -18,10 +18,10 @@ class DemandBucket(Answer):
     removes: int
     purchases: int
     units: int
-    revenue: list[Money] = Field(description="Gross: of purchases")
+    revenue: list[Money] = Field(description="Gross, from purchases")
     units_returned: int
     refunded: list[Money] = Field(description="Of refunds in this bucket that name the product")
-    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
+    net_revenue: list[Money] = Field(description="Revenue minus refunds")
 
 
 class Demand(TimedAnswer):

@@ -29,6 +29,6 @@ class TrendingQuery(BaseModel):
 
 @router.get("/trending")
 async def get_trending(trending: TrendingDep, query: Annotated[TrendingQuery, Query()]) -> schemas.Trending:
-    """Products of most recent interest, highest score first."""
+    """Products with the most recent interest, highest score first."""
     answer = await trending.get()
     return answer.model_copy(update={"products": answer.products[: query.limit]})

@@ -18,7 +18,7 @@ RESOURCE = Resource(
         SpoiledVisitor: ErrorAnswer(HTTPStatus.NOT_FOUND, "user.unknown"),
     },
     documentation=Documentation(
-        tags={"visitors": "State of single visitors, and what they are expected to do."},
+        tags={"visitors": "State of individual visitors, and predictions of what they do next."},
         answers=ANSWERS,
         parameters={"user_id": "visitor-17"},
         path_schemas={"user_id": TEXT_ID},

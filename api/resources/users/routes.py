@@ -55,9 +55,9 @@ _below = direct_router("/v1/users", "visitors", _LiteralEnd)
     "/{user_id:path}/next-action", response_model=UserNextAction, responses=_UNKNOWN, openapi_extra=_DOCUMENT
 )
 async def get_user_next_action(request: Request) -> Response:
-    """What a model expects of one visitor: as of the last action, and after the silence since.
+    """What the model expects one visitor to do: as of the last action, and after the silence since then.
 
-    404 `user.unknown` or, for a visitor no model has scored, `score.none`.
+    404 `user.unknown` or, for a visitor that no model has scored, `score.none`.
     """
     user_id, (_, _, visitor), time = await _read_visitor(request)
     services, score = services_of(request.app), visitor.predictions.score
@@ -75,9 +75,10 @@ router.routes.extend(_below.routes)  # before the next route, which matches ever
     "/{user_id:path}", response_model=schemas.VisitorState, responses=_UNKNOWN, openapi_extra=_DOCUMENT
 )
 async def get_user(request: Request) -> Response:
-    """One visitor's session, cart, totals and recent actions; of a customer, those of the newest device.
+    """One visitor's session, cart, totals and recent actions; for a customer, those of the device used last.
 
-    `user_id` is what was asked for, `visitor_id` whose state it is, `customer_id` who is logged in there.
+    `user_id` is the id that was asked for, `visitor_id` the visitor whose state it is, `customer_id` the
+    customer who is logged in there.
     """
     user_id, found, time = await _read_visitor(request)
     with passing_over_spoiled(found.visitor):
@@ -85,7 +86,7 @@ async def get_user(request: Request) -> Response:
 
 
 def _not_scored(services: Services) -> Problem:
-    why = "; no model could be loaded, /v1/models says why" if services.get(NextActionModel).trouble else ""
+    why = "; no model could be loaded, see /v1/models" if services.get(NextActionModel).trouble else ""
     return Problem(HTTPStatus.NOT_FOUND, "score.none", f"no model has scored this visitor{why}")
 
 
@@ -102,7 +103,7 @@ async def _read_visitor(request: Request) -> tuple[str, Found, StreamTime]:
         raise Problem(
             HTTPStatus.NOT_FOUND,
             "user.unknown",
-            "no event of this visitor, or none for longer than state is kept"
+            "no visitor with this id is known, or the state has expired"
             + await services.get(StreamBacklog).explain_unknown(user_id),
         )
     with passing_over_spoiled(found.visitor):

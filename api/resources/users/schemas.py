@@ -50,15 +50,17 @@ class Session(Answer):
 
 
 class VisitorTotals(Answer):
-    """Everything this visitor did while the state lived."""
+    """Everything this visitor did while the state existed."""
 
     first_event_at: datetime
     last_event_at: datetime
     counts: ActionCounts
     units_bought: int
-    revenue: list[Money] = Field(description="Gross: of purchases")
-    refunded: list[Money] = Field(description="Of refunds, at the prices that were paid where none was told")
-    net_revenue: list[Money] = Field(description="Revenue less what was refunded")
+    revenue: list[Money] = Field(description="Gross, from purchases")
+    refunded: list[Money] = Field(
+        description="From refunds; at the price that was paid if the refund has none"
+    )
+    net_revenue: list[Money] = Field(description="Revenue minus refunds")
 
 
 class Action(Answer):
@@ -78,8 +80,10 @@ class VisitorState(TimedAnswer):
     """One visitor: session, cart, totals and recent actions, newest first."""
 
     user_id: str
-    visitor_id: str = Field(description="Whose state this is: of a customer, the device that was used last")
-    customer_id: str | None = Field(description="Who is logged in on the device")
+    visitor_id: str = Field(
+        description="The visitor whose state this is; for a customer, the device used last"
+    )
+    customer_id: str | None = Field(description="The customer who is logged in on the device")
     session: Session
     cart: Cart
     totals: VisitorTotals

@@ -35,8 +35,8 @@ class DeliveryQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    before: int | None = Field(None, ge=0, le=2**53, description="`next` of the answer before")
-    limit: int = Field(50, ge=1, le=200, description="Most deliveries to return")
+    before: int | None = Field(None, ge=0, le=2**53, description="`next` of the previous answer")
+    limit: int = Field(50, ge=1, le=200, description="Maximum number of deliveries")
 
 
 def _known_form(delivery_id: Annotated[str, Path(max_length=100, description="`id` of the delivery")]) -> str:
@@ -52,7 +52,7 @@ DeliveryId = Annotated[str, Depends(_known_form)]
 async def list_webhook_deliveries(
     service: ServiceDep, webhook_id: WebhookId, query: Annotated[DeliveryQuery, Query()]
 ) -> WebhookDeliveries:
-    """What was sent and how it went, the newest first, as far as it is kept."""
+    """What was sent and with what result, newest first, as far as it is stored."""
     await service.registry.read(webhook_id)
     logged, following = await service.log(webhook_id).read(query.before, query.limit)
     return WebhookDeliveries(deliveries=[to_delivery(one) for one in logged], next=following)
@@ -69,12 +69,16 @@ async def get_webhook_delivery(
 @router.post(
     "/deliveries/{delivery_id}/resend",
     status_code=HTTPStatus.ACCEPTED,
-    responses=describe_problems({404: _NO_DELIVERY, 429: "Too many deliveries wait for this endpoint"}),
+    responses=describe_problems(
+        {404: _NO_DELIVERY, 429: "Too many deliveries are waiting for this endpoint"}
+    ),
 )
 async def resend_webhook_delivery(
     service: ServiceDep, webhook_id: WebhookId, delivery_id: DeliveryId, _: NoQueryDep
 ) -> WebhookDelivery:
-    """Sends it again with the same id, from the start of the schedule; one that waits is sent at once."""
+    """Sends a delivery again with the same id, from the start of the retry schedule; one that is waiting
+    is sent at once.
+    """
     await service.registry.read(webhook_id)
     return to_delivery(await service.log(webhook_id).resend(delivery_id))
 
@@ -87,10 +91,11 @@ async def resend_webhook_delivery(
 async def replay_webhook(
     service: ServiceDep, webhook_id: WebhookId, body: Replay, _: NoQueryDep
 ) -> ReplayStarted:
-    """Sends again every step it wants that was published since then and is kept in the log of alerts.
+    """Sends all matching steps again that were published since the given time and are still in the log of
+    alerts.
 
-    Also what was delivered, with the same ids, so that receivers can drop it. New alerts are not held up.
-    Asked for again, the newer wish holds.
+    This includes steps that were delivered, with the same ids, so that receivers can drop them. New alerts
+    are not delayed. A second request replaces the first.
     """
     since_ms = parse_time("since", body.since)
     return ReplayStarted(replaying=await service.log(webhook_id).replay(since_ms))

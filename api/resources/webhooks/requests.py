@@ -31,7 +31,8 @@ MinValue = Annotated[
     Field(
         ge=0,
         le=MAX_VALUE_MINOR,
-        description="Only alerts about carts worth this or more, in minor units (5000 is 50.00), by known "
+        description="Only alerts about carts worth at least this much, in minor units (5000 is 50.00), by "
+        "known "
         "prices; 0: all alerts",
     ),
 ]

@@ -88,8 +88,9 @@ async def change_webhook(
 ) -> Webhook:
     """Changes the URL or the filters, pauses or resumes.
 
-    A paused endpoint keeps its place in the log of alerts and gets what was published once it is resumed.
-    A disabled one that is made active starts with what is published from then on; `replay` gets the rest.
+    A paused endpoint keeps its position in the log of alerts, and gets what was published meanwhile when it
+    is resumed. A disabled endpoint that is made active again starts with what is published from then on; use
+    `replay` for the rest.
     """
     return Webhook.model_validate(await service.describe(await service.change(webhook_id, body)))
 
@@ -107,9 +108,9 @@ async def delete_webhook(service: ServiceDep, webhook_id: WebhookId, _: NoQueryD
     responses=describe_problems({404: UNKNOWN, 503: "Too many tests are in progress; retry"}),
 )
 async def send_test_message(service: ServiceDep, webhook_id: WebhookId, _: NoQueryDep) -> WebhookDelivery:
-    """Sends a message of type `webhook.test` now, whatever the state of the endpoint, and returns the result.
+    """Sends a `webhook.test` message now, whatever the state of the endpoint, and returns the result.
 
-    It is logged like a delivery and never retried.
+    It is logged like a delivery, and never retried.
     """
     return to_delivery(await service.send_test(webhook_id))
 
@@ -125,7 +126,7 @@ async def rotate_webhook_secret(
 ) -> WebhookWithSecret:
     """Creates a new secret, shown only in this answer. During the overlap, messages are signed with both.
 
-    If repeated within an overlap, the newer of the two stays valid and the older one does not.
+    If it is repeated within an overlap, only the newer of the two old secrets stays valid.
     """
     overlap_h = (body or Rotation()).overlap_h
     endpoint, secret = await service.rotate(webhook_id, overlap_h)

@@ -17,7 +17,7 @@ NO_DELIVERER = "No deliverer is running, so nothing is sent. Start one with `sto
 
 
 class SigningSecret(Answer):
-    """A secret, which is shown only when it is made."""
+    """A secret; it is shown only when it is created."""
 
     created_at: datetime
     until: datetime | None = Field(description="End of its overlap; null: the current one")
@@ -31,7 +31,7 @@ class WebhookStatus(Answer):
         description="Since when the oldest has been waiting; null: none is waiting"
     )
     missed: int = Field(
-        description="Steps (at least) that were no longer stored when there was room for them"
+        description="Steps (at least) that were deleted from the log before there was room to queue them"
     )
     missed_at: datetime | None
     resting_until: datetime | None = Field(
@@ -42,7 +42,7 @@ class WebhookStatus(Answer):
     )
     succeeded_at: datetime | None
     replaying: bool
-    delivering: bool = Field(description="Whether a deliverer has taken it on")
+    delivering: bool = Field(description="Whether a deliverer has started serving it")
     unread: int = Field(
         description="Alert steps for it that no deliverer has picked up yet; of the next 1,000 steps at most"
     )
@@ -93,7 +93,7 @@ class Webhook(Answer):
     kinds: list[AlertKind] = Field(description="Empty: all")
     states: list[AlertState] = Field(description="Empty: all")
     min_severity: Severity
-    min_value_minor: int = Field(description="Least value of the cart, in minor units; 0: none")
+    min_value_minor: int = Field(description="Minimum value of the cart, in minor units; 0: none")
     quiet_hours: str = Field(description="Nothing is sent then, in the shop's time zone; empty: none")
     state: EndpointState = Field(
         description="paused: new alerts are kept for later; disabled: they are skipped"
@@ -115,7 +115,7 @@ class WebhookWithSecret(Webhook):
         }
     )
 
-    secret: str = Field(description="`whsec_` and base64 of 32 bytes. Copy it now, it cannot be shown again")
+    secret: str = Field(description="`whsec_` and base64 of 32 bytes. Copy it now; it cannot be shown again")
 
 
 class WebhookList(Answer):
@@ -133,7 +133,7 @@ class DeliveryAttempt(Answer):
     status: int | None = Field(description="Status of the answer; null: there was none")
     detail: str
     answer: str | None = Field(description="First KB of the answer; null: there was none")
-    answer_cut: bool = Field(description="The answer was longer and was cut")
+    answer_cut: bool = Field(description="The answer was longer and was truncated")
     retry_after_s: float | None = Field(description="The answer's Retry-After, at most a day")
 
 

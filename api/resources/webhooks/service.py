@@ -86,7 +86,7 @@ class WebhookService:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "webhook.busy",
-                "many tests are being sent; try again",
+                "too too many tests are being sent; try again",
                 headers={"Retry-After": "5"},
             )
         now_ms = wall_clock_ms()
@@ -126,7 +126,7 @@ class WebhookService:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, exc.code, exc.detail, errors=[error]) from exc
         except TimeoutError as exc:
             raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY, "url.no_address", "url has a host without an address"
+                HTTPStatus.UNPROCESSABLE_ENTITY, "url.no_address", "url has a host that does not resolve"
             ) from exc
 
 

@@ -41,7 +41,7 @@ class Split:
         for name, part in (("train", split.train), ("valid", split.valid), ("test", split.test)):
             part.require_data(name)
         if len(np.unique(split.train.target)) < 2:
-            raise ValueError("the train part knows one kind of next action only: more events are needed")
+            raise ValueError("the training part has only one kind of next action: more events are needed")
         return split
 
 

@@ -113,7 +113,7 @@ class Deletions(TopicComponent[Cuts, None, DeletionRecord]):
     def _check_secret(self, partition: int, items: Sequence[DeletionRecord]) -> None:
         if any(item.deletion is not None and item.deletion.secret_id != self._secret_id for item in items):
             log.error(
-                "partition %d: deletions were made with another STOREPULSE_DELETION_SECRET than ours; "
-                "their visitors are not kept out when the log is read again",
+                "partition %d: some deletions used another STOREPULSE_DELETION_SECRET; "
+                "their visitors will come back if the log is read again",
                 partition,
             )

@@ -184,7 +184,7 @@ def test_hosts_of_our_own_services_are_blocked() -> None:
         )
     )
     for host in ("kafka.shop.example", "cache.shop.example", "api.shop.example", "www.shop.example"):
-        with pytest.raises(UnsafeTarget, match="service of ours"):
+        with pytest.raises(UnsafeTarget, match="service of this installation"):
             parse_target(f"https://{host}/", rules)
 
 

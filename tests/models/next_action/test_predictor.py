@@ -73,7 +73,7 @@ def test_a_model_with_a_changed_byte_is_refused(folder: Path) -> None:
     model = bytearray((folder / MODEL_FILE).read_bytes())
     model[len(model) // 2] ^= 1
     (folder / MODEL_FILE).write_bytes(model)
-    with pytest.raises(ArtefactError, match="its SHA-256 differs"):
+    with pytest.raises(ArtefactError, match="the SHA-256 differs"):
         load(folder)
 
 
@@ -191,11 +191,11 @@ def test_reasons_are_said_with_the_visitors_numbers() -> None:
     ]
     _, _, (context,) = stack([encode_actions(actions, UNKNOWN_LEVEL, IDLE_MS)])
     said = {code: describe(code, context.tolist()) for code in REASON_CODES}
-    assert said["pause"] == "nothing done for 9 minutes before the last action"
+    assert said["pause"] == "no action for 9 minutes before the last action"
     assert said["activity"] == "4 actions on 2 products in 10 minutes"
     assert said["cart"] == "1 product in the cart"
     assert said["cart_age"] == "last added to the cart 9 minutes ago"
-    assert said["same_product"] == "back at the same product, 2 times now"
+    assert said["same_product"] == "2 actions on the same product"
     assert said["history"] == "first visit"
 
 

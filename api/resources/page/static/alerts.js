@@ -7,7 +7,7 @@ import * as format from "./format.js";
 const SHOWN = 10;
 const LOOKED_AT = 200;
 const RETRY_MS = 3_000;
-const WORDS = { churn_risk: "About to leave", cart_abandoned: "Left a cart" };
+const WORDS = { churn_risk: "About to leave", cart_abandoned: "Abandoned a cart" };
 const ENDS = { resolved: "bought after all", expired: "did not buy" };
 const OTHER_ENDS = { resolved: "resolved", expired: "expired" }; // of what is not about a visitor's cart
 const LATER = { acknowledged: "acknowledged", snoozed: "snoozed" };

@@ -48,7 +48,7 @@ export function age(ms) {
 export function change(today, yesterday) {
   if (!yesterday) return { text: "", direction: "" };
   const part = today / yesterday - 1;
-  if (Math.abs(part) < 0.005) return { text: "= as yesterday", direction: "" };
+  if (Math.abs(part) < 0.005) return { text: "same as yesterday", direction: "" };
   const direction = part > 0 ? "up" : "down";
   return { text: `${part > 0 ? "▲" : "▼"} ${wholePercent.format(Math.abs(part))}`, direction };
 }
