@@ -66,7 +66,7 @@ class Source:
         """Read and sort the file."""
         if self.path.exists() and not self.path.is_file() and archive_at(self.path) is None:
             # It is read twice: a pipe would be empty then.
-            raise UnknownFormat(f"{self.path.name} is not a regular file or the folder of an archive")
+            raise UnknownFormat(f"{self.path.name} is neither a regular file nor the folder of an archive")
         self._temporary = tempfile.TemporaryDirectory(prefix="storepulse-sort-")
         self._folder = Path(self._temporary.name)
         try:

@@ -69,7 +69,7 @@ def test_a_source_reads_each_event_of_an_archive_once_in_order_of_time(kind: str
 
 
 def test_what_is_no_archive_is_refused_by_its_reason(tmp_path: Path) -> None:
-    with pytest.raises(UnknownFormat, match="no folder of an archive"):
+    with pytest.raises(UnknownFormat, match="nor the folder of an archive"):
         Source(tmp_path, currency="EUR").open()
     with pytest.raises(UnknownFormat, match="without events"):
         Source(Path(f"memory://{tmp_path.name}-nothing"), currency="EUR").open()
