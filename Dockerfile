@@ -23,7 +23,11 @@ COPY producers producers
 COPY delivery delivery
 COPY api api
 COPY ops ops
-RUN pip install --no-deps .
+# Nothing in the image runs the tests of libraries, or pip; uvloop comes with its debugging symbols.
+RUN pip install --no-deps . \
+ && find /opt/storepulse -type d -name tests -prune -exec rm -rf {} + \
+ && find /opt/storepulse -path '*/uvloop/*.so' -exec strip --strip-unneeded {} + \
+ && rm -rf /opt/storepulse/lib/python*/site-packages/pip /opt/storepulse/lib/python*/site-packages/pip-*
 
 FROM python:3.12.8-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse \
