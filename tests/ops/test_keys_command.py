@@ -159,7 +159,7 @@ def test_a_reset_forgets_every_key_if_it_is_meant(tmp_path: Path) -> None:
     assert asked.exit_code == 1
     assert len(keys_json(tmp_path, "list")) == 2
     done = keys(tmp_path, "reset", "--yes")
-    assert (done.exit_code, done.stdout.split(".")[0]) == (0, "2 keys are gone for good")
+    assert (done.exit_code, done.stdout.split(".")[0]) == (0, "2 keys are deleted")
     assert "without a key" in done.stdout
     assert keys_json(tmp_path, "list") == []
     assert keys_json(tmp_path, "reset", "--yes") == {"removed": 0}
