@@ -65,7 +65,7 @@ class Child:
         try:
             with self._open_log() as log:
                 if self._process is None:
-                    self.log_start = log.tell()
+                    self.log_start = log.tell() if log.seekable() else 0  # a container's log is a pipe
                 self._process = subprocess.Popen(
                     self.argv,
                     stdin=subprocess.DEVNULL,

@@ -1,13 +1,19 @@
 """The log of the API: no secret or person in it, every failed request, others by their share."""
 
 import json
+import os
 import re
+import sys
 from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
 
 import httpx
 import pytest
 
 from api_processes import ApiProgram, Serve, read_answer
+from ops.stack.child import Child
+from services import wait_until
 
 SECRETS = {
     "bearer": "sk_live_abcdefghijkl_0123456789012345678901234567890123456789abc",  # pragma: allowlist secret
@@ -86,3 +92,17 @@ def test_failed_requests_are_always_logged_and_others_by_their_share(serve: Serv
     requests = [line for line in map(json.loads, program.log().splitlines()) if "status" in line]
     assert [line["route"] for line in requests if line["status"] == 404] == ["unmatched"] * 5
     assert not [line for line in requests if line["status"] < 300]
+
+
+def test_the_log_of_a_container_is_a_pipe(tmp_path: Path) -> None:
+    class Piped(Child):
+        def _open_log(self) -> BinaryIO:
+            return os.fdopen(os.dup(writes), "ab")
+
+    reads, writes = os.pipe()
+    child = Piped("part", [sys.executable, "-c", "print('it runs')"], tmp_path / "no.log")
+    child.start()
+    os.close(writes)
+    with os.fdopen(reads, "rb") as log:
+        assert log.read() == b"it runs\n"
+    wait_until(lambda: not child.alive, 10, "the part to end")
