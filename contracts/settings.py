@@ -94,8 +94,7 @@ class Settings(ConnectionSettings):
     )
     alert_budgets: str = Field(
         "churn_risk=5%",
-        description="Maximum number of alerts by kind: KIND=N/h (per hour) or KIND=N% (of the sessions "
-        "that begin), with "
+        description="Maximum number of alerts by kind: KIND=N/h (per hour) or KIND=N% (of sessions), with "
         "commas between; the threshold follows",
     )
     alerts_per_visitor: int = Field(
