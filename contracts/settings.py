@@ -101,7 +101,7 @@ class Settings(ConnectionSettings):
         3, ge=1, description="Alerts that a visitor may have within alert_watch_ms, all kinds together"
     )
     alert_hold_out: float = Field(
-        0,
+        0.0,
         ge=0,
         le=0.5,
         description="Share of visitors whose alerts are not published, to measure what alerts bring",
