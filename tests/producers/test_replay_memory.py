@@ -97,7 +97,7 @@ def test_tables_are_told_by_their_rows_too(memory: ReplayMemory, tmp_path: Path)
     pl.DataFrame(columns).write_csv(tmp_path / "a.csv")
     for name in ("a.parquet", "a.csv"):
         assert replay(tmp_path / name, memory).sent == 2_000
-        with pytest.raises(AlreadySent, match="its rows came before"):
+        with pytest.raises(AlreadySent, match="its rows were sent before"):
             replay(tmp_path / name, memory)
 
 
