@@ -1,5 +1,6 @@
 """The API answers from what an earlier version left in Redis as that version did."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -34,6 +35,8 @@ LATER_FIELDS = {
     "value_at_risk",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
+LATER_TEXT = re.compile(r'"customer_id":null,|"value_at_risk":(?:null|\{[^}]*\}),')
+"""The same where the answer is a text."""
 NULL_AT_FIRST = {
     "accuracy", "macro_f1", "log_loss", "ece", "rate", "brier", "reliability", "precision", "recall",
     "base_rate", "wait_mean_s", "mean",
@@ -87,7 +90,7 @@ def comparable(answer: Answer) -> Answer:
 
     Of what has a code, the code is compared: its words are for people, and may become better ones.
     """
-    text = answer.body.rstrip().replace('"customer_id":null,', "") if isinstance(answer.body, str) else None
+    text = LATER_TEXT.sub("", answer.body.rstrip()) if isinstance(answer.body, str) else None
     body = rounded(answer.body if text is None else text)
     if answer.status >= 400:
         del body["request_id"], body["detail"]
