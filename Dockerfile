@@ -1,5 +1,5 @@
-# One image for worker, API and every command: `docker build -t storepulse .`; with --build-arg EXTRAS=,train it can
-# train models too, and has torch (3 GB).
+# One image for worker, API and every command: `docker build -t storepulse .`. With --build-arg EXTRAS=archive it can
+# archive events and has polars (170 MB), with EXTRAS=archive,train it can train models too and has torch (3 GB).
 FROM python:3.12.8-slim-bookworm AS build
 ARG EXTRAS=
 WORKDIR /src
@@ -10,7 +10,7 @@ RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
 RUN for package in contracts connections sources archive models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
- && pip install -c constraints.txt ".[archive$EXTRAS]" && pip uninstall -y storepulse
+ && pip install -c constraints.txt ".${EXTRAS:+[$EXTRAS]}" && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
 COPY connections connections
