@@ -42,6 +42,7 @@ class TopicFollower:
             except (KafkaError, CertificateError, OSError) as exc:
                 log.info("topic %s cannot be read, trying again: %r", self._topic, exc)
             self.has_tried.set()
+            _end_if_cancelled()
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:
@@ -50,6 +51,7 @@ class TopicFollower:
             await consumer.start()
             while self._topic not in await consumer.topics():  # which makes no topic, as asking for it may
                 self._note_read()
+                _end_if_cancelled()
                 await asyncio.sleep(MISSING_S)
             first = TopicPartition(self._topic, 0)
             consumer.assign([first])
@@ -63,6 +65,7 @@ class TopicFollower:
                 consumer.seek(place, starts[place])
             reached = dict(starts)
             while True:
+                _end_if_cancelled()
                 if all(reached[place] >= ends[place] for place in places):
                     self._note_read()
                 for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
@@ -77,3 +80,10 @@ class TopicFollower:
     def _note_read(self) -> None:
         self.is_read.set()
         self.has_tried.set()
+
+
+def _end_if_cancelled() -> None:
+    """Raise a cancellation of this task that aiokafka has lost: `wait_for` of Python 3.11 forgets some."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

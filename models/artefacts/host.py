@@ -118,7 +118,8 @@ async def wait_for_answer(call: "asyncio.Future[R]", limit_s: float) -> R:
     A call that is given up goes on in its thread; what comes of it is taken and dropped.
     """
     try:
-        return await asyncio.wait_for(asyncio.shield(call), limit_s)
+        async with asyncio.timeout(limit_s):
+            return await asyncio.shield(call)
     except TimeoutError:
         call.add_done_callback(_drop)
         raise

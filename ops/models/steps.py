@@ -56,7 +56,8 @@ class ModelSteps:
         await self._producer.start()
         self._following = asyncio.create_task(self._follower.run())
         try:
-            await asyncio.wait_for(self._follower.is_read.wait(), READ_S)
+            async with asyncio.timeout(READ_S):
+                await self._follower.is_read.wait()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -94,7 +95,8 @@ async def reading(settings: Settings) -> AsyncIterator[Lifecycle]:
     follower = TopicFollower(settings, Topics(settings.topic_prefix).models, lifecycle.take)
     following = asyncio.create_task(follower.run())
     try:
-        await asyncio.wait_for(follower.is_read.wait(), READ_S)
+        async with asyncio.timeout(READ_S):
+            await follower.is_read.wait()
         yield lifecycle
     finally:
         following.cancel()

@@ -46,7 +46,8 @@ class ModelLifecycle:
     async def wait(self) -> None:
         """Until the topic was read, or Kafka is found to be away."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._follower.has_tried.wait(), WAIT_S)
+            async with asyncio.timeout(WAIT_S):  # `wait_for` of Python 3.11 may lose a cancellation
+                await self._follower.has_tried.wait()
 
     def champion(self, slot: str, base: ModelSource[M]) -> ModelSource[M]:
         """The champion of a slot; `base` is what the slot comes with."""

@@ -266,7 +266,8 @@ class SlotLoop:
             env={**os.environ, **settings_environment(self._settings)},
         )
         try:
-            said, _ = await asyncio.wait_for(process.communicate(), limit_s)
+            async with asyncio.timeout(limit_s):
+                said, _ = await process.communicate()
         except TimeoutError:
             return {"came": Came.UNFIT, "reason": f"it was not done in {limit_s:.0f} s"}
         finally:
