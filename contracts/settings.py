@@ -90,7 +90,10 @@ class Settings(ConnectionSettings):
         "visitor acts",
     )
     alert_watch_ms: int = Field(
-        86_400_000, ge=1_000, description="What visitors buy is followed for this long after an alert"
+        86_400_000,
+        ge=0,
+        description="What visitors buy is followed for this long after an alert; 0: not at all, and nothing "
+        "limits alerts per visitor",
     )
     alert_budgets: str = Field(
         "churn_risk=5%",

@@ -10,6 +10,7 @@ import msgpack
 
 from contracts.events import EventType
 from contracts.predictions import NO_PREDICTIONS, Predictions, pack_predictions, unpack_predictions
+from contracts.visitor_alerts import WATCHED, pack_watched, put_watched
 
 FORMAT = 3
 """First element of every blob; a reader refuses formats it does not know. Format 1 had no predictions."""
@@ -161,8 +162,10 @@ def is_seen(seen: bytes, digest: bytes) -> bool:
 def pack_visitor(visitor: Visitor) -> bytes:
     """The blob of a visitor; named tuples become arrays."""
     plain = (*visitor[:-2], pack_predictions(visitor.predictions))
-    if visitor.extra:
-        return bytes(_pack((FORMAT_WITH_EXTRA, *plain, visitor.extra)))
+    watched = pack_watched(visitor.predictions.alert_state)
+    extra = {**visitor.extra, WATCHED: watched} if watched else visitor.extra
+    if extra:
+        return bytes(_pack((FORMAT_WITH_EXTRA, *plain, extra)))
     return bytes(_pack((FORMAT, *plain)))
 
 
@@ -204,6 +207,10 @@ def unpack_visitor(blob: bytes) -> Visitor:
         or len(tail[2]) != _LAST_FIELDS
     ):
         raise ValueError("a visitor blob has fields of the wrong type")
+    known = unpack_predictions(predictions)
+    if WATCHED in extra:
+        known = known._replace(alert_state=put_watched(known.alert_state, extra[WATCHED]))
+        extra = {name: value for name, value in extra.items() if name != WATCHED} or NO_EXTRA
     return Visitor(
         Totals(*totals),
         None if base is None else _session(base),
@@ -213,7 +220,7 @@ def unpack_visitor(blob: bytes) -> Visitor:
         timer_ms,
         seen,
         orders,
-        unpack_predictions(predictions),
+        known,
         extra,
     )
 

@@ -49,6 +49,8 @@ class Watched(NamedTuple):
     revenue_minor: int = 0
 
 
+WATCHED = "watched"
+"""The name of what is watched among the other values of a visitor's state."""
 NOTHING_KEPT = KindState()
 _NO_KINDS: Mapping[str, KindState] = {}
 
@@ -108,12 +110,12 @@ _FLAT_FIELDS = 9
 def pack_alerts(alert_state: VisitorAlerts) -> tuple[Any, ...]:
     """The alert state as plain values for msgpack; empty if it was never used.
 
-    What is kept of kinds from outside the product is one more field at the end, there only if anything is;
-    what is watched is the one after it, likewise.
+    What is kept of kinds from outside the product is one more field at the end, there only if anything is.
+    What is watched lies elsewhere (`pack_watched`).
     """
     if alert_state == NO_ALERTS:
         return ()
-    session, start_ms, live, kinds, opened, watched, counted = alert_state
+    session, start_ms, live, kinds, opened, _, _ = alert_state
     churn, cart = kinds.get(CHURN_RISK, NOTHING_KEPT), kinds.get(CART_ABANDONED, NOTHING_KEPT)
     flat = (
         session, start_ms, (churn.episodes, cart.episodes), churn.armed, churn.intent,
@@ -122,8 +124,6 @@ def pack_alerts(alert_state: VisitorAlerts) -> tuple[Any, ...]:
     )  # fmt: skip
     others = {kind: tuple(kept) for kind, kept in kinds.items() if kind not in FLAT_KINDS}
     others_open = tuple([encode_alert(alert) for alert in opened if alert.kind not in FLAT_KINDS])
-    if watched or counted:
-        return (*flat, (others, others_open), (tuple([tuple(each) for each in watched]), counted))
     return (*flat, (others, others_open)) if others or others_open else flat
 
 
@@ -145,9 +145,20 @@ def unpack_alerts(fields: Sequence[Any]) -> VisitorAlerts:
     still_open = tuple([_open_alert(alert) for alert in opened])
     if others_open:
         still_open += tuple([decode_alert(alert) for alert in others_open])
-    watched, counted = fields[_FLAT_FIELDS + 1] if len(fields) > _FLAT_FIELDS + 1 else ((), ())
-    seen = tuple([Watched(*each) for each in watched])
-    return VisitorAlerts(session, start_ms, live, kinds, still_open, seen, tuple(counted))
+    return VisitorAlerts(session, start_ms, live, kinds, still_open)
+
+
+def pack_watched(alert_state: VisitorAlerts) -> tuple[Any, ...]:
+    """What is watched as plain values for msgpack; empty if nothing is, nor ever was."""
+    if not alert_state.watched and not alert_state.counted:
+        return ()
+    return tuple([tuple(each) for each in alert_state.watched]), alert_state.counted
+
+
+def put_watched(alert_state: VisitorAlerts, fields: Sequence[Any]) -> VisitorAlerts:
+    """The alert state with what `pack_watched` gave."""
+    watched, counted = fields
+    return alert_state._replace(watched=tuple([Watched(*each) for each in watched]), counted=tuple(counted))
 
 
 def _pack_open(alert: Alert) -> tuple[Any, ...]:

@@ -8,11 +8,18 @@ from stream.alerts.rules import Firing, VisitorRule, VisitorView
 
 
 def fire(
-    alert_state: VisitorAlerts, view: VisitorView, rule: VisitorRule, firing: Firing, hold_out: HoldOut
+    alert_state: VisitorAlerts,
+    view: VisitorView,
+    rule: VisitorRule,
+    firing: Firing,
+    hold_out: HoldOut,
+    *,
+    is_watched: bool,
 ) -> tuple[VisitorAlerts, Alert]:
     """The alert of this firing, and the alert state that has it open and its cool-down begun.
 
-    Of a visitor who is held out it is recorded only, as one that comes too late is.
+    Of a visitor who is held out it is recorded only, as one that comes too late is. If it `is_watched`, what
+    is bought after it will be counted.
     """
     kind, kept = rule.kind, alert_state.of(rule.kind)
     episode = kept.episodes + 1
@@ -27,9 +34,11 @@ def fire(
     quiet_ms = firing.at_ms + max(1, rule.cooldown_ms)
     kept = rule.after_firing(kept)._replace(episodes=episode, quiet_until_ms=quiet_ms)
     still_open = alert._replace(reasons=(), detail=brief_detail(kind, firing.detail))
+    after = alert_state.put(kind, kept).open_too(still_open)
+    if not is_watched:
+        return after, alert
     is_counted = alert_state.live and kind not in alert_state.counted
     watched = Watched(kind, firing.at_ms, firing.model or "", is_counted, is_held_out)
-    after = alert_state.put(kind, kept).open_too(still_open)
     counted = (*after.counted, kind) if is_counted else after.counted
     in_order = tuple(sorted((*after.watched, watched), key=lambda each: each.fired_ms))
     return after._replace(watched=in_order, counted=counted), alert

@@ -256,7 +256,7 @@ def _decide(
         return alert_state
     if not _pass_gate(alert_state, rule.kind, firing, rules):
         return alert_state
-    alert_state, alert = fire(alert_state, view, rule, firing, rules.hold_out)
+    alert_state, alert = fire(alert_state, view, rule, firing, rules.hold_out, is_watched=rules.watch_ms > 0)
     alerts.append(alert)
     return alert_state
 

@@ -180,7 +180,9 @@ cpdef list pack_visitors(object visitors):
     cdef Packer packer = _packer
     packer.size = 0  # of a call that was broken off
     for visitor in visitors:
-        if item(visitor, VISITOR_EXTRA):
+        alert_state = item(item(visitor, VISITOR_PREDICTIONS), PREDICTIONS_ALERT_STATE)
+        is_watched = item(alert_state, VISITOR_ALERTS_WATCHED) or item(alert_state, VISITOR_ALERTS_COUNTED)
+        if is_watched or item(visitor, VISITOR_EXTRA):
             blobs.append(pack_visitor(visitor))
             continue
         packer.put_array(VISITOR_PREDICTIONS + 2)
@@ -240,8 +242,6 @@ cdef int _put_alerts(Packer packer, object alert_state) except -1:
     churn, cart = kinds.get(_CHURN_RISK, _NOTHING_KEPT), kinds.get(_CART_ABANDONED, _NOTHING_KEPT)
     known = (churn is not _NOTHING_KEPT) + (cart is not _NOTHING_KEPT)
     if item(alert_state, VISITOR_ALERTS_OPEN) or len(kinds) != known:
-        return packer.put(pack_alerts(alert_state))
-    if item(alert_state, VISITOR_ALERTS_WATCHED) or item(alert_state, VISITOR_ALERTS_COUNTED):
         return packer.put(pack_alerts(alert_state))
     packer.put_array(FLAT_FIELDS)
     packer.put(item(alert_state, VISITOR_ALERTS_SESSION))

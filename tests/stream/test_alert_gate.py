@@ -10,6 +10,8 @@ from alerted_visitor import DAY_S, AlertedVisitor, at, make_rules
 from contracts.alert_budgets import AlertBudget, parse_budgets
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
 from contracts.buckets import Metric
+from contracts.predictions import Predictions
+from contracts.visitor import pack_visitor, unpack_visitor
 from contracts.visitor_alerts import pack_alerts, unpack_alerts
 from models.alert_threshold import RANKS, chance_of_rank, rank_of_chance, rank_of_value
 from models.quality import Quality, add_up, by_version
@@ -18,6 +20,7 @@ from shoppers import SETTINGS, make_action
 from stream.alerts.gate import Candidate, Gate, Withheld
 from stream.alerts.hold_out import HoldOut
 from stream.alerts.registry import AlertRules
+from stream.batch.core import load_compiled
 from stream.batch.entries import Clock
 from stream.batch.result import BatchResult
 from stream.components.alert_use import NAME, AlertUses, PartitionUse, pack_use, unpack_use
@@ -194,8 +197,11 @@ def test_what_is_bought_within_a_day_counts_once_and_the_alert_of_who_is_held_ou
     assert alert.live is not is_held_out
     alerted.act(make_action("purchase", 5_000, "a", quantity=2, price=300))
     alerted.act(make_action("purchase", 9_000, "b", price=50))
-    packed = msgpack.packb(pack_alerts(alerted.alert_state))
-    assert unpack_alerts(msgpack.unpackb(packed)) == alerted.alert_state
+    assert alerted.visitor is not None
+    predictions = Predictions(None, alerted.alert_state)
+    known = alerted.visitor._replace(predictions=predictions)
+    assert unpack_visitor(pack_visitor(known)) == known
+    assert [*load_compiled().pack_visitors([known])] == [pack_visitor(known)]
     alerted.pass_time(at(DAY_S - 1))
     assert gate.take()[1] == []
     alerted.pass_time(at(DAY_S + 1_900))
