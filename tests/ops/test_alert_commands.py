@@ -133,7 +133,7 @@ def test_the_stream_is_followed_over_a_restart_of_the_api(
             wait_until(lambda: nursery.n_streams() == 1, 20, "the command's stream")
             state.publish_alerts([CHURN])
             state.flush()
-            assert "u1  59.90 EUR  8% to buy" in process.stdout.readline()
+            assert "u1  59.90 EUR  8% chance to buy" in process.stdout.readline()
             nursery.end(signal.SIGKILL)
             state.publish_alerts([make_expired(CHURN)])
             state.flush()

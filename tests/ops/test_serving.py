@@ -165,7 +165,7 @@ def test_a_process_whose_event_loop_stands_still_is_replaced(
             place.child.suspend()
             wait_until(lambda: "unresponsive" in place.check(), 30, "the process to be missed")
             wait_until(lambda: "exit code -9" in place.check(), 30, "its end to be seen")
-            wait_until(lambda: "started again" in place.check(), 30, "another")
+            wait_until(lambda: "restarted" in place.check(), 30, "another")
         finally:
             place.child.kill()
             place.close()

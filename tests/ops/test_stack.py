@@ -184,7 +184,7 @@ def test_up_repeats_the_warnings_of_its_parts_each_once(tmp_path: Path) -> None:
         env = {**os.environ, "STOREPULSE_MODEL_DIR": str(empty)}
         process = subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT, env=env)
     try:
-        refused = f"the model of next_action is refused, nothing is predicted: {empty} has no readable model"
+        refused = f"the model of next_action is rejected, nothing is predicted: {empty} has no readable model"
         refusals = [f"{part}: {refused}" for part in ("api", "worker-1")]
         wait_until(lambda: all(each in shown.read_text() for each in refusals), 90, "the refusals")
         url = f"http://127.0.0.1:{find_settings(tmp_path / 'state').api_port}/v1/events"

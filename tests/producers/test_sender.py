@@ -175,7 +175,7 @@ def test_another_number_of_partitions_than_the_state_has_is_named(installation: 
     check_partitions(installation)  # no worker has been there
     with redis.Redis.from_url(installation.redis_url) as client:
         client.hset(Keys(installation.namespace, 12).installation(), "partitions", 24)
-    with pytest.raises(SendFailed, match="in 24 partitions, STOREPULSE_PARTITIONS says 12: set it to 24"):
+    with pytest.raises(SendFailed, match="has 24 partitions, STOREPULSE_PARTITIONS says 12: set it to 24"):
         check_partitions(installation)
     check_partitions(installation.model_copy(update={"partitions": 24}))
     check_partitions(installation.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))

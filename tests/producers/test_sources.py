@@ -325,7 +325,7 @@ def test_files_of_no_known_format_say_what_was_found(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="damaged"):
         read(tmp_path / "x.csv.gz")
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(UnknownFormat, match=r"pipe\.csv is not a regular file"):
+    with pytest.raises(UnknownFormat, match=r"pipe\.csv is neither a regular file"):
         read(tmp_path / "pipe.csv")
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "absent.csv")

@@ -23,7 +23,7 @@ def test_what_disturbs_others_is_tried_more_and_more_rarely_until_it_goes_on() -
         waited.append(clock.now_s - began_s)
     assert waited == [1, 2, 4, 8, 16, 32, MOST_WAIT_S, MOST_WAIT_S, MOST_WAIT_S]
     [line] = blocked.describe()
-    assert line == "partition 3 waits: a later version wrote it; it is tried again at most 60 s later"
+    assert line == "partition 3 is blocked: a later version wrote it; it is tried again at most 60 s later"
     blocked.remove(3)
     blocked.add(3, "again", backs_off=True)
     clock.now_s += 1
