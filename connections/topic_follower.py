@@ -75,7 +75,8 @@ class TopicFollower:
                 for place in places:
                     reached[place] = await consumer.position(place)
         finally:
-            await consumer.stop()
+            # Also where this task is cancelled meanwhile: what aiokafka has begun would never end.
+            await asyncio.shield(asyncio.ensure_future(consumer.stop()))
 
     def _note_read(self) -> None:
         self.is_read.set()

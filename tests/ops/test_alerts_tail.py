@@ -53,8 +53,8 @@ def tail(state: ShopState, wanted: AlertFilter, *, follow: bool) -> list[str | N
 
 def test_a_firing_alert_is_told_in_one_line() -> None:
     assert render_alert(CHURN).plain == (
-        "2025-10-09 08:53:20Z  churn_risk      high    u1  59.90 EUR  8% chance to buy  no action for 3 minutes; "
-        "the usual pause between actions: lowers the chance of a purchase"
+        "2025-10-09 08:53:20Z  churn_risk      high    u1  59.90 EUR  8% chance to buy  no action for "
+        "3 minutes; the usual pause between actions: lowers the chance of a purchase"
         "  offer: 2 products worth 59.90 EUR in the cart: p1, p2"
     )
 

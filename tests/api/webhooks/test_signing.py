@@ -44,7 +44,7 @@ def test_secrets_are_32_random_bytes_in_the_form_of_the_specification() -> None:
 
 @pytest.mark.parametrize("text", ["", "whsec_", "whsec_***", "whsec_c2hvcnQ=", "whsec_" + "A" * 100])
 def test_what_is_no_secret_is_refused_without_being_repeated(text: str) -> None:
-    with pytest.raises(ValueError, match=r"a secret must be") as caught:
+    with pytest.raises(ValueError, match=r"a secret (is|has|must be)") as caught:
         check_secret(text)
     assert len(text) < 7 or text not in str(caught.value)
 
