@@ -190,7 +190,7 @@ async def test_events_are_taken_again_when_kafka_is_back(private_kafka: KafkaBro
         assert ids == ["first", "again"]  # what was refused is not sent later
         private_kafka.kill()
         check_problem(await client.post(PATH, json=CART), 503, "kafka.unavailable")
-    # aiokafka's synchronizer of metadata may lose its cancellation where Kafka is away, and outlive its client.
+    # aiokafka's synchronizer may lose its cancellation where Kafka is away, and outlive its client.
     left = asyncio.all_tasks() - {asyncio.current_task()}
     assert [task for task in left if "AIOKafkaClient" not in repr(task.get_coro())] == []
 
