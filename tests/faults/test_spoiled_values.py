@@ -203,7 +203,7 @@ def test_a_bucket_of_another_type_stops_its_partition_alone_until_it_is_mended(s
     assert shop.supervisor.exits == []
     log = worker.log_path.read_text()
     assert log.count("partition 0 is blocked") == 1
-    assert log.count("partition 0 goes on") == 1
+    assert log.count("partition 0 continues") == 1
     assert "Traceback" not in log
 
 
