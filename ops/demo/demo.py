@@ -67,7 +67,12 @@ def run_demo(options: DemoOptions, console: Console) -> int:
                 api_port=options.api_port,
                 deliver=True,
                 # The receiver that somebody tries out first is one on this machine.
-                settings={**_neighbours(), "webhook_allow_private": True},
+                # The model learnt from this very shop: churn_risk need not wait for proof.
+                settings={
+                    **_neighbours(),
+                    "webhook_allow_private": True,
+                    "learning": False,
+                },
             )
         )
         signals.watch(stack)
