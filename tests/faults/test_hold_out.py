@@ -1,4 +1,4 @@
-"""A live shop with a hold-out group: nobody hears of its alerts, and what it buys is compared, under a kill."""
+"""A hold-out group in a live shop: nobody hears of its alerts, and what it buys is compared, under a kill."""
 
 import time
 from collections.abc import Iterator
