@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from contracts.events import Event, EventType, encode
 from contracts.topics import Topics
 from models.quality import Quality, add_up, by_version
 from models.uplift import uplift_figures
+from ops.audit.recorded_alerts import read_log
 from ops.chaos.system import SETTINGS, SystemUnderTest, open_system
 from ops.chaos.traffic import make_producer
 from services import uninstall, unique_settings
@@ -55,7 +57,7 @@ def quality(system: SystemUnderTest) -> dict[str, int]:
     for p in range(system.keys.partitions):
         for at_ms in (now - hour_ms, now):
             key = system.keys.quality_bucket(p, "hour", bucket_start(at_ms, "hour"))
-            fields = system.client.hgetall(key)
+            fields: dict[Any, Any] = system.client.hgetall(key)
             found.append({name.decode(): int(value) for name, value in fields.items()})
     return add_up(by_version(add_up(found)).values())
 
@@ -67,8 +69,7 @@ def watched(system: SystemUnderTest) -> int:
 
 def published(system: SystemUnderTest) -> set[str]:
     """Visitors with a published alert about an abandoned cart."""
-    log = system.client.xrange(system.keys.alerts())
-    alerts = [decode_alert(fields[b"value"]) for _, fields in log]
+    alerts = [decode_alert(value) for _, value in read_log(system.client, system.keys)]
     return {str(alert.user_id) for alert in alerts if alert.kind == CART_ABANDONED}
 
 
