@@ -55,7 +55,7 @@ class Bought(NamedTuple):
 _WITH_LINE = (ReportKind.PURCHASE, ReportKind.REFUND)
 
 
-class Report(NamedTuple):
+class CustomerReport(NamedTuple):
     """One thing told of a customer; `visitor_id` is the device, or the customer who needs none."""
 
     kind: ReportKind
@@ -65,13 +65,13 @@ class Report(NamedTuple):
     bought: Bought | None = None
 
 
-def encode_report(report: Report) -> bytes:
+def encode_report(report: CustomerReport) -> bytes:
     """The value of a record of the topic `customers`."""
     bought = None if report.bought is None else report.bought._asdict()
     return orjson.dumps({**report._asdict(), "bought": bought})
 
 
-def decode_report(raw: bytes | None) -> Report:
+def decode_report(raw: bytes | None) -> CustomerReport:
     """The report in a record's value; raises `InvalidEvent`, `customers.not_report` or an id's code."""
     try:
         fields = orjson.loads(raw or b"")
@@ -85,7 +85,9 @@ def decode_report(raw: bytes | None) -> Report:
         customer_id, visitor_id = (
             identifier(name, fields.get(name)) for name in ("customer_id", "visitor_id")
         )
-        return Report(kind, customer_id, visitor_id, at_ms, None if bought is None else _bought(bought))
+        return CustomerReport(
+            kind, customer_id, visitor_id, at_ms, None if bought is None else _bought(bought)
+        )
     except InvalidEvent:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -110,7 +112,7 @@ class Device(NamedTuple):
     until_ms: int = 0
 
 
-class OrderLine(NamedTuple):
+class CustomerOrderLine(NamedTuple):
     """A line of an order; the price is of one unit."""
 
     event: str
@@ -120,13 +122,13 @@ class OrderLine(NamedTuple):
     currency: str | None
 
 
-class Order(NamedTuple):
+class CustomerOrder(NamedTuple):
     """An order. `order_id` is None where the shop named none: then it is all bought in one millisecond."""
 
     order_id: str | None
     visitor_id: str
     at_ms: int
-    lines: tuple[OrderLine, ...] = ()
+    lines: tuple[CustomerOrderLine, ...] = ()
     refunded_minor: Mapping[str, int] = {}
 
     @property
@@ -146,7 +148,7 @@ class Customer(NamedTuple):
     first_ms: int
     last_ms: int
     devices: tuple[Device, ...] = ()
-    orders: tuple[Order, ...] = ()
+    orders: tuple[CustomerOrder, ...] = ()
     n_orders: int = 0
     units: int = 0
     revenue_minor: Mapping[str, int] = {}
@@ -194,5 +196,7 @@ def check_customer(customer: Customer) -> None:
 
 def _order(
     order_id: str | None, visitor_id: str, at_ms: int, lines: Sequence[Any], refunded: Mapping[str, int]
-) -> Order:
-    return Order(order_id, visitor_id, at_ms, tuple([OrderLine(*line) for line in lines]), refunded)
+) -> CustomerOrder:
+    return CustomerOrder(
+        order_id, visitor_id, at_ms, tuple([CustomerOrderLine(*line) for line in lines]), refunded
+    )

@@ -7,10 +7,10 @@ from contracts.customers import (
     MAX_SEEN,
     Bought,
     Customer,
+    CustomerOrder,
+    CustomerOrderLine,
+    CustomerReport,
     Device,
-    Order,
-    OrderLine,
-    Report,
     ReportKind,
 )
 from contracts.numbers import MAX_SUM_MINOR
@@ -19,7 +19,7 @@ from contracts.visitor import digest_of
 MAX_UNLINKED = 20
 
 
-def add_report(customer: Customer | None, report: Report) -> Customer | None:
+def add_report(customer: Customer | None, report: CustomerReport) -> Customer | None:
     """The record after what is told of it; the same object if that changes nothing.
 
     Nobody begins to be a customer by logging out.
@@ -61,13 +61,13 @@ def others_of(customer: Customer, visitor_id: str) -> list[str]:
     return [id_ for id_ in ids if id_ != visitor_id]
 
 
-def add_purchase(customer: Customer | None, report: Report, bought: Bought) -> Customer:
+def add_purchase(customer: Customer | None, report: CustomerReport, bought: Bought) -> Customer:
     """The record with one more line of an order; one that is there already changes nothing.
 
     An order is told by one device or server: what another tells of the same order is the same once more.
     """
     customer = customer or Customer(report.at_ms, report.at_ms)
-    fresh = Order(bought.order_id, report.visitor_id, report.at_ms)
+    fresh = CustomerOrder(bought.order_id, report.visitor_id, report.at_ms)
     known = next((order for order in customer.orders if order.key == fresh.key), None)
     if known is None and customer.seen and digest_of(fresh.key) in customer.seen:
         return customer
@@ -76,7 +76,9 @@ def add_purchase(customer: Customer | None, report: Report, bought: Bought) -> C
         return customer
     if any(line.event == bought.event for line in order.lines):
         return customer
-    line = OrderLine(bought.event, bought.product_id, bought.quantity, bought.price_minor, bought.currency)
+    line = CustomerOrderLine(
+        bought.event, bought.product_id, bought.quantity, bought.price_minor, bought.currency
+    )
     order = order._replace(at_ms=min(order.at_ms, report.at_ms), lines=(*order.lines, line))
     others = [one for one in customer.orders if one is not known]
     orders = sorted((*others, order), key=lambda one: one.at_ms, reverse=True)
@@ -109,7 +111,7 @@ def add_refund(customer: Customer, refund: Bought) -> Customer:
     )
 
 
-def _refund_amounts(order: Order | None, refund: Bought) -> dict[str, int]:
+def _refund_amounts(order: CustomerOrder | None, refund: Bought) -> dict[str, int]:
     paid: dict[str, int] = {}
     asked: dict[str, int] = {}
     for line in () if order is None else order.lines:
@@ -135,7 +137,7 @@ def _add_money(customer: Customer, bought: Bought) -> dict[str, int]:
     return revenue
 
 
-def _log_in(customer: Customer, report: Report) -> Customer:
+def _log_in(customer: Customer, report: CustomerReport) -> Customer:
     digest = digest_of(report.visitor_id)
     if any(known == digest and at_ms >= report.at_ms for known, at_ms in customer.unlinked):
         return customer
@@ -157,5 +159,5 @@ def _put_device(customer: Customer, device: Device) -> Customer:
     return customer._replace(devices=tuple(devices[:MAX_DEVICES]))
 
 
-def _without_device(order: Order, visitor_id: str) -> Order:
+def _without_device(order: CustomerOrder, visitor_id: str) -> CustomerOrder:
     return order._replace(visitor_id="") if order.visitor_id == visitor_id else order
