@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Records of customers after what they bought under their own id, as `stream.components.customers` keeps them.
 
-Taken here is what most purchases are: the newest order of a customer without devices, or one more line of it.
+Taken here is what most purchases are: the newest order of a customer without devices or refunds, or one more
+line of it.
 """
 
 from cpython.tuple cimport PyTuple_GET_SIZE
@@ -18,7 +19,8 @@ from stream.components.customers.component import add_own
 need(
     CUSTOMER_FIRST_MS == 0 and CUSTOMER_LAST_MS == 1 and CUSTOMER_DEVICES == 2 and CUSTOMER_ORDERS == 3
     and CUSTOMER_N_ORDERS == 4 and CUSTOMER_UNITS == 5 and CUSTOMER_REVENUE_MINOR == 6
-    and CUSTOMER_REFUNDED_MINOR == 7 and CUSTOMER_SEEN == 8 and CUSTOMER_UNLINKED == 9 and CUSTOMER_FIELDS == 10
+    and CUSTOMER_REFUNDED_MINOR == 7 and CUSTOMER_SEEN == 8 and CUSTOMER_UNLINKED == 9
+    and CUSTOMER_REFUNDS == 10 and CUSTOMER_FIELDS == 11
     and CUSTOMER_ORDER_FIELDS == 5 and CUSTOMER_ORDER_LINE_FIELDS == 5
 )
 
@@ -71,7 +73,7 @@ cdef object _after(object customer, object line, object event):
     if customer is not None:
         orders = item(customer, CUSTOMER_ORDERS)
         number = PyTuple_GET_SIZE(orders)
-        if PyTuple_GET_SIZE(item(customer, CUSTOMER_DEVICES)):
+        if PyTuple_GET_SIZE(item(customer, CUSTOMER_DEVICES)) or PyTuple_GET_SIZE(item(customer, CUSTOMER_REFUNDS)):
             return None
     for i in range(number):
         if item(item(orders, i), CUSTOMER_ORDER_ORDER_ID) == order_id:
@@ -153,6 +155,7 @@ cdef object _with_order(object customer, tuple orders, int more_orders, object e
     set_item(after, CUSTOMER_REFUNDED_MINOR, item(customer, CUSTOMER_REFUNDED_MINOR))
     set_item(after, CUSTOMER_SEEN, item(customer, CUSTOMER_SEEN))
     set_item(after, CUSTOMER_UNLINKED, item(customer, CUSTOMER_UNLINKED))
+    set_item(after, CUSTOMER_REFUNDS, item(customer, CUSTOMER_REFUNDS))
     return after
 
 
@@ -160,10 +163,12 @@ def pack_record(customer):
     """See `contracts.customers.pack_customer`."""
     cdef Packer packer = _packer
     cdef Py_ssize_t i
+    if PyTuple_GET_SIZE(item(customer, CUSTOMER_REFUNDS)):
+        return pack_customer(customer)
     packer.size = 0  # of a call that was broken off
-    packer.put_array(CUSTOMER_FIELDS + 1)
+    packer.put_array(1 + CUSTOMER_REFUNDS)
     packer.put_int(_FORMAT)
-    for i in range(CUSTOMER_FIELDS):
+    for i in range(CUSTOMER_REFUNDS):
         packer.put(item(customer, i))
     return packer.taken()
 
