@@ -51,6 +51,9 @@ PAIRED_TTL_S = 30 * 86_400
 """Sums are kept so long after the last answer."""
 ALERT_USE = "alert_use"
 """String: how many alerts of each kind were wanted and fired of late (`models.alert_threshold`)."""
+ITEM_COUNTS = "item_counts"
+"""Hash: product (`p<id>`), category (`c<name>`) or the whole shop (`s`) to what was done of it in this
+partition (`stream.components.items`)."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -135,6 +138,7 @@ for _family in (
     KeyFamily(LEARNED, "string", names_visitors=False),
     KeyFamily(PAIRED, "hash", names_visitors=False),
     KeyFamily(ALERT_USE, "string", names_visitors=False),
+    KeyFamily(ITEM_COUNTS, "hash", names_visitors=False),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)
@@ -210,6 +214,10 @@ class Keys:
     def learned(self, p: int, slot: str) -> str:
         """See `LEARNED`."""
         return f"{self.prefix(p)}{LEARNED}{slot}"
+
+    def item_counts(self, p: int) -> str:
+        """See `ITEM_COUNTS`."""
+        return self.prefix(p) + ITEM_COUNTS
 
     def paired(self, p: int, pair: str) -> str:
         """See `PAIRED`."""

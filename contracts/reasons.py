@@ -14,6 +14,7 @@ REASON_WORDS: dict[str, str] = {
     "price": "the prices viewed",
     "history": "earlier visits",
     "time": "the time of day",
+    "demand": "how often others buy this product or its like",
 }
 """Codes without words are shown as they are, underscores as blanks."""
 

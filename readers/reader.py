@@ -13,7 +13,9 @@ from contracts.clock import wall_clock_ms
 from contracts.heartbeat import HEARTBEAT_TTL_S, Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
+from models.next_action.item_counts import read_counts
 from models.next_action.prices import PriceLevel
+from models.next_action.rates import NOTHING, Funnel
 from readers.intervals import Cover
 from readers.shared_answer import SharedAnswer
 from readers.shared_pipeline import SharedPipeline
@@ -68,6 +70,20 @@ class Reader:
         weight = sum(weight for _, weight in found)
         mean_log = sum(mean * weight for mean, weight in found) / weight if weight else 0.0
         return PriceLevel(mean_log, weight)
+
+    async def count_items(self, names: Sequence[str]) -> dict[str, Funnel]:
+        """What was done of products, categories or the whole shop, by the name each is counted under.
+
+        See `models.next_action.rates`; all partitions together.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            pipe.hmget(self.keys.item_counts(p), list(names))
+        found = dict.fromkeys(names, NOTHING)
+        for texts in await pipe.execute():
+            for name, text in zip(names, texts, strict=True):
+                found[name] = found[name].joined(_funnel(text))
+        return found
 
     async def currencies(self) -> list[str]:
         """Currencies seen in purchases, sorted."""
@@ -188,6 +204,16 @@ def _to_meta(values: list[Any]) -> PartitionMeta:
         None if broker is None else int(_number(broker)),
         *(int(_number(counter)) for counter in counters),
     )
+
+
+def _funnel(text: bytes | None) -> Funnel:
+    if text is None:
+        return NOTHING
+    try:
+        return read_counts(text.decode()).funnel
+    except ValueError as exc:
+        UNREADABLE.note("what is counted of an item", exc)
+        return NOTHING
 
 
 def _number(value: bytes | None) -> float:

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from models.artefacts import card as artefacts
-from models.artefacts.card import ArtefactCard, check_same
+from models.artefacts.card import ArtefactCard, ArtefactError, check_same
 from models.next_action.actions import TARGETS
 from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
+from models.next_action.rates import RATE_FEATURES
 
 _IN_FILE = (
     "model_sha256", "step_features", "context_features", "targets", "config", "training", "metrics",
@@ -53,6 +54,7 @@ class Surrogate:
 class NextActionCard(ArtefactCard):
     """Everything about a model but its weights.
 
+    `context_features` may end with `RATE_FEATURES`, which the stream then supplies.
     `id_features` are the names whose hashes the model reads beside each step; none unless it was trained on
     one's own shop.
     """
@@ -64,11 +66,21 @@ class NextActionCard(ArtefactCard):
     surrogate: Surrogate
     id_features: tuple[str, ...] = ()
 
+    @property
+    def reads_rates(self) -> bool:
+        """Whether the model reads how items convert."""
+        return len(self.context_features) > len(CONTEXT_FEATURES)
+
     def check_names(self) -> None:
         """See `ArtefactCard.check_names`."""
         check_same("step features", self.step_features, STEP_FEATURES)
-        check_same("context features", self.context_features, CONTEXT_FEATURES)
+        expected = (*CONTEXT_FEATURES, *RATE_FEATURES) if self.reads_rates else CONTEXT_FEATURES
+        check_same("context features", self.context_features, expected)
         check_same("targets", self.targets, TARGETS)
+        expected_numbers = len(self.context_features)
+        for row in self.golden.context:
+            if len(row) != expected_numbers:
+                raise ArtefactError(f"golden context has {len(row)} numbers, it names {expected_numbers}")
         if self.id_features:
             check_same("names", self.id_features, ID_FEATURES)
 

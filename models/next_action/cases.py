@@ -83,8 +83,10 @@ class PrefixSet:
             self.select(in_test & self.known()),
         )
 
-    def with_rates(self) -> "PrefixSet":
-        """The same cases with the rates of items at the end of the context."""
+    def with_rates(self, wanted: bool = True) -> "PrefixSet":
+        """The same cases with the rates of items at the end of the context, if they are `wanted`."""
+        if not wanted:
+            return self
         return replace(self, context=np.concatenate([self.context, self.rates], axis=1))
 
     def require_data(self, part: str) -> None:

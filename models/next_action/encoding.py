@@ -95,6 +95,12 @@ def stack(encoded: Sequence[Encoded]) -> Batch:
     return steps, lengths, _join([context for _, context in encoded], _PACK_CONTEXT, len(CONTEXT_FEATURES))
 
 
+def with_rates(batch: Batch, rates: npt.NDArray[np.float32]) -> Batch:
+    """The batch with `RATE_FEATURES` (batch, 6) at the end of the context, for a model that reads them."""
+    steps, lengths, context = batch
+    return steps, lengths, np.concatenate([context, rates], axis=1)
+
+
 def _join(rows: Sequence[Row], pack: Callable[..., bytes], width: int) -> npt.NDArray[np.float32]:
     """The rows as an array (rows, width). From tuples numpy takes four times as long."""
     return np.frombuffer(bytearray().join([pack(*row) for row in rows]), dtype=np.float32).reshape(-1, width)

@@ -18,6 +18,11 @@ class Model(Protocol):
         """Whether it makes use of `ids`, which cost time to make."""
         ...
 
+    @property
+    def reads_rates(self) -> bool:
+        """Whether `context` must end with the rates of items."""
+        ...
+
     def predict(
         self,
         steps: npt.NDArray[np.float32],

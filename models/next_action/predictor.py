@@ -11,14 +11,13 @@ from contracts.scores import SCALE
 from models.artefacts.card import ArtefactError, check_golden
 from models.artefacts.onnx_session import open_session
 from models.next_action.card import NextActionCard, Surrogate, read_artefact
-from models.next_action.features import ID_FEATURES
+from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES
 from models.next_action.reasons import REASON_CODES, REASON_OF_FEATURE
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
 MOST_REASONS = 3
-_CODES = np.array(REASON_CODES, dtype=object)
 _ROWS = 64
 """Cases whose reasons are found at once: so many keep to the processor's cache."""
 
@@ -66,12 +65,17 @@ class Predictor:
         """Whether it makes use of `ids`: it was trained on one's own shop, with embeddings."""
         return bool(self.card.id_features)
 
+    @property
+    def reads_rates(self) -> bool:
+        """Whether the context ends with `RATE_FEATURES`."""
+        return self.card.reads_rates
+
     def predict(self, steps: Floats, lengths: Ints, context: Floats, ids: Ints | None = None) -> Prediction:
         """Calibrated probabilities of a batch.
 
         steps (batch, time, features), left-aligned, padding of any finite value; lengths (batch,), 1 to time;
-        context (batch, features). All finite. Time is at most `MAX_STEPS` of the encoding. ids (batch, time,
-        kinds) as of `stack_ids`; None: no name is known.
+        context (batch, features), as the card names them. All finite. Time is at most `MAX_STEPS` of the
+        encoding. ids (batch, time, kinds) as of `stack_ids`; None: no name is known.
         """
         inputs = {"steps": steps, "lengths": lengths, "context": context}
         if self.reads_ids:
@@ -104,8 +108,11 @@ class _Curves:
         self._feature = np.array(surrogate.feature, dtype=np.int64)
         self._low = np.array(surrogate.low, dtype=np.float32)
         self._inverse = np.array(surrogate.inverse, dtype=np.float32)
+        # The codes of what is read: one more column changes how the others are added up.
+        reads_rates = max(surrogate.feature, default=0) >= len(CONTEXT_FEATURES)
+        self._codes = np.array(REASON_CODES if reads_rates else REASON_CODES[:-1], dtype=object)
         groups = np.array(REASON_OF_FEATURE, dtype=np.int64)[self._feature]
-        self._by_group = np.zeros((len(self._feature), len(REASON_CODES)), dtype=np.float32)
+        self._by_group = np.zeros((len(self._feature), len(self._codes)), dtype=np.float32)
         self._by_group[np.arange(len(groups)), groups] = surrogate.weight
         self._average = np.array(surrogate.mean, dtype=np.float32) @ self._by_group
 
@@ -118,7 +125,7 @@ class _Curves:
         kept = np.rint(np.take_along_axis(effects, order, axis=1).astype(np.float64) * SCALE) / SCALE
         return [
             [*map(Reason._make, zip(codes, row, strict=True))]
-            for codes, row in zip(_CODES[order].tolist(), kept.tolist(), strict=True)
+            for codes, row in zip(self._codes[order].tolist(), kept.tolist(), strict=True)
         ]
 
     def _effects(self, context: Floats) -> Floats:

@@ -1,7 +1,10 @@
-"""Running conversion rates of products and categories, as everybody else's past tells them."""
+"""Running conversion rates of products and categories, as everybody else's past tells them.
+
+`rates_by_action` makes them of events, `rates_of_visitor` of a live visitor and of what the stream counts.
+"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby
 from math import log
 from typing import NamedTuple
@@ -10,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.carts import CART, PURCHASE, REMOVE
-from contracts.visitor import Action
+from contracts.visitor import Action, Visitor
 
 RATE_FEATURES: tuple[str, ...] = (
     "product_carts_per_view",
@@ -46,11 +49,30 @@ class Funnel(NamedTuple):
         return self if rank == REMOVE else Funnel(views + 1, carts, purchases)
 
     def without(self, own: "Funnel") -> "Funnel":
-        """What others did of it."""
-        return Funnel(self.views - own.views, self.carts - own.carts, self.purchases - own.purchases)
+        """What others did of it; never below 0, though counts may have begun after what is one's own."""
+        views, carts, purchases = self
+        return Funnel(max(0, views - own[0]), max(0, carts - own[1]), max(0, purchases - own[2]))
+
+    def joined(self, more: "Funnel") -> "Funnel":
+        """What both count together."""
+        return Funnel(self.views + more[0], self.carts + more[1], self.purchases + more[2])
 
 
 NOTHING = Funnel()
+
+Counted = Callable[[str], Funnel]
+"""What everybody did, by name: `SHOP`, or an item as `product_name` and `category_name` say it."""
+SHOP = "s"
+
+
+def product_name(product_id: str) -> str:
+    """The name under which a product is counted."""
+    return "p" + product_id
+
+
+def category_name(category: str) -> str:
+    """The name under which a category is counted."""
+    return "c" + category
 
 
 def relative_rates(item: Funnel, shop: Funnel) -> list[float]:
@@ -62,33 +84,62 @@ def relative_rates(item: Funnel, shop: Funnel) -> list[float]:
     return rates
 
 
+def rates_of_visitor(visitor: Visitor, counted: Counted) -> list[float]:
+    """`RATE_FEATURES` at the last action of a live visitor, which `counted` holds as it holds all before it.
+
+    What the visitor did in the shop is taken out of it wholly, and of the item as far as their recent actions
+    tell: older ones are in its counts like anybody's.
+    """
+    actions = visitor.tail.actions()
+    product, category = actions[-1].product_id, actions[-1].category
+    own_of_product = own_of_category = NOTHING
+    for action in actions:
+        if action.product_id == product:
+            own_of_product = own_of_product.after(action.rank)
+        if action.category == category:
+            own_of_category = own_of_category.after(action.rank)
+    views, favorites, carts, _, purchases = visitor.totals.counts
+    shop = counted(SHOP).without(Funnel(views + favorites, carts, purchases))
+    return rates_at(actions[-1], counted, shop, own_of_product, own_of_category)
+
+
+def rates_at(
+    action: Action,
+    counted: Counted,
+    shop: Funnel,
+    own_of_product: Funnel = NOTHING,
+    own_of_category: Funnel = NOTHING,
+) -> list[float]:
+    """`RATE_FEATURES` at an action: of what others did in the shop, and of what everybody did of the item."""
+    product = category = NOTHING
+    if action.product_id:
+        product = counted(product_name(action.product_id)).without(own_of_product)
+    if action.category:
+        category = counted(category_name(action.category)).without(own_of_category)
+    return [*relative_rates(product, shop), *relative_rates(category, shop)]
+
+
 def rates_by_action(by_visitor: Collection[Sequence[Action]]) -> npt.NDArray[np.float32]:
     """`RATE_FEATURES` at each action (n, 6), visitor by visitor.
 
     They rest on what others did strictly before the action; nothing that this visitor ever did is in them.
     """
     found = np.zeros((sum(map(len, by_visitor)), len(RATE_FEATURES)), dtype=np.float32)
-    everyone: dict[_Place, Funnel] = defaultdict(Funnel)
-    own: dict[tuple[int, _Place], Funnel] = defaultdict(Funnel)
+    everyone: dict[str, Funnel] = defaultdict(Funnel)
+    own: dict[tuple[int, str], Funnel] = defaultdict(Funnel)
     for _, together in groupby(_by_time(by_visitor), key=lambda one: one.at_ms):
         now = list(together)
         for _, row, visitor, action in now:
-            shop = everyone[_SHOP].without(own[visitor, _SHOP])
-            rates: list[float] = []
-            for place in _places(action):
-                item = everyone[place].without(own[visitor, place]) if place[1] else NOTHING
-                rates += relative_rates(item, shop)
-            found[row] = rates
+            shop = everyone[SHOP].without(own[visitor, SHOP])
+            product, category = _names(action)
+            found[row] = rates_at(
+                action, everyone.__getitem__, shop, own[visitor, product], own[visitor, category]
+            )
         for _, _, visitor, action in now:
-            for place in (_SHOP, *_places(action)):
-                if place is _SHOP or place[1]:
-                    everyone[place] = everyone[place].after(action.rank)
-                    own[visitor, place] = own[visitor, place].after(action.rank)
+            for name in (SHOP, *_names(action)):
+                everyone[name] = everyone[name].after(action.rank)
+                own[visitor, name] = own[visitor, name].after(action.rank)
     return found
-
-
-_Place = tuple[str, str | None]
-_SHOP: _Place = ("shop", None)
 
 
 class _Placed(NamedTuple):
@@ -98,8 +149,8 @@ class _Placed(NamedTuple):
     action: Action
 
 
-def _places(action: Action) -> tuple[_Place, _Place]:
-    return ("product", action.product_id), ("category", action.category)
+def _names(action: Action) -> tuple[str, str]:
+    return product_name(action.product_id), category_name(action.category or "")
 
 
 def _by_time(by_visitor: Collection[Sequence[Action]]) -> Iterator[_Placed]:

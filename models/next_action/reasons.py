@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import expm1
 
 from models.next_action.features import CONTEXT_FEATURES
+from models.next_action.rates import RATE_FEATURES
 
 REASON_FEATURES: dict[str, tuple[str, ...]] = {
     "activity": (
@@ -48,13 +49,15 @@ REASON_FEATURES: dict[str, tuple[str, ...]] = {
     ),
     "price": ("has_price", "price_vs_session", "price_vs_shop", "has_mean_price", "mean_price_vs_shop"),
     "time": ("hour_sin", "hour_cos"),
+    "demand": RATE_FEATURES,
 }
-"""Code of a reason and the context features behind it; every feature has exactly one."""
+"""Code of a reason and the context features behind it; every one has exactly one. The last are the rates of
+items, which not every model reads."""
 
 REASON_CODES: tuple[str, ...] = tuple(REASON_FEATURES)
 REASON_OF_FEATURE: tuple[int, ...] = tuple(
     next(i for i, code in enumerate(REASON_CODES) if name in REASON_FEATURES[code])
-    for name in CONTEXT_FEATURES
+    for name in (*CONTEXT_FEATURES, *RATE_FEATURES)
 )
 """Index = context feature, value = index in `REASON_CODES`."""
 
@@ -171,6 +174,10 @@ def _time(_: Sequence[float]) -> str:
     return "the time of day"
 
 
+def _demand(_: Sequence[float]) -> str:
+    return "how often others buy this product or its like"
+
+
 _WORDS: dict[str, Callable[[Sequence[float]], str]] = {
     "activity": _activity,
     "pause": _pause,
@@ -185,4 +192,5 @@ _WORDS: dict[str, Callable[[Sequence[float]], str]] = {
     "same_kind": _same_kind,
     "price": _price,
     "time": _time,
+    "demand": _demand,
 }

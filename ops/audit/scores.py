@@ -50,7 +50,10 @@ class Chances(NamedTuple):
 
 
 class ScoreReplay:
-    """Scores states of visitors. `version` is that of the model, the only one whose scores can be checked."""
+    """Scores states of visitors. `version` is that of the model, the only one whose scores can be checked.
+
+    Of a model that reads rates of items nothing is known: what was counted when a score was made is not.
+    """
 
     def __init__(
         self,
@@ -72,7 +75,8 @@ class ScoreReplay:
 
     def score(self, cases: Sequence[Case]) -> list[Chances | None]:
         """The chances of each case; None where the price level is not known well enough to tell."""
-        levels = {index: span for index, case in enumerate(cases) if (span := self._level(case)) is not None}
+        known = [] if self._model.reads_rates else cases
+        levels = {index: span for index, case in enumerate(known) if (span := self._level(case)) is not None}
         self.made += len(levels)
         order = sorted(levels, key=lambda index: len(cases[index].state))
         found: list[Chances | None] = [None] * len(cases)

@@ -91,6 +91,7 @@ class Scored(NamedTuple):
 
 def predict_all(predictor: Predictor, cases: PrefixSet) -> tuple[npt.NDArray[np.float32], ...]:
     """Next-action (n, 5) and purchase probabilities (n,) of all cases, short ones together."""
+    cases = cases.with_rates(predictor.reads_rates)
     probabilities, purchase = np.empty((len(cases), 5), np.float32), np.empty(len(cases), np.float32)
     order = np.argsort(cases.length, kind="stable")
     for at in range(0, len(order), _CHUNK):

@@ -15,9 +15,10 @@ from contracts.clock import wall_clock_ms
 from contracts.settings import get_settings
 from models.artefacts.card import ArtefactError
 from models.next_action.actions import TARGETS
-from models.next_action.encoding import encode_actions, stack, stack_ids
+from models.next_action.encoding import encode_actions, stack, stack_ids, with_rates
 from models.next_action.predictor import Prediction, Predictor, Reason, load, load_shipped
 from models.next_action.prices import UNKNOWN_LEVEL
+from models.next_action.rates import RATE_FEATURES
 from models.next_action.reasons import describe
 
 EXIT_ERROR, EXIT_USAGE = 1, 2
@@ -37,6 +38,9 @@ def run_prediction(actions: Sequence[str], folder: Path | None, *, pause_s: floa
         typer.echo(str(exc), err=True)
         return EXIT_ERROR
     steps, lengths, context = stack([encode_actions(parsed, UNKNOWN_LEVEL, settings.idle_ms)])
+    if predictor.reads_rates:  # of no shop in particular: nothing is known of any item
+        unknown = np.zeros((1, len(RATE_FEATURES)), np.float32)
+        steps, lengths, context = with_rates((steps, lengths, context), unknown)
     ids = stack_ids([parsed], lengths) if predictor.reads_ids else None
     prediction = predictor.predict(steps, lengths, context, ids)
     reasons = [

@@ -11,6 +11,7 @@ _AT_ONCE = 256
 
 def say_model(model: Predictor, cases: PrefixSet) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """What a model says of every case: next actions (n, 5) and purchases (n,)."""
+    cases = cases.with_rates(model.reads_rates)
     order = np.argsort(cases.length, kind="stable")  # those of like length together: less padding
     probabilities = np.zeros((len(cases), 5), dtype=np.float32)
     purchase = np.zeros(len(cases), dtype=np.float32)

@@ -31,6 +31,8 @@ class Counts:
     """
 
     minutes: MinuteActions = field(default_factory=dict)
+    categories: tuple[dict[str, int], ...] = field(default_factory=lambda: tuple({} for _ in ACTION_TYPES))
+    """One dict per `ACTION_TYPES`: category to number of actions, whenever they happened."""
     products: BucketCounts = field(default_factory=dict)
     """Sales: `<metric>:<product_id>` to units and money."""
     shop: BucketCounts = field(default_factory=dict)
@@ -45,14 +47,17 @@ class Counts:
 
     def count(self, actions: Sequence[Action]) -> None:
         """Count actions once each."""
-        minutes = self.minutes
-        for at_ms, rank, _, product, quantity, price, currency, _, _, _ in actions:
+        minutes, categories = self.minutes, self.categories
+        for at_ms, rank, _, product, quantity, price, currency, category, _, _ in actions:
             minute_ms = at_ms - at_ms % _MINUTE_MS
             by_rank = minutes.get(minute_ms)
             if by_rank is None:
                 by_rank = minutes[minute_ms] = tuple({} for _ in ACTION_TYPES)
             products = by_rank[rank]
             products[product] = products.get(product, 0) + 1
+            if category:
+                in_category = categories[rank]
+                in_category[category] = in_category.get(category, 0) + 1
             if rank == _PURCHASE:
                 self.count_sale(minute_ms, product, quantity, price, currency)
 

@@ -16,7 +16,7 @@ cdef class VisitorStep:
     cdef Py_ssize_t _size, _room
     cdef Packer _packer
     cdef long long _minute_ms
-    cdef tuple _by_rank
+    cdef tuple _by_rank, _categories
     cdef dict _orders
     cdef list _lines, _purchases
 

@@ -30,7 +30,6 @@ from contracts.buckets import GRAIN_MS, Metric
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import NO_EXTRA, Visitor
-from contracts.visitor_refunds import REFUNDS
 from stream.batch.result import NewEvents
 from stream.batch.step import apply_events
 from stream.visitors.fields import update_fields
@@ -40,7 +39,6 @@ need(VISITOR_FIELDS == 10 and RANKS == 5)
 
 cdef object _Visitor = Visitor, _NO_PREDICTIONS = NO_PREDICTIONS, _NO_EXTRA = NO_EXTRA
 cdef object _PURCHASE = EventType.PURCHASE, _REFUND = EventType.REFUND
-cdef str _REFUNDS = REFUNDS
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
 cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
@@ -56,6 +54,7 @@ cdef class VisitorStep:
         self._result, self._settings, self._stale = result, settings, stale
         self._visitors, self._timers, self._shop = result.visitors, result.timers, result.counts.shop
         self._minutes, self._sales = result.counts.minutes, result.counts.products
+        self._categories = result.counts.categories
         self._purchases, self._currencies = result.counts.purchases, result.counts.currencies
         self._fields, self._keeps_events = settings.visitor_fields, settings.keeps_events
         self._alert_rules, self._idle_ms = settings.alerts, settings.session.idle_ms
@@ -93,11 +92,8 @@ cdef class VisitorStep:
             event_type = item(event, EVENT_EVENT_TYPE)
             if event_type is _REFUND or not item(event, EVENT_PRODUCT_ID):
                 return False
-            if event_type is _PURCHASE:
-                if self._lines is None and visitor is not None and _REFUNDS in item(visitor, VISITOR_EXTRA):
-                    return False
-                if not self._take_line(event):
-                    continue
+            if event_type is _PURCHASE and not self._take_line(event):
+                continue
             new_event.at_ms = item(event, EVENT_EVENT_TIME_MS)
             new_event.rank = rank_of(event_type)
             new_event.event = <PyObject*>event
@@ -215,6 +211,9 @@ cdef class VisitorStep:
             self._by_rank, self._minute_ms = by_rank, minute_ms
         products = <dict>item(self._by_rank, new_event.rank)
         grow(products, product, 1)
+        category = item(event, EVENT_CATEGORY)
+        if category:
+            grow(<dict>item(self._categories, new_event.rank), category, 1)
         if new_event.rank == RANK_PURCHASE:
             self._count_sale(minute_ms, product, event)
         return 0

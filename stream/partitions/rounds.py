@@ -9,13 +9,13 @@ from stream.batch.core import Core
 from stream.batch.entries import Entry
 from stream.batch.result import BatchResult
 from stream.batch.step import Screen, StepSettings
-from stream.components.prices import level_of
 from stream.partitions.committer import Committer, Pending
 from stream.partitions.component_steps import ComponentSteps
 from stream.partitions.partition import Partition
 from stream.registry import Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.slot_steps import Answers, SlotSteps
+from stream.scoring.slots import shop_of
 
 COMMITS_AT_ONCE = 3
 """Commits sent together: Redis works on them while those of the next partitions are made."""
@@ -99,9 +99,9 @@ class Rounds:
 
         A visitor of whom a slot can make nothing would keep all others from being scored.
         """
-        levels = [level_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
+        shops = [shop_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
         late_ms = wall_clock_ms() - min(batch.entries[0].broker_ms for batch in batches)
-        answers = await self._slots.ask(results, levels, late_ms)
+        answers = await self._slots.ask(results, shops, late_ms)
         for place, user_id in self._slots.suspects():
             await self._committer.require_sound(batches[place].part, user_id)
         return answers

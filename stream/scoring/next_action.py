@@ -13,8 +13,9 @@ from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.source import ModelSource
 from models.next_action.calls import predict_alike
-from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids
+from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids, with_rates
 from models.next_action.model import Model
+from models.next_action.rates import RATE_FEATURES, Counted, rates_of_visitor
 from models.next_action.source import next_action_folder
 from models.online.kept import keep
 from models.online.records import make_records, split_records
@@ -23,6 +24,8 @@ from stream.alerts.registry import AlertRules
 from stream.alerts.steps import has_intent
 from stream.batch.core import choose_core
 from stream.batch.result import BatchResult
+from stream.components.items import PartitionItems
+from stream.scoring.item_pool import ItemPool
 from stream.scoring.learner import Learner
 from stream.scoring.next_action_comparison import ComparedBySession
 from stream.scoring.sampler import Sampler
@@ -46,10 +49,11 @@ class ScoredVisitor(NamedTuple):
 
 
 class EncodedVisitors(Sequence[Encoded]):
-    """Encoded visitors that lie in one batch."""
+    """Encoded visitors that lie in one batch, each with what its partition has counted of items."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, items: Sequence[PartitionItems]) -> None:
         self.batch = batch
+        self.items = items
 
     def __len__(self) -> int:
         return len(self.batch[1])
@@ -75,7 +79,8 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         self._settings = settings
         self._gate = gate or Gate()
         self.learner = Learner(self.name, settings.partitions) if settings.learning else None
-        self.companions = () if self.learner is None else (self.learner,)
+        self.pool = ItemPool(settings.partitions)
+        self.companions = (self.pool,) if self.learner is None else (self.pool, self.learner)
         self._sampler = Sampler(MOST_KEPT_PER_S)
         self._core = choose_core(compiled=settings.compiled)
 
@@ -116,7 +121,8 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
     def encode_all(self, subjects: Sequence[AskedVisitor]) -> "EncodedVisitors":
         """The same of many, in the compiled steps where they are there."""
         visitors, levels = [each.visitor for each in subjects], [each.level for each in subjects]
-        return EncodedVisitors(self._core.encode_visitors(visitors, levels, self._settings.idle_ms))
+        batch = self._core.encode_visitors(visitors, levels, self._settings.idle_ms)
+        return EncodedVisitors(batch, [each.items for each in subjects])
 
     def ask(
         self, model: Model, visitors: Sequence[Visitor], inputs: Sequence[Encoded]
@@ -125,7 +131,12 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
 
         Raises `ArithmeticError` if the model gives a number that is none, and whatever the model raises.
         """
-        batch = inputs.batch if isinstance(inputs, EncodedVisitors) else stack(inputs)
+        if isinstance(inputs, EncodedVisitors):
+            batch, items = inputs.batch, inputs.items
+        else:
+            batch, items = stack(inputs), ()
+        if model.reads_rates:
+            batch = with_rates(batch, self._rates_of(visitors, items))
         ids = (
             stack_ids([visitor.tail.actions() for visitor in visitors], batch[1]) if model.reads_ids else None
         )
@@ -161,6 +172,19 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
             self._keep(result, answers)
         scores = {user_id: answer.score for user_id, answer in answers.items()}
         self._core.take_scores(result, scores, self._rules)
+
+    def _rates_of(
+        self, visitors: Sequence[Visitor], items: Sequence[PartitionItems]
+    ) -> npt.NDArray[np.float32]:
+        """`RATE_FEATURES` of visitors (n, 6); 0, as for unknown items, without `items`."""
+        rates = np.zeros((len(visitors), len(RATE_FEATURES)), dtype=np.float32)
+        counted: dict[int, Counted] = {}
+        for row, visitor, own in zip(rates, visitors, items, strict=False):
+            look_up = counted.get(id(own))
+            if look_up is None:
+                look_up = counted[id(own)] = self.pool.counted(own)
+            row[:] = rates_of_visitor(visitor, look_up)
+        return rates
 
     def _keep(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
         self._sampler.see(len(answers), result.clock.max_event_ms)

@@ -16,7 +16,6 @@ from models.lifecycle.lifecycle import Lifecycle
 from models.lifecycle.pairs import beside_key
 from models.lifecycle.sources import Versions
 from models.lifecycle.store import ModelStore
-from models.next_action.prices import PriceLevel
 from stream.batch.result import BatchResult
 from stream.runtime.metrics import Meter
 from stream.scoring.budget import budget_of
@@ -24,7 +23,7 @@ from stream.scoring.companions import SlotCompanion
 from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
 from stream.scoring.shadow import Beside, Shadows
-from stream.scoring.slots import AnySlot, AskedVisitor, Observation, SlotTally
+from stream.scoring.slots import AnySlot, AskedVisitor, Observation, Shop, SlotTally
 from stream.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -97,18 +96,18 @@ class SlotSteps:
         await asyncio.gather(asyncio.Event().wait(), *watching)
 
     async def ask(
-        self, results: Sequence[BatchResult], levels: Sequence[PriceLevel], late_ms: int = 0
+        self, results: Sequence[BatchResult], shops: Sequence[Shop], late_ms: int = 0
     ) -> list[Answers]:
         """What each slot says of the visitors of each result; a model is asked about those of all at once.
 
-        `late_ms` is the age of their oldest event.
+        `shops` has what is known of the shop after each; `late_ms` is the age of their oldest event.
         """
         scorers = list(self.scorers.values())
         for scorer, companion in self._companions():
             if scorer.host.model is not None:
                 companion.begin(scorer.host.model.version)
         budget_s = budget_of(self._budget_ms, [result.clock for result in results], late_ms)
-        wanted = {scorer.slot.name: _wanted(scorer, results, levels) for scorer in scorers}
+        wanted = {scorer.slot.name: _wanted(scorer, results, shops) for scorer in scorers}
         calls = self.shadows.begin(wanted, max([result.clock.max_event_ms for result in results], default=0))
         found = await asyncio.gather(
             *(scorer.score(wanted[scorer.slot.name], budget_s) for scorer in scorers)
@@ -186,13 +185,13 @@ class SlotSteps:
 
 
 def _wanted(
-    scorer: Scorer[Any, Any, Any], results: Sequence[BatchResult], levels: Sequence[PriceLevel]
+    scorer: Scorer[Any, Any, Any], results: Sequence[BatchResult], shops: Sequence[Shop]
 ) -> dict[tuple[int, str], AskedVisitor]:
     """The visitors that a slot is asked about, by place of the result and id."""
     try:
         return {
-            (place, user_id): AskedVisitor(user_id, visitor, level)
-            for place, (result, level) in enumerate(zip(results, levels, strict=True))
+            (place, user_id): AskedVisitor(user_id, visitor, *shop)
+            for place, (result, shop) in enumerate(zip(results, shops, strict=True))
             for user_id, visitor in result.visitors.items()
             if scorer.slot.select(visitor)
         }

@@ -14,6 +14,8 @@ from models.artefacts.host import Versioned
 from models.artefacts.source import ModelSource
 from models.next_action.prices import PriceLevel
 from stream.batch.result import BatchResult
+from stream.components.items import NO_ITEMS, PartitionItems, items_of
+from stream.components.prices import level_of
 from stream.scoring.companions import SlotCompanion
 from stream.scoring.comparison import Comparison, JudgedBySlot
 from stream.scoring.judging import Observation as Observation
@@ -33,12 +35,25 @@ OTHER = "other"
 """Kind of visitors that a slot tells nothing apart in."""
 
 
+class Shop(NamedTuple):
+    """What is known of the shop after a batch of a partition: its price level, and counts of items."""
+
+    level: PriceLevel
+    items: PartitionItems = NO_ITEMS
+
+
+def shop_of(states: Mapping[str, Any], result: BatchResult) -> Shop:
+    """The shop after a batch of a partition, given the states of its components before."""
+    return Shop(level_of(states, result), items_of(states, result))
+
+
 class AskedVisitor(NamedTuple):
-    """A visitor as of the batch, and the shop's price level."""
+    """A visitor as of the batch, and what is known of the shop by then (`Shop`)."""
 
     user_id: str
     visitor: Visitor
     level: PriceLevel
+    items: PartitionItems = NO_ITEMS
 
 
 class Worth(NamedTuple):

@@ -70,6 +70,10 @@ class MemoryStore:
             for p, (key, names) in wanted.items()
         }
 
+    async def read_hash(self, p: int, key: str) -> dict[str, str]:
+        """See `Store.read_hash`."""
+        return dict(self.partitions[p].hash(key))
+
     async def keys_from(self, p: int, start: str) -> list[str]:
         """See `Store.keys_from`."""
         return self.partitions[p].names(start)

@@ -133,6 +133,19 @@ class RedisStore:
             found[p] = {name: value.decode(errors="replace") for name, value in pairs if value is not None}
         return found
 
+    async def read_hash(self, p: int, key: str) -> dict[str, str]:
+        """See `Store.read_hash`."""
+        name = self._keys.prefix(p) + key
+        try:
+            fields: Any = await self._client.hgetall(name)
+        except ResponseError as exc:
+            if not is_code(exc, "WRONGTYPE"):
+                raise
+            reason = await self._name_foreign({name: "hash"})
+            raise Conflict(reason, {p: reason}) from None
+        texts = [text.decode(errors="replace") for item in fields.items() for text in item]
+        return dict(zip(texts[::2], texts[1::2], strict=True))
+
     async def keys_from(self, p: int, start: str) -> list[str]:
         """See `Store.keys_from`."""
         begin = self._keys.prefix(p) + start

@@ -41,6 +41,10 @@ class Store(Protocol):
         """Fields of one hash of each partition, as far as they are there."""
         ...
 
+    async def read_hash(self, p: int, key: str) -> dict[str, str]:
+        """All fields of a hash of a partition; none where there is no such key."""
+        ...
+
     async def keys_from(self, p: int, start: str) -> list[str]:
         """What follows `start` in every key of a partition that begins with it."""
         ...

@@ -12,9 +12,11 @@ from api.app import create_app
 from api.resources.predictions.next_action_model import MAX_AT_ONCE, NextActionModel
 from api.services import services_of
 from api_keys import AS_ROOT, ROOT_KEY
+from models.next_action.rates import Funnel, rates_at
 from rule_model import GivenModel, RuleModel
 from services import unique_settings
 from shop_state import ShopState
+from shoppers import make_action
 
 PREDICT = "/v1/predict/next-action"
 
@@ -90,9 +92,35 @@ async def test_prices_are_compared_with_the_level_of_the_shop(
     assert (await predict(client, {"event_type": "view", "price": "19.90"})).status_code == 200
 
 
-async def test_a_sequence_without_prices_needs_no_redis() -> None:
+async def test_a_model_that_reads_rates_is_given_those_of_the_shop(
+    client: httpx.AsyncClient, state: ShopState, source: GivenModel, app: FastAPI
+) -> None:
+    source.model = RuleModel("rules-2", reads_rates=True)
+    source.number += 1
+    await look_again(app)
+    action = {"event_type": "view", "product_id": "ü1", "category": "shoes"}
+    assert (await predict(client, action)).status_code == 200
+    assert source.model.rates == [[0.0] * 6]
+    for p, name, text in [
+        (0, "s", "400 50 5 20000"), (2, "s", "600 50 15 20000"), (0, "pü1", "30 20 2 20000"),
+        (1, "pü1", "10 0 0 19000"), (1, "cshoes", "no counts"),
+    ]:  # fmt: skip
+        state.count_item(p, name, text)
+    state.flush()
+    assert (await predict(client, action)).status_code == 200
+    expected = rates_at(
+        make_action("view", 0, "ü1"),
+        {"pü1": Funnel(40, 20, 2)}.__getitem__,
+        Funnel(1_000, 100, 20),
+    )
+    assert source.model.rates == [pytest.approx(expected, rel=1e-6)]
+    assert expected[0] > 0 == expected[3]
+
+
+@pytest.mark.parametrize("reads_rates", [False, True])
+async def test_a_sequence_without_prices_needs_no_redis(reads_rates: bool) -> None:
     settings = unique_settings("127.0.0.1:1", "redis://127.0.0.1:1/0", root_key=ROOT_KEY)
-    app = create_app(settings, GivenModel())
+    app = create_app(settings, GivenModel(RuleModel(reads_rates=reads_rates)))
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

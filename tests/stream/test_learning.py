@@ -189,7 +189,7 @@ async def test_what_cannot_be_read_is_learnt_anew(
 async def test_other_workers_partitions_are_read_from_the_store(shop: Shop, events: list[Event]) -> None:
     await shop.feed(events)
     registry = make_registry(SETTINGS)
-    (learner,) = registry.slots[NEXT_ACTION].companions
+    *_, learner = registry.slots[NEXT_ACTION].companions
     assert isinstance(learner, Learner)
     learner.begin("v1")
     assert not learner.pooled[1].sums.judged.any()

@@ -23,6 +23,7 @@ from stream.registry import InvalidCapability, Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.next_action import NextActionSlot
 from stream.scoring.slot_steps import SlotSteps
+from stream.scoring.slots import Shop
 from stream.visitors.fields import VisitorField
 
 HOUR_MS = 3_600_000
@@ -53,7 +54,7 @@ class SlotShop:
             self._clock, make_entries(list(events)), self.visitors, self._settings
         )
         self.slots.judge(result)
-        (answers,) = await self.slots.ask([result], [UNKNOWN_LEVEL])
+        (answers,) = await self.slots.ask([result], [Shop(UNKNOWN_LEVEL)])
         self.slots.take(result, answers)
         return self._adopt(result)
 

@@ -253,6 +253,14 @@ def removal_of(digest: str, user: str) -> BatchResult:
     return removal
 
 
+async def test_a_whole_hash_is_read(store: Store) -> None:
+    await store.claim({1: 0})
+    counts = {"pü": "1 0 0 9", "s": "1 0 0 9"}
+    await store.commit([Commit(1, 1, {"view": (NO_OFFSET, 1)}, [SetInHash("item_counts", counts)])])
+    assert await store.read_hash(1, "item_counts") == counts
+    assert await store.read_hash(2, "item_counts") == {}
+
+
 async def test_whom_a_digest_means_is_known_until_the_deletion_is_applied(
     redis_url: str, request: pytest.FixtureRequest
 ) -> None:

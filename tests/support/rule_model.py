@@ -10,6 +10,7 @@ import numpy.typing as npt
 from models.next_action.actions import TARGETS
 from models.next_action.card import Golden, NextActionCard, Surrogate
 from models.next_action.features import CONTEXT_FEATURES, STEP_FEATURES
+from models.next_action.rates import RATE_FEATURES
 
 CARTS = CONTEXT_FEATURES.index("n_carts_log")
 ACTIONS = CONTEXT_FEATURES.index("n_actions_log")
@@ -37,12 +38,15 @@ def make_card(version: str) -> NextActionCard:
 class RuleModel:
     """The longer the prefix, the likelier the end; with something put into the cart a purchase is likely.
 
-    `may_answer` is cleared to keep it from answering; `broken` makes it give numbers that are none.
+    `rates` are what it was last given of those. `may_answer` is cleared to keep it from answering; `broken`
+    makes it give numbers that are none.
     """
 
     version: str = "rules-1"
     broken: bool = False
     may_answer: threading.Event = field(default_factory=threading.Event)
+    reads_rates: bool = False
+    rates: list[list[float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -65,6 +69,8 @@ class RuleModel:
         """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
         assert ids is None
         assert steps.shape == (len(lengths), lengths.max(), len(STEP_FEATURES))
+        assert context.shape[1] == len(CONTEXT_FEATURES) + len(RATE_FEATURES) * self.reads_rates
+        self.rates = context[:, len(CONTEXT_FEATURES) :].tolist()
         assert self.may_answer.wait(10)
         leave = 1 - 0.9 ** np.expm1(context[:, ACTIONS])
         carted = context[:, CARTS] > 0

@@ -73,6 +73,10 @@ class ShopState:
         """Stores what a partition has learnt for a model slot."""
         self._pipe.set(self.keys.learned(p, slot), blob)
 
+    def count_item(self, p: int, name: str, text: str) -> None:
+        """Stores what a partition has counted of an item (`contracts.keys.ITEM_COUNTS`)."""
+        self._pipe.hset(self.keys.item_counts(p), name, text)
+
     def set_meta(self, p: int, **fields: int) -> None:
         """Sets fields of a partition's meta hash."""
         self._pipe.hset(self.keys.meta(p), mapping={name: str(value) for name, value in fields.items()})

@@ -38,6 +38,7 @@ class FixedModel:
     ) -> None:
         self.version = version
         self.reads_ids = reads_ids
+        self.reads_rates = False
         self.ids: list[npt.NDArray[np.int64] | None] = []
         self.gate = threading.Event()
         self.gate.set()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -18,10 +18,11 @@ from contracts.scores import Score, round_score
 from contracts.visitor import Action
 from models.artefacts.host import ModelHost, wait_for_answer
 from models.artefacts.source import ModelSource
-from models.next_action.encoding import encode_actions, stack, stack_ids
+from models.next_action.encoding import encode_actions, stack, stack_ids, with_rates
 from models.next_action.fold import Row
 from models.next_action.model import Model
 from models.next_action.prices import PriceLevel
+from models.next_action.rates import NOTHING, SHOP, Funnel, category_name, product_name, rates_at
 from models.next_action.source import CardedModel
 from models.online.blob import Learned, add_up
 from models.online.publishing import Publisher
@@ -56,11 +57,13 @@ class NextActionModel:
         idle_ms: int,
         wait: Callable[[], Awaitable[None]],
         read_learned: Callable[[], Awaitable[list[Learned]]] | None = None,
+        count_items: Callable[[Sequence[str]], Awaitable[Mapping[str, Funnel]]] | None = None,
     ) -> None:
         self.host = ModelHost(NEXT_ACTION, source)
         self._wait = wait
         self._metrics = metrics
         self._idle_ms = idle_ms
+        self._count_items = count_items
         self._learned = read_learned and SharedAnswer(read_learned, max_age_s=LEARNED_AGE_S)
         self._made: tuple[list[Learned], str, Publisher] | None = None
         self._under_way = 0
@@ -108,7 +111,8 @@ class NextActionModel:
         if self._under_way >= MAX_AT_ONCE:
             raise self._unavailable("busy", "too many predictions at once; try again")
         publisher = await self._publisher(model.version)
-        call = self.host.begin(ask, model, actions, level, self._idle_ms, publisher)
+        rates = await self._rates(actions[-1]) if model.reads_rates else None
+        call = self.host.begin(ask, model, actions, level, self._idle_ms, publisher, rates)
         self._under_way += 1
         call.add_done_callback(self._count_out)  # a call that is given up still occupies the thread
         try:
@@ -135,6 +139,18 @@ class NextActionModel:
             self._made = parts, version, Publisher(sums_in(add_up(parts, version).vector))
         return self._made[2] if parts else None
 
+    async def _rates(self, last: Action) -> list[float]:
+        """How the product and the category of an action convert; 0 where it is unknown."""
+        names = [SHOP, product_name(last.product_id), category_name(last.category or "")]
+        counts: Mapping[str, Funnel] = {}
+        if self._count_items is not None:
+            try:
+                counts = await self._count_items(names)
+            except RedisError as exc:
+                _log.info("predictions do without what is counted of items: %s", exc)
+        found = dict.fromkeys(names, NOTHING) | dict(counts)
+        return rates_at(last, found.__getitem__, found[SHOP])
+
     def _count_out(self, _: "asyncio.Future[Opinion]") -> None:
         self._under_way -= 1
 
@@ -150,13 +166,17 @@ def ask(
     level: PriceLevel,
     idle_ms: int,
     publisher: Publisher | None = None,
+    rates: Sequence[float] | None = None,
 ) -> Opinion:
     """The opinion of a visitor of whom only these actions are known; raises `ArithmeticError`.
 
-    It is the model's, corrected by what was learnt, if anything.
+    `rates` are `RATE_FEATURES`, for a model that reads them. The opinion is the model's, corrected by what
+    was learnt, if anything.
     """
     steps, context = encode_actions(actions, level, idle_ms)
     batch = stack([(steps, context)])
+    if rates is not None:
+        batch = with_rates(batch, np.array([rates], dtype=np.float32))
     ids = stack_ids([actions], batch[1]) if model.reads_ids else None
     probabilities, purchase = model.predict(*batch, ids)
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):

@@ -21,6 +21,7 @@ def _make_model(services: Services) -> NextActionModel:
         idle_ms=settings.idle_ms,
         wait=lifecycle.wait,
         read_learned=partial(read_learned, services.reader, NEXT_ACTION) if settings.learning else None,
+        count_items=services.reader.count_items,
     )
 
 

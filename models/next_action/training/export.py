@@ -15,6 +15,7 @@ from models.next_action.cases import PrefixSet
 from models.next_action.encoding import Inputs
 from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
 from models.next_action.predictor import Predictor
+from models.next_action.rates import RATE_FEATURES
 from models.next_action.training.calibration import calibrated
 from models.next_action.training.fit import Fitted, inputs_of, lengths_of, logits_of, logits_of_batch
 from models.next_action.training.onnx_model import to_onnx
@@ -46,7 +47,7 @@ def make_artefact(
     card = NextActionCard(
         model_sha256=hashlib.sha256(model).hexdigest(),
         step_features=STEP_FEATURES,
-        context_features=CONTEXT_FEATURES,
+        context_features=(*CONTEXT_FEATURES, *RATE_FEATURES)[: train.context.shape[1]],
         targets=TARGETS,
         config=config,
         training=training,

@@ -76,8 +76,8 @@ class NextActionTrainer(SlotTrainer[Any, PrefixSet]):
 
     def ask(self, model: Predictor, data: PrefixSet) -> Any:
         """See `SlotTrainer.ask`."""
-        cases = np.arange(min(_ASKED, len(data)))
-        steps, lengths, context, ids = data.inputs(cases, with_ids=model.reads_ids)
+        asked = data.select(slice(_ASKED)).with_rates(model.reads_rates)
+        steps, lengths, context, ids = asked.inputs(slice(None), with_ids=model.reads_ids)
         return model.predict(steps, lengths, context, ids)
 
 

@@ -19,6 +19,7 @@ from models.next_action.encoding import encode_actions, stack
 from models.next_action.features import CONTEXT_FEATURES
 from models.next_action.predictor import Predictor, load, load_shipped
 from models.next_action.prices import UNKNOWN_LEVEL
+from models.next_action.rates import RATE_FEATURES
 from models.next_action.reasons import REASON_CODES, REASON_FEATURES, describe
 from ops.cli import app
 from shoppers import make_action
@@ -152,7 +153,7 @@ def test_predicting_needs_neither_torch_nor_polars() -> None:
 
 def test_every_context_feature_has_one_reason_and_every_reason_words() -> None:
     behind = [name for names in REASON_FEATURES.values() for name in names]
-    assert sorted(behind) == sorted(CONTEXT_FEATURES)
+    assert sorted(behind) == sorted((*CONTEXT_FEATURES, *RATE_FEATURES))
     assert REASON_WORDS.keys() == set(REASON_CODES)
 
 
