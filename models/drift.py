@@ -43,11 +43,40 @@ DELTA = 0.002
 """ADWIN's: the chance that it finds a change where there is none."""
 
 
-def make_adwin() -> Any:
-    """ADWIN. The first call takes half a second and 100 MB: the import of river, which few processes need."""
-    from river.drift import ADWIN
+class Adwin:
+    """River's ADWIN over a stream of numbers: as `river.drift.ADWIN`, after a change it begins anew.
 
-    return ADWIN(delta=DELTA)  # type: ignore[no-untyped-call]  # it has no annotations
+    Its compiled part is used directly: `river.drift` imports scipy for other detectors, which costs each
+    worker that scores a second and 110 MB.
+    """
+
+    def __init__(self) -> None:
+        self._window = _empty_window()
+        self._changed = False
+
+    def update(self, value: float) -> bool:
+        """Take a number; True if the mean has changed with it."""
+        if self._changed:
+            self._window = _empty_window()
+        self._changed = self._window.update(value)
+        return self._changed
+
+    @property
+    def width(self) -> int:
+        """How many numbers the mean is of."""
+        return int(self._window.get_width())
+
+    @property
+    def mean(self) -> float:
+        """The mean since the last change; 0 without numbers."""
+        width = self._window.get_width()
+        return float(self._window.get_total() / width) if width else 0.0
+
+
+def _empty_window() -> Any:
+    from river._river_rust.drift import AdaptiveWindowing  # most processes watch nothing
+
+    return AdaptiveWindowing(delta=DELTA)
 
 
 class Drift:
@@ -55,7 +84,7 @@ class Drift:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._adwin: Any = None
+        self._adwin: Adwin | None = None
         """None until there is a number to look at."""
         self._since_ms: int | None = None
         self._reference: float | None = None
@@ -72,14 +101,14 @@ class Drift:
         if at_ms - self._since_ms < WARM_UP_MS:
             return False
         if self._adwin is None:
-            self._adwin = make_adwin()
+            self._adwin = Adwin()
         found = False
         for value in values:
-            self._adwin.update(value)
+            changed = self._adwin.update(value)
             if self._reference is None:
                 if self._adwin.width >= MIN_NUMBERS:
-                    self._reference = self._adwin.estimation
-            elif self._adwin.drift_detected and abs(self._adwin.estimation - self._reference) >= MIN_CHANGE:
+                    self._reference = self._adwin.mean
+            elif changed and abs(self._adwin.mean - self._reference) >= MIN_CHANGE:
                 found = True
                 self._reference = None
                 self._drifts += 1
@@ -89,5 +118,5 @@ class Drift:
     @property
     def state(self) -> DriftState:
         """The state now."""
-        mean, width = (0.0, 0) if self._adwin is None else (self._adwin.estimation, self._adwin.width)
-        return DriftState(self._name, float(mean), int(width), self._drifts, self._drifted_ms)
+        mean, width = (0.0, 0) if self._adwin is None else (self._adwin.mean, self._adwin.width)
+        return DriftState(self._name, mean, width, self._drifts, self._drifted_ms)

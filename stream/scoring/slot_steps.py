@@ -11,7 +11,6 @@ from contracts.heartbeat import SlotReport
 from contracts.settings import Settings
 from contracts.visitor import Visitor
 from models.artefacts.host import ModelHost
-from models.drift import make_adwin
 from models.lifecycle.lifecycle import Lifecycle
 from models.lifecycle.pairs import beside_key
 from models.lifecycle.sources import Versions
@@ -60,9 +59,8 @@ class SlotSteps:
         """Take up new models until cancelled; without a slot wait for ever."""
         if not self.scorers:
             await asyncio.Event().wait()
-        ahead_of_time = asyncio.to_thread(make_adwin)  # while the worker joins its group
         hosts = [scorer.host.watch() for scorer in self.scorers.values()]
-        await asyncio.gather(ahead_of_time, self.shadows.watch(), *hosts)
+        await asyncio.gather(self.shadows.watch(), *hosts)
 
     def reports(self) -> tuple[SlotReport, ...]:
         """How every slot goes, for the heartbeat."""

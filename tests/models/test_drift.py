@@ -1,10 +1,13 @@
 """Drift is noticed where the mean changes, and not where it does not or where there is too little data."""
 
 import random
+import subprocess
+import sys
 
 import pytest
+from river.drift import ADWIN
 
-from models.drift import WARM_UP_MS, Drift, DriftState, drift_from_text
+from models.drift import DELTA, WARM_UP_MS, Adwin, Drift, DriftState, drift_from_text
 
 NOW_MS = 1_760_000_000_000
 
@@ -71,3 +74,25 @@ def test_a_state_survives_the_heartbeat() -> None:
     assert drift_from_text(state.to_text()) == state
     with pytest.raises(ValueError, match="5 parts, got 1"):
         drift_from_text("error")
+
+
+def test_the_compiled_part_of_adwin_finds_what_rivers_own_does() -> None:
+    chance = random.Random(7)
+    ours, rivers = Adwin(), ADWIN(delta=DELTA)
+    changes = 0
+    for n in range(30_000):
+        value = 0.5 * chance.random() + 0.1 * (n // 7_000)
+        changed = ours.update(value)
+        rivers.update(value)
+        assert (changed, ours.width, ours.mean) == (rivers.drift_detected, rivers.width, rivers.estimation)
+        changes += changed
+    assert changes >= 4
+
+
+def test_watching_imports_no_scipy() -> None:
+    watched = "d = Drift('x'); d.learn([0.5], at_ms=0); d.learn([0.5], at_ms=WARM_UP_MS)"
+    program = (
+        f"import sys; from models.drift import *; {watched}; print(d.state.width, 'scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "False"]
