@@ -23,11 +23,14 @@ COPY producers producers
 COPY delivery delivery
 COPY api api
 COPY ops ops
-# Nothing in the image runs the tests of libraries, or pip; uvloop comes with its debugging symbols.
+# Nothing in the image runs the tests of libraries, or pip, and modules come with debugging symbols. Scipy and narwhals
+# are for parts of river that are not used here, onnxruntime's tools for making models: only what trains needs them.
 RUN pip install --no-deps . \
- && find /opt/storepulse -type d -name tests -prune -exec rm -rf {} + \
- && find /opt/storepulse -path '*/uvloop/*.so' -exec strip --strip-unneeded {} + \
- && rm -rf /opt/storepulse/lib/python*/site-packages/pip /opt/storepulse/lib/python*/site-packages/pip-*
+ && cd /opt/storepulse/lib/python*/site-packages \
+ && case ",$EXTRAS," in *,train,*) ;; *) pip uninstall -y narwhals scipy && rm -r onnxruntime/quantization onnxruntime/tools onnxruntime/transformers ;; esac \
+ && find . -type d -name tests -prune -exec rm -r {} + \
+ && find aiohttp aiokafka faust frozenlist hiredis httptools msgpack multidict propcache stream uvloop -name '*.so' -exec strip --strip-unneeded {} + \
+ && rm -r pip pip-*
 
 FROM python:3.12.8-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse \

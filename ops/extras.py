@@ -8,11 +8,13 @@ from pathlib import Path
 import typer
 
 _ROOT = Path(__file__).parents[1]
+_IMAGE_PREFIX = "/opt/storepulse"
+"""Where the Dockerfile installs; there is no pip there, and nothing to write to."""
 _MODULES = {
     "local": ("confluent_kafka",),
     "replay": ("polars",),
     "archive": ("polars", "fsspec"),
-    "train": ("torch",),
+    "train": ("polars", "torch"),
 }
 """What an extra is missed by. Of `local` Redis may also be the machine's own."""
 
@@ -30,7 +32,9 @@ def require_extras(command: str, *extras: str) -> None:
 
 
 def install_command(*extras: str) -> str:
-    """A command that installs extras here: from the clone that this is, or else from the index."""
+    """A command that installs extras here: into the image, from the clone that this is, or from the index."""
+    if sys.prefix == _IMAGE_PREFIX:
+        return f"EXTRAS={','.join(extras)} docker compose build"
     python, names = shlex.quote(sys.executable), ",".join(extras)
     if not (_ROOT / "pyproject.toml").is_file():
         return f"{python} -m pip install 'storepulse[{names}]'"

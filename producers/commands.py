@@ -1,11 +1,7 @@
 """The producers' commands: options in, exit code out."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import orjson
 import typer
@@ -15,6 +11,7 @@ from contracts.currencies import MINOR_DIGITS
 from contracts.settings import Settings
 from producers.checkpoints import CheckpointFile
 from producers.counted import Counted, open_counted
+from producers.exits import EXIT_ERROR, EXIT_USAGE, stop_signal
 from producers.installation import check_partitions
 from producers.lag import LagUnknown, RedisOffsets
 from producers.plain_output import say_status
@@ -23,9 +20,6 @@ from producers.replay_memory import AlreadySent, ReplayMemory
 from producers.replay_view import ReplayView, add_counted, summary, summary_table
 from producers.sender import KafkaSender, SendFailed
 from sources import Source, UnknownFormat, fingerprint
-
-EXIT_ERROR = 1
-EXIT_USAGE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,20 +120,3 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
         errors.print("No row is a valid event; see the rejected rows above.", markup=False)
         return EXIT_ERROR
     return 0
-
-
-@contextmanager
-def stop_signal() -> Iterator[Callable[[], int | None]]:
-    """Within it SIGINT and SIGTERM set the number that the yielded function returns; a second one kills."""
-    seen: list[int] = []
-
-    def remember(number: int, _frame: FrameType | None) -> None:
-        seen.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    previous = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: seen[0] if seen else None
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

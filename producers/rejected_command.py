@@ -10,7 +10,7 @@ from rich.text import Text
 
 from contracts.settings import Settings
 from contracts.topics import Topics
-from producers.commands import EXIT_ERROR
+from producers.exits import EXIT_ERROR
 from producers.installation import check_partitions
 from producers.rejected import (
     CodeCount,

@@ -14,7 +14,7 @@ from contracts.clock import wall_clock_ms
 from contracts.currencies import MINOR_DIGITS
 from contracts.events import Event
 from contracts.settings import Settings
-from producers.commands import EXIT_ERROR, EXIT_USAGE, stop_signal
+from producers.exits import EXIT_ERROR, EXIT_USAGE, stop_signal
 from producers.installation import check_partitions
 from producers.pacing import Pacer
 from producers.sender import KafkaSender, SendFailed
@@ -24,7 +24,6 @@ from producers.simulator.profiles import PROFILES
 from producers.simulator.refunds import Refunds
 from producers.simulator.running import FileOutlet, Output, SimulationView, give_out
 from producers.simulator.simulation import SimulationConfig, simulate
-from sources import Source, UnknownFormat
 
 COMPARED_EVENTS = 100_000
 COMPARED_RATE = 10.0
@@ -53,10 +52,12 @@ def run_simulate(settings: Settings, options: SimulateOptions) -> int:
     errors = Console(stderr=True)
     try:
         config = make_config(settings, options)
-        return _compare(options, config) if options.compare else _run(settings, options, config, errors)
+        return (
+            _compare(options, config, errors) if options.compare else _run(settings, options, config, errors)
+        )
     except ValueError as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, UnknownFormat) else EXIT_USAGE
+        return EXIT_USAGE
     except (OSError, SendFailed) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
         return EXIT_ERROR
@@ -146,11 +147,17 @@ def summary(output: Output, config: SimulationConfig, seed: int) -> dict[str, ob
     }
 
 
-def _compare(options: SimulateOptions, config: SimulationConfig) -> int:
+def _compare(options: SimulateOptions, config: SimulationConfig, errors: Console) -> int:
+    from sources import Source, UnknownFormat  # polars, which nothing else here needs
+
     shapes: dict[str, Shape] = {}
-    for path in options.compare:
-        with Source(path, currency=config.currency) as source:
-            shapes[path.name] = measure(event for event in source.read() if isinstance(event, Event))
+    try:
+        for path in options.compare:
+            with Source(path, currency=config.currency) as source:
+                shapes[path.name] = measure(event for event in source.read() if isinstance(event, Event))
+    except UnknownFormat as exc:
+        errors.print(str(exc), markup=False, soft_wrap=True)
+        return EXIT_ERROR
     # The samples are short pieces of a busy day, so the simulation is measured without the calendar.
     endless = replace(config, shaped=False, end_ms=None, rate=COMPARED_RATE)
     shapes[f"simulated: {options.profile}"] = measure(_first(endless, options.seed))

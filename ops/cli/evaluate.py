@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ops.extras import require_extras
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -57,6 +59,7 @@ def evaluate_next_action(
 
     Example: storepulse evaluate next-action --events first_shop.csv second_shop.parquet --seeds 3
     """
+    require_extras("evaluate next-action", "train")
     from ops.learning.evaluation import EvaluationOptions, run_evaluation
 
     options = EvaluationOptions(
@@ -114,6 +117,7 @@ def evaluate_alerts(
 
     Example: storepulse evaluate alerts --events shop.csv --model my-model --picture alerts.svg
     """
+    require_extras("evaluate alerts", "replay")
     from ops.learning.alert_report import AlertOptions, run_alert_evaluation
     from ops.learning.online_alert_report import OnlineAlertOptions, run_online_alerts
 
@@ -151,6 +155,7 @@ def evaluate_learning(
 
     Example: storepulse evaluate learning --events shop.parquet
     """
+    require_extras("evaluate learning", "replay")
     from ops.learning.online_report import LearningOptions, run_learning_evaluation
 
     options = LearningOptions(
@@ -185,6 +190,7 @@ def evaluate_learning_curve(
 
     Example: storepulse evaluate learning-curve --events shop.parquet --picture curve.svg
     """
+    require_extras("evaluate learning-curve", "train")
     from ops.learning.learning_curve import MODELS, CurveOptions, run_learning_curve
 
     options = CurveOptions(
@@ -224,6 +230,7 @@ def evaluate_drift(
 
     Prices double, a sale begins, or bots come: with and without the loop, with and without online learning.
     """
+    require_extras("evaluate drift", "train")
     from ops.learning.drift_report import DriftOptions, run_drift_evaluation
 
     options = DriftOptions(before_days, after_days, rate, every_hours, epochs, quiet_weeks, seed, json)

@@ -103,7 +103,8 @@ def simulate(
     Examples: storepulse simulate --rate 50
     storepulse simulate --start 2025-10-01T08:00:00Z --duration 86400 --out day.jsonl
     """
-    require_extras("simulate", "replay")
+    if compare:
+        require_extras("simulate --compare", "replay")
     from producers.pacing import parse_speed
     from producers.simulate_command import SimulateOptions, run_simulate
 

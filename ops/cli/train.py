@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ops.extras import require_extras
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
@@ -60,6 +62,7 @@ def train_next_action(
     Runs are also logged to MLflow where MLFLOW_TRACKING_URI is set. Example: storepulse train next-action
     --events shop.csv --out model
     """
+    require_extras("train next-action", "train")
     from ops.learning.training import TrainingOptions, run_training
 
     options = TrainingOptions(

@@ -1,5 +1,6 @@
 """What commands say about themselves, and about what is missing."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -63,3 +64,9 @@ def test_without_a_clone_the_package_is_named(tmp_path: Path, monkeypatch: pytes
     assert (
         extras.install_command("train") == f"{shlex.quote(sys.executable)} -m pip install 'storepulse[train]'"
     )
+
+
+def test_in_the_image_extras_are_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text()
+    monkeypatch.setattr(sys, "prefix", re.findall(r"python -m venv (\S+)", dockerfile)[0])
+    assert extras.install_command("archive", "train") == "EXTRAS=archive,train docker compose build"
