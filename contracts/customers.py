@@ -22,10 +22,15 @@ MAX_ORDERS = 50
 """Orders that are kept with their lines, the newest; older ones stay in the totals."""
 MAX_LINES = 250
 """Lines of one order that are kept and counted."""
+MAX_REFUNDS = 100
+"""Refunds that are kept, the newest; what older ones gave back stays as an amount."""
 MAX_SEEN = 1_024
-"""Orders that are known by a digest alone, so that none of them counts again."""
+"""Orders and refunds that are known by a digest alone, so that none of them counts again."""
 
 FORMAT = 1
+"""First element of the blob of a customer of whom no refunds are kept."""
+FORMAT_WITH_REFUNDS = 2
+"""That of one with refunds. The others stay readable for versions that keep none."""
 
 
 class ReportKind(StrEnum):
@@ -55,7 +60,7 @@ class Bought(NamedTuple):
 _WITH_LINE = (ReportKind.PURCHASE, ReportKind.REFUND)
 
 
-class Report(NamedTuple):
+class CustomerReport(NamedTuple):
     """One thing told of a customer; `visitor_id` is the device, or the customer who needs none."""
 
     kind: ReportKind
@@ -65,13 +70,13 @@ class Report(NamedTuple):
     bought: Bought | None = None
 
 
-def encode_report(report: Report) -> bytes:
+def encode_report(report: CustomerReport) -> bytes:
     """The value of a record of the topic `customers`."""
     bought = None if report.bought is None else report.bought._asdict()
     return orjson.dumps({**report._asdict(), "bought": bought})
 
 
-def decode_report(raw: bytes | None) -> Report:
+def decode_report(raw: bytes | None) -> CustomerReport:
     """The report in a record's value; raises `InvalidEvent`, `customers.not_report` or an id's code."""
     try:
         fields = orjson.loads(raw or b"")
@@ -85,7 +90,9 @@ def decode_report(raw: bytes | None) -> Report:
         customer_id, visitor_id = (
             identifier(name, fields.get(name)) for name in ("customer_id", "visitor_id")
         )
-        return Report(kind, customer_id, visitor_id, at_ms, None if bought is None else _bought(bought))
+        return CustomerReport(
+            kind, customer_id, visitor_id, at_ms, None if bought is None else _bought(bought)
+        )
     except InvalidEvent:
         raise
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
@@ -110,7 +117,7 @@ class Device(NamedTuple):
     until_ms: int = 0
 
 
-class OrderLine(NamedTuple):
+class CustomerOrderLine(NamedTuple):
     """A line of an order; the price is of one unit."""
 
     event: str
@@ -120,13 +127,17 @@ class OrderLine(NamedTuple):
     currency: str | None
 
 
-class Order(NamedTuple):
-    """An order. `order_id` is None where the shop named none: then it is all bought in one millisecond."""
+class CustomerOrder(NamedTuple):
+    """An order. `order_id` is None where the shop named none: then it is all bought in one millisecond.
+
+    `refunded_minor` is what went back by refunds that are not kept: older ones, and those that an earlier
+    version noted.
+    """
 
     order_id: str | None
     visitor_id: str
     at_ms: int
-    lines: tuple[OrderLine, ...] = ()
+    lines: tuple[CustomerOrderLine, ...] = ()
     refunded_minor: Mapping[str, int] = {}
 
     @property
@@ -135,10 +146,26 @@ class Order(NamedTuple):
         return self.order_id if self.order_id is not None else f"\n{self.visitor_id}\n{self.at_ms}"
 
 
+class CustomerRefund(NamedTuple):
+    """Money that went back of an order, which may be told later or never; fields as in `Bought`."""
+
+    order_id: str
+    at_ms: int
+    event: str
+    product_id: str
+    quantity: int
+    price_minor: int | None
+    currency: str | None
+
+
 class Customer(NamedTuple):
     """What is kept of a customer; lists have the newest first.
 
-    `seen` has digests of refunds, and of orders that are in the totals and not in `orders` any more.
+    `first_ms` and `last_ms` are of logins and purchases; of refunds while nothing else is known.
+    `refunds` are those of `orders`, and of orders that nobody has told yet; `refunded_minor` is what all gave
+    back, those not kept too.
+    `seen` has digests of orders that are in the totals and not in `orders` any more, and of refunds that are
+    not in `refunds`.
     `unlinked` has digests of devices that people have unlinked, with the time: what was told of them before
     does not link them again.
     """
@@ -146,36 +173,44 @@ class Customer(NamedTuple):
     first_ms: int
     last_ms: int
     devices: tuple[Device, ...] = ()
-    orders: tuple[Order, ...] = ()
+    orders: tuple[CustomerOrder, ...] = ()
     n_orders: int = 0
     units: int = 0
     revenue_minor: Mapping[str, int] = {}
     refunded_minor: Mapping[str, int] = {}
     seen: tuple[bytes, ...] = ()
     unlinked: tuple[tuple[bytes, int], ...] = ()
+    refunds: tuple[CustomerRefund, ...] = ()
 
+
+_FIELDS = {FORMAT: len(Customer._fields) - 1, FORMAT_WITH_REFUNDS: len(Customer._fields)}
+"""Format to the number of fields; no format will have fewer than the first."""
 
 _pack = msgpack.Packer().pack
 
 
 def pack_customer(customer: Customer) -> bytes:
     """The blob of a customer."""
-    blob: bytes = _pack((FORMAT, *customer))
+    fields = (FORMAT_WITH_REFUNDS, *customer) if customer.refunds else (FORMAT, *customer[:-1])
+    blob: bytes = _pack(fields)
     return blob
 
 
 def unpack_customer(blob: bytes) -> Customer:
     """The customer in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     version, *fields = msgpack.unpackb(blob, use_list=False)
-    if version != FORMAT:
-        is_later = type(version) is int and FORMAT < version <= LAST_FORMAT
-        if is_later and len(fields) >= len(Customer._fields):
-            raise LaterFormat(f"customer blob has format {version}, this version reads up to {FORMAT}")
+    if len(fields) != _FIELDS.get(version):
+        is_later = type(version) is int and FORMAT_WITH_REFUNDS < version <= LAST_FORMAT
+        if is_later and len(fields) >= _FIELDS[FORMAT]:
+            raise LaterFormat(
+                f"customer blob has format {version}, this version reads up to {FORMAT_WITH_REFUNDS}"
+            )
         raise ValueError("a customer blob begins with an unknown format")
     customer = Customer(*fields)
     return customer._replace(
         devices=tuple([Device(*device) for device in customer.devices]),
         orders=tuple([_order(*order) for order in customer.orders]),
+        refunds=tuple([CustomerRefund(*refund) for refund in customer.refunds]),
     )
 
 
@@ -183,6 +218,7 @@ def check_customer(customer: Customer) -> None:
     """Raises `ValueError` for a customer with anything in it that no version wrote."""
     require(customer, Customer)
     money = [*customer.revenue_minor, *customer.refunded_minor]
+    money += [refund.currency for refund in customer.refunds if refund.currency is not None]
     for order in customer.orders:
         money += [
             *order.refunded_minor,
@@ -194,5 +230,7 @@ def check_customer(customer: Customer) -> None:
 
 def _order(
     order_id: str | None, visitor_id: str, at_ms: int, lines: Sequence[Any], refunded: Mapping[str, int]
-) -> Order:
-    return Order(order_id, visitor_id, at_ms, tuple([OrderLine(*line) for line in lines]), refunded)
+) -> CustomerOrder:
+    return CustomerOrder(
+        order_id, visitor_id, at_ms, tuple([CustomerOrderLine(*line) for line in lines]), refunded
+    )

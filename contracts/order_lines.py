@@ -13,9 +13,9 @@ def line_of(event: Event) -> str:
     return str(line) if type(line) in (str, int) else "1"
 
 
-def line_key(event: Event, line: str) -> str:
+def line_key(order_id: str | None, product_id: str, line: str) -> str:
     """What makes a line of an order the same line, whoever tells it how often and under which id."""
-    return f"{event.order_id}\n{event.product_id}\n{line}"  # ids hold no line breaks
+    return f"{order_id}\n{product_id}\n{line}"  # ids hold no line breaks
 
 
 def event_key(event: Event) -> str:

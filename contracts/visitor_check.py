@@ -7,6 +7,7 @@ from contracts.currencies import MINOR_DIGITS
 from contracts.logins import LOGIN, Login, login_of
 from contracts.shapes import fits
 from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, REFUNDED, Action, Visitor
+from contracts.visitor_refunds import VisitorRefund, refunds_of
 
 
 def check_visitor(visitor: Visitor) -> None:
@@ -22,10 +23,13 @@ def check_visitor(visitor: Visitor) -> None:
         raise ValueError("a visitor has impossible counts")
     if not actions or actions[-1][:3] != visitor.tail.last or len(visitor.seen) % DIGEST_BYTES:
         raise ValueError("a visitor has truncated digests or actions")
-    refunded = visitor.extra.get(REFUNDED, {})
-    if not fits(refunded, dict[str, int]) or (LOGIN in visitor.extra and not fits(login_of(visitor), Login)):
-        raise ValueError("a visitor has a login or refunds of the wrong type")
+    refunded, refunds = visitor.extra.get(REFUNDED, {}), refunds_of(visitor)
+    if not fits(refunded, dict[str, int]) or not fits((*refunds,), tuple[VisitorRefund, ...]):
+        raise ValueError("a visitor has refunds of the wrong type")
+    if LOGIN in visitor.extra and not fits(login_of(visitor), Login):
+        raise ValueError("a visitor has a login of the wrong type")
     money = [*visitor.totals.revenue_minor, *visitor.head.revenue_minor, *refunded]
+    money += [currency for one in refunds for currency in (*one.taken, one.currency or "EUR")]
     money += [one.currency or "EUR" for one in actions]
     money += [line.currency or "EUR" for line in visitor.head.cart.values()]
     if not MINOR_DIGITS.keys() >= set(money):

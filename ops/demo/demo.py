@@ -66,11 +66,11 @@ def run_demo(options: DemoOptions, console: Console) -> int:
                 state=options.state,
                 api_port=options.api_port,
                 deliver=True,
-                # The receiver that somebody tries out first is one on this machine.
-                # The model learnt from this very shop: churn_risk need not wait for proof.
                 settings={
                     **_neighbours(),
+                    # The receiver that somebody tries out first is one on this machine.
                     "webhook_allow_private": True,
+                    # The model learnt from this very shop: churn_risk need not wait for proof.
                     "learning": False,
                 },
             )

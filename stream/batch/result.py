@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from contracts.alerts import Alert
-from contracts.customers import Report
+from contracts.customers import CustomerReport
 from contracts.dead_letters import DeadLetter
 from contracts.events import Event
 from contracts.subjects import Subject
@@ -80,7 +80,7 @@ class BatchResult:
     """Of whom nothing is kept."""
     records: list[OutgoingRecord] = field(default_factory=list)
     """For topics that components name."""
-    reports: list[Report] = field(default_factory=list)
+    reports: list[CustomerReport] = field(default_factory=list)
     """What customers' partitions are to be told of logins."""
 
     def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:

@@ -10,6 +10,7 @@ from contracts.logins import login_of, put_login
 from contracts.scores import Score
 from contracts.settings import Settings
 from contracts.visitor import Visitor, action_of, digest_of, is_seen, visitor_of
+from contracts.visitor_refunds import REFUNDS
 from stream.alerts.gate import Gate
 from stream.alerts.registry import AlertRules
 from stream.batch.entries import Clock as Clock
@@ -27,7 +28,8 @@ from stream.scoring.predictions import (
 )
 from stream.visitors.fields import VisitorField, update_fields
 from stream.visitors.logins import Followed, add_bought, follow_logins, without_bought
-from stream.visitors.orders import refund_visitor, take_line
+from stream.visitors.orders import take_line
+from stream.visitors.refunds import refund_visitor
 from stream.visitors.session import MAX_SEEN_BYTES, SessionSettings, absorb, end_session
 
 Screen = Callable[[dict[str, list[Event]], Sequence[Entry]], Mapping[str, int]]
@@ -213,6 +215,7 @@ def apply_events(
     seen = b"" if visitor is None else visitor.seen
     orders = {} if visitor is None else dict(visitor.orders)
     actions, new_events, stale_digests, refunds = [], [], [], []
+    told: set[str | None] = set()
     for event in events:
         event_id, kind, at_ms, _, product, session, price, currency, quantity, category, brand, *_ = event
         digest = digest_of(event_id)
@@ -227,6 +230,7 @@ def apply_events(
             if line is None:
                 continue
             result.counts.count_order(line)
+            told.add(event.order_id)
         seen += digest
         if event_id in stale:
             stale_digests.append(digest)
@@ -252,7 +256,9 @@ def apply_events(
     if settings.keeps_events:
         result.new_events.append(NewEvents(user_id, visitor, new_events))
     known = visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra))
-    result.put(user_id, refund_visitor(known, refunds) if refunds else known, settings.alerts)
+    if refunds or (told and REFUNDS in extra):
+        known = refund_visitor(known, refunds, told)
+    result.put(user_id, known, settings.alerts)
     return len(actions) + len(refunds)
 
 

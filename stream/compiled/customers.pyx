@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Records of customers after what they bought under their own id, as `stream.components.customers` keeps them.
 
-Taken here is what most purchases are: the newest order of a customer without devices, or one more line of it.
+Taken here is what most purchases are: the newest order of a customer without devices or refunds, or one more
+line of it.
 """
 
 from cpython.tuple cimport PyTuple_GET_SIZE
@@ -11,19 +12,20 @@ from stream.compiled.tuples cimport item, need, new_tuple, set_item
 
 include "customers.pxi"  # positions in named tuples, see layout.py
 
-from contracts.customers import FORMAT, MAX_LINES, MAX_ORDERS, Customer, Order, OrderLine, pack_customer
+from contracts.customers import FORMAT, MAX_LINES, MAX_ORDERS, Customer, CustomerOrder, CustomerOrderLine, pack_customer
 from contracts.numbers import MAX_SUM_MINOR
 from stream.components.customers.component import add_own
 
 need(
     CUSTOMER_FIRST_MS == 0 and CUSTOMER_LAST_MS == 1 and CUSTOMER_DEVICES == 2 and CUSTOMER_ORDERS == 3
     and CUSTOMER_N_ORDERS == 4 and CUSTOMER_UNITS == 5 and CUSTOMER_REVENUE_MINOR == 6
-    and CUSTOMER_REFUNDED_MINOR == 7 and CUSTOMER_SEEN == 8 and CUSTOMER_UNLINKED == 9 and CUSTOMER_FIELDS == 10
-    and ORDER_FIELDS == 5 and ORDER_LINE_FIELDS == 5
+    and CUSTOMER_REFUNDED_MINOR == 7 and CUSTOMER_SEEN == 8 and CUSTOMER_UNLINKED == 9
+    and CUSTOMER_REFUNDS == 10 and CUSTOMER_FIELDS == 11
+    and CUSTOMER_ORDER_FIELDS == 5 and CUSTOMER_ORDER_LINE_FIELDS == 5
 )
 
-cdef object _Customer = Customer, _Order = Order, _OrderLine = OrderLine
-cdef object _NOTHING_REFUNDED = Order._field_defaults["refunded_minor"]
+cdef object _Customer = Customer, _CustomerOrder = CustomerOrder, _CustomerOrderLine = CustomerOrderLine
+cdef object _NOTHING_REFUNDED = CustomerOrder._field_defaults["refunded_minor"]
 cdef Py_ssize_t _MAX_ORDERS = MAX_ORDERS, _MAX_LINES = MAX_LINES
 cdef long long _MAX_SUM = MAX_SUM_MINOR
 cdef int _FORMAT = FORMAT
@@ -71,14 +73,14 @@ cdef object _after(object customer, object line, object event):
     if customer is not None:
         orders = item(customer, CUSTOMER_ORDERS)
         number = PyTuple_GET_SIZE(orders)
-        if PyTuple_GET_SIZE(item(customer, CUSTOMER_DEVICES)):
+        if PyTuple_GET_SIZE(item(customer, CUSTOMER_DEVICES)) or PyTuple_GET_SIZE(item(customer, CUSTOMER_REFUNDS)):
             return None
     for i in range(number):
-        if item(item(orders, i), ORDER_ORDER_ID) == order_id:
+        if item(item(orders, i), CUSTOMER_ORDER_ORDER_ID) == order_id:
             return _after_line(customer, orders, line, event) if i == 0 else None
     if customer is not None and PyTuple_GET_SIZE(item(customer, CUSTOMER_SEEN)):
         return None
-    if number >= _MAX_ORDERS or (number and at_ms <= <long long>item(item(orders, 0), ORDER_AT_MS)):
+    if number >= _MAX_ORDERS or (number and at_ms <= <long long>item(item(orders, 0), CUSTOMER_ORDER_AT_MS)):
         return None
     return _with_order(customer, (_new_order(event, (_new_line(line, event),), _NOTHING_REFUNDED), *orders), 1, event)
 
@@ -89,38 +91,38 @@ cdef object _after_line(object customer, tuple orders, object line, object event
     cdef Py_ssize_t i, number
     cdef tuple lines
     order = item(orders, 0)
-    lines = item(order, ORDER_LINES)
+    lines = item(order, CUSTOMER_ORDER_LINES)
     number = PyTuple_GET_SIZE(lines)
-    if item(order, ORDER_VISITOR_ID) != item(event, EVENT_USER_ID) or number >= _MAX_LINES:
+    if item(order, CUSTOMER_ORDER_VISITOR_ID) != item(event, EVENT_USER_ID) or number >= _MAX_LINES:
         return None
-    if at_ms != <long long>item(order, ORDER_AT_MS):
+    if at_ms != <long long>item(order, CUSTOMER_ORDER_AT_MS):
         return None
-    if PyTuple_GET_SIZE(orders) > 1 and <long long>item(item(orders, 1), ORDER_AT_MS) == at_ms:
+    if PyTuple_GET_SIZE(orders) > 1 and <long long>item(item(orders, 1), CUSTOMER_ORDER_AT_MS) == at_ms:
         return None
     for i in range(number):
-        if item(item(lines, i), ORDER_LINE_EVENT) == item(line, COUNTED_LINE_KEY):
+        if item(item(lines, i), CUSTOMER_ORDER_LINE_EVENT) == item(line, COUNTED_LINE_KEY):
             return customer
-    order = _new_order(event, (*lines, _new_line(line, event)), item(order, ORDER_REFUNDED_MINOR))
+    order = _new_order(event, (*lines, _new_line(line, event)), item(order, CUSTOMER_ORDER_REFUNDED_MINOR))
     return _with_order(customer, (order, *orders[1:]), 0, event)
 
 
 cdef object _new_order(object event, tuple lines, object refunded):
-    order = new_tuple(_Order, ORDER_FIELDS)
-    set_item(order, ORDER_ORDER_ID, item(event, EVENT_ORDER_ID))
-    set_item(order, ORDER_VISITOR_ID, item(event, EVENT_USER_ID))
-    set_item(order, ORDER_AT_MS, item(event, EVENT_EVENT_TIME_MS))
-    set_item(order, ORDER_LINES, lines)
-    set_item(order, ORDER_REFUNDED_MINOR, refunded)
+    order = new_tuple(_CustomerOrder, CUSTOMER_ORDER_FIELDS)
+    set_item(order, CUSTOMER_ORDER_ORDER_ID, item(event, EVENT_ORDER_ID))
+    set_item(order, CUSTOMER_ORDER_VISITOR_ID, item(event, EVENT_USER_ID))
+    set_item(order, CUSTOMER_ORDER_AT_MS, item(event, EVENT_EVENT_TIME_MS))
+    set_item(order, CUSTOMER_ORDER_LINES, lines)
+    set_item(order, CUSTOMER_ORDER_REFUNDED_MINOR, refunded)
     return order
 
 
 cdef object _new_line(object line, object event):
-    bought = new_tuple(_OrderLine, ORDER_LINE_FIELDS)
-    set_item(bought, ORDER_LINE_EVENT, item(line, COUNTED_LINE_KEY))
-    set_item(bought, ORDER_LINE_PRODUCT_ID, item(event, EVENT_PRODUCT_ID))
-    set_item(bought, ORDER_LINE_QUANTITY, item(event, EVENT_QUANTITY))
-    set_item(bought, ORDER_LINE_PRICE_MINOR, item(event, EVENT_PRICE_MINOR))
-    set_item(bought, ORDER_LINE_CURRENCY, item(event, EVENT_CURRENCY))
+    bought = new_tuple(_CustomerOrderLine, CUSTOMER_ORDER_LINE_FIELDS)
+    set_item(bought, CUSTOMER_ORDER_LINE_EVENT, item(line, COUNTED_LINE_KEY))
+    set_item(bought, CUSTOMER_ORDER_LINE_PRODUCT_ID, item(event, EVENT_PRODUCT_ID))
+    set_item(bought, CUSTOMER_ORDER_LINE_QUANTITY, item(event, EVENT_QUANTITY))
+    set_item(bought, CUSTOMER_ORDER_LINE_PRICE_MINOR, item(event, EVENT_PRICE_MINOR))
+    set_item(bought, CUSTOMER_ORDER_LINE_CURRENCY, item(event, EVENT_CURRENCY))
     return bought
 
 
@@ -153,6 +155,7 @@ cdef object _with_order(object customer, tuple orders, int more_orders, object e
     set_item(after, CUSTOMER_REFUNDED_MINOR, item(customer, CUSTOMER_REFUNDED_MINOR))
     set_item(after, CUSTOMER_SEEN, item(customer, CUSTOMER_SEEN))
     set_item(after, CUSTOMER_UNLINKED, item(customer, CUSTOMER_UNLINKED))
+    set_item(after, CUSTOMER_REFUNDS, item(customer, CUSTOMER_REFUNDS))
     return after
 
 
@@ -160,10 +163,12 @@ def pack_record(customer):
     """See `contracts.customers.pack_customer`."""
     cdef Packer packer = _packer
     cdef Py_ssize_t i
+    if PyTuple_GET_SIZE(item(customer, CUSTOMER_REFUNDS)):
+        return pack_customer(customer)
     packer.size = 0  # of a call that was broken off
-    packer.put_array(CUSTOMER_FIELDS + 1)
+    packer.put_array(1 + CUSTOMER_REFUNDS)
     packer.put_int(_FORMAT)
-    for i in range(CUSTOMER_FIELDS):
+    for i in range(CUSTOMER_REFUNDS):
         packer.put(item(customer, i))
     return packer.taken()
 

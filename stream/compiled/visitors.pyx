@@ -30,6 +30,7 @@ from contracts.buckets import GRAIN_MS, Metric
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.predictions import NO_PREDICTIONS
 from contracts.visitor import NO_EXTRA, Visitor
+from contracts.visitor_refunds import REFUNDS
 from stream.batch.result import NewEvents
 from stream.batch.step import apply_events
 from stream.visitors.fields import update_fields
@@ -39,6 +40,7 @@ need(VISITOR_FIELDS == 10 and RANKS == 5)
 
 cdef object _Visitor = Visitor, _NO_PREDICTIONS = NO_PREDICTIONS, _NO_EXTRA = NO_EXTRA
 cdef object _PURCHASE = EventType.PURCHASE, _REFUND = EventType.REFUND
+cdef str _REFUNDS = REFUNDS
 cdef long long _MINUTE_MS = GRAIN_MS["minute"], _SETTLED_SIZE = 2 * KEEP_ACTIONS
 cdef str _SESSIONS = Metric.SESSIONS, _VIEWED = Metric.SESSIONS_VIEWED
 cdef str _CARTED = Metric.SESSIONS_CARTED, _BOUGHT = Metric.SESSIONS_BOUGHT
@@ -92,8 +94,11 @@ cdef class VisitorStep:
             event_type = item(event, EVENT_EVENT_TYPE)
             if event_type is _REFUND or not item(event, EVENT_PRODUCT_ID):
                 return False
-            if event_type is _PURCHASE and not self._take_line(event):
-                continue
+            if event_type is _PURCHASE:
+                if self._lines is None and visitor is not None and _REFUNDS in item(visitor, VISITOR_EXTRA):
+                    return False
+                if not self._take_line(event):
+                    continue
             new_event.at_ms = item(event, EVENT_EVENT_TIME_MS)
             new_event.rank = rank_of(event_type)
             new_event.event = <PyObject*>event

@@ -9,7 +9,7 @@ in memory: the partition is claimed again, and everything is loaded anew.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from contracts.customers import Report
+from contracts.customers import CustomerReport
 from contracts.subjects import Subject, SubjectKind
 from contracts.visitor import Visitor
 from stream.batch.counts import Counts
@@ -56,7 +56,7 @@ class Applied(NamedTuple, Generic[V]):
     visitors: Mapping[str, Visitor]
     new_events: Sequence[NewEvents]
     values: Mapping[str, V | None]
-    reports: Sequence[Report] = ()
+    reports: Sequence[CustomerReport] = ()
 
 
 class Fired(NamedTuple, Generic[V]):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from contracts.customers import Report, ReportKind
+from contracts.customers import CustomerReport, ReportKind
 from contracts.events import GUEST, LOGGED_OUT, NOBODY, Event, Statement, statement_in
 from contracts.logins import Login
 from contracts.visitor import CartLine
@@ -22,7 +22,7 @@ class Followed(NamedTuple):
 
     login: Login
     events: list[Event]
-    reports: list[Report]
+    reports: list[CustomerReport]
     bought: list[Event]
     n_statements: int
 
@@ -33,7 +33,7 @@ def follow_logins(login: Login, last_ms: int, events: Sequence[Event], idle_ms: 
     An event without a user id is the customer's who is logged in, within the session: nobody says who comes
     back after it. A statement older than the last one changes nothing.
     """
-    reports: list[Report] = []
+    reports: list[CustomerReport] = []
     owners: dict[int, str] = {}
     bought, n_statements = [], 0
     for event in sorted(events, key=lambda event: event.event_time_ms):
@@ -83,30 +83,30 @@ def without_bought(cart: dict[str, CartLine], login: Login) -> dict[str, CartLin
     return cart if len(left) == len(cart) else left
 
 
-def _say(login: Login, event: Event, reports: list[Report]) -> Login:
+def _say(login: Login, event: Event, reports: list[CustomerReport]) -> Login:
     customer_id, at_ms = str(event.customer_id), event.event_time_ms
     if customer_id == LOGGED_OUT:
         if login.customer_id:
-            reports.append(Report(ReportKind.LOGOUT, login.customer_id, event.user_id, at_ms))
+            reports.append(CustomerReport(ReportKind.LOGOUT, login.customer_id, event.user_id, at_ms))
         return _leave(login, at_ms)
     if customer_id != login.customer_id:
         if login.customer_id:
-            reports.append(Report(ReportKind.LOGOUT, login.customer_id, event.user_id, at_ms))
+            reports.append(CustomerReport(ReportKind.LOGOUT, login.customer_id, event.user_id, at_ms))
         login = _leave(login, at_ms)
     elif at_ms - login.told_ms < RELINK_MS:
         return login._replace(said_ms=at_ms)
-    reports.append(Report(ReportKind.LOGIN, customer_id, event.user_id, at_ms))
+    reports.append(CustomerReport(ReportKind.LOGIN, customer_id, event.user_id, at_ms))
     former = tuple([other for other in login.former if other != customer_id])
     return Login(customer_id, at_ms, at_ms, former, login.bought)
 
 
-def _note(login: Login, event: Event, reports: list[Report]) -> Login:
+def _note(login: Login, event: Event, reports: list[CustomerReport]) -> Login:
     """A login that is over by now, told late: the device is linked all the same."""
     customer_id = str(event.customer_id)
     if customer_id in (LOGGED_OUT, login.customer_id, *login.former):
         return login
-    reports.append(Report(ReportKind.LOGIN, customer_id, event.user_id, event.event_time_ms))
-    reports.append(Report(ReportKind.LOGOUT, customer_id, event.user_id, login.said_ms))
+    reports.append(CustomerReport(ReportKind.LOGIN, customer_id, event.user_id, event.event_time_ms))
+    reports.append(CustomerReport(ReportKind.LOGOUT, customer_id, event.user_id, login.said_ms))
     return login._replace(former=(*login.former, customer_id)[-MAX_FORMER:])
 
 

@@ -5,9 +5,9 @@ import httpx
 from api.resources.customers.schemas import Customer as CustomerAnswer
 from contracts.customers import (
     Customer,
+    CustomerOrder,
+    CustomerOrderLine,
     Device,
-    Order,
-    OrderLine,
 )
 from contracts.logins import Login, put_login
 from contracts.visitor import Action, Session, Totals, Visitor, pack_actions
@@ -16,8 +16,13 @@ from shop_state import ShopState
 AT_MS = 1_570_000_000_000
 DEVICES = (Device("phone", AT_MS, AT_MS + 9_000), Device("laptop", AT_MS, AT_MS + 5_000, AT_MS + 6_000))
 ORDERS = (
-    Order("o2", "phone", AT_MS + 9_000, (OrderLine("e2", "", 1, 5_000, "EUR"),)),
-    Order(None, "", AT_MS, (OrderLine("e1", "p1", 2, 1_999, "EUR"), OrderLine("e0", "p2", 1, None, None))),
+    CustomerOrder("o2", "phone", AT_MS + 9_000, (CustomerOrderLine("e2", "", 1, 5_000, "EUR"),)),
+    CustomerOrder(
+        None,
+        "",
+        AT_MS,
+        (CustomerOrderLine("e1", "p1", 2, 1_999, "EUR"), CustomerOrderLine("e0", "p2", 1, None, None)),
+    ),
 )
 ANNA = Customer(AT_MS, AT_MS + 9_000, DEVICES, ORDERS, 7, 12, {"EUR": 20_000, "JPY": 7}, {"EUR": 500})
 

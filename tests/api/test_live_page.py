@@ -9,12 +9,14 @@ import pytest
 
 from alert_makers import make_alert, make_expired
 from chromium import Chromium
-from contracts.alerts import CART_ABANDONED, AlertState
+from contracts.alerts import CART_ABANDONED, CHURN_RISK, AlertState, Severity
 from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
+from models.quality import Quality, of_kind
+from models.uplift import Arm, arm_counter
 from ops.stack.ports import pick_port
 from ops.stack.redis_server import RedisServer
 from served_api import ServedApi
@@ -123,6 +125,65 @@ def test_the_page_shows_the_newest_alerts_and_what_became_of_them(
     assert "u3|" not in "".join(rows(browser))
     assert browser.evaluate("document.getElementById('alerts').getAttribute('aria-live')") == "polite"
     assert browser.errors == []
+
+
+def test_the_list_of_alerts_can_be_limited_by_severity(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    state.publish_alerts([make_alert(1, severity=Severity.LOW), make_alert(2, severity=Severity.MEDIUM)])
+    state.flush()
+    browser.open(served.url)
+    wait_until(lambda: len(rows(browser)) == 2, 20, "both alerts")
+    choose = (
+        "const s = document.getElementById('severity'); s.value = '{}'; s.dispatchEvent(new Event('change'))"
+    )
+    browser.evaluate(f"(() => {{ {choose.format('medium')} }})()")
+    wait_until(lambda: len(rows(browser)) == 1, 20, "the medium one")
+    assert "|u2|" in rows(browser)[0]
+    state.publish_alerts([make_alert(3, severity=Severity.LOW), make_alert(4, severity=Severity.HIGH)])
+    state.flush()
+    wait_until(lambda: len(rows(browser)) == 2, 20, "the high one")
+    assert "|u4|" in rows(browser)[0]
+    browser.open(served.url)
+    wait_until(lambda: len(rows(browser)) == 2, 20, "the choice after a reload")
+    assert browser.errors == []
+
+
+@pytest.mark.parametrize("settings", [{"alert_hold_out": 0.2}], indirect=True)
+def test_the_page_shows_what_alerts_bring_and_what_is_held_back(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    now = wall_clock_ms()
+    for arm, n, bought in ((Arm.TOLD, 800, 144), (Arm.HELD_OUT, 200, 20)):
+        counts = {Quality.WATCHED: n, Quality.WATCHED_BOUGHT: bought, Quality.WATCHED_REVENUE: bought * 5_000}
+        state.add_quality(
+            0,
+            now,
+            {f"{arm_counter(name, CART_ABANDONED, arm)}:m-1": number for name, number in counts.items()},
+        )
+    state.add_quality(0, now, {f"{of_kind(Quality.WITHHELD, CHURN_RISK)}.unproven:m-1": 41})
+    state.flush()
+    browser.open(served.url)
+    wait_until(lambda: "Abandoned a cart" in browser.text("#experiments"), 20, "the comparison")
+    shown = " ".join(browser.text("#experiments").split())
+    assert "more buy: +8 points" in shown
+    assert "Told: 18% of 800 bought; held out: 10% of 200 bought." in shown
+    assert "No visitor is held out" not in shown
+    assert "Not enough data yet: 0 of at least 30 alerts" in shown  # of churn_risk
+    wait_until(lambda: "held back in the last hour: 41" in browser.text("#alerts-held"), 20, "the note")
+    assert browser.errors == []
+
+
+def test_without_a_hold_out_the_page_compares_nothing(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    browser.open(served.url)
+    asked = "performance.getEntriesByName(location.origin + '/v1/experiments').some((e) => e.responseEnd > 0)"
+    wait_until(lambda: browser.evaluate(asked), 20, "the answer about experiments")
+    assert browser.evaluate("document.getElementById('experiments-card').hidden") is True
 
 
 def test_pause_stops_asking_and_resume_goes_on(

@@ -42,6 +42,13 @@ def golden_visitors() -> list[GoldenVisitor]:
     ]
 
 
+def golden_customers(revision: str) -> list[Values]:
+    """What this revision wrote of customers: rows of `name`, `blob` in base64, and `values`."""
+    packed = (FOLDER.parent / revision / "customers.json.gz").read_bytes()
+    rows: list[Values] = json.loads(gzip.decompress(packed))
+    return rows
+
+
 def golden_records(kind: str) -> list[Any]:
     """All records of a kind."""
     found: list[Any] = load_golden("records.json.gz")[kind]

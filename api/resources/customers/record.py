@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from api.resources.customers import schemas
-from contracts.customers import Customer, Device, Order, OrderLine
+from contracts.customers import Customer, CustomerOrder, CustomerOrderLine, Device
 from readers.answers import to_money
 from readers.intervals import to_datetime
 from readers.stream_time import StreamTime
@@ -39,7 +39,7 @@ def _visitor(device: Device) -> schemas.LinkedVisitor:
     )
 
 
-def _order(order: Order) -> schemas.CustomerOrder:
+def _order(order: CustomerOrder) -> schemas.CustomerOrder:
     return schemas.CustomerOrder(
         order_id=order.order_id,
         visitor_id=order.visitor_id or None,
@@ -49,7 +49,7 @@ def _order(order: Order) -> schemas.CustomerOrder:
     )
 
 
-def _line(line: OrderLine) -> schemas.OrderLine:
+def _line(line: CustomerOrderLine) -> schemas.OrderLine:
     price = (
         to_money({line.currency: line.price_minor})
         if line.price_minor is not None and line.currency is not None
@@ -58,7 +58,7 @@ def _line(line: OrderLine) -> schemas.OrderLine:
     return schemas.OrderLine(product_id=line.product_id or None, quantity=line.quantity, unit_price=price[0])
 
 
-def _sum(lines: Iterable[OrderLine]) -> dict[str, int]:
+def _sum(lines: Iterable[CustomerOrderLine]) -> dict[str, int]:
     sums: dict[str, int] = {}
     for line in lines:
         if line.price_minor is not None and line.currency is not None:

@@ -40,15 +40,22 @@ class CustomerTotals(Answer):
     orders: int
     units: int
     revenue: list[Money] = Field(description="Gross, from purchases")
-    refunded: list[Money]
+    refunded: list[Money] = Field(
+        description="Of an order that is known at most what was paid, of others what refunds say"
+    )
     net_revenue: list[Money] = Field(description="Revenue minus refunds")
 
 
 class Customer(TimedAnswer):
-    """One customer: totals, the newest orders and the linked devices, newest first."""
+    """One customer: totals, the newest orders and the linked devices, newest first.
+
+    An order of which only a refund is known is not among `orders`.
+    """
 
     customer_id: str
-    first_seen_at: datetime
+    first_seen_at: datetime = Field(
+        description="Of logins and purchases; of refunds if nothing else is known"
+    )
     last_seen_at: datetime
     totals: CustomerTotals
     orders: list[CustomerOrder]

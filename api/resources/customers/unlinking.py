@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaError
 
 from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
-from contracts.customers import Report, ReportKind, encode_report
+from contracts.customers import CustomerReport, ReportKind, encode_report
 from contracts.events import Event, Statement, content_id, encode
 from contracts.partitioning import partition_of
 from contracts.topics import Topics
@@ -50,7 +50,7 @@ async def forget_customer(reader: Reader, visitor_id: str, customer_id: str) -> 
 
 def device_forgotten(customer_id: str, visitor_id: str) -> bytes:
     """The record for a customer."""
-    return encode_report(Report(ReportKind.UNLINK, customer_id, visitor_id, wall_clock_ms()))
+    return encode_report(CustomerReport(ReportKind.UNLINK, customer_id, visitor_id, wall_clock_ms()))
 
 
 def customer_forgotten(visitor_id: str, customer_id: str) -> bytes:

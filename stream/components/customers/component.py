@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from contracts.customers import (
     Bought,
     Customer,
-    OrderLine,
-    Report,
+    CustomerOrderLine,
+    CustomerReport,
     ReportKind,
     check_customer,
     decode_report,
@@ -44,7 +44,7 @@ class ReportRecord(NamedTuple):
     """One record of the topic on its way through the stream."""
 
     offset: int
-    report: Report | None
+    report: CustomerReport | None
     letter: DeadLetter | None = None
 
 
@@ -134,7 +134,7 @@ def _told(lines: Sequence[CountedLine], refunds: Sequence[Event]) -> Iterator[tu
 
 
 def add_reports(
-    reports: Sequence[Report], values: Mapping[str, Customer | None]
+    reports: Sequence[CustomerReport], values: Mapping[str, Customer | None]
 ) -> tuple[dict[str, Customer], list[OutgoingRecord]]:
     """Customers that change, and what is told to their other devices of new purchases."""
     changed: dict[str, Customer] = {}
@@ -153,7 +153,7 @@ def add_reports(
     return changed, notices
 
 
-def _elsewhere(customer: Customer, report: Report) -> list[str]:
+def _elsewhere(customer: Customer, report: CustomerReport) -> list[str]:
     """Where carts are to be closed: on the other devices, and under the customer's own id."""
     others = others_of(customer, report.visitor_id)
     if not customer.devices or report.customer_id in (report.visitor_id, *others):
@@ -161,7 +161,9 @@ def _elsewhere(customer: Customer, report: Report) -> list[str]:
     return [*others, report.customer_id]
 
 
-def _notice(customer_id: str, at_ms: int, bought: Bought | OrderLine, device_id: str) -> OutgoingRecord:
+def _notice(
+    customer_id: str, at_ms: int, bought: Bought | CustomerOrderLine, device_id: str
+) -> OutgoingRecord:
     """That the customer has bought this elsewhere, for a device on which it may lie in the cart."""
     event_id = content_id("bought elsewhere", device_id, bought.event)
     kind = Statement.BOUGHT_ELSEWHERE
@@ -169,7 +171,7 @@ def _notice(customer_id: str, at_ms: int, bought: Bought | OrderLine, device_id:
     return OutgoingRecord(PURCHASES, device_id, event_id, encode(event))
 
 
-def _notices_since(login: Report, customer: Customer) -> Iterator[OutgoingRecord]:
+def _notices_since(login: CustomerReport, customer: Customer) -> Iterator[OutgoingRecord]:
     """What was bought elsewhere after a login that was told later than the purchase."""
     for order in customer.orders:
         if order.at_ms >= login.at_ms and order.visitor_id != login.visitor_id:
@@ -177,13 +179,13 @@ def _notices_since(login: Report, customer: Customer) -> Iterator[OutgoingRecord
                 yield _notice(login.customer_id, order.at_ms, line, login.visitor_id)
 
 
-def _report_of(event: Event, key: str, customer_id: str) -> Report:
+def _report_of(event: Event, key: str, customer_id: str) -> CustomerReport:
     bought = Bought(key, event.order_id, event.product_id, event.quantity, event.price_minor, event.currency)
     kind = ReportKind.REFUND if event.event_type is EventType.REFUND else ReportKind.PURCHASE
-    return Report(kind, customer_id, event.user_id, event.event_time_ms, bought)
+    return CustomerReport(kind, customer_id, event.user_id, event.event_time_ms, bought)
 
 
-def _record_of(report: Report) -> OutgoingRecord:
+def _record_of(report: CustomerReport) -> OutgoingRecord:
     value = encode_report(report)
     return OutgoingRecord(CUSTOMERS, report.customer_id, content_id(value.decode()), value)
 

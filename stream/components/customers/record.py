@@ -7,19 +7,20 @@ from contracts.customers import (
     MAX_SEEN,
     Bought,
     Customer,
+    CustomerOrder,
+    CustomerOrderLine,
+    CustomerReport,
     Device,
-    Order,
-    OrderLine,
-    Report,
     ReportKind,
 )
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.visitor import digest_of
+from stream.components.customers.refunds import add_refund, see_customer, settle
 
 MAX_UNLINKED = 20
 
 
-def add_report(customer: Customer | None, report: Report) -> Customer | None:
+def add_report(customer: Customer | None, report: CustomerReport) -> Customer | None:
     """The record after what is told of it; the same object if that changes nothing.
 
     Nobody begins to be a customer by logging out.
@@ -27,7 +28,7 @@ def add_report(customer: Customer | None, report: Report) -> Customer | None:
     if report.kind is ReportKind.PURCHASE and report.bought is not None:
         return add_purchase(customer, report, report.bought)
     if report.kind is ReportKind.REFUND and report.bought is not None:
-        return add_refund(customer or Customer(report.at_ms, report.at_ms), report.bought)
+        return add_refund(customer, report.at_ms, report.bought)
     if report.kind is ReportKind.LOGIN:
         return _log_in(customer or Customer(report.at_ms, report.at_ms), report)
     if customer is None:
@@ -61,13 +62,13 @@ def others_of(customer: Customer, visitor_id: str) -> list[str]:
     return [id_ for id_ in ids if id_ != visitor_id]
 
 
-def add_purchase(customer: Customer | None, report: Report, bought: Bought) -> Customer:
+def add_purchase(customer: Customer | None, report: CustomerReport, bought: Bought) -> Customer:
     """The record with one more line of an order; one that is there already changes nothing.
 
     An order is told by one device or server: what another tells of the same order is the same once more.
     """
     customer = customer or Customer(report.at_ms, report.at_ms)
-    fresh = Order(bought.order_id, report.visitor_id, report.at_ms)
+    fresh = CustomerOrder(bought.order_id, report.visitor_id, report.at_ms)
     known = next((order for order in customer.orders if order.key == fresh.key), None)
     if known is None and customer.seen and digest_of(fresh.key) in customer.seen:
         return customer
@@ -76,55 +77,34 @@ def add_purchase(customer: Customer | None, report: Report, bought: Bought) -> C
         return customer
     if any(line.event == bought.event for line in order.lines):
         return customer
-    line = OrderLine(bought.event, bought.product_id, bought.quantity, bought.price_minor, bought.currency)
+    line = CustomerOrderLine(
+        bought.event, bought.product_id, bought.quantity, bought.price_minor, bought.currency
+    )
     order = order._replace(at_ms=min(order.at_ms, report.at_ms), lines=(*order.lines, line))
     others = [one for one in customer.orders if one is not known]
-    orders = sorted((*others, order), key=lambda one: one.at_ms, reverse=True)
-    cut = [digest_of(one.key) for one in orders[MAX_ORDERS:]]
-    return customer._replace(
-        first_ms=min(customer.first_ms, report.at_ms),
-        last_ms=max(customer.last_ms, report.at_ms),
-        orders=tuple(orders[:MAX_ORDERS]),
+    after = see_customer(customer, report.at_ms)._replace(
+        orders=tuple(sorted((*others, order), key=lambda one: one.at_ms, reverse=True)),
         n_orders=customer.n_orders + (known is None),
         units=min(customer.units + (bought.quantity if bought.product_id else 0), MAX_SUM_MINOR),
         revenue_minor=_add_money(customer, bought),
-        seen=(*customer.seen, *cut)[-MAX_SEEN:],
     )
+    if customer.refunds and bought.order_id is not None:
+        after = settle(customer, after, bought.order_id)
+    return _cut_orders(after)
 
 
-def add_refund(customer: Customer, refund: Bought) -> Customer:
-    """The record with money that went back: as told, at most what is left of the order."""
-    digest = digest_of(refund.event)
-    if digest in customer.seen:
+def _cut_orders(customer: Customer) -> Customer:
+    cut = customer.orders[MAX_ORDERS:]
+    if not cut:
         return customer
-    order = next((one for one in customer.orders if one.order_id == refund.order_id is not None), None)
-    refunded = dict(customer.refunded_minor)
-    back = {} if order is None else dict(order.refunded_minor)
-    for currency, amount in _refund_amounts(order, refund).items():
-        refunded[currency] = min(refunded.get(currency, 0) + amount, MAX_SUM_MINOR)
-        back[currency] = min(back.get(currency, 0) + amount, MAX_SUM_MINOR)
-    orders = [one._replace(refunded_minor=back) if one is order else one for one in customer.orders]
+    ids = {order.order_id for order in cut}
+    gone = [refund.event for refund in customer.refunds if refund.order_id in ids]
+    digests = map(digest_of, [*gone, *[order.key for order in cut]])
     return customer._replace(
-        orders=tuple(orders), refunded_minor=refunded, seen=(*customer.seen, digest)[-MAX_SEEN:]
+        orders=customer.orders[:MAX_ORDERS],
+        refunds=tuple([refund for refund in customer.refunds if refund.order_id not in ids]),
+        seen=(*customer.seen, *digests)[-MAX_SEEN:],
     )
-
-
-def _refund_amounts(order: Order | None, refund: Bought) -> dict[str, int]:
-    paid: dict[str, int] = {}
-    asked: dict[str, int] = {}
-    for line in () if order is None else order.lines:
-        if line.price_minor is not None and line.currency is not None:
-            paid[line.currency] = paid.get(line.currency, 0) + line.price_minor * line.quantity
-            if refund.product_id == line.product_id and line.currency not in asked:
-                asked[line.currency] = line.price_minor * min(refund.quantity, line.quantity)
-    if refund.price_minor is not None and refund.currency is not None:
-        asked = {refund.currency: refund.price_minor * refund.quantity}
-    elif not refund.product_id:
-        asked = dict(paid)
-    if order is None:
-        return asked
-    left = {currency: paid[currency] - order.refunded_minor.get(currency, 0) for currency in paid}
-    return {currency: min(amount, left.get(currency, amount)) for currency, amount in asked.items()}
 
 
 def _add_money(customer: Customer, bought: Bought) -> dict[str, int]:
@@ -135,7 +115,7 @@ def _add_money(customer: Customer, bought: Bought) -> dict[str, int]:
     return revenue
 
 
-def _log_in(customer: Customer, report: Report) -> Customer:
+def _log_in(customer: Customer, report: CustomerReport) -> Customer:
     digest = digest_of(report.visitor_id)
     if any(known == digest and at_ms >= report.at_ms for known, at_ms in customer.unlinked):
         return customer
@@ -147,8 +127,7 @@ def _log_in(customer: Customer, report: Report) -> Customer:
         until_ms = 0 if at_ms >= known.until_ms else known.until_ms
         last_ms = max(known.last_ms, at_ms)
         device = known._replace(first_ms=min(known.first_ms, at_ms), last_ms=last_ms, until_ms=until_ms)
-    customer = customer._replace(first_ms=min(customer.first_ms, at_ms), last_ms=max(customer.last_ms, at_ms))
-    return _put_device(customer, device)
+    return _put_device(see_customer(customer, at_ms), device)
 
 
 def _put_device(customer: Customer, device: Device) -> Customer:
@@ -157,5 +136,5 @@ def _put_device(customer: Customer, device: Device) -> Customer:
     return customer._replace(devices=tuple(devices[:MAX_DEVICES]))
 
 
-def _without_device(order: Order, visitor_id: str) -> Order:
+def _without_device(order: CustomerOrder, visitor_id: str) -> CustomerOrder:
     return order._replace(visitor_id="") if order.visitor_id == visitor_id else order

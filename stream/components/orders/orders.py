@@ -12,6 +12,7 @@ import msgpack
 from contracts.buckets import Metric, bucket_start
 from contracts.order_reports import LineReport, RefundReport
 from contracts.visitor import DIGEST_BYTES
+from stream.refunds import given_back
 
 MAX_REPORTS = 500
 """Reports of one order that are remembered; more is no order, but an id that many orders have."""
@@ -108,59 +109,15 @@ def _count_order(effects: Effects, standing: Sequence[LineReport], lines: Sequen
     _add(effects, bucket_start(min(line.at_ms for line in standing), "minute"), Metric.ORDERS, "", 1)
 
 
-class _Left:
-    """What of an order was not given back yet, while its refunds are gone through."""
-
-    def __init__(self, standing: Sequence[LineReport]) -> None:
-        self.pieces = {line.line: line.quantity for line in standing if line.product_id}
-        self.money: dict[str, int] = {}
-        self.standing = standing
-        for line in standing:
-            if line.price_minor is not None and line.currency is not None:
-                amount = line.price_minor * line.quantity
-                self.money[line.currency] = self.money.get(line.currency, 0) + amount
-
-    def take_money(self, currency: str, amount: int) -> int:
-        """As much of the amount as the order has left; all of it if the order tells no money of this kind."""
-        if currency not in self.money:
-            return amount
-        taken = min(amount, self.money[currency])
-        self.money[currency] -= taken
-        return taken
-
-    def take_pieces(self, product: str, pieces: int) -> Iterator[tuple[LineReport, int]]:
-        """Lines of a product, or of all for an empty one, with the pieces that go back of each."""
-        for line in self.standing:
-            number = min(pieces, self.pieces.get(line.line, 0))
-            if number and product in ("", line.product_id):
-                self.pieces[line.line] -= number
-                pieces -= number
-                yield line, number
-
-
 def _refunded(
     standing: Sequence[LineReport], refunds: Sequence[RefundReport]
 ) -> Iterator[tuple[int, str, str, int]]:
     """Minute, metric, product (empty: of the shop alone) and number of everything that went back."""
-    left = _Left(standing)
-    for refund in sorted(refunds, key=lambda refund: (refund.at_ms, refund.event)):
-        minute_ms, product = bucket_start(refund.at_ms, "minute"), refund.product_id
-        if refund.price_minor is not None and refund.currency is not None:
-            amount = left.take_money(refund.currency, refund.price_minor * refund.quantity)
-            yield minute_ms, Metric.REFUNDED + refund.currency, product, amount
-            if product:
-                list(left.take_pieces(product, refund.quantity))
-                yield minute_ms, Metric.RETURNED, product, refund.quantity
-            continue
-        most = refund.quantity if product else sum(left.pieces.values())
-        for line, pieces in left.take_pieces(product, most):
-            yield minute_ms, Metric.RETURNED, line.product_id, pieces
-            if line.price_minor is not None and line.currency is not None:
-                amount = left.take_money(line.currency, line.price_minor * pieces)
-                yield minute_ms, Metric.REFUNDED + line.currency, line.product_id, amount
-        if not product:
-            for currency, amount in left.money.items():
-                yield minute_ms, Metric.REFUNDED + currency, "", left.take_money(currency, amount)
+    for refund, product, quantity, currency, amount in given_back(standing, refunds):
+        minute_ms = bucket_start(refund.at_ms, "minute")
+        yield minute_ms, Metric.RETURNED, product, quantity
+        if currency is not None:
+            yield minute_ms, Metric.REFUNDED + currency, product, amount
 
 
 def _add(effects: Effects, minute_ms: int, metric: str, product: str, number: int) -> None:

@@ -4,18 +4,24 @@ import { element } from "./chart.js";
 import { authorization } from "./key_form.js";
 import * as format from "./format.js";
 
+const SEVERITY_SLOT = "storepulse.severity";
 const SHOWN = 10;
 const LOOKED_AT = 200;
 const RETRY_MS = 3_000;
-const WORDS = { churn_risk: "About to leave", cart_abandoned: "Abandoned a cart" };
+export const WORDS = { churn_risk: "About to leave", cart_abandoned: "Abandoned a cart" };
 const ENDS = { resolved: "bought after all", expired: "did not buy" };
 const OTHER_ENDS = { resolved: "resolved", expired: "expired" }; // of what is not about a visitor's cart
 const LATER = { acknowledged: "acknowledged", snoozed: "snoozed" };
 
 export class AlertList {
-  // `list` is filled; `note` says in words why it is empty.
-  constructor(list, note) {
-    [this.list, this.note] = [list, note];
+  // `list` is filled; `note` says in words why it is empty; `severity` chooses which alerts are shown.
+  constructor(list, note, severity) {
+    [this.list, this.note, this.severity] = [list, note, severity];
+    severity.value = sessionStorage.getItem(SEVERITY_SLOT) ?? "low";
+    severity.addEventListener("change", () => {
+      sessionStorage.setItem(SEVERITY_SLOT, severity.value);
+      this.retry(0);
+    });
     this.alerts = new Map();
     this.source = this.timer = null;
     this.wanted = false;
@@ -37,7 +43,7 @@ export class AlertList {
   async connect() {
     let page, ticket;
     try {
-      page = await ask(`/v1/alerts?newest=true&limit=${LOOKED_AT}`);
+      page = await ask(`/v1/alerts?newest=true&limit=${LOOKED_AT}&min_severity=${this.severity.value}`);
       if (page && authorization().Authorization) ({ ticket } = await ask("/v1/stream-tickets", "POST"));
     } catch {
       return this.retry();
@@ -47,7 +53,7 @@ export class AlertList {
     this.alerts.clear();
     for (const step of page.alerts) this.take(step);
     this.draw();
-    const query = new URLSearchParams({ after: page.next, ...(ticket && { ticket }) });
+    const query = new URLSearchParams({ after: page.next, min_severity: this.severity.value, ...(ticket && { ticket }) });
     this.source = new EventSource(`/v1/alerts/stream?${query}`);
     this.source.addEventListener("alert", ({ data }) => {
       this.take(JSON.parse(data));
@@ -56,11 +62,11 @@ export class AlertList {
     this.source.addEventListener("error", () => this.retry()); // a ticket opens one stream, so begin anew
   }
 
-  retry() {
+  retry(afterMs = RETRY_MS) {
     this.source?.close();
     this.source = null;
     clearTimeout(this.timer);
-    if (this.wanted) this.timer = setTimeout(() => this.connect(), RETRY_MS);
+    if (this.wanted) this.timer = setTimeout(() => this.connect(), afterMs);
   }
 
   take(step) {
@@ -74,7 +80,8 @@ export class AlertList {
   }
 
   draw() {
-    this.say(this.alerts.size ? "" : "No alerts yet.");
+    const none = this.severity.value === "low" ? "No alerts yet." : "No alerts of this severity yet.";
+    this.say(this.alerts.size ? "" : none);
     const rows = new Map([...this.list.children].map((row) => [row.dataset.id, row]));
     for (const [id, row] of rows) if (!this.alerts.has(id)) row.remove();
     for (const [id, alert] of this.alerts) {

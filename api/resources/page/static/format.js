@@ -2,6 +2,7 @@
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const signedDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1, signDisplay: "exceptZero" });
 const percent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
 const wholePercent = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 
@@ -11,6 +12,8 @@ export const axis = (n) => (n < 10_000 ? whole : short).format(n);
 export const count = (n) => whole.format(n);
 export const score = (n) => (n >= 100 ? whole : oneDigit).format(n);
 export const share = (part, all) => (all ? percent.format(part / all) : "–");
+
+export const signed = (n) => signedDigit.format(n);
 
 export function perSecond(n) {
   return n === null ? "–" : (n >= 100 ? whole : oneDigit).format(n);
@@ -26,6 +29,12 @@ export function money({ currency, amount }) {
   const options = { style: "currency", currency };
   if (Math.abs(value) >= 1000) options.maximumFractionDigits = 0;
   return new Intl.NumberFormat(undefined, options).format(value);
+}
+
+/** A difference of amounts in minor units, with its sign. */
+export function minor(amount, currency) {
+  const digits = new Intl.NumberFormat(undefined, { style: "currency", currency }).resolvedOptions().maximumFractionDigits;
+  return new Intl.NumberFormat(undefined, { style: "currency", currency, signDisplay: "exceptZero" }).format(amount / 10 ** digits);
 }
 
 export function clock(iso, timeZone, options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }) {

@@ -2,8 +2,10 @@
 
 import { AlertList } from "./alerts.js";
 import { MinuteChart, TYPES, element } from "./chart.js";
+import { describeHeldBack, drawExperiments } from "./experiments.js";
 import { KeyForm, Locked, authorization, checkAdmission } from "./key_form.js";
 import * as format from "./format.js";
+import { Minutely } from "./minutely.js";
 
 const POLL_MS = 1_000;
 const SLOWEST_POLL_MS = 5_000;
@@ -11,8 +13,15 @@ const TIMEOUT_MS = 4_000;
 const STALE_MS = 4_000;
 
 const at = (id) => document.getElementById(id);
-const alerts = new AlertList(at("alerts"), at("alerts-note"));
+const alerts = new AlertList(at("alerts"), at("alerts-note"), at("severity"));
 const chart = new MinuteChart(at("chart"));
+const slow = [
+  new Minutely("/v1/experiments", (answer) => drawExperiments(answer, at("experiments-card"), at("experiments-hint"), at("experiments"))),
+  new Minutely("/v1/models", (answer) => {
+    put("alerts-held", describeHeldBack(answer));
+    at("alerts-held").hidden = !at("alerts-held").textContent;
+  }),
+];
 const keyForm = new KeyForm(at("key-form"), at("leave"), at("main"), () => {
   locked = false;
   clearTimeout(timer);
@@ -52,7 +61,10 @@ async function poll() {
     keyForm.open();
     locked = false;
     if (!paused) drawAnswers(live, trending);
-    if (!paused && !document.hidden) alerts.start();
+    if (!paused && !document.hidden) {
+      alerts.start();
+      for (const figures of slow) figures.refresh();
+    }
     failures = 0;
   } catch (error) {
     locked = error instanceof Locked;
