@@ -44,8 +44,16 @@ def golden_visitors() -> list[GoldenVisitor]:
 
 def golden_customers(revision: str) -> list[Values]:
     """What this revision wrote of customers: rows of `name`, `blob` in base64, and `values`."""
-    packed = (FOLDER.parent / revision / "customers.json.gz").read_bytes()
-    rows: list[Values] = json.loads(gzip.decompress(packed))
+    return _rows(revision, "customers.json.gz")
+
+
+def golden_refunded_visitors(revision: str) -> list[Values]:
+    """What it wrote of visitors with refunds: rows of `name`, `blob` in base64, `refunded` and `refunds`."""
+    return _rows(revision, "refunded_visitors.json.gz")
+
+
+def _rows(revision: str, name: str) -> list[Values]:
+    rows: list[Values] = json.loads(gzip.decompress((FOLDER.parent / revision / name).read_bytes()))
     return rows
 
 
