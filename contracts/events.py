@@ -1,7 +1,5 @@
 """The event contract: one event, its JSON on the wire, and every rule a sender can break."""
 
-import hashlib
-from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from typing import Any, NamedTuple, Self
@@ -9,6 +7,8 @@ from typing import Any, NamedTuple, Self
 import orjson
 
 from contracts.currencies import MINOR_DIGITS
+from contracts.event_ids import derive_id, too_deep
+from contracts.event_versions import SCHEMA_VERSION, upcast
 from contracts.fields import (
     EARLIEST_MS,
     MAX_AHEAD_MS,
@@ -24,8 +24,6 @@ from contracts.fields import InvalidEvent as InvalidEvent  # part of this module
 from contracts.numbers import Breach, parse_price_minor, parse_quantity
 from contracts.order_fields import NO_PRODUCT, amount_field, plain_order
 
-SCHEMA_VERSION = 2
-"""Version written by `encode`. Version 1 has the column names of the public REES46 files."""
 MAX_EVENT_BYTES = 32 * 1024
 
 
@@ -119,7 +117,6 @@ _FIELDS = frozenset({
     "schema", "event_id", "event_type", "event_time", "user_id", "anonymous_id", "session_id", "product_id",
     "price", "currency", "quantity", "category", "brand", "order_id",
 })  # fmt: skip
-_V1_NAMES = {"user_session": "session_id", "category_code": "category"}
 
 
 def decode(raw: bytes | None, *, received_ms: int, default_currency: str) -> Event:
@@ -290,25 +287,6 @@ def format_minor(amount_minor: int, currency: str) -> str:
     return f"{sign}{whole}.{part:0{digits}d}"
 
 
-def content_id(*parts: object) -> str:
-    """A deterministic event id from what the event says: the same parts give the same id."""
-    return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=12).hexdigest()
-
-
-def derive_id(fields: dict[str, Any]) -> str:
-    """The id of an event that names none: objects that say the same are one event.
-
-    A refund of an order is the same whenever it is told: two that are alike need ids. Raises `InvalidEvent`
-    for values that are nested too deeply to be written again.
-    """
-    is_refund = fields.get("event_type") == EventType.REFUND and fields.get("order_id") is not None
-    left_out = ("schema", "event_time") if is_refund else ("schema",)
-    try:
-        return content_id({name: fields[name] for name in sorted(fields) if name not in left_out})
-    except TypeError as exc:
-        raise _too_deep(exc) from exc
-
-
 def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields the contract does not know, kept as they are."""
     extra = {name: value for name, value in fields.items() if name not in _FIELDS}
@@ -317,37 +295,8 @@ def _unknown_fields(fields: dict[str, Any]) -> dict[str, Any]:
             try:
                 orjson.dumps([[value]])  # as deep as it gets inside an event
             except orjson.JSONEncodeError as exc:
-                raise _too_deep(exc) from exc
+                raise too_deep(exc) from exc
     return extra
-
-
-def _too_deep(exc: TypeError) -> InvalidEvent:
-    """orjson reads 1,024 levels but writes only 254."""
-    return InvalidEvent("event.too_deep", f"must be serialisable as JSON: {exc}")
-
-
-def _upcast_v1(fields: dict[str, Any]) -> dict[str, Any]:
-    """REES46 column names: `user_session`, `category_code`, `event_time` as `2019-10-01 00:00:00 UTC`."""
-    renamed = {_V1_NAMES.get(name, name): value for name, value in fields.items()}
-    time = renamed.get("event_time")
-    if type(time) is str and time.endswith(" UTC"):
-        renamed["event_time"] = time.removesuffix(" UTC") + "Z"
-    return renamed
-
-
-_UPCASTS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _upcast_v1}
-
-
-def upcast(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as the current schema version names them; raises `InvalidEvent` for an unknown version."""
-    version = fields.get("schema", 1 if "user_session" in fields else SCHEMA_VERSION)
-    if version == SCHEMA_VERSION and type(version) is int:
-        return fields
-    lift = _UPCASTS.get(version) if type(version) is int else None
-    if lift is None:
-        known = ", ".join(str(v) for v in (*_UPCASTS, SCHEMA_VERSION))
-        raise InvalidEvent("schema.unsupported", f"schema must be one of {known}, got {kind_of(version)}")
-    return lift({name: value for name, value in fields.items() if name != "schema"})
 
 
 def _bad_type(value: object) -> InvalidEvent:

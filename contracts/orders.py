@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.currencies import MINOR_DIGITS
-from contracts.events import EventType, content_id, derive_id, format_minor
+from contracts.event_ids import content_id, derive_id
+from contracts.events import EventType, format_minor
 from contracts.fields import MAX_ID_CHARS, InvalidEvent, identifier, kind_of, parse_currency, text
 from contracts.numbers import Breach, is_negative, parse_price_minor, parse_quantity
 from contracts.order_lines import SECOND_PART

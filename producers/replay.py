@@ -7,7 +7,8 @@ from itertools import islice
 
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter
-from contracts.events import Event, content_id
+from contracts.event_ids import content_id
+from contracts.events import Event
 from producers.checkpoints import Checkpoint, CheckpointFile
 from producers.lag import AppliedOffsets, LagUnknown, lag_events
 from producers.pacing import Pacer

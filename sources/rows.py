@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from contracts.clock import wall_clock_ms
-from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, content_id, encode, from_fields
+from contracts.event_ids import content_id
+from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, encode, from_fields
 from sources.formats import TableFormat
 
 

@@ -37,6 +37,8 @@ NO_ACTIONS = ("REFUND",)
 CONTRACT = (
     "contracts.carts",
     "contracts.customers",
+    "contracts.event_ids",
+    "contracts.event_versions",
     "contracts.events",
     "contracts.fields",
     "contracts.numbers",

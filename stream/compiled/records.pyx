@@ -23,7 +23,8 @@ import msgspec
 import orjson
 
 from contracts.currencies import MINOR_DIGITS
-from contracts.events import GUEST, LOGGED_OUT, MAX_EVENT_BYTES, SCHEMA_VERSION, Event, EventType
+from contracts.event_versions import SCHEMA_VERSION
+from contracts.events import GUEST, LOGGED_OUT, MAX_EVENT_BYTES, Event, EventType
 from contracts.fields import EARLIEST_MS, MAX_AHEAD_MS, MAX_ID_CHARS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, parse_price_minor
 from stream.batch.step import Entry

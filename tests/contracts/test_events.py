@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts.currencies import MINOR_DIGITS
+from contracts.event_ids import content_id
 from contracts.events import (
     GUEST,
     LOGGED_OUT,
@@ -17,7 +18,6 @@ from contracts.events import (
     Event,
     EventType,
     InvalidEvent,
-    content_id,
     decode,
     encode,
     format_minor,

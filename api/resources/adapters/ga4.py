@@ -13,7 +13,7 @@ from api.resources.adapters.translation import (
     who,
 )
 from api.resources.events.payloads import MAX_EVENTS
-from contracts.events import content_id
+from contracts.event_ids import content_id
 from contracts.fields import InvalidEvent, kind_of
 
 SOURCE = "ga4"

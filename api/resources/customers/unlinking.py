@@ -8,7 +8,8 @@ from aiokafka.errors import KafkaError
 from connections.kafka import aiokafka_arguments
 from contracts.clock import wall_clock_ms
 from contracts.customers import CustomerReport, ReportKind, encode_report
-from contracts.events import Event, Statement, content_id, encode
+from contracts.event_ids import content_id
+from contracts.events import Event, Statement, encode
 from contracts.partitioning import partition_of
 from contracts.topics import Topics
 from readers.reader import Reader

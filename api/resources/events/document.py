@@ -9,7 +9,8 @@ from api.resources.events.examples import EXAMPLES, LINE, RECEIPT
 from api.resources.events.payloads import MAX_EVENTS
 from api.resources.events.receipts import EventsProblem, Receipt
 from contracts.currencies import MINOR_DIGITS
-from contracts.events import SCHEMA_VERSION, EventType
+from contracts.event_versions import SCHEMA_VERSION
+from contracts.events import EventType
 from contracts.fields import EARLIEST_MS, MAX_TEXT_CHARS
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY
 from contracts.orders import MAX_ITEMS, ORDER_TYPES

@@ -9,16 +9,9 @@ from api.identity.principal import ANYONE, Principal
 from api.resources.events.free_fields import Cleaner
 from api.resources.events.privacy_signals import CONSENT_FIELDS, Objection, anonymise, denies_consent
 from api.resources.events.receipts import Dedupe, Refusal
-from contracts.events import (
-    MAX_EVENT_BYTES,
-    Event,
-    EventType,
-    derive_id,
-    encode,
-    from_fields,
-    statement_in,
-    upcast,
-)
+from contracts.event_ids import derive_id
+from contracts.event_versions import upcast
+from contracts.events import MAX_EVENT_BYTES, Event, EventType, encode, from_fields, statement_in
 from contracts.fields import InvalidEvent, identifier, kind_of, parse_time
 from contracts.orders import split_items
 

@@ -17,7 +17,8 @@ from contracts.customers import (
 )
 from contracts.dead_letters import DeadLetter
 from contracts.deletions import digest_user
-from contracts.events import NOBODY, Event, EventType, InvalidEvent, Statement, content_id, encode
+from contracts.event_ids import content_id
+from contracts.events import NOBODY, Event, EventType, InvalidEvent, Statement, encode
 from contracts.keys import CUSTOMER, FORGOTTEN
 from contracts.order_lines import event_key
 from contracts.settings import Settings

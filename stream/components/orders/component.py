@@ -5,7 +5,8 @@ from functools import partial
 from typing import NamedTuple
 
 from contracts.dead_letters import DeadLetter
-from contracts.events import Event, content_id
+from contracts.event_ids import content_id
+from contracts.events import Event
 from contracts.fields import InvalidEvent
 from contracts.keys import CURRENCIES, ORDER, PRODUCT_BUCKETS, SHOP_BUCKETS
 from contracts.numbers import MAX_SUM_MINOR
