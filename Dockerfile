@@ -33,6 +33,9 @@ RUN pip install --no-deps . \
  && rm -r pip pip-*
 
 FROM python:3.12.8-slim-bookworm
+ARG EXTRAS=
+# LightGBM, which trains trees, brings no OpenMP.
+RUN case ",$EXTRAS," in *,train,*) apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* ;; esac
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin storepulse \
  && mkdir /archive /models && chown storepulse /archive /models
 COPY --from=build /opt/storepulse /opt/storepulse

@@ -16,7 +16,8 @@ from models.next_action.encoding import Batch, encode_visitor, stack
 from models.next_action.predictor import Predictor, load, load_shipped
 
 STEPS = ("encode", "stack", "model", "reasons")
-ENGINES = ("onnxruntime", "torch")
+ENGINES = ("onnxruntime", "blend", "torch")
+"""The network in onnxruntime, the same blended with trees there, and the network in torch."""
 BATCHES = (1, 32, 256)
 SUBJECTS = 512
 """Visitors scored in a run at every size of batch."""
@@ -25,11 +26,13 @@ Call = Callable[[Batch], object]
 
 
 class Engines(Protocol):
-    """The same network in both engines; a call takes a batch and gives both outputs as arrays."""
+    """The same network in both engines, and in a blend; a call takes a batch and gives both outputs."""
 
     parameters: int
 
     def run_onnx(self, batch: Batch) -> object: ...
+
+    def run_blend(self, batch: Batch) -> object: ...
 
     def run_torch(self, batch: Batch) -> object: ...
 
@@ -126,9 +129,10 @@ def _score(chunks: Sequence[Sequence[ScoredVisitor]], idle_ms: int, model: Predi
 
 
 def _race(chunks: Sequence[Sequence[ScoredVisitor]], idle_ms: int, engines: Engines) -> dict[str, float]:
-    """CPU seconds of both engines over all chunks."""
+    """CPU seconds of each of `ENGINES` over all chunks."""
     batches = [stack([encode_visitor(*subject, idle_ms) for subject in chunk]) for chunk in chunks]
-    return {"onnxruntime": _time(engines.run_onnx, batches), "torch": _time(engines.run_torch, batches)}
+    calls = engines.run_onnx, engines.run_blend, engines.run_torch
+    return {name: _time(call, batches) for name, call in zip(ENGINES, calls, strict=True)}
 
 
 def _time(call: Call, batches: Sequence[Batch]) -> float:

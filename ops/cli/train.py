@@ -35,7 +35,10 @@ def train_next_action(
     profiles: Annotated[
         str, typer.Option(help="Simulated shops, comma-separated: demo, multi-category, cosmetics.")
     ] = "demo",
-    net: Annotated[str, typer.Option(help="lstm, gru, bigru, cnn or cnn_bigru.")] = "cnn_bigru",
+    kind: Annotated[
+        str,
+        typer.Option(help="blend (cnn_bigru and boosted trees), or alone: lstm, gru, bigru, cnn, cnn_bigru."),
+    ] = "blend",
     embeddings: Annotated[
         bool,
         typer.Option(
@@ -69,7 +72,7 @@ def train_next_action(
         files=(*(events or ()), *(more or ())),
         out=out,
         runs=runs,
-        kind=net,
+        kind=kind,
         seed=seed,
         train=train,
         valid=valid,

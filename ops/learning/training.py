@@ -18,6 +18,7 @@ from ops.learning.shop_events import make_progress, read_events, simulate_events
 from sources import UnknownFormat, fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
+    from models.next_action.card import NextActionCard
     from models.next_action.training.fit import Epoch
     from models.next_action.training.recipe import Recipe, Trained
 
@@ -48,7 +49,7 @@ class TrainingOptions:
     files: tuple[Path, ...]
     out: Path
     runs: Path
-    kind: str = "cnn_bigru"
+    kind: str = "blend"
     seed: int = 1
     train: float = 0.7
     valid: float = 0.15
@@ -88,19 +89,16 @@ def run_training(options: TrainingOptions) -> int:
 
 def _recipe(options: TrainingOptions) -> "Recipe":
     from models.next_action.training.fit import FitConfig
-    from models.next_action.training.net_config import BUCKETS, NET_KINDS, NetConfig
-    from models.next_action.training.recipe import Recipe
+    from models.next_action.training.recipe import recipe_of
 
-    kind = next((kind for kind in NET_KINDS if kind == options.kind), None)
-    if kind is None:
-        raise ValueError(f"--net must be one of {', '.join(NET_KINDS)}, got {options.kind!r}")
-    return Recipe(
-        NetConfig(kind=kind, buckets=BUCKETS if options.embeddings else 0),
+    return recipe_of(
+        options.kind.replace("-", "_"),
         FitConfig(most_epochs=options.most_epochs),
-        options.seed,
-        options.train,
-        options.valid,
-        OWN_LICENCE if options.files else SIMULATED_LICENCE,
+        embeddings=options.embeddings,
+        seed=options.seed,
+        train=options.train,
+        valid=options.valid,
+        licence=OWN_LICENCE if options.files else SIMULATED_LICENCE,
     )
 
 
@@ -154,10 +152,15 @@ def _run(trained: "Trained") -> tuple[dict[str, object], dict[str, float]]:
     return parameters, metrics
 
 
+def _kind(card: "NextActionCard") -> str:
+    net = card.config["net"]["kind"]
+    return f"blend of {net} and trees" if "trees" in card.config else str(net)
+
+
 def _summary(trained: "Trained", out: Path, logged: Path) -> Table:
     card = trained.card
     table = Table(
-        title=f"{card.config['net']['kind']} {card.version} in {out}",
+        title=f"{_kind(card)} {card.version} in {out}",
         caption=f"{card.training['parameters']:,} parameters, {len(trained.model) / 1e3:.0f} kB, "
         f"{card.training['epochs']} epochs; reasons explain {card.surrogate.fidelity:.0%}; run in {logged}",
         title_justify="left",

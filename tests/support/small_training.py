@@ -1,7 +1,8 @@
-"""A little shop and a network trained on it, made once for all tests that need them."""
+"""A little shop and models trained on it, made once for all tests that need them."""
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from contracts.events import Event
 from models.next_action.prefixes import PrefixSet, prefixes_of
@@ -16,6 +17,7 @@ START_MS = 1_760_000_000_000
 NET = NetConfig(width=8, channels=8, context_width=16, head_width=16, bins=4)
 FIT = FitConfig(learning_rate=4e-3, batch_size=64, most_epochs=5, average=0.9, warm_up_steps=10)
 RECIPE = Recipe(NET, FIT, seed=3, budget=None)
+TREES: dict[str, Any] = {"most_rounds": 12, "learning_rate": 0.2, "num_leaves": 6}
 NAMES = replace(NET, buckets=1_024, embedding=2, least_sessions=2, name_dropout=0.3)
 
 
@@ -42,3 +44,9 @@ def small_training() -> Trained:
 def named_training() -> Trained:
     """The same with a network that reads names."""
     return train({"small": small_cases()}, replace(RECIPE, net=NAMES, fit=replace(FIT, name_decay=1.0)))
+
+
+@cache
+def blended_training() -> Trained:
+    """The same network blended with a few little trees."""
+    return train({"small": small_cases()}, replace(RECIPE, trees=TREES))

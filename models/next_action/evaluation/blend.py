@@ -16,7 +16,7 @@ _FLOOR = 1e-9
 class Blend:
     """Two models by what they say of the same cases; `weights` of the first, for the action and the purchase.
 
-    The weights are the best of eleven on the validation part, where the mean is calibrated too.
+    The weights are the best of eleven on the validation part, where the mean is calibrated too, by `scales`.
     """
 
     def __init__(self, first: Predictions, second: Predictions, valid: PrefixSet) -> None:
@@ -27,7 +27,7 @@ class Blend:
             _best(lambda w: binary_losses(valid.will_buy, _mix(*pairs, w)[:, 1])),
         )
         action, purchase = self._mixed(first, second)
-        self._scales: tuple[Calibration, Calibration] = (
+        self.scales: tuple[Calibration, Calibration] = (
             fit_calibration(action, valid.target),
             fit_calibration(purchase, buys),
         )
@@ -35,7 +35,7 @@ class Blend:
     def predict(self, first: Predictions, second: Predictions) -> Predictions:
         """Calibrated probabilities from what both models say of any cases."""
         action, purchase = self._mixed(first, second)
-        by_action, by_purchase = self._scales
+        by_action, by_purchase = self.scales
         return Predictions(by_action.apply(action), by_purchase.apply(purchase)[:, 1])
 
     def _mixed(self, first: Predictions, second: Predictions) -> tuple[Floats, Floats]:

@@ -5,15 +5,18 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array, vstack
 
-from models.evaluation.calibration import Calibration, fit_calibration
+from models.evaluation.calibration import fit_calibration
 from models.next_action.actions import TARGETS
 from models.next_action.cases import PrefixSet
 from models.next_action.evaluation.contender import Floats, Predictions
-from models.next_action.evaluation.flat import flat_inputs, flat_names
+from models.next_action.evaluation.flat import Rows, flat_chunks, flat_names
 
-_MOST_ROUNDS = 1_500
+MOST_ROUNDS = 1_500
 _PATIENCE = 50
+_NEVER = float(np.log(1e-9))
+"""Score of an action that the training part does not have."""
 SETTINGS: dict[str, Any] = {
     "learning_rate": 0.03,
     "num_leaves": 15,
@@ -30,11 +33,16 @@ SETTINGS: dict[str, Any] = {
 
 
 class BoostedTrees:
-    """LightGBM, one model for the next action and one for the purchase, early stopping on validation."""
+    """LightGBM, one model for the next action and one for the purchase, early stopping on validation.
 
-    def __init__(self, **settings: Any) -> None:
-        self._settings = {**SETTINGS, **settings}
-        self._classes: npt.NDArray[np.int64] = np.arange(0)
+    `settings` are LightGBM's where they differ from `SETTINGS`. Once fitted, `action` has a tree a round for
+    each of `classes`, `purchase` has one, and `scales` calibrate what the two say.
+    """
+
+    def __init__(self, *, most_rounds: int = MOST_ROUNDS, **settings: Any) -> None:
+        self.settings = {**SETTINGS, **settings}
+        self.most_rounds = most_rounds
+        self.classes: npt.NDArray[np.int64] = np.arange(0)
 
     @property
     def parameters(self) -> int:
@@ -47,49 +55,69 @@ class BoostedTrees:
 
     def fit(self, train: PrefixSet, valid: PrefixSet, seed: int) -> None:
         """Fit and calibrate."""
-        rows, checks = flat_inputs(train), flat_inputs(valid)
-        self._names = flat_names(train.context.shape[1])
-        self._classes = np.unique(train.target)
-        place = np.searchsorted(self._classes, np.arange(len(TARGETS))).clip(max=len(self._classes) - 1)
-        seen = np.isin(valid.target, self._classes)
-        multiclass = {"objective": "multiclass", "num_class": len(self._classes), "seed": seed}
+        self.classes = np.unique(train.target)
+        place = np.searchsorted(self.classes, np.arange(len(TARGETS))).clip(max=len(self.classes) - 1)
+        data = self._binned(train)
+        checks, answers = self._binned(valid, data), place[valid.target]
+        # A kind of action that was not learnt has no place, and no say in when to stop.
+        seen = np.isin(valid.target, self.classes).astype(np.float64)
+        multiclass = {"objective": "multiclass", "num_class": len(self.classes), "seed": seed}
         binary = {"objective": "binary", "seed": seed}
         self.action = self._boost(
-            multiclass, rows, place[train.target], checks[seen], place[valid.target[seen]]
+            multiclass, data, place[train.target], checks, answers, None if seen.all() else seen
         )
-        self.purchase = self._boost(binary, rows, train.will_buy, checks, valid.will_buy)
-        self._scales = Calibration(1.0, np.zeros(len(TARGETS))), Calibration(1.0, np.zeros(2))
-        raw = self._raw(checks)
-        self._scales = (
+        self.purchase = self._boost(binary, data, train.will_buy, checks, valid.will_buy)
+        raw = self._raw(valid)
+        self.scales = (
             fit_calibration(raw.action, valid.target),
             fit_calibration(_both(raw.purchase), valid.will_buy.astype(np.int64)),
         )
 
     def predict(self, cases: PrefixSet) -> Predictions:
         """Calibrated probabilities."""
-        raw = self._raw(flat_inputs(cases))
-        by_action, by_purchase = self._scales
+        raw = self._raw(cases)
+        by_action, by_purchase = self.scales
         return Predictions(by_action.apply(raw.action), by_purchase.apply(_both(raw.purchase))[:, 1])
+
+    def scores(self, rows: Rows) -> Floats:
+        """What the trees add up to (n, 6) for the rows of `flat_inputs`: log odds, not calibrated yet."""
+        scores = np.tile(self.base, (len(rows), 1))
+        scores[:, self.classes] += self.action.predict(rows, raw_score=True, num_threads=1)
+        scores[:, -1] += self.purchase.predict(rows, raw_score=True, num_threads=1)
+        return scores
+
+    @property
+    def base(self) -> Floats:
+        """The scores (6,) without any tree."""
+        return np.append(np.where(np.isin(np.arange(len(TARGETS)), self.classes), 0.0, _NEVER), 0.0)
+
+    def _binned(self, cases: PrefixSet, reference: lgb.Dataset | None = None) -> lgb.Dataset:
+        """The rows as LightGBM learns from them. Sparse: most steps are absent, and all are gigabytes."""
+        rows = vstack([csr_array(own) for _, own in flat_chunks(cases)], format="csr")
+        names = flat_names(cases.context.shape[1])
+        return lgb.Dataset(rows, reference=reference, feature_name=names, params=self.settings).construct()
 
     def _boost(
         self,
         objective: dict[str, Any],
-        rows: npt.NDArray[np.float32],
+        data: lgb.Dataset,
         labels: npt.NDArray[Any],
-        checks: npt.NDArray[np.float32],
+        checks: lgb.Dataset,
         answers: npt.NDArray[Any],
+        weights: Floats | None = None,
     ) -> lgb.Booster:
-        train = lgb.Dataset(rows, labels, feature_name=self._names)
-        valid = lgb.Dataset(checks, answers, reference=train, feature_name=self._names)
+        data.set_label(labels)
+        checks.set_label(answers).set_weight(weights)
         stop = lgb.early_stopping(_PATIENCE, verbose=False)
-        return lgb.train(
-            {**self._settings, **objective}, train, _MOST_ROUNDS, valid_sets=[valid], callbacks=[stop]
-        )
+        settings = {**self.settings, **objective}
+        return lgb.train(settings, data, self.most_rounds, valid_sets=[checks], callbacks=[stop])
 
-    def _raw(self, rows: npt.NDArray[np.float32]) -> Predictions:
-        action = np.zeros((len(rows), len(TARGETS)))
-        action[:, self._classes] = np.asarray(self.action.predict(rows, num_threads=1))
-        return Predictions(action, np.asarray(self.purchase.predict(rows, num_threads=1)))
+    def _raw(self, cases: PrefixSet) -> Predictions:
+        action, purchase = np.zeros((len(cases), len(TARGETS))), np.empty(len(cases))
+        for chunk, rows in flat_chunks(cases):
+            action[chunk, self.classes] = self.action.predict(rows, num_threads=1)
+            purchase[chunk] = self.purchase.predict(rows, num_threads=1)
+        return Predictions(action, purchase)
 
 
 def _both(purchase: Floats) -> Floats:

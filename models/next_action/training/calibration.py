@@ -62,7 +62,7 @@ def _minimise(loss: Callable[[Tensor], Tensor], size: int, pull: float) -> npt.N
     return parameters.detach().numpy().copy()
 
 
-def calibrated(logits: Floats, calibration: Calibration) -> tuple[Floats, Floats]:
+def calibrated(logits: npt.NDArray[np.floating], calibration: Calibration) -> tuple[Floats, Floats]:
     """Probabilities of the next action (n, 5) and of a purchase (n,)."""
     scaled = logits.astype(np.float64) * calibration.scale + calibration.bias
     actions = np.exp(scaled[:, :5] - scaled[:, :5].max(axis=1, keepdims=True))

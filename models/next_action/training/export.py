@@ -1,4 +1,4 @@
-"""Making an artefact: the ONNX model and its card, checked against the network."""
+"""Making an artefact: the ONNX model and its card, checked against what was fitted."""
 
 import hashlib
 import platform
@@ -16,19 +16,20 @@ from models.next_action.encoding import Inputs
 from models.next_action.features import CONTEXT_FEATURES, ID_FEATURES, STEP_FEATURES
 from models.next_action.predictor import Predictor
 from models.next_action.rates import RATE_FEATURES
-from models.next_action.training.calibration import calibrated
-from models.next_action.training.fit import Fitted, inputs_of, lengths_of, logits_of, logits_of_batch
-from models.next_action.training.onnx_model import to_onnx
+from models.next_action.training.blend import FittedModel
+from models.next_action.training.calibration import calibrated, identity
+from models.next_action.training.fit import inputs_of, lengths_of
 from models.next_action.training.surrogate import fit_surrogate
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between machines, and between two trainings with the same seed."""
 N_GOLDEN = 8
+_OF_TREES = ("lightgbm",)
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "torch")
 
 
 def make_artefact(
-    fitted: Fitted,
+    fitted: FittedModel,
     train: PrefixSet,
     valid: PrefixSet,
     *,
@@ -37,13 +38,11 @@ def make_artefact(
     metrics: dict[str, Any],
     licence: str,
 ) -> tuple[bytes, NextActionCard]:
-    """Model and card; raises `ArtefactError` if onnxruntime and torch do not agree on the golden inputs."""
-    model = to_onnx(fitted.net, fitted.calibration).SerializeToString(deterministic=True)
-    scale, bias = float(fitted.calibration.scale[5]), float(fitted.calibration.bias[5])
-    pairs = [
-        (part.context, (logits_of(fitted.net, part)[:, 5] * scale + bias).astype(np.float32))
-        for part in (train, valid)
-    ]
+    """Model and card; raises `ArtefactError` if onnxruntime says something else of the golden inputs."""
+    model = fitted.to_onnx().SerializeToString(deterministic=True)
+    net = fitted.network.net
+    pairs = [(part.context, fitted.logits_of(part)[:, 5].astype(np.float32)) for part in (train, valid)]
+    libraries = _LIBRARIES if fitted.beside is None else (*_LIBRARIES, *_OF_TREES)
     card = NextActionCard(
         model_sha256=hashlib.sha256(model).hexdigest(),
         step_features=STEP_FEATURES,
@@ -52,26 +51,26 @@ def make_artefact(
         config=config,
         training=training,
         metrics=metrics,
-        libraries={"python": platform.python_version(), **{name: installed(name) for name in _LIBRARIES}},
+        libraries={"python": platform.python_version(), **{name: installed(name) for name in libraries}},
         licence=licence,
         golden=_golden(fitted, valid),
-        surrogate=fit_surrogate(fitted.net.normalisation, pairs[0], pairs[1]),
-        id_features=() if fitted.net.names is None else ID_FEATURES,
+        surrogate=fit_surrogate(net.normalisation, pairs[0], pairs[1]),
+        id_features=() if net.names is None else ID_FEATURES,
     ).sealed()
     Predictor(model, card)
     return model, card
 
 
-def _golden(fitted: Fitted, cases: PrefixSet) -> Golden:
+def _golden(fitted: FittedModel, cases: PrefixSet) -> Golden:
     """Cases of all lengths, from the shortest to the longest."""
     order = np.argsort(lengths_of(cases), kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, N_GOLDEN).astype(np.int64)]
-    steps, lengths, context, ids = inputs_of(fitted.net, cases, chosen)
+    steps, lengths, context, ids = inputs_of(fitted.network.net, cases, chosen)
     rounded = _rounded(steps), _rounded(context)
     inputs: Inputs = rounded[0].astype(np.float32), lengths, rounded[1].astype(np.float32), ids
-    probabilities, purchase = calibrated(logits_of_batch(fitted.net, inputs), fitted.calibration)
+    probabilities, purchase = calibrated(fitted.logits_of_batch(inputs), identity())
     if not (np.isfinite(probabilities).all() and np.isfinite(purchase).all()):
-        raise ArtefactError("the network gives no finite probabilities for its golden inputs")
+        raise ArtefactError("the model gives no finite probabilities for its golden inputs")
     return Golden(
         rounded[0].tolist(), lengths.tolist(), rounded[1].tolist(),
         _rounded(probabilities, 7).tolist(), _rounded(purchase, 7).tolist(), TOLERANCE,

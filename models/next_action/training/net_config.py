@@ -5,6 +5,9 @@ from typing import Literal, get_args
 
 NetKind = Literal["lstm", "gru", "bigru", "cnn", "cnn_bigru"]
 NET_KINDS: tuple[NetKind, ...] = get_args(NetKind)
+BLEND = "blend"
+KINDS: tuple[str, ...] = (BLEND, *NET_KINDS)
+"""What can be trained: the CNN-BiGRU blended with boosted trees, or a network alone."""
 BUCKETS = 1 << 14
 """Buckets of names, where names are read: with 1,000 common products a new one falls among them in 6 %."""
 

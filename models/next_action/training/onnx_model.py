@@ -1,4 +1,7 @@
-"""A fitted network as an ONNX model: what torch exports, with ONNX's own recurrent operator inside."""
+"""A fitted network as an ONNX model: what torch exports, with ONNX's own recurrent operator inside.
+
+Trees that are blended with it are in the same graph, as ONNX's operator for them.
+"""
 
 import copy
 import logging
@@ -7,13 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
+from models.next_action.encoding import MAX_STEPS
 from models.next_action.features import ID_FEATURES
+from models.next_action.training import tree_table
 from models.next_action.training.calibration import Calibration
-from models.next_action.training.nets import N_ACTIONS, ActionNet, BiGru, CnnBiGru, Recurrent
+from models.next_action.training.nets import N_ACTIONS, N_OUTPUTS, ActionNet, BiGru, CnnBiGru, Recurrent
+from models.next_action.training.tree_table import TreeTable
 
 OPSET = 18
 INPUTS = "steps", "lengths", "context", "ids"
@@ -22,8 +29,10 @@ _BATCH, _TIME = 3, 7
 """Size of the inputs that torch follows through the network; the model is free in both."""
 
 
-def to_onnx(net: ActionNet, calibration: Calibration) -> onnx.ModelProto:
+def to_onnx(net: ActionNet, calibration: Calibration, trees: TreeTable | None = None) -> onnx.ModelProto:
     """The network as a checked ONNX model with free batch and time.
+
+    What `trees` add up to, six numbers for each row of `evaluation.flat`, is added to the calibrated logits.
 
     Inputs: `steps` float32 (batch, time, features), `lengths` int64 (batch,), `context` float32 (batch,
     features), and for a network with buckets `ids` int64 (batch, time, kinds). Outputs: `probabilities`
@@ -36,32 +45,64 @@ def to_onnx(net: ActionNet, calibration: Calibration) -> onnx.ModelProto:
     shapes = {"steps": by_step, "lengths": by_case, "context": by_case, "ids": by_step}
     with _quiet():
         program = torch.onnx.export(
-            _Answer(net, calibration).eval(), example, dynamo=True, verbose=False, opset_version=OPSET,
+            _Answer(net, calibration, trees).eval(), example, dynamo=True, verbose=False, opset_version=OPSET,
             dynamic_shapes={name: shapes[name] for name in names}, input_names=names, output_names=OUTPUTS,
         )  # fmt: skip
     model: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]  # None only without dynamo
     _strip(model)
+    if trees is not None and trees.roots:
+        _plant(model, trees)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 class _Answer(nn.Module):
-    """What the model answers: the network's logits, calibrated, as probabilities."""
+    """What the model answers: the network's logits, calibrated, and those of trees, as probabilities."""
 
     scale: Tensor
     bias: Tensor
 
-    def __init__(self, net: ActionNet, calibration: Calibration) -> None:
+    def __init__(self, net: ActionNet, calibration: Calibration, trees: TreeTable | None) -> None:
         super().__init__()
         self.net = _with_onnx_cells(net)
+        self.has_trees = trees is not None and bool(trees.roots)
+        bias = calibration.bias if trees is None else (calibration.bias + trees.base).astype(np.float32)
         self.register_buffer("scale", torch.from_numpy(calibration.scale))
-        self.register_buffer("bias", torch.from_numpy(calibration.bias))
+        self.register_buffer("bias", torch.from_numpy(bias))
 
     def forward(
         self, steps: Tensor, lengths: Tensor, context: Tensor, ids: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         logits = self.net(steps, lengths, context, ids) * self.scale + self.bias
+        if self.has_trees:
+            logits = logits + _ask_trees(_flatten(steps, lengths, context))
         return torch.softmax(logits[:, :N_ACTIONS], dim=1), torch.sigmoid(logits[:, N_ACTIONS])
+
+
+def _flatten(steps: Tensor, lengths: Tensor, context: Tensor) -> Tensor:
+    """The rows of `evaluation.flat`: the context, then the steps, newest first; 0 where there is none."""
+    batch, time, width = steps.shape
+    back = lengths[:, None] - 1 - torch.arange(MAX_STEPS)[None, :]
+    places = back.clamp(min=0) + time * torch.arange(batch)[:, None]
+    turned = torch.where(back[:, :, None] >= 0, steps.flatten(0, 1)[places], 0.0)
+    return torch.cat([context, turned.reshape(batch, MAX_STEPS * width)], dim=1)
+
+
+def _ask_trees(rows: Tensor) -> Tensor:
+    """The operator, bare: torch takes no arrays for attributes, `_plant` puts them in."""
+    return torch.onnx.ops.symbolic(
+        f"{tree_table.DOMAIN}::{tree_table.OPERATOR}",
+        (rows,),
+        dtype=rows.dtype,
+        shape=(rows.shape[0], N_OUTPUTS),
+        version=tree_table.VERSION,
+    )
+
+
+def _plant(model: onnx.ModelProto, trees: TreeTable) -> None:
+    """Put the trees into their operator."""
+    (node,) = (node for node in model.graph.node if node.op_type == tree_table.OPERATOR)
+    node.attribute.extend(trees.attributes())
 
 
 class _OnnxCells(nn.Module):

@@ -9,20 +9,21 @@ import numpy as np
 
 from models.next_action.card import NextActionCard
 from models.next_action.cases import PrefixSet, concatenate
-from models.next_action.evaluation.contender import Predictions
 from models.next_action.evaluation.metrics import measure
-from models.next_action.training.calibration import calibrated
+from models.next_action.evaluation.trees import BoostedTrees
+from models.next_action.training.blend import FittedModel, blend, probabilities
+from models.next_action.training.calibration import calibrated, identity
 from models.next_action.training.export import make_artefact
-from models.next_action.training.fit import BUDGET, Epoch, FitConfig, Fitted, fit_net, logits_of
-from models.next_action.training.net_config import NetConfig
-from models.next_action.training.nets import count_parameters
+from models.next_action.training.fit import BUDGET, Epoch, FitConfig, fit_net
+from models.next_action.training.net_config import BLEND, BUCKETS, KINDS, NET_KINDS, NetConfig, NetKind
 from models.sufficiency import NotEnoughData
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What to train. Of the sessions of each shop the first `train` share is learnt from, the next `valid`
-    share stops and calibrates, the rest is the test. `budget` None: the trunk is as wide as `net` says."""
+    share stops and calibrates, the rest is the test. `budget` None: the trunk is as wide as `net` says.
+    `trees` are arguments of `BoostedTrees`, with which the network is blended; None: it stays alone."""
 
     net: NetConfig
     fit: FitConfig
@@ -31,6 +32,7 @@ class Recipe:
     valid: float = 0.15
     licence: str = ""
     budget: int | None = BUDGET
+    trees: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.train < 1 and 0 < self.valid < 1 and self.train + self.valid <= 1):
@@ -39,13 +41,22 @@ class Recipe:
             )
 
 
+def recipe_of(kind: str, fit: FitConfig, *, embeddings: bool = False, **others: Any) -> Recipe:
+    """The recipe of one of `KINDS`; raises `ValueError` for any other. `others` are fields of `Recipe`."""
+    net: NetKind = next((net for net in NET_KINDS if net == kind), "cnn_bigru")
+    if kind not in KINDS:
+        raise ValueError(f"the kind of model must be one of {', '.join(KINDS)}, got {kind!r}")
+    buckets = BUCKETS if embeddings else 0
+    return Recipe(NetConfig(kind=net, buckets=buckets), fit, trees={} if kind == BLEND else None, **others)
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """An artefact ready to be written, and how the training went."""
 
     model: bytes
     card: NextActionCard
-    fitted: Fitted
+    fitted: FittedModel
 
 
 def train(
@@ -59,9 +70,7 @@ def train(
         raise ValueError(f"embeddings are of the names of one shop, got {len(shops)}: {', '.join(shops)}")
     parts = {name: _split(name, cases, recipe) for name, cases in shops.items()}
     learnt, checked = (concatenate([part[i] for part in parts.values()]) for i in (0, 1))
-    fitted = fit_net(
-        recipe.net, recipe.fit, learnt, checked, seed=recipe.seed, budget=recipe.budget, on_epoch=on_epoch
-    )
+    fitted = _fit(recipe, learnt, checked, on_epoch)
     metrics: dict[str, Any] = {
         f"{which} {name}": _measure(fitted, part[i])
         for name, part in parts.items()
@@ -72,7 +81,7 @@ def train(
         fitted,
         learnt,
         checked,
-        config={"net": asdict(fitted.net.config), "fit": asdict(recipe.fit)},
+        config=_config(fitted, recipe),
         training={
             "shops": {
                 name: _origin(cases, part[0], with_ids=bool(recipe.net.buckets))
@@ -80,13 +89,35 @@ def train(
             },
             "seed": recipe.seed,
             "shares": [recipe.train, recipe.valid],
-            "epochs": fitted.best.number,
-            "parameters": count_parameters(fitted.net),
+            "epochs": fitted.network.best.number,
+            "parameters": fitted.parameters,
+            **({} if fitted.beside is None else {"network_weights": list(fitted.beside.weights)}),
         },
         metrics=metrics,
         licence=recipe.licence,
     )
     return Trained(model, card, fitted)
+
+
+def _fit(
+    recipe: Recipe, learnt: PrefixSet, checked: PrefixSet, on_epoch: Callable[[Epoch], None] | None
+) -> FittedModel:
+    network = fit_net(
+        recipe.net, recipe.fit, learnt, checked, seed=recipe.seed, budget=recipe.budget, on_epoch=on_epoch
+    )
+    if recipe.trees is None:
+        return FittedModel(network, network.calibration)
+    trees = BoostedTrees(**recipe.trees)
+    trees.fit(learnt, checked, recipe.seed)
+    return blend(network, trees, checked)
+
+
+def _config(fitted: FittedModel, recipe: Recipe) -> dict[str, Any]:
+    config: dict[str, Any] = {"net": asdict(fitted.network.net.config), "fit": asdict(recipe.fit)}
+    if fitted.beside is not None:
+        trees = fitted.beside.trees
+        config["trees"] = {"most_rounds": trees.most_rounds, **trees.settings}
+    return config
 
 
 def _split(name: str, cases: PrefixSet, recipe: Recipe) -> tuple[PrefixSet, PrefixSet, PrefixSet]:
@@ -101,9 +132,8 @@ def _split(name: str, cases: PrefixSet, recipe: Recipe) -> tuple[PrefixSet, Pref
     return parts
 
 
-def _measure(fitted: Fitted, cases: PrefixSet) -> dict[str, float | None]:
-    action, purchase = calibrated(logits_of(fitted.net, cases), fitted.calibration)
-    figures = measure(cases, Predictions(action.astype(np.float64), purchase.astype(np.float64)))
+def _measure(fitted: FittedModel, cases: PrefixSet) -> dict[str, float | None]:
+    figures = measure(cases, probabilities(calibrated(fitted.logits_of(cases), identity())))
     return {name: round(value, 5) if np.isfinite(value) else None for name, value in figures.items()}
 
 

@@ -26,7 +26,7 @@ OWN_LICENCE = "Trained on the shop's own events; their terms apply."
 
 
 class NextActionTrainer(SlotTrainer[Any, PrefixSet]):
-    """The network that `storepulse train next-action` makes, with the same defaults."""
+    """The model that `storepulse train next-action` makes, with the same defaults."""
 
     slot = NEXT_ACTION
     needs = NEEDS
@@ -46,11 +46,10 @@ class NextActionTrainer(SlotTrainer[Any, PrefixSet]):
     def train(self, data: PrefixSet) -> Made:
         """See `SlotTrainer.train`."""
         from models.next_action.training.fit import FitConfig
-        from models.next_action.training.net_config import NetConfig
-        from models.next_action.training.recipe import Recipe, train
+        from models.next_action.training.net_config import BLEND
+        from models.next_action.training.recipe import recipe_of, train
 
-        net = NetConfig(kind="cnn_bigru")
-        recipe = Recipe(net, FitConfig(), train=TRAIN, valid=VALID, licence=OWN_LICENCE)
+        recipe = recipe_of(BLEND, FitConfig(), train=TRAIN, valid=VALID, licence=OWN_LICENCE)
         trained = train({"this shop": data}, recipe)
         return Made(trained.model, trained.card)
 

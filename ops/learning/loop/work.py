@@ -26,7 +26,7 @@ from ops.learning.loop.trainers import find_trainers
 from sources import Refused, Source, UnknownFormat
 
 MOST_EVENTS = 300_000
-"""Events that are read, the newest: about 1 GB of memory."""
+"""Events that are read, the newest: about 2 GB of memory when trees are grown on them."""
 
 _LOOK_S = 0.5
 

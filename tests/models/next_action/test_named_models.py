@@ -75,7 +75,7 @@ def test_a_trained_model_reads_names_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_artefact_answers_as_the_network_does() -> None:
-    cases, fitted = small_cases(), named_training().fitted
+    cases, fitted = small_cases(), named_training().fitted.network
     expected = calibrated(logits_of(fitted.net, cases), fitted.calibration)
     for found, wanted in zip(predict_all(named_predictor(), cases), expected, strict=True):
         np.testing.assert_allclose(found, wanted, atol=TOLERANCE)
@@ -85,7 +85,7 @@ def test_a_known_product_matters_and_an_unknown_one_is_none() -> None:
     predictor = named_predictor()
     batch = small_cases().batch(slice(0, 50))
     unknown, known = (np.zeros((*batch[0].shape[:2], N_KINDS), np.int64) for _ in range(2))
-    rows = named_training().fitted.net.names.rows[0]  # type: ignore[union-attr]  # it has tables
+    rows = named_training().fitted.network.net.names.rows[0]  # type: ignore[union-attr]  # it has tables
     unseen = next(n for n in range(1_000) if not rows[hash_id(f"new-{n}") % NAMES.buckets])
     unknown[:, :, 0], known[:, :, 0] = hash_id(f"new-{unseen}"), hash_id(known_product())
     none = predictor.predict(*batch)

@@ -190,7 +190,7 @@ def test_the_command_trains_on_a_file_and_writes_an_artefact_that_loads(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"kind": "transformer"}, "--net must be one of lstm, gru, bigru, cnn, cnn_bigru"),
+        ({"kind": "transformer"}, "the kind of model must be one of blend, lstm, gru, bigru, cnn, cnn_bigru"),
         ({}, "give files with --events FILE..., or --simulate DAYS"),
         ({"simulated_days": 0.01, "profiles": ("bakery",)}, "a profile must be one of"),
     ],
