@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
 from archive.intake import FORGOTTEN
-from archive.records import FORWARDED, INTERNAL, REFUSED
+from archive.records import FORWARDED, INTERNAL, REJECTED
 from sources.archive.manifest import Manifest
 
-_LEFT_OUT = (REFUSED, FORWARDED, INTERNAL, FORGOTTEN)
+_LEFT_OUT = (REJECTED, FORWARDED, INTERNAL, FORGOTTEN)
 
 
 class ArchiveMetrics:

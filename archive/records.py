@@ -8,7 +8,7 @@ from contracts.events import InvalidEvent, Statement, decode, statement_in
 from contracts.record_keys import check_place, id_in_key, is_of_elsewhere
 from sources.archive.schema import to_row
 
-REFUSED, FORWARDED, INTERNAL = "refused", "forwarded", "internal"
+REJECTED, FORWARDED, INTERNAL = "rejected", "forwarded", "internal"
 """What is no row: a dead letter, a record that its partition forwards, what workers tell each other."""
 
 
@@ -49,7 +49,7 @@ def event_rows(
             id_ = id_in_key(record.key, event)
             check_place(id_, partition, partitions)
         except InvalidEvent:
-            left_out[REFUSED] += 1
+            left_out[REJECTED] += 1
             continue
         if is_of_elsewhere(id_, event, partition, partitions):
             left_out[FORWARDED] += 1

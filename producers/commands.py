@@ -116,7 +116,7 @@ def _replay(settings: Settings, options: ReplayOptions, source: Source, errors: 
         Console().print(table)
     if progress.interrupted and signal_number:
         return 128 + signal_number
-    if progress.refused and not progress.sent:
+    if progress.rejected and not progress.sent:
         errors.print("No row is a valid event; see the rejected rows above.", markup=False)
         return EXIT_ERROR
     return 0

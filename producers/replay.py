@@ -14,7 +14,7 @@ from producers.lag import AppliedOffsets, LagUnknown, lag_events
 from producers.pacing import Pacer
 from producers.replay_memory import ReplayMemory
 from producers.sender import Sender
-from sources import Refused, Source
+from sources import Rejected, Source
 
 LAG_EVERY_S = 0.25
 CHECKPOINT_EVERY_S = 1.0
@@ -49,8 +49,8 @@ class ReplayPlan:
 
 
 @dataclass(slots=True)
-class Refusals:
-    """Refused rows of one code."""
+class RejectedRows:
+    """Rejected rows of one code."""
 
     count: int = 0
     first_rows: list[int] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Progress:
     resumed_at: int = 0
     read: int = 0
     sent: int = 0
-    refused: dict[str, Refusals] = field(default_factory=dict)
+    rejected: dict[str, RejectedRows] = field(default_factory=dict)
     first_ms: int | None = None
     last_ms: int | None = None
     lag: int | None = None
@@ -78,12 +78,12 @@ class Progress:
         """Rows done, in time order."""
         return self.resumed_at + self.read
 
-    def refuse(self, refused: Refused) -> None:
-        """Count a refused row."""
-        kind = self.refused.setdefault(refused.code, Refusals(example=refused.detail))
+    def reject(self, row: Rejected) -> None:
+        """Count a rejected row."""
+        kind = self.rejected.setdefault(row.code, RejectedRows(example=row.detail))
         kind.count += 1
         if len(kind.first_rows) < _FIRST_ROWS:
-            kind.first_rows.append(refused.row)
+            kind.first_rows.append(row.row)
 
 
 class Replay:
@@ -150,13 +150,13 @@ class Replay:
         """Whether `limit` left rows that the next replay of the file goes on with."""
         return self._plan.time == "original" and self.progress.at_row < self.progress.total_rows
 
-    def _rows(self) -> Iterator[Event | Refused]:
+    def _rows(self) -> Iterator[Event | Rejected]:
         rows = self._source.read(skip=self.progress.resumed_at)
         if self._plan.limit is None:
             return rows
         return islice(rows, max(0, self._plan.limit - self.progress.resumed_at))
 
-    def _handle(self, outcome: Event | Refused) -> bool:
+    def _handle(self, outcome: Event | Rejected) -> bool:
         """Send one row when it is due; False if stopped before."""
         if isinstance(outcome, Event):
             event = self._shifted(outcome)
@@ -164,7 +164,7 @@ class Replay:
                 return False
             self._send(event)
         else:
-            self._refuse(outcome)
+            self._reject(outcome)
         self.progress.read += 1
         if time.monotonic() - self._tick_at_s > _TICK_S:
             self._tick()
@@ -178,16 +178,16 @@ class Replay:
         if progress.first_ms is None:
             progress.first_ms = event.event_time_ms
 
-    def _refuse(self, refused: Refused) -> None:
-        self.progress.refuse(refused)
+    def _reject(self, row: Rejected) -> None:
+        self.progress.reject(row)
         letter = DeadLetter(
-            code=refused.code,
-            detail=refused.detail,
+            code=row.code,
+            detail=row.detail,
             topic=self._source.path.name.encode("utf-8", "replace").decode(),
             partition=0,
-            offset=refused.row,
+            offset=row.row,
             key=None,
-            value=refused.value,
+            value=row.value,
             rejected_ms=wall_clock_ms(),
         )
         self._sender.reject(letter)

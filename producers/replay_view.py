@@ -71,9 +71,9 @@ def summary(progress: Progress, *, file: str, format_name: str) -> dict[str, Any
         "resumed_at_row": progress.resumed_at,
         "read": progress.read,
         "sent": progress.sent,
-        "refused": {
+        "rejected": {
             code: {"count": kind.count, "first_rows": kind.first_rows}
-            for code, kind in sorted(progress.refused.items())
+            for code, kind in sorted(progress.rejected.items())
         },
         "first_event_time": _time(progress.first_ms),
         "last_event_time": _time(progress.last_ms),
@@ -94,13 +94,13 @@ def summary_table(progress: Progress, *, file: str, format_name: str) -> Table:
         "sent and acknowledged", f"{progress.sent:,} in {progress.seconds:.1f} s, {_per_s(progress):,.0f}/s"
     )
     table.add_row("event time", f"{_time(progress.first_ms) or '-'}  to  {_time(progress.last_ms) or '-'}")
-    for code, kind in sorted(progress.refused.items()):
+    for code, kind in sorted(progress.rejected.items()):
         rows = ", ".join(str(row) for row in kind.first_rows) + (
             " ..." if kind.count > len(kind.first_rows) else ""
         )
-        table.add_row(Text(f"refused {code}", style="red"), f"{kind.count:,}: rows {rows}. {kind.example}")
-    if not progress.refused:
-        table.add_row("refused", "0")
+        table.add_row(Text(f"rejected {code}", style="red"), f"{kind.count:,}: rows {rows}. {kind.example}")
+    if not progress.rejected:
+        table.add_row("rejected", "0")
     if progress.interrupted:
         table.add_row(Text("interrupted", style="yellow"), "run the same command again to continue from here")
     return table
@@ -144,10 +144,10 @@ def _columns() -> tuple[ProgressColumn, ...]:
 
 
 def _figures(progress: Progress) -> str:
-    refused = sum(kind.count for kind in progress.refused.values())
+    rejected = sum(kind.count for kind in progress.rejected.values())
     lag = "" if progress.lag is None else f"  lag {progress.lag:,}"
     time = _time(progress.last_ms) or ""
-    return f"{_per_s(progress):,.0f}/s  {time}{lag}  refused {refused:,}"
+    return f"{_per_s(progress):,.0f}/s  {time}{lag}  rejected {rejected:,}"
 
 
 def _per_s(progress: Progress) -> float:

@@ -16,7 +16,7 @@ from sources.formats import FORMAT_NAMES as FORMAT_NAMES
 from sources.formats import UnknownFormat as UnknownFormat
 from sources.opening import is_parquet
 from sources.parquet import ParquetTable
-from sources.rows import Refused as Refused
+from sources.rows import Rejected as Rejected
 from sources.sample import RowSample
 from sources.sample import shared_part as shared_part
 from sources.staging import CHUNK_ROWS, Chunk, in_time_order, plan_chunks, stage_lines
@@ -89,7 +89,7 @@ class Source:
     ) -> None:
         self._temporary.cleanup()
 
-    def read(self, skip: int = 0) -> Iterator[Event | Refused]:
+    def read(self, skip: int = 0) -> Iterator[Event | Rejected]:
         """Events by time, ties in file order, after the first `skip` rows; rows without a time come first."""
         return self._reader.read(in_time_order(self._folder, self._chunks, skip), self._currency)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contracts.events import InvalidEvent
 
 MAX_ROW_BYTES = 256 * 1024
-"""A longer row is refused, with its beginning; an event has at most 32 KiB."""
+"""A longer row is rejected, with its beginning; an event has at most 32 KiB."""
 MOST_LINES_OF_A_ROW = 1_000
 
 
@@ -76,7 +76,7 @@ def split_row(row: bytes, separator: str) -> tuple[str, ...]:
 
 
 def too_long() -> InvalidEvent:
-    """The refusal of a row that is longer than `MAX_ROW_BYTES`."""
+    """The rejection of a row that is longer than `MAX_ROW_BYTES`."""
     detail = f"a row must be at most {MAX_ROW_BYTES} bytes; are line ends missing?"
     return InvalidEvent("row.too_long", detail)
 

@@ -65,7 +65,7 @@ def to_utf8(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
         yield first[len(mark) :]
         yield from blocks
         return
-    # A lone surrogate passes, as bytes that are not UTF-8: then its row is refused, not the file.
+    # A lone surrogate passes, as bytes that are not UTF-8: then its row is rejected, not the file.
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     try:
         yield decoder.decode(first[len(mark) :]).encode("utf-8", "surrogatepass")

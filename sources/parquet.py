@@ -8,7 +8,7 @@ import polars as pl
 
 from contracts.events import Event
 from sources.formats import UnknownFormat, choose_format
-from sources.rows import EventMaker, Refused, TableRow
+from sources.rows import EventMaker, Rejected, TableRow
 
 _TIME_TYPES = (pl.String, pl.Datetime, pl.Date)
 _EXACT = 2**53
@@ -46,8 +46,8 @@ class ParquetTable:
             for _, *values in chunk.drop("skipped").iter_rows():
                 yield repr(values).encode("utf-8", "replace")
 
-    def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Refused]:
-        """Events and refusals of the staged chunks."""
+    def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Rejected]:
+        """Events and rejected rows of the staged chunks."""
         maker = EventMaker(self.table, self._columns, currency)
         for chunk in chunks:
             yield from maker.make(

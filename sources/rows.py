@@ -1,4 +1,4 @@
-"""Rows of a table become events of the contract, or refusals."""
+"""Rows of a table become events of the contract, or are rejected."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, encode, from_
 from sources.formats import TableFormat
 
 
-class Refused(NamedTuple):
+class Rejected(NamedTuple):
     """A row that is no event: its number in the file (from 1, header not counted), why, and its bytes."""
 
     row: int
@@ -63,8 +63,8 @@ class EventMaker:
         self._equal_rows: dict[tuple[Any, ...], int] = {}
         self._equal_at: int | None = None
 
-    def make(self, rows: Iterable[TableRow]) -> Iterator[Event | Refused]:
-        """An event or a refusal for every row that is not `skipped`."""
+    def make(self, rows: Iterable[TableRow]) -> Iterator[Event | Rejected]:
+        """An event, or a rejected row, for every row that is not `skipped`."""
         for row in rows:
             ordinal = self._ordinal(row)
             if row.skipped:
@@ -72,7 +72,7 @@ class EventMaker:
             try:
                 yield self._event(row, ordinal)
             except InvalidEvent as exc:
-                yield Refused(row.row, exc.code, exc.detail, self._original(row))
+                yield Rejected(row.row, exc.code, exc.detail, self._original(row))
 
     def _ordinal(self, row: TableRow) -> int:
         if row.time_ms is None or isinstance(row.values, InvalidEvent):

@@ -49,7 +49,7 @@ class Chunk(NamedTuple):
 
 
 def plan_chunks(folder: Path, chunk_rows: int = CHUNK_ROWS, chunk_bytes: int = CHUNK_BYTES) -> list[Chunk]:
-    """Chunks of all staged rows in their order: those without a time first, for they will be refused.
+    """Chunks of all staged rows in their order: those without a time first, for they will be rejected.
 
     A chunk never splits a time, so that equal rows of one are always seen together; raises `UnknownFormat` if
     more rows have the same time than fit into memory.

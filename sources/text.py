@@ -11,7 +11,7 @@ from contracts.json_content import check_members
 from sources.formats import UnknownFormat, choose_format, find_format
 from sources.lines import MAX_ROW_BYTES, join_rows, split_lines, split_row, too_long
 from sources.opening import read_blocks
-from sources.rows import EventMaker, Refused, TableRow, check_size
+from sources.rows import EventMaker, Rejected, TableRow, check_size
 
 SEPARATORS = (",", ";", "\t", "|")
 _BOM = b"\xef\xbb\xbf"
@@ -68,8 +68,8 @@ class CsvTable:
         except (InvalidEvent, IndexError):
             return None
 
-    def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Refused]:
-        """Events and refusals of the staged chunks."""
+    def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Rejected]:
+        """Events and rejected rows of the staged chunks."""
         maker = EventMaker(self.table, self.columns, currency, decimal_comma=self._separator == ";")
         for chunk in chunks:
             yield from maker.make(self._rows(chunk))
@@ -142,15 +142,15 @@ class JsonLines:
                 else:
                     yield number, None, line, line
 
-    def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Refused]:
-        """Events and refusals of the staged chunks."""
+    def read(self, chunks: Iterator[pl.DataFrame], currency: str) -> Iterator[Event | Rejected]:
+        """Events and rejected rows of the staged chunks."""
         for chunk in chunks:
             for number, _, line, skipped in chunk.iter_rows():
                 if not skipped:
                     yield _decode(number, line, currency, thorough=True)
 
 
-def _decode(number: int, line: bytes, currency: str, *, thorough: bool = False) -> Event | Refused:
+def _decode(number: int, line: bytes, currency: str, *, thorough: bool = False) -> Event | Rejected:
     """The event of a line; unless `thorough`, a name given twice is not looked for."""
     try:
         if len(line) > MAX_ROW_BYTES:
@@ -160,5 +160,5 @@ def _decode(number: int, line: bytes, currency: str, *, thorough: bool = False) 
         if thorough:
             check_members(line)
     except InvalidEvent as exc:
-        return Refused(number, exc.code, exc.detail, line)
+        return Rejected(number, exc.code, exc.detail, line)
     return event

@@ -130,7 +130,7 @@ def _counts(audit: RunAudit) -> Table:
     grid = Table.grid(padding=(0, 2))
     for name, text in (
         ("events", f"{audit.distinct:,} sent, {audit.applied:,} applied; {repeats:,} were sent twice"),
-        ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} refused"),
+        ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} rejected"),
         *_archive_rows(audit),
         ("customers", f"orders and money of {audit.customers:,} compared with their records"),
         (

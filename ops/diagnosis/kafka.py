@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.diagnosis.checks import Check, Level
 from ops.diagnosis.redis import judge_trouble
-from ops.diagnosis.refused import check_refused
+from ops.diagnosis.rejected import check_rejected
 from ops.stack.topics import TopicsError, check_counts, open_admin, partition_counts
 
 LONG_OPEN_S = 60.0
@@ -80,7 +80,7 @@ def _check(settings: Settings, admin: KafkaAdminClient) -> Iterator[Check]:
     counts = partition_counts(admin, tuple(existing)) if existing else {}
     yield check_topics(counts, topics)
     if topics.rejected in existing:
-        yield check_refused(settings)
+        yield check_rejected(settings)
     if not settings.kafka_api:  # the embedded broker knows no transactions
         events = {name: counts[name] for name in topics.events if name in counts}
         yield check_transactions(_open_transactions(settings, admin, events))

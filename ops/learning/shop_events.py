@@ -11,7 +11,7 @@ from contracts.events import Event
 from producers.plain_output import LineProgress
 from producers.simulator.profiles import PROFILES
 from producers.simulator.simulation import SimulationConfig, simulate
-from sources import Refused, Source
+from sources import Rejected, Source
 
 SIMULATED_FROM_MS = 1_759_276_800_000  # 1 October 2025, 00:00 UTC
 SIMULATED_RATE = 0.5
@@ -28,21 +28,21 @@ def read_events(
     Raises `UnknownFormat` and `OSError` as `Source` does.
     """
     task = progress.add_task("sorting", total=None)
-    refused: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
     with Source(path, currency=currency, format_name=format_name) as source:
         progress.update(task, description="events", total=source.n_rows)
         for done, event in enumerate(source.read(), start=1):
-            if isinstance(event, Refused):
-                refused[event.code] += 1
+            if isinstance(event, Rejected):
+                rejected[event.code] += 1
                 continue
             yield event
             if not done % _SHOWN_EVERY:
                 progress.update(task, completed=done)
         progress.update(task, completed=source.n_rows)
-    if refused:
+    if rejected:
         progress.console.print(
-            f"{path.name}: {refused.total():,} rows are not valid events "
-            f"({', '.join(f'{code}: {n:,}' for code, n in refused.most_common(5))})",
+            f"{path.name}: {rejected.total():,} rows are not valid events "
+            f"({', '.join(f'{code}: {n:,}' for code, n in rejected.most_common(5))})",
             markup=False,
         )
 

@@ -23,7 +23,7 @@ from api_processes import ApiProgram
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter, decode_dead_letter, encode_dead_letter
 from contracts.settings import Settings
-from ops.diagnosis.refused import judge_refused
+from ops.diagnosis.rejected import judge_rejected
 from ops.events.tail import render_request
 from producers.rejected import StoredLetter, read_letters
 from services import wait_until
@@ -90,12 +90,12 @@ def test_refused_events_of_libraries_are_dead_letters(make_installation: Any, tm
         "items": [{"product_id": "p"}],
     }
     others = [kept for kept in stored(settings) if kept.letter.sender not in (OWN, "http")]
-    check = judge_refused(others, now_ms=wall_clock_ms())
+    check = judge_rejected(others, now_ms=wall_clock_ms())
     assert "1 total.not_number (1 by segment:analytics-php/3.8.1)" in check.found
     assert "1 currency.unknown (1 by ga4 okhttp/4.12.0)" in check.found
     assert "ISO 4217" in check.advice
     blocked = [kept for kept in stored(settings) if kept.letter.code == "origin.not_allowed"]
-    check = judge_refused(blocked, now_ms=wall_clock_ms())
+    check = judge_rejected(blocked, now_ms=wall_clock_ms())
     assert "pages of http://localhost:3000 may not send events" in check.advice
 
 

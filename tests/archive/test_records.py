@@ -7,7 +7,7 @@ import pytest
 
 from archive.cuts import find_deleted
 from archive.intake import FlushLimits, Intake
-from archive.records import FORWARDED, INTERNAL, REFUSED, Place, event_rows
+from archive.records import FORWARDED, INTERNAL, REJECTED, Place, event_rows
 from contracts.deletions import digest_user
 from contracts.events import Event, EventType, Statement, encode
 from contracts.partitioning import partition_of
@@ -50,7 +50,7 @@ def test_what_workers_count_becomes_rows_and_the_rest_is_counted_by_what_it_is()
     ]
     rows, left_out = event_rows(records, Place("view", home, 8), currency="EUR")
     assert to_frame(rows)["offset"].to_list() == [0, 5]
-    assert left_out == {REFUSED: 4, FORWARDED: 1}
+    assert left_out == {REJECTED: 4, FORWARDED: 1}
     told = Sent(0, customer.encode(), encode(logged_in._replace(event_type=Statement.BOUGHT_ELSEWHERE)))
     rows, left_out = event_rows([told], Place("view", home, 8), currency="EUR")
     assert (rows, left_out) == ([], {INTERNAL: 1})

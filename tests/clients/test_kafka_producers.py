@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 
 from client_shop import Shop, lack_tool, run
 from contracts.clock import wall_clock_ms
-from ops.diagnosis.refused import check_refused
+from ops.diagnosis.rejected import check_rejected
 from services import wait_until
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -58,7 +58,7 @@ def test_what_librdkafka_puts_into_other_partitions_is_rejected(shop: Shop) -> N
     assert set(rejected) == {"partition.not_of_key"}
     assert shop.views(name) == COUNT - rejected["partition.not_of_key"]
     assert shop.views(name) < COUNT / 2
-    check = check_refused(shop.settings)
+    check = check_rejected(shop.settings)
     assert f"by kafka {name})" in check.found
     assert "set Kafka's default partitioner (murmur2) in the producer" in check.advice
 

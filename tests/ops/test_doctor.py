@@ -38,7 +38,7 @@ from ops.diagnosis.redis import (
     check_waits,
     check_writes,
 )
-from ops.diagnosis.refused import judge_refused
+from ops.diagnosis.rejected import judge_rejected
 from ops.diagnosis.services import check_services
 from ops.diagnosis.webhooks import judge_webhooks
 from producers.rejected import StoredLetter
@@ -102,10 +102,10 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (judge_webhooks(2, served=True), Level.OK, ""),
         (judge_webhooks(0, served=False), Level.OK, ""),
         (judge_webhooks(1, served=False), Level.FAIL, "storepulse deliver"),
-        (judge_refused([], now_ms=NOW_MS), Level.OK, ""),
-        (judge_refused([letter("x.y", NOW_MS - 86_400_001)], now_ms=NOW_MS), Level.OK, ""),
-        (judge_refused([letter("partition.not_of_key", NOW_MS)], now_ms=NOW_MS), Level.WARN, "murmur2"),
-        (judge_refused([letter("x.y", NOW_MS)], now_ms=NOW_MS), Level.WARN, "rejected ls"),
+        (judge_rejected([], now_ms=NOW_MS), Level.OK, ""),
+        (judge_rejected([letter("x.y", NOW_MS - 86_400_001)], now_ms=NOW_MS), Level.OK, ""),
+        (judge_rejected([letter("partition.not_of_key", NOW_MS)], now_ms=NOW_MS), Level.WARN, "murmur2"),
+        (judge_rejected([letter("x.y", NOW_MS)], now_ms=NOW_MS), Level.WARN, "rejected ls"),
     ],
 )
 def test_check_says_how_it_is_and_what_to_do(check: Check, level: Level, says: str) -> None:

@@ -70,7 +70,7 @@ def test_everything_is_sent_once_and_refused_rows_become_letters(tmp_path: Path)
     progress = replay(path, ReplayPlan(), sender)
     assert [event.event_id for event in sent_events(sender)] == [f"e{i}" for i in range(20)]
     assert (progress.read, progress.sent, progress.interrupted) == (23, 20, False)
-    assert {code: (kind.count, kind.first_rows) for code, kind in progress.refused.items()} == {
+    assert {code: (kind.count, kind.first_rows) for code, kind in progress.rejected.items()} == {
         "event_type.missing": (2, [21, 23]),
         "event.not_json": (1, [22]),
     }

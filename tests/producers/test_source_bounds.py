@@ -25,23 +25,23 @@ _READ = """
 import resource, sys
 import orjson
 from pathlib import Path
-from sources import Refused, Source, UnknownFormat
+from sources import Rejected, Source, UnknownFormat
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 def read(name):
-    refused, events = [], 0
+    rejected, events = [], 0
     try:
         with Source(Path(name), currency="EUR") as source:
             for outcome in source.read():
-                if not isinstance(outcome, Refused):
+                if not isinstance(outcome, Rejected):
                     events += 1
-                elif len(refused) < 5:
-                    refused.append([outcome.row, outcome.code])
+                elif len(rejected) < 5:
+                    rejected.append([outcome.row, outcome.code])
     except UnknownFormat as exc:
         return {"error": str(exc)}
-    return {"events": events, "refused": refused}
+    return {"events": events, "rejected": rejected}
 
 read(sys.argv[1])
 before = peak()
@@ -64,22 +64,28 @@ def repeat(piece: bytes, size: int) -> Iterator[bytes]:
             HEADER + ROW,
             b"y,",
             b"\n" + ROW,
-            {"events": 2, "refused": [[2, "row.too_long"]]},
+            {"events": 2, "rejected": [[2, "row.too_long"]]},
         ),
         (
             "c.csv",
             HEADER + ROW + ROW[:-3] + b'"',
             b"x" * 60 + b"\n",
             b"\n" + ROW,
-            {"events": 2, "refused": [[2, "row.open_quote"], *([n, "row.columns"] for n in (3, 4, 5, 6))]},
+            {"events": 2, "rejected": [[2, "row.open_quote"], *([n, "row.columns"] for n in (3, 4, 5, 6))]},
         ),
-        ("d.jsonl", LINE + b'{"a": "', b"x", b'"}\n' + LINE, {"events": 2, "refused": [[2, "row.too_long"]]}),
+        (
+            "d.jsonl",
+            LINE + b'{"a": "',
+            b"x",
+            b'"}\n' + LINE,
+            {"events": 2, "rejected": [[2, "row.too_long"]]},
+        ),
         (
             "e.jsonl",
             LINE,
             b'{"a": "' + b"x" * 200_000 + b'"}\n',
             LINE,
-            {"events": 2, "refused": [[n, "event.too_large"] for n in (2, 3, 4, 5, 6)]},
+            {"events": 2, "rejected": [[n, "event.too_large"] for n in (2, 3, 4, 5, 6)]},
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Files as editors, spreadsheets and other systems write them: read rightly, or refused by name."""
+"""Files as editors, spreadsheets and other systems write them: read rightly, or rejected by name."""
 
 import gzip
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from contracts.events import Event, EventType, encode
-from sources import Refused, Source, UnknownFormat
+from sources import Rejected, Source, UnknownFormat
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
 ROWS = (
@@ -17,7 +17,7 @@ ROWS = (
 TEXT = HEADER + ROWS
 
 
-def read(path: Path, content: bytes, format_name: str | None = None) -> list[Event | Refused]:
+def read(path: Path, content: bytes, format_name: str | None = None) -> list[Event | Rejected]:
     path.write_bytes(content)
     with Source(path, currency="EUR", format_name=format_name) as source:
         return list(source.read())
@@ -25,12 +25,12 @@ def read(path: Path, content: bytes, format_name: str | None = None) -> list[Eve
 
 def events_of(path: Path, content: bytes) -> list[Event]:
     outcomes = read(path, content)
-    assert not [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
     return [outcome for outcome in outcomes if isinstance(outcome, Event)]
 
 
-def refused(outcomes: list[Event | Refused]) -> list[tuple[int, str]]:
-    return [(outcome.row, outcome.code) for outcome in outcomes if isinstance(outcome, Refused)]
+def rejected(outcomes: list[Event | Rejected]) -> list[tuple[int, str]]:
+    return [(outcome.row, outcome.code) for outcome in outcomes if isinstance(outcome, Rejected)]
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_decimal_comma_is_read_where_semicolons_separate(tmp_path: Path) -> No
     text = TEXT.replace(",", ";").replace("33.20", "33,20").encode()
     assert [event.price_minor for event in events_of(tmp_path / "r.csv", text)] == [3_320] * 3
     grouped = TEXT.replace(",", ";").replace("33.20", "1.033,20").encode()
-    assert refused(read(tmp_path / "g.csv", grouped)) == [(n, "price.not_number") for n in (1, 2, 3)]
+    assert rejected(read(tmp_path / "g.csv", grouped)) == [(n, "price.not_number") for n in (1, 2, 3)]
 
 
 def test_a_quoted_value_may_hold_line_ends_and_separators(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_stray_quote_hides_no_other_row(tmp_path: Path) -> None:
         '2019-10-01 00:00:05 UTC,view,5,2,,,1.0,7,"s\n'
     )
     outcomes = read(tmp_path / "r.csv", text.encode())
-    assert refused(outcomes) == [(1, "row.open_quote"), (5, "row.open_quote")]
+    assert rejected(outcomes) == [(1, "row.open_quote"), (5, "row.open_quote")]
     assert [outcome.product_id for outcome in outcomes if isinstance(outcome, Event)] == ["2", "3", "4"]
 
 
@@ -128,7 +128,7 @@ def test_ids_that_a_spreadsheet_rounded_are_refused_and_whole_ones_taken_back(tm
         for second, (product, user, session) in enumerate(cells)
     ]
     outcomes = read(tmp_path / "r.csv", (HEADER + "".join(rows)).encode())
-    assert refused(outcomes) == [
+    assert rejected(outcomes) == [
         (1, "user_id.rounded"),
         (3, "product_id.rounded"),
         (4, "session_id.rounded"),
@@ -137,14 +137,14 @@ def test_ids_that_a_spreadsheet_rounded_are_refused_and_whole_ones_taken_back(tm
     ]
     taken = [(o.product_id, o.user_id, o.session_id) for o in outcomes if isinstance(o, Event)]
     assert taken == [("1004237", "535871217", "s"), ("1E5", "12E-4", "5.0.0")]
-    first = next(outcome for outcome in outcomes if isinstance(outcome, Refused))
+    first = next(outcome for outcome in outcomes if isinstance(outcome, Rejected))
     assert "export the column as text" in first.detail
 
 
 def test_what_a_failed_formula_shows_is_no_id(tmp_path: Path) -> None:
     rows = [f"2019-10-01 00:00:00 UTC,view,{cell},1,,,1.00,u,s\n" for cell in ("#N/A", "#REF!", "#12")]
     outcomes = read(tmp_path / "r.csv", (HEADER + "".join(rows)).encode())
-    assert refused(outcomes) == [(1, "product_id.cell_error"), (2, "product_id.cell_error")]
+    assert rejected(outcomes) == [(1, "product_id.cell_error"), (2, "product_id.cell_error")]
 
 
 @pytest.mark.parametrize(
@@ -228,8 +228,8 @@ def test_json_lines_are_read_in_any_encoding_with_any_line_ends(
 def test_a_name_given_twice_is_refused(tmp_path: Path, member: bytes) -> None:
     good = encode(EVENTS[0])
     outcomes = read(tmp_path / "e.jsonl", good + b"\n" + good[:-1] + b", " + member + b"}")
-    assert [(o.row, o.code) for o in outcomes if isinstance(o, Refused)] == [(2, "event.repeated_field")]
-    assert outcomes[-1] == Refused(2, "event.repeated_field", *outcomes[-1][2:])
+    assert [(o.row, o.code) for o in outcomes if isinstance(o, Rejected)] == [(2, "event.repeated_field")]
+    assert outcomes[-1] == Rejected(2, "event.repeated_field", *outcomes[-1][2:])
     named = "a" if b"note" in member and b"user" not in member else "user_id"
     assert f"the field {named} is there more than once" in outcomes[-1][2]
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from contracts.events import Event, EventType, encode
-from sources import Refused, Source, UnknownFormat, fingerprint
+from sources import Rejected, Source, UnknownFormat, fingerprint
 
 REES46_HEADER = (
     "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -25,14 +25,14 @@ REES46_ROWS = (
 
 def read(
     path: Path, skip: int = 0, chunk_rows: int = 250_000, format_name: str | None = None
-) -> list[Event | Refused]:
+) -> list[Event | Rejected]:
     with Source(path, currency="USD", format_name=format_name, chunk_rows=chunk_rows) as source:
         return list(source.read(skip))
 
 
 def events_of(path: Path) -> list[Event]:
     outcomes = read(path)
-    assert not [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
     return [outcome for outcome in outcomes if isinstance(outcome, Event)]
 
 
@@ -106,8 +106,8 @@ def test_taobao_csv_has_no_header_and_is_unsorted(tmp_path: Path) -> None:
     events = [outcome for outcome in outcomes if isinstance(outcome, Event)]
     assert [e.event_type for e in events] == ["cart", "view", "purchase", "favorite"]
     assert (events[0].category, events[0].event_time_ms) == ("4181361", 1_511_544_000_000)
-    refused = {(o.row, o.code) for o in outcomes if isinstance(o, Refused)}
-    assert refused == {(5, "event_time.too_early"), (6, "event_time.in_future"), (7, "event_time.not_time")}
+    rejected = {(o.row, o.code) for o in outcomes if isinstance(o, Rejected)}
+    assert rejected == {(5, "event_time.too_early"), (6, "event_time.in_future"), (7, "event_time.not_time")}
 
 
 def test_item_parquet_serves_retailrocket_and_taobao(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_broken_row_is_refused_with_its_number_and_the_rows_beside_it_go_throu
     )
     raw = text.encode() + b"2019-10-01 00:00:13 UTC,view,1,2,,\xff,1.0,7,s\n"
     outcomes = read(written(tmp_path / "r.csv", raw))
-    assert {(o.row, o.code) for o in outcomes if isinstance(o, Refused)} == {
+    assert {(o.row, o.code) for o in outcomes if isinstance(o, Rejected)} == {
         (2, "price.not_finite"),
         (3, "event_type.unknown"),
         (4, "user_id.missing"),
@@ -181,14 +181,14 @@ def test_a_broken_row_is_refused_with_its_number_and_the_rows_beside_it_go_throu
     events = [o for o in outcomes if isinstance(o, Event)]
     assert [e.event_time_ms % 60_000 // 1_000 for e in events] == [1, 5, 12]
     assert events[1].category == "home, garden"
-    assert b"1.0,,s" in next(o.value for o in outcomes if isinstance(o, Refused) and o.row == 4)
+    assert b"1.0,,s" in next(o.value for o in outcomes if isinstance(o, Rejected) and o.row == 4)
 
 
 def test_broken_json_lines_are_refused_with_the_code_of_the_contract(tmp_path: Path) -> None:
     good = encode(Event("e", EventType.VIEW, 1_600_000_000_000, "u", "p"))
     lines = [b"{", good, b"[]", b"\xff", good.replace(b'"view"', b'"x"'), b'{"a":"' + b"x" * 40_000 + b'"}']
     outcomes = read(written(tmp_path / "e.jsonl", b"\r\n".join(lines)))
-    assert [(o.row, o.code) for o in outcomes if isinstance(o, Refused)] == [
+    assert [(o.row, o.code) for o in outcomes if isinstance(o, Rejected)] == [
         (1, "event.not_json"),
         (3, "event.not_object"),
         (4, "event.not_json"),
@@ -211,7 +211,7 @@ def test_a_parquet_row_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
         }
     ).write_parquet(tmp_path / "r.parquet")
     outcomes = read(tmp_path / "r.parquet")
-    assert {(o.row, o.code) for o in outcomes if isinstance(o, Refused)} == {
+    assert {(o.row, o.code) for o in outcomes if isinstance(o, Rejected)} == {
         (2, "event_time.missing"),
         (3, "product_id.missing"),
         (4, "price.not_finite"),
@@ -229,7 +229,7 @@ def test_ids_that_lost_digits_in_a_parquet_file_are_not_taken(tmp_path: Path) ->
         }
     ).write_parquet(tmp_path / "r.parquet")
     outcomes = read(tmp_path / "r.parquet")
-    assert [(o.row, o.code) for o in outcomes if isinstance(o, Refused)] == [
+    assert [(o.row, o.code) for o in outcomes if isinstance(o, Rejected)] == [
         (2, "product_id.rounded"),
         (3, "user_id.missing"),
     ]

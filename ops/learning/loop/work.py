@@ -23,7 +23,7 @@ from models.lifecycle.sources import Versions
 from models.lifecycle.store import ModelStore
 from models.lifecycle.trainer import AnyTrainer
 from ops.learning.loop.trainers import find_trainers
-from sources import Refused, Source, UnknownFormat
+from sources import Rejected, Source, UnknownFormat
 
 MOST_EVENTS = 300_000
 """Events that are read, the newest: about 2 GB of memory when trees are grown on them."""
@@ -86,7 +86,7 @@ def _events(settings: Settings) -> Iterator[Event]:
     """The newest events that are kept, in order of time."""
     with Source(Path(settings.learn_events), currency=settings.currency) as source:
         for event in source.read(max(0, source.n_rows - MOST_EVENTS)):
-            if not isinstance(event, Refused):
+            if not isinstance(event, Rejected):
                 yield event
 
 

@@ -1,4 +1,4 @@
-"""The doctor's look at the newest dead letters: what is refused, and what its senders should change."""
+"""The doctor's look at the newest dead letters: what is rejected, and what its senders should change."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,16 +18,16 @@ OTHERWISE = "`storepulse rejected ls` lists them, `storepulse rejected show ID` 
 "in docs/events.md"
 
 
-def check_refused(settings: Settings) -> Check:
-    """What was refused in the last day, as far as the newest letters tell."""
+def check_rejected(settings: Settings) -> Check:
+    """What was rejected in the last day, as far as the newest letters tell."""
     try:
         letters = list(read_letters(settings, TIMEOUT_S, newest=NEWEST))
     except SendFailed as exc:
         return Check("rejected events", Level.WARN, f"not known: {exc}", "look into Kafka's log")
-    return judge_refused(letters, now_ms=wall_clock_ms())
+    return judge_rejected(letters, now_ms=wall_clock_ms())
 
 
-def judge_refused(letters: Iterable[StoredLetter], *, now_ms: int) -> Check:
+def judge_rejected(letters: Iterable[StoredLetter], *, now_ms: int) -> Check:
     """The most frequent codes of the letters of the last day, and what to do about each of them."""
     counts = count_codes(kept for kept in letters if kept.letter.rejected_ms > now_ms - RECENT_MS)
     if not counts:
