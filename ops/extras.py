@@ -33,10 +33,15 @@ def require_extras(command: str, *extras: str) -> None:
 
 def install_command(*extras: str) -> str:
     """A command that installs extras here: into the image, from the clone that this is, or from the index."""
-    if sys.prefix == _IMAGE_PREFIX:
+    if in_image():
         return f"EXTRAS={','.join(extras)} docker compose build"
     python, names = shlex.quote(sys.executable), ",".join(extras)
     if not (_ROOT / "pyproject.toml").is_file():
         return f"{python} -m pip install 'storepulse[{names}]'"
     constraints = shlex.quote(str(_ROOT / "constraints.txt"))
     return f"{python} -m pip install -c {constraints} -e {shlex.quote(f'{_ROOT}[{names}]')}"
+
+
+def in_image() -> bool:
+    """Is this process one of the image's? No stack is started there."""
+    return sys.prefix == _IMAGE_PREFIX

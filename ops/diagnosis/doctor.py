@@ -16,6 +16,7 @@ from rich.text import Text
 from ops.diagnosis.api import check_api
 from ops.diagnosis.checks import Check, Level
 from ops.diagnosis.services import check_services
+from ops.extras import in_image
 from ops.stack.broker import MIN_JAVA, java_version
 from ops.stack.child import StartError
 from ops.stack.kafka_jars import KAFKA_VERSION, jars_folder
@@ -65,11 +66,16 @@ def render(checks: list[Check]) -> Table:
 
 
 def check_machine(state: Path, *, running: bool) -> Iterator[Check]:
-    """Checks that need no service. `running`: a stack runs in `state`, so its ports are rightly taken."""
+    """Checks that need no service; in the image none of what only `storepulse up` needs.
+
+    `running`: a stack runs in `state`, so its ports are rightly taken.
+    """
     yield check_python(sys.version_info[:2])
     for name in EXACT_PACKAGES:
         yield check_package(name, _wanted(name), _installed(name))
     yield check_compiled(_compiled_fault())
+    if in_image():
+        return
     yield check_java(java_version())
     yield check_maven(shutil.which("mvn"), jars_folder().is_dir())
     yield check_redis_binary()

@@ -1,6 +1,7 @@
 """The doctor: every check in both outcomes, and the whole of it against real services."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,14 @@ def test_an_api_that_should_run_and_does_not_answer_fails() -> None:
 
 def test_this_machine_passes(tmp_path: Path) -> None:
     assert not [check for check in check_machine(tmp_path, running=False) if check.level is Level.FAIL]
+
+
+def test_the_doctor_in_the_image_asks_for_nothing_to_start_a_stack_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", "/opt/storepulse")
+    names = [check.name for check in check_machine(tmp_path, running=False)]
+    assert names == ["python", "faust-streaming", "aiokafka", "compiled steps"]
 
 
 def test_running_services_pass(installation: Settings) -> None:
