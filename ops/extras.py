@@ -21,7 +21,7 @@ _MODULES = {
 
 def require_extras(command: str, *extras: str) -> None:
     """End with exit code 2 and the command that installs what is missing, if anything is."""
-    missing = [extra for extra in extras if not all(map(find_spec, _MODULES[extra]))]
+    missing = [extra for extra in extras if not _is_installed(extra)]
     if missing:
         names = ", ".join(name for extra in missing for name in _MODULES[extra] if find_spec(name) is None)
         typer.echo(
@@ -32,9 +32,15 @@ def require_extras(command: str, *extras: str) -> None:
 
 
 def install_command(*extras: str) -> str:
-    """A command that installs extras here: into the image, from the clone that this is, or from the index."""
+    """A command that installs extras here: into the image, from the clone that this is, or from the index.
+
+    Building an image anew must name those that it has, too.
+    """
     if in_image():
-        return f"EXTRAS={','.join(extras)} docker compose build"
+        wanted = {extra for extra in _MODULES if extra in extras or _is_installed(extra)}
+        if wanted & {"archive", "train"}:
+            wanted -= {"replay"}  # they include it
+        return f"EXTRAS={','.join(sorted(wanted))} docker compose build"
     python, names = shlex.quote(sys.executable), ",".join(extras)
     if not (_ROOT / "pyproject.toml").is_file():
         return f"{python} -m pip install 'storepulse[{names}]'"
@@ -45,3 +51,7 @@ def install_command(*extras: str) -> str:
 def in_image() -> bool:
     """Is this process one of the image's? No stack is started there."""
     return sys.prefix == _IMAGE_PREFIX
+
+
+def _is_installed(extra: str) -> bool:
+    return all(map(find_spec, _MODULES[extra]))

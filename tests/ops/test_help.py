@@ -66,7 +66,18 @@ def test_without_a_clone_the_package_is_named(tmp_path: Path, monkeypatch: pytes
     )
 
 
-def test_in_the_image_extras_are_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("present", "lacking", "named"),
+    [
+        ((), ("archive", "train"), "archive,train"),
+        (("polars", "fsspec"), ("train",), "archive,train"),
+        (("polars",), ("local",), "local,replay"),
+    ],
+)
+def test_in_the_image_extras_are_built_in_beside_those_that_it_has(
+    present: tuple[str, ...], lacking: tuple[str, ...], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text()
     monkeypatch.setattr(sys, "prefix", re.findall(r"python -m venv (\S+)", dockerfile)[0])
-    assert extras.install_command("archive", "train") == "EXTRAS=archive,train docker compose build"
+    monkeypatch.setattr(extras, "find_spec", lambda name: name in present or None)
+    assert extras.install_command(*lacking) == f"EXTRAS={named} docker compose build"
