@@ -6,24 +6,31 @@ from models.next_action.rates import Funnel
 
 
 class ItemCounts(NamedTuple):
-    """What was done of an item, and the day (of event time, since 1970) on which something last was."""
+    """What was done of an item, as in a `Funnel`, and the day (since 1970) on which something last was."""
 
-    funnel: Funnel
+    views: int
+    carts: int
+    purchases: int
     day: int
+
+    @property
+    def funnel(self) -> Funnel:
+        """Without the day."""
+        return Funnel(self.views, self.carts, self.purchases)
 
 
 def pack_counts(counts: ItemCounts) -> str:
     """The counts as a field of a hash."""
-    (views, carts, purchases), day = counts
+    views, carts, purchases, day = counts
     return f"{views} {carts} {purchases} {day}"
 
 
 def read_counts(text: str) -> ItemCounts:
     """What `pack_counts` was given; raises `ValueError`."""
     try:
-        views, carts, purchases, day = map(int, text.split(" "))
-    except ValueError:
+        counts = ItemCounts(*map(int, text.split(" ")))
+    except (ValueError, TypeError):
         raise ValueError("expected four integers of an item") from None
-    if min(views, carts, purchases, day) < 0:
+    if min(counts) < 0:
         raise ValueError("a count of an item is negative")
-    return ItemCounts(Funnel(views, carts, purchases), day)
+    return counts

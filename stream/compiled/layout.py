@@ -16,6 +16,7 @@ from pathlib import Path
 MODULES = (
     "packing", "records", "merge", "new_events", "carts", "orders", "states", "judging", "alerts", "visitors",
     "batch", "scores", "encoding", "reports", "customers",
+    "items",
 )  # fmt: skip
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.visitor_alerts": ("VisitorAlerts", "KindState"),
     "contracts.predictions": ("Predictions",),
     "contracts.scores": ("Score", "Pending", "Unjudged"),
+    "models.next_action.item_counts": ("ItemCounts",),
     "models.next_action.prices": ("PriceLevel",),
     "stream.batch.entries": ("Entry", "CountedLine"),
 }

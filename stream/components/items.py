@@ -7,7 +7,7 @@ again: what was done of it before is missing from it, and not from the shop. Of 
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from heapq import nsmallest
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from contracts.keys import ITEM_COUNTS
 from contracts.visitor import ACTION_TYPES
 from models.next_action.item_counts import ItemCounts, pack_counts, read_counts
 from models.next_action.rates import NOTHING, SHOP, Funnel, category_name, product_name
+from stream.batch.core import PYTHON, Core
 from stream.batch.counts import Counts
 from stream.batch.result import NO_CHANGE, BatchResult, Change
 from stream.components.component import Applied, Component
@@ -32,9 +33,9 @@ TTL_S = 90 * 86_400
 _DAY_MS = 86_400_000
 _FADES_DAYS = 7
 """What was done of an item weighs half as much for each so many days since, when it comes to what to drop."""
-_ITEM_BYTES = 260
+_ITEM_BYTES = 220
 """About what the counts of an item take in memory."""
-_STAGES = tuple(
+STAGES = tuple(
     (rank, 1 if rank == CART else 2 if rank == PURCHASE else 0)
     for rank in range(len(ACTION_TYPES))
     if rank != REMOVE
@@ -45,25 +46,24 @@ _STAGES = tuple(
 class PartitionItems(NamedTuple):
     """Counts by name, as they were before the last batch that changed any, and what it changed.
 
-    In `newer` None stands for an item that was dropped. The step after it, which comes once the batch is
-    stored, puts it into `known`. Nothing else is ever changed, so another thread may read.
+    The step after it, which comes once the batch is stored, puts that into `known`. Nothing else is ever
+    changed, so another thread may read.
     """
 
     known: dict[str, ItemCounts]
-    newer: Mapping[str, ItemCounts | None] = {}
+    newer: Mapping[str, ItemCounts] = {}
+    dropped: frozenset[str] = frozenset()
 
     def funnel(self, name: str) -> Funnel:
         """What was done of an item."""
-        item = self.newer[name] if name in self.newer else self.known.get(name)
-        return NOTHING if item is None else item.funnel
+        item = self.newer.get(name) or self.known.get(name)
+        return NOTHING if item is None or name in self.dropped else item.funnel
 
     def settled(self) -> dict[str, ItemCounts]:
         """All counts, the last batch's among them."""
-        for name, item in self.newer.items():
-            if item is None:
-                self.known.pop(name, None)
-            else:
-                self.known[name] = item
+        self.known.update(self.newer)
+        for name in self.dropped:
+            self.known.pop(name, None)
         return self.known
 
 
@@ -73,7 +73,8 @@ class Items(Component[PartitionItems, None]):
     name = ITEMS
     reads = (ClaimRead(ITEM_COUNTS, "hash"),)
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, core: Core = PYTHON, most: int = MOST) -> None:
+        self._count_up = core.of(count_up)
         self._most = most
 
     def load(self, found: Mapping[str, Any]) -> PartitionItems:
@@ -85,31 +86,32 @@ class Items(Component[PartitionItems, None]):
         if not applied.counts.minutes:
             return NO_CHANGE
         known, day = state.settled(), applied.clock.max_event_ms // _DAY_MS
-        grown = {
-            name: ItemCounts(_grown(known[name].funnel if name in known else NOTHING, more), day)
-            for name, more in _counted(applied.counts).items()
-        }
-        newer: dict[str, ItemCounts | None] = {**grown}
-        values = {name: pack_counts(item) for name, item in grown.items()}
-        writes: list[Write] = [SetInHash(ITEM_COUNTS, values, TTL_S)]
-        if len(known) + len(grown.keys() - known.keys()) > self._most + self._most // 4:
+        grown, texts = self._count_up(known, applied.counts, day)
+        if not grown:
+            return NO_CHANGE
+        writes: list[Write] = [SetInHash(ITEM_COUNTS, texts, TTL_S)]
+        dropped: frozenset[str] = frozenset()
+        if len(known) + len(grown) > self._most + self._most // 4:
             dropped = self._surplus({**known, **grown}, day)
-            newer |= dict.fromkeys(dropped)
-            writes.append(RemoveFromHash(ITEM_COUNTS, dropped))
-        return Change(PartitionItems(known, newer), writes)
+            if dropped:
+                writes.append(RemoveFromHash(ITEM_COUNTS, dropped))
+        return Change(PartitionItems(known, grown, dropped), writes)
 
     def size(self, state: PartitionItems) -> int:
         """See `Component.size`."""
         return len(state.known) * _ITEM_BYTES
 
-    def _surplus(self, items: Mapping[str, ItemCounts], day: int) -> list[str]:
-        """Names to drop, the least viewed first; never the shop's."""
+    def _surplus(self, items: Mapping[str, ItemCounts], day: int) -> frozenset[str]:
+        """Names to drop if there are too many, the least viewed first; never the shop's."""
+        if len(items) <= self._most + self._most // 4:
+            return frozenset()
 
         def weight(name: str) -> tuple[int, str]:
-            funnel, last_day = items[name]
-            return sum(funnel) >> max(0, day - last_day) // _FADES_DAYS, name
+            views, carts, purchases, last_day = items[name]
+            return (views + carts + purchases) >> max(0, day - last_day) // _FADES_DAYS, name
 
-        return nsmallest(len(items) - self._most, [name for name in items if name != SHOP], key=weight)
+        names = [name for name in items if name != SHOP]
+        return frozenset(nsmallest(len(items) - self._most, names, key=weight))
 
 
 def items_of(states: Mapping[str, Any], result: BatchResult) -> PartitionItems:
@@ -132,33 +134,33 @@ def read_items(fields: Mapping[str, str]) -> dict[str, ItemCounts]:
     return found
 
 
-def _counted(counts: Counts) -> dict[str, list[int]]:
-    """What a batch did, by name, as in a `Funnel`."""
-    found: dict[str, list[int]] = {SHOP: [0, 0, 0]}
-    shop = found[SHOP]
-    for name, stage, number in _numbers(counts, shop):
-        of_item = found.get(name)
-        if of_item is None:
-            of_item = found[name] = [0, 0, 0]
-        of_item[stage] += number
-    return found
-
-
-def _numbers(counts: Counts, shop: list[int]) -> Iterator[tuple[str, int, int]]:
-    """What was done of items: name, place in a `Funnel`, how often; `shop` is added to."""
+def count_up(
+    known: dict[str, ItemCounts], counts: Counts, day: int
+) -> tuple[dict[str, ItemCounts], dict[str, str]]:
+    """What a batch makes of the counts that it changes, and their texts, by name."""
+    grown: dict[str, ItemCounts] = {}
+    shop = [0, 0, 0]
     for by_rank in counts.minutes.values():
-        for rank, stage in _STAGES:
+        for rank, stage in STAGES:
             for product_id, number in by_rank[rank].items():
                 shop[stage] += number
                 if product_id:
-                    yield product_name(product_id), stage, number
-    for rank, stage in _STAGES:
+                    _grow(grown, known, product_name(product_id), stage, number, day)
+    for rank, stage in STAGES:
         for category, number in counts.categories[rank].items():
-            yield category_name(category), stage, number
+            _grow(grown, known, category_name(category), stage, number, day)
+    for stage, number in enumerate(shop):
+        if number:
+            _grow(grown, known, SHOP, stage, number, day)
+    return grown, {name: pack_counts(item) for name, item in grown.items()}
 
 
-def _grown(before: Funnel, more: list[int]) -> Funnel:
-    after = Funnel(before[0] + more[0], before[1] + more[1], before[2] + more[2])
-    while sum(after) > LARGEST:
-        after = Funnel(after[0] >> 1, after[1] >> 1, after[2] >> 1)
-    return after
+def _grow(
+    grown: dict[str, ItemCounts], known: dict[str, ItemCounts], name: str, stage: int, number: int, day: int
+) -> None:
+    before = grown.get(name) or known.get(name)
+    numbers = [0, 0, 0] if before is None else [*before[:3]]
+    numbers[stage] += number
+    while sum(numbers) > LARGEST:
+        numbers = [each >> 1 for each in numbers]
+    grown[name] = ItemCounts(numbers[0], numbers[1], numbers[2], day)

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from contracts.keys import ITEM_COUNTS
 from models.next_action.rates import NOTHING, SHOP, Counted, Funnel
+from stream.batch.core import PYTHON, Core
 from stream.batch.result import BatchResult
 from stream.components.items import ITEMS, Items, PartitionItems, read_items
 from stream.scoring.companions import SlotCompanion
@@ -30,9 +31,8 @@ class ItemPool(SlotCompanion):
     read only while a model that wants to know is asked, so its first second goes by our own.
     """
 
-    component = Items()
-
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, core: Core = PYTHON) -> None:
+        self.component = Items(core)
         self._partitions = partitions
         self._ours: dict[int, Mapping[str, Any]] = {}
         self._theirs: dict[str, Funnel] = {}

@@ -79,10 +79,10 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         self._settings = settings
         self._gate = gate or Gate()
         self.learner = Learner(self.name, settings.partitions) if settings.learning else None
-        self.pool = ItemPool(settings.partitions)
+        self._core = choose_core(compiled=settings.compiled)
+        self.pool = ItemPool(settings.partitions, self._core)
         self.companions = (self.pool,) if self.learner is None else (self.pool, self.learner)
         self._sampler = Sampler(MOST_KEPT_PER_S)
-        self._core = choose_core(compiled=settings.compiled)
 
     @cached_property
     def _rules(self) -> AlertRules:

@@ -220,7 +220,7 @@ async def test_what_other_workers_count_is_added(shop: Shop, events: list[Event]
     await shop.feed(events)
     slot = shop.registry.slots[NEXT_ACTION]
     assert isinstance(slot, NextActionSlot)
-    ours = PartitionItems({"pnew": ItemCounts(Funnel(1, 0, 0), 1)})
+    ours = PartitionItems({"pnew": ItemCounts(1, 0, 0, 1)})
     pool = ItemPool(SETTINGS.partitions)
     await pool.read(shop.store, range(SETTINGS.partitions))
     everybody = pool.counted(ours)
@@ -262,14 +262,14 @@ def test_a_batch_that_was_not_stored_leaves_no_trace() -> None:
 
 def test_large_counts_are_halved_together() -> None:
     items = Items()
-    full = PartitionItems({"pa": ItemCounts(Funnel(LARGEST - 1_000, 800, 200), 0)})
+    full = PartitionItems({"pa": ItemCounts(LARGEST - 1_000, 800, 200, 0)})
     state = items.apply(full, batch_of(a=1)).state
     assert state.funnel("pa") == Funnel((LARGEST - 999) // 2, 400, 100)
 
 
 def test_what_cannot_be_read_is_counted_anew() -> None:
     state = Items().load({ITEM_COUNTS: {"pa": "3 2 1 20000", "pb": "x", "pc": "1 2 3", "pd": "1 -2 3 4"}})
-    assert state.known == {"pa": ItemCounts(Funnel(3, 2, 1), 20_000)}
+    assert state.known == {"pa": ItemCounts(3, 2, 1, 20_000)}
     assert pack_counts(state.known["pa"]) == "3 2 1 20000"
 
 
