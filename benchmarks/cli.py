@@ -18,6 +18,7 @@ from benchmarks.runs import (
     run_api,
     run_core,
     run_delay,
+    run_item_rates,
     run_jobs,
     run_load,
     run_memory,
@@ -151,6 +152,18 @@ def scoring(runs: Runs = SCORING_RUNS, json: JsonFile = None) -> None:
     """Microseconds per visitor scored, and onnxruntime against torch; needs no services."""
     tables.show_machine(console, machine := describe_machine())
     write_json(json, machine, run_scoring(runs))
+
+
+@app.command()
+def item_rates(
+    events: Annotated[Path, typer.Option(exists=True, help="File of events")],
+    model: Annotated[Path | None, typer.Option(help="Folder of a model that reads rates")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions")] = 12,
+    json: JsonFile = None,
+) -> None:
+    """Rates of items as a worker knows them against those of training, and what a model says given either."""
+    tables.show_machine(console, machine := describe_machine())
+    write_json(json, machine, run_item_rates(events, model, partitions))
 
 
 @app.command()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -27,6 +28,7 @@ from benchmarks import tables
 from benchmarks import throughput as throughput_bench
 from benchmarks import webhooks as webhooks_bench
 from benchmarks.aims import Aim
+from benchmarks.item_rates import compare_rates
 from benchmarks.pace import SETTLE_S
 from benchmarks.services import Services, create_topics, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
@@ -34,8 +36,9 @@ from benchmarks.visitors import make_scored_visitors
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from models.artefacts.card import ArtefactError
-from models.next_action.predictor import Predictor
-from stream.batch.core import PYTHON, load_compiled
+from models.next_action.predictor import Predictor, load
+from ops.learning.shop_events import make_progress, read_events, title_of
+from stream.batch.core import PYTHON, choose_core, load_compiled
 from stream.compiled.guard import CompiledStepsError
 
 Figures = dict[str, Any]
@@ -45,6 +48,8 @@ WIDTH = 120
 console = Console(width=None if sys.stdout.isatty() else WIDTH)
 CORE_BATCHES = (8_000, 400, 40, 8)
 TWO_WORKERS_AIM = 1.7
+RATES_PACES = ((1_000, 0), (1_000, 30_000), (60_000, 30_000))
+"""Length of a batch and how late the partitions of other workers are known (ms); 0: all are of one worker."""
 ALERTS_AIM_MS = 250.0
 DELAY_CONTENDERS = "fcsde"
 ALERTS_CONTENDERS = "fs"
@@ -75,6 +80,24 @@ def run_core(events: int) -> Figures:
     return {
         "core": [asdict(row) | {"total_us": row.total_us} for row in rows],
         "visitor": [asdict(blob) for blob in blobs],
+    }
+
+
+def run_item_rates(events: Path, model: Path | None, partitions: int) -> Figures:
+    """Measure and show how near live rates of items are to those of training, at several paces."""
+    settings = Settings(partitions=partitions)
+    predictor = None if model is None else load(model)
+    rows = {}
+    with make_progress(console, title_of(events)) as progress:
+        known = list(read_events(events, progress, currency=settings.currency))
+    for batch_ms, late_ms in RATES_PACES:
+        with console.status(f"rates, batches of {batch_ms / 1e3:g} s, others {late_ms / 1e3:g} s late"):
+            rows[batch_ms, late_ms] = compare_rates(
+                known, predictor, settings, choose_core(compiled=True), batch_ms=batch_ms, late_ms=late_ms
+            )
+    tables.show_item_rates(console, rows)
+    return {
+        "item_rates": [{"batch_ms": pace[0], "late_ms": pace[1]} | asdict(row) for pace, row in rows.items()]
     }
 
 

@@ -13,6 +13,7 @@ from benchmarks.alerts import AlertsRow
 from benchmarks.api import COLLECT_AIM, READ_AIM, READ_P99_AIM_MS, Laps
 from benchmarks.core import STEPS, STEPS_WITH_SCORING, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
+from benchmarks.item_rates import RatesRow
 from benchmarks.jobs import JobsRow
 from benchmarks.memory import MemoryRow
 from benchmarks.profile import Profile
@@ -40,6 +41,21 @@ def show_core(console: Console, rows: Sequence[CoreRow], blobs: Sequence[BlobRow
             f"one visitor's state, {blob.core}: {blob.size_bytes:.0f} bytes, pack {blob.pack_us:.1f} us, "
             f"unpack {blob.unpack_us:.1f} us"
         )
+
+
+def show_item_rates(console: Console, rows: Mapping[tuple[int, int], RatesRow]) -> None:
+    """Differences of the rates at each pace, and losses of the model given either."""
+    for (batch_ms, late_ms), row in rows.items():
+        pace = f"batches of {batch_ms / 1e3:g} s, others {late_ms / 1e3:g} s late"
+        table = Table(title=f"{pace}: {row.n:,} actions, {row.same:.1%} alike", title_justify="left")
+        for title in ("rate", "mean difference", "spread"):
+            table.add_column(title, justify="right" if title != "rate" else "left")
+        for name, difference in row.differences.items():
+            table.add_row(name, f"{difference:.5f}", f"{row.spreads[name]:.3f}")
+        console.print(table)
+        for name, losses in row.losses.items():
+            figures = ", ".join(f"{what} {value:.4f}" for what, value in losses.items())
+            console.print(f"rates {name}, {row.tested:,} cases: {figures}")
 
 
 def _show_core(console: Console, rows: Sequence[CoreRow], steps: Sequence[str]) -> None:
