@@ -46,6 +46,9 @@ def train_next_action(
             help="Also learn products, categories and brands: for your own shop, whose ids stay the same.",
         ),
     ] = False,
+    rates: Annotated[
+        bool, typer.Option(help="Also learn how others' views of products and categories end in purchases.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
     train: Annotated[float, typer.Option(help="Share of the sessions to train on, the earliest ones.")] = 0.7,
     valid: Annotated[
@@ -83,6 +86,7 @@ def train_next_action(
         format_name=format_name,
         currency=currency,
         embeddings=embeddings,
+        rates=rates,
     )
     raise typer.Exit(run_training(options))
 

@@ -43,7 +43,8 @@ _SHOWN = {
 class TrainingOptions:
     """What was asked for. `profiles` are simulated for `simulated_days` each, beside the files.
 
-    `embeddings`: the network reads the names of products, categories and brands, of one shop then.
+    `embeddings`: the network reads the names of products, categories and brands, of one shop then. `rates`:
+    the model reads how items convert.
     """
 
     files: tuple[Path, ...]
@@ -60,6 +61,7 @@ class TrainingOptions:
     format_name: str | None = None
     currency: str = "EUR"
     embeddings: bool = False
+    rates: bool = True
 
 
 def run_training(options: TrainingOptions) -> int:
@@ -95,6 +97,7 @@ def _recipe(options: TrainingOptions) -> "Recipe":
         options.kind.replace("-", "_"),
         FitConfig(most_epochs=options.most_epochs),
         embeddings=options.embeddings,
+        rates=options.rates,
         seed=options.seed,
         train=options.train,
         valid=options.valid,

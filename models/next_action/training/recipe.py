@@ -23,7 +23,8 @@ from models.sufficiency import NotEnoughData
 class Recipe:
     """What to train. Of the sessions of each shop the first `train` share is learnt from, the next `valid`
     share stops and calibrates, the rest is the test. `budget` None: the trunk is as wide as `net` says.
-    `trees` are arguments of `BoostedTrees`, with which the network is blended; None: it stays alone."""
+    `trees` are arguments of `BoostedTrees`, with which the network is blended; None: it stays alone. With
+    `rates` the model reads how items convert."""
 
     net: NetConfig
     fit: FitConfig
@@ -33,6 +34,7 @@ class Recipe:
     licence: str = ""
     budget: int | None = BUDGET
     trees: Mapping[str, Any] | None = None
+    rates: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.train < 1 and 0 < self.valid < 1 and self.train + self.valid <= 1):
@@ -41,13 +43,16 @@ class Recipe:
             )
 
 
-def recipe_of(kind: str, fit: FitConfig, *, embeddings: bool = False, **others: Any) -> Recipe:
+def recipe_of(
+    kind: str, fit: FitConfig, *, embeddings: bool = False, rates: bool = True, **others: Any
+) -> Recipe:
     """The recipe of one of `KINDS`; raises `ValueError` for any other. `others` are fields of `Recipe`."""
     net: NetKind = next((net for net in NET_KINDS if net == kind), "cnn_bigru")
     if kind not in KINDS:
         raise ValueError(f"the kind of model must be one of {', '.join(KINDS)}, got {kind!r}")
     buckets = BUCKETS if embeddings else 0
-    return Recipe(NetConfig(kind=net, buckets=buckets), fit, trees={} if kind == BLEND else None, **others)
+    trees: Mapping[str, Any] | None = {} if kind == BLEND else None
+    return Recipe(NetConfig(kind=net, buckets=buckets), fit, trees=trees, rates=rates, **others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ def train(
     """
     if recipe.net.buckets and len(shops) != 1:
         raise ValueError(f"embeddings are of the names of one shop, got {len(shops)}: {', '.join(shops)}")
+    shops = {name: cases.with_rates(recipe.rates) for name, cases in shops.items()}
     parts = {name: _split(name, cases, recipe) for name, cases in shops.items()}
     learnt, checked = (concatenate([part[i] for part in parts.values()]) for i in (0, 1))
     fitted = _fit(recipe, learnt, checked, on_epoch)

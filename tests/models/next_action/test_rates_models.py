@@ -9,17 +9,20 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from contracts.events import encode
 from models.artefacts.card import ArtefactError, write_artefact
 from models.next_action.features import CONTEXT_FEATURES
 from models.next_action.predictor import Predictor, load
 from models.next_action.rates import RATE_FEATURES
 from models.next_action.reasons import REASON_CODES, describe
-from models.next_action.training.recipe import Trained, train
+from models.next_action.training.fit import FitConfig
+from models.next_action.training.recipe import Trained, recipe_of, train
 from ops.cli import app
 from ops.learning.alert_evaluation import predict_all
 from ops.learning.loop.next_action import NextActionTrainer
 from ops.learning.predictions import say_model
-from small_training import RECIPE, small_cases
+from ops.learning.training import TrainingOptions, run_training
+from small_training import RECIPE, small_cases, small_events
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +31,7 @@ FEATURES = (*CONTEXT_FEATURES, *RATE_FEATURES)
 
 @cache
 def rates_training() -> Trained:
-    return train({"small": small_cases().with_rates()}, RECIPE)
+    return train({"small": small_cases()}, replace(RECIPE, rates=True))
 
 
 def rates_predictor() -> Predictor:
@@ -63,6 +66,25 @@ def test_rates_are_supplied_to_it_over_files() -> None:
     unknown = np.concatenate([context, np.zeros((200, len(RATE_FEATURES)), np.float32)], axis=1)
     assert np.abs(predictor.predict(steps, lengths, unknown).purchase - expected.purchase[:200]).max() > 1e-3
     assert NextActionTrainer().ask(predictor, cases).purchase.shape == (64,)
+
+
+def test_trees_read_them_too() -> None:
+    fit = replace(RECIPE.fit, most_epochs=1)
+    trained = train({"small": small_cases()}, replace(RECIPE, fit=fit, rates=True, trees={"most_rounds": 3}))
+    predictor = Predictor(trained.model, trained.card)
+    assert predictor.reads_rates
+    action, _ = say_model(predictor, small_cases())
+    np.testing.assert_allclose(action.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_training_reads_them_unless_told_otherwise(tmp_path: Path) -> None:
+    assert recipe_of("cnn_bigru", FitConfig()).rates
+    file = tmp_path / "shop.jsonl"
+    file.write_bytes(b"".join(encode(event) + b"\n" for event in small_events()))
+    options = TrainingOptions((file,), tmp_path / "m", tmp_path / "runs", kind="gru", most_epochs=1)
+    for rates in (True, False):
+        assert run_training(replace(options, rates=rates)) == 0
+        assert load(tmp_path / "m").reads_rates is rates
 
 
 def test_how_often_others_buy_may_be_a_reason() -> None:
