@@ -1,5 +1,5 @@
 # One image for worker, API and every command: `docker build -t storepulse .`. With --build-arg EXTRAS=archive it can
-# archive events and has polars (170 MB), with EXTRAS=archive,train it can train models too and has torch (3 GB).
+# archive events and has polars (170 MB), with EXTRAS=archive,train it can train models too and has torch (5 GB).
 FROM python:3.12.8-slim-bookworm AS build
 ARG EXTRAS=
 WORKDIR /src
