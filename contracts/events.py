@@ -15,6 +15,7 @@ from contracts.fields import (
     MAX_ID_CHARS,
     identifier,
     kind_of,
+    order_identifier,
     parse_currency,
     parse_time,
     text,
@@ -25,6 +26,7 @@ from contracts.numbers import Breach, parse_price_minor, parse_quantity
 from contracts.order_fields import NO_PRODUCT, amount_field, plain_order
 
 MAX_EVENT_BYTES = 32 * 1024
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventType(StrEnum):
@@ -130,7 +132,7 @@ def decode(raw: bytes | None, *, received_ms: int, default_currency: str) -> Eve
     if len(raw) > MAX_EVENT_BYTES:
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(raw)}")
     try:
-        fields = orjson.loads(raw)
+        fields = orjson.loads(raw.removeprefix(_BOM))  # some clients write one
     except orjson.JSONDecodeError as exc:
         raise InvalidEvent("event.not_json", f"must be UTF-8 JSON: {exc}") from exc
     if type(fields) is not dict:
@@ -168,7 +170,7 @@ def from_fields(fields: dict[str, Any], *, received_ms: int, default_currency: s
         session_id = None if session_id is None else identifier("session_id", session_id)
         event_id = derive_id(sent) if event_id is None else identifier("event_id", event_id)
     if order_id is not None:
-        order_id = identifier("order_id", order_id)
+        order_id = order_identifier(order_id)
     category = get("category")
     if category is not None:
         category = text("category", category)

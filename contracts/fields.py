@@ -51,6 +51,11 @@ def identifier(field: str, value: object) -> str:
     return value
 
 
+def order_identifier(value: object) -> str:
+    """The id of an order, without the blanks around it that templates leave; raises `InvalidEvent`."""
+    return identifier("order_id", value).strip()
+
+
 def text(field: str, value: object) -> str | None:
     """A text of at most `MAX_TEXT_CHARS` characters; `None` if it is empty. Raises `InvalidEvent`."""
     if type(value) is int:
@@ -68,7 +73,7 @@ def text(field: str, value: object) -> str | None:
 
 def parse_currency(value: object) -> str:
     """An ISO 4217 code, in upper case whatever it came in; raises `InvalidEvent`."""
-    code = value.strip().upper() if type(value) is str else ""
+    code = value.strip().upper() if type(value) is str and value.isascii() else ""
     if code not in MINOR_DIGITS:
         raise InvalidEvent("currency.unknown", f"currency must be an ISO 4217 code, got {kind_of(value)}")
     return code

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 from contracts.currencies import MINOR_DIGITS
 from contracts.event_ids import content_id, derive_id
 from contracts.events import EventType, format_minor
-from contracts.fields import MAX_ID_CHARS, InvalidEvent, identifier, kind_of, parse_currency, text
+from contracts.fields import (
+    MAX_ID_CHARS,
+    InvalidEvent,
+    identifier,
+    kind_of,
+    order_identifier,
+    parse_currency,
+    text,
+)
 from contracts.numbers import Breach, is_negative, parse_price_minor, parse_quantity
 from contracts.order_lines import SECOND_PART
 
@@ -251,7 +259,7 @@ def _base_id(fields: Mapping[str, Any]) -> str | None:
     if fields.get("order_id") is None:
         return None
     if fields.get("event_type") == EventType.PURCHASE:
-        return content_id("order", identifier("order_id", fields["order_id"]))
+        return content_id("order", order_identifier(fields["order_id"]))
     if fields.get("event_type") != EventType.REFUND:
         return None
     return derive_id(dict(fields))

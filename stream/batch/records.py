@@ -59,6 +59,8 @@ def read_records(
     entries = []
     for record in records:
         at_broker_ms = record.timestamp
+        if at_broker_ms < 0:  # a producer may give none
+            at_broker_ms = now_ms
         try:
             if type(record) is UnreadableRecord:
                 raise InvalidEvent("record.unreadable", record.reason)

@@ -79,6 +79,8 @@ def read_records(
     cdef long long at_broker_ms
     for record in records:
         timestamp = record.timestamp
+        if timestamp < 0:
+            timestamp = now_ms
         at_broker_ms = timestamp
         key = record.key
         event = _read(record.value, key, at_broker_ms, default_currency)
@@ -160,6 +162,8 @@ cdef object _event_of(object fields, bytes raw, long long received_ms, str defau
                 return None
             if not <str>value:
                 value = None
+            elif place == EVENT_ORDER_ID and (<str>value).strip() != <str>value:
+                return None
         set_item(event, place, value)
     if item(fields, EVENT_EXTRA) is not _UNSET:  # the version
         quotes += 2

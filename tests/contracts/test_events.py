@@ -232,6 +232,16 @@ def test_a_currency_is_known_in_lower_case_too() -> None:
     assert read_with(price="5", currency="usd") == read_with(price=5, currency="USD")
 
 
+def test_the_id_of_an_order_is_the_same_with_blanks_around_it() -> None:
+    ids = ("o-1", " o-1", "o-1\u00a0")
+    assert {read_with(event_type="purchase", order_id=id_).order_id for id_ in ids} == {"o-1"}
+
+
+def test_a_byte_order_mark_is_not_of_the_event() -> None:
+    raw = orjson.dumps(VALID)
+    assert read(b"\xef\xbb\xbf" + raw) == read(raw)
+
+
 def test_an_order_without_a_product_is_its_amount() -> None:
     order = {"event_type": "purchase", "product_id": None, "order_id": "o"}
     for told in ({"price": 30}, {"total": "30.00"}, {"value": 30.0}):
@@ -304,7 +314,7 @@ _events = st.builds(
         quantity=st.integers(1, 1_000_000),
         category=st.none() | _texts,
         brand=st.none() | _texts,
-        order_id=st.none() | _ids,
+        order_id=st.none() | _ids.map(str.strip),
         customer_id=st.sampled_from((None, GUEST, LOGGED_OUT)) | _ids.map(lambda id_: f"c{id_[1:]}"),
         extra=st.none()
         | st.dictionaries(_texts.map(lambda name: f"x_{name}"), _json, min_size=1, max_size=3),

@@ -287,6 +287,16 @@ def test_a_record_that_cannot_be_read_for_whatever_reason_is_a_dead_letter(name:
     assert "MemoryError" in entry.letter.detail
 
 
+def test_a_record_without_a_time_came_now(compiled: Core) -> None:
+    for core in (compiled, PYTHON):
+        [entry] = core.read_records(
+            [record_of(PLAIN)._replace(timestamp=-1)],
+            topic="view", partition=0, partitions=1, default_currency="EUR", now_ms=NOW_MS,
+        )  # fmt: skip
+        assert entry.event is not None
+        assert entry.broker_ms == NOW_MS
+
+
 def test_good_records_beside_bad_ones_keep_their_order(compiled: Core) -> None:
     good, bad = record_of(PLAIN), Raw(6, NOW_MS, b"u1", b"?")
     entries = both(compiled, good, bad, good)
