@@ -16,7 +16,15 @@ from typing import Any
 from aiokafka.consumer.fetcher import FetchResult
 
 from stream.batch.records import UnreadableRecord
-from stream.consumer.raw_batches import BadRecord, RawBatch, RawRecord, batch_at, keep_raw_batches, records_in
+from stream.consumer.raw_batches import (
+    BadRecord,
+    KeptRecords,
+    RawBatch,
+    RawRecord,
+    batch_at,
+    keep_raw_batches,
+    records_in,
+)
 from stream.consumer.unpacking import bound_unpacking, unpacked_bytes
 
 log = logging.getLogger(__name__)
@@ -115,6 +123,7 @@ class _Batches:
         self._batches = batches
         self._began = unpacked_bytes()
         self._at = 0
+        self._version: int | None = None
         self.newest: Any = None
         self.raw: RawBatch | None = None
 
@@ -125,15 +134,23 @@ class _Batches:
     def next_batch(self) -> Any:
         """The next batch; raises `CorruptRecordException`."""
         self.newest = self.raw = None
+        raw = batch_at(self._batches.raw, self._at)
+        if self._version not in (None, raw.version):
+            # aiokafka's parser in C takes all batches of a fetch for those of the first one's version
+            self._batches, self._at = KeptRecords(self._batches.raw[self._at :]), 0
+        self._version = raw.version
         self.newest = self._batches.next_batch()
-        self.raw = batch_at(self._batches.raw, self._at)
+        self.raw = raw
         self._at += len(self.raw.raw)
         return self.newest
 
 
 def _unreadable(offset: int, batch: Any, reason: str) -> UnreadableRecord:
-    return UnreadableRecord(offset, max(0, batch.max_timestamp), batch.timestamp_type, reason)
+    newest_ms = getattr(batch, "max_timestamp", 0)  # those of the versions 0 and 1 have none
+    return UnreadableRecord(offset, max(0, newest_ms), getattr(batch, "timestamp_type", 0) or 0, reason)
 
 
 def _as_it_is(_: Any, record: Any) -> Any:
+    if record.timestamp is None:  # version 0 has no times
+        return RawRecord(record.offset, -1, 0, record.key, record.value, ())
     return record

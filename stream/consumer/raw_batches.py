@@ -43,9 +43,14 @@ class RawBatch(NamedTuple):
     following: int | None
 
     @property
+    def version(self) -> int:
+        """The version of its form; -1 for one that is too short to have any."""
+        return self.raw[_VERSION_AT] if len(self.raw) > _VERSION_AT else -1
+
+    @property
     def is_known(self) -> bool:
         """Whether it is of the version that is read here."""
-        return len(self.raw) >= _COUNT_AT + _INT.size and self.raw[_VERSION_AT] == _VERSION
+        return len(self.raw) >= _COUNT_AT + _INT.size and self.version == _VERSION
 
     @property
     def n_records(self) -> int:

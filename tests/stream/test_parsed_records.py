@@ -9,6 +9,7 @@ from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder, _DefaultRecordBatchPy
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c_py
 
 from contracts.dead_letters import DeadLetter
@@ -82,6 +83,40 @@ def test_every_codec_of_kafka_is_read(codec: int) -> None:
     fetched = Fetched()
     fetched[TP] = fetched_batch(batch(codec=codec))
     assert [record.value for record in fetched[TP]._partition_records] == [b"v0", b"v1"]
+
+
+def legacy_batch(version: int, codec: int, first: int = 0) -> bytearray:
+    """Two records as Kafka before 0.11 wrote them."""
+    builder = LegacyRecordBatchBuilder(magic=version, compression_type=codec, batch_size=10_000)
+    for offset in range(first, first + 2):
+        builder.append(offset, timestamp=1_000, key=b"u1", value=b"v%d" % offset)
+    built: bytearray = builder.build()
+    return built
+
+
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("codec", [0, 1, 2])
+def test_batches_of_several_versions_may_come_in_one_fetch(version: int, codec: int) -> None:
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(
+        batch(0), legacy_batch(version, codec, 2), batch(4), legacy_batch(version, 0, 6)
+    )
+    found = list(fetched[TP]._partition_records)
+    assert [record.offset for record in found] == list(range(8))
+    assert {record.value[:1] for record in found} == {b"v"}
+    assert found[2].timestamp == (1_000 if version else -1)
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_batch_of_an_earlier_version_that_cannot_be_read_stops_nothing(version: int) -> None:
+    damaged = legacy_batch(version, 1)
+    damaged[-20] ^= 0xFF
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(damaged, batch(2))
+    first, *others = list(fetched[TP]._partition_records)
+    assert isinstance(first, UnreadableRecord)
+    assert (first.offset, first.timestamp) == (0, 0)
+    assert [record.value for record in others] == [b"v0", b"v1"]
 
 
 @pytest.mark.parametrize("harm", ["checksum", "payload", "codec"])
