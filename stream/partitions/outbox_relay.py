@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from redis.exceptions import RedisError
 
 from connections.kafka import aiokafka_arguments
@@ -35,7 +35,10 @@ class Relay:
         self._assignment = assignment
         self._meter = meter
         self._limit = FIRST_LIMIT
-        self._alerts_topic = Topics(settings.topic_prefix).alerts
+        topics = Topics(settings.topic_prefix)
+        self._alerts_topic = topics.alerts
+        self._topics = set(topics.all)
+        """Those that are ours, or were found in Kafka: where one of them is missing, it is waited for."""
 
     async def run(self) -> None:
         """Publish until cancelled; while Kafka or Redis is away the outboxes wait."""
@@ -80,6 +83,7 @@ class Relay:
         """
         limit = self._limit
         pages = await self._outboxes.read(partitions, limit)
+        pages = await self._without_foreign(producer, pages)
         if not pages:
             return set()
         self._limit = min([_fitting(items) for items in pages.values()])
@@ -95,19 +99,50 @@ class Relay:
         self._meter.published.inc(sum(map(len, pages.values())))
         return {p for p, items in pages.items() if len(items) == limit}
 
+    async def _without_foreign(self, producer: AIOKafkaProducer, pages: Pages) -> Pages:
+        """The pages without things for topics that are neither ours nor in Kafka: they are set aside.
+
+        What is for another topic is of another version's worker, or somebody else's, and would hold up all
+        that comes after it for ever.
+        """
+        others = {item.topic for items in pages.values() for item in items} - self._topics
+        if not others:
+            return pages
+        there = (await producer.client.fetch_all_metadata()).topics(exclude_internal_topics=False)
+        self._topics |= others & there
+        kept = {}
+        for number, items in pages.items():
+            foreign = [item for item in items if item.topic not in self._topics]
+            if foreign:
+                await self._outboxes.set_aside(number, foreign)
+            kept[number] = [item for item in items if item.topic in self._topics]
+        return {number: items for number, items in kept.items() if items}
+
     async def _send(self, producer: AIOKafkaProducer, number: int, items: Sequence[OutboxItem]) -> bool:
-        """Whether Kafka has taken this page of an outbox."""
+        """Whether Kafka has taken this page of an outbox; what is too large for it is set aside."""
+        too_large: list[OutboxItem] = []
+        sent: list[OutboxItem] = []
+        acks = []
         try:
-            acks = [
-                await producer.send(
-                    item.topic, item.value or None, key=item.key, headers=[("id", item.item_id.encode())]
-                )
-                for item in items
-            ]
-            await asyncio.gather(*acks)
+            for item in items:
+                headers = [("id", item.item_id.encode())]
+                try:
+                    ack = await producer.send(item.topic, item.value or None, key=item.key, headers=headers)
+                except MessageSizeTooLargeError:
+                    too_large.append(item)
+                else:
+                    sent.append(item)
+                    acks.append(ack)
+            for item, answer in zip(sent, await asyncio.gather(*acks, return_exceptions=True), strict=True):
+                if isinstance(answer, MessageSizeTooLargeError):
+                    too_large.append(item)
+                elif isinstance(answer, BaseException):
+                    raise answer
         except KafkaError as exc:
             log.warning("outbox of partition %d not published, retrying: %s", number, kafka_trouble(exc))
             return False
+        if too_large:
+            await self._outboxes.set_aside(number, too_large)
         return True
 
     async def _append(self, pages: Pages) -> set[int]:

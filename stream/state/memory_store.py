@@ -169,6 +169,10 @@ class MemoryOutboxes:
             stream = self._store.partitions[p].stream(OUTBOX)
             stream[:] = [entry for entry in stream if entry[0] not in done]
 
+    async def set_aside(self, p: int, items: Sequence[OutboxItem]) -> None:
+        """See `Outboxes.set_aside`; nothing is kept."""
+        await self.clear({p: items})
+
     async def append_alerts(self, pages: Pages) -> set[int]:
         """See `Outboxes.append_alerts`."""
         for p in pages.keys() & self._read:

@@ -1,6 +1,7 @@
 """What commits left to be published: outboxes of partitions, and the log of alerts that readers follow."""
 
 import logging
+import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
@@ -13,6 +14,7 @@ from contracts.keys import OUTBOX, QUARANTINE_TTL_S, Keys
 
 log = logging.getLogger(__name__)
 
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 MAX_SET_ASIDE = 1_000
 """Entries of an outbox that are none of ours, kept at most."""
 
@@ -43,6 +45,10 @@ class Outboxes(Protocol):
 
     async def clear(self, pages: Pages) -> None:
         """Forget things that were published."""
+        ...
+
+    async def set_aside(self, p: int, items: Sequence[OutboxItem]) -> None:
+        """Take things out of a partition's outbox that can never be published, and keep them elsewhere."""
         ...
 
     async def append_alerts(self, pages: Pages) -> set[int]:
@@ -106,16 +112,23 @@ class RedisOutboxes:
             except (KeyError, ValueError):
                 others.append((entry_id, fields))
         if others:
-            log.error("partition %d: %d unknown entries of the outbox were set aside", p, len(others))
-            key = self._keys.quarantine(p, OUTBOX)
-            async with self._client.pipeline(transaction=True) as pipe:
-                for entry_id, fields in others:
-                    pipe.xadd(key, fields, maxlen=MAX_SET_ASIDE)
-                    pipe.xdel(self._keys.outbox(p), entry_id)
-                pipe.expire(key, QUARANTINE_TTL_S)
-                pipe.hincrby(self._keys.meta(p), "quarantined", len(others))
-                await pipe.execute()
+            await self._quarantine(p, others)
         return items
+
+    async def set_aside(self, p: int, items: Sequence[OutboxItem]) -> None:
+        """See `Outboxes.set_aside`."""
+        await self._quarantine(p, [(item.entry_id, _fields(item)) for item in items])
+
+    async def _quarantine(self, p: int, entries: Sequence[tuple[bytes | str, dict[Any, Any]]]) -> None:
+        log.error("partition %d: %d unknown entries of the outbox were set aside", p, len(entries))
+        key = self._keys.quarantine(p, OUTBOX)
+        async with self._client.pipeline(transaction=True) as pipe:
+            for entry_id, fields in entries:
+                pipe.xadd(key, fields, maxlen=MAX_SET_ASIDE)
+                pipe.xdel(self._keys.outbox(p), entry_id)
+            pipe.expire(key, QUARANTINE_TTL_S)
+            pipe.hincrby(self._keys.meta(p), "quarantined", len(entries))
+            await pipe.execute()
 
     async def clear(self, pages: Pages) -> None:
         """See `Outboxes.clear`."""
@@ -138,4 +151,10 @@ class RedisOutboxes:
 
 def _item(entry_id: bytes, fields: dict[bytes, bytes]) -> OutboxItem:
     topic, item_id = fields[b"topic"].decode(), fields[b"id"].decode()
+    if not _TOPIC.fullmatch(topic) or not (fields[b"key"] or fields[b"value"]):
+        raise ValueError("Kafka takes no such record")
     return OutboxItem(entry_id.decode(), topic, fields[b"key"] or None, item_id, fields[b"value"])
+
+
+def _fields(item: OutboxItem) -> dict[str, str | bytes]:
+    return {"topic": item.topic, "key": item.key or b"", "id": item.item_id, "value": item.value}

@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from connections.redis_troubles import is_code, redis_trouble
 from connections.troubles import ConnectionRefused
 from contracts.keys import META, QUARANTINE_TTL_S, Keys
+from contracts.numbers import MAX_SUM_MINOR
 from stream.state.commit import (
     Claim,
     ClaimRead,
@@ -270,8 +271,13 @@ def _found(read: ClaimRead, row: Any) -> Any:
     if read.holds == "hash":
         return _texts(row)
     if read.holds == "lowest":
-        return int(float(row[1])) if row else None
+        return _score_ms(row[1]) if row else None
     return row
+
+
+def _score_ms(score: bytes) -> int:
+    """The time of a timer; that of one without end, which is none of ours, is the largest or 0."""
+    return int(min(max(float(score), 0.0), float(MAX_SUM_MINOR)))
 
 
 def _texts(flat: Sequence[bytes]) -> dict[str, str]:

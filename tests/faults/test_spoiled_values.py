@@ -282,6 +282,34 @@ def test_an_entry_of_the_outbox_that_is_none_stops_no_other(shop: Shop) -> None:
     assert shop.supervisor.exits == []
 
 
+def test_what_kafka_never_takes_from_an_outbox_holds_up_nothing(shop: Shop) -> None:
+    topic = Topics(shop.settings.topic_prefix).rejected
+    spoiled = [
+        {"topic": "nobodys-topic", "key": "k", "id": "1", "value": "v"},
+        {"topic": "a name with blanks", "key": "k", "id": "1", "value": "v"},
+        {"topic": topic, "key": "", "id": "1", "value": ""},
+        {"topic": topic, "key": "k", "id": "1", "value": "v" * 3_000_000},
+    ]
+    for fields in spoiled:
+        shop.redis.xadd(shop.keys.outbox(0), fields)  # type: ignore[arg-type]
+    shop.work()
+    shop.send_nonsense(0)
+    wait_until(lambda: shop.counter("rejected") == 1, 60, "the dead letter")
+    wait_until(lambda: shop.redis.xlen(shop.keys.outbox(0)) == 0, 30, "the outbox to be published")
+    assert shop.redis.xlen(shop.keys.quarantine(0, "outbox")) == len(spoiled)
+    assert shop.supervisor.exits == []
+
+
+@pytest.mark.parametrize("score", ["-inf", "inf"])
+def test_timers_of_an_impossible_time_stop_no_claim(shop: Shop, score: str) -> None:
+    for p in (0, 1):
+        shop.redis.zadd(shop.keys.due(p), {"nobody": score})
+    shop.work()
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: shop.counter("applied") == 2, 60, "both events to be counted")
+    assert shop.supervisor.exits == []
+
+
 def test_an_outbox_of_another_type_keeps_its_own_letters_only(shop: Shop) -> None:
     key = shop.keys.outbox(0)
     shop.redis.set(key, "spoiled")

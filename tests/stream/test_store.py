@@ -1,5 +1,6 @@
 """One suite over both stores: claim, fence, commit, deadlines, outbox."""
 
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -91,6 +92,16 @@ async def test_a_first_claim_finds_nothing_and_raises_the_epoch(store: Store) ->
     assert (claim.epoch, claim.offsets, claim.found["due"]) == (1, {}, None)
     assert (await claim_of(store)).epoch == 2
     assert (await claim_of(store, floor=9)).epoch == 10
+
+
+@pytest.mark.parametrize("score", ["-inf", "inf", "-1", "1e300"])
+async def test_a_timer_of_an_impossible_time_stops_no_claim(redis_url: str, score: str) -> None:
+    keys = Keys(f"t{uuid.uuid4().hex}", 4)
+    async with redis.Redis.from_url(redis_url) as client:
+        await client.zadd(keys.due(1), {"nobody": score})
+        found = (await claim_of(RedisStore(client, keys))).found["due"]
+        await client.delete(keys.due(1), keys.meta(1))
+    assert 0 <= found <= MAX_SUM_MINOR
 
 
 async def test_what_is_committed_is_found_by_the_next_owner(store: Store) -> None:
