@@ -35,6 +35,8 @@ def find_host_flaw(target: bytes, headers: list[tuple[bytes, bytes]], http_versi
     named = _AUTHORITY.match(target.lower())
     if named is None:  # OPTIONS *
         return None
+    if named[1] not in _PORTS:
+        return HostFlaw("host.malformed", "the scheme in the target must be http or https")
     if not _is_host(named[2]):
         return HostFlaw(
             "host.malformed", "the host in the target must be a name or an address, with an optional port"

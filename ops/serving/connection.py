@@ -126,8 +126,9 @@ class Connection(HttpToolsProtocol):
             )
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One whole header."""
-        super().on_header(name, value)
+        """One whole header. One behind the body is dropped: whoever looked at the others has not seen it."""
+        if self._in_head:
+            super().on_header(name, value)
         self._field_bytes += len(name) + len(value)
         if len(self.headers) > MAX_HEADERS or self._field_bytes > MAX_HEAD_BYTES:
             self._abort(_too_large())
@@ -137,7 +138,11 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         self._in_head = False
         self._head_bytes = 0
-        flaw = find_host_flaw(self.url, self.headers, self.parser.get_http_version())
+        version = self.parser.get_http_version()
+        reason = _find_flaw(self.url, self.headers, version)
+        if reason is not None:
+            self._abort(HeadRefused(HTTPStatus.BAD_REQUEST, "request.not_http", reason))
+        flaw = find_host_flaw(self.url, self.headers, version)
         if flaw is not None:
             self._abort(HeadRefused(HTTPStatus.BAD_REQUEST, *flaw))
         self._is_offer = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
@@ -232,6 +237,18 @@ class Connection(HttpToolsProtocol):
 def limited_connection(limits: ConnectionLimits) -> type[Connection]:
     """The protocol class of one server, with its own count."""
     return type("LimitedConnection", (Connection,), {"limits": limits, "addresses": Counter()})
+
+
+def _find_flaw(target: bytes, headers: list[tuple[bytes, bytes]], http_version: str) -> str | None:
+    """What the parser takes, and others on the way may read in another way."""
+    if http_version not in ("1.0", "1.1"):
+        return "the version must be HTTP/1.1 or HTTP/1.0"
+    if b"#" in target:
+        return "the target must not have a fragment"
+    for name, value in headers:
+        if name == b"transfer-encoding" and (http_version == "1.0" or value.strip().lower() != b"chunked"):
+            return "Transfer-Encoding must be chunked, in HTTP/1.1"
+    return None
 
 
 def _parts(value: bytes) -> list[bytes]:

@@ -26,6 +26,16 @@ def test_heads_that_are_too_large_or_no_http_are_refused_with_a_problem(serve: S
         b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n": (414, "url.too_long"),
         b"GET /" + b"x" * 9_000_000: (414, "url.too_long"),
         b"hello\r\n\r\n": (400, "request.not_http"),
+        b"GET /livez HTTP/2.0\r\nHost: localhost\r\n\r\n": (400, "request.not_http"),
+        b"GET /livez#x HTTP/1.1\r\nHost: localhost\r\n\r\n": (400, "request.not_http"),
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n": (
+            400,
+            "request.not_http",
+        ),
+        b"POST / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": (
+            400,
+            "request.not_http",
+        ),
         b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": (
             400,
             "request.not_http",

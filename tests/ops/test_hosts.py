@@ -42,6 +42,7 @@ def program(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         (b"GET http://localhost.evil.example/v1/live HTTP/1.1", [OWN], "host.mismatch"),
         (b"GET http://evil.example?/v1/live HTTP/1.1", [OWN], "host.mismatch"),
         (b"GET http://localhost@evil.example/v1/live HTTP/1.1", [OWN], "host.malformed"),
+        (b"GET ftp://localhost/v1/live HTTP/1.1", [OWN], "host.malformed"),
     ],
 )
 def test_for_whom_a_request_is_must_be_clear(
