@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable
+from email.message import Message
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ MAX_BODY_BYTES = 1024 * 1024
 READ_TIMEOUT_S = 10.0
 _MEDIA_TYPES = ("application/json", "text/plain")
 """`navigator.sendBeacon` sends strings as text/plain."""
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "")
 _GZIP_NAMES = ("gzip", "x-gzip")
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
@@ -22,6 +24,18 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 def media_type_of(content_type: str) -> str:
     """The media type without its parameters, in lower case; empty if there is none."""
     return content_type.partition(";")[0].strip().lower()
+
+
+def check_charset(content_type: str, body: bytes) -> None:
+    """Refuses text that is told to be in another encoding than UTF-8, unless both are the same.
+
+    Read as UTF-8 it would be other text. Raises `Problem`.
+    """
+    told = Message()
+    told["Content-Type"] = content_type
+    charset = str(told.get_param("charset", "utf-8")).lower()
+    if charset not in _CHARSETS and not body.isascii():
+        raise unsupported_type("the charset of the body must be UTF-8")
 
 
 def check_headers(content_type: str, content_encoding: str, content_length: str) -> None:

@@ -48,6 +48,8 @@ BAD = {**CART, "price": -1}
         (gzip.compress(orjson.dumps([CART, BAD])), GZIP),
         (gzip.compress(lines_of(CART, BAD)), {**NDJSON, "content-encoding": "x-gzip"}),
         (orjson.dumps([CART, BAD]), {**JSON, "content-encoding": "identity"}),
+        (orjson.dumps([CART, BAD]), {"content-type": "application/json; charset=iso-8859-1"}),
+        (orjson.dumps([{**CART, "name": "ü"}, BAD]), {"content-type": 'application/json; charset="UTF8"'}),
     ],
 )
 async def test_events_may_come_in_these_forms(
@@ -138,6 +140,11 @@ async def test_lines_that_are_no_events_are_refused(
         ),
         (b"<event/>", {"content-type": WORDS}, "content_type.unsupported"),
         (b"{}\n{}", {"content-type": "text/csv"}, "content_type.unsupported"),
+        (
+            b'{"name": "\xfc"}',
+            {"content-type": "application/json; charset=iso-8859-1"},
+            "content_type.unsupported",
+        ),
         (b"{}", {**JSON, "content-encoding": "br"}, "content_encoding.unsupported"),
         (b"{}", {**JSON, "content-encoding": "gzip, gzip"}, "content_encoding.unsupported"),
         (b"{}", {**JSON, "content-encoding": WORDS}, "content_encoding.unsupported"),

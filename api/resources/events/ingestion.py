@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from fastapi import Request
 
-from api.http.bodies import bad_body, check_length, is_gzip, read_body
+from api.http.bodies import bad_body, check_charset, check_length, is_gzip, read_body
 from api.http.connection_limiter import ConnectionLimiter
 from api.http.errors import Problem
 from api.http.metrics import ApiMetrics
@@ -116,6 +116,7 @@ class EventRequest:
         gzip = is_gzip(self._header(b"content-encoding"))
         body = await read_body(self._request.receive, gzip=gzip, take=self._add_bytes)
         self._ingestion.metrics.count_body(len(body))
+        check_charset(self.content_type, body)
         return body
 
     async def ingest(self, principal: Principal, payload: Payload, *, dry_run: bool = False) -> IngestResult:
