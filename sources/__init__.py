@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 import zlib
 from collections.abc import Iterator
+from gzip import BadGzipFile
 from pathlib import Path
 from types import TracebackType
 
@@ -72,7 +73,7 @@ class Source:
         try:
             self._reader = _open_reader(self.path, self._format_name)
             self._stage()
-        except (EOFError, zlib.error, PolarsError) as exc:
+        except (EOFError, zlib.error, BadGzipFile, PolarsError) as exc:
             self._temporary.cleanup()
             raise UnknownFormat(f"{self.path.name} is damaged: {exc}") from exc
         except BaseException:

@@ -87,6 +87,8 @@ def _unpack(file: IO[bytes], path: Path) -> Iterator[bytes]:
     unpacked_bytes = 0
     with gzip.GzipFile(fileobj=file) as packed:
         for block in iter(partial(packed.read, BLOCK_BYTES), b""):
+            if not unpacked_bytes and block.startswith(_GZIP):
+                raise UnknownFormat(f"{path.name} is compressed twice; unpack it first: gunzip {path.name}")
             unpacked_bytes += len(block)
             if unpacked_bytes > most_bytes:
                 raise UnknownFormat(

@@ -80,8 +80,8 @@ class ParquetTable:
     def _plain(self, name: str) -> pl.Expr:
         """Ids that became floats because some are missing (pandas does that) are whole numbers again.
 
-        Those that are too large for it have lost digits, and are none. Decimals are written out, as prices
-        and ids of databases often are.
+        Those that are too large for it have lost digits, and are none, nor are fractions. Decimals are
+        written out, as prices and ids of databases often are.
         """
         is_id = self.table.fields.get(name) not in (None, "price")
         column = pl.col(name)
@@ -89,4 +89,5 @@ class ParquetTable:
             return column.cast(pl.String)
         if not (is_id and self._schema[name].is_float()):
             return column
-        return pl.when(column.abs() < _EXACT).then(column.cast(pl.Int64, strict=False)).alias(name)
+        is_whole = (column.abs() < _EXACT) & (column == column.round())
+        return pl.when(is_whole).then(column.cast(pl.Int64, strict=False)).alias(name)

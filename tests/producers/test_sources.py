@@ -222,16 +222,17 @@ def test_a_parquet_row_that_breaks_a_rule_is_refused(tmp_path: Path) -> None:
 def test_ids_that_lost_digits_in_a_parquet_file_are_not_taken(tmp_path: Path) -> None:
     pl.DataFrame(
         {
-            "event_time": [datetime(2022, 10, 1, tzinfo=UTC)] * 3,
-            "event_type": ["view"] * 3,
-            "product_id": ["1", "5.35871E+08", "3.0"],
-            "user_id": [535_871_217.0, 2.0, 2_053_013_555_631_882_655.0],
+            "event_time": [datetime(2022, 10, 1, tzinfo=UTC)] * 4,
+            "event_type": ["view"] * 4,
+            "product_id": ["1", "5.35871E+08", "3.0", "4"],
+            "user_id": [535_871_217.0, 2.0, 2_053_013_555_631_882_655.0, 535_871_217.5],
         }
     ).write_parquet(tmp_path / "r.parquet")
     outcomes = read(tmp_path / "r.parquet")
     assert [(o.row, o.code) for o in outcomes if isinstance(o, Rejected)] == [
         (2, "product_id.rounded"),
         (3, "user_id.missing"),
+        (4, "user_id.missing"),
     ]
     assert [o.user_id for o in outcomes if isinstance(o, Event)] == ["535871217"]
 
@@ -324,6 +325,12 @@ def test_files_of_no_known_format_say_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "x.csv.gz").write_bytes(cut)
     with pytest.raises(UnknownFormat, match="damaged"):
         read(tmp_path / "x.csv.gz")
+    (tmp_path / "y.csv.gz").write_bytes(gzip.compress(REES46_HEADER.encode() * 9) + b"and more")
+    with pytest.raises(UnknownFormat, match=r"y\.csv\.gz is damaged"):
+        read(tmp_path / "y.csv.gz")
+    (tmp_path / "z.csv.gz").write_bytes(gzip.compress(gzip.compress(REES46_HEADER.encode())))
+    with pytest.raises(UnknownFormat, match=r"z\.csv\.gz is compressed twice"):
+        read(tmp_path / "z.csv.gz")
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(UnknownFormat, match=r"pipe\.csv is neither a regular file"):
         read(tmp_path / "pipe.csv")
