@@ -70,6 +70,33 @@ def test_lines_that_set_nothing_are_said(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_file_leaves_open_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "STOREPULSE_CURRENCY=USD\nSTOREPULSE_CURRENCY=EUR\nSTOREPULSE_GROUP: g\nSTOREPULSE-GROUP=g\n"
+        "STOREPULSE_REDIS_PASSWORD=a${NOBODY_SET_THIS}b\nTHEIRS: 1\nTHEIRS=a\nTHEIRS=${NOTHING}\n"
+    )
+    said = run(tmp_path, "version").stderr.splitlines()
+    assert said == [
+        ".env: STOREPULSE_CURRENCY is set twice, the last one counts",
+        ".env: line 3 is not NAME=VALUE",
+        ".env: STOREPULSE_REDIS_PASSWORD refers to NOBODY_SET_THIS, which is not set; "
+        "put the value into single quotes if it is meant as it is",
+        ".env: STOREPULSE-GROUP is not a setting, see .env.example",
+    ]
+
+
+def test_a_value_in_single_quotes_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STOREPULSE_REDIS_PASSWORD", "")
+    monkeypatch.delenv("STOREPULSE_REDIS_PASSWORD")
+    path = tmp_path / ".env"
+    path.write_text("NAME=g\nSTOREPULSE_GROUP=${NAME}\nSTOREPULSE_REDIS_PASSWORD='a${NAME}$b'\n")
+    assert load_env_file(path) == []
+    settings = find_settings(tmp_path)
+    assert settings.group == "g"
+    assert settings.redis_password is not None
+    assert settings.redis_password.get_secret_value() == "a${NAME}$b"
+
+
 @pytest.mark.parametrize("content", [b"STOREPULSE_CURRENCY=U\0SD\n", b"\xff\xfeS\0T\0", b"# \xfc\n"])
 def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".env").write_bytes(content)
