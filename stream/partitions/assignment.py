@@ -13,7 +13,7 @@ from contracts.topics import Topics
 from stream.batch.records import Record
 from stream.components.component import Source
 from stream.partitions.blocked import BlockedPartitions
-from stream.partitions.partition import Partition, timer_keys
+from stream.partitions.partition import Partition, UnreadableState, timer_keys
 from stream.registry import AnyTopicComponent, Registry
 from stream.runtime.metrics import Meter
 from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Conflict
@@ -165,8 +165,8 @@ class Assignment:
                 now_s=time.monotonic(),
                 queued=tuple(self._components),
             )
-        except Exception as exc:  # the boundary of components; an extension's may raise anything
-            self.block({number: f"what is stored of the partition cannot be read: {type(exc).__name__}"})
+        except UnreadableState as exc:
+            self.block({number: str(exc)})
             return None
 
     async def _read_whole(self, topic: str, component: AnyTopicComponent, parts: Sequence[Partition]) -> None:

@@ -14,7 +14,7 @@ from stream.batch.merge import merge_heads
 from stream.batch.result import VISITOR_KIND, BatchResult
 from stream.partitions.cache import Cache
 from stream.partitions.load import Load
-from stream.registry import Registry
+from stream.registry import AnyComponent, Registry
 from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.state.store import stored_offset
 
@@ -24,6 +24,10 @@ TIMERS = "#timers"
 MAX_WAITS = 10
 COMMIT_BYTES = 8 << 20
 """About how many bytes of records of one topic are in a commit: dead letters have all of them."""
+
+
+class UnreadableState(ValueError):
+    """What is stored for a component cannot be read; it says under which keys."""
 
 
 class Partition:
@@ -53,7 +57,7 @@ class Partition:
         self.clock = Clock(claim.max_event_ms, claim.broker_ms)
         self._registry = registry
         self.states: dict[str, Any] = {
-            name: component.load(claim.found) for name, component in registry.components.items()
+            name: _load(component, claim) for name, component in registry.components.items()
         }
         """States of components by their names."""
         self.values: dict[str, Cache[Any]] = {
@@ -246,3 +250,11 @@ class Partition:
 def timer_keys(registry: Registry) -> dict[str, str]:
     """Kinds of timers to the sorted sets that hold them."""
     return {VISITOR_KIND: VISITOR_TIMERS} | {kind: TIMERS_START + kind for kind, _ in registry.timers()}
+
+
+def _load(component: AnyComponent, claim: Claim) -> Any:
+    try:
+        return component.load(claim.found)
+    except Exception as exc:  # the boundary of components; an extension's may raise anything
+        keys = ", ".join(read.key for read in component.reads) or component.name
+        raise UnreadableState(f"what is stored under {keys} cannot be read: {type(exc).__name__}") from exc

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
+from contracts.numbers import MAX_SUM_MINOR
 from stream.state.writes import Value, Write
 
 NO_OFFSET = -1
@@ -103,11 +104,23 @@ def encode_commit(commit: Commit) -> dict[str, Any]:
 
 
 def make_claim(meta: Mapping[str, str], found: Mapping[str, Any]) -> Claim:
-    """The claim of a partition whose meta hash is this, its epoch raised already."""
+    """The claim of a partition whose meta hash is this, its epoch raised already.
+
+    Raises `ValueError` for what is no number, or one that we never write.
+    """
     return Claim(
         epoch=int(meta["epoch"]),
-        offsets={name[4:]: int(value) for name, value in meta.items() if name.startswith("off:")},
-        max_event_ms=int(meta.get("max_event_ms", 0)),
-        broker_ms=int(meta.get("broker_ms", 0)),
+        offsets={
+            name[4:]: _number(value, NO_OFFSET) for name, value in meta.items() if name.startswith("off:")
+        },
+        max_event_ms=_number(meta.get("max_event_ms", "0")),
+        broker_ms=_number(meta.get("broker_ms", "0")),
         found=dict(found) | {"meta": meta},
     )
+
+
+def _number(text: str, lowest: int = 0) -> int:
+    number = int(text)
+    if not lowest <= number <= MAX_SUM_MINOR:
+        raise ValueError(f"expected a number from {lowest} to 2**53")
+    return number

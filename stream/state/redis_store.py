@@ -268,8 +268,8 @@ def _is_of_one(exc: Exception) -> bool:
 
 
 def _found(read: ClaimRead, row: Any) -> Any:
-    if read.holds == "hash":
-        return _texts(row)
+    if read.holds == "hash":  # whatever it has, its component can tell
+        return _texts(row, errors="replace")
     if read.holds == "lowest":
         return _score_ms(row[1]) if row else None
     return row
@@ -280,9 +280,10 @@ def _score_ms(score: bytes) -> int:
     return int(min(max(float(score), 0.0), float(MAX_SUM_MINOR)))
 
 
-def _texts(flat: Sequence[bytes]) -> dict[str, str]:
+def _texts(flat: Sequence[bytes], errors: str = "strict") -> dict[str, str]:
     """A hash as HGETALL gives it, as text."""
-    return {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    texts = [each.decode(errors=errors) for each in flat]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _checked(rows: Sequence[Any], but: Literal["WRONGTYPE"] | None = None) -> list[Any]:

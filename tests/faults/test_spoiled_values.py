@@ -231,6 +231,37 @@ def test_so_does_an_offset_that_is_no_number(shop: Shop) -> None:
     assert shop.supervisor.exits == []
 
 
+@pytest.mark.parametrize("name", ["max_event_ms", "broker_ms"])
+def test_so_does_a_time_that_cannot_be(shop: Shop, name: str) -> None:
+    shop.redis.hset(shop.keys.meta(0), name, "9" * 30)
+    shop.work()
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: shop.keys.meta(0) in shop.waits(), 60, "the worker to say why it waits")
+    wait_until(lambda: shop.meta(1, "applied") == 1, 30, "the other partition to go on")
+    shop.redis.hdel(shop.keys.meta(0), name)
+    wait_until(lambda: shop.counter("applied") == 2, 30, "both partitions to go on")
+    assert shop.supervisor.exits == []
+
+
+def test_so_does_what_a_component_cannot_read_and_its_key_is_named(shop: Shop) -> None:
+    key = shop.keys.forgotten(0)
+    shop.redis.hset(key, b"\xff", "spoiled")
+    shop.work()
+    shop.send(user_of(0), user_of(1))
+    wait_until(lambda: "under forgotten" in shop.waits(), 60, "the worker to say why it waits")
+    shop.redis.delete(key)
+    wait_until(lambda: shop.counter("applied") == 2, 30, "both partitions to go on")
+    assert shop.supervisor.exits == []
+
+
+def test_item_counts_of_no_text_stop_nothing(shop: Shop) -> None:
+    shop.redis.hset(shop.keys.prefix(0) + "item_counts", mapping={b"\xff": b"\xfe", b"pp1": b"-1 x"})
+    shop.work()
+    shop.send(user_of(0))
+    wait_until(lambda: shop.counter("applied") == 1, 60, "the event to be counted")
+    assert shop.supervisor.exits == []
+
+
 def test_so_does_an_epoch_that_is_no_number(shop: Shop) -> None:
     shop.work()
     shop.send(user_of(0), user_of(1))
