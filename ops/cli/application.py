@@ -1,5 +1,7 @@
 """The application of the command line: the groups of commands, and the commands that stand alone."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -328,6 +330,12 @@ def main() -> None:
     except SecretFileError as exc:
         typer.echo(str(exc), err=True)
         sys.exit(EXIT_USAGE)
+    except OSError as exc:
+        if exc.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail again
+        sys.stderr.write(f"cannot write {exc.filename or 'the output'}: {exc.strerror}\n")
+        sys.exit(1)
     except ValidationError as exc:
         if exc.title != "Settings":
             raise

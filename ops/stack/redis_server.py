@@ -110,7 +110,8 @@ class RedisServer:
     def _answers(self) -> bool:
         client = Redis(LOOPBACK, self.port, socket_timeout=1.0, socket_connect_timeout=1.0)
         try:
-            return bool(client.ping())
+            client.ping()  # which it refuses while it loads
+            return int(client.info("server")["process_id"]) == self.child.pid  # another may have the port
         except RedisError:
             return False
         finally:

@@ -191,8 +191,13 @@ class Stack:
             raise StackError(f"cannot write to {self.state}: {exc.strerror}; set another --state") from exc
 
     def _check_ports(self) -> None:
-        """Refuses ports that somebody has: the broker and the API would say so late and at length."""
-        for name, port in (("--kafka-port", self.options.kafka_port), ("--api-port", self.options.api_port)):
+        """Refuses ports that somebody has: parts would say so late and at length, or use their Redis."""
+        options = self.options
+        for name, port in (
+            ("--kafka-port", options.kafka_port),
+            ("--redis-port", options.redis_port),
+            ("--api-port", options.api_port),
+        ):
             if port is not None and not is_free(port):
                 raise StackError(f"port {port} is not free; set another {name}")
 

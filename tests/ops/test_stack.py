@@ -31,6 +31,7 @@ from ops.stack.child import Child, StartError
 from ops.stack.options import StackError, StackOptions
 from ops.stack.ports import listens, preferred_port
 from ops.stack.record import StackRecord, find_settings, part_record, read_record
+from ops.stack.redis_server import RedisServer
 from ops.stack.stack import Stack
 from ops.stack.supervision import LONGEST_DELAY_S, Part, PartEnded, await_answer, check_part, restart_delay_s
 from services import wait_until
@@ -255,10 +256,18 @@ def test_stack_that_cannot_start_says_why_and_leaves_nothing_running(tmp_path: P
 def test_port_that_somebody_has_is_named_before_anything_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        stack = Stack(StackOptions(state=tmp_path, api_port=port))
-        with pytest.raises(StackError, match=f"port {port} is not free; set another --api-port"):
-            stack.start()
-    assert stack.parts == []
+        for option in ("api", "redis"):
+            stack = Stack(StackOptions(state=tmp_path, **{f"{option}_port": port}))
+            with pytest.raises(StackError, match=f"port {port} is not free; set another --{option}-port"):
+                stack.start()
+            assert stack.parts == []
+
+
+def test_another_redis_on_the_port_is_not_taken_for_ours(redis_url: str, tmp_path: Path) -> None:
+    port = Redis.from_url(redis_url).connection_pool.connection_kwargs["port"]
+    server = RedisServer(tmp_path, port=port)
+    with pytest.raises(StartError):
+        server.start(10)
 
 
 @pytest.mark.parametrize("option", ["--api-port", "--kafka-port", "--redis-port"])
