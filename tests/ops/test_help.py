@@ -39,7 +39,11 @@ def test_help_of_predict_shows_the_whole_form_of_an_action() -> None:
 
 def test_what_training_lacks_is_installed_by_the_command_that_is_named(tmp_path: Path) -> None:
     code = (
-        "import sys; sys.modules['torch'] = None\n"
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'torch': raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
         "from pathlib import Path\n"
         "from ops.learning.training import TrainingOptions, run_training\n"
         "raise SystemExit(run_training(TrainingOptions((), Path('out'), Path('runs'))))\n"
