@@ -52,7 +52,14 @@ class ItemPool(SlotCompanion):
         ours: list[PartitionItems] = [own, *[each for each in others if each.known is not own.known]]
 
         def look_up(name: str) -> Funnel:
-            return _sum([theirs.get(name, NOTHING), *[each.funnel(name) for each in ours]])
+            views, carts, purchases = theirs.get(name, NOTHING)
+            for known, newer, dropped in ours:
+                item = newer.get(name) or known.get(name)
+                if item is not None and name not in dropped:
+                    views += item[0]
+                    carts += item[1]
+                    purchases += item[2]
+            return Funnel(views, carts, purchases)
 
         shop = look_up(SHOP)
         return lambda name: shop if name == SHOP else look_up(name)
@@ -76,14 +83,5 @@ class ItemPool(SlotCompanion):
         theirs: dict[str, Funnel] = {}
         for p in partitions:  # one after the other: the loop has other work
             for name, item in read_items(await store.read_hash(p, ITEM_COUNTS)).items():
-                theirs[name] = _sum([theirs.get(name, NOTHING), item.funnel])
+                theirs[name] = theirs.get(name, NOTHING).joined(item.funnel)
         self._theirs = theirs
-
-
-def _sum(funnels: Sequence[Funnel]) -> Funnel:
-    views = carts = purchases = 0
-    for one in funnels:
-        views += one[0]
-        carts += one[1]
-        purchases += one[2]
-    return Funnel(views, carts, purchases)
