@@ -29,6 +29,15 @@ async def test_every_answer_carries_security_headers(client: httpx.AsyncClient) 
         assert headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/startupz"])
+async def test_what_monitors_watch_answers_head_as_it_answers_get(
+    client: httpx.AsyncClient, path: str
+) -> None:
+    head, got = await client.head(path), await client.get(path)
+    assert head.status_code == got.status_code
+    assert head.headers["content-type"] == got.headers["content-type"]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [

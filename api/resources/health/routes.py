@@ -18,12 +18,14 @@ router = APIRouter(tags=["operations"], dependencies=[Depends(forbid_store)])
 
 
 @router.get("/livez")
+@router.head("/livez", include_in_schema=False)
 async def get_livez() -> schemas.Liveness:
     """Whether the process answers; says nothing about the services it needs."""
     return schemas.Liveness()
 
 
 @router.get("/readyz", responses={503: {"model": schemas.Readiness}})
+@router.head("/readyz", include_in_schema=False)
 async def get_readyz(request: Request, services: ServicesDep, response: Response) -> schemas.Readiness:
     """Whether answers are up to date, part by part; 503 if a part is down or the process is shutting down.
 
@@ -39,6 +41,7 @@ async def get_readyz(request: Request, services: ServicesDep, response: Response
 
 
 @router.get("/startupz", responses={503: {"model": schemas.Startup}})
+@router.head("/startupz", include_in_schema=False)
 async def get_startupz(
     model: Annotated[NextActionModel, use(NextActionModel)], response: Response
 ) -> schemas.Startup:

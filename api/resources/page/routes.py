@@ -23,6 +23,7 @@ class _Snippet(NamedTuple):
 
 
 @router.get("/")
+@router.head("/")
 async def get_page() -> FileResponse:
     """The page; its script and style come from `/static`."""
     return FileResponse(FOLDER / "live.html", media_type="text/html", headers={"Cache-Control": "no-cache"})
