@@ -19,6 +19,9 @@ from ops.audit.customers import expected_customers as expected_customers
 from ops.audit.customers import read_customers as read_customers
 from ops.audit.expected import TotalsRules as TotalsRules
 from ops.audit.expected import expected_of as expected_of
+from ops.audit.items import expected_items as expected_items
+from ops.audit.items import item_differences as item_differences
+from ops.audit.items import read_items as read_items
 from ops.audit.kafka_log import LogCount as LogCount
 from ops.audit.kafka_log import count_log as count_log
 from ops.audit.kafka_log import distinct_letters as distinct_letters

@@ -17,13 +17,16 @@ from ops.audit import (
     differences,
     distinct_letters,
     expected_customers,
+    expected_items,
     expected_of,
     has_settled,
+    item_differences,
     log_ends,
     lost_and_doubled,
     open_replay,
     read_alerts,
     read_customers,
+    read_items,
     read_state,
     sent_events_of,
 )
@@ -86,6 +89,8 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
     buyers = _await_customers(system, sent)
     if buyers:
         unlike += customer_differences(buyers, read_customers(system.client, system.keys))
+    if settings.scoring and not system.earlier_workers:
+        unlike += item_differences(expected_items(sent), read_items(system.client, system.keys))
     archived = None
     if system.archive is not None:
         system.finish_archive()
