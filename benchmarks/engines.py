@@ -34,7 +34,7 @@ Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Probabilities of the next action (batch, 5) and of a purchase (batch,)."""
 
 LARGEST_DIFFERENCE = 1e-4
-TREES, LEAVES = 2_000, 15
+TREES, LEAVES = 700, 15
 """About as many as the shipped model has."""
 
 

@@ -14,9 +14,13 @@ from models.next_action.evaluation.trees import BoostedTrees
 from models.next_action.training.blend import FittedModel, blend, probabilities
 from models.next_action.training.calibration import calibrated, identity
 from models.next_action.training.export import make_artefact
-from models.next_action.training.fit import BUDGET, Epoch, FitConfig, fit_net
+from models.next_action.training.fit import BUDGET, LARGE, Epoch, FitConfig, fit_net
 from models.next_action.training.net_config import BLEND, BUCKETS, KINDS, NET_KINDS, NetConfig, NetKind
 from models.sufficiency import NotEnoughData
+
+_LARGE_RATE = 0.1
+"""How fast trees learn where cases are many: no worse there than with the rate of `BoostedTrees`, they are a
+third as many, which is a third of the time in training and in every prediction, and of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +117,14 @@ def _fit(
     )
     if recipe.trees is None:
         return FittedModel(network, network.calibration)
-    trees = BoostedTrees(**recipe.trees)
+    trees = BoostedTrees(**scaled_trees(recipe.trees, len(learnt)))
     trees.fit(learnt, checked, recipe.seed)
     return blend(network, trees, checked)
+
+
+def scaled_trees(settings: Mapping[str, Any], n_cases: int) -> dict[str, Any]:
+    """The settings of trees for so many cases: with many, they learn faster unless a rate is set."""
+    return {**({"learning_rate": _LARGE_RATE} if n_cases >= LARGE else {}), **settings}
 
 
 def _config(fitted: FittedModel, recipe: Recipe) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from models.next_action.training.calibration import calibrated, identity
 from models.next_action.training.fit import FitConfig, Fitted, logits_of
 from models.next_action.training.net_config import BLEND, BUCKETS, KINDS, NET_KINDS
 from models.next_action.training.onnx_model import INPUTS, to_onnx
-from models.next_action.training.recipe import Trained, recipe_of, train
+from models.next_action.training.recipe import Trained, recipe_of, scaled_trees, train
 from models.next_action.training.tree_table import OPERATOR, TreeTable, round_down
 from ops.cli import app
 from ops.learning.training import TrainingOptions
@@ -177,6 +177,12 @@ def test_a_blend_reads_names_and_rates_too() -> None:
     assert predictor.reads_rates
     found = predictor.predict(*cases.inputs(slice(None), with_ids=True))
     assert_same(found, calibrated(trained.fitted.logits_of(cases), identity()))
+
+
+def test_trees_learn_faster_from_many_cases_unless_a_rate_is_set() -> None:
+    assert scaled_trees({"num_leaves": 6}, 99_999) == {"num_leaves": 6}
+    assert scaled_trees({"num_leaves": 6}, 100_000) == {"num_leaves": 6, "learning_rate": 0.1}
+    assert scaled_trees(TREES, 100_000) == TREES
 
 
 def test_a_kind_is_a_blend_or_a_network_alone() -> None:
