@@ -9,8 +9,8 @@ from models.next_action.model import Model
 from models.next_action.predictor import Ints, Prediction
 
 CALL_STEPS = 28
-"""What a call costs beside its rows, in steps of a visitor: 25 us against .9 (onnxruntime, the shipped
-network). More padding than this is worth a call of its own."""
+"""What a call costs beside its rows, in steps of a visitor: 25 us against .9 (onnxruntime, a network
+alone; trees add a fifth to a call). More padding than this is worth a call of its own."""
 MOST_VISITORS = 256
 """Visitors in one call: beyond, one is no cheaper."""
 

@@ -1,8 +1,8 @@
 """Boosted trees as the arrays of ONNX's TreeEnsemble.
 
-Straight from LightGBM's dump. The converter that others use, onnxmltools, writes operators that ONNX has
-deprecated and that take several times the bytes, and it rounds thresholds to the nearest float32, so that a
-value at one of them may go the other way.
+Straight from LightGBM's dump. The usual converter, onnxmltools, writes an operator that ONNX has deprecated
+and that takes more bytes, and it rounds thresholds to the nearest float32, so that a value at one of them may
+go the other way.
 """
 
 from collections.abc import Sequence
