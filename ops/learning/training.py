@@ -71,14 +71,16 @@ def run_training(options: TrainingOptions) -> int:
         from models.artefacts.card import write_artefact
         from models.next_action.training.recipe import train
         from models.tracking import RunsError, log_run
-    except ModuleNotFoundError as exc:
-        errors.print(f"{exc.name} is missing: {install_command('train')}", markup=False, soft_wrap=True)
+    except ImportError as exc:
+        is_missing = isinstance(exc, ModuleNotFoundError)
+        words = f"{exc.name} is missing: {install_command('train')}" if is_missing else str(exc)
+        errors.print(words, markup=False, soft_wrap=True)
         return EXIT_ERROR
     try:
         recipe = _recipe(options)
         shops = _read_shops(options, errors)
         with make_progress(errors, f"{options.kind} on {', '.join(shops)}") as progress:
-            trained = train(shops, recipe, _epoch_reporter(progress, options.most_epochs))
+            trained = train(shops, recipe, *_reporters(progress, options.most_epochs))
         write_artefact(options.out, trained.model, trained.card)
         logged = log_run(options.runs, EXPERIMENT, f"next-action-{trained.card.version}", *_run(trained))
     except (ValueError, OSError, RunsError) as exc:
@@ -127,14 +129,20 @@ def _read(path: Path, options: TrainingOptions, progress: Progress) -> Iterable[
     return read_events(path, progress, currency=options.currency, format_name=options.format_name)
 
 
-def _epoch_reporter(progress: Progress, most_epochs: int) -> Callable[["Epoch"], None]:
+def _reporters(
+    progress: Progress, most_epochs: int
+) -> tuple[Callable[["Epoch"], None], Callable[[int], None]]:
+    """What shows each epoch of the network and each round of trees."""
     task = progress.add_task("epoch 1", total=most_epochs)
 
     def on_epoch(epoch: "Epoch") -> None:
         losses = f"valid {epoch.action_loss:.4f} + {epoch.purchase_loss:.4f}"
         progress.update(task, description=f"epoch {epoch.number}: {losses}", completed=epoch.number)
 
-    return on_epoch
+    def on_round(number: int) -> None:
+        progress.update(task, description=f"trees: round {number}", total=None)
+
+    return on_epoch, on_round
 
 
 def _run(trained: "Trained") -> tuple[dict[str, object], dict[str, float]]:

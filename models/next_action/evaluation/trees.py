@@ -1,11 +1,16 @@
 """Gradient-boosted trees on all that a network reads."""
 
+from collections.abc import Callable
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array, vstack
+
+try:
+    import lightgbm as lgb
+except OSError as exc:
+    raise ImportError(f"LightGBM needs OpenMP of the system (Debian: libgomp1): {exc}") from exc
 
 from models.evaluation.calibration import fit_calibration
 from models.next_action.actions import TARGETS
@@ -36,12 +41,20 @@ class BoostedTrees:
     """LightGBM, one model for the next action and one for the purchase, early stopping on validation.
 
     `settings` are LightGBM's where they differ from `SETTINGS`. Once fitted, `action` has a tree a round for
-    each of `classes`, `purchase` has one, and `scales` calibrate what the two say.
+    each of `classes`, `purchase` has one, and `scales` calibrate what the two say. `on_round` is told the
+    number of every round while it is fitted, from 1 on for each of the two.
     """
 
-    def __init__(self, *, most_rounds: int = MOST_ROUNDS, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        most_rounds: int = MOST_ROUNDS,
+        on_round: Callable[[int], None] | None = None,
+        **settings: Any,
+    ) -> None:
         self.settings = {**SETTINGS, **settings}
         self.most_rounds = most_rounds
+        self._on_round = on_round
         self.classes: npt.NDArray[np.int64] = np.arange(0)
 
     @property
@@ -108,9 +121,13 @@ class BoostedTrees:
     ) -> lgb.Booster:
         data.set_label(labels)
         checks.set_label(answers).set_weight(weights)
-        stop = lgb.early_stopping(_PATIENCE, verbose=False)
         settings = {**self.settings, **objective}
-        return lgb.train(settings, data, self.most_rounds, valid_sets=[checks], callbacks=[stop])
+        callbacks: list[Callable[..., Any]] = [self._tell, lgb.early_stopping(_PATIENCE, verbose=False)]
+        return lgb.train(settings, data, self.most_rounds, valid_sets=[checks], callbacks=callbacks)
+
+    def _tell(self, at: lgb.callback.CallbackEnv) -> None:
+        if self._on_round is not None:
+            self._on_round(at.iteration + 1)
 
     def _raw(self, cases: PrefixSet) -> Predictions:
         action, purchase = np.zeros((len(cases), len(TARGETS))), np.empty(len(cases))

@@ -69,18 +69,22 @@ class Trained:
 
 
 def train(
-    shops: Mapping[str, PrefixSet], recipe: Recipe, on_epoch: Callable[[Epoch], None] | None = None
+    shops: Mapping[str, PrefixSet],
+    recipe: Recipe,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_round: Callable[[int], None] | None = None,
 ) -> Trained:
     """Train on the cases of one or more shops, by name; raises `ValueError` where there are too few.
 
-    A network that reads names learns from one shop only: elsewhere they mean something else.
+    A network that reads names learns from one shop only: elsewhere they mean something else. `on_epoch` is
+    told each epoch of the network, `on_round` the number of each round of trees.
     """
     if recipe.net.buckets and len(shops) != 1:
         raise ValueError(f"embeddings are of the names of one shop, got {len(shops)}: {', '.join(shops)}")
     shops = {name: cases.with_rates(recipe.rates) for name, cases in shops.items()}
     parts = {name: _split(name, cases, recipe) for name, cases in shops.items()}
     learnt, checked = (concatenate([part[i] for part in parts.values()]) for i in (0, 1))
-    fitted = _fit(recipe, learnt, checked, on_epoch)
+    fitted = _fit(recipe, learnt, checked, on_epoch, on_round)
     metrics: dict[str, Any] = {
         f"{which} {name}": _measure(fitted, part[i])
         for name, part in parts.items()
@@ -110,14 +114,18 @@ def train(
 
 
 def _fit(
-    recipe: Recipe, learnt: PrefixSet, checked: PrefixSet, on_epoch: Callable[[Epoch], None] | None
+    recipe: Recipe,
+    learnt: PrefixSet,
+    checked: PrefixSet,
+    on_epoch: Callable[[Epoch], None] | None,
+    on_round: Callable[[int], None] | None,
 ) -> FittedModel:
     network = fit_net(
         recipe.net, recipe.fit, learnt, checked, seed=recipe.seed, budget=recipe.budget, on_epoch=on_epoch
     )
     if recipe.trees is None:
         return FittedModel(network, network.calibration)
-    trees = BoostedTrees(**scaled_trees(recipe.trees, len(learnt)))
+    trees = BoostedTrees(on_round=on_round, **scaled_trees(recipe.trees, len(learnt)))
     trees.fit(learnt, checked, recipe.seed)
     return blend(network, trees, checked)
 

@@ -162,8 +162,10 @@ def test_the_card_names_the_trees_and_what_made_them() -> None:
 
 def test_the_same_training_twice_gives_the_same_trees() -> None:
     learnt, valid, _ = parts_of(small_cases())
-    again, before = BoostedTrees(**TREES), beside_of(blended_training()).trees
+    rounds: list[int] = []
+    again, before = BoostedTrees(on_round=rounds.append, **TREES), beside_of(blended_training()).trees
     again.fit(learnt, valid, RECIPE.seed)
+    assert rounds == [*range(1, TREES["most_rounds"] + 1)] * 2
     assert again.action.model_to_string() == before.action.model_to_string()
     assert again.purchase.model_to_string() == before.purchase.model_to_string()
 
