@@ -11,7 +11,7 @@ from api.http import errors
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
-_CONTRACTS = ("events.py", "fields.py", "json_content.py", "numbers.py", "orders.py")
+_CONTRACTS = ("event_versions.py", "events.py", "fields.py", "json_content.py", "numbers.py", "orders.py")
 SOURCES = [
     *(ROOT / "api").rglob("*.py"),
     *(ROOT / "delivery").rglob("*.py"),

@@ -41,7 +41,7 @@ CHUNK = 40
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
     config = SimulationConfig(FROM_MS, rate=1.0, visitors=200)
-    return list(islice(simulate(config, seed=4), 1_600))
+    return list(islice(simulate(config, seed=4), 2_400))
 
 
 class Shop:
