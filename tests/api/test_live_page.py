@@ -145,6 +145,11 @@ def test_the_list_of_alerts_can_be_limited_by_severity(
     state.flush()
     wait_until(lambda: len(rows(browser)) == 2, 20, "the high one")
     assert "|u4|" in rows(browser)[0]
+    browser.evaluate(f"(() => {{ {choose.format('low')} }})()")
+    wait_until(lambda: len(rows(browser)) == 4, 20, "all of them")
+    assert [row.split("|")[2] for row in rows(browser)] == ["u4", "u3", "u2", "u1"]
+    browser.evaluate(f"(() => {{ {choose.format('medium')} }})()")
+    wait_until(lambda: len(rows(browser)) == 2, 20, "the two again")
     browser.open(served.url)
     wait_until(lambda: len(rows(browser)) == 2, 20, "the choice after a reload")
     assert browser.errors == []

@@ -84,9 +84,12 @@ export class AlertList {
     this.say(this.alerts.size ? "" : none);
     const rows = new Map([...this.list.children].map((row) => [row.dataset.id, row]));
     for (const [id, row] of rows) if (!this.alerts.has(id)) row.remove();
+    let older = null;
     for (const [id, alert] of this.alerts) {
       const row = drawAlert(alert, rows.get(id));
-      if (!row.isConnected) this.list.prepend(row); // what is there already is not announced again
+      const isInPlace = row.isConnected && row.nextElementSibling === older;
+      if (!isInPlace) this.list.insertBefore(row, older); // what is in its place is not announced again
+      older = row;
     }
   }
 
