@@ -26,13 +26,13 @@ doctor: $(VENV)/.run ## Check this machine and say what to do
 
 PYTEST = REQUIRE_SERVICES=1 STOREPULSE_DATA="$(or $(DATA),$(STOREPULSE_DATA))" $(BIN)/python -m pytest
 
-# Most tests wait for something, so two processes run them. Those that kill things need the machine for themselves.
+# Most tests wait for something, so four processes run them on two cores, and two those that kill things.
 test: $(VENV)/.test ## Run every test on real Kafka and Redis; DATA=FOLDER adds the public data sets
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
-	$(PYTEST) --numprocesses 2 --dist loadfile --ignore tests/faults
-	$(PYTEST) tests/faults
+	$(PYTEST) --numprocesses 4 --dist loadfile --no-loadscope-reorder --ignore tests/faults
+	$(PYTEST) --numprocesses 2 --dist loadfile tests/faults
 endif
 
 test-fast: $(VENV)/.test ## Run the tests that need no services and no patience: under a minute

@@ -30,6 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(FastRun())
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start slow modules first: else one process would run them at the end, and the others wait for it."""
+    items.sort(key=_is_of_fast_module)
+
+
 @pytest.fixture(autouse=True)
 def own_logging() -> Iterator[None]:
     """What a command configures would log to its test's captured output, closed by then, in later tests."""
@@ -126,6 +131,11 @@ def shop_data() -> Path:
     if not folder.is_dir():
         pytest.skip("STOREPULSE_DATA names no folder with the public data sets")
     return folder
+
+
+def _is_of_fast_module(item: pytest.Item) -> bool:
+    module = item.getparent(pytest.Module)
+    return module is None or module.get_closest_marker("slow") is None
 
 
 def _started_kafka(folder: Path) -> KafkaBroker:

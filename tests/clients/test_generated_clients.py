@@ -150,8 +150,8 @@ def test_python(version: str, served: str, document: Path, installed: Settings, 
     check_orders(installed, "whole-python")
 
 
-@pytest.mark.parametrize("version", GENERATORS)
-def test_java(version: str, served: str, document: Path, installed: Settings, tmp_path: Path) -> None:
+def test_java(served: str, document: Path, installed: Settings, tmp_path: Path) -> None:
+    version = GENERATORS[-1]
     need("javac")
     client = tmp_path / "client"
     generate(version, "java", document, client, "--library", "native")

@@ -195,7 +195,9 @@ def test_names_of_several_shops_are_not_learnt_together() -> None:
 def test_the_command_learns_names_where_asked(tmp_path: Path) -> None:
     file = tmp_path / "shop.jsonl"
     file.write_bytes(b"".join(encode(event) + b"\n" for event in small_events()))
-    options = TrainingOptions((file,), tmp_path / "m", tmp_path / "runs", most_epochs=1, embeddings=True)
+    options = TrainingOptions(
+        (file,), tmp_path / "m", tmp_path / "runs", kind="cnn_bigru", most_epochs=1, embeddings=True
+    )
     assert run_training(options) == 0
     assert load(tmp_path / "m").reads_ids
     help_text = CliRunner().invoke(app, ["train", "next-action", "--help"], env={"COLUMNS": "200"}).output
