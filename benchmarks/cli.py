@@ -44,7 +44,7 @@ Visitors = Annotated[int, typer.Option(min=30_000, help="Visitors in all")]
 RUNS = 3
 EVENTS = 400_000
 VISITORS = 360_000
-CONTENDERS = "abcsde"
+CONTENDERS = "abcsmhde"
 SCORING_RUNS = 7
 DELAY_RATE, ALERTS_RATE, DELAY_SECONDS = 5_000, 2_000, 20
 

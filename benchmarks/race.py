@@ -91,11 +91,19 @@ def applied_counter(client: Redis, settings: Settings) -> Callable[[], int]:
     return applied
 
 
-def run_lap(services: Services, shop: Settings, module: str, *, events: int) -> Lap:
+def run_lap(
+    services: Services,
+    shop: Settings,
+    module: str,
+    *,
+    events: int,
+    require: Callable[[Settings], None] | None = None,
+) -> Lap:
     """Let a fresh process of a contender read `events` from the log of `shop`, and measure.
 
     The clock runs from the moment it has its partitions, so start-up and the joining of the group are not
-    in it, but its first fetch is. Raises `RuntimeError` with the end of its log if the contender ends, stops
+    in it, but its first fetch is. `require` gets the contender's settings at the end and raises if it did not
+    do all that was measured. Raises `RuntimeError` with the end of its log if the contender ends, stops
     making progress, or was to score visitors (`shop.scoring`) and scored none.
     """
     settings = with_fresh_state(shop)
@@ -103,6 +111,8 @@ def run_lap(services: Services, shop: Settings, module: str, *, events: int) -> 
     child = start_contender(services, settings, module)
     try:
         lap = measure_lap(services, settings, [child], events)
+        if require is not None:
+            require(settings)
         if not shop.scoring:
             return lap
         return replace(lap, scored=measure_scored(services.client, settings, child))

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from statistics import median
 
 from benchmarks.aims import Aim
 from benchmarks.race import Lap, run_lap
 from benchmarks.services import Services
+from benchmarks.shadow import require_asked, version_in_shadow
 from contracts.settings import Settings
 
 
@@ -15,7 +17,8 @@ from contracts.settings import Settings
 class Contender:
     """One row of a table. `share` is the part of the log it reads, since the slow ones need less.
 
-    `scoring`: the worker asks its model about every visitor.
+    `scoring`: the worker asks its model about every visitor. `learning`: it corrects the answers by what
+    visitors then do. `shadow`: it asks another version too.
     """
 
     key: str
@@ -24,6 +27,8 @@ class Contender:
     share: float = 1.0
     needs: str | None = None
     scoring: bool = False
+    learning: bool = True
+    shadow: bool = False
 
 
 CONTENDERS = (
@@ -33,6 +38,16 @@ CONTENDERS = (
     Contender("b", "stock Faust agent that does nothing", "stock_faust", share=0.1),
     Contender("c", "Storepulse worker, counting only", "storepulse_worker"),
     Contender("s", "Storepulse worker, scoring every visitor", "storepulse_worker", scoring=True),
+    Contender(
+        "m", "Storepulse worker, scoring, learning nothing", "storepulse_worker", scoring=True, learning=False
+    ),
+    Contender(
+        "h",
+        "Storepulse worker, scoring, a version in the shadow",
+        "storepulse_worker",
+        scoring=True,
+        shadow=True,
+    ),
     Contender("d", "bytewax, same job, MULTI", "bytewax_job", needs="bytewax"),
     Contender("e", "quixstreams, same job, MULTI", "quixstreams_job", needs="quixstreams"),
 )
@@ -40,6 +55,8 @@ SCORING_AIM = 10_000.0
 """Events per second of one worker that scores."""
 SCORING_SHARE = 0.3
 """Of the events per second of one that only counts."""
+LEARNING_SHARE = 0.7
+"""With learning and a version in the shadow, of the events per second of the model alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +92,7 @@ def measure(
     laps: dict[str, list[Lap]] = {c.key: [] for c in chosen}
     for run in range(1, runs + 1):
         for contender in chosen:
-            # With nobody left out: it would be another job.
-            settings = shop.model_copy(update={"scoring": contender.scoring, "scoring_budget_ms": 0})
-            lap = run_lap(services, settings, contender.module, events=int(events * contender.share))
+            lap = _run(services, shop, contender, int(events * contender.share))
             laps[contender.key].append(lap)
             scored = f", {lap.scored:.1%} of visitors scored" if contender.scoring else ""
             note(
@@ -87,10 +102,24 @@ def measure(
     return [_row(contender, laps[contender.key]) for contender in chosen]
 
 
+def _run(services: Services, shop: Settings, contender: Contender, events: int) -> Lap:
+    # With nobody left out: it would be another job.
+    fields = {"scoring": contender.scoring, "learning": contender.learning, "scoring_budget_ms": 0}
+    settings = shop.model_copy(update=fields)
+    if not contender.shadow:
+        return run_lap(services, settings, contender.module, events=events)
+    with version_in_shadow(settings, services.folder / "models") as (shadowed, pair):
+        require = partial(require_asked, services.client, pair)
+        return run_lap(services, shadowed, contender.module, events=events, require=require)
+
+
 def ratios(rows: Sequence[Row]) -> list[Aim]:
     """Contenders side by side, as far as both sides were run."""
     speed = {row.key: row.events_per_s for row in rows}
-    aims = (("c", "b", 8.0), ("c", "a", 0.25), ("c", "d", 1.0), ("c", "e", 1.0), ("s", "c", SCORING_SHARE))
+    aims = (
+        ("c", "b", 8.0), ("c", "a", 0.25), ("c", "d", 1.0), ("c", "e", 1.0),
+        ("s", "c", SCORING_SHARE), ("s", "m", LEARNING_SHARE), ("h", "m", LEARNING_SHARE),
+    )  # fmt: skip
     return [
         Aim(f"{left}/{right}", speed[left] / speed[right], aim)
         for left, right, aim in aims
