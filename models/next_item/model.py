@@ -23,7 +23,7 @@ class NextItemModel(Protocol):
     def scores(self, prefixes: Sequence[Codes]) -> Scores:
         """(n, n_items): how likely each item is next, higher is better; -inf: never.
 
-        `prefixes` are the items of sessions so far, the latest last, with at least one each. Nothing is learnt.
+        `prefixes` are the items of sessions so far, the latest last, at least one each. Nothing is learnt.
         """
         ...
 
