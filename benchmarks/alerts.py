@@ -22,6 +22,8 @@ from contracts.settings import Settings
 from ops.stack.child import Child
 
 FIRE, REARM = 0.9, 0.95
+OPEN_GATE: dict[str, Any] = {"learning": False, "alert_budgets": "", "alerts_per_visitor": 1_000}
+"""Nothing withheld: a model that learns fires nothing before it has proved itself."""
 """Nearly every visitor who puts something into the cart fires an alert, so that there are many to measure."""
 
 Moment = tuple[str, int]
@@ -108,7 +110,7 @@ def measure_alerts(
     It is one worker that scores, or the floor, which makes an alert of every cart. Raises `RuntimeError` if
     nothing was scored, no alert fired, or an alert was not published.
     """
-    settings = make_settings(services, scoring=True, churn_fire=FIRE, churn_rearm=REARM)
+    settings = make_settings(services, scoring=True, **OPEN_GATE, churn_fire=FIRE, churn_rearm=REARM)
     # Without the second look after a silence: it fires alerts that no event fires.
     settings = settings.model_copy(update={"look_again_ms": settings.idle_ms})
     create_topics(settings)
