@@ -22,9 +22,9 @@ from contracts.settings import Settings
 from ops.stack.child import Child
 
 FIRE, REARM = 0.9, 0.95
+"""Nearly every visitor who puts something into the cart fires an alert, so that there are many to measure."""
 OPEN_GATE: dict[str, Any] = {"learning": False, "alert_budgets": "", "alerts_per_visitor": 1_000}
 """Nothing withheld: a model that learns fires nothing before it has proved itself."""
-"""Nearly every visitor who puts something into the cart fires an alert, so that there are many to measure."""
 
 Moment = tuple[str, int]
 """Visitor and event time (ms)."""
