@@ -21,10 +21,17 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.stack.child import Child
 
-FIRE, REARM = 0.9, 0.95
-"""Nearly every visitor who puts something into the cart fires an alert, so that there are many to measure."""
-OPEN_GATE: dict[str, Any] = {"learning": False, "alert_budgets": "", "alerts_per_visitor": 1_000}
-"""Nothing withheld: a model that learns fires nothing before it has proved itself."""
+MANY_ALERTS: dict[str, Any] = {
+    "churn_fire": 0.9,
+    "churn_rearm": 0.95,
+    "learning": False,
+    "alert_budgets": "",
+    "alerts_per_visitor": 1_000,
+}
+"""Settings with which nearly every visitor who puts something into the cart fires an alert.
+
+None is withheld: a worker that learns fires none before its model has proved itself.
+"""
 
 Moment = tuple[str, int]
 """Visitor and event time (ms)."""
@@ -110,7 +117,7 @@ def measure_alerts(
     It is one worker that scores, or the floor, which makes an alert of every cart. Raises `RuntimeError` if
     nothing was scored, no alert fired, or an alert was not published.
     """
-    settings = make_settings(services, scoring=True, **OPEN_GATE, churn_fire=FIRE, churn_rearm=REARM)
+    settings = make_settings(services, scoring=True, **MANY_ALERTS)
     # Without the second look after a silence: it fires alerts that no event fires.
     settings = settings.model_copy(update={"look_again_ms": settings.idle_ms})
     create_topics(settings)

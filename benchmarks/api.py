@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from benchmarks.alerts import FIRE, REARM
+from benchmarks.alerts import MANY_ALERTS
 from benchmarks.heartbeats import await_model
 from benchmarks.http_driver import Tally, drive, make_request
 from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, cpu_s, start_contender
@@ -70,9 +70,7 @@ class _Servers:
 
 def measure_api(services: Services, *, runs: int, note: Callable[[str], None]) -> list[Laps]:
     """All rows. Raises `RuntimeError` if an answer is not the one expected."""
-    settings = make_settings(
-        services, scoring=True, churn_fire=FIRE, churn_rearm=REARM, root_key=ROOT_KEY, api_port=pick_port()
-    )
+    settings = make_settings(services, scoring=True, **MANY_ALERTS, root_key=ROOT_KEY, api_port=pick_port())
     create_topics(settings)
     try:
         note(f"making the state of {STATE_EVENTS:,} events")
