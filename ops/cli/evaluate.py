@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.next_basket import evaluate_next_basket
 from ops.extras import require_extras
 
 
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("learning-curve")(evaluate_learning_curve)
     evaluate.command("drift")(evaluate_drift)
     evaluate.command("uplift")(evaluate_uplift)
+    evaluate.command("next-basket")(evaluate_next_basket)
     app.add_typer(evaluate, name="evaluate")
 
 

@@ -1,0 +1,77 @@
+"""The card of a ranker of next baskets: its features and golden inputs, and the scorer that it belongs to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.artefacts import card as artefacts
+from models.artefacts.card import ArtefactCard, check_golden, check_same
+from models.artefacts.onnx_session import open_session
+from models.next_basket.features import FEATURES
+
+INPUT, OUTPUT = "features", "scores"
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Rows of features and the scores they had when the model was made; `tolerance` is absolute."""
+
+    features: list[list[float]]
+    scores: list[float]
+    tolerance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BasketCard(ArtefactCard):
+    """Everything about a ranker but its trees. `features` are those of `FEATURES` that it reads."""
+
+    features: tuple[str, ...]
+    golden: Golden
+
+    def check_names(self) -> None:
+        """See `ArtefactCard.check_names`."""
+        check_same("features", self.features, tuple(name for name in FEATURES if name in self.features))
+
+
+class TreeScorer:
+    """The trees of an artefact in onnxruntime."""
+
+    def __init__(self, model: bytes, card: BasketCard) -> None:
+        self.card = card
+        self._session = open_session(model)
+        self._columns = [FEATURES.index(name) for name in card.features]
+        found = self._run(np.array(card.golden.features, np.float32))
+        check_golden({OUTPUT: found}, {OUTPUT: card.golden.scores}, card.golden.tolerance)
+
+    @property
+    def version(self) -> str:
+        """That of the card."""
+        return self.card.version
+
+    def scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Scores of rows (rows, FEATURES): within one history, higher is likelier."""
+        return self._run(features[:, self._columns])
+
+    def _run(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        (scores,) = self._session.run([OUTPUT], {INPUT: rows})
+        return np.asarray(scores[:, 0])
+
+
+def load(folder: Path) -> TreeScorer:
+    """The ranker in a folder, checked; raises `models.artefacts.card.ArtefactError`."""
+    return TreeScorer(*artefacts.read_artefact(folder, decode_card))
+
+
+def decode_card(text: bytes) -> BasketCard:
+    """The card in JSON; raises `models.artefacts.card.ArtefactError` for anything else."""
+    return artefacts.decode_card(text, _make)
+
+
+def _make(plain: dict[str, Any]) -> BasketCard:
+    plain["features"] = tuple(plain["features"])
+    plain["golden"] = Golden(**plain["golden"])
+    return BasketCard(**plain)

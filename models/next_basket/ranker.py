@@ -1,0 +1,139 @@
+"""The decision-tree ranker: LambdaRank over candidates, with a network's score among the features."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from models.next_basket.baskets import Baskets, Ints
+from models.next_basket.candidates import candidates_of
+from models.next_basket.features import FEATURES
+from models.next_basket.model import Examples, Scores, Training
+from models.next_basket.sources import Network, Sources
+
+_BATCH = 256
+_STOPPED_ON = 0.1
+"""Share of the cases by whose NDCG the number of trees is chosen."""
+
+
+class Table(NamedTuple):
+    """Candidates of many cases: features, whether each was bought, and how many rows each case has."""
+
+    features: npt.NDArray[np.float32]
+    bought: npt.NDArray[np.bool_]
+    sizes: Ints
+
+
+@dataclass(slots=True)
+class TreeRanker:
+    """Trees over `FEATURES`. Sources learn from known baskets only, the trees from the examples.
+
+    Of the examples, `most_cases` are drawn; a case of which no candidate was bought says nothing and is left
+    out. `make_network`: what makes the network, None for none.
+    """
+
+    make_network: Callable[[], Network] | None = None
+    learning_rate: float = 0.05
+    leaves: int = 31
+    least_rows: int = 200
+    most_trees: int = 400
+    most_cases: int = 6_000
+    without: Sequence[str] = ()
+    threads: int = 1
+    seed: int = 0
+    name: str = "tree ranker"
+    _columns: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    booster: lightgbm.Booster | None = None
+    sources: Sources | None = None
+    """Of everything known."""
+
+    def fit(self, training: Training) -> None:
+        """Fit the sources of the examples, the trees on what they say, and the sources of what is known."""
+        random = np.random.default_rng(self.seed)
+        total = sum(each.cases.histories.n_users for each in training.examples)
+        tables, sources = [], None
+        for each in training.examples:
+            sources = self._fitted(each.known)
+            n = each.cases.histories.n_users
+            share = min(1.0, self.most_cases / max(1, total))
+            chosen = np.sort(random.permutation(n)[: max(1, round(share * n))])
+            tables.append(_table(each._replace(cases=each.cases.of_users(chosen)), sources))
+        table = _joined(tables)
+        self._columns = np.flatnonzero([name not in self.without for name in FEATURES])
+        self.booster = self._grow(table, random)
+        is_same = bool(training.examples) and training.examples[-1].known is training.known
+        self.sources = sources if is_same else self._fitted(training.known)
+
+    def scores(self, histories: Baskets) -> Scores:
+        """The trees' sums for candidates, -inf for everything else."""
+        if self.booster is None or self.sources is None:
+            raise ValueError("a ranker must be fitted before it is asked")
+        found = candidates_of(histories, self.sources)
+        scores = np.full((histories.n_users, histories.n_items), -np.inf, np.float32)
+        rows = found.features[:, self._columns]
+        scores.ravel()[found.key] = self.booster.predict(rows, num_threads=self.threads)
+        return scores
+
+    def config(self) -> dict[str, Any]:
+        """Settings, and the number of trees that were kept."""
+        names = ("learning_rate", "leaves", "least_rows", "most_trees", "most_cases", "seed")
+        trees = 0 if self.booster is None else self.booster.num_trees()
+        return {"trees": {**{name: getattr(self, name) for name in names}, "kept": trees}}
+
+    def importances(self) -> dict[str, float]:
+        """The share of the trees' gain that each feature brought."""
+        if self.booster is None:
+            return {}
+        gain = self.booster.feature_importance("gain")
+        names = [FEATURES[column] for column in self._columns]
+        return dict(zip(names, (gain / max(gain.sum(), 1e-12)).tolist(), strict=True))
+
+    def _fitted(self, known: Baskets) -> Sources:
+        return Sources(network=None if self.make_network is None else self.make_network()).fit(known)
+
+    def _grow(self, table: Table, random: np.random.Generator) -> lightgbm.Booster:
+        held = np.zeros(len(table.sizes), bool)
+        held[random.permutation(len(held))[: max(1, round(_STOPPED_ON * len(held)))]] = True
+        rows = np.repeat(held, table.sizes)
+        parameters: dict[str, Any] = {
+            "objective": "lambdarank", "metric": "ndcg", "eval_at": [10], "num_leaves": self.leaves,
+            "learning_rate": self.learning_rate, "min_data_in_leaf": self.least_rows, "seed": self.seed,
+            "lambdarank_truncation_level": 20, "feature_fraction": 0.7, "bagging_fraction": 0.8,
+            "bagging_freq": 1, "num_threads": self.threads, "deterministic": True, "force_row_wise": True,
+            "use_missing": False, "verbosity": -1,
+        }  # fmt: skip
+        names = [FEATURES[column] for column in self._columns]
+        grown = lightgbm.Dataset(
+            table.features[~rows][:, self._columns], table.bought[~rows].astype(np.int32),
+            group=table.sizes[~held], feature_name=names,
+        )  # fmt: skip
+        stopped = lightgbm.Dataset(
+            table.features[rows][:, self._columns], table.bought[rows].astype(np.int32),
+            group=table.sizes[held], reference=grown,
+        )  # fmt: skip
+        return lightgbm.train(
+            parameters, grown, self.most_trees, valid_sets=[stopped],
+            callbacks=[lightgbm.early_stopping(40, verbose=False)],
+        )  # fmt: skip
+
+
+def _table(examples: Examples, sources: Sources) -> Table:
+    histories, targets = examples.cases
+    parts = []
+    for begin in range(0, histories.n_users, _BATCH):
+        batch = np.arange(begin, min(histories.n_users, begin + _BATCH))
+        found = candidates_of(histories.of_users(batch), sources)
+        true = targets.of_users(batch)
+        bought = np.isin(found.key, true.line_keys())
+        useful = np.bincount(found.user, weights=bought.astype(np.float64), minlength=len(batch)) > 0
+        rows = useful[found.user]
+        sizes = np.bincount(found.user[rows], minlength=len(batch))[useful]
+        parts.append(Table(found.features[rows], bought[rows], sizes))
+    return _joined(parts)
+
+
+def _joined(tables: Sequence[Table]) -> Table:
+    return Table(*(np.concatenate(parts) for parts in zip(*tables, strict=True)))

@@ -1,0 +1,1 @@
+"""What needs torch or makes an artefact: the network over baskets, and the ranker's export."""
