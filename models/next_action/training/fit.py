@@ -2,8 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from models.fitting import deterministic, shuffled_batches
 from models.next_action.cases import PrefixSet
 from models.next_action.encoding import Batch, Inputs
 from models.next_action.training.calibration import Calibration, fit_calibration
@@ -28,8 +28,6 @@ BUDGET = 60_000
 """Parameters of every network that is compared: less than 250 kB."""
 LARGE = 100_000
 """Cases to learn from, from which on training goes by larger batches."""
-_POOL = 64
-"""Batches drawn together and sorted by length within: short prefixes are not computed at full length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +83,6 @@ class Fitted:
     calibration: Calibration
     best: Epoch
     history: list[Epoch] = field(default_factory=list)
-
-
-@contextmanager
-def deterministic(seed: int) -> Iterator[np.random.Generator]:
-    """One thread, deterministic kernels and this seed inside; torch as it was afterwards."""
-    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
-        try:
-            yield np.random.default_rng(seed)
-        finally:
-            torch.use_deterministic_algorithms(strict)
-            torch.set_num_threads(threads)
 
 
 def fit_net(
@@ -199,17 +182,6 @@ def lengths_of(cases: PrefixSet) -> Ints:
 def tensors(batch: Batch | Inputs) -> tuple[Tensor | None, ...]:
     """Steps, lengths, context and perhaps names of a batch as the network takes them."""
     return tuple(None if part is None else torch.from_numpy(part) for part in batch)
-
-
-def shuffled_batches(lengths: Ints, size: int, rng: np.random.Generator) -> Iterator[Ints]:
-    """Indices of every case once, in random batches of cases of about the same length."""
-    order = rng.permutation(len(lengths))
-    batches: list[Ints] = []
-    for at in range(0, len(order), size * _POOL):
-        pool = order[at : at + size * _POOL]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        batches += [pool[first : first + size] for first in range(0, len(pool), size)]
-    yield from (batches[index] for index in rng.permutation(len(batches)))
 
 
 def _optimizer(net: ActionNet, config: FitConfig) -> torch.optim.AdamW:

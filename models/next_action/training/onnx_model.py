@@ -4,10 +4,7 @@ Trees that are blended with it are in the same graph, as ONNX's operator for the
 """
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +18,8 @@ from models.next_action.training import tree_table
 from models.next_action.training.calibration import Calibration
 from models.next_action.training.nets import N_ACTIONS, N_OUTPUTS, ActionNet, BiGru, CnnBiGru, Recurrent
 from models.next_action.training.tree_table import TreeTable
+from models.onnx_export import OPSET, export_onnx
 
-OPSET = 18
 INPUTS = "steps", "lengths", "context", "ids"
 OUTPUTS = "probabilities", "purchase"
 _BATCH, _TIME = 3, 7
@@ -43,13 +40,13 @@ def to_onnx(net: ActionNet, calibration: Calibration, trees: TreeTable | None = 
     batch, time = torch.export.Dim("batch"), torch.export.Dim("time")
     by_step, by_case = {0: batch, 1: time}, {0: batch}
     shapes = {"steps": by_step, "lengths": by_case, "context": by_case, "ids": by_step}
-    with _quiet():
-        program = torch.onnx.export(
-            _Answer(net, calibration, trees).eval(), example, dynamo=True, verbose=False, opset_version=OPSET,
-            dynamic_shapes={name: shapes[name] for name in names}, input_names=names, output_names=OUTPUTS,
-        )  # fmt: skip
-    model: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]  # None only without dynamo
-    _strip(model)
+    model = export_onnx(
+        _Answer(net, calibration, trees),
+        example,
+        inputs=names,
+        outputs=OUTPUTS,
+        dynamic_shapes={name: shapes[name] for name in names},
+    )
     if trees is not None and trees.roots:
         _plant(model, trees)
     onnx.checker.check_model(model, full_check=True)
@@ -177,25 +174,3 @@ def _example(net: ActionNet) -> tuple[Tensor, ...]:
     context = torch.zeros(_BATCH, net.n_context)
     ids = torch.zeros(_BATCH, _TIME, len(ID_FEATURES), dtype=torch.int64)
     return (steps, lengths, context) if net.names is None else (steps, lengths, context, ids)
-
-
-def _strip(model: onnx.ModelProto) -> None:
-    """Take out what says how torch came to each node: it is half as large as the weights."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-    del graph.value_info[:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch says about itself while it exports: nothing of it is about the network."""
-    log = logging.getLogger("torch.onnx")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)

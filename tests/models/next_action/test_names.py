@@ -7,12 +7,13 @@ import onnxruntime
 import pytest
 import torch
 
+from models.fitting import deterministic
 from models.next_action.encoding import Inputs
 from models.next_action.features import ID_FEATURES
 from models.next_action.predictor import Predictor
 from models.next_action.training.calibration import calibrated, identity
 from models.next_action.training.export import TOLERANCE
-from models.next_action.training.fit import deterministic, logits_of_batch
+from models.next_action.training.fit import logits_of_batch
 from models.next_action.training.names import assign_rows
 from models.next_action.training.net_config import NET_KINDS, NetConfig, NetKind
 from models.next_action.training.nets import ActionNet, count_parameters, fit_normalisation, fit_width

@@ -8,9 +8,10 @@ import onnxruntime
 import pytest
 import torch
 
+from models.fitting import deterministic
 from models.next_action.encoding import Batch
 from models.next_action.training.calibration import Calibration, calibrated
-from models.next_action.training.fit import BUDGET, deterministic, logits_of_batch
+from models.next_action.training.fit import BUDGET, logits_of_batch
 from models.next_action.training.net_config import NET_KINDS, NetConfig, NetKind
 from models.next_action.training.nets import (
     ActionNet,

@@ -13,11 +13,12 @@ import torch
 from contracts.events import encode
 from models.artefacts.card import write_artefact
 from models.evaluation.metrics import class_losses, expected_calibration_error
+from models.fitting import deterministic, shuffled_batches
 from models.next_action.predictor import Predictor, load
 from models.next_action.prefixes import prefixes_of
 from models.next_action.training.calibration import calibrated, fit_calibration, identity
 from models.next_action.training.export import TOLERANCE
-from models.next_action.training.fit import Epoch, FitConfig, deterministic, fit_net, shuffled_batches
+from models.next_action.training.fit import Epoch, FitConfig, fit_net
 from models.next_action.training.net_config import NetConfig
 from models.next_action.training.recipe import Recipe, train
 from models.tracking import RunsError, log_run
