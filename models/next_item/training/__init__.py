@@ -1,0 +1,1 @@
+"""Training session networks of the next item: torch and onnx, from the extra [train]."""
