@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from services import install, lack, uninstall, unique_settings
 
 MakeInstallation = Callable[..., Settings]
 
+KAFKA = "TEST_KAFKA_BOOTSTRAP"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option for a fast run."""
@@ -25,9 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make a fast run one."""
+    """Make a fast run one; start one Kafka for all processes of another that has several."""
     if config.getoption("--fast"):
         config.pluginmanager.register(FastRun())
+    elif config.getoption("numprocesses", None) and KAFKA not in os.environ:
+        _start_shared_kafka(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +53,7 @@ def own_logging() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """HOST:PORT of a real Apache Kafka: TEST_KAFKA_BOOTSTRAP, or one started for this session."""
-    given = os.environ.get("TEST_KAFKA_BOOTSTRAP")
+    given = os.environ.get(KAFKA)
     if given:
         yield given
         return
@@ -131,6 +136,24 @@ def shop_data() -> Path:
     if not folder.is_dir():
         pytest.skip("STOREPULSE_DATA names no folder with the public data sets")
     return folder
+
+
+def _start_shared_kafka(config: pytest.Config) -> None:
+    """Start it in the process that starts the others, which inherit its address; if it fails, each tries."""
+    folder = tempfile.TemporaryDirectory(prefix="storepulse-tests-kafka-")
+    config.add_cleanup(folder.cleanup)
+    broker = KafkaBroker(Path(folder.name))
+    try:
+        broker.start()
+    except (StartError, JarsError):
+        return
+    os.environ[KAFKA] = broker.bootstrap
+
+    def stop() -> None:
+        del os.environ[KAFKA]
+        broker.kill()
+
+    config.add_cleanup(stop)
 
 
 def _is_of_fast_module(item: pytest.Item) -> bool:
