@@ -54,6 +54,16 @@ ALERT_USE = "alert_use"
 ITEM_COUNTS = "item_counts"
 """Hash: product (`p<id>`), category (`c<name>`) or the whole shop (`s`) to what was done of it in this
 partition (`stream.components.items`)."""
+PRODUCT = "product:"
+"""Followed by the product's id. String: what the shop told of the product (`contracts.products`)."""
+CATALOGUE_IDS = "catalogue_ids"
+"""Sorted set: the partition's products, all with the score 0, so that they are in the order of their ids."""
+CATALOGUE_CHANGED = "catalogue_changed"
+"""Sorted set: the same products to when what is known of each last changed (epoch ms)."""
+CATALOGUE_REMOVED = "catalogue_removed"
+"""Hash: a product that the shop removed to when it said so and when that was applied (epoch ms each)."""
+CATEGORY_PRODUCTS = "category_products:"
+"""Followed by a category. Sorted set: its products, all with the score 0."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -78,7 +88,8 @@ class KeyFamily(NamedTuple):
     `holds` is their type as Redis says it. `subject` is whose state they hold where an id follows `start`: a
     deletion of the subject deletes that key. `names_visitors` is whether values may hold visitors' ids,
     which a deletion looks for; whose key it is, its name tells. A key that `is_with_id` lies in the partition
-    of the id after `start`, as those of visitors and customers do; others may lie in any.
+    of the id after `start`, as those of visitors and customers do; others may lie in any. One that
+    `holds_ids` has ids as members or fields, each of which belongs in its own partition.
     """
 
     start: str
@@ -86,6 +97,7 @@ class KeyFamily(NamedTuple):
     subject: SubjectKind | None = None
     names_visitors: bool = True
     is_with_id: bool = False
+    holds_ids: bool = False
 
     @property
     def is_one_key(self) -> bool:
@@ -139,6 +151,11 @@ for _family in (
     KeyFamily(PAIRED, "hash", names_visitors=False),
     KeyFamily(ALERT_USE, "string", names_visitors=False),
     KeyFamily(ITEM_COUNTS, "hash", names_visitors=False),
+    KeyFamily(PRODUCT, "string", names_visitors=False, is_with_id=True),
+    KeyFamily(CATALOGUE_IDS, "zset", names_visitors=False, holds_ids=True),
+    KeyFamily(CATALOGUE_CHANGED, "zset", names_visitors=False, holds_ids=True),
+    KeyFamily(CATALOGUE_REMOVED, "hash", names_visitors=False, holds_ids=True),
+    KeyFamily(CATEGORY_PRODUCTS, "zset", names_visitors=False, holds_ids=True),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)
@@ -218,6 +235,26 @@ class Keys:
     def item_counts(self, p: int) -> str:
         """See `ITEM_COUNTS`."""
         return self.prefix(p) + ITEM_COUNTS
+
+    def product(self, product_id: str) -> str:
+        """See `PRODUCT`: the key in the partition that owns the product."""
+        return f"{self.prefix(partition_of(product_id, self.partitions))}{PRODUCT}{product_id}"
+
+    def catalogue_ids(self, p: int) -> str:
+        """See `CATALOGUE_IDS`."""
+        return self.prefix(p) + CATALOGUE_IDS
+
+    def catalogue_changed(self, p: int) -> str:
+        """See `CATALOGUE_CHANGED`."""
+        return self.prefix(p) + CATALOGUE_CHANGED
+
+    def catalogue_removed(self, p: int) -> str:
+        """See `CATALOGUE_REMOVED`."""
+        return self.prefix(p) + CATALOGUE_REMOVED
+
+    def category_products(self, p: int, category: str) -> str:
+        """See `CATEGORY_PRODUCTS`."""
+        return self.prefix(p) + CATEGORY_PRODUCTS + category
 
     def paired(self, p: int, pair: str) -> str:
         """See `PAIRED`."""

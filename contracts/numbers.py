@@ -7,6 +7,7 @@ from functools import lru_cache
 MAX_MAJOR = 1_000_000_000
 """Highest price, in major units of its currency."""
 MAX_QUANTITY = 1_000_000
+MAX_STOCK = 999_999_999
 MAX_SUM_MINOR = 2**53
 """Sums of money stay here: Lua and JSON are exact up to it, and absurd amounts must not end a worker."""
 
@@ -60,6 +61,25 @@ def is_negative(value: object) -> bool:
 
 def parse_quantity(value: object) -> int:
     """A whole number of units, 1 to `MAX_QUANTITY`; `2`, `2.0` and `"2"` are two. Raises `Breach`."""
+    units = _parse_whole(value)
+    if units < 1:
+        raise Breach("not_positive", "must be at least 1")
+    if units > MAX_QUANTITY:
+        raise Breach("too_large", f"must be at most {MAX_QUANTITY}")
+    return units
+
+
+def parse_stock(value: object) -> int:
+    """A whole number of units on the shelf, 0 to `MAX_STOCK`; raises `Breach`."""
+    if is_negative(value):
+        raise Breach("negative", "must not be negative")
+    units = _parse_whole(value)
+    if units > MAX_STOCK:
+        raise Breach("too_large", f"must be at most {MAX_STOCK}")
+    return units
+
+
+def _parse_whole(value: object) -> int:
     if type(value) is float:
         if not -_HUGE < value < _HUGE:
             raise Breach("not_finite", "must be a finite number")
@@ -74,10 +94,6 @@ def parse_quantity(value: object) -> int:
         units = value
     else:
         raise Breach("not_number", f"must be a whole number, got {_name(type(value))}")
-    if units < 1:
-        raise Breach("not_positive", "must be at least 1")
-    if units > MAX_QUANTITY:
-        raise Breach("too_large", f"must be at most {MAX_QUANTITY}")
     return units
 
 

@@ -146,6 +146,11 @@ class Settings(ConnectionSettings):
     customer_ttl_s: int = Field(
         730 * 86_400, ge=1, description="A customer's record expires this long after its last write"
     )
+    catalogue_products: int = Field(
+        20_000,
+        ge=1,
+        description="Products that one partition keeps; a new one beyond them becomes a dead letter",
+    )
     minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of the shop's minute buckets")
     product_minute_ttl_s: int = Field(3 * 3_600, ge=60, description="Retention of products' minute buckets")
     hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")

@@ -11,12 +11,13 @@ EVENT_TOPICS = ("view", "cart", "purchase")
 DELETIONS = "deletions"
 ORDERS = "orders"
 CUSTOMERS = "customers"
+PRODUCTS = "products"
 _REJECTED, _ALERTS, _MODELS = "rejected", "alerts", "models"
 _WRITTEN = (_REJECTED, _ALERTS, _MODELS)
-_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS]
+_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS, PRODUCTS]
 _unarchived = {DELETIONS, ORDERS, CUSTOMERS}
 """Input topics that only repeat what events say, or name whom nothing is kept of."""
-_FOLLOWED = (ORDERS, CUSTOMERS)
+_FOLLOWED = (ORDERS, CUSTOMERS, PRODUCTS)
 """Input topics that earlier versions do not read: the group does not subscribe to them, members follow."""
 _output_topics: set[str] = set()
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -119,6 +120,11 @@ class Topics:
     def customers(self) -> str:
         """What partitions tell of customers (`contracts.customers`), keyed by the customer's id."""
         return self.prefix + CUSTOMERS
+
+    @property
+    def products(self) -> str:
+        """What the shop tells of its products (`contracts.product_records`), keyed by the product's id."""
+        return self.prefix + PRODUCTS
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from connections.kafka_check import require_kafka_now
 from connections.troubles import ConnectionRefused
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import MAX_ORIGINAL_BYTES, DeadLetter, decode_dead_letter
-from contracts.events import Event, InvalidEvent, decode
+from contracts.events import InvalidEvent, decode
+from contracts.product_records import check_product_key, decode_product
 from contracts.record_keys import id_in_key
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -161,13 +162,13 @@ def replay_letters(
         if not _is_resendable(letter, topics):
             outcome.not_resendable += 1
             continue
-        event = _event_of(letter, now_ms(), default_currency, outcome.failing)
-        if event is None and not force:
+        passes = _passes(letter, topics, now_ms(), default_currency, outcome.failing)
+        if not passes and not force:
             continue
-        if event is None:
-            outcome.forced += 1
-        else:
+        if passes:
             outcome.passed += 1
+        else:
+            outcome.forced += 1
         if not dry_run:
             sender.send_raw(Record(letter.topic, _partition(letter), letter.key, letter.value))
     if not dry_run:
@@ -177,19 +178,25 @@ def replay_letters(
 
 def _is_resendable(letter: DeadLetter, topics: Topics) -> bool:
     uncut = letter.value is not None and len(letter.value) < MAX_ORIGINAL_BYTES
-    return uncut and letter.topic in topics.events
+    return uncut and letter.topic in (*topics.events, topics.products)
 
 
-def _event_of(
-    letter: DeadLetter, now_ms: int, default_currency: str, failing: dict[str, int]
-) -> Event | None:
+def _passes(
+    letter: DeadLetter, topics: Topics, now_ms: int, default_currency: str, failing: dict[str, int]
+) -> bool:
     try:
-        event = decode(letter.value, received_ms=now_ms, default_currency=default_currency)
-        id_in_key(letter.key, event)
+        if letter.topic == topics.products:
+            update = decode_product(
+                letter.value or b"", received_ms=now_ms, default_currency=default_currency
+            )
+            check_product_key(letter.key, update)
+        else:
+            event = decode(letter.value, received_ms=now_ms, default_currency=default_currency)
+            id_in_key(letter.key, event)
     except InvalidEvent as exc:
         failing[exc.code] = failing.get(exc.code, 0) + 1
-        return None
-    return event
+        return False
+    return True
 
 
 def _partition(letter: DeadLetter) -> int | None:

@@ -12,6 +12,7 @@ from contracts.topics import EVENT_TOPICS, Topics, input_topics
 from stream.batch.core import PYTHON, Core
 from stream.batch.result import VISITOR_KIND
 from stream.components.alert_use import AlertUses
+from stream.components.catalogue.component import Catalogue
 from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.customers.component import Customers
 from stream.components.deletions.component import Deletions
@@ -158,6 +159,7 @@ def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     registry.add(Demand.of(settings))
     registry.add(Trending(settings.trend_half_life_s * 1_000))
     registry.add(Orders(settings, core))
+    registry.add(Catalogue(settings))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings, registry.gate))
     return registry

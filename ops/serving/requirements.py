@@ -24,4 +24,4 @@ async def _require(settings: Settings, *, kafka: bool) -> None:
         await redis.aclose()
     if kafka and settings.kafka_protocol != "PLAINTEXT":
         topics = Topics(settings.topic_prefix)
-        await require_kafka(settings, Rights(writes=(*topics.events, topics.deletions)))
+        await require_kafka(settings, Rights(writes=(*topics.events, topics.products, topics.deletions)))

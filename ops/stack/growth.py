@@ -187,7 +187,16 @@ def _place_key(client: Any, pipe: Any, move: Move, name: bytes, p: int, key: str
         for digest, user_id in client.hgetall(name).items():
             pipe.hset(new.forgetting(partition_of(user_id.decode(), new.partitions)), digest, user_id)
         pipe.delete(name)
-    elif key in (ACTIVE, VISITOR_TIMERS) or key.startswith(JOB_QUEUES) or key in move.personal_timers:
+    elif (family := family_of(key)) is not None and family.holds_ids and family.holds == "hash":
+        for id_, value in client.hgetall(name).items():
+            pipe.hset(new.prefix(partition_of(id_.decode(), new.partitions)) + key, id_, value)
+        pipe.delete(name)
+    elif (
+        key in (ACTIVE, VISITOR_TIMERS)
+        or key.startswith(JOB_QUEUES)
+        or key in move.personal_timers
+        or (family is not None and family.holds_ids)
+    ):
         ttl_ms = client.pttl(name)
         for member, score in client.zscan_iter(name, count=PAGE):
             home = new.prefix(partition_of(member.decode(), new.partitions)) + key

@@ -68,7 +68,7 @@ def read_records(
             id_ = id_in_key(record.key, event)
             check_place(id_, partition, partitions)
         except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
-            code, detail = _refusal(exc)
+            code, detail = refusal_of(exc)
             client = client_of_record(record.headers)
             letter = DeadLetter(
                 code, detail, topic, partition, record.offset, record.key, cut(record.value), now_ms, client
@@ -84,7 +84,8 @@ def read_records(
     return entries
 
 
-def _refusal(exc: Exception) -> tuple[str, str]:
+def refusal_of(exc: Exception) -> tuple[str, str]:
+    """Code and detail of the dead letter of a record that could not be read for this reason."""
     if isinstance(exc, InvalidEvent):
         return exc.code, exc.detail
     return "event.unreadable", f"reading it failed with {type(exc).__name__}: internal error"

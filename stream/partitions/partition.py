@@ -117,6 +117,11 @@ class Partition:
         return all(self.stored[topic] == NO_OFFSET for topic in self.topics)
 
     @property
+    def is_touched(self) -> bool:
+        """Whether a record of any topic was ever applied."""
+        return any(self.stored[topic] != NO_OFFSET for topic in self.loads)
+
+    @property
     def lag(self) -> int:
         """Records between what is stored and the newest known end of the log."""
         return sum(max(0, high - max(self.stored[topic], 0)) for topic, high in self.high.items() if high)

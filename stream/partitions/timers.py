@@ -113,8 +113,6 @@ async def verify_resting(parts: Sequence[Partition], committer: Committer) -> No
     """
     now_s = time.monotonic()
     resting = [
-        part
-        for part in parts
-        if part.clock.broker_ms and not part.buffered and now_s - part.verified_s > VERIFY_S
+        part for part in parts if part.is_touched and not part.buffered and now_s - part.verified_s > VERIFY_S
     ]
     await committer.commit([Pending(part, part.offsets_to({}), BatchResult(part.clock)) for part in resting])

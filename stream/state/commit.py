@@ -50,10 +50,10 @@ class WrongType(NamedTuple):
 
 
 class ClaimRead(NamedTuple):
-    """What to read of a partition with its claim: a hash, a blob, or the lowest score of a sorted set."""
+    """What to read of a partition with its claim: a hash, a blob, or of a sorted set a score or its size."""
 
     key: str
-    holds: Literal["hash", "blob", "lowest"]
+    holds: Literal["hash", "blob", "lowest", "highest", "size"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Claim:
     """What a partition's new owner finds; a topic nothing was applied of is not among `offsets`.
 
     `found` has what was read with the claim by its key: of a hash the fields as text, of a sorted set the
-    lowest score or None, of a blob its bytes or None. The hash `meta` is always there.
+    lowest or highest score or None, or the number of members, of a blob its bytes or None. The hash `meta` is
+    always there.
     """
 
     epoch: int

@@ -204,4 +204,8 @@ def _read(part: MemoryPartition, read: ClaimRead) -> Any:
         return dict(part.hash(read.key))
     if read.holds == "lowest":
         return min(map(int, part.scores(read.key).values()), default=None)
+    if read.holds == "highest":
+        return max(map(int, part.scores(read.key).values()), default=None)
+    if read.holds == "size":
+        return len(part.scores(read.key))
     return part.values.get(read.key)

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 SCAN_PAGE = 2_000
 
-_HELD = {"hash": "hash", "lowest": "zset", "blob": "string"}
+_HELD = {"hash": "hash", "lowest": "zset", "highest": "zset", "size": "zset", "blob": "string"}
 """The type of a key that is read with a claim."""
 
 _CLAIM = """
@@ -39,6 +39,8 @@ local found = {redis.call('HGETALL', KEYS[1])}
 for i = 2, #KEYS do
   if ARGV[i] == 'hash' then found[i] = redis.call('HGETALL', KEYS[i])
   elseif ARGV[i] == 'lowest' then found[i] = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  elseif ARGV[i] == 'highest' then found[i] = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
+  elseif ARGV[i] == 'size' then found[i] = redis.call('ZCARD', KEYS[i])
   else found[i] = redis.call('GET', KEYS[i]) end
 end
 return found
@@ -270,13 +272,13 @@ def _is_of_one(exc: Exception) -> bool:
 def _found(read: ClaimRead, row: Any) -> Any:
     if read.holds == "hash":  # whatever it has, its component can tell
         return _texts(row, errors="replace")
-    if read.holds == "lowest":
+    if read.holds in ("lowest", "highest"):
         return _score_ms(row[1]) if row else None
     return row
 
 
 def _score_ms(score: bytes) -> int:
-    """The time of a timer; that of one without end, which is none of ours, is the largest or 0."""
+    """The time that a score is; that of one without end, which is none of ours, is the largest or 0."""
     return int(min(max(float(score), 0.0), float(MAX_SUM_MINOR)))
 
 

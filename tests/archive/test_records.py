@@ -57,12 +57,12 @@ def test_what_workers_count_becomes_rows_and_the_rest_is_counted_by_what_it_is()
 
 
 def test_an_input_topic_is_archived_by_its_registration() -> None:
-    assert archived_topics() == ("view", "cart", "purchase")
+    assert archived_topics() == ("view", "cart", "purchase", "products")
     with own_registrations():
         register_input_topic("inventory")
         register_input_topic("notes", archived=False)
         assert {"inventory", "notes"} <= set(input_topics())
-        assert archived_topics() == ("view", "cart", "purchase", "inventory")
+        assert archived_topics() == ("view", "cart", "purchase", "products", "inventory")
         intake = Intake({"view": [0], "inventory": [0]}, FlushLimits(), currency="EUR")
         intake.take("inventory", 0, [Sent(7, b"p1", b"\xff")], 8)
         batch = intake.make_batch({}, SECRET)

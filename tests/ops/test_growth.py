@@ -109,6 +109,12 @@ def test_state_moves_and_later_events_go_on_with_it(few: Settings, client: Any, 
     apply(few, events[:half], client, tmp_path)
     orders = {key.decode().partition("}:order:")[2] for key in client.scan_iter(f"{few.namespace}:*order:*")}
     client.hset(keys_of(few).forgotten(1), "digest", 7)
+    products = [f"product-{number}" for number in range(20)]
+    for product in products:
+        p = partition_of(product, FEW)
+        client.set(keys_of(few).product(product), product)
+        client.zadd(keys_of(few).catalogue_ids(p), {product: 0})
+        client.hset(keys_of(few).catalogue_removed(p), product, "1 2")
     before = read_state(client, keys_of(few))
 
     many = few.model_copy(update={"partitions": MANY})
@@ -120,6 +126,16 @@ def test_state_moves_and_later_events_go_on_with_it(few: Settings, client: Any, 
     for order in orders:
         home = keys_of(many).prefix(partition_of(order, MANY))
         assert client.exists(f"{home}order:{order}")
+
+    for product in products:
+        p = partition_of(product, MANY)
+        assert client.get(keys_of(many).product(product)) == product.encode()
+        assert client.zscore(keys_of(many).catalogue_ids(p), product) == 0
+        assert client.hget(keys_of(many).catalogue_removed(p), product) == b"1 2"
+        client.delete(keys_of(many).product(product))
+    assert sum(client.zcard(keys_of(many).catalogue_ids(p)) for p in range(MANY)) == len(products)
+    for p in range(MANY):
+        client.delete(keys_of(many).catalogue_removed(p), keys_of(many).catalogue_ids(p))
 
     for p in range(MANY):
         client.hdel(keys_of(many).forgotten(p), "digest")
