@@ -72,12 +72,13 @@ def create_app(
     _add_routes(app, resources)
     document_access(app)
     install_document(app, resources)
-    event_paths = frozenset().union(*(one.browser_paths for one in resources))
+    browser_paths = frozenset().union(*(one.browser_paths for one in resources))
+    list_paths = browser_paths.union(*(one.list_paths for one in resources))
     foreign_paths = frozenset().union(*(one.foreign_paths for one in resources))
-    app.add_middleware(UnambiguousRequests, event_paths=event_paths, foreign_paths=foreign_paths)
+    app.add_middleware(UnambiguousRequests, list_paths=list_paths, foreign_paths=foreign_paths)
     slow_bodies = SlowBodies(settings.api_max_slow_bodies)
     app.add_middleware(LoadShedding, load=made.load, slow_bodies=slow_bodies)
-    app.add_middleware(CrossOrigin, paths=event_paths)
+    app.add_middleware(CrossOrigin, paths=browser_paths)
     app.add_middleware(RequestContext, metrics=made.metrics, log=RequestLog(settings.log_requests))
     return app
 

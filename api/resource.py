@@ -56,6 +56,8 @@ class Resource:
     """What removes a deleted visitor's traces outside the partition's state, in this order."""
     browser_paths: frozenset[str] = frozenset()
     """Where pages of other origins may send to, if a publishable key lists them."""
+    list_paths: frozenset[str] = frozenset()
+    """Where else the elements of a body are judged one by one, a field that comes twice in one too."""
     foreign_paths: frozenset[str] = frozenset()
     """Where senders of other systems send to, with parameters that mean nothing here."""
     files: Mapping[str, Path] = field(default_factory=dict)

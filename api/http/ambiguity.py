@@ -20,15 +20,15 @@ _SINGLE = frozenset(
 class UnambiguousRequests:
     """Refuses what comes twice and may come once: parameters, headers, fields of JSON.
 
-    Routes that take events judge each event on its own, so their bodies are left to them. Foreign ones, for
+    Routes that take lists judge each element on its own, so their bodies are left to them. Foreign ones, for
     senders of other systems, take parameters that mean nothing here, and look at those that do themselves.
     """
 
     def __init__(
-        self, app: ASGIApp, event_paths: Collection[str], foreign_paths: Collection[str] = ()
+        self, app: ASGIApp, list_paths: Collection[str], foreign_paths: Collection[str] = ()
     ) -> None:
         self._app = app
-        self._event_paths = event_paths
+        self._list_paths = list_paths
         self._foreign_paths = foreign_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,7 +40,7 @@ class UnambiguousRequests:
             await _refuse_parameter()(scope, receive, send)
         elif (name := _find_repeated_header(scope["headers"])) is not None:
             await _refuse_header(name)(scope, receive, send)
-        elif scope["method"] == "GET" or scope["path"] in self._event_paths:
+        elif scope["method"] == "GET" or scope["path"] in self._list_paths:
             await self._app(scope, receive, send)
         else:
             await self._app(scope, _checking(receive), send)

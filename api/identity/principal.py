@@ -19,6 +19,8 @@ class Scope(StrEnum):
     WEBHOOKS_MANAGE = "webhooks:manage"
     PRIVACY_WRITE = "privacy:write"
     """Have visitors deleted."""
+    PRODUCTS_WRITE = "products:write"
+    """Tell of products, and remove them."""
     OPERATIONS_READ = "operations:read"
     """Metrics of the processes."""
 

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 from api.http.bodies import bad_body, media_type_of, open_envelope, parse_body, unsupported_type
 from api.http.errors import Problem
-from contracts.fields import InvalidEvent, kind_of
-from contracts.json_content import JsonContent, NotJson, read_json, read_plain_lines, settle
+from api.http.json_lines import lines_of, read_lines
+from contracts.fields import kind_of
+from contracts.json_content import JsonContent, settle
 
 MAX_EVENTS = 1_000
 JSON = "application/json"
@@ -39,7 +40,7 @@ def parse_payload(body: bytes, content_type: str) -> Payload:
     if not body.strip():
         raise bad_body("body.empty", "the body is empty; it must be an event or an array of events")
     if media_type == NDJSON:
-        return Payload(_read_lines(_check_number(_lines_of(body))))
+        return Payload(read_lines(_check_number(lines_of(body))))
     try:
         content = parse_body(body)
     except Problem as problem:
@@ -53,8 +54,8 @@ def _parse_lines(body: bytes, media_type: str, problem: Problem) -> Payload:
         raise problem
     if media_type != TEXT:
         raise unsupported_type(f"Content-Type must be {JSON}, {NDJSON} or {TEXT}, or the body JSON")
-    lines = _lines_of(body)
-    elements = _read_lines(lines[:MAX_EVENTS])
+    lines = lines_of(body)
+    elements = read_lines(lines[:MAX_EVENTS])
     if not any(type(element) is dict for element in elements):
         raise problem
     _check_number(lines)
@@ -83,24 +84,6 @@ def _parse_batch(content: dict[str, Any]) -> Payload:
     if key is not None and type(key) is not str:
         raise bad_body("key.not_string", f"key must be a string, got {kind_of(key)}")
     return Payload(_check_number(batch), content.get("sent_at"), key, content.get("consent"))
-
-
-def _lines_of(body: bytes) -> list[bytes]:
-    """The lines that are not blank."""
-    return [line for line in body.split(b"\n") if line and not line.isspace()]
-
-
-def _read_lines(lines: Sequence[bytes]) -> Sequence[Any]:
-    elements = read_plain_lines(lines)
-    return [_read_line(line) for line in lines] if elements is None else elements
-
-
-def _read_line(line: bytes) -> Any:
-    try:
-        content = read_json(line)
-    except NotJson as exc:
-        return InvalidEvent("event.not_json", f"the line {exc}")
-    return content.value if content.is_plain else settle(content.value)
 
 
 def _check_number(elements: Sequence[Any]) -> Sequence[Any]:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
+from typing import NamedTuple
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
@@ -30,6 +31,15 @@ _BATCH_BYTES = 256 * 1024  # the largest request of one visitor in a few round t
 _CHECK_TIMEOUT_S = 1.0
 MAX_WAITING_LETTERS = 200
 _AWAY = (KafkaError, OSError)  # TimeoutError is an OSError
+
+
+class Outgoing(NamedTuple):
+    """A record on its way to a topic, by its real name."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Headers
 
 
 class EventPublisher:
@@ -67,31 +77,39 @@ class EventPublisher:
             await asyncio.wait(self._stopping)
 
     async def publish(self, records: Sequence[Record], headers: Headers, anonymous_headers: Headers) -> None:
+        """Sends events as `send` does. The second headers are those of anonymous ones."""
+        of = self._topics.of
+        await self.send([
+            Outgoing(
+                of(event.event_type), event.user_id, value, anonymous_headers if is_anonymous else headers
+            )
+            for event, value, is_anonymous in records
+        ])  # fmt: skip
+
+    async def send(self, records: Sequence[Outgoing]) -> None:
         """Returns when Kafka has acknowledged all records; raises a 503 `Problem` if it does not in time.
 
-        The second headers are those of anonymous records. After a 503 some or all of the records may be in
-        Kafka nevertheless. 413 says that the topics are set up for smaller records than the contract allows.
+        After a 503 some or all of the records may be in Kafka nevertheless. 413 says that the topics are set
+        up for smaller records than the contract allows.
         """
         started = time.perf_counter()
         try:
             async with asyncio.timeout(ACK_TIMEOUT_S):
                 producer = self._producer or await self._connect()
-                await self._send(producer, records, headers, anonymous_headers)
+                await self._send(producer, records)
         except MessageSizeTooLargeError as exc:
-            _log.error(
-                "Kafka does not accept a record this large; raise max.message.bytes of the event topics"
-            )
+            _log.error("Kafka does not accept a record this large; raise max.message.bytes of the topics")
             raise Problem(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "kafka.record_too_large",
-                "an event is larger than Kafka is configured to accept; send smaller events",
+                "a record is larger than Kafka is configured to accept; send smaller ones",
             ) from exc
         except _AWAY as exc:
             _log.warning("%d records not acknowledged by Kafka: %r", len(records), exc)
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "kafka.unavailable",
-                "Kafka did not acknowledge; send the same request again, with the same event_id",
+                "Kafka did not acknowledge; send the same request again, events with the same event_id",
                 headers=retry_header(),
             ) from exc
         self._metrics.observe_ack(time.perf_counter() - started)
@@ -181,16 +199,12 @@ class EventPublisher:
                         await producer.abandon()
             return self._producer
 
-    async def _send(
-        self, producer: Producer, records: Sequence[Record], headers: Headers, anonymous_headers: Headers
-    ) -> None:
+    async def _send(self, producer: Producer, records: Sequence[Outgoing]) -> None:
         acks: list[asyncio.Future[object]] = []
         now_ms = wall_clock_ms()
         try:
-            for event, value, is_anonymous in records:
-                topic = self._topics.of(event.event_type)
-                told = anonymous_headers if is_anonymous else headers
-                acks.append(await producer.put(topic, event.user_id, value, told, now_ms))
+            for topic, key, value, headers in records:
+                acks.append(await producer.put(topic, key, value, headers, now_ms))
             for ack in acks:  # most come together, and gather has its price for each
                 await ack
         except (KafkaError, asyncio.CancelledError):

@@ -1,1 +1,1 @@
-"""Demand of single products."""
+"""Products: what the shop tells of them, and their demand."""
