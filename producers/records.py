@@ -1,4 +1,4 @@
-"""Kafka records of events and dead letters."""
+"""Kafka records of events, products and dead letters."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 from contracts.dead_letters import DeadLetter, encode_dead_letter
 from contracts.events import MAX_EVENT_BYTES, Event, InvalidEvent, encode
 from contracts.partitioning import partition_of
+from contracts.product_records import ProductUpdate, encode_product
 from contracts.topics import Topics
 
 
@@ -26,6 +27,12 @@ def event_record(event: Event, topics: Topics, partitions: int) -> Record:
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")
     partition = _partition_of(event.user_id, partitions)
     return Record(topics.of(event.event_type), partition, event.user_id.encode(), value)
+
+
+def product_record(update: ProductUpdate, topics: Topics, partitions: int) -> Record:
+    """The record of what is told of a product; raises `InvalidEvent` if it is too long."""
+    partition = _partition_of(update.product_id, partitions)
+    return Record(topics.products, partition, update.product_id.encode(), encode_product(update))
 
 
 def letter_record(letter: DeadLetter, topics: Topics) -> Record:

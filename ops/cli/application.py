@@ -17,6 +17,7 @@ from ops.cli import (
     models,
     privacy,
     producers,
+    products,
     topics,
     train,
     webhooks,
@@ -44,6 +45,7 @@ models.register(app)
 topics.register(app)
 keys.register(app)
 privacy.register(app)
+products.register(app)
 webhooks.register(app)
 archive.register(app)
 

@@ -1,0 +1,1 @@
+"""Products from the command line."""
