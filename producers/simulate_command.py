@@ -23,6 +23,7 @@ from producers.simulator.compare import Shape, comparison_table, measure
 from producers.simulator.profiles import PROFILES
 from producers.simulator.refunds import Refunds
 from producers.simulator.running import FileOutlet, Output, SimulationView, give_out
+from producers.simulator.shop_products import shop_products, tell_products
 from producers.simulator.simulation import SimulationConfig, simulate
 
 COMPARED_EVENTS = 100_000
@@ -109,7 +110,9 @@ def _parse_start(text: str) -> int:
 def _run(settings: Settings, options: SimulateOptions, config: SimulationConfig, errors: Console) -> int:
     if options.out is None:
         check_partitions(settings)
-    outlet = KafkaSender(settings) if options.out is None else FileOutlet(options.out)
+    outlet = (
+        FileOutlet(options.out) if options.out is not None else _open_shop(settings, config, options.seed)
+    )
     pacer = Pacer(None if options.out is not None else options.speed)
     minor_units = 10 ** MINOR_DIGITS[config.currency]
     title = f"simulated shop ({options.profile}), seed {options.seed}"
@@ -129,6 +132,17 @@ def _run(settings: Settings, options: SimulateOptions, config: SimulationConfig,
     else:
         Console().print(view.table(output))
     return 128 + signal_number if output.interrupted and signal_number else 0
+
+
+def _open_shop(settings: Settings, config: SimulationConfig, seed: int) -> KafkaSender:
+    """A sender that has told of the shop's products."""
+    sender = KafkaSender(settings)
+    try:
+        tell_products(shop_products(config, seed), sender, settings)
+    except BaseException:
+        sender.close()
+        raise
+    return sender
 
 
 def summary(output: Output, config: SimulationConfig, seed: int) -> dict[str, object]:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable
 
 from contracts.clock import wall_clock_ms
 from contracts.events import Event
+from contracts.product_records import ProductUpdate
 from contracts.settings import Settings, get_settings
 from ops.logs.setup import configure_logging
 from producers.lag import RedisOffsets, lag_events
 from producers.sender import KafkaSender
 from producers.simulator.accounts import with_accounts
 from producers.simulator.refunds import Refunds
+from producers.simulator.shop_products import shop_products, tell_products
 from producers.simulator.simulation import SimulationConfig, simulate
 
 MAX_LAG_EVENTS = 5_000
@@ -36,7 +38,7 @@ def main(argv: list[str]) -> None:
         signal.signal(signum, lambda *_: stopping.set())
     config = configure_shop(settings, start_ms=wall_clock_ms() - history_min * 60_000, rate_per_s=rate_per_s)
     events = Refunds(seed).among(with_accounts(simulate(config, seed), seed))
-    send_when_due(events, settings, stopping)
+    send_when_due(events, settings, stopping, shop_products(config, seed))
 
 
 def configure_shop(
@@ -54,11 +56,20 @@ def configure_shop(
     )
 
 
-def send_when_due(events: Iterable[Event], settings: Settings, stopping: threading.Event) -> None:
-    """Send each event when the clock reaches its time, so those of the past at once; returns when stopped."""
+def send_when_due(
+    events: Iterable[Event],
+    settings: Settings,
+    stopping: threading.Event,
+    products: Iterable[ProductUpdate] = (),
+) -> None:
+    """Tell of the products, then send each event when the clock reaches its time: those of the past at once.
+
+    Returns when stopped.
+    """
     sender = KafkaSender(settings)
     applied = RedisOffsets(settings)
     try:
+        tell_products(products, sender, settings)
         for event in events:
             wait_s = (event.event_time_ms - wall_clock_ms()) / 1_000
             if wait_s > 0:
@@ -70,7 +81,7 @@ def send_when_due(events: Iterable[Event], settings: Settings, stopping: threadi
                 sender.flush()
                 _await_stream(lambda: lag_events(sender.starts, sender.ends, applied.read()), stopping)
     finally:
-        _log.info("%d events sent", sender.sent)
+        _log.info("%d records sent", sender.sent)
         sender.close()
         applied.close()
 
