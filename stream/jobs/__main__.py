@@ -20,6 +20,7 @@ import orjson
 from connections.redis import open_redis
 from contracts.extensions import load_contracts
 from contracts.keys import Keys
+from contracts.priority import lower_priority
 from contracts.settings import Settings
 from contracts.subjects import parse_subject
 from stream.jobs.job import JobContext
@@ -35,7 +36,7 @@ _pack_value = msgpack.Packer(use_bin_type=True).pack
 
 def main() -> None:
     """Answer until stdin ends."""
-    os.nice(START_NICENESS)
+    lower_priority(START_NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a job prints is no answer
     asks = msgpack.Unpacker(max_buffer_size=0, strict_map_key=False)
@@ -48,7 +49,7 @@ def main() -> None:
     for function in functions:
         with suppress(Exception):  # said when the job is to run
             _find(function)
-    os.nice(RUN_NICENESS - START_NICENESS)
+    lower_priority(RUN_NICENESS)
     answers.write(_pack(None))
     keys = Keys(settings.namespace, settings.partitions)
     with closing(open_redis(settings)) as client:

@@ -39,8 +39,10 @@ def describe(context: JobContext, subject: Subject) -> Any:
     """What the process says of itself."""
     sys.stdout.write("what a job prints is no answer\n")
     sys.stdout.flush()
-    return {"pid": os.getpid(), "subject": str(subject), "nice": os.nice(0), "paths": sys.path,
-            "namespace": context.settings.namespace}  # fmt: skip
+    return {
+        "pid": os.getpid(), "session": os.getsid(0), "nice": os.nice(0), "paths": sys.path,
+        "subject": str(subject), "namespace": context.settings.namespace,
+    }  # fmt: skip
 
 
 def fail(context: JobContext, subject: Subject) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from contracts.events import Event
+from contracts.priority import lower_priority
 from contracts.settings import Settings, get_settings
 from models.lifecycle.checks import Unfit, check_candidate
 from models.lifecycle.lifecycle import Lifecycle
@@ -104,7 +105,7 @@ def _end_with_parent() -> None:
 
 def _yield_to_others() -> None:
     """Run only where nothing else wants to, with one thread."""
-    os.nice(19)
+    lower_priority(19)
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"):

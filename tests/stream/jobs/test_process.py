@@ -33,6 +33,7 @@ async def test_a_job_runs_in_another_process_of_low_priority_with_the_same_setti
     assert said["pid"] != os.getpid()
     assert (said["subject"], said["namespace"]) == ("product:p:1", "jobs")
     assert said["nice"] == 19, "the lowest"
+    assert said["session"] == said["pid"], "or Linux would give it as much as all of the worker"
     assert result.json is None
     assert 0 < result.seconds < 60
     again = await process.run(make_job(describe), product("p2"))
