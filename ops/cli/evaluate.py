@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     evaluate = typer.Typer(help="Measure models on held-back events.", no_args_is_help=True)
     evaluate.callback()(_group)
     evaluate.command("next-action")(evaluate_next_action)
+    evaluate.command("next-item")(evaluate_next_item)
     evaluate.command("alerts")(evaluate_alerts)
     evaluate.command("learning")(evaluate_learning)
     evaluate.command("learning-curve")(evaluate_learning_curve)
@@ -81,6 +82,59 @@ def evaluate_next_action(
         json=json,
     )
     raise typer.Exit(run_evaluation(options))
+
+
+def evaluate_next_item(
+    events: Annotated[Path | None, typer.Option("--events", help="File of events of a shop.")] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead: file to learn from, with columns items, or event_time, session_id, item_id."
+        ),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="File to measure on: such a file, or one with prefix and target.")
+    ] = None,
+    held_back: Annotated[
+        float,
+        typer.Option(
+            help="Share of the sessions, the latest, to measure on without --test.", min=0.001, max=0.9
+        ),
+    ] = 0.1,
+    min_prefix: Annotated[int, typer.Option(help="Shortest prefix that is asked.", min=1)] = 1,
+    collapse_repeats: Annotated[
+        bool,
+        typer.Option(
+            "--collapse-repeats", help="Without repeats of the item before, and the latest item is no answer."
+        ),
+    ] = False,
+    models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
+    reference: Annotated[str, typer.Option(help="Model to compare the others with; default: markov.")] = "",
+    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+) -> None:
+    """Compare models of the next item: every prefix, the whole catalogue ranked, ties against the model.
+
+    Example: storepulse evaluate next-item --train sequences.parquet --test pairs.parquet
+    """
+    require_extras("evaluate next-item", "train")
+    from ops.learning.item_evaluation import ItemOptions, run_item_evaluation
+
+    options = ItemOptions(
+        events=events,
+        train=train,
+        test=test,
+        held_back=held_back,
+        min_prefix=min_prefix,
+        collapse_repeats=collapse_repeats,
+        models=tuple(name.strip() for name in models.split(",") if name.strip()),
+        reference=reference,
+        idle_ms=round(idle_minutes * 60_000),
+        currency=currency,
+        json=json,
+    )
+    raise typer.Exit(run_item_evaluation(options))
 
 
 def evaluate_alerts(

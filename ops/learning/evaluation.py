@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # its modules need the extra [train]
 
 EXIT_ERROR, EXIT_USAGE = 1, 2
 _SIMULATED_SEED = 1
-_FILE_WIDTH = 220
+FILE_WIDTH = 220
 """Columns where the table goes to a file or a pipe: it is not folded there."""
 
 
@@ -75,7 +75,9 @@ def run_evaluation(options: EvaluationOptions) -> int:
         shops = _shops(options)
         plain = [_measure(shop, options, (rows, blends), reference, errors) for shop in shops]
         if options.json is not None:
-            options.json.write_bytes(orjson.dumps({**_machine(), "shops": plain}, option=orjson.OPT_INDENT_2))
+            options.json.write_bytes(
+                orjson.dumps({**describe_machine(), "shops": plain}, option=orjson.OPT_INDENT_2)
+            )
     except (ValueError, OSError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
         return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError)) else EXIT_USAGE
@@ -134,7 +136,7 @@ def _measure(
     reference = next(score for score in scores if score.name == reference_name)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+        console = Console(width=FILE_WIDTH)
     for table in make_tables(shop.title, split, scores, reference, width=console.width):
         console.print(table)
     return {**shop.origin, **to_plain(split, scores, reference)}
@@ -144,7 +146,8 @@ def _read(path: Path, options: EvaluationOptions, progress: Progress) -> Iterato
     return read_events(path, progress, currency=options.currency, format_name=options.format_name)
 
 
-def _machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
+    """Where and when figures were measured."""
     return {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -1,0 +1,72 @@
+"""All that is compared, by name and in the order of the table."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from models.next_item.item_neighbours import ItemNeighbours
+from models.next_item.linear import MOST_ITEMS, LinearTransitions
+from models.next_item.model import NextItemModel
+from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
+from models.next_item.popularity import LastItem, Popularity, RecentPopularity, SessionItems
+from models.next_item.session_neighbours import SKNN, STAN, V_SKNN, VSTAN, SessionNeighbours
+from models.next_item.transitions import cooccurrence, last_cooccurrence, markov, sequential_rules
+
+TUNED = "vstan"
+"""The row whose settings are chosen on validation sessions."""
+REFERENCE = "markov"
+"""What the others are compared with if nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A row of the table."""
+
+    make: Callable[[], NextItemModel]
+    most_items: int | None = None
+    """It needs too much memory for more."""
+    package: str | None = None
+    """What it needs of the extra [peers]."""
+
+    def obstacle(self, n_items: int) -> str | None:
+        """Why it cannot take part; None: it can."""
+        if self.package is not None and find_spec(self.package) is None:
+            return f"needs {self.package}, extra [peers]"
+        if self.most_items is not None and n_items > self.most_items:
+            return f"takes up to {self.most_items:,} items, there are {n_items:,}"
+        return None
+
+
+CONTENDERS: Mapping[str, Contender] = {
+    "popularity": Contender(Popularity),
+    "recent-popularity": Contender(RecentPopularity),
+    "session-items": Contender(SessionItems),
+    "last-item": Contender(LastItem),
+    REFERENCE: Contender(markov),
+    "sequential-rules": Contender(sequential_rules),
+    "cooccurrence-last": Contender(last_cooccurrence),
+    "cooccurrence": Contender(cooccurrence),
+    "item-knn-last": Contender(lambda: ItemNeighbours("item-knn-last")),
+    "item-knn": Contender(lambda: ItemNeighbours("item-knn", decay=0.8)),
+    "item-knn-markov": Contender(lambda: ItemNeighbours("item-knn-markov", decay=0.8, markov_weight=2.0)),
+    "linear": Contender(LinearTransitions, most_items=MOST_ITEMS),
+    "sknn": Contender(lambda: SessionNeighbours("sknn", SKNN)),
+    "v-sknn": Contender(lambda: SessionNeighbours("v-sknn", V_SKNN)),
+    "stan": Contender(lambda: SessionNeighbours("stan", STAN)),
+    TUNED: Contender(lambda: SessionNeighbours(TUNED, VSTAN)),
+    "implicit-cosine": Contender(implicit_cosine, package="implicit"),
+    "implicit-bm25": Contender(implicit_bm25, package="implicit"),
+    "implicit-als": Contender(implicit_als, package="implicit"),
+}
+
+
+def choose(names: Sequence[str], reference: str = "") -> dict[str, Contender]:
+    """The rows of these names, or all, in the order of the table; the reference always takes part.
+
+    Raises `ValueError` for an unknown name.
+    """
+    unknown = [name for name in (*names, reference) if name and name not in CONTENDERS]
+    if unknown:
+        raise ValueError(f"models must be among {', '.join(CONTENDERS)}, got {', '.join(unknown)}")
+    wanted = {*(names or CONTENDERS), reference or REFERENCE}
+    return {name: contender for name, contender in CONTENDERS.items() if name in wanted}

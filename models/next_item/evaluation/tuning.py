@@ -1,0 +1,70 @@
+"""The settings of session neighbours, chosen on sessions held back from training, one parameter at a time."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.next_item.evaluation.data import Data, hold_back
+from models.next_item.evaluation.figures import measure
+from models.next_item.evaluation.ranking import rank_cases
+from models.next_item.session_neighbours import NeighbourConfig, SessionNeighbours
+
+OBJECTIVE = "ndcg@20"
+CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "current_weight": (1.0, 0.5, 0.2, 0.05),
+    "steps_scale": (1.0, 2.0, 4.0, 8.0),
+    "distance_scale": (1.0, 2.0, 4.0, 8.0, None),
+    "match_scale": (1.0, 2.0, 4.0, None),
+    "age_scale": (0.1, 0.3, 1.0, None),
+    "idf_weight": (None, 0.2, 0.5, 1.0),
+    "k": (100, 500, 1_500),
+}
+"""What is tried, in this order; each choice is kept for those after it."""
+_MOST_CASES = 4_000
+
+
+class Tuned(NamedTuple):
+    """The settings chosen, and the figure of each that was tried."""
+
+    config: NeighbourConfig
+    tried: list[tuple[dict[str, Any], float]]
+
+
+def tune(name: str, start: NeighbourConfig, data: Data, *, progress: Callable[[int, int], None]) -> Tuned:
+    """The settings with the highest NDCG@20 on the latest sessions of the training data.
+
+    The cases of `data` never take part. Of many inner cases `_MOST_CASES` are asked, spread evenly.
+    `progress` hears how many of how many settings are done.
+    """
+    inner = hold_back(data.train, data.protocol)
+    if inner.cases.n_cases > _MOST_CASES:
+        spread = np.linspace(0, inner.cases.n_cases - 1, _MOST_CASES).astype(np.int64)
+        inner = inner._replace(cases=inner.cases.take(spread))
+    total = 1 + sum(len(values) - 1 for values in CHOICES.values())
+    best, best_figure = start, _figure(name, start, inner)
+    tried: list[tuple[dict[str, Any], float]] = [({}, best_figure)]
+    for parameter, values in CHOICES.items():
+        before = best
+        for value in values:
+            if value == getattr(before, parameter):
+                continue
+            progress(len(tried), total)
+            config = replace(before, **{parameter: value})
+            figure = _figure(name, config, inner)
+            tried.append(({parameter: value}, figure))
+            if figure > best_figure:
+                best, best_figure = config, figure
+    progress(total, total)
+    return Tuned(best, tried)
+
+
+def _figure(name: str, config: NeighbourConfig, data: Data) -> float:
+    model = SessionNeighbours(name, config)
+    model.fit(data.train)
+    excluded = data.protocol.collapse_repeats
+    ranked = rank_cases(
+        model, data.cases, data.train.n_items, exclude_current=excluded, progress=lambda _: None
+    )
+    return measure(ranked.rank)[OBJECTIVE]
