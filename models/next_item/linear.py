@@ -35,9 +35,9 @@ class LinearTransitions:
         gram = (before.T @ before).toarray()
         gram[np.diag_indices(n)] += self._penalty
         together = (before.T @ following).toarray()
-        self._weights: npt.NDArray[np.float32] = scipy.linalg.solve(
-            gram, together, assume_a="pos", overwrite_a=True, overwrite_b=True
-        )
+        weights = scipy.linalg.solve(gram, together, assume_a="pos", overwrite_a=True, overwrite_b=True)
+        # LAPACK's answer lies by columns; every product with rows of prefixes would copy it.
+        self._weights: npt.NDArray[np.float32] = np.ascontiguousarray(weights)
 
     def scores(self, prefixes: Sequence[Codes]) -> Scores:
         steps = flatten(prefixes)
