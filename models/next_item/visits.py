@@ -19,7 +19,14 @@ _PLACES: tuple[int | None, ...] = tuple(
 
 
 def sessions_of_events(events: Iterable[Event], *, idle_ms: int) -> Sessions:
-    """What visitors did with products, cut at pauses longer than `idle_ms`, in order of the starts.
+    """The sessions of `sessions_and_products`."""
+    return sessions_and_products(events, idle_ms=idle_ms)[0]
+
+
+def sessions_and_products(events: Iterable[Event], *, idle_ms: int) -> tuple[Sessions, list[str]]:
+    """What visitors did with products, cut at pauses longer than `idle_ms`, and the ids of products by code.
+
+    Sessions are in order of their starts.
 
     Removals from carts and orders without products keep a session going and are not part of it.
     """
@@ -30,13 +37,14 @@ def sessions_of_events(events: Iterable[Event], *, idle_ms: int) -> Sessions:
     kept = [[action for action in own if _is_kept(action)] for _, _, own in sessions]
     flat = [action for own in kept for action in own]
     codes: dict[str, int] = {}
-    return Sessions(
+    found = Sessions(
         items=np.array([codes.setdefault(action.product_id, len(codes)) for action in flat], dtype=np.int32),
         starts=np.cumsum([0, *(len(own) for own in kept if own)], dtype=np.int64),
         n_items=len(codes),
         actions=np.array([_PLACES[action.rank] for action in flat], dtype=np.int8),
         at_ms=np.array([action.at_ms for action in flat], dtype=np.int64),
     )
+    return found, list(codes)
 
 
 def _cut(actions: Sequence[Action], idle_ms: int) -> list[list[Action]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ops.cli.next_basket import train_next_basket
+from ops.cli.next_item import train_next_item
 from ops.extras import require_extras
 
 
@@ -14,6 +15,7 @@ def register(app: typer.Typer) -> None:
     train = typer.Typer(help="Train models on a shop's own events.", no_args_is_help=True)
     train.callback()(_group)
     train.command("next-action")(train_next_action)
+    train.command("next-item")(train_next_item)
     train.command("next-basket")(train_next_basket)
     app.add_typer(train, name="train")
     app.command()(predict)

@@ -87,6 +87,11 @@ def code_sessions(train: ItemFile, test: ItemFile | None = None) -> tuple[Sessio
     return sessions, cases_of_pairs(prefixes, coded[2])
 
 
+def names_of(file: ItemFile) -> npt.NDArray[np.str_]:
+    """The names of the items of a file that was coded alone, by code."""
+    return file.items.unique().sort().cast(pl.String).to_numpy().astype(np.str_)
+
+
 def _code(named: Sequence[pl.Series]) -> list[npt.NDArray[np.int32]]:
     """Codes from 0 for the items of all series together."""
     common = pl.Int64 if named[0].dtype.is_integer() else pl.String

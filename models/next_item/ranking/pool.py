@@ -12,8 +12,8 @@ import numpy as np
 from models.next_item.model import NextItemModel, Scores
 from models.next_item.ranking.candidates import PER_SOURCE, Ints, Pairs, collect, feature_names
 from models.next_item.ranking.item_statistics import measure_items
-from models.next_item.sessions import Codes, Sessions
-from models.next_item.training.cases import Cases, cases_of, split_newest
+from models.next_item.sessions import Codes, Sessions, split_by_time
+from models.next_item.training.cases import Cases, cases_of
 
 LEARNT_SHARE, CHECKED_SHARE = 0.1, 0.1
 """Sessions that pairs to learn from and pairs to check on are of: the newest, checked behind learnt."""
@@ -59,8 +59,8 @@ class CandidatePool:
         Called again with the same sessions, it gives the same pairs without doing anything.
         """
         if self._prepared is None or self._prepared[0] is not sessions:
-            early, rest = split_newest(sessions, LEARNT_SHARE + CHECKED_SHARE)
-            learnt, checked = split_newest(rest, CHECKED_SHARE / (LEARNT_SHARE + CHECKED_SHARE))
+            early, rest = split_by_time(sessions, 1.0 - LEARNT_SHARE - CHECKED_SHARE)
+            learnt, checked = split_by_time(rest, LEARNT_SHARE / (LEARNT_SHARE + CHECKED_SHARE))
             self._fit(early)
             parts = (
                 self._label(cases_of(learnt, _LENGTH), MOST_LEARNT),

@@ -64,21 +64,3 @@ def cases_of(sessions: Sessions, length: int) -> Cases:
     unknown = np.cumsum(np.append(0, sessions.items == UNKNOWN))
     is_case = (places > starts) & (unknown[places + 1] == unknown[first])
     return Cases(sessions, first[is_case], places[is_case])
-
-
-def split_newest(sessions: Sessions, share: float) -> tuple[Sessions, Sessions]:
-    """The sessions before, and the newest `share` of them."""
-    at = round((1.0 - share) * (len(sessions.starts) - 1))
-    return cut(sessions, 0, at), cut(sessions, at, len(sessions.starts) - 1)
-
-
-def cut(sessions: Sessions, begin: int, end: int) -> Sessions:
-    """Sessions `begin` to `end` - 1, with the same codes."""
-    first, last = sessions.starts[begin], sessions.starts[end]
-    return Sessions(
-        sessions.items[first:last],
-        sessions.starts[begin : end + 1] - first,
-        sessions.n_items,
-        None if sessions.actions is None else sessions.actions[first:last],
-        None if sessions.at_ms is None else sessions.at_ms[first:last],
-    )

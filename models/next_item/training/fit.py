@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
 from models.fitting import deterministic, shuffled_batches
-from models.next_item.sessions import UNKNOWN, Sessions
-from models.next_item.training.cases import Cases, cases_of, split_newest
+from models.next_item.sessions import UNKNOWN, Sessions, split_by_time
+from models.next_item.training.cases import Cases, cases_of
 from models.next_item.training.losses import Negatives, full_losses, sampled_losses, uniformity_loss
 from models.next_item.training.net_config import FitConfig, NetConfig
 from models.next_item.training.nets import SessionNet
@@ -78,7 +78,7 @@ def fit_net(
         if on_epoch is not None:
             on_epoch(epoch)
 
-    learnt, checked = split_newest(sessions, VALID_SHARE)
+    learnt, checked = split_by_time(sessions, 1.0 - VALID_SHARE)
     fitted = _fit(learnt, checked, net_config, config, config.most_epochs, seed, threads, note)
     if config.refit:
         whole = _fit(sessions, None, net_config, config, fitted.best.number, seed, threads, note)

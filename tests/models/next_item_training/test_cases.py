@@ -5,7 +5,7 @@ import torch
 
 from models.next_item.rows import rows_of
 from models.next_item.sessions import UNKNOWN, Sessions, sessions_of
-from models.next_item.training.cases import cases_of, split_newest
+from models.next_item.training.cases import cases_of
 from models.next_item.training.losses import Negatives, sampled_losses, uniformity_loss
 
 
@@ -26,13 +26,6 @@ def test_the_action_on_the_target_says_what_a_case_counts() -> None:
     sessions = Sessions(np.array([1, 2, 3], np.int32), np.array([0, 3]), 4, np.array([0, 1, 2], np.int8))
     assert cases_of(sessions, 5).weights((1.0, 3.0, 9.0)).tolist() == [3.0, 9.0]
     assert cases_of(sessions._replace(actions=None), 5).weights((1.0, 3.0, 9.0)).tolist() == [1.0, 1.0]
-
-
-def test_the_newest_sessions_are_split_off() -> None:
-    before, newest = split_newest(sessions_of([[1, 2]] * 9 + [[3, 4]], 5), 0.1)
-    assert before.n_sessions == 9
-    assert newest.items.tolist() == [3, 4]
-    assert newest.starts.tolist() == [0, 2]
 
 
 def test_prefixes_are_read_without_unknown_items() -> None:

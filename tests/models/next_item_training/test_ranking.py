@@ -11,8 +11,8 @@ from models.next_item.ranking.item_statistics import measure_items
 from models.next_item.ranking.model import RankedCandidates
 from models.next_item.ranking.orders import BlendOrder, TreeOrder
 from models.next_item.ranking.pool import CandidatePool
-from models.next_item.sessions import UNKNOWN, Codes, Sessions, sessions_of
-from models.next_item.training.cases import cases_of, split_newest
+from models.next_item.sessions import UNKNOWN, Codes, Sessions, sessions_of, split_by_time
+from models.next_item.training.cases import cases_of
 from small_sessions import N_ITEMS, small_sessions
 
 pytestmark = pytest.mark.slow
@@ -96,7 +96,7 @@ def test_the_order_is_learnt_from_models_that_had_not_seen_the_sessions() -> Non
 
 @pytest.mark.parametrize("order", [BlendOrder(), TreeOrder(min_data_in_leaf=5)], ids=lambda order: order.name)
 def test_an_order_finds_the_model_that_knows(order: BlendOrder | TreeOrder) -> None:
-    train, held_back = split_newest(small_sessions(), 0.1)
+    train, held_back = split_by_time(small_sessions(), 0.9)
     source, noise = Following(), Noise()
     model = RankedCandidates(CandidatePool([noise, source], per_source=10), order)
     model.fit(train)

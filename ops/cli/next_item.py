@@ -1,0 +1,69 @@
+"""The command that trains session networks of the next item."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops.extras import require_extras
+
+
+def train_next_item(
+    train: Annotated[
+        Path | None,
+        typer.Option("--train", help="Sequences of items, or a log with session_id and item_id."),
+    ] = None,
+    events: Annotated[Path | None, typer.Option("--events", help="A file of events of one shop.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for model.onnx, items.npz and card.json.")] = Path(
+        ".storepulse/models/next-item"
+    ),
+    kind: Annotated[str, typer.Option(help="Encoder of the session: gru, core or sasrec.")] = "gru",
+    width: Annotated[int, typer.Option(help="Numbers in the vector of an item.", min=2)] = 100,
+    loss: Annotated[
+        str, typer.Option(help="Softmax over drawn items (sampled) or over all (full).")
+    ] = "sampled",
+    negatives: Annotated[int, typer.Option(help="Items drawn for each batch.", min=1)] = 8_192,
+    uniformity: Annotated[float, typer.Option(help="Weight of the loss that spreads items.", min=0)] = 0.0,
+    cart_weight: Annotated[
+        float, typer.Option(help="What a cart as the next action counts; a view counts 1.", min=0)
+    ] = 1.0,
+    purchase_weight: Annotated[
+        float, typer.Option(help="What a purchase as the next action counts.", min=0)
+    ] = 1.0,
+    epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 10,
+    refit: Annotated[
+        bool, typer.Option(help="Train once more on all sessions, for the epochs that were best.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
+    threads: Annotated[int, typer.Option(help="Processor cores to use.", min=1)] = 1,
+    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    runs: Annotated[Path, typer.Option(help="Folder for the log of the run.")] = Path(".storepulse/runs"),
+) -> None:
+    """Train a session network of the next item and export it; the newest sessions say when to stop.
+
+    Example: storepulse train next-item --events shop.csv --out model
+    """
+    require_extras("train next-item", "train")
+    from ops.learning.item_training import ItemTrainingOptions, run_item_training
+
+    options = ItemTrainingOptions(
+        train=train,
+        events=events,
+        out=out,
+        runs=runs,
+        kind=kind,
+        width=width,
+        loss=loss,
+        negatives=negatives,
+        uniformity=uniformity,
+        cart_weight=cart_weight,
+        purchase_weight=purchase_weight,
+        most_epochs=epochs,
+        refit=refit,
+        seed=seed,
+        threads=threads,
+        idle_ms=round(idle_minutes * 60_000),
+        currency=currency,
+    )
+    raise typer.Exit(run_item_training(options))
