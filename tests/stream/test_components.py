@@ -372,5 +372,6 @@ async def test_memory_of_components_is_a_metric(shop: Shop) -> None:
     assert (values["looks"], values["demand"]) == (1, 0)
     assert sizes["deletions"] == 0
     assert set(sizes) == {
-        "alert_use", "deletions", "customers", "prices", "demand", "trending", "orders", "looks", "lines"
+        "alert_use", "deletions", "customers", "prices", "demand", "trending", "orders",
+        "catalogue", "looks", "lines",
     }  # fmt: skip

@@ -66,9 +66,12 @@ class Catalogue(TopicComponent[CatalogueState, KnownProduct, ProductRecord]):
 
     def load(self, found: Mapping[str, Any]) -> CatalogueState:
         """See `Component.load`."""
-        removed = {id_: Removal(*map(int, text.split())) for id_, text in found[CATALOGUE_REMOVED].items()}
-        newest_ms = [found[CATALOGUE_CHANGED] or 0, *[removal.changed_ms for removal in removed.values()]]
-        return CatalogueState(found[CATALOGUE_IDS], max(newest_ms), removed)
+        texts = found.get(CATALOGUE_REMOVED, {})
+        removed = {id_: Removal(*map(int, text.split())) for id_, text in texts.items()}
+        newest_ms = [removal.changed_ms for removal in removed.values()]
+        return CatalogueState(
+            found.get(CATALOGUE_IDS, 0), max([found.get(CATALOGUE_CHANGED) or 0, *newest_ms]), removed
+        )
 
     def size(self, state: CatalogueState) -> int:
         """See `Component.size`."""
