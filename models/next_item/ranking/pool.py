@@ -59,8 +59,8 @@ class CandidatePool:
         Called again with the same sessions, it gives the same pairs without doing anything.
         """
         if self._prepared is None or self._prepared[0] is not sessions:
-            early, rest = split_by_time(sessions, 1.0 - LEARNT_SHARE - CHECKED_SHARE)
-            learnt, checked = split_by_time(rest, LEARNT_SHARE / (LEARNT_SHARE + CHECKED_SHARE))
+            early, rest = split_by_time(sessions, LEARNT_SHARE + CHECKED_SHARE)
+            learnt, checked = split_by_time(rest, CHECKED_SHARE / (LEARNT_SHARE + CHECKED_SHARE))
             self._fit(early)
             parts = (
                 self._label(cases_of(learnt, _LENGTH), MOST_LEARNT),

@@ -78,7 +78,7 @@ def fit_net(
         if on_epoch is not None:
             on_epoch(epoch)
 
-    learnt, checked = split_by_time(sessions, 1.0 - VALID_SHARE)
+    learnt, checked = split_by_time(sessions, VALID_SHARE)
     fitted = _fit(learnt, checked, net_config, config, config.most_epochs, seed, threads, note)
     if config.refit:
         whole = _fit(sessions, None, net_config, config, fitted.best.number, seed, threads, note)

@@ -96,7 +96,7 @@ def test_the_order_is_learnt_from_models_that_had_not_seen_the_sessions() -> Non
 
 @pytest.mark.parametrize("order", [BlendOrder(), TreeOrder(min_data_in_leaf=5)], ids=lambda order: order.name)
 def test_an_order_finds_the_model_that_knows(order: BlendOrder | TreeOrder) -> None:
-    train, held_back = split_by_time(small_sessions(), 0.9)
+    train, held_back = split_by_time(small_sessions(), 0.1)
     source, noise = Following(), Noise()
     model = RankedCandidates(CandidatePool([noise, source], per_source=10), order)
     model.fit(train)

@@ -31,7 +31,7 @@ def artefact_of(fitted: Fitted) -> Artefact:
 
 
 def recall_at_5(fitted: Fitted) -> float:
-    _, held_back = split_by_time(small_sessions(), 0.9)
+    _, held_back = split_by_time(small_sessions(), 0.1)
     return float((ranks_of(fitted.net, cases_of(held_back, 6), fitted.counts) <= 5).mean())
 
 
@@ -51,7 +51,7 @@ def test_another_seed_gives_another_network() -> None:
 
 @pytest.mark.parametrize("kind", NET_KINDS)
 def test_a_network_learns_what_comes_next(kind: NetKind) -> None:
-    train, _ = split_by_time(small_sessions(), 0.9)
+    train, _ = split_by_time(small_sessions(), 0.1)
     fitted = fit_net(train, replace(NET, kind=kind), FIT, seed=1)
     losses = [epoch.train_loss for epoch in fitted.history if not np.isnan(epoch.ndcg)]
     assert losses[-1] < losses[0]
@@ -69,7 +69,7 @@ def test_a_network_learns_what_comes_next(kind: NetKind) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_other_losses_learn_too(change: dict) -> None:
-    train, _ = split_by_time(small_sessions(), 0.9)
+    train, _ = split_by_time(small_sessions(), 0.1)
     assert recall_at_5(fit_net(train, NET, replace(FIT, refit=False, **change), seed=1)) > 0.6
 
 
@@ -82,7 +82,7 @@ def test_a_refit_learns_from_the_newest_sessions_for_as_many_epochs() -> None:
 
 
 def test_items_that_training_lacks_are_ranked_last() -> None:
-    train = split_by_time(small_sessions(), 0.375)[0]._replace(n_items=N_ITEMS + 1)
+    train = split_by_time(small_sessions(), 0.625)[0]._replace(n_items=N_ITEMS + 1)
     fitted = fit_net(train, NET, replace(FIT, most_epochs=1, refit=False), seed=1)
     seen, never = int(train.items[0]), N_ITEMS
     ranks = ranks_of(fitted.net, cases_of(sessions_of([[seen, never]], N_ITEMS + 1), 6), fitted.counts)
