@@ -5,7 +5,6 @@ from typing import Any
 from api.openapi.identifiers import NO_CONTROL
 from api.openapi.problem_document import describe_problems
 from api.resources.products.examples import LINES, RECEIPT, UPDATE
-from api.resources.products.payloads import MAX_PRODUCTS
 from api.resources.products.schemas import ProductReceipt, ProductsProblem
 from contracts.fields import MAX_TEXT_CHARS
 from contracts.numbers import MAX_STOCK
@@ -51,7 +50,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "ProductUpdate": {
         "type": "object",
         "title": "ProductUpdate",
-        "description": "What the shop tells of a product: the fields that are named change, null clears one",
+        "description": "What the shop tells of a product: the fields that are named change, null clears one. "
+        "An array of these is accepted too",
         "required": ["product_id"],
         "properties": {
             "product_id": _ref("Identifier"),
@@ -75,17 +75,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         },
         "additionalProperties": False,
     },
-    "ProductUpdates": {
-        "type": "array",
-        "title": "ProductUpdates",
-        "minItems": 1,
-        "maxItems": MAX_PRODUCTS,
-        "items": _ref("ProductUpdate"),
-    },
-    "ProductsBody": {
-        "description": "One product or an array of them",
-        "oneOf": [_ref("ProductUpdate"), _ref("ProductUpdates")],
-    },
 }
 """What the body refers to. For readers and for generators of clients: the contract decides."""
 
@@ -93,13 +82,9 @@ REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": _ref("ProductsBody"),
+            "schema": _ref("ProductUpdate"),
             "examples": {
                 "one": {"summary": "One product", "value": UPDATE},
-                "several": {
-                    "summary": "New stock of two",
-                    "value": [{"product_id": "p00054", "stock": 11}, {"product_id": "p00071", "stock": 0}],
-                },
             },
         },
         "application/x-ndjson": {
