@@ -30,8 +30,9 @@ _URL = {
 _TIME = _ref("EventTime")
 
 
-def _texts(most: int) -> dict[str, Any]:
-    return {"type": "array", "maxItems": most, "items": _TEXT}
+def _texts(most: int, what: str) -> dict[str, Any]:
+    """Of any type here: what is taken, a list or a text alone, is a union that generators cannot write."""
+    return {"description": f"{what}: a list of at most {most} texts, or one text; null clears it"}
 
 
 SCHEMAS: dict[str, dict[str, Any]] = {
@@ -62,8 +63,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
             "image_url": _or_null(_URL),
             "page_url": _or_null(_URL),
             "brand": _or_null(_TEXT),
-            "categories": _or_null(_texts(MAX_CATEGORIES)),
-            "regions": _or_null(_texts(MAX_REGIONS), "Where it is sold"),
+            "categories": _texts(MAX_CATEGORIES, "All that it is in"),
+            "regions": _texts(MAX_REGIONS, "Where it is sold"),
             "stock": _or_null(
                 {"type": "integer", "minimum": 0, "maximum": MAX_STOCK}, "Units; null: not known"
             ),
