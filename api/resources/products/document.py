@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from api.openapi.identifiers import NO_CONTROL
 from api.openapi.problem_document import describe_problems
 from api.resources.products.examples import LINES, RECEIPT, UPDATE
 from api.resources.products.schemas import ProductReceipt, ProductsProblem
-from contracts.fields import MAX_TEXT_CHARS
 from contracts.numbers import MAX_STOCK
 from contracts.product_records import MAX_CATEGORIES, MAX_REGIONS, MAX_URL_CHARS
 
@@ -20,7 +18,6 @@ def _or_null(schema: dict[str, Any], description: str = "") -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}], **told}
 
 
-_TEXT = {"type": "string", "maxLength": MAX_TEXT_CHARS, "pattern": f"^{NO_CONTROL}*$"}
 _URL = {
     "type": "string",
     "maxLength": MAX_URL_CHARS,
@@ -56,13 +53,13 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "required": ["product_id"],
         "properties": {
             "product_id": _ref("Identifier"),
-            "title": _or_null(_TEXT),
+            "title": _or_null(_ref("Label")),
             "price": _or_null(_ref("Price")),
             "currency": _or_null(_ref("Currency"), "Of the prices in this record"),
             "promotion": _or_null(_ref("PromotionUpdate")),
             "image_url": _or_null(_URL),
             "page_url": _or_null(_URL),
-            "brand": _or_null(_TEXT),
+            "brand": _or_null(_ref("Label")),
             "categories": _texts(MAX_CATEGORIES, "All that it is in"),
             "regions": _texts(MAX_REGIONS, "Where it is sold"),
             "stock": _or_null(
