@@ -21,7 +21,6 @@ def _or_null(schema: dict[str, Any], description: str = "") -> dict[str, Any]:
 _URL = {
     "type": "string",
     "maxLength": MAX_URL_CHARS,
-    "pattern": r"^https?://[A-Za-z0-9.-]*[A-Za-z0-9](:[0-9]{1,5})?(/[A-Za-z0-9._~/%+-]*)?$",
     "description": "Absolute, http or https, percent-encoded",
 }
 _TIME = _ref("EventTime")
