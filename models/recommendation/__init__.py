@@ -1,0 +1,1 @@
+"""What to show a visitor now: recent sessions and the catalogue in memory, and a pure function over both."""

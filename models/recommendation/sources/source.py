@@ -1,0 +1,38 @@
+"""The joint of sources."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from models.recommendation.answer import Reason
+from models.recommendation.catalogue import CatalogueView
+from models.recommendation.recent_sessions import RecentSessions
+from models.recommendation.request import RecommendationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a source may look at. `n` candidates are wanted at least, as far as there are as many."""
+
+    index: RecentSessions
+    catalogue: CatalogueView
+    request: RecommendationRequest
+    n: int
+
+
+class Candidate(NamedTuple):
+    """A product that fits; the score is positive, higher is better, comparable within its source."""
+
+    product_id: str
+    score: float
+
+
+class Source(NamedTuple):
+    """`find` gives candidates in any order, each once; `explain` a reason for each of those chosen.
+
+    A source keeps no rules but those that make it what it is: the caller does.
+    """
+
+    name: str
+    find: Callable[[Asked], Iterable[Candidate]]
+    explain: Callable[[Asked, Sequence[str]], Sequence[Reason]]
