@@ -66,18 +66,21 @@ async def retry(meter: Meter, call: Callable[[], Awaitable[Answer]], *, writes: 
     What Redis refuses is asked again too, for as long as it refuses: memory, disk, a role and rights are
     mended there, and there is nothing else that a worker could do.
     """
-    for attempt in count():
-        try:
-            answer = await call()
-        except DataError:  # a mistake of ours, which no Redis ever got
-            raise
-        except (RedisError, OSError) as exc:
-            meter.store_errors.inc()
-            meter.redis.failed(exc)
-            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-        else:
-            meter.redis.answered(wrote=writes)
-            return answer
+    try:
+        for attempt in count():
+            try:
+                answer = await call()
+            except DataError:  # a mistake of ours, which no Redis ever got
+                raise
+            except (RedisError, OSError) as exc:
+                meter.store_errors.inc()
+                meter.redis.failed(exc, call)
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            else:
+                meter.redis.answered(call, wrote=writes)
+                return answer
+    finally:
+        meter.redis.give_up(call)
     raise AssertionError("count() does not end")
 
 

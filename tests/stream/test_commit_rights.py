@@ -1,5 +1,6 @@
 """A right that is taken from a worker in mid-run: its commits write nothing, on Redis 6 as on later ones."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -8,8 +9,10 @@ import redis.asyncio as redis
 from redis.exceptions import NoPermissionError
 
 from contracts.keys import KeyFamily, Keys, register_family
+from stream.runtime.metrics import Meter
 from stream.state.commit import NO_OFFSET, Commit, CommitStatus
 from stream.state.redis_store import RedisStore
+from stream.state.store import retry
 from stream.state.writes import (
     OPERATIONS,
     AddToHashes,
@@ -119,3 +122,27 @@ async def test_rights_are_tried_on_keys_that_stay_as_they_are(admin: redis.Redis
     meta = await admin.hgetall(keys.meta(P))
     assert meta.keys() == {b"epoch", b"off:view"}
     assert await admin.exists(f"{keys.prefix(P)}none") == 0
+
+
+@pytest.mark.parametrize("is_mended", [True, False])
+async def test_what_is_refused_to_a_commit_stays_refused_while_others_write(
+    admin: redis.Redis, worker: redis.Redis, keys: Keys, is_mended: bool
+) -> None:
+    """A watchdog that heard of heartbeats alone would end the worker for the commit that waits."""
+    store, meter = RedisStore(worker, keys), Meter()
+    epoch = (await store.claim({P: 0}))[P].epoch
+    await admin.acl_setuser(keys.namespace, enabled=True, commands=["-set"])
+    commits = [commit_of(epoch, NO_OFFSET, NEEDED["set"])]
+    waiting = asyncio.create_task(retry(meter, lambda: store.commit(commits), writes=True))
+    while not meter.redis.is_refused:
+        await asyncio.sleep(0.01)
+    await worker.hset(keys.worker("w1"), "at_ms", "1")
+    meter.redis.answered(wrote=True)
+    assert meter.redis.is_refused
+    if is_mended:
+        await admin.acl_setuser(keys.namespace, enabled=True, commands=["+set"])
+        assert await waiting == [CommitStatus.APPLIED]
+    else:
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert meter.redis.trouble is None
