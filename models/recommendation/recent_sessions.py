@@ -1,15 +1,8 @@
-"""The newest sessions of the shop by product: what all sources but the catalogue are computed from.
+"""The newest sessions of the shop by product: what all sources but the catalogue are computed from."""
 
-This is the definition, in Python. `models.recommendation.compiled` gives the same at a fraction of the time
-and the memory.
-"""
-
-import heapq
-import math
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 MAX_ITEMS = 30
 """Products of one session that are kept, the newest, as in `contracts.sessions`."""
@@ -56,9 +49,6 @@ class Popular(NamedTuple):
     visits: int
 
 
-_Found = TypeVar("_Found", Scored, Together, Popular)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
     """What counts how much for the next product. A scale of 0 or less: it does not count.
@@ -89,88 +79,39 @@ class Scoring:
     """What a product counts by the most that was done with it: viewed, put into the cart, bought."""
 
 
-@dataclass(slots=True, eq=False)
-class _Session:
-    visitor: str
-    start_ms: int
-    last_ms: int
-    items: tuple[str, ...]
-    actions: tuple[int, ...]
-    is_kept: bool = True
-
-
-@dataclass(slots=True)
-class _Postings:
-    """Sessions with a product, the newest last; some of them may not be kept any more."""
-
-    all: deque[_Session]
-    strong: deque[_Session]
-    """Those in which it was put into the cart or bought."""
-    n_sessions: int = 0
-    """Kept ones, also those that `all` has no room for."""
-    n_strong: int = 0
-
-
-class RecentSessions:
+class RecentSessions(Protocol):
     """The newest `max_sessions` sessions, and of each product the newest `sessions_per_item` with it.
 
     Sessions are put in order of time, about; one that is put again replaces what was put before it under its
-    visitor and place. Visitors are named as the caller likes, the same in every call.
+    visitor and place. Visitors are named as the caller likes, the same in every call. There is a limit to
+    the sessions, and so to everything else.
     """
 
-    def __init__(self, max_sessions: int = 1_000_000, sessions_per_item: int = 1_000) -> None:
-        if max_sessions < 1 or sessions_per_item < 1:
-            raise ValueError("max_sessions and sessions_per_item must be 1 or more")
-        self.max_sessions, self.sessions_per_item = max_sessions, sessions_per_item
-        self._sessions: dict[tuple[str, int], _Session] = {}
-        self._places: dict[str, set[int]] = {}
-        self._postings: dict[str, _Postings] = {}
-
     @property
-    def n_sessions(self) -> int:
-        return len(self._sessions)
-
+    def n_sessions(self) -> int: ...
     @property
     def n_items(self) -> int:
         """Products in any of the sessions."""
-        return len(self._postings)
+        ...
 
-    def __contains__(self, product_id: str) -> bool:
-        return product_id in self._postings
+    @property
+    def n_bytes(self) -> int:
+        """Memory, about."""
+        ...
+
+    def __contains__(self, product_id: str) -> bool: ...
 
     def put(self, visitor: str, place: int, session: AnySession) -> None:
-        """Keep a session, which is the one at this place of the visitor."""
-        key = visitor, place
-        items, actions = tuple(session.items)[-MAX_ITEMS:], tuple(session.actions)[-MAX_ITEMS:]
-        known = self._sessions.get(key)
-        before: Mapping[str, int] = {}
-        if known is not None and known.start_ms == session.start_ms:
-            before = dict(zip(known.items, known.actions, strict=True))
-            known.last_ms, known.items, known.actions = session.last_ms, items, actions
-        else:
-            if known is not None:
-                self._remove(key)
-            known = _Session(visitor, session.start_ms, session.last_ms, items, actions)
-            self._sessions[key] = known
-            self._places.setdefault(visitor, set()).add(place)
-        after = dict(zip(items, actions, strict=True))
-        for product_id, mask in after.items():
-            self._post(product_id, known, before.get(product_id), mask)
-        for product_id in before.keys() - after.keys():
-            self._postings[product_id].all.remove(known)
-            self._unpost(product_id, before[product_id])
-        while len(self._sessions) > self.max_sessions:
-            self._remove(next(iter(self._sessions)))
+        """Keep a session as the one at this place (0 to 255) of the visitor."""
+        ...
 
     def forget(self, visitor: str) -> None:
         """Remove all sessions of the visitor, and all that was derived from them."""
-        for place in tuple(self._places.get(visitor, ())):
-            self._remove((visitor, place))
+        ...
 
     def sessions_with(self, product_id: str) -> int:
         """Sessions with the product."""
-        postings = self._postings.get(product_id)
-        return 0 if postings is None else postings.n_sessions
+        ...
 
     def next_products(
         self,
@@ -179,7 +120,7 @@ class RecentSessions:
         *,
         limit: int,
         now_ms: int,
-        extra: Iterable[tuple[str, float]] = (),
+        extra: Sequence[tuple[str, float]] = (),
         skip_visitor: str | None = None,
     ) -> list[Scored]:
         """The `limit` likeliest next products.
@@ -187,13 +128,7 @@ class RecentSessions:
         `prefix`: distinct products, the latest first, each with its weight in similarities. `extra` is added
         to the scores of products. Sessions of `skip_visitor` have no vote.
         """
-        scores = self._votes(prefix, scoring, now_ms, skip_visitor)
-        if prefix and scoring.transition_weight:
-            for product_id, share in self._transitions(prefix[0][0], scoring, skip_visitor).items():
-                scores[product_id] = scores.get(product_id, 0.0) + scoring.transition_weight * share
-        for product_id, score in extra:
-            scores[product_id] = scores.get(product_id, 0.0) + score
-        return _highest((Scored(*pair) for pair in scores.items()), limit)
+        ...
 
     def together(
         self,
@@ -206,36 +141,15 @@ class RecentSessions:
     ) -> list[Together]:
         """Products with an action of `to_mask` in sessions that have one of `from_mask` with the product.
 
-        Looks at the newest sessions that the product's postings have room for.
+        Looks at the newest sessions that there is room for.
         """
-        counts: dict[str, int] = {}
-        n = 0
-        for session in self._with(product_id, from_mask, skip_visitor):
-            if not session.actions[session.items.index(product_id)] & from_mask:
-                continue
-            n += 1
-            for other, mask in zip(session.items, session.actions, strict=True):
-                if mask & to_mask and other != product_id:
-                    counts[other] = counts.get(other, 0) + 1
-        found = (
-            Together(other, count / math.sqrt(n * self._n_with(other, to_mask)), count)
-            for other, count in counts.items()
-        )
-        return _highest(found, limit)
+        ...
 
     def visits_together(
         self, products: Sequence[str], others: Sequence[str], *, skip_visitor: str | None = None
     ) -> list[list[int]]:
         """For each of `others`, in how many of its newest sessions each of `products` was as well."""
-        rows = []
-        for other in others:
-            counts = dict.fromkeys(products, 0)
-            for session in self._with(other, 0, skip_visitor):
-                for product_id in session.items:
-                    if product_id in counts:
-                        counts[product_id] += 1
-            rows.append([counts[product_id] for product_id in products])
-        return rows
+        ...
 
     def popular(
         self,
@@ -250,118 +164,4 @@ class RecentSessions:
 
         `weights`: of a product that was viewed, put into the cart, bought, by the most that was done with it.
         """
-        scores: dict[str, float] = {}
-        visits: dict[str, int] = {}
-        for session, _ in zip(reversed(self._sessions.values()), range(newest), strict=False):
-            decay = 0.5 ** (max(0, now_ms - session.last_ms) / half_life_ms)
-            for product_id, mask in zip(session.items, session.actions, strict=True):
-                scores[product_id] = scores.get(product_id, 0.0) + decay * weight_of(mask, weights)
-                visits[product_id] = visits.get(product_id, 0) + 1
-        found = (
-            Popular(product_id, score, visits[product_id]) for product_id, score in scores.items() if score
-        )
-        return _highest(found, limit)
-
-    def _votes(
-        self,
-        prefix: Sequence[tuple[str, float]],
-        scoring: Scoring,
-        now_ms: int,
-        skip_visitor: str | None,
-    ) -> dict[str, float]:
-        """Product to its share of the neighbours' votes."""
-        similarity: dict[_Session, float] = {}
-        matched: dict[_Session, int] = {}
-        for back, (product_id, weight) in enumerate(prefix):
-            for session in self._with(product_id, 0, skip_visitor):
-                similarity[session] = similarity.get(session, 0.0) + weight
-                matched.setdefault(session, back)
-        for session in similarity:
-            similarity[session] /= math.sqrt(len(session.items))
-            if scoring.age_scale_ms > 0:
-                similarity[session] *= math.exp(-max(0, now_ms - session.last_ms) / scoring.age_scale_ms)
-        scores: dict[str, float] = {}
-        total = 0.0
-        for session in heapq.nlargest(scoring.k, similarity, key=similarity.__getitem__):
-            back = matched[session]
-            vote = similarity[session] * _fade(back, scoring.match_scale)
-            anchor = session.items.index(prefix[back][0])
-            for place, (product_id, mask) in enumerate(zip(session.items, session.actions, strict=True)):
-                part = vote * _fade(abs(place - anchor), scoring.distance_scale)
-                part *= weight_of(mask, scoring.action_weights)
-                if place < anchor:
-                    part *= scoring.before_weight
-                rarity = math.log(self.n_sessions / self._postings[product_id].n_sessions)
-                part *= 1.0 + scoring.idf_weight * rarity
-                total += part
-                scores[product_id] = scores.get(product_id, 0.0) + part
-        return {product_id: score / total for product_id, score in scores.items()} if total else scores
-
-    def _transitions(self, product_id: str, scoring: Scoring, skip_visitor: str | None) -> dict[str, float]:
-        """Product to the share of sessions that went on to it from another."""
-        shares: dict[str, float] = {}
-        n = 0
-        for session in self._with(product_id, 0, skip_visitor):
-            n += 1
-            start = session.items.index(product_id) + 1
-            following = session.items[start : start + scoring.transition_reach]
-            for gap, other in enumerate(following, 1):
-                weight = weight_of(session.actions[start + gap - 1], scoring.action_weights)
-                shares[other] = shares.get(other, 0.0) + weight / gap
-        return {other: share / (n + scoring.transition_shrink) for other, share in shares.items()}
-
-    def _with(self, product_id: str, mask: int, skip_visitor: str | None) -> Iterable[_Session]:
-        """Kept sessions with the product, the newest first; of a mask without views those that are strong."""
-        postings = self._postings.get(product_id)
-        if postings is None:
-            return
-        for session in reversed(postings.strong if mask and not mask & 1 else postings.all):
-            if session.is_kept and session.visitor != skip_visitor and product_id in session.items:
-                yield session
-
-    def _n_with(self, product_id: str, mask: int) -> int:
-        postings = self._postings[product_id]
-        return postings.n_sessions if mask & 1 else postings.n_strong
-
-    def _post(self, product_id: str, session: _Session, before: int | None, mask: int) -> None:
-        postings = self._postings.get(product_id)
-        if postings is None:
-            postings = self._postings[product_id] = _Postings(
-                deque(maxlen=self.sessions_per_item), deque(maxlen=self.sessions_per_item)
-            )
-        if before is None:
-            postings.all.append(session)
-            postings.n_sessions += 1
-        if mask > 1 and not (before or 0) > 1:
-            postings.strong.append(session)
-            postings.n_strong += 1
-
-    def _unpost(self, product_id: str, mask: int) -> None:
-        postings = self._postings[product_id]
-        postings.n_sessions -= 1
-        postings.n_strong -= mask > 1
-        if not postings.n_sessions:
-            del self._postings[product_id]
-
-    def _remove(self, key: tuple[str, int]) -> None:
-        session = self._sessions.pop(key)
-        session.is_kept = False
-        visitor, place = key
-        self._places[visitor].discard(place)
-        if not self._places[visitor]:
-            del self._places[visitor]
-        for product_id, mask in zip(session.items, session.actions, strict=True):
-            self._unpost(product_id, mask)
-
-
-def weight_of(mask: int, weights: tuple[float, float, float]) -> float:
-    """The weight of the most that was done."""
-    return weights[2] if mask & 4 else weights[1] if mask & 2 else weights[0]
-
-
-def _fade(steps: int, scale: float) -> float:
-    return math.exp(-steps / scale) if scale > 0 else 1.0
-
-
-def _highest(found: Iterable[_Found], limit: int) -> list[_Found]:
-    return heapq.nsmallest(limit, found, key=lambda one: (-one.score, one.product_id))
+        ...

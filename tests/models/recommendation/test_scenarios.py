@@ -4,7 +4,7 @@ import pytest
 
 from models.recommendation.answer import NO_PRODUCTS, RULED_OUT
 from models.recommendation.catalogue import CatalogueView, SeenProduct
-from models.recommendation.recent_sessions import RecentSessions
+from models.recommendation.index import make_index
 from models.recommendation.recommend import recommend
 from models.recommendation.request import (
     RecommendationRequest,
@@ -23,7 +23,7 @@ def test_every_scenario_has_a_chain_that_begins_with_it_and_ends_with_the_catalo
 
 @pytest.mark.parametrize("scenario", Scenario)
 def test_an_answer_is_empty_only_where_nothing_is_known_or_all_is_ruled_out(scenario: Scenario) -> None:
-    index, catalogue = RecentSessions(), CatalogueView()
+    index, catalogue = make_index(), CatalogueView()
     request = RecommendationRequest(now_ms=0, scenario=scenario, product_id="a")
     nothing = recommend(index, catalogue, request)
     assert (nothing.items, nothing.empty_because) == ((), NO_PRODUCTS)
