@@ -64,6 +64,13 @@ CATALOGUE_REMOVED = "catalogue_removed"
 """Hash: a product that the shop removed to when it said so and when that was applied (epoch ms each)."""
 CATEGORY_PRODUCTS = "category_products:"
 """Followed by a category. Sorted set: its products, all with the score 0."""
+SESSIONS = "sessions:"
+"""Followed by the visitor's id. Hash: number of a session modulo 16 to its blob (`contracts.sessions`)."""
+SESSIONS_CHANGED = "sessions_changed"
+"""Sorted set: visitors with sessions to when one of these last changed: epoch ms by the broker's clock, and
+higher with every commit. The newest are kept, with their sessions (`Settings.session_visitors`)."""
+SEEN_PRODUCTS = "seen_products"
+"""Hash: product to what the newest event of this partition told of it (`contracts.seen_products`)."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -156,6 +163,9 @@ for _family in (
     KeyFamily(CATALOGUE_CHANGED, "zset", names_visitors=False, holds_ids=True),
     KeyFamily(CATALOGUE_REMOVED, "hash", names_visitors=False, holds_ids=True),
     KeyFamily(CATEGORY_PRODUCTS, "zset", names_visitors=False, holds_ids=True),
+    KeyFamily(SESSIONS, "hash", SubjectKind.VISITOR, names_visitors=False),
+    KeyFamily(SESSIONS_CHANGED, "zset", holds_ids=True),
+    KeyFamily(SEEN_PRODUCTS, "hash", names_visitors=False),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)
@@ -255,6 +265,22 @@ class Keys:
     def category_products(self, p: int, category: str) -> str:
         """See `CATEGORY_PRODUCTS`."""
         return self.prefix(p) + CATEGORY_PRODUCTS + category
+
+    def sessions(self, user_id: str) -> str:
+        """See `SESSIONS`: the key in the partition that owns the visitor."""
+        return self.sessions_in(partition_of(user_id, self.partitions), user_id)
+
+    def sessions_in(self, p: int, user_id: str) -> str:
+        """The same key where the partition is known."""
+        return f"{self.prefix(p)}{SESSIONS}{user_id}"
+
+    def sessions_changed(self, p: int) -> str:
+        """See `SESSIONS_CHANGED`."""
+        return self.prefix(p) + SESSIONS_CHANGED
+
+    def seen_products(self, p: int) -> str:
+        """See `SEEN_PRODUCTS`."""
+        return self.prefix(p) + SEEN_PRODUCTS
 
     def paired(self, p: int, pair: str) -> str:
         """See `PAIRED`."""

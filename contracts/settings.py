@@ -151,6 +151,15 @@ class Settings(ConnectionSettings):
         ge=1,
         description="Products that one partition keeps; a new one beyond them becomes a dead letter",
     )
+    session_visitors: int = Field(
+        500_000,
+        ge=0,
+        description="Visitors whose sessions are kept for recommendations, the newest of the whole shop; "
+        "0: sessions are not kept",
+    )
+    session_ttl_s: int = Field(
+        60 * 86_400, ge=1, description="A visitor's sessions expire this long after the last one was written"
+    )
     minute_ttl_s: int = Field(50 * 3_600, ge=60, description="Retention of the shop's minute buckets")
     product_minute_ttl_s: int = Field(3 * 3_600, ge=60, description="Retention of products' minute buckets")
     hour_ttl_s: int = Field(35 * 86_400, ge=3_600, description="Retention of hour buckets")
