@@ -1,4 +1,4 @@
-"""The records of the topic `products`: what a shop tells of one product, and every rule it can break.
+"""The records of the topic `products`: facts of one product, and every rule that one can break.
 
 A record changes the fields that it names and leaves the others; null clears one.
 """
@@ -37,7 +37,7 @@ FIELDS = (
     "title", "price", "currency", "promotion", "image_url", "page_url", "brand", "categories", "regions",
     "stock", "active", "published_at",
 )  # fmt: skip
-"""Names of what may be told; `currency` is that of the amounts beside it."""
+"""Names of the facts; `currency` is that of the amounts beside it."""
 _MEMBERS = frozenset(("product_id", "updated_at", "deleted", *FIELDS))
 _LISTS = {"categories": MAX_CATEGORIES, "regions": MAX_REGIONS}
 _PROMOTION = frozenset(("price", "from", "to"))
@@ -47,7 +47,7 @@ _NOT_IN_URL = re.compile(r"""[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff"<>\\^`
 class ProductUpdate(NamedTuple):
     """One record: values of fields of `contracts.products.Product` by name, as of `updated_ms`.
 
-    One that `removes` has none: all that was told of the product before is void.
+    One that `removes` has none: all earlier facts of the product are void.
     """
 
     product_id: str
@@ -60,7 +60,7 @@ def decode_product(raw: bytes, *, received_ms: int, default_currency: str) -> Pr
     """The update in a record's value (UTF-8 JSON); raises `InvalidEvent`, whose code names field and rule.
 
     Without `updated_at` it is as of `received_ms` (broker timestamp). One that lies further ahead of that
-    than `MAX_AHEAD_MS` is refused, for nothing told until then could replace it.
+    than `MAX_AHEAD_MS` is refused, for nothing sent until then could replace it.
     """
     _check_size(raw)
     try:
@@ -140,11 +140,11 @@ def _updated_ms(value: object, received_ms: int) -> int:
 
 
 def _is_deleted(fields: Mapping[str, Any]) -> bool:
-    told = fields.get("deleted")
-    if told is None or told is False:
+    deleted = fields.get("deleted")
+    if deleted is None or deleted is False:
         return False
-    if told is not True:
-        raise InvalidEvent("deleted.not_boolean", f"deleted must be true or false, got {kind_of(told)}")
+    if deleted is not True:
+        raise InvalidEvent("deleted.not_boolean", f"deleted must be true or false, got {kind_of(deleted)}")
     if not fields.keys() <= {"product_id", "updated_at", "deleted"}:
         raise InvalidEvent("deleted.not_alone", "a record with deleted must not have facts too")
     return True

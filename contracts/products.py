@@ -46,19 +46,19 @@ class Product(NamedTuple):
     published_ms: int | None = None
 
 
-UNTOLD = (0,) * len(Product._fields)
+NO_TIMES = (0,) * len(Product._fields)
 
 
 class KnownProduct(NamedTuple):
-    """A product and when each of its facts was told.
+    """A product and as of when each of its facts holds.
 
-    `told_ms` has for each field of `facts` the `updated_at` of the record that it comes from, 0 for none, and
+    `fact_ms` has for each field of `facts` the `updated_at` of the record that it comes from, 0 for none, and
     `updated_ms` is that of the newest record. `changed_ms` is when the facts last changed, by the timestamps
     of the topic's records; in a partition it never goes back.
     """
 
     facts: Product = Product()
-    told_ms: tuple[int, ...] = UNTOLD
+    fact_ms: tuple[int, ...] = NO_TIMES
     updated_ms: int = 0
     changed_ms: int = 0
 
@@ -79,11 +79,11 @@ def unpack_product(blob: bytes) -> KnownProduct:
         if type(found) is int and FORMAT < found <= LAST_FORMAT:
             raise LaterFormat(f"product blob has format {found}, this version reads up to {FORMAT}")
         raise ValueError("a product blob begins with an unknown format")
-    facts, told_ms, updated_ms, changed_ms = parts
+    facts, fact_ms, updated_ms, changed_ms = parts
     product = Product(*facts)
     return KnownProduct(
         product._replace(price=_amount(product.price), promotion=_promotion(product.promotion)),
-        told_ms,
+        fact_ms,
         updated_ms,
         changed_ms,
     )
@@ -92,7 +92,7 @@ def unpack_product(blob: bytes) -> KnownProduct:
 def check_product(known: KnownProduct) -> None:
     """Raises `ValueError` for a product with anything in it that no version wrote."""
     require(known, KnownProduct)
-    if len(known.told_ms) != len(Product._fields):
+    if len(known.fact_ms) != len(Product._fields):
         raise ValueError("a product has times of more or fewer facts than there are")
     promotion = known.facts.promotion
     for amount in (known.facts.price, None if promotion is None else promotion.price):

@@ -123,7 +123,7 @@ class Topics:
 
     @property
     def products(self) -> str:
-        """What the shop tells of its products (`contracts.product_records`), keyed by the product's id."""
+        """The catalogue (`contracts.product_records`), keyed by the product's id."""
         return self.prefix + PRODUCTS
 
     @property

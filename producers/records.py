@@ -30,7 +30,7 @@ def event_record(event: Event, topics: Topics, partitions: int) -> Record:
 
 
 def product_record(update: ProductUpdate, topics: Topics, partitions: int) -> Record:
-    """The record of what is told of a product; raises `InvalidEvent` if it is too long."""
+    """The record of a product's facts; raises `InvalidEvent` if it is too long."""
     partition = _partition_of(update.product_id, partitions)
     return Record(topics.products, partition, update.product_id.encode(), encode_product(update))
 

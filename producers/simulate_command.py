@@ -135,7 +135,7 @@ def _run(settings: Settings, options: SimulateOptions, config: SimulationConfig,
 
 
 def _open_shop(settings: Settings, config: SimulationConfig, seed: int) -> KafkaSender:
-    """A sender that has told of the shop's products."""
+    """A sender that has sent the shop's catalogue."""
     sender = KafkaSender(settings)
     try:
         tell_products(shop_products(config, seed), sender, settings)

@@ -1,4 +1,4 @@
-"""Products as the shop told of them: one, those of a page, and what changed."""
+"""The shop's catalogue: one product, those of a page, and what changed."""
 
 from collections.abc import Iterable, Sequence
 from heapq import merge
@@ -29,7 +29,7 @@ class CatalogueChanges(NamedTuple):
 
 
 async def read_product(reader: Reader, product_id: str) -> KnownProduct | None:
-    """What is known of a product; None if the shop told nothing of it."""
+    """What is known of a product; None if nothing is."""
     return (await read_products(reader, [product_id])).get(product_id)
 
 
@@ -61,7 +61,7 @@ async def list_products(
 async def read_changes(reader: Reader, since_ms: Sequence[int]) -> CatalogueChanges:
     """What changed at or after a time in each partition (`CatalogueChanges.reached_ms`; 0: ever).
 
-    What changed at that very moment may be told again. Removals are told for a month
+    What changed at that very moment may be listed again. Removals are listed for a month
     (`stream.components.catalogue`).
     """
     pipe = reader.redis.pipeline(transaction=False)

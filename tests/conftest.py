@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from contracts.settings import Settings
 from fast_run import FastRun
@@ -20,6 +21,10 @@ from services import install, lack, uninstall, unique_settings
 MakeInstallation = Callable[..., Settings]
 
 KAFKA = "TEST_KAFKA_BOOTSTRAP"
+
+# Examples may take as long as a busy machine makes them.
+hypothesis_settings.register_profile("untimed", hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,9 +13,7 @@ from ops.stack.record import DEFAULT_STATE
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    products = typer.Typer(
-        help="What the shop tells of its products: import a file, show one.", no_args_is_help=True
-    )
+    products = typer.Typer(help="The shop's catalogue: import a file, show a product.", no_args_is_help=True)
     products.command("import")(import_file)
     products.command("show")(show)
     app.add_typer(products, name="products")
@@ -42,7 +40,7 @@ def show(
     product_id: Annotated[str, typer.Argument(help="As in the events.")],
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Show what the shop told of a product; the exit code is 1 if that is nothing."""
+    """Show the facts of a product; the exit code is 1 if nothing is known of it."""
     from ops.products.showing import run_show
 
     raise typer.Exit(run_show(find_redis(state), product_id))

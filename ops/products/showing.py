@@ -16,7 +16,7 @@ from readers.reader import Reader
 
 
 def run_show(settings: Settings, product_id: str) -> int:
-    """Print what the shop told of a product; the exit code is 1 if that is nothing."""
+    """Print the facts of a product; the exit code is 1 if nothing is known of it."""
     console = Console(highlight=False, soft_wrap=True)
     try:
         known = asyncio.run(_read(settings, identifier("product_id", product_id)))
@@ -27,7 +27,7 @@ def run_show(settings: Settings, product_id: str) -> int:
         console.print(f"Redis does not answer: {exc}\n`storepulse up` starts a stack.", markup=False)
         return 1
     if known is None:
-        console.print("the shop told nothing of this product, or removed it")
+        console.print("nothing is known of this product, or it was removed")
         return 1
     fields = to_product(product_id, known).model_dump(mode="json", by_alias=True)
     console.out(orjson.dumps(fields, option=orjson.OPT_INDENT_2).decode(), highlight=False)

@@ -1,4 +1,4 @@
-"""What the synthetic shop tells of its products, before its first event."""
+"""The synthetic shop's catalogue, sent before its first event."""
 
 import random
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from producers.simulator.simulation import SimulationConfig
 def shop_products(config: SimulationConfig, seed: int) -> list[ProductUpdate]:
     """The products of `simulate` with the same arguments, as of its start.
 
-    Their stock is left unknown, for the shop tells nothing more of it while it sells.
+    Their stock is left unknown, for the shop sends no more of it while it sells.
     """
     catalogue = make_catalogue(config.profile, random.Random(seed), 10 ** MINOR_DIGITS[config.currency])
     return [

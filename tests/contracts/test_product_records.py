@@ -138,7 +138,7 @@ def test_a_blob_is_read_back_and_others_are_told_apart() -> None:
     for spoiled in (
         KnownProduct(FULL._replace(title=3)),  # type: ignore[arg-type]  # as somebody else might write it
         KnownProduct(FULL._replace(price=Amount(1, "XXX"))),
-        KnownProduct(told_ms=(0,)),
+        KnownProduct(fact_ms=(0,)),
     ):
         with pytest.raises(ValueError, match=r"a product has|parts of other types"):
             check_product(unpack_product(pack_product(spoiled)))

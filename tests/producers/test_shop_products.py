@@ -1,4 +1,4 @@
-"""What the synthetic shop tells of its products is what its events say of them."""
+"""The catalogue of the synthetic shop agrees with its events."""
 
 from itertools import islice
 

@@ -200,7 +200,7 @@ def test_the_order_in_which_records_arrive_makes_no_difference(told: list[Any], 
     assert apply(shuffled, rng) == apply(updates)
 
 
-def test_of_two_words_for_one_moment_the_later_in_the_topic_stands() -> None:
+def test_of_two_values_of_one_moment_the_later_in_the_topic_wins() -> None:
     first, second = (ProductUpdate("p1", NOW_MS, {"stock": stock}) for stock in (1, 2))
     assert apply([first, second])["p1"].stock == 2
     assert apply([ProductUpdate("p1", NOW_MS, removes=True), first])["p1"].stock == 1

@@ -1,1 +1,1 @@
-"""Products: what the shop tells of them, and their demand."""
+"""Products: the shop's catalogue, and their demand."""

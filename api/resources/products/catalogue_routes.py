@@ -1,4 +1,4 @@
-"""`/v1/products`: what the shop tells of its products."""
+"""`/v1/products`: the shop's catalogue."""
 
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ from api.openapi.problem_document import describe_problems
 from api.resources.products import schemas
 from api.resources.products.document import REQUEST_BODY, RESPONSES
 from api.resources.products.facts import to_product, to_products
-from api.resources.products.telling import send_products, take_products
+from api.resources.products.ingestion import send_products, take_products
 from contracts.clock import wall_clock_ms
 from contracts.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, InvalidEvent, identifier, text
 from contracts.product_records import ProductUpdate, encode_product
@@ -25,7 +25,7 @@ from readers.catalogue import list_products, read_product
 router = APIRouter(prefix="/v1/products", tags=["products"], dependencies=[Depends(forbid_store)])
 _reader = Depends(require(Scope.INSIGHTS_READ))
 Writer = Annotated[Principal, Depends(require(Scope.PRODUCTS_WRITE))]
-_UNKNOWN = describe_problems({404: "The shop told nothing of this product, or removed it"})
+_UNKNOWN = describe_problems({404: "Nothing is known of this product, or it was removed"})
 _UNSENT = describe_problems({503: "Kafka did not acknowledge: send the same request again"})
 
 
@@ -38,7 +38,7 @@ class _ProductId(PathConvertor):
 register_url_convertor("product", _ProductId())
 
 
-class TellingParameters(BaseModel):
+class WriteParameters(BaseModel):
     """Parameters of `POST /v1/products`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -77,31 +77,31 @@ class ListParameters(BaseModel):
     openapi_extra={"requestBody": REQUEST_BODY},
 )
 async def post_products(
-    request: Request, principal: Writer, query: Annotated[TellingParameters, Query()], response: Response
+    request: Request, principal: Writer, query: Annotated[WriteParameters, Query()], response: Response
 ) -> schemas.ProductReceipt:
-    """Tells of up to 1,000 products: one, an array, or one JSON object per line.
+    """Creates or updates up to 1,000 products: one, an array, or one JSON object per line.
 
     A record changes the fields that it names, null clears a field, and all others stay. Each product is
     validated separately. 202 means that Kafka has written the accepted ones to all in-sync replicas; they can
     be read within about a second.
     """
     dry_run = query.dry_run == "1"
-    told = await take_products(request, principal, dry_run=dry_run)
-    if not told.updates:
+    taken = await take_products(request, principal, dry_run=dry_run)
+    if not taken.updates:
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             "products.rejected",
             "no product is valid; see errors",
-            errors=[refusal.model_dump() for refusal in told.refusals],
+            errors=[refusal.model_dump() for refusal in taken.refusals],
         )
     if dry_run:
         response.status_code = HTTPStatus.OK
     return schemas.ProductReceipt(
         request_id=request.scope["state"]["request_id"],
-        accepted=len(told.updates),
-        rejected=len(told.refusals),
+        accepted=len(taken.updates),
+        rejected=len(taken.refusals),
         dry_run=dry_run,
-        errors=list(told.refusals),
+        errors=list(taken.refusals),
     )
 
 
@@ -117,12 +117,12 @@ async def get_products(reader: ReaderDep, query: Annotated[ListParameters, Query
 async def get_product(
     product_id: str, reader: ReaderDep, _: Annotated[NoQuery, Query()]
 ) -> schemas.ProductFacts:
-    """What the shop told of a product."""
+    """The shop's facts of a product."""
     check_identifier("product_id", product_id)
     known = await read_product(reader, product_id)
     if known is None:
         raise Problem(
-            HTTPStatus.NOT_FOUND, "product.unknown", "the shop told nothing of this product, or removed it"
+            HTTPStatus.NOT_FOUND, "product.unknown", "nothing is known of this product, or it was removed"
         )
     return to_product(product_id, known)
 
@@ -131,7 +131,7 @@ async def get_product(
 async def delete_product(
     product_id: str, request: Request, principal: Writer, _: Annotated[NoQuery, Query()]
 ) -> schemas.ProductRemoval:
-    """Removes what the shop told of a product, within about a second; its demand stays.
+    """Removes the shop's facts of a product, within about a second; its demand stays.
 
     What is older than the removal and arrives later changes nothing.
     """

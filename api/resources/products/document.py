@@ -14,8 +14,8 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _or_null(schema: dict[str, Any], description: str = "") -> dict[str, Any]:
-    told = {"description": description} if description else {}
-    return {"anyOf": [schema, {"type": "null"}], **told}
+    described = {"description": description} if description else {}
+    return {"anyOf": [schema, {"type": "null"}], **described}
 
 
 _URL = {
@@ -47,7 +47,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "ProductUpdate": {
         "type": "object",
         "title": "ProductUpdate",
-        "description": "What the shop tells of a product: the fields that are named change, null clears one. "
+        "description": "Facts of a product: the fields that are named change, null clears one. "
         "An array of these is accepted too",
         "required": ["product_id"],
         "properties": {

@@ -1,4 +1,4 @@
-"""Examples: what is told of a product, and the answers."""
+"""Examples: facts of a product, and the answers."""
 
 from typing import Any
 

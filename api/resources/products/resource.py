@@ -1,4 +1,4 @@
-"""Products: what the shop tells of them, and their demand."""
+"""Products: the shop's catalogue, and their demand."""
 
 from api.openapi.identifiers import TEXT_ID
 from api.openapi.links import Link
@@ -12,7 +12,7 @@ RESOURCE = Resource(
     routers=[routes.router, catalogue_routes.router],  # in this order: an id may hold slashes
     list_paths=frozenset(("/v1/products",)),
     documentation=Documentation(
-        tags={"products": "What the shop tells of its products, and their demand."},
+        tags={"products": "The shop's catalogue, and the demand for each product."},
         answers=ANSWERS,
         schemas=SCHEMAS,
         parameters={"product_id": "p00054", "grain": "hour", "category": "Shirts"},

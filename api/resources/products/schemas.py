@@ -44,7 +44,7 @@ class ProductPromotion(Answer):
 
 
 class ProductFacts(Answer):
-    """What the shop told of a product; null: not known."""
+    """The shop's facts of a product; null: not known."""
 
     product_id: str
     title: str | None

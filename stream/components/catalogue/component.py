@@ -17,7 +17,7 @@ from contracts.settings import Settings
 from contracts.topics import PRODUCTS
 from stream.batch.records import Record
 from stream.batch.result import Change
-from stream.components.catalogue.merge import remove, tell
+from stream.components.catalogue.merge import apply_update, remove
 from stream.components.catalogue.records import ProductRecord, letter_of, read_products
 from stream.components.component import Source, SubjectValues, TopicComponent, TopicRecords
 from stream.state.commit import ClaimRead
@@ -137,7 +137,7 @@ class _Changes:
             self._removed[id_], self._changed_ms = Removal(update.updated_ms, at_ms), at_ms
             after = remove(before, update.updated_ms)
         else:
-            after = tell(before, update)
+            after = apply_update(before, update)
         if after == before:
             return
         if after is not None and (before is None or after.facts != before.facts):

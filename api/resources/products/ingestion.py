@@ -45,11 +45,11 @@ async def take_products(request: Request, principal: Principal, *, dry_run: bool
         content_type = headers.get("content-type", "")
         check_charset(content_type, body)
         elements = parse_products(body, content_type)
-        told = judge_products(elements, received_ms, ingestion.settings.currency)
+        judged = judge_products(elements, received_ms, ingestion.settings.currency)
         if not dry_run:
-            await send_products(request, principal, told.updates)
-            _report(ingestion, request, principal, elements, told.refusals, received_ms)
-    return told
+            await send_products(request, principal, judged.updates)
+            _report(ingestion, request, principal, elements, judged.refusals, received_ms)
+    return judged
 
 
 async def send_products(
@@ -113,8 +113,8 @@ def _report(
 ) -> None:
     """Refused products as dead letters, beside those that came through Kafka."""
     sender = Sender("", principal.key_id, client_of_agent(request.headers.get("user-agent", "")))
-    told = [Refusal(index=each.index, code=each.code, detail=each.detail, event_id=None) for each in refusals]
-    ingestion.refusals.report_events(sender, elements, told, received_ms)
+    refused = [Refusal(index=one.index, code=one.code, detail=one.detail, event_id=None) for one in refusals]
+    ingestion.refusals.report_events(sender, elements, refused, received_ms)
 
 
 def _valid_id(element: Any) -> str | None:
