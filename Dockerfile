@@ -29,7 +29,7 @@ RUN pip install --no-deps . \
  && cd /opt/storepulse/lib/python*/site-packages \
  && case ",$EXTRAS," in *,train,*) ;; *) pip uninstall -y narwhals scipy && rm -r onnxruntime/quantization onnxruntime/tools onnxruntime/transformers ;; esac \
  && find . -type d -name tests -prune -exec rm -r {} + \
- && find aiohttp aiokafka faust frozenlist hiredis httptools msgpack multidict propcache stream uvloop -name '*.so' -exec strip --strip-unneeded {} + \
+ && find aiohttp aiokafka faust frozenlist hiredis httptools models msgpack multidict propcache stream uvloop -name '*.so' -exec strip --strip-unneeded {} + \
  && rm -r pip pip-*
 
 FROM python:3.12.8-slim-bookworm

@@ -61,7 +61,7 @@ compile: | $(BIN)/python ## Build the stream's compiled steps again from the sou
 	@$(SAY_COMPILED)
 
 clean: ## Remove the environment, caches and the stack's state
-	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info stream/compiled/*.so
+	rm -rf $(VENV) .venv-bench .venv-audit .storepulse .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info stream/compiled/*.so models/recommendation/compiled/*.so
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found; name one: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -73,7 +73,7 @@ SAY_COMPILED = $(BIN)/python -m stream.compiled
 
 # What the compiled steps are built from, see stream/compiled/layout.py.
 COMPILED := setup.py stream/compiled/layout.py $(wildcard stream/compiled/*.pyx stream/compiled/*.pxd stream/compiled/*.h) \
-	stream/batch/entries.py $(addprefix contracts/,carts.py customers.py event_ids.py event_versions.py events.py fields.py numbers.py order_fields.py order_lines.py order_reports.py predictions.py record_keys.py scores.py visitor.py visitor_alerts.py) \
+	$(wildcard models/recommendation/compiled/*.pyx) stream/batch/entries.py $(addprefix contracts/,carts.py customers.py event_ids.py event_versions.py events.py fields.py numbers.py order_fields.py order_lines.py order_reports.py predictions.py record_keys.py scores.py visitor.py visitor_alerts.py) \
 	$(addprefix models/next_action/,context.py features.py fold.py prices.py item_counts.py)
 
 $(VENV)/.run: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python

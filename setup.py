@@ -1,4 +1,4 @@
-"""The compiled steps of the stream; everything else about the package is in pyproject.toml."""
+"""What is compiled: the steps of the stream and the index of sessions; all else is in pyproject.toml."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # an isolated build does not have it
 
+from models.recommendation.compiled import digest_of_source  # noqa: E402
 from stream.compiled.layout import (  # noqa: E402
     MODULES,
     digests,
@@ -47,6 +48,17 @@ def extensions() -> list[Extension]:
         )
         for name in MODULES
     ]
+    digest = digest_of_source()
+    for built in ROOT.glob("models/recommendation/compiled/*.so"):
+        if digest.encode() not in built.read_bytes():
+            built.unlink()  # from another source, whatever its age
+    sources.append(
+        Extension(
+            "models.recommendation.compiled.sessions",
+            ["models/recommendation/compiled/sessions.pyx"],
+            define_macros=[("STOREPULSE_BUILT_FROM", f'"{digest}"')],
+        )
+    )
     made: list[Extension] = cythonize(sources, build_dir="build", include_path=[str(LAYOUTS)])
     for extension in made:
         extension.optional = True  # without a C compiler the installation goes on, see stream/batch/core.py

@@ -76,15 +76,24 @@ class PythonSessions:
     def put(self, visitor: str, place: int, session: AnySession) -> None:
         """See the protocol."""
         key = visitor, place
+        if len(session.items) != len(session.actions):
+            raise ValueError("a session has more or fewer actions than products")
+        if not 0 <= place <= 255:
+            raise ValueError("a place must be 0 to 255")
         items, actions = tuple(session.items[-MAX_ITEMS:]), tuple(session.actions[-MAX_ITEMS:])
         known = self._sessions.get(key)
+        if known is not None and (not items or known.start_ms != session.start_ms):
+            self._remove(key)
+            known = None
+        if not items:
+            return
         before: Mapping[str, int] = {}
-        if known is not None and known.start_ms == session.start_ms:
+        if known is not None:
             before = dict(zip(known.items, known.actions, strict=True))
             known.last_ms, known.items, known.actions = session.last_ms, items, actions
         else:
-            if known is not None:
-                self._remove(key)
+            if len(self._sessions) == self.max_sessions:
+                self._remove(next(iter(self._sessions)))
             known = _Session(visitor, session.start_ms, session.last_ms, items, actions)
             self._sessions[key] = known
             self._places.setdefault(visitor, set()).add(place)
@@ -93,8 +102,6 @@ class PythonSessions:
             self._post(product_id, known, before.get(product_id), mask)
         for product_id in before.keys() - after.keys():
             self._unpost(product_id, known, before[product_id])
-        while len(self._sessions) > self.max_sessions:
-            self._remove(next(iter(self._sessions)))
 
     def forget(self, visitor: str) -> None:
         """See the protocol."""
@@ -197,7 +204,7 @@ class PythonSessions:
         similarity: dict[_Session, float] = {}
         matched: dict[_Session, int] = {}
         for back, (product_id, weight) in enumerate(prefix):
-            for session in self._with(product_id, 0, skip_visitor):
+            for session in self._with(product_id, 0, skip_visitor) if weight > 0 else ():
                 similarity[session] = similarity.get(session, 0.0) + weight
                 matched.setdefault(session, back)
         for session in similarity:

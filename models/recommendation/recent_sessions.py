@@ -102,7 +102,7 @@ class RecentSessions(Protocol):
     def __contains__(self, product_id: str) -> bool: ...
 
     def put(self, visitor: str, place: int, session: AnySession) -> None:
-        """Keep a session as the one at this place (0 to 255) of the visitor."""
+        """Keep a session as the one at this place (0 to 255) of the visitor; one without products goes."""
         ...
 
     def forget(self, visitor: str) -> None:

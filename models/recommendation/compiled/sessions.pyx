@@ -1,0 +1,771 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""Recent sessions as `models.recommendation.python_sessions` defines them, in arrays."""
+
+from libc.math cimport exp, exp2, log, sqrt
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memmove
+
+cdef extern from *:
+    const char* STOREPULSE_BUILT_FROM  # a macro of setup.py
+
+from models.recommendation.recent_sessions import MAX_ITEMS, Popular, Scored, Together
+
+cdef int32_t NONE = -1
+cdef int MOST = MAX_ITEMS
+cdef int STRONG = 6
+cdef double DICT_BYTES = 180.0
+cdef object _Scored = Scored, _Together = Together, _Popular = Popular
+BUILT_FROM = STOREPULSE_BUILT_FROM.decode("ascii")
+
+cdef enum:
+    ROOM = 30  # of the products of a session
+if MOST != ROOM:
+    raise ImportError("MAX_ITEMS is another one")
+
+
+cdef struct Slot:
+    uint64_t visitor
+    int64_t start_ms
+    int64_t last_ms
+    int32_t* items  # n codes, and behind them n masks of one byte each
+    int32_t older
+    int32_t newer  # of a free slot the next free one
+    int32_t sibling  # the next session of the same visitor
+    uint8_t n
+    uint8_t place
+
+
+cdef struct Postings:
+    int32_t* slots  # the newest last
+    int32_t n
+    int32_t room
+
+
+cdef struct Item:
+    Postings all
+    Postings strong
+    int32_t n_sessions
+    int32_t n_strong
+
+
+cdef struct Weights:
+    double viewed
+    double carted
+    double bought
+
+
+cdef inline double weigh(uint8_t mask, Weights* weights) noexcept nogil:
+    if mask & 4:
+        return weights.bought
+    return weights.carted if mask & 2 else weights.viewed
+
+
+cdef inline double fade(double steps, double scale) noexcept nogil:
+    return exp(-steps / scale) if scale > 0 else 1.0
+
+
+cdef inline uint8_t* masks_of(Slot* slot) noexcept nogil:
+    return <uint8_t*>(slot.items + slot.n)
+
+
+cdef inline int place_in(Slot* slot, int32_t code) noexcept nogil:
+    cdef int i
+    for i in range(slot.n):
+        if slot.items[i] == code:
+            return i
+    return NONE
+
+
+cdef void* grown(void* old, size_t size) except NULL:
+    cdef void* new = realloc(old, size)
+    if new == NULL:
+        raise MemoryError
+    return new
+
+
+cdef class CompiledSessions:
+    """See `models.recommendation.recent_sessions.RecentSessions`."""
+
+    cdef readonly Py_ssize_t max_sessions, sessions_per_item, n_sessions
+    cdef Slot* _slots
+    cdef Py_ssize_t _room, _used
+    cdef int32_t _free, _oldest, _newest
+    cdef int32_t* _table  # first slot of a visitor, by the visitor's hash
+    cdef Py_ssize_t _table_mask, _n_visitors
+    cdef Item* _items
+    cdef Py_ssize_t _items_room
+    cdef dict _codes
+    cdef list _ids, _free_codes
+    cdef Py_ssize_t _bytes
+    # Scratch of one query, all zero between two.
+    cdef double* _similarity
+    cdef int32_t* _matched
+    cdef int32_t* _touched
+    cdef double* _score
+    cdef int32_t* _scored
+    cdef int32_t* _visits
+
+    def __cinit__(self, Py_ssize_t max_sessions, Py_ssize_t sessions_per_item):
+        if max_sessions < 1 or sessions_per_item < 1:
+            raise ValueError("max_sessions and sessions_per_item must be 1 or more")
+        self.max_sessions, self.sessions_per_item = max_sessions, sessions_per_item
+        self._free = self._oldest = self._newest = NONE
+        self._codes, self._ids, self._free_codes = {}, [], []
+        self._resize_table(1_024)
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self._used):
+            free(self._slots[i].items)
+        for i in range(self._items_room):
+            free(self._items[i].all.slots)
+            free(self._items[i].strong.slots)
+        free(self._slots)
+        free(self._table)
+        free(self._items)
+        free(self._similarity)
+        free(self._matched)
+        free(self._touched)
+        free(self._score)
+        free(self._scored)
+        free(self._visits)
+
+    @property
+    def n_items(self):
+        """See the protocol."""
+        return len(self._codes)
+
+    @property
+    def n_bytes(self):
+        """See the protocol."""
+        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(double) + 2 * sizeof(int32_t)
+        cdef Py_ssize_t by_item = sizeof(Item) + sizeof(double) + 2 * sizeof(int32_t)
+        return (
+            self._bytes + self._room * by_slot + self._items_room * by_item
+            + (self._table_mask + 1) * sizeof(int32_t) + int(DICT_BYTES * len(self._codes))
+        )
+
+    def __contains__(self, product_id):
+        return product_id in self._codes
+
+    def sessions_with(self, str product_id):
+        """See the protocol."""
+        cdef int32_t code = self._code_of(product_id)
+        return 0 if code == NONE else self._items[code].n_sessions
+
+    def put(self, str visitor, int place, session):
+        """See the protocol."""
+        cdef list items = list(session.items), actions = list(session.actions)
+        cdef Py_ssize_t n = len(items), skip
+        if n != len(actions):
+            raise ValueError("a session has more or fewer actions than products")
+        if not 0 <= place <= 255:
+            raise ValueError("a place must be 0 to 255")
+        cdef uint64_t key = <uint64_t>hash(visitor)
+        cdef int64_t start_ms = session.start_ms, last_ms = session.last_ms
+        cdef int32_t index = self._find_session(key, place)
+        if index != NONE and (not n or self._slots[index].start_ms != start_ms):
+            self._remove(index)
+            index = NONE
+        if not n:
+            return
+        skip = n - MOST if n > MOST else 0
+        n -= skip
+        if index == NONE:
+            if self.n_sessions == self.max_sessions:
+                self._remove(self._oldest)
+            index = self._add(key, place, start_ms)
+        cdef int32_t[ROOM] codes
+        cdef uint8_t[ROOM] masks
+        cdef Py_ssize_t i
+        for i in range(n):
+            codes[i] = self._code_for(items[skip + i])
+            masks[i] = <uint8_t>(<int>actions[skip + i])
+        self._replace(index, last_ms, codes, masks, n)
+
+    def forget(self, str visitor):
+        """See the protocol."""
+        cdef uint64_t key = <uint64_t>hash(visitor)
+        cdef int32_t at = self._find(key)
+        while at != NONE:
+            self._remove(self._table[at])
+            at = self._find(key)
+
+    def next_products(self, prefix, scoring, *, Py_ssize_t limit, int64_t now_ms, extra=(), str skip_visitor=None):
+        """See the protocol."""
+        cdef Py_ssize_t n_scored = 0, n_touched = 0, length = len(prefix), back
+        cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
+        cdef bint skips = skip_visitor is not None
+        cdef int32_t code
+        cdef double weight
+        cdef Weights weights
+        weights.viewed, weights.carted, weights.bought = scoring.action_weights
+        cdef double* shares = NULL
+        cdef int32_t* codes = <int32_t*>grown(NULL, (length + 1) * sizeof(int32_t))
+        try:
+            shares = <double*>grown(NULL, (length + 1) * sizeof(double))
+            for back in range(length):
+                product_id, shares[back] = prefix[back]
+                codes[back] = self._code_of(product_id)
+            for back in range(length):
+                if codes[back] != NONE and shares[back] > 0:
+                    n_touched = self._touch(codes[back], back, shares[back], skip, skips, n_touched)
+            n_scored = self._vote(codes, scoring, &weights, now_ms, n_touched)
+            weight = scoring.transition_weight
+            if length and codes[0] != NONE and weight:
+                n_scored = self._go_on(codes[0], scoring, &weights, weight, skip, skips, n_scored)
+            unknown = {}
+            for product_id, weight in extra:
+                code = self._code_of(product_id)
+                if code == NONE:
+                    unknown[product_id] = unknown.get(product_id, 0.0) + weight
+                else:
+                    n_scored = self._add_score(code, weight, n_scored)
+            n = self._select(n_scored, limit)
+            found = [_Scored(self._ids[code], self._score[code]) for code in self._scored[:n]]
+            if unknown:
+                found += [_Scored(*pair) for pair in unknown.items()]
+                found.sort(key=_rank)
+                del found[limit:]
+            return found
+        finally:
+            free(codes)
+            free(shares)
+            self._clear(n_scored)
+
+    def together(self, str product_id, int from_mask, int to_mask, *, Py_ssize_t limit, str skip_visitor=None):
+        """See the protocol."""
+        cdef int32_t code = self._code_of(product_id), other
+        if code == NONE:
+            return []
+        cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
+        cdef bint skips = skip_visitor is not None
+        cdef Postings* postings = self._postings(code, from_mask)
+        cdef Py_ssize_t n_scored = 0, i, j, n = 0
+        cdef Slot* slot
+        cdef uint8_t* masks
+        cdef Item* item
+        for i in range(postings.n - 1, -1, -1):
+            slot = &self._slots[postings.slots[i]]
+            if skips and slot.visitor == skip:
+                continue
+            masks = masks_of(slot)
+            if not masks[place_in(slot, code)] & from_mask:
+                continue
+            n += 1
+            for j in range(slot.n):
+                other = slot.items[j]
+                if masks[j] & to_mask and other != code:
+                    n_scored = self._add_score(other, 1.0, n_scored)
+        try:
+            for i in range(n_scored):
+                other = self._scored[i]
+                item = &self._items[other]
+                self._visits[other] = <int32_t>self._score[other]
+                self._score[other] /= sqrt(<double>n * (item.n_sessions if to_mask & 1 else item.n_strong))
+            i = self._select(n_scored, limit)
+            return [
+                _Together(self._ids[other], self._score[other], self._visits[other])
+                for other in self._scored[:i]
+            ]
+        finally:
+            self._clear(n_scored)
+
+    def visits_together(self, products, others, *, str skip_visitor=None):
+        """See the protocol."""
+        cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
+        cdef bint skips = skip_visitor is not None
+        cdef int32_t code
+        cdef Py_ssize_t i, j
+        cdef Postings* postings
+        cdef Slot* slot
+        cdef list codes = [self._code_of(one) for one in products], rows = []
+        for code in codes:
+            if code != NONE:
+                self._score[code] = 1.0
+        for other in others:
+            code = self._code_of(other)
+            if code != NONE:
+                postings = &self._items[code].all
+                for i in range(postings.n):
+                    slot = &self._slots[postings.slots[i]]
+                    if skips and slot.visitor == skip:
+                        continue
+                    for j in range(slot.n):
+                        if self._score[slot.items[j]] != 0.0:
+                            self._visits[slot.items[j]] += 1
+            row = []
+            for code in codes:
+                row.append(0 if code == NONE else self._visits[code])
+            for code in codes:
+                if code != NONE:
+                    self._visits[code] = 0
+            rows.append(row)
+        for code in codes:
+            if code != NONE:
+                self._score[code] = 0.0
+        return rows
+
+    def popular(
+        self, weights, double half_life_ms, *, int64_t now_ms, Py_ssize_t newest=100_000, Py_ssize_t limit=1_000
+    ):
+        """See the protocol."""
+        cdef Weights by_action
+        by_action.viewed, by_action.carted, by_action.bought = weights
+        cdef int32_t index = self._newest, code
+        cdef Py_ssize_t i, n_scored = 0
+        cdef Slot* slot
+        cdef double decay, weight
+        while index != NONE and newest:
+            slot = &self._slots[index]
+            decay = exp2(-(now_ms - slot.last_ms if now_ms > slot.last_ms else 0) / half_life_ms)
+            for i in range(slot.n):
+                weight = weigh(masks_of(slot)[i], &by_action)
+                if weight > 0:
+                    code = slot.items[i]
+                    n_scored = self._add_score(code, decay * weight, n_scored)
+                    self._visits[code] += 1
+            index = slot.older
+            newest -= 1
+        try:
+            i = self._select(n_scored, limit)
+            return [
+                _Popular(self._ids[code], self._score[code], self._visits[code]) for code in self._scored[:i]
+            ]
+        finally:
+            self._clear(n_scored)
+
+    # Queries
+
+    cdef Py_ssize_t _touch(
+        self, int32_t code, Py_ssize_t back, double weight, uint64_t skip, bint skips, Py_ssize_t n
+    ) noexcept:
+        """Add to the similarity of all sessions with a product; `n`, and what is returned: touched so far."""
+        cdef Postings* postings = &self._items[code].all
+        cdef Py_ssize_t i
+        cdef int32_t index
+        for i in range(postings.n - 1, -1, -1):
+            index = postings.slots[i]
+            if self._similarity[index] == 0.0:
+                if skips and self._slots[index].visitor == skip:
+                    continue
+                self._touched[n] = index
+                self._matched[index] = <int32_t>back
+                n += 1
+            self._similarity[index] += weight
+        return n
+
+    cdef Py_ssize_t _vote(
+        self, int32_t* prefix, scoring, Weights* weights, int64_t now_ms, Py_ssize_t n_touched
+    ) except -1:
+        """Scores of products as shares of the votes; returns how many have one, and clears the similarities."""
+        cdef Py_ssize_t k = scoring.k, i, j, n_heap = 0, n_scored = 0
+        cdef double age_scale = scoring.age_scale_ms, match_scale = scoring.match_scale
+        cdef double distance_scale = scoring.distance_scale, before = scoring.before_weight
+        cdef double idf_weight = scoring.idf_weight, similarity, vote, part, total = 0.0, all_sessions
+        cdef double[ROOM] fading
+        cdef int32_t index, code
+        cdef int anchor, back
+        cdef Slot* slot
+        cdef uint8_t* masks
+        cdef double* heap = <double*>grown(NULL, (k + 1) * sizeof(double))
+        cdef Py_ssize_t* order = NULL
+        try:
+            order = <Py_ssize_t*>grown(NULL, (k + 1) * sizeof(Py_ssize_t))
+            for i in range(n_touched):
+                index = self._touched[i]
+                slot = &self._slots[index]
+                similarity = self._similarity[index] / sqrt(<double>slot.n)
+                self._similarity[index] = 0.0
+                if age_scale > 0 and now_ms > slot.last_ms:
+                    similarity *= exp(-(now_ms - slot.last_ms) / age_scale)
+                n_heap = _offer(heap, order, n_heap, k, similarity, i)
+            for j in range(ROOM):
+                fading[j] = fade(j, distance_scale)
+            for i in range(n_heap):
+                index = self._touched[order[i]]
+                back = self._matched[index]
+                slot = &self._slots[index]
+                masks = masks_of(slot)
+                vote = heap[i] * fade(back, match_scale)
+                anchor = place_in(slot, prefix[back])
+                for j in range(slot.n):
+                    part = vote * fading[j - anchor if j >= anchor else anchor - j] * weigh(masks[j], weights)
+                    n_scored = self._add_score(slot.items[j], part * before if j < anchor else part, n_scored)
+        finally:
+            free(heap)
+            free(order)
+        all_sessions = self.n_sessions
+        for i in range(n_scored):
+            code = self._scored[i]
+            self._score[code] *= 1.0 + idf_weight * log(all_sessions / self._items[code].n_sessions)
+            total += self._score[code]
+        if total > 0:
+            for i in range(n_scored):
+                self._score[self._scored[i]] /= total
+        return n_scored
+
+    cdef Py_ssize_t _go_on(
+        self, int32_t code, scoring, Weights* weights, double weight, uint64_t skip, bint skips, Py_ssize_t n
+    ) except -1:
+        """Add the shares of sessions that went on to each product from one; `n` as in `_add_score`."""
+        cdef Postings* postings = &self._items[code].all
+        cdef Py_ssize_t i, n_sessions = 0, reach = scoring.transition_reach
+        cdef int gap, start
+        cdef double shrink = scoring.transition_shrink
+        cdef Slot* slot
+        if skips:
+            for i in range(postings.n):
+                n_sessions += self._slots[postings.slots[i]].visitor != skip
+        else:
+            n_sessions = postings.n
+        weight /= n_sessions + shrink
+        for i in range(postings.n):
+            slot = &self._slots[postings.slots[i]]
+            if skips and slot.visitor == skip:
+                continue
+            start = place_in(slot, code)
+            for gap in range(1, reach + 1):
+                if start + gap >= slot.n:
+                    break
+                n = self._add_score(
+                    slot.items[start + gap], weight * weigh(masks_of(slot)[start + gap], weights) / gap, n
+                )
+        return n
+
+    cdef inline Py_ssize_t _add_score(self, int32_t code, double score, Py_ssize_t n) noexcept:
+        """`n`, and what is returned: products with a score so far."""
+        if self._score[code] == 0.0 and score != 0.0:
+            self._scored[n] = code
+            n += 1
+        self._score[code] += score
+        return n
+
+    cdef bint _is_behind(self, int32_t one, int32_t other) noexcept:
+        """Whether a product stands after another: by score, equal ones by id."""
+        if self._score[one] != self._score[other]:
+            return self._score[one] < self._score[other]
+        return <str>self._ids[one] > <str>self._ids[other]
+
+    cdef Py_ssize_t _select(self, Py_ssize_t n, Py_ssize_t limit) noexcept:
+        """Puts the highest `limit` of the scored products first, in order, and returns how many they are."""
+        cdef int32_t* scored = self._scored
+        cdef Py_ssize_t i
+        if limit > n:
+            limit = n
+        for i in range(limit // 2 - 1, -1, -1):
+            self._sink(i, limit)
+        for i in range(limit, n):
+            if limit and self._is_behind(scored[0], scored[i]):
+                scored[0], scored[i] = scored[i], scored[0]
+                self._sink(0, limit)
+        for i in range(limit - 1, 0, -1):
+            scored[0], scored[i] = scored[i], scored[0]
+            self._sink(0, i)
+        return limit
+
+    cdef void _sink(self, Py_ssize_t i, Py_ssize_t n) noexcept:
+        """One step of a heap whose root stands last."""
+        cdef int32_t* scored = self._scored
+        cdef Py_ssize_t child
+        while True:
+            child = 2 * i + 1
+            if child >= n:
+                return
+            if child + 1 < n and self._is_behind(scored[child + 1], scored[child]):
+                child += 1
+            if not self._is_behind(scored[child], scored[i]):
+                return
+            scored[i], scored[child] = scored[child], scored[i]
+            i = child
+
+    cdef void _clear(self, Py_ssize_t n) noexcept:
+        cdef Py_ssize_t i
+        for i in range(n):
+            self._score[self._scored[i]] = 0.0
+            self._visits[self._scored[i]] = 0
+
+    cdef inline Postings* _postings(self, int32_t code, int mask) noexcept:
+        return &self._items[code].all if mask & 1 or not mask else &self._items[code].strong
+
+    cdef inline int32_t _code_of(self, product_id) except -2:
+        code = self._codes.get(product_id)
+        return NONE if code is None else <int32_t>code
+
+    # Changes
+
+    cdef int32_t _code_for(self, product_id) except -1:
+        """The code of a product, a new one if it has none."""
+        known = self._codes.get(product_id)
+        if known is not None:
+            return known
+        cdef Py_ssize_t room, i, size
+        cdef int32_t code
+        if not isinstance(product_id, str):
+            raise TypeError("the id of a product must be a str")
+        if self._free_codes:
+            code = self._free_codes.pop()
+            self._ids[code] = product_id
+        else:
+            code = len(self._ids)
+            if code >= self._items_room:
+                room = 2 * self._items_room if self._items_room else 1_024
+                self._items = <Item*>grown(self._items, room * sizeof(Item))
+                self._score = <double*>grown(self._score, room * sizeof(double))
+                self._scored = <int32_t*>grown(self._scored, room * sizeof(int32_t))
+                self._visits = <int32_t*>grown(self._visits, room * sizeof(int32_t))
+                for i in range(self._items_room, room):
+                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0)
+                    self._score[i] = 0.0
+                    self._visits[i] = 0
+                self._items_room = room
+            self._ids.append(product_id)
+        self._codes[product_id] = code
+        return code
+
+    cdef int _replace(self, int32_t index, int64_t last_ms, int32_t* codes, uint8_t* masks, Py_ssize_t n) except -1:
+        """Give a session other products, and its postings with them."""
+        cdef Slot* slot = &self._slots[index]
+        cdef int32_t[ROOM] old_codes
+        cdef uint8_t[ROOM] old_masks
+        cdef Py_ssize_t n_old = slot.n, i, j
+        cdef int before
+        memcpy(old_codes, slot.items, n_old * sizeof(int32_t))
+        if n_old:
+            memcpy(old_masks, masks_of(slot), n_old)
+        for i in range(n):
+            before = NONE
+            for j in range(n_old):
+                if old_codes[j] == codes[i]:
+                    before = old_masks[j]
+                    old_codes[j] = NONE
+                    break
+            self._post(codes[i], index, before, masks[i])
+        slot.last_ms = last_ms
+        slot.items = <int32_t*>grown(slot.items, n * 5)
+        self._bytes += 5 * (n - n_old)
+        slot.n = <uint8_t>n
+        memcpy(slot.items, codes, n * sizeof(int32_t))
+        memcpy(masks_of(slot), masks, n)
+        for j in range(n_old):
+            if old_codes[j] != NONE:
+                self._unpost(old_codes[j], index, old_masks[j])
+        return 0
+
+    cdef int _post(self, int32_t code, int32_t index, int before, uint8_t mask) except -1:
+        cdef Item* item = &self._items[code]
+        cdef bint was_strong = before != NONE and before & STRONG
+        if before == NONE:
+            item.n_sessions += 1
+            self._append(&item.all, index)
+        if mask & STRONG and not was_strong:
+            item.n_strong += 1
+            self._append(&item.strong, index)
+        elif was_strong and not mask & STRONG:
+            item.n_strong -= 1
+            _take_out(&item.strong, index)
+        return 0
+
+    cdef int _append(self, Postings* postings, int32_t index) except -1:
+        cdef int32_t room
+        if postings.n == self.sessions_per_item:
+            memmove(postings.slots, postings.slots + 1, (postings.n - 1) * sizeof(int32_t))
+            postings.n -= 1
+        elif postings.n == postings.room:
+            room = postings.room + postings.room // 2 + 2
+            postings.slots = <int32_t*>grown(postings.slots, room * sizeof(int32_t))
+            self._bytes += (room - postings.room) * sizeof(int32_t)
+            postings.room = room
+        postings.slots[postings.n] = index
+        postings.n += 1
+        return 0
+
+    cdef int _unpost(self, int32_t code, int32_t index, uint8_t mask) except -1:
+        cdef Item* item = &self._items[code]
+        item.n_sessions -= 1
+        _take_out(&item.all, index)
+        if mask & STRONG:
+            item.n_strong -= 1
+            _take_out(&item.strong, index)
+        if not item.n_sessions:
+            self._bytes -= (item.all.room + item.strong.room) * sizeof(int32_t)
+            free(item.all.slots)
+            free(item.strong.slots)
+            item.all = item.strong = Postings(NULL, 0, 0)
+            del self._codes[self._ids[code]]
+            self._ids[code] = None
+            self._free_codes.append(code)
+        return 0
+
+    cdef int32_t _add(self, uint64_t key, int place, int64_t start_ms) except -1:
+        """A slot for a session without products, the newest."""
+        cdef Py_ssize_t room
+        cdef int32_t index = self._free, at
+        if index != NONE:
+            self._free = self._slots[index].newer
+        else:
+            if self._used == self._room:
+                room = min(2 * self._room if self._room else 1_024, self.max_sessions)
+                self._slots = <Slot*>grown(self._slots, room * sizeof(Slot))
+                self._similarity = <double*>grown(self._similarity, room * sizeof(double))
+                self._matched = <int32_t*>grown(self._matched, room * sizeof(int32_t))
+                self._touched = <int32_t*>grown(self._touched, room * sizeof(int32_t))
+                for at in range(self._room, room):
+                    self._similarity[at] = 0.0
+                self._room = room
+            index = self._used
+            self._used += 1
+        if 2 * (self._n_visitors + 1) > self._table_mask + 1:
+            self._resize_table(2 * (self._table_mask + 1))
+        cdef Slot* slot = &self._slots[index]
+        slot.visitor, slot.start_ms, slot.last_ms = key, start_ms, start_ms
+        slot.items, slot.n, slot.place = NULL, 0, <uint8_t>place
+        slot.older, slot.newer = self._newest, NONE
+        if self._newest == NONE:
+            self._oldest = index
+        else:
+            self._slots[self._newest].newer = index
+        self._newest = index
+        at = self._find(key)
+        if at != NONE:
+            slot.sibling = self._table[at]
+            self._table[at] = index
+        else:
+            slot.sibling = NONE
+            self._enter(index)
+            self._n_visitors += 1
+        self.n_sessions += 1
+        return index
+
+    cdef int _remove(self, int32_t index) except -1:
+        cdef Slot* slot = &self._slots[index]
+        cdef Py_ssize_t i
+        cdef int32_t at = self._find(slot.visitor), one
+        for i in range(slot.n):
+            self._unpost(slot.items[i], index, masks_of(slot)[i])
+        if self._table[at] != index:
+            one = self._table[at]
+            while self._slots[one].sibling != index:
+                one = self._slots[one].sibling
+            self._slots[one].sibling = slot.sibling
+        elif slot.sibling != NONE:
+            self._table[at] = slot.sibling
+        else:
+            self._leave(at)
+            self._n_visitors -= 1
+        if slot.older == NONE:
+            self._oldest = slot.newer
+        else:
+            self._slots[slot.older].newer = slot.newer
+        if slot.newer == NONE:
+            self._newest = slot.older
+        else:
+            self._slots[slot.newer].older = slot.older
+        self._bytes -= 5 * slot.n
+        free(slot.items)
+        slot.items, slot.n = NULL, 0
+        slot.newer = self._free
+        self._free = index
+        self.n_sessions -= 1
+        return 0
+
+    # The table of visitors: open addressing, linear probing
+
+    cdef inline Py_ssize_t _home(self, uint64_t key) noexcept:
+        return <Py_ssize_t>((key * <uint64_t>0x9E3779B97F4A7C15ULL) >> 20) & self._table_mask
+
+    cdef int32_t _find(self, uint64_t key) noexcept:
+        """Where the table has a visitor, `NONE` if nowhere."""
+        cdef Py_ssize_t at = self._home(key)
+        while self._table[at] != NONE:
+            if self._slots[self._table[at]].visitor == key:
+                return <int32_t>at
+            at = (at + 1) & self._table_mask
+        return NONE
+
+    cdef int32_t _find_session(self, uint64_t key, int place) noexcept:
+        cdef int32_t at = self._find(key), index
+        index = NONE if at == NONE else self._table[at]
+        while index != NONE and self._slots[index].place != place:
+            index = self._slots[index].sibling
+        return index
+
+    cdef void _enter(self, int32_t index) noexcept:
+        cdef Py_ssize_t at = self._home(self._slots[index].visitor)
+        while self._table[at] != NONE:
+            at = (at + 1) & self._table_mask
+        self._table[at] = index
+
+    cdef void _leave(self, Py_ssize_t gap) noexcept:
+        """Empties a place and moves what was displaced by it."""
+        cdef Py_ssize_t at = gap, home, mask = self._table_mask
+        while True:
+            at = (at + 1) & mask
+            if self._table[at] == NONE:
+                break
+            home = self._home(self._slots[self._table[at]].visitor)
+            if ((at - home) & mask) >= ((at - gap) & mask):
+                self._table[gap] = self._table[at]
+                gap = at
+        self._table[gap] = NONE
+
+    cdef int _resize_table(self, Py_ssize_t size) except -1:
+        cdef int32_t* old = self._table
+        cdef Py_ssize_t i, n = self._table_mask + 1 if old != NULL else 0
+        self._table = <int32_t*>grown(NULL, size * sizeof(int32_t))
+        self._table_mask = size - 1
+        for i in range(size):
+            self._table[i] = NONE
+        for i in range(n):
+            if old[i] != NONE:
+                self._enter(old[i])
+        free(old)
+        return 0
+
+
+cdef void _take_out(Postings* postings, int32_t index) noexcept:
+    """Remove a session, if it is there. The oldest is looked for first: most that leave are old."""
+    cdef int32_t i
+    for i in range(postings.n):
+        if postings.slots[i] == index:
+            postings.n -= 1
+            memmove(postings.slots + i, postings.slots + i + 1, (postings.n - i) * sizeof(int32_t))
+            return
+
+
+cdef inline bint _is_worse(double one, Py_ssize_t order, double other, Py_ssize_t than) noexcept nogil:
+    return one < other or (one == other and order > than)
+
+
+cdef Py_ssize_t _offer(
+    double* heap, Py_ssize_t* order, Py_ssize_t n, Py_ssize_t k, double value, Py_ssize_t place
+) noexcept nogil:
+    """Keep the `k` highest of what is offered; of equal ones what came first. Returns how many are kept."""
+    cdef Py_ssize_t i, child
+    if n < k:
+        i = n
+        while i and _is_worse(value, place, heap[(i - 1) // 2], order[(i - 1) // 2]):
+            heap[i], order[i] = heap[(i - 1) // 2], order[(i - 1) // 2]
+            i = (i - 1) // 2
+        heap[i], order[i] = value, place
+        return n + 1
+    if not k or not _is_worse(heap[0], order[0], value, place):
+        return n
+    i = 0
+    while True:
+        child = 2 * i + 1
+        if child >= n:
+            break
+        if child + 1 < n and _is_worse(heap[child + 1], order[child + 1], heap[child], order[child]):
+            child += 1
+        if not _is_worse(heap[child], order[child], value, place):
+            break
+        heap[i], order[i] = heap[child], order[child]
+        i = child
+    heap[i], order[i] = value, place
+    return n
+
+
+def _rank(one):
+    return -one.score, one.product_id
