@@ -113,4 +113,4 @@ async def test_it_ends_with_its_worker(process: JobProcess) -> None:
     assert child is not None
     assert child.stdin is not None
     child.stdin.close()  # as a worker's death does
-    assert await asyncio.wait_for(child.wait(), 20) == 0
+    assert await asyncio.wait_for(child.wait(), 120) == 0  # of the lowest priority
