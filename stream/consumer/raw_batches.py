@@ -13,6 +13,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
+from stream.consumer.batch_lengths import with_true_lengths
 from stream.consumer.unpacking import MAX_UNPACKED_BYTES
 
 _PLACE = struct.Struct(">qi")
@@ -33,7 +34,7 @@ class KeptRecords(MemoryRecords):  # type: ignore[misc]  # a class of C
 
 def keep_raw_batches() -> None:
     """Have fetchers of this process keep the bytes of their fetches as long as these are read."""
-    fetcher.MemoryRecords = KeptRecords
+    fetcher.MemoryRecords = lambda raw: KeptRecords(with_true_lengths(raw))
 
 
 class RawBatch(NamedTuple):

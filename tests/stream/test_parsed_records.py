@@ -40,10 +40,10 @@ def batch(first: int = 0, *, codec: int = 0) -> bytearray:
     return built
 
 
-def fetched_batch(*batches: bytes | bytearray) -> FetchResult:
-    """One fetch of these batches."""
+def fetched_batch(*batches: bytes | bytearray, first: int = 0) -> FetchResult:
+    """One fetch of these batches, from an offset on."""
     records = fetcher.MemoryRecords(b"".join(batches or [batch()]))
-    found = PartitionRecords(TP, records, [], 0, None, None, True, 0)
+    found = PartitionRecords(TP, records, [], first, None, None, True, 0)
     return FetchResult(TP, assignment=None, partition_records=found, backoff=0)
 
 
@@ -177,6 +177,35 @@ def test_where_both_numbers_are_damaged_one_offset_after_the_other_is_passed() -
     records = fetched[TP]._partition_records
     assert [record.offset for record in records] == [0, 1, 2]
     assert records.next_fetch_offset == 3
+
+
+@pytest.mark.parametrize("follows", [True, False])
+@pytest.mark.parametrize("length", [-(2**31), -12, 0, 13, 48, 60, 280, 282, 300, 70_000, 2**31 - 1])
+def test_a_damaged_length_of_a_batch_costs_no_record(length: int, follows: bool) -> None:
+    good, damaged, next_one = batch(), batch(2), batch(4)
+    damaged[8:12] = length.to_bytes(4, "big", signed=True)
+    assert found_in(good, damaged, next_one)[:2] == [(0, b"v0"), (1, b"v1")]
+    assert found_in(damaged, *[next_one] * follows, first=2) == [
+        (offset, b"v%d" % (offset % 2)) for offset in ((2, 3, 4, 5) if follows else (2, 3))
+    ]
+
+
+def test_a_damaged_length_of_a_damaged_batch_costs_no_other_record() -> None:
+    damaged = batch(2)
+    damaged[8:12], damaged[-5] = b"\xff" * 4, damaged[-5] ^ 0xFF
+    assert found_in(damaged, batch(4), first=2) == [(2, None), (3, None), (4, b"v0"), (5, b"v1")]
+
+
+@pytest.mark.parametrize("size", [1, 12, 16, 20])
+def test_a_fetch_of_less_than_a_batch_is_one_record_that_cannot_be_read(size: int) -> None:
+    assert found_in(batch()[:size]) == [(0, None)]
+
+
+def found_in(*batches: bytearray, first: int = 0) -> list[tuple[int, bytes | None]]:
+    """Offset and value of all that is in one fetch, from an offset on."""
+    fetched = Fetched()
+    fetched[TP] = fetched_batch(*batches, first=first)
+    return [(record.offset, record.value) for record in fetched[TP]._partition_records]
 
 
 def test_a_batch_of_very_many_becomes_one_letter_that_names_them() -> None:
