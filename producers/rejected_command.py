@@ -4,9 +4,6 @@ from itertools import islice
 
 import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from contracts.settings import Settings
 from contracts.topics import Topics
@@ -29,6 +26,9 @@ _WHERE_ELSE = (
     "per code, minute and process. The API's metric storepulse_api_events_total counts all of them."
 )
 
+_MAX_SHOWN = 200
+"""Characters of a text in a list; `show` has all of them."""
+
 
 def run_ls(settings: Settings, *, code: str | None, limit: int, as_json: bool) -> int:
     """Counts by code; with a code, its newest letters. Returns the exit code."""
@@ -50,9 +50,9 @@ def run_ls(settings: Settings, *, code: str | None, limit: int, as_json: bool) -
             f"none{'' if code is None else f' with the code {show_bytes(code.encode())}'}. {_WHERE_ELSE}"
         )
     elif code:
-        Console().print(_letters_table(newest))
+        _print_letters(newest)
     else:
-        Console().print(_counts_table(counts[:limit]))
+        _print_counts(counts[:limit])
         typer.echo(_WHERE_ELSE)
     return 0
 
@@ -125,32 +125,35 @@ def _outcome_as_dict(outcome: ReplayedLetters) -> dict[str, object]:
     }
 
 
-def _counts_table(counts: list[CodeCount]) -> Table:
-    table = Table(title="Dead letters", title_justify="left")
-    for column in ("code", "letters", "latest", "where", "sent by", "detail"):
-        table.add_column(column, overflow="fold", no_wrap=column == "code")
+def _print_counts(counts: list[CodeCount]) -> None:
     for count in counts:
-        latest = count.latest
-        if latest is not None:
-            cells = (
-                count.code,
-                f"{count.count:,}",
-                when(latest.rejected_ms),
-                latest.letter_id,
-                ", ".join(f"{sender} {number:,}" for sender, number in count.senders.most_common(3)),
-                latest.detail,
-            )
-            table.add_row(*(Text(show_bytes(cell.encode("utf-8", "replace"))) for cell in cells))
-    return table
+        if (latest := count.latest) is None:
+            continue
+        _print_heading(f"{count.count:,}", count.code, f"latest {when(latest.rejected_ms)}", latest.letter_id)
+        senders = ", ".join(f"{sender} {number:,}" for sender, number in count.senders.most_common(3))
+        _print_fields({"detail": latest.detail, "sent by": senders})
 
 
-def _letters_table(letters: list[StoredLetter]) -> Table:
-    table = Table("id", "rejected", "detail", "value", title_justify="left")
+def _print_letters(letters: list[StoredLetter]) -> None:
     for kept in letters:
-        fields = _as_dict(kept)
-        cells = (str(fields[name]) for name in ("letter_id", "rejected", "detail", "value"))
-        table.add_row(*(Text(cell[:200]) for cell in cells))
-    return table
+        letter = kept.letter
+        _print_heading(letter.letter_id, when(letter.rejected_ms))
+        value = "" if letter.value is None else letter.value[:_MAX_SHOWN].decode("utf-8", "backslashreplace")
+        _print_fields({"detail": letter.detail, "sent by": letter.sender or "", "value": value})
+
+
+def _print_heading(*words: str) -> None:
+    typer.echo("  ".join(_harmless(word) for word in words))
+
+
+def _print_fields(fields: dict[str, str]) -> None:
+    for name, text in fields.items():
+        if text:
+            typer.echo(f"    {name:<9}{_harmless(text)[:_MAX_SHOWN]}")
+
+
+def _harmless(text: str) -> str:
+    return show_bytes(text.encode("utf-8", "replace"))
 
 
 def _as_dict(kept: StoredLetter) -> dict[str, object]:
@@ -162,7 +165,7 @@ def _as_dict(kept: StoredLetter) -> dict[str, object]:
         "topic": letter.topic,
         "sender": letter.sender or "",
     }
-    return {name: show_bytes(text.encode("utf-8", "replace")) for name, text in texts.items()} | {
+    return {name: _harmless(text) for name, text in texts.items()} | {
         "partition": letter.partition,
         "offset": letter.offset,
         "rejected": when(letter.rejected_ms),

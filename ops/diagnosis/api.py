@@ -42,8 +42,7 @@ def judge_api(status: str, parts: dict[str, Any]) -> Iterator[Check]:
     if status == "ok" or parts:
         yield Check("api", Level.OK, f"answers, {status}")
     else:
-        advice = "set STOREPULSE_API_KEY to a key with the scope operations:read, and this check says "
-        "what is wrong"
+        advice = "set STOREPULSE_API_KEY to a key with the scope operations:read to see why"
         yield Check("api", Level.WARN, f"answers, {status}", advice)
     for name, part in parts.items():
         if part["status"] != "ok":

@@ -17,6 +17,7 @@ from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, Keys
 from contracts.settings import Settings
 from contracts.visitor import LATER
 from ops.diagnosis.checks import Check, Level, check_clock
+from ops.diagnosis.outboxes import check_outboxes, read_outboxes
 from ops.diagnosis.webhooks import check_webhooks
 
 MIN_REDIS = (6, 2)
@@ -31,6 +32,7 @@ def check_redis(settings: Settings, absent: Check) -> Iterator[Check]:
             yield from _check_server(client, embedded=bool(settings.kafka_api))
             yield check_writes(check_redis_now(client, keys.write_probe()))
             yield check_waits(_waits(client, keys))
+            yield check_outboxes(read_outboxes(client, keys))
             yield check_quarantine(_quarantined(client, keys), settings.namespace)
             yield from check_webhooks(client, settings)
     except CertificateError as exc:
@@ -58,8 +60,9 @@ def check_eviction(policy: str) -> Check:
     """Does a full Redis refuse, as it must?"""
     if policy == "noeviction":
         return Check("redis maxmemory-policy", Level.OK, policy)
-    advice = "CONFIG SET maxmemory-policy noeviction: after an offset is evicted, everything would be "
-    "counted again"
+    advice = (
+        "CONFIG SET maxmemory-policy noeviction: else everything is counted again once an offset is evicted"
+    )
     return Check("redis maxmemory-policy", Level.FAIL, policy, advice)
 
 

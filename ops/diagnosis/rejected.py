@@ -14,8 +14,10 @@ TIMEOUT_S = 5.0
 RECENT_MS = 86_400_000
 MOST_CODES = 3
 
-OTHERWISE = "`storepulse rejected ls` lists them, `storepulse rejected show ID` shows one; the rules are "
-"in docs/events.md"
+OTHERWISE = (
+    "`storepulse rejected ls` lists them, `storepulse rejected show ID` shows one; the rules are in "
+    "docs/events.md"
+)
 
 
 def check_rejected(settings: Settings) -> Check:

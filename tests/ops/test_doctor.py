@@ -11,9 +11,11 @@ from kafka import TopicPartition
 from redis.exceptions import ReadOnlyError
 from typer.testing import CliRunner
 
+from connections.redis import open_redis
 from connections.redis_troubles import redis_trouble
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter
+from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from contracts.visitor import LATER
@@ -30,6 +32,7 @@ from ops.diagnosis.doctor import (
     check_python,
 )
 from ops.diagnosis.kafka import check_topics, check_transactions
+from ops.diagnosis.outboxes import Waiting, check_outboxes, read_outboxes
 from ops.diagnosis.redis import (
     check_eviction,
     check_memory,
@@ -90,6 +93,9 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (check_waits([]), Level.OK, ""),
         (check_waits(["partition 3 waits: k holds a string"]), Level.FAIL, "rename or delete"),
         (check_waits([f"partition 3 waits: format 9: {LATER}"]), Level.FAIL, "upgrade the workers"),
+        (check_outboxes({}), Level.OK, ""),
+        (check_outboxes({3: Waiting(2, 900)}), Level.OK, ""),
+        (check_outboxes({3: Waiting(2, 90_000)}), Level.FAIL, "worker's log"),
         (check_quarantine(0, "sp"), Level.OK, ""),
         (check_quarantine(2, "sp"), Level.WARN, "sp:*:quarantine:*"),
         (check_transactions({}), Level.OK, ""),
@@ -154,6 +160,19 @@ def test_running_services_pass(installation: Settings) -> None:
     checks = list(check_services(installation, required=True))
     assert {check.name for check in checks} >= {"redis", "kafka", "topics", "clock of redis"}
     assert not [check for check in checks if check.level is Level.FAIL]
+
+
+def test_outboxes_that_hold_anything_are_read_with_the_age_of_the_oldest(installation: Settings) -> None:
+    keys = Keys(installation.namespace, installation.partitions)
+    with open_redis(installation, decode_responses=True) as client:
+        seconds, _ = client.time()
+        for place in ("0-1", f"{(seconds - 90) * 1_000}-0", "*"):
+            client.xadd(keys.outbox(1), {"id": "a"}, id=place)
+        client.xdel(keys.outbox(1), "0-1")
+        client.set(keys.outbox(2), "no stream")
+        [(partition, waiting)] = read_outboxes(client, keys).items()
+    assert (partition, waiting.size) == (1, 2)
+    assert 90_000 <= waiting.oldest_ms < 600_000
 
 
 def keep_sent_times(bootstrap: str, topic: str) -> None:

@@ -126,8 +126,16 @@ def test_the_commands_list_show_and_replay(
         ("event.not_json", 1),
     ]
 
+    assert run_ls(shop_with_letters, code=None, limit=10, as_json=False) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("2  event_time.in_future  latest ")
+    assert {listed[0]["latest_id"], listed[1]["latest_id"]} <= {line.split("  ")[-1] for line in shown}
+
     assert run_ls(shop_with_letters, code="event.not_json", limit=10, as_json=False) == 0
-    assert "\x1b[2J" not in capsys.readouterr().out
+    one_code = capsys.readouterr().out
+    assert one_code.startswith(f"{listed[1]['latest_id']}  ")
+    assert "\x1b[2J" not in one_code
+    assert r"value    \x1b[2J" in one_code
 
     assert run_show(shop_with_letters, listed[1]["latest_id"], as_json=False) == 0
     assert r"\x1b[2J" in capsys.readouterr().out

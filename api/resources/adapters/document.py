@@ -62,8 +62,10 @@ _OBJECT: dict[str, Any] = {
 
 def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
     """The body as JSON; as plain text no schema could say what is taken."""
-    text = "The same JSON is also accepted as `text/plain`, which browsers send without a preflight, and "
-    "compressed with gzip."
+    text = (
+        "The same JSON is also accepted as `text/plain`, which browsers send without a preflight, and "
+        "compressed with gzip."
+    )
     content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
