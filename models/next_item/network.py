@@ -11,9 +11,11 @@ from models.artefacts.onnx_session import open_session
 from models.next_item.card import NextItemCard, decode_card
 from models.next_item.item_table import ItemTable, read_items
 from models.next_item.rows import rows_of
-from models.next_item.sessions import Codes
+from models.next_item.sessions import UNKNOWN, Codes, Sessions
 
 Floats = npt.NDArray[np.float32]
+VALIDATED = "validation"
+"""Inside the folder of a network: the one that has not learnt from the newest tenth of the sessions."""
 _BATCH = 256
 """Prefixes that are encoded at once, those of about the same length together."""
 
@@ -69,6 +71,41 @@ class SessionNetwork:
         golden = self.card.golden
         found = self.encode([np.array(prefix, dtype=np.int32) for prefix in golden.prefixes])
         check_golden({"session vector": found}, {"session vector": golden.vectors}, golden.tolerance)
+
+
+def network_of(networks: Sequence[SessionNetwork], sessions: Sessions) -> SessionNetwork | None:
+    """The one that has learnt from these sessions: it knows how often each item occurs there."""
+    counts = np.bincount(sessions.items[sessions.items != UNKNOWN], minlength=sessions.n_items)
+    return next((one for one in networks if np.array_equal(one.items.counts, counts)), None)
+
+
+class TrainedNetworks:
+    """Networks that were trained before, as one model of the next item: each knows what it learnt from."""
+
+    name = "network"
+
+    def __init__(self, networks: Sequence[SessionNetwork]) -> None:
+        self._networks = networks
+
+    def fit(self, sessions: Sessions) -> None:
+        """Take the network that has learnt from these sessions; raises `ValueError` if none has."""
+        found = network_of(self._networks, sessions)
+        if found is None:
+            raise ValueError(
+                "the network must have learnt from the sessions that the others learn from, "
+                f"{sessions.n_sessions:,} with {sessions.n_items:,} items, and has learnt from others"
+            )
+        self._network = found
+
+    def scores(self, prefixes: Sequence[Codes]) -> Floats:
+        """As `SessionNetwork.scores`."""
+        return self._network.scores(prefixes)
+
+
+def load_trained(folder: Path) -> TrainedNetworks:
+    """What `storepulse train next-item` wrote into a folder; raises `ArtefactError` if damaged or wrong."""
+    inside = folder / VALIDATED
+    return TrainedNetworks([load(folder), *([load(inside)] if inside.is_dir() else [])])
 
 
 def load(folder: Path) -> SessionNetwork:

@@ -108,7 +108,15 @@ def evaluate_next_item(
             "--collapse-repeats", help="Without repeats of the item before, and the latest item is no answer."
         ),
     ] = False,
-    models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
+    models: Annotated[
+        str, typer.Option(help="Names, comma-separated; default: all, those of the network only with one.")
+    ] = "",
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of a network that `train next-item` made of the same sessions; else one is trained."
+        ),
+    ] = None,
     reference: Annotated[str, typer.Option(help="Model to compare the others with; default: markov.")] = "",
     idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
@@ -128,6 +136,7 @@ def evaluate_next_item(
         held_back=held_back,
         min_prefix=min_prefix,
         collapse_repeats=collapse_repeats,
+        network=network,
         models=tuple(name.strip() for name in models.split(",") if name.strip()),
         reference=reference,
         idle_ms=round(idle_minutes * 60_000),

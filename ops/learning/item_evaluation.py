@@ -27,6 +27,7 @@ class ItemOptions:
     min_prefix: int = 1
     collapse_repeats: bool = False
     models: tuple[str, ...] = ()
+    network: Path | None = None
     reference: str = ""
     idle_ms: int = 30 * 60_000
     currency: str = "EUR"
@@ -54,7 +55,7 @@ def _measure(options: ItemOptions, errors: Console) -> dict[str, Any]:
     from models.next_item.evaluation.data import EvaluationProtocol
     from models.next_item.evaluation.report import make_tables, to_plain
 
-    contenders = choose(options.models, options.reference)
+    contenders = choose(options.models, options.reference, options.network)
     files = _files(options)
     title = " -> ".join(title_of(path) for path in files)
     with make_progress(errors, title) as progress:

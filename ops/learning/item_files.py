@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.next_item.evaluation.cases import Cases, cases_of, cases_of_pairs
+from models.next_item.cases import Cases, cases_of, cases_of_pairs
 from models.next_item.sessions import ACTIONS, Sessions
 from sources import UnknownFormat
 

@@ -63,7 +63,7 @@ def run_item_training(options: ItemTrainingOptions) -> int:
         with make_progress(errors, f"{options.kind} on {path.name}") as progress:
             origin = f"{path.name} ({fingerprint(path)})"
             trained = train(sessions, ids, recipe, origin=origin, on_epoch=_reporter(progress, options))
-        trained.artefact.write(options.out)
+        trained.write(options.out)
         name = f"next-item-{trained.artefact.card.version}"
         logged = log_run(options.runs, EXPERIMENT, name, *_run(trained))
     except (ValueError, OSError, RunsError) as exc:

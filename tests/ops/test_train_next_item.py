@@ -1,5 +1,6 @@
 """The command that trains a session network of the next item."""
 
+import json
 from itertools import islice
 from pathlib import Path
 
@@ -25,21 +26,60 @@ def sequences(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_file_of_sequences_becomes_a_folder_with_a_network(sequences: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def trained(sequences: Path) -> Path:
+    """The folder of a network."""
+    folder = sequences.parent / "model"
     result = CliRunner().invoke(
         app,
         [
-            "train", "next-item", "--train", str(sequences), "--out", str(tmp_path / "model"),
-            "--runs", str(tmp_path / "runs"), "--epochs", "2", "--width", "8", "--negatives", "16",
+            "train", "next-item", "--train", str(sequences), "--out", str(folder),
+            "--runs", str(sequences.parent / "runs"), "--epochs", "2", "--width", "8", "--negatives", "16",
         ],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "recall@20" in result.output
-    trained = network.load(tmp_path / "model")
-    assert len(trained.items.ids) == N_ITEMS
-    assert trained.card.training["sessions"] == small_sessions().n_sessions
-    assert trained.card.training["origin"].startswith("sequences.parquet")
-    assert (tmp_path / "runs" / f"next-item-{trained.version}" / "metrics.json").is_file()
+    return folder
+
+
+def test_a_file_of_sequences_becomes_a_folder_with_a_network(trained: Path) -> None:
+    written = network.load(trained)
+    assert len(written.items.ids) == N_ITEMS
+    assert written.card.training["sessions"] == small_sessions().n_sessions
+    assert written.card.training["origin"].startswith("sequences.parquet")
+    assert (trained.parent / "runs" / f"next-item-{written.version}" / "metrics.json").is_file()
+
+
+def test_the_network_before_the_refit_is_kept_inside(trained: Path) -> None:
+    before = network.load(trained / network.VALIDATED)
+    assert before.card.training["sessions"] == round(0.9 * small_sessions().n_sessions)
+    assert before.items.counts.sum() < network.load(trained).items.counts.sum()
+
+
+def test_a_folder_gives_the_rows_of_the_network(sequences: Path, trained: Path, tmp_path: Path) -> None:
+    pairs, figures = tmp_path / "pairs.parquet", tmp_path / "figures.json"
+    items = [session.tolist() for session in small_sessions().each()][:200]
+    table = pl.DataFrame({"prefix": [one[:-1] for one in items], "target": [one[-1] for one in items]})
+    table.write_parquet(pairs)
+    options = ["--models", "network,blend,ranker", "--network", str(trained), "--json", str(figures)]
+    files = ["--train", str(sequences), "--test", str(pairs)]
+    result = CliRunner().invoke(app, ["evaluate", "next-item", *files, *options])
+    assert result.exit_code == 0, result.output
+    models = {model["name"]: model for model in json.loads(figures.read_bytes())["models"]}
+    assert list(models) == ["markov", "network", "blend", "ranker"]
+    assert set(models["blend"]["settings"]) > {"network", "vstan"}
+    # Items that mostly follow each other: whatever else is in the pool, the Markov chain is hard to beat.
+    markov, blend, ranker = (models[name]["figures"]["recall@1"] for name in ("markov", "blend", "ranker"))
+    assert min(blend, ranker) > 0.8 * markov > 0.4
+
+
+def test_a_network_of_other_sessions_is_refused(sequences: Path, trained: Path) -> None:
+    options = ["--models", "blend", "--network", str(trained)]
+    result = CliRunner().invoke(app, ["evaluate", "next-item", "--train", str(sequences), *options])
+    assert result.exit_code == 2
+    assert "the network must have learnt from the sessions that the others learn from" in " ".join(
+        result.output.split()
+    )
 
 
 @pytest.mark.parametrize(

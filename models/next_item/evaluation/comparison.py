@@ -62,7 +62,7 @@ def compare(
 
 def _score(name: str, contender: Contender, data: Data, progress: Progress) -> Score:
     model, settings = _make(name, contender, data, progress)
-    progress(f"{name} fits", 0, data.cases.n_cases)
+    progress(f"{name} fits", 0, len(data.cases))
     began = time.process_time()
     model.fit(data.train)
     fit_s = time.process_time() - began
@@ -71,9 +71,9 @@ def _score(name: str, contender: Contender, data: Data, progress: Progress) -> S
         data.cases,
         data.train.n_items,
         exclude_current=data.protocol.collapse_repeats,
-        progress=lambda done: progress(name, done, data.cases.n_cases),
+        progress=lambda done: progress(name, done, len(data.cases)),
     )
-    return make_score(name, ranked, data, fit_s=fit_s, settings=settings)
+    return make_score(name, ranked, data, fit_s=fit_s, settings=settings | contender.describe())
 
 
 def make_score(name: str, ranked: Ranked, data: Data, *, fit_s: float, settings: dict[str, Any]) -> Score:

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from models.next_item.item_neighbours import ItemNeighbours
 from models.next_item.linear import MOST_ITEMS, LinearTransitions
 from models.next_item.model import NextItemModel
+from models.next_item.network import load_trained
 from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
 from models.next_item.popularity import LastItem, Popularity, RecentPopularity, SessionItems
 from models.next_item.session_neighbours import SKNN, STAN, V_SKNN, VSTAN, SessionNeighbours
@@ -27,6 +30,8 @@ class Contender:
     """It needs too much memory for more."""
     package: str | None = None
     """What it needs of the extra [peers]."""
+    describe: Callable[[], dict[str, Any]] = dict
+    """What it has learnt to weigh, once it is fitted."""
 
     def obstacle(self, n_items: int) -> str | None:
         """Why it cannot take part; None: it can."""
@@ -58,15 +63,51 @@ CONTENDERS: Mapping[str, Contender] = {
     "implicit-bm25": Contender(implicit_bm25, package="implicit"),
     "implicit-als": Contender(implicit_als, package="implicit"),
 }
+POOLED = ("vstan", "item-knn-markov", "cooccurrence", "sequential-rules")
+"""The rows whose candidates are ranked anew beside those of the network."""
 
 
-def choose(names: Sequence[str], reference: str = "") -> dict[str, Contender]:
+NETWORK, RANKER, BLEND = "network", "ranker", "blend"
+TRAINED = (NETWORK, BLEND, RANKER)
+"""Rows that take long, as a session network is trained, unless there is one already: only on demand."""
+
+
+def choose(names: Sequence[str], reference: str = "", network: Path | None = None) -> dict[str, Contender]:
     """The rows of these names, or all, in the order of the table; the reference always takes part.
 
-    Raises `ValueError` for an unknown name.
+    All are those of `TRAINED` too if a folder of a trained `network` is given. Raises `ValueError` for an
+    unknown name and `ArtefactError` for a folder that cannot be read.
     """
-    unknown = [name for name in (*names, reference) if name and name not in CONTENDERS]
+    known = [*CONTENDERS, *TRAINED]
+    unknown = [name for name in (*names, reference) if name and name not in known]
     if unknown:
-        raise ValueError(f"models must be among {', '.join(CONTENDERS)}, got {', '.join(unknown)}")
-    wanted = {*(names or CONTENDERS), reference or REFERENCE}
-    return {name: contender for name, contender in CONTENDERS.items() if name in wanted}
+        raise ValueError(f"models must be among {', '.join(known)}, got {', '.join(unknown)}")
+    usual = CONTENDERS if network is None else known
+    wanted = {*(names or usual), reference or REFERENCE}
+    rows = {**CONTENDERS, **(_trained(network) if wanted & set(TRAINED) else {})}
+    return {name: contender for name, contender in rows.items() if name in wanted}
+
+
+def _trained(folder: Path | None) -> dict[str, Contender]:
+    """The rows of `TRAINED` around one network, and one pool of candidates, that fit once."""
+    from models.next_item.ranking.model import RankedCandidates
+    from models.next_item.ranking.orders import BlendOrder, TreeOrder
+    from models.next_item.ranking.pool import CandidatePool
+
+    network = _network(folder)
+    pool = CandidatePool([network, *(CONTENDERS[name].make() for name in POOLED)])
+    blend, trees = BlendOrder(), TreeOrder()
+    return {
+        NETWORK: Contender(lambda: network),
+        BLEND: Contender(lambda: RankedCandidates(pool, blend), describe=blend.importance),
+        RANKER: Contender(lambda: RankedCandidates(pool, trees), describe=trees.importance),
+    }
+
+
+def _network(folder: Path | None) -> NextItemModel:
+    if folder is not None:
+        return load_trained(folder)
+    from models.next_item.training.contender import NetworkModel
+    from models.next_item.training.net_config import FitConfig, NetConfig
+
+    return NetworkModel(NetConfig(), FitConfig())

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.next_item.evaluation.cases import Cases, Ints, cases_of, code_cases, collapse_cases
+from models.next_item.cases import Cases, Ints, cases_of, collapse_cases
 from models.next_item.sessions import Sessions, code_catalogue, collapse_repeats, split_by_time
 
 
@@ -45,11 +45,11 @@ def with_test(train: Sessions, cases: Cases, protocol: EvaluationProtocol) -> Da
     """Sessions to learn from and cases of the same codes; raises `ValueError` if there is no case."""
     if protocol.collapse_repeats:
         train, cases = collapse_repeats(train), collapse_cases(cases)
-    cases = cases.take(cases.length >= protocol.min_prefix)
-    if not cases.n_cases or not len(train.items):
+    cases = cases.take(cases.lengths >= protocol.min_prefix)
+    if not len(cases) or not len(train.items):
         raise ValueError(
             f"there must be items to learn from and prefixes of {protocol.min_prefix} items or more to ask, "
-            f"got {len(train.items)} items and {cases.n_cases} prefixes"
+            f"got {len(train.items)} items and {len(cases)} prefixes"
         )
     train, code_of = code_catalogue(train)
-    return Data(train, code_cases(cases, code_of), protocol)
+    return Data(train, cases.recoded(code_of), protocol)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.evaluation.bootstrap import ROUNDS, draw_weights
-from models.next_item.evaluation.cases import Cases, Ints
+from models.next_item.cases import Cases, Ints
 from models.next_item.evaluation.ranking import LIST_SIZE, Ranked
 from models.next_item.sessions import ACTIONS, UNKNOWN
 
@@ -46,7 +46,7 @@ def measure_lists(ranked: Ranked, cases: Cases, counts: Ints) -> dict[str, float
     if not shown.any():
         return dict.fromkeys(("coverage", "popularity_bias", "novelty_bits", "repeats"), float("nan"))
     items = ranked.top[shown]
-    chosen = counts[cases.target[cases.target != UNKNOWN]]
+    chosen = counts[cases.targets[cases.targets != UNKNOWN]]
     return {
         "coverage": len(np.unique(items)) / len(counts),
         "popularity_bias": float(counts[items].mean() / chosen.mean()) if len(chosen) else float("nan"),
@@ -58,11 +58,11 @@ def measure_lists(ranked: Ranked, cases: Cases, counts: Ints) -> dict[str, float
 def kinds_of(cases: Cases) -> dict[str, Bools]:
     """Masks of kinds of cases: by the action on the target if the data say it, and by length."""
     kinds: dict[str, Bools] = {}
-    if cases.action is not None:
-        kinds |= {f"next {name}": cases.action == place for place, name in enumerate(ACTIONS)}
+    if cases.actions is not None:
+        kinds |= {f"next {name}": cases.actions == place for place, name in enumerate(ACTIONS)}
     for low, high in PREFIX_LENGTHS:
         name = f"{low}" if low == high else f"{low}+" if high is None else f"{low}-{high}"
-        kinds[f"prefix {name}"] = (cases.length >= low) & (cases.length <= (high or np.inf))
+        kinds[f"prefix {name}"] = (cases.lengths >= low) & (cases.lengths <= (high or np.inf))
     return {name: mask for name, mask in kinds.items() if mask.any()}
 
 
@@ -84,16 +84,16 @@ def targets_in_prefix(cases: Cases) -> float:
     """Share of the cases whose target is among the items of its prefix."""
     found = [
         bool((cases.items[a : b + 1] == target).any())
-        for a, b, target in zip(cases.first, cases.last, cases.target, strict=True)
+        for a, b, target in zip(cases.first, cases.last, cases.targets, strict=True)
         if target != UNKNOWN
     ]
-    return sum(found) / max(1, cases.n_cases)
+    return sum(found) / max(1, len(cases))
 
 
 def _in_prefix(ranked: Ranked, cases: Cases) -> Bools:
     found = np.zeros(ranked.top.shape, dtype=bool)
-    for back in range(int(cases.length.max(initial=0))):
-        own = np.flatnonzero(cases.length > back)
+    for back in range(int(cases.lengths.max(initial=0))):
+        own = np.flatnonzero(cases.lengths > back)
         item = cases.items[cases.last[own] - back]
         found[own] |= ranked.top[own] == item[:, None]
     return np.asarray(found & (ranked.top != UNKNOWN))

@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.next_item.evaluation.cases import Cases, Ints
+from models.next_item.cases import Cases, Ints
 from models.next_item.model import NextItemModel, Scores
 from models.next_item.sessions import UNKNOWN, Codes
+from models.next_item.top import top_items
 
 LIST_SIZE = 20
 MISSED = np.iinfo(np.int64).max
 """The rank of a target that training lacks or that the model rules out."""
 _BATCH_SCORES = 6_000_000
-_BLOCK = 64
 _ALONE = 200
 """So many queries are also timed one by one."""
 
@@ -44,13 +44,13 @@ def rank_cases(
 
     `progress` hears how many cases are done. Raises `ValueError` if the model answers in another shape.
     """
-    rank = np.empty(cases.n_cases, dtype=np.int64)
-    top = np.full((cases.n_cases, LIST_SIZE), UNKNOWN, dtype=np.int32)
+    rank = np.empty(len(cases), dtype=np.int64)
+    top = np.full((len(cases), LIST_SIZE), UNKNOWN, dtype=np.int32)
     spent_s = 0.0
     batch = max(16, min(512, _BATCH_SCORES // max(1, n_items)))
-    for start in range(0, cases.n_cases, batch):
-        end = min(start + batch, cases.n_cases)
-        prefixes = cases.prefixes(start, end)
+    for start in range(0, len(cases), batch):
+        end = min(start + batch, len(cases))
+        prefixes = cases.take(slice(start, end)).prefixes()
         began = time.process_time()
         scores = model.scores(prefixes)
         spent_s += time.process_time() - began
@@ -63,10 +63,10 @@ def rank_cases(
             current = cases.items[cases.last[start:end]]
             known = np.flatnonzero(current != UNKNOWN)
             scores[known, current[known]] = -np.inf
-        rank[start:end] = ranks(scores, cases.target[start:end])
-        top[start:end] = top_items(scores, lowest)
+        rank[start:end] = ranks(scores, cases.targets[start:end])
+        top[start:end] = top_items(scores, lowest, LIST_SIZE)
         progress(end)
-    return Ranked(rank, top, 1e6 * spent_s / max(1, cases.n_cases), _time_alone(model, cases))
+    return Ranked(rank, top, 1e6 * spent_s / max(1, len(cases)), _time_alone(model, cases))
 
 
 def ranks(scores: Scores, target: Codes) -> Ints:
@@ -76,25 +76,10 @@ def ranks(scores: Scores, target: Codes) -> Ints:
     return np.where((target == UNKNOWN) | ~(own > -np.inf), MISSED, rank)
 
 
-def top_items(scores: Scores, lowest: Scores) -> Codes:
-    """(n, `LIST_SIZE`): the best items, the best first, of those above the `lowest` (n,) of their row."""
-    top = np.full((len(scores), LIST_SIZE), UNKNOWN, dtype=np.int32)
-    blocks = np.arange(0, scores.shape[1], _BLOCK)
-    for row, own in enumerate(scores):
-        # At least 20 items reach the 20th highest of the blocks' maxima: few enough to sort.
-        highest = np.sort(np.maximum.reduceat(own, blocks))
-        reached = highest[-LIST_SIZE] if len(highest) > LIST_SIZE else lowest[row]
-        places = np.flatnonzero((own >= reached) & (own > lowest[row]))
-        if len(places) > LIST_SIZE:
-            places = places[np.argpartition(-own[places], LIST_SIZE)[:LIST_SIZE]]
-        top[row, : len(places)] = places[np.argsort(-own[places], kind="stable")]
-    return top
-
-
 def _time_alone(model: NextItemModel, cases: Cases) -> float:
     spent_s = []
-    for case in np.linspace(0, cases.n_cases - 1, min(_ALONE, cases.n_cases)).astype(int):
-        prefix = cases.prefixes(case, case + 1)
+    for case in np.linspace(0, len(cases) - 1, min(_ALONE, len(cases))).astype(int):
+        prefix = cases.take(slice(case, case + 1)).prefixes()
         began = time.process_time()
         model.scores(prefix)
         spent_s.append(time.process_time() - began)

@@ -31,13 +31,13 @@ def describe(data: Data) -> str:
     train, cases, protocol = data.train, data.cases, data.protocol
     sizes = (
         f"train {train.n_sessions:,} sessions, {len(train.items):,} events, {train.n_items:,} items; "
-        f"{cases.n_cases:,} cases of {len(set(cases.session.tolist())):,} sessions, "
+        f"{len(cases):,} cases of {len(set(cases.session.tolist())):,} sessions, "
         f"prefixes of {protocol.min_prefix} or more"
     )
     shares = (
-        f"{100 * (cases.target == UNKNOWN).mean():.1f} % of the targets are new (misses), "
+        f"{100 * (cases.targets == UNKNOWN).mean():.1f} % of the targets are new (misses), "
         f"{100 * targets_in_prefix(cases):.1f} % are in the prefix, "
-        f"{100 * (cases.target == cases.items[cases.last]).mean():.1f} % are its latest item"
+        f"{100 * (cases.targets == cases.items[cases.last]).mean():.1f} % are its latest item"
     )
     mode = "repeats collapsed, latest item no answer" if protocol.collapse_repeats else "repeats kept"
     return f"{sizes}\n{mode}; {shares}\nfigures in %, half the 95 % interval in brackets"
@@ -107,9 +107,9 @@ def to_plain(
         "protocol": data.protocol._asdict(),
         "train": {"sessions": train.n_sessions, "events": len(train.items), "items": train.n_items},
         "cases": {
-            "cases": cases.n_cases,
+            "cases": len(cases),
             "sessions": len(set(cases.session.tolist())),
-            "new_targets": int((cases.target == UNKNOWN).sum()),
+            "new_targets": int((cases.targets == UNKNOWN).sum()),
             "targets_in_prefix": round(targets_in_prefix(cases), 6),
         },
         "reference": reference.name,

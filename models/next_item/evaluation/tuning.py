@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from models.next_item.evaluation.data import Data, hold_back
 from models.next_item.evaluation.figures import measure
 from models.next_item.evaluation.ranking import rank_cases
@@ -39,9 +37,7 @@ def tune(name: str, start: NeighbourConfig, data: Data, *, progress: Callable[[i
     `progress` hears how many of how many settings are done.
     """
     inner = hold_back(data.train, data.protocol)
-    if inner.cases.n_cases > _MOST_CASES:
-        spread = np.linspace(0, inner.cases.n_cases - 1, _MOST_CASES).astype(np.int64)
-        inner = inner._replace(cases=inner.cases.take(spread))
+    inner = inner._replace(cases=inner.cases.spread(_MOST_CASES))
     total = 1 + sum(len(values) - 1 for values in CHOICES.values())
     best, best_figure = start, _figure(name, start, inner)
     tried: list[tuple[dict[str, Any], float]] = [({}, best_figure)]

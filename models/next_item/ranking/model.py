@@ -23,7 +23,7 @@ class RankedCandidates:
         self._pool, self.order = pool, order
 
     def fit(self, sessions: Sessions) -> None:
-        """Learn from scratch: the order from the newest fifth of the sessions, the pool from all."""
+        """Learn from scratch: the order from the newest tenth of the sessions, the pool from all."""
         learnt, checked = self._pool.prepare(sessions)
         self.order.fit(learnt, checked, self._pool.feature_names)
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from models.next_item.ranking.candidates import Pairs
+from models.next_item.ranking.candidates import RELATIVE, Pairs
 from models.next_item.ranking.pool import Labelled
 
 Floats = npt.NDArray[np.float64]
@@ -99,6 +99,7 @@ class BlendOrder:
     name = "blend"
 
     def fit(self, learnt: Labelled, checked: Labelled, feature_names: list[str]) -> None:  # noqa: ARG002
+        self._names = [name.removesuffix(RELATIVE) for name in feature_names if name.endswith(RELATIVE)]
         scores = checked.pairs.relative.astype(np.float64)
         begins = np.append(0, np.cumsum(checked.sizes)[:-1])
         row = np.repeat(np.arange(len(checked.sizes)), checked.sizes)
@@ -115,6 +116,10 @@ class BlendOrder:
         start = np.ones(scores.shape[1])
         found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
         self.weights: Floats = found.x
+
+    def importance(self) -> dict[str, float]:
+        """The weight of each model."""
+        return {name: float(weight) for name, weight in zip(self._names, self.weights, strict=True)}
 
     def values(self, pairs: Pairs) -> Floats:
         return np.asarray(pairs.relative @ self.weights)

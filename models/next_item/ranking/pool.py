@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.next_item.cases import Cases, known_cases_of
 from models.next_item.model import NextItemModel, Scores
 from models.next_item.ranking.candidates import PER_SOURCE, Ints, Pairs, collect, feature_names
 from models.next_item.ranking.item_statistics import measure_items
 from models.next_item.sessions import Codes, Sessions, split_by_time
-from models.next_item.training.cases import Cases, cases_of
 
-LEARNT_SHARE, CHECKED_SHARE = 0.1, 0.1
-"""Sessions that pairs to learn from and pairs to check on are of: the newest, checked behind learnt."""
+HELD_BACK = 0.1
+"""Sessions, the newest, that pairs are of; a network in the pool is trained with as many as validation."""
+CHECKED_SHARE = 0.3
+"""Of these sessions, again the newest, whose pairs are to check on."""
 MOST_LEARNT, MOST_CHECKED = 20_000, 5_000
 """Prefixes of each at most, evenly from all."""
 _LENGTH = 50
@@ -59,12 +61,12 @@ class CandidatePool:
         Called again with the same sessions, it gives the same pairs without doing anything.
         """
         if self._prepared is None or self._prepared[0] is not sessions:
-            early, rest = split_by_time(sessions, LEARNT_SHARE + CHECKED_SHARE)
-            learnt, checked = split_by_time(rest, CHECKED_SHARE / (LEARNT_SHARE + CHECKED_SHARE))
+            early, rest = split_by_time(sessions, HELD_BACK)
+            learnt, checked = split_by_time(rest, CHECKED_SHARE)
             self._fit(early)
             parts = (
-                self._label(cases_of(learnt, _LENGTH), MOST_LEARNT),
-                self._label(cases_of(checked, _LENGTH), MOST_CHECKED),
+                self._label(known_cases_of(learnt, _LENGTH), MOST_LEARNT),
+                self._label(known_cases_of(checked, _LENGTH), MOST_CHECKED),
             )
             self._fit(sessions)
             self._prepared = sessions, parts
@@ -82,11 +84,10 @@ class CandidatePool:
 
     def _label(self, cases: Cases, most: int) -> Labelled:
         """Pairs of the prefixes whose target is among their candidates."""
-        if len(cases) > most:
-            cases = cases.take(np.linspace(0, len(cases) - 1, most).astype(np.int64))
+        cases = cases.spread(most)
         parts, n_before = [], 0
         for at in range(0, len(cases), _BATCH):
-            batch = cases.take(np.arange(at, min(at + _BATCH, len(cases))))
+            batch = cases.take(slice(at, at + _BATCH))
             pairs, _ = self.collect(batch.prefixes())
             parts.append(_with_target(pairs, batch.targets, n_before))
             n_before += len(parts[-1].sizes)
@@ -97,7 +98,7 @@ class CandidatePool:
         return _joined(parts)
 
 
-def _with_target(pairs: Pairs, targets: Ints, n_before: int) -> Labelled:
+def _with_target(pairs: Pairs, targets: Codes, n_before: int) -> Labelled:
     """The pairs of the prefixes whose target is a candidate, their rows counted on from `n_before`."""
     is_target = pairs.item == targets[pairs.row]
     found = np.zeros(len(targets), dtype=bool)

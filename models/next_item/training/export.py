@@ -16,9 +16,9 @@ from torch.nn.functional import embedding, normalize
 
 from models.artefacts.card import write_artefact
 from models.next_item.card import Golden, NextItemCard
+from models.next_item.cases import Cases
 from models.next_item.item_table import ITEMS_FILE, ItemTable
 from models.next_item.network import SessionNetwork
-from models.next_item.training.cases import Cases
 from models.next_item.training.fit import TOP, Epoch, Fitted
 from models.next_item.training.nets import GruEncoder, SessionNet
 from models.onnx_export import OnnxGru, export_onnx

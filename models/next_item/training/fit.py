@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
 from models.fitting import deterministic, shuffled_batches
+from models.next_item.cases import Cases, known_cases_of
 from models.next_item.sessions import UNKNOWN, Sessions, split_by_time
-from models.next_item.training.cases import Cases, cases_of
 from models.next_item.training.losses import Negatives, full_losses, sampled_losses, uniformity_loss
 from models.next_item.training.net_config import FitConfig, NetConfig
 from models.next_item.training.nets import SessionNet
@@ -55,6 +55,8 @@ class Fitted:
     counts: Ints
     best: Epoch
     history: list[Epoch] = field(default_factory=list)
+    validated: "Fitted | None" = None
+    """After a refit, the network before it, which has not learnt from the newest tenth of the sessions."""
 
 
 def fit_net(
@@ -80,11 +82,10 @@ def fit_net(
 
     learnt, checked = split_by_time(sessions, VALID_SHARE)
     fitted = _fit(learnt, checked, net_config, config, config.most_epochs, seed, threads, note)
-    if config.refit:
-        whole = _fit(sessions, None, net_config, config, fitted.best.number, seed, threads, note)
-        fitted.net, fitted.counts = whole.net, whole.counts
-    fitted.history = history
-    return fitted
+    if not config.refit:
+        return replace(fitted, history=history)
+    whole = _fit(sessions, None, net_config, config, fitted.best.number, seed, threads, note)
+    return replace(whole, best=fitted.best, history=history, validated=fitted)
 
 
 def ranks_of(net: SessionNet, cases: Cases, counts: Ints, batch_size: int = 256) -> Ints:
@@ -95,10 +96,10 @@ def ranks_of(net: SessionNet, cases: Cases, counts: Ints, batch_size: int = 256)
     with torch.inference_mode():
         table = normalize(net.items, dim=1)
         for at in range(0, len(cases), batch_size):
-            part = cases.take(np.arange(at, min(at + batch_size, len(cases))))
+            part = cases.take(slice(at, at + batch_size))
             scores = _encode(net, table, *part.rows()) @ table.T  # (batch, items)
             scores[:, never] = -math.inf
-            own = scores.gather(1, torch.from_numpy(part.targets)[:, None])
+            own = scores.gather(1, torch.from_numpy(part.targets.astype(np.int64))[:, None])
             ranks[at : at + len(part)] = (scores >= own).sum(dim=1).numpy()
     return ranks
 
@@ -113,8 +114,10 @@ def _fit(
     threads: int,
     note: Callable[[Epoch], None],
 ) -> Fitted:
-    cases = _require(cases_of(train, net_config.length), "to learn from")
-    checks = None if valid is None else _thin(_require(cases_of(valid, net_config.length), "to validate on"))
+    cases = _require(known_cases_of(train, net_config.length), "to learn from")
+    checks = None
+    if valid is not None:
+        checks = _require(known_cases_of(valid, net_config.length), "to validate on").spread(_MOST_VALID)
     counts = np.bincount(train.items[train.items != UNKNOWN], minlength=train.n_items)
     with deterministic(seed, threads) as rng:
         net = SessionNet(train.n_items, net_config)
@@ -177,7 +180,8 @@ class _Fitting:
 
     def _full(self, batch: Cases) -> tuple[Tensor, Tensor]:
         table = normalize(self.net.items, dim=1)
-        query, targets = _encode(self.net, table, *batch.rows()), torch.from_numpy(batch.targets)
+        query = _encode(self.net, table, *batch.rows())
+        targets = torch.from_numpy(batch.targets.astype(np.int64))
         drawn = torch.from_numpy(self.negatives.draw(self.rng))
         losses = full_losses(query @ table.T * self.net.config.scale, targets)
         return losses, self._uniformity(embedding(targets, table), targets, embedding(drawn, table), drawn)
@@ -185,7 +189,7 @@ class _Fitting:
     def _sampled(self, batch: Cases) -> tuple[Tensor, Tensor]:
         # Each item of the batch is taken from the table and normalised once, however often it occurs.
         rows, lengths = batch.rows()
-        targets, drawn = batch.targets, self.negatives.draw(self.rng)
+        targets, drawn = batch.targets.astype(np.int64), self.negatives.draw(self.rng)
         codes, places = np.unique(np.concatenate([rows.ravel(), targets, drawn]), return_inverse=True)
         vectors = normalize(embedding(torch.from_numpy(codes), self.net.items), dim=1)
         at_targets, at_drawn = rows.size, rows.size + len(targets)
@@ -226,12 +230,6 @@ def _require(cases: Cases, purpose: str) -> Cases:
     if not len(cases):
         raise ValueError(f"there are no sessions of two or more items {purpose}")
     return cases
-
-
-def _thin(cases: Cases) -> Cases:
-    if len(cases) <= _MOST_VALID:
-        return cases
-    return cases.take(np.linspace(0, len(cases) - 1, _MOST_VALID).astype(np.int64))
 
 
 def _optimizer(net: SessionNet, config: FitConfig) -> torch.optim.AdamW:

@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from models.next_item.sessions import ACTIONS, Sessions
-from models.next_item.training.cases import cases_of
+from models.next_item.cases import known_cases_of
+from models.next_item.network import VALIDATED
+from models.next_item.sessions import ACTIONS, Sessions, split_by_time
 from models.next_item.training.export import Artefact, make_artefact
-from models.next_item.training.fit import Epoch, Fitted, fit_net
+from models.next_item.training.fit import VALID_SHARE, Epoch, Fitted, fit_net
 from models.next_item.training.net_config import LOSSES, NET_KINDS, FitConfig, Loss, NetConfig, NetKind
 
 
@@ -28,10 +30,20 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """An artefact ready to be written, and how the training went."""
+    """An artefact ready to be written, and how the training went.
+
+    `validated`, after a refit: the artefact of the network that has not learnt from the newest tenth.
+    """
 
     artefact: Artefact
     fitted: Fitted
+    validated: Artefact | None = None
+
+    def write(self, folder: Path) -> None:
+        """The artefact into a folder, and what is validated into one inside it."""
+        self.artefact.write(folder)
+        if self.validated is not None:
+            self.validated.write(folder / VALIDATED)
 
 
 def kind_of(name: str) -> NetKind:
@@ -71,21 +83,27 @@ def train(
     fitted = fit_net(
         sessions, recipe.net, recipe.fit, seed=recipe.seed, threads=recipe.threads, on_epoch=on_epoch
     )
-    cases = cases_of(sessions, recipe.net.length)
-    training: dict[str, Any] = {
-        "origin": origin,
-        "sha256": _digest(sessions, ids),
-        "sessions": sessions.n_sessions,
-        "events": len(sessions.items),
-        "items": sessions.n_items,
-        "prefixes": len(cases),
-        "seed": recipe.seed,
-        "threads": recipe.threads,
-    }
-    artefact = make_artefact(
-        fitted, ids, cases, config={"fit": asdict(recipe.fit)}, training=training, licence=recipe.licence
-    )
-    return Trained(artefact, fitted)
+
+    def artefact_of(part: Fitted, learnt: Sessions) -> Artefact:
+        cases = known_cases_of(learnt, recipe.net.length)
+        training: dict[str, Any] = {
+            "origin": origin,
+            "sha256": _digest(learnt, ids),
+            "sessions": learnt.n_sessions,
+            "events": len(learnt.items),
+            "items": learnt.n_items,
+            "prefixes": len(cases),
+            "seed": recipe.seed,
+            "threads": recipe.threads,
+        }
+        return make_artefact(
+            part, ids, cases, config={"fit": asdict(recipe.fit)}, training=training, licence=recipe.licence
+        )
+
+    early = None
+    if fitted.validated is not None:
+        early = artefact_of(fitted.validated, split_by_time(sessions, VALID_SHARE)[0])
+    return Trained(artefact_of(fitted, sessions), fitted, early)
 
 
 def _digest(sessions: Sessions, ids: npt.NDArray[np.str_]) -> str:

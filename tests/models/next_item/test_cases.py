@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from models.next_item.evaluation.cases import Cases, cases_of, cases_of_pairs, collapse_cases
+from models.next_item.cases import Cases, cases_of, cases_of_pairs, collapse_cases, known_cases_of
 from models.next_item.evaluation.data import EvaluationProtocol, hold_back, with_test
-from models.next_item.sessions import sessions_of
+from models.next_item.sessions import UNKNOWN, Sessions, sessions_of
 
 
 def asked(cases: Cases) -> list[tuple[list[int], int]]:
-    prefixes = cases.prefixes(0, cases.n_cases)
-    return [(prefix.tolist(), int(target)) for prefix, target in zip(prefixes, cases.target, strict=True)]
+    prefixes = cases.prefixes()
+    return [(prefix.tolist(), int(target)) for prefix, target in zip(prefixes, cases.targets, strict=True)]
 
 
 def codes(*items: int) -> "np.ndarray":
@@ -25,8 +25,8 @@ def test_every_item_but_the_first_is_asked_for() -> None:
 
 def test_the_action_on_the_target_is_kept() -> None:
     sessions = sessions_of([[7, 7, 9]], n_items=10)._replace(actions=np.array([0, 1, 2], dtype=np.int8))
-    assert cases_of(sessions).action is not None
-    assert cases_of(sessions).action.tolist() == [1, 2]  # type: ignore[union-attr]
+    assert cases_of(sessions).actions is not None
+    assert cases_of(sessions).actions.tolist() == [1, 2]  # type: ignore[union-attr]
 
 
 def test_pairs_of_one_session_belong_together() -> None:
@@ -63,3 +63,22 @@ def test_short_prefixes_are_not_asked() -> None:
     assert asked(collapsed.cases) == [([0, 1], 0)]
     with pytest.raises(ValueError, match="prefixes of 9 items or more to ask, got 2 items and 0 prefixes"):
         with_test(sessions, cases, EvaluationProtocol(min_prefix=9))
+
+
+def test_every_prefix_is_a_case_and_long_ones_keep_the_newest_items() -> None:
+    cases = known_cases_of(sessions_of([[1, 2, 3, 4], [5], [6, 7]], 8), 2)
+    rows, lengths = cases.rows()
+    assert rows.tolist() == [[1, 0], [1, 2], [2, 3], [6, 0]]
+    assert lengths.tolist() == [1, 2, 2, 1]
+    assert cases.targets.tolist() == [2, 3, 4, 7]
+
+
+def test_a_case_with_an_unknown_item_is_left_out() -> None:
+    cases = known_cases_of(sessions_of([[1, UNKNOWN, 2, 3, 4]], 8), 2)
+    assert [prefix.tolist() for prefix in cases.prefixes()] == [[2, 3]]
+
+
+def test_the_action_on_the_target_says_what_a_case_counts() -> None:
+    sessions = Sessions(codes(1, 2, 3), np.array([0, 3]), 4, np.array([0, 1, 2], np.int8))
+    assert known_cases_of(sessions, 5).weights((1.0, 3.0, 9.0)).tolist() == [3.0, 9.0]
+    assert known_cases_of(sessions._replace(actions=None), 5).weights((1.0, 3.0, 9.0)).tolist() == [1.0, 1.0]

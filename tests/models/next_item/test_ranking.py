@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from models.next_item.evaluation.cases import cases_of
+from models.next_item.cases import cases_of
 from models.next_item.evaluation.figures import gains, kinds_of, measure_lists, resample
-from models.next_item.evaluation.ranking import MISSED, Ranked, rank_cases, ranks, top_items
+from models.next_item.evaluation.ranking import LIST_SIZE, MISSED, Ranked, rank_cases, ranks
 from models.next_item.model import Scores
 from models.next_item.sessions import Codes, Sessions, sessions_of
+from models.next_item.top import top_items
 
 NEVER = -np.inf
 
@@ -42,14 +43,14 @@ def test_a_score_that_is_no_number_is_a_miss() -> None:
 
 def test_lists_end_where_the_model_tells_nothing_apart() -> None:
     scores = np.array([[0, 5, 0, 7, NEVER], [1, 1, 1, 1, 1]], dtype=np.float32)
-    first, second = top_items(scores, np.array([0, 1], dtype=np.float32))
+    first, second = top_items(scores, np.array([0, 1], dtype=np.float32), LIST_SIZE)
     assert first[:3].tolist() == [3, 1, -1]
     assert set(first[2:].tolist()) == set(second.tolist()) == {-1}
 
 
 def test_lists_have_the_best_20_in_order() -> None:
     scores = np.random.default_rng(1).permutation(200).astype(np.float32)[None]
-    (top,) = top_items(scores, scores.min(axis=1))
+    (top,) = top_items(scores, scores.min(axis=1), LIST_SIZE)
     assert scores[0, top].tolist() == list(range(199, 179, -1))
 
 

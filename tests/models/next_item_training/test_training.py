@@ -11,9 +11,9 @@ from torch.nn.functional import embedding, normalize
 from models.artefacts.card import ArtefactError
 from models.fitting import deterministic
 from models.next_item import network
+from models.next_item.cases import known_cases_of
 from models.next_item.item_table import ITEMS_FILE
 from models.next_item.sessions import UNKNOWN, sessions_of, split_by_time
-from models.next_item.training.cases import cases_of
 from models.next_item.training.contender import NetworkModel
 from models.next_item.training.export import Artefact, make_artefact
 from models.next_item.training.fit import Fitted, fit_net, ranks_of
@@ -26,13 +26,13 @@ pytestmark = pytest.mark.slow
 
 def artefact_of(fitted: Fitted) -> Artefact:
     ids = np.array([f"shoe-{code}" for code in range(N_ITEMS)])
-    cases = cases_of(small_sessions(), fitted.net.config.length)
+    cases = known_cases_of(small_sessions(), fitted.net.config.length)
     return make_artefact(fitted, ids, cases, config={}, training={"seed": 3})
 
 
 def recall_at_5(fitted: Fitted) -> float:
     _, held_back = split_by_time(small_sessions(), 0.1)
-    return float((ranks_of(fitted.net, cases_of(held_back, 6), fitted.counts) <= 5).mean())
+    return float((ranks_of(fitted.net, known_cases_of(held_back, 6), fitted.counts) <= 5).mean())
 
 
 def test_the_same_training_twice_gives_the_same_network() -> None:
@@ -85,7 +85,7 @@ def test_items_that_training_lacks_are_ranked_last() -> None:
     train = split_by_time(small_sessions(), 0.625)[0]._replace(n_items=N_ITEMS + 1)
     fitted = fit_net(train, NET, replace(FIT, most_epochs=1, refit=False), seed=1)
     seen, never = int(train.items[0]), N_ITEMS
-    ranks = ranks_of(fitted.net, cases_of(sessions_of([[seen, never]], N_ITEMS + 1), 6), fitted.counts)
+    ranks = ranks_of(fitted.net, known_cases_of(sessions_of([[seen, never]], N_ITEMS + 1), 6), fitted.counts)
     assert ranks.tolist() == [N_ITEMS + 1]
 
 
@@ -113,7 +113,7 @@ def test_the_exported_network_scores_as_torch_does(kind: NetKind) -> None:
     config = replace(FIT, most_epochs=1, refit=False)
     fitted = fit_net(small_sessions(), replace(NET, kind=kind), config, seed=1)
     made = artefact_of(fitted)
-    cases = cases_of(small_sessions(), NET.length).take(np.arange(0, 2_000, 13))
+    cases = known_cases_of(small_sessions(), NET.length).take(np.arange(0, 2_000, 13))
     rows, lengths = cases.rows()
     with torch.inference_mode():
         table = normalize(fitted.net.items, dim=1)

@@ -1,31 +1,11 @@
-"""Cases of the next item: every prefix, cut to the newest items, and what each counts."""
+"""What training reads, and its losses."""
 
 import numpy as np
 import torch
 
 from models.next_item.rows import rows_of
-from models.next_item.sessions import UNKNOWN, Sessions, sessions_of
-from models.next_item.training.cases import cases_of
+from models.next_item.sessions import UNKNOWN
 from models.next_item.training.losses import Negatives, sampled_losses, uniformity_loss
-
-
-def test_every_prefix_is_a_case_and_long_ones_keep_the_newest_items() -> None:
-    cases = cases_of(sessions_of([[1, 2, 3, 4], [5], [6, 7]], 8), 2)
-    rows, lengths = cases.rows()
-    assert rows.tolist() == [[1, 0], [1, 2], [2, 3], [6, 0]]
-    assert lengths.tolist() == [1, 2, 2, 1]
-    assert cases.targets.tolist() == [2, 3, 4, 7]
-
-
-def test_a_case_with_an_unknown_item_is_left_out() -> None:
-    cases = cases_of(sessions_of([[1, UNKNOWN, 2, 3, 4]], 8), 2)
-    assert [prefix.tolist() for prefix in cases.prefixes()] == [[2, 3]]
-
-
-def test_the_action_on_the_target_says_what_a_case_counts() -> None:
-    sessions = Sessions(np.array([1, 2, 3], np.int32), np.array([0, 3]), 4, np.array([0, 1, 2], np.int8))
-    assert cases_of(sessions, 5).weights((1.0, 3.0, 9.0)).tolist() == [3.0, 9.0]
-    assert cases_of(sessions._replace(actions=None), 5).weights((1.0, 3.0, 9.0)).tolist() == [1.0, 1.0]
 
 
 def test_prefixes_are_read_without_unknown_items() -> None:
