@@ -55,6 +55,10 @@ class Settings(ConnectionSettings):
         description="Calibrate the model to this shop and mix it with what is learnt from answers",
     )
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
+    next_basket_dir: str = Field(
+        "",
+        description="Folder of a model of next baskets; empty: a list of what was bought before answers",
+    )
     model_store: str = Field(
         ".storepulse/models",
         description="Folder of the versions that `storepulse learn` makes; all parts must see the same one",

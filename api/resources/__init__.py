@@ -9,6 +9,7 @@ NAMES = (
     "users",
     "customers",
     "predictions",
+    "next_basket",
     "models",
     "alerts",
     "experiments",

@@ -97,10 +97,15 @@ def check_golden(
             raise ArtefactError(f"golden outputs differ: {name} by {worst:.2g}, allowed is {tolerance:g}")
 
 
-def write_artefact(folder: Path, model: bytes, card: ArtefactCard) -> None:
-    """Write both files so that a reader finds the old pair or the new one, or refuses the mixture."""
+def write_artefact(
+    folder: Path, model: bytes, card: ArtefactCard, beside: Mapping[str, bytes] | None = None
+) -> None:
+    """Write all files so that a reader finds the old ones or the new ones, or refuses the mixture.
+
+    `beside`: contents of further files by name, whose digests are in the card.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in ((MODEL_FILE, model), (CARD_FILE, card.encode())):
+    for name, content in {**(beside or {}), MODEL_FILE: model, CARD_FILE: card.encode()}.items():
         written = folder / f".{name}.new"
         written.write_bytes(content)
         written.replace(folder / name)

@@ -1,10 +1,12 @@
 """Baskets of many users as flat arrays, and the cuts that parts of them are made by."""
 
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -71,8 +73,10 @@ class Baskets(NamedTuple):
         """`user's index * n_items + item` of each line."""
         return self.by_line(self.owners()) * np.int64(self.n_items) + self.items
 
-    def weighted(self, weights: Floats) -> sparse.csr_matrix:
+    def weighted(self, weights: Floats) -> "sparse.csr_matrix":
         """Per user and item, the sum of the weights of the baskets with the item (users, n_items)."""
+        from scipy import sparse  # not at the top: who serves a model has no scipy
+
         sums = sparse.csr_matrix(
             (self.by_line(weights), (self.by_line(self.owners()), self.items)),
             shape=(self.n_users, self.n_items),

@@ -1,7 +1,6 @@
 """The card of a ranker of next baskets: its features and golden inputs, and the scorer that it belongs to."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,14 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BasketCard(ArtefactCard):
-    """Everything about a ranker but its trees. `features` are those of `FEATURES` that it reads."""
+    """Everything about a ranker but its trees. `features` are those of `FEATURES` that it reads.
+
+    `counts_sha256` is of the file of counts, which belongs to the trees.
+    """
 
     features: tuple[str, ...]
     golden: Golden
+    counts_sha256: str
 
     def check_names(self) -> None:
         """See `ArtefactCard.check_names`."""
@@ -59,11 +62,6 @@ class TreeScorer:
     def _run(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         (scores,) = self._session.run([OUTPUT], {INPUT: rows})
         return np.asarray(scores[:, 0])
-
-
-def load(folder: Path) -> TreeScorer:
-    """The ranker in a folder, checked; raises `models.artefacts.card.ArtefactError`."""
-    return TreeScorer(*artefacts.read_artefact(folder, decode_card))
 
 
 def decode_card(text: bytes) -> BasketCard:

@@ -9,3 +9,7 @@ FEATURES = (
     "days_since_basket", "mean_basket_days", "network", "network_place",
 )  # fmt: skip
 """Names of the columns; what is unknown, such as the age of an item never bought, is -1."""
+NEED_OTHERS = frozenset(
+    ("others_taste", "mixed_taste", "upcf_others", "upcf", "similarity", "network", "network_place")
+)
+"""Those that compare a history with other customers', or ask a network: who serves a model knows neither."""

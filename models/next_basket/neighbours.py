@@ -6,6 +6,7 @@ from scipy import sparse
 
 from models.next_basket.baskets import Ints
 
+Dense = npt.NDArray[np.float32]
 _BATCH = 512
 """Histories at once, so that the dense similarities stay small."""
 
@@ -18,14 +19,14 @@ def nearest_by_distance(
     kept = []
     for begin in range(0, vectors.shape[0], _BATCH):
         part = vectors[begin : begin + _BATCH]
-        closeness = 2 * (part @ known.T).toarray() - squares
+        closeness = 2 * _products(part, known).T - squares
         closeness[users[begin : begin + _BATCH, None] == known_users] = -np.inf
         best = _best(closeness, k)
         kept.append(_rows(best, np.full(best.shape, 1 / max(1, best.shape[1])), known.shape[0]))
     return sparse.vstack(kept, format="csr")
 
 
-def nearest_by_similarity(
+def weigh_by_similarity(
     vectors: sparse.csr_matrix,
     users: Ints,
     known: sparse.csr_matrix,
@@ -33,18 +34,24 @@ def nearest_by_similarity(
     *,
     asymmetry: float,
     locality: float,
-) -> sparse.csr_matrix:
-    """Every known vector, weighing its asymmetric cosine similarity to the power of `locality`.
+) -> Dense:
+    """The weight of every known vector (known users, n): asymmetric cosine similarity ^ `locality`.
 
     `asymmetry` a: the dot product over |vector|^2a |known|^2(1 - a).
     """
     own = _squares(vectors) ** -asymmetry
     theirs = _squares(known) ** (asymmetry - 1)
-    dots = sparse.csr_matrix(vectors @ known.T)
-    row = np.repeat(np.arange(dots.shape[0]), np.diff(dots.indptr))
-    weights = (dots.data * own[row] * theirs[dots.indices]) ** locality
-    weights[users[row] == known_users[dots.indices]] = 0.0
-    return sparse.csr_matrix((weights, dots.indices, dots.indptr), shape=dots.shape)
+    weights = _products(vectors, known)
+    weights *= own.astype(np.float32)
+    weights *= theirs.astype(np.float32)[:, None]
+    np.power(weights, np.float32(locality), out=weights)
+    weights[known_users[:, None] == users] = 0.0
+    return weights
+
+
+def _products(vectors: sparse.csr_matrix, known: sparse.csr_matrix) -> Dense:
+    """Dot products (known users, n). Rows of a dense factor are added up far faster than sparse ones."""
+    return np.asarray(known.astype(np.float32) @ vectors.T.toarray().astype(np.float32))
 
 
 def _squares(vectors: sparse.csr_matrix) -> npt.NDArray[np.float64]:

@@ -10,11 +10,14 @@ import numpy.typing as npt
 
 from models.next_basket.baskets import Baskets, Ints
 from models.next_basket.candidates import candidates_of
-from models.next_basket.features import FEATURES
+from models.next_basket.features import FEATURES, NEED_OTHERS
 from models.next_basket.model import Examples, Scores, Training
 from models.next_basket.sources import Network, Sources
+from models.next_basket.transition import Transition
 
 _BATCH = 256
+_FOLLOWERS = 100
+"""Of each item, kept in an artefact."""
 _STOPPED_ON = 0.1
 """Share of the cases by whose NDCG the number of trees is chosen."""
 
@@ -32,10 +35,12 @@ class TreeRanker:
     """Trees over `FEATURES`. Sources learn from known baskets only, the trees from the examples.
 
     Of the examples, `most_cases` are drawn; a case of which no candidate was bought says nothing and is left
-    out. `make_network`: what makes the network, None for none.
+    out. `make_network`: what makes the network, None for none. `with_others` False: nothing is read that a
+    request of one customer cannot tell, so that the ranker can be exported and served.
     """
 
     make_network: Callable[[], Network] | None = None
+    with_others: bool = True
     learning_rate: float = 0.05
     leaves: int = 31
     least_rows: int = 200
@@ -62,7 +67,8 @@ class TreeRanker:
             chosen = np.sort(random.permutation(n)[: max(1, round(share * n))])
             tables.append(_table(each._replace(cases=each.cases.of_users(chosen)), sources))
         table = _joined(tables)
-        self._columns = np.flatnonzero([name not in self.without for name in FEATURES])
+        without = {*self.without, *(() if self.with_others else NEED_OTHERS)}
+        self._columns = np.flatnonzero([name not in without for name in FEATURES])
         self.booster = self._grow(table, random)
         is_same = bool(training.examples) and training.examples[-1].known is training.known
         self.sources = sources if is_same else self._fitted(training.known)
@@ -92,6 +98,8 @@ class TreeRanker:
         return dict(zip(names, (gain / max(gain.sum(), 1e-12)).tolist(), strict=True))
 
     def _fitted(self, known: Baskets) -> Sources:
+        if not self.with_others:
+            return Sources(with_others=False, transition=Transition(most=_FOLLOWERS)).fit(known)
         return Sources(network=None if self.make_network is None else self.make_network()).fit(known)
 
     def _grow(self, table: Table, random: np.random.Generator) -> lightgbm.Booster:

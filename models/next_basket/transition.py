@@ -17,6 +17,8 @@ class Transition:
     """
 
     prior: float = 20.0
+    most: int | None = None
+    """Of each item, only the likeliest successors are kept; None: all."""
     name: str = "transition"
     _next: sparse.csr_matrix = field(default_factory=lambda: sparse.csr_matrix((0, 0)))
 
@@ -30,7 +32,13 @@ class Transition:
         before, after = lines[has_next], lines[has_next + 1]
         counts = np.asarray(before.sum(axis=0)).ravel()
         per_basket = sparse.diags(1 / np.maximum(counts + self.prior, 1))
-        self._next = sparse.csr_matrix(per_basket @ (before.T @ after))
+        chances = sparse.csr_matrix(per_basket @ (before.T @ after))
+        self._next = chances if self.most is None else _likeliest(chances, self.most)
+
+    @property
+    def chances(self) -> sparse.csr_matrix:
+        """Of each item after each item (n_items, n_items)."""
+        return self._next
 
     def scores(self, histories: Baskets) -> Scores:
         """Probabilities, 0 for what never followed."""
@@ -40,3 +48,11 @@ class Transition:
         """The same, sparse (users, n_items)."""
         newest = (histories.ages() == 0) / histories.sizes()
         return sparse.csr_matrix(histories.weighted(newest) @ self._next)
+
+
+def _likeliest(chances: sparse.csr_matrix, most: int) -> sparse.csr_matrix:
+    """The `most` greatest values of each row."""
+    row = np.repeat(np.arange(chances.shape[0]), np.diff(chances.indptr))
+    order = np.lexsort((chances.indices, -chances.data, row))
+    kept = order[np.arange(len(order)) - chances.indptr[row] < most]
+    return sparse.csr_matrix((chances.data[kept], (row[kept], chances.indices[kept])), shape=chances.shape)

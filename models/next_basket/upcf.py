@@ -7,7 +7,7 @@ from scipy import sparse
 
 from models.next_basket.baskets import Baskets, Ints
 from models.next_basket.model import Scores, Training
-from models.next_basket.neighbours import nearest_by_similarity
+from models.next_basket.neighbours import Dense, weigh_by_similarity
 
 
 @dataclass(slots=True)
@@ -22,26 +22,27 @@ class UpCf:
     locality: float = 10.0
     name: str = "UP-CF@r"
     _bought: sparse.csr_matrix = field(default_factory=lambda: sparse.csr_matrix((0, 0)))
-    _recent: sparse.csr_matrix = field(default_factory=lambda: sparse.csr_matrix((0, 0)))
+    _recent_by_item: sparse.csr_matrix = field(default_factory=lambda: sparse.csr_matrix((0, 0)))
     _users: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def fit(self, training: Training) -> None:
         """Keep what every known user bought."""
         known = training.known
-        self._bought, self._recent, self._users = bought(known), self._shares(known), known.users
+        self._bought, self._users = bought(known), known.users
+        self._recent_by_item = sparse.csr_matrix(self._shares(known).T.astype(np.float32))
 
     def scores(self, histories: Baskets) -> Scores:
         """Own recent shares, and those of the others by similarity; the user is as similar as can be: 1."""
         own, others = self.parts(histories)
-        return np.asarray((own + others).toarray(), np.float32)
+        return np.asarray(own.toarray() + others, np.float32)
 
-    def parts(self, histories: Baskets) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    def parts(self, histories: Baskets) -> tuple[sparse.csr_matrix, Dense]:
         """Own recent shares and the weighted sum of the others' (users, n_items each)."""
-        similar = nearest_by_similarity(
+        similar = weigh_by_similarity(
             bought(histories), histories.users, self._bought, self._users,
             asymmetry=self.asymmetry, locality=self.locality,
         )  # fmt: skip
-        return self._shares(histories), similar @ self._recent
+        return self._shares(histories), np.ascontiguousarray((self._recent_by_item @ similar).T)
 
     def _shares(self, histories: Baskets) -> sparse.csr_matrix:
         newest = histories.ages() < self.recency

@@ -17,6 +17,8 @@ WORDS: dict[str, str] = {
     "new": "new in the shop, {days} days",
     "bought_before": "bought {times} times before",
     "due": "bought every {days} days, and due",
+    "follows": "often in the basket after one with {product}",
+    "in_many_baskets": "in many customers' newest baskets",
     "pinned": "chosen by the shop",
     "in_category": "in {category}",
     "in_catalogue": "in the catalogue",

@@ -18,6 +18,7 @@ from models.next_basket.evaluation.rows import choose_rows
 from models.next_basket.evaluation.splits import split_by_time, split_by_user, training_before
 from models.next_basket.model import Examples, Training
 from models.next_basket.ranker import TreeRanker
+from models.next_basket.served import COUNTS_FILE
 from models.next_basket.training.export import export_ranker
 from ops.learning.basket_files import BasketFile, parse_left_out, read_baskets, read_ids
 from ops.learning.basket_report import EXIT_ERROR, EXIT_USAGE, cut_of
@@ -58,7 +59,7 @@ def run_basket_training(options: BasketTrainingOptions) -> int:
     Its figures are those of the same settings on a part that was held back, before it learns from all.
     """
     errors = Console(stderr=True)
-    make = partial(TreeRanker, seed=options.seed)
+    make = partial(TreeRanker, seed=options.seed, with_others=False)
     try:
         with make_progress(errors, title_of(options.data)) as progress:
             task = progress.add_task("reading", total=3)
@@ -70,9 +71,10 @@ def run_basket_training(options: BasketTrainingOptions) -> int:
             training = training_of(file)
             ranker.fit(training)
             progress.update(task, completed=3)
-        model, card = export_ranker(
+        model, card, counts = export_ranker(
             ranker,
             training.known,
+            [str(item_id) for item_id in file.item_ids],
             training={
                 "file": title_of(options.data),
                 "sha256": fingerprint(options.data),
@@ -84,13 +86,15 @@ def run_basket_training(options: BasketTrainingOptions) -> int:
             metrics={held_out: figures},
             licence=OWN_LICENCE,
         )
-        write_artefact(options.out, model, card)
+        write_artefact(options.out, model, card, {COUNTS_FILE: counts})
     except (ValueError, OSError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
         return EXIT_ERROR if isinstance(exc, OSError) else EXIT_USAGE
     console = Console()
     console.print(
-        f"tree ranker {card.version} in {options.out}: {len(model) / 1e3:.0f} kB, {held_out}", markup=False
+        f"tree ranker {card.version} in {options.out}: {len(model) / 1e3:.0f} kB and "
+        f"{len(counts) / 1e3:.0f} kB of counts, {held_out}",
+        markup=False,
     )
     for name, value in figures.items():
         console.print(f"  {name} {value:.4f}")

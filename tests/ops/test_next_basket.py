@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from models.next_basket.card import load
 from models.next_basket.features import FEATURES
+from models.next_basket.served import load
 from ops.cli import app
 from ops.learning.basket_files import LeftOut, parse_left_out, read_baskets
 
@@ -128,11 +128,12 @@ def test_the_trained_artefact_answers_as_the_trees_did(tmp_path: Path) -> None:
     data, model = str(tmp_path / "baskets.parquet"), str(tmp_path / "model")
     output = run("train", "next-basket", "--data", data, "--out", model)
 
-    scorer = load(tmp_path / "model")  # compares the golden outputs
-    assert scorer.version in output
-    assert set(scorer.card.features) <= set(FEATURES)
-    assert scorer.card.metrics["one user in five"]["recall@10"] > 0.4
-    assert scorer.scores(np.zeros((3, len(FEATURES)), np.float32)).shape == (3,)
+    ranker = load(tmp_path / "model")  # compares the golden outputs
+    assert ranker.version in output
+    assert set(ranker.card.features) <= set(FEATURES)
+    assert ranker.card.metrics["one user in five"]["recall@10"] > 0.4
+    ranked = ranker.rank([["23", "1"], ["23", "2"], ["23", "3"]], None, 3)
+    assert ranked[0].product_id == "23"
 
 
 def test_users_whose_next_basket_is_unknown_get_a_list_each(tmp_path: Path) -> None:

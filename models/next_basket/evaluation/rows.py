@@ -10,6 +10,7 @@ from models.next_basket.cadence import Cadence
 from models.next_basket.evaluation.comparison import Row
 from models.next_basket.frequency import GPTopFreq, GTopFreq, PTopFreq
 from models.next_basket.ranker import TreeRanker
+from models.next_basket.repeat_list import RepeatList
 from models.next_basket.tifuknn import TifuKnn
 from models.next_basket.training.network import BasketRnn
 from models.next_basket.transition import Transition
@@ -28,10 +29,12 @@ ROWS: Mapping[str, Row] = {
     "TIFUKNN": Row(TifuKnn),
     "UP-CF@r": Row(UpCf, [{"locality": power} for power in (1.0, 3.0, 10.0)]),
     "cadence": Row(Cadence),
+    "repeats": Row(RepeatList),
     "transition": Row(Transition),
     "Basket2Vec": Row(Basket2Vec),
     "basket RNN": Row(BasketRnn),
     "tree ranker": Row(partial(TreeRanker, threads=_THREADS)),
+    "tree ranker, served": Row(partial(TreeRanker, with_others=False, threads=_THREADS)),
     "tree ranker, RNN": Row(partial(TreeRanker, make_network=BasketRnn, threads=_THREADS)),
 }
 

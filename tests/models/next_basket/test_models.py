@@ -10,7 +10,8 @@ from models.next_basket.baskets import Baskets
 from models.next_basket.cadence import Cadence
 from models.next_basket.frequency import GPTopFreq, GTopFreq, PTopFreq
 from models.next_basket.model import NextBasketModel, Training, rank
-from models.next_basket.tifuknn import Taste, TasteSettings, TifuKnn
+from models.next_basket.taste import Taste, TasteSettings
+from models.next_basket.tifuknn import TifuKnn
 from models.next_basket.transition import Transition
 from models.next_basket.upcf import UpCf
 

@@ -1,0 +1,1 @@
+"""What the next basket of a customer will hold."""

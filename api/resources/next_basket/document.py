@@ -1,0 +1,86 @@
+"""How the OpenAPI document shows what may be sent to `/v1/predict/next-basket`, and the answers."""
+
+from typing import Any
+
+from api.resources.events.document import SCHEMAS as EVENT_SCHEMAS
+from api.resources.next_basket.baskets import DEFAULT_LIMIT, MAX_BASKETS, MAX_ITEMS, MAX_LIMIT
+from api.resources.next_basket.schemas import BasketsProblem
+
+_TIME = EVENT_SCHEMAS["Event"]["properties"]["event_time"]
+_ITEMS = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MAX_ITEMS,
+    "items": EVENT_SCHEMAS["Event"]["properties"]["product_id"],
+}
+_PLAIN = {"baskets": [["p00017", "p00054"], ["p00017"], ["p00017", "p00427"]]}
+_TIMED = {
+    "baskets": [
+        {"items": ["p00017", "p00054"], "at": "2025-10-01T09:00:00+02:00"},
+        {"items": ["p00017", "p00427"], "at": "2025-10-08T10:30:00+02:00"},
+    ],
+    "asked_at": "2025-10-15T09:00:00+02:00",
+    "limit": 5,
+}
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "TimedBasket": {
+        "type": "object",
+        "title": "TimedBasket",
+        "required": ["items"],
+        "properties": {"items": _ITEMS, "at": _TIME},
+        "additionalProperties": False,
+    },
+    "AnyBasket": {
+        "title": "AnyBasket",
+        "description": "The ids of the products, or an object with the time too",
+        "oneOf": [_ITEMS, {"$ref": "#/components/schemas/TimedBasket"}],
+    },
+    "PastBaskets": {
+        "type": "object",
+        "title": "PastBaskets",
+        "description": "The baskets of one customer, oldest first",
+        "required": ["baskets"],
+        "properties": {
+            "baskets": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_BASKETS,
+                "items": {"$ref": "#/components/schemas/AnyBasket"},
+            },
+            "asked_at": {**_TIME, "description": "When the next basket is bought; default: now"},
+            "limit": {
+                "type": ["integer", "null"],
+                "minimum": 1,
+                "maximum": MAX_LIMIT,
+                "default": DEFAULT_LIMIT,
+            },
+        },
+        "additionalProperties": False,
+    },
+}
+"""What the body refers to."""
+
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/PastBaskets"},
+            "examples": {
+                "plain": {"summary": "Only products", "value": _PLAIN},
+                "timed": {"summary": "With times", "value": _TIMED},
+            },
+        },
+    },
+}
+
+_STATUSES = {
+    400: "The body is not a JSON object",
+    408: "The body was not received within 10 s",
+    413: "The body is larger than 1 MiB",
+    415: "Unsupported content type, or a compressed body",
+    422: f"No baskets, more than {MAX_BASKETS}, or invalid ones (`errors`)",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": BasketsProblem, "description": text} for status, text in _STATUSES.items()
+}
