@@ -11,7 +11,9 @@ from typing import TypeVar
 
 from models.recommendation.recent_sessions import (
     MAX_ITEMS,
+    SHARE_HALF_LIFE_MS,
     AnySession,
+    KeptAnswers,
     Popular,
     Scored,
     Scoring,
@@ -42,6 +44,8 @@ class _Postings:
     n_sessions: int = 0
     """Also those that `all` had no room for."""
     n_strong: int = 0
+    weight: float = 0.0
+    """The sessions, each by its start: forward decay, as in `models.trending`."""
 
 
 class PythonSessions:
@@ -54,6 +58,8 @@ class PythonSessions:
         self._sessions: dict[tuple[str, int], _Session] = {}
         self._places: dict[str, set[int]] = {}
         self._postings: dict[str, _Postings] = {}
+        self._answers = KeptAnswers()
+        self._landmark_ms: int | None = None
 
     @property
     def n_sessions(self) -> int:
@@ -105,6 +111,7 @@ class PythonSessions:
 
     def forget(self, visitor: str) -> None:
         """See the protocol."""
+        self._answers.clear()
         for place in tuple(self._places.get(visitor, ())):
             self._remove((visitor, place))
 
@@ -179,8 +186,12 @@ class PythonSessions:
         now_ms: int,
         newest: int = 100_000,
         limit: int = 1_000,
+        old_ms: int = 0,
     ) -> list[Popular]:
         """See the protocol."""
+        question = weights, half_life_ms, newest, limit
+        if (known := self._answers.find(question, now_ms, old_ms)) is not None:
+            return known
         scores: dict[str, float] = {}
         visits: dict[str, int] = {}
         for session, _ in zip(reversed(self._sessions.values()), range(newest), strict=False):
@@ -191,7 +202,24 @@ class PythonSessions:
         found = (
             Popular(product_id, score, visits[product_id]) for product_id, score in scores.items() if score
         )
-        return _highest(found, limit)
+        return self._answers.keep(question, now_ms, _highest(found, limit))
+
+    def popular_among(
+        self, group: str, products: Iterable[str], *, limit: int, now_ms: int, old_ms: int = 0
+    ) -> list[Scored]:
+        """See the protocol."""
+        question = group, limit
+        if (known := self._answers.find(question, now_ms, old_ms)) is not None:
+            return known
+        found = {one: self._postings[one].weight for one in products if one in self._postings}
+        total = sum(found.values())
+        shares = [Scored(one, weight / total) for one, weight in found.items() if weight > 0]
+        return self._answers.keep(question, now_ms, _highest(shares, limit))
+
+    def _weight_at(self, start_ms: int) -> float:
+        if self._landmark_ms is None:
+            self._landmark_ms = start_ms
+        return float(2.0 ** min(1_000.0, (start_ms - self._landmark_ms) / SHARE_HALF_LIFE_MS))
 
     def _votes(
         self,
@@ -258,6 +286,7 @@ class PythonSessions:
         postings = self._postings.setdefault(product_id, _Postings())
         if before is None:
             postings.n_sessions += 1
+            postings.weight += self._weight_at(session.start_ms)
             self._append(postings.all, session)
         if mask > 1 and not (before or 0) > 1:
             postings.n_strong += 1
@@ -274,6 +303,7 @@ class PythonSessions:
     def _unpost(self, product_id: str, session: _Session, mask: int) -> None:
         postings = self._postings[product_id]
         postings.n_sessions -= 1
+        postings.weight -= self._weight_at(session.start_ms)
         postings.all.pop(session, None)
         if mask > 1:
             postings.n_strong -= 1

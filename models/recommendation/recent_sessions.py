@@ -1,11 +1,16 @@
 """The newest sessions of the shop by product: what all sources but the catalogue are computed from."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 MAX_ITEMS = 30
 """Products of one session that are kept, the newest, as in `contracts.sessions`."""
+
+SHARE_HALF_LIFE_MS = 3 * 86_400_000.0
+"""A session counts half after so long where products share in popularity."""
+MOST_ANSWERS = 10_000
+"""Answers about all sessions that are kept."""
 
 
 class AnySession(Protocol):
@@ -61,19 +66,19 @@ class Scoring:
     """Neighbours that vote."""
     age_scale_ms: float = 0.0
     """A session counts exp(-age / scale)."""
-    distance_scale: float = 8.0
+    distance_scale: float = 5.0
     """A product of a neighbour counts exp(-places from the product shared last / scale)."""
     match_scale: float = 2.0
     """A neighbour votes with exp(-steps from the prefix's end to the product shared last / scale)."""
     idf_weight: float = 0.5
     """Votes for a product count 1 + weight x log(sessions / sessions with it)."""
-    before_weight: float = 1.0
+    before_weight: float = 0.75
     """Products that a neighbour had before the one shared last count this much of those after it."""
-    transition_weight: float = 1.0
+    transition_weight: float = 0.25
     """How much the share of sessions that went on to a product counts beside the share of the votes."""
     transition_reach: int = 3
     """Steps after the latest product that are transitions; one `gap` steps away counts 1 / gap."""
-    transition_shrink: float = 2.0
+    transition_shrink: float = 5.0
     """So many sessions with the latest product are assumed that went on to nothing known."""
     action_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """What a product counts by the most that was done with it: viewed, put into the cart, bought."""
@@ -159,9 +164,44 @@ class RecentSessions(Protocol):
         now_ms: int,
         newest: int = 100_000,
         limit: int = 1_000,
+        old_ms: int = 0,
     ) -> list[Popular]:
         """The most popular products of the `newest` sessions; a session counts half after a half-life.
 
         `weights`: of a product that was viewed, put into the cart, bought, by the most that was done with it.
+        An answer to the same question as of up to `old_ms` before is given again; a deletion voids it.
         """
         ...
+
+    def popular_among(
+        self, group: str, products: Iterable[str], *, limit: int, now_ms: int, old_ms: int = 0
+    ) -> list[Scored]:
+        """The most popular of some products, each with its share in the popularity of all of them.
+
+        Sessions count half after `SHARE_HALF_LIFE_MS`. `group` names the products; an answer as of up to
+        `old_ms` before is given again.
+        """
+        ...
+
+
+class KeptAnswers:
+    """Answers to questions about all sessions, with the time as of which they were given."""
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, tuple[int, list[Any]]] = {}
+
+    def find(self, question: Hashable, now_ms: int, old_ms: int) -> list[Any] | None:
+        """The answer, unless it is older than `old_ms` or newer than `now_ms`."""
+        as_of_ms, answer = self._answers.get(question, (None, []))
+        return answer if as_of_ms is not None and 0 <= now_ms - as_of_ms < old_ms else None
+
+    def keep(self, question: Hashable, now_ms: int, answer: list[Any]) -> list[Any]:
+        """The answer, which is kept."""
+        if len(self._answers) >= MOST_ANSWERS:
+            self._answers.clear()
+        self._answers[question] = now_ms, answer
+        return answer
+
+    def clear(self) -> None:
+        """Keeps none any more."""
+        self._answers.clear()

@@ -15,8 +15,8 @@ from models.recommendation.scenarios import CHAINS
 from models.recommendation.sources.source import Asked, Source
 
 PINNED = "pinned"
-_CANDIDATES = 200
-"""Candidates that are asked for where no rule leaves many out."""
+_CANDIDATES = 3
+"""So many times the limit are asked for and 20 more, where no rule leaves many out."""
 _MORE_CANDIDATES = 5_000
 """And where one does."""
 
@@ -27,7 +27,8 @@ def recommend(
     """The products to show, at most `request.limit`; none only if the rules allow no known product."""
     rules, variety = RuleBook(catalogue, request), Variety(catalogue, request)
     is_strict = request.rules.categories or request.rules.price or request.rules.exclude_categories
-    asked = Asked(index, catalogue, request, _MORE_CANDIDATES if is_strict else _CANDIDATES)
+    n = _MORE_CANDIDATES if is_strict else 20 + _CANDIDATES * request.limit
+    asked = Asked(index, catalogue, request, n)
     items = [
         RecommendedItem(product_id, 0.0, PINNED, Reason("pinned"))
         for product_id in dict.fromkeys(request.rules.pins)

@@ -9,11 +9,12 @@ from libc.string cimport memcpy, memmove
 cdef extern from *:
     const char* STOREPULSE_BUILT_FROM  # a macro of setup.py
 
-from models.recommendation.recent_sessions import MAX_ITEMS, Popular, Scored, Together
+from models.recommendation.recent_sessions import MAX_ITEMS, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Together
 
 cdef int32_t NONE = -1
 cdef int MOST = MAX_ITEMS
 cdef int STRONG = 6
+cdef double HALF_LIFE_MS = SHARE_HALF_LIFE_MS
 cdef double DICT_BYTES = 180.0
 cdef object _Scored = Scored, _Together = Together, _Popular = Popular
 BUILT_FROM = STOREPULSE_BUILT_FROM.decode("ascii")
@@ -47,6 +48,7 @@ cdef struct Item:
     Postings strong
     int32_t n_sessions
     int32_t n_strong
+    double weight  # of the sessions by their start, forward decay
 
 
 cdef struct Weights:
@@ -97,6 +99,9 @@ cdef class CompiledSessions:
     cdef Py_ssize_t _items_room
     cdef dict _codes
     cdef list _ids, _free_codes
+    cdef object _answers
+    cdef int64_t _landmark_ms
+    cdef bint _has_landmark
     cdef Py_ssize_t _bytes
     # Scratch of one query, all zero between two.
     cdef double* _similarity
@@ -112,6 +117,7 @@ cdef class CompiledSessions:
         self.max_sessions, self.sessions_per_item = max_sessions, sessions_per_item
         self._free = self._oldest = self._newest = NONE
         self._codes, self._ids, self._free_codes = {}, [], []
+        self._answers = KeptAnswers()
         self._resize_table(1_024)
 
     def __dealloc__(self):
@@ -188,6 +194,7 @@ cdef class CompiledSessions:
         """See the protocol."""
         cdef uint64_t key = <uint64_t>hash(visitor)
         cdef int32_t at = self._find(key)
+        self._answers.clear()
         while at != NONE:
             self._remove(self._table[at])
             at = self._find(key)
@@ -308,9 +315,20 @@ cdef class CompiledSessions:
         return rows
 
     def popular(
-        self, weights, double half_life_ms, *, int64_t now_ms, Py_ssize_t newest=100_000, Py_ssize_t limit=1_000
+        self,
+        weights,
+        double half_life_ms,
+        *,
+        int64_t now_ms,
+        Py_ssize_t newest=100_000,
+        Py_ssize_t limit=1_000,
+        int64_t old_ms=0,
     ):
         """See the protocol."""
+        question = weights, half_life_ms, newest, limit
+        known = self._answers.find(question, now_ms, old_ms)
+        if known is not None:
+            return known
         cdef Weights by_action
         by_action.viewed, by_action.carted, by_action.bought = weights
         cdef int32_t index = self._newest, code
@@ -330,11 +348,35 @@ cdef class CompiledSessions:
             newest -= 1
         try:
             i = self._select(n_scored, limit)
-            return [
+            answer = [
                 _Popular(self._ids[code], self._score[code], self._visits[code]) for code in self._scored[:i]
+            ]
+            return self._answers.keep(question, now_ms, answer)
+        finally:
+            self._clear(n_scored)
+
+    def popular_among(self, str group, products, *, Py_ssize_t limit, int64_t now_ms, int64_t old_ms=0):
+        """See the protocol."""
+        question = group, limit
+        known = self._answers.find(question, now_ms, old_ms)
+        if known is not None:
+            return known
+        cdef Py_ssize_t n_scored = 0
+        cdef int32_t code
+        cdef double total = 0.0
+        try:
+            for product_id in products:
+                code = self._code_of(product_id)
+                if code != NONE and self._items[code].weight > 0:
+                    total += self._items[code].weight
+                    n_scored = self._add_score(code, self._items[code].weight, n_scored)
+            answer = [
+                _Scored(self._ids[code], self._score[code] / total)
+                for code in self._scored[: self._select(n_scored, limit)]
             ]
         finally:
             self._clear(n_scored)
+        return self._answers.keep(question, now_ms, answer)
 
     # Queries
 
@@ -516,7 +558,7 @@ cdef class CompiledSessions:
                 self._scored = <int32_t*>grown(self._scored, room * sizeof(int32_t))
                 self._visits = <int32_t*>grown(self._visits, room * sizeof(int32_t))
                 for i in range(self._items_room, room):
-                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0)
+                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0, 0.0)
                     self._score[i] = 0.0
                     self._visits[i] = 0
                 self._items_room = room
@@ -558,6 +600,7 @@ cdef class CompiledSessions:
         cdef bint was_strong = before != NONE and before & STRONG
         if before == NONE:
             item.n_sessions += 1
+            item.weight += self._weight_of(index)
             self._append(&item.all, index)
         if mask & STRONG and not was_strong:
             item.n_strong += 1
@@ -566,6 +609,13 @@ cdef class CompiledSessions:
             item.n_strong -= 1
             _take_out(&item.strong, index)
         return 0
+
+    cdef double _weight_of(self, int32_t index) noexcept:
+        """What a session counts in shares of popularity."""
+        if not self._has_landmark:
+            self._landmark_ms, self._has_landmark = self._slots[index].start_ms, True
+        cdef double half_lives = (self._slots[index].start_ms - self._landmark_ms) / HALF_LIFE_MS
+        return exp2(min(1_000.0, half_lives))
 
     cdef int _append(self, Postings* postings, int32_t index) except -1:
         cdef int32_t room
@@ -584,11 +634,13 @@ cdef class CompiledSessions:
     cdef int _unpost(self, int32_t code, int32_t index, uint8_t mask) except -1:
         cdef Item* item = &self._items[code]
         item.n_sessions -= 1
+        item.weight -= self._weight_of(index)
         _take_out(&item.all, index)
         if mask & STRONG:
             item.n_strong -= 1
             _take_out(&item.strong, index)
         if not item.n_sessions:
+            item.weight = 0.0
             self._bytes -= (item.all.room + item.strong.room) * sizeof(int32_t)
             free(item.all.slots)
             free(item.strong.slots)

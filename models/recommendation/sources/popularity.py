@@ -1,6 +1,7 @@
 """What many visitors turn to: now, in a category, or lately at all."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from contracts.events import EventType
 from models.recommendation.answer import Reason
@@ -15,12 +16,18 @@ WEIGHTS = (
     ACTION_WEIGHTS[EventType.CART],
     ACTION_WEIGHTS[EventType.PURCHASE],
 )
-MOST = 10_000
-"""Popular products that are told apart; all others are as popular as nothing."""
+MOST = 1_000
+"""Popular products that are ordered; behind them all others stand by the number of their sessions."""
+OLD_MS = 5_000
+"""Popularity as of so long ago will do."""
+MOST_OF_CATEGORY = 5_000
+"""Products of a category that are looked at."""
+_BEHIND = 1e-6
+"""What a session counts where its product is none of the popular ones."""
 
 
 def _popular(asked: Asked, half_life_ms: float) -> list[Popular]:
-    return asked.index.popular(WEIGHTS, half_life_ms, now_ms=asked.request.now_ms, limit=MOST)
+    return asked.index.popular(WEIGHTS, half_life_ms, now_ms=asked.request.now_ms, limit=MOST, old_ms=OLD_MS)
 
 
 def _find_trending(asked: Asked) -> Iterable[Candidate]:
@@ -54,12 +61,11 @@ def _find_in_category(asked: Asked) -> Iterable[Candidate]:
         for one in _popular(asked, HALF_LIFE_MS)
         if not wanted.isdisjoint(facts_of(one.product_id).categories)
     }
-    if len(found) < asked.n:
-        for category in wanted:
-            for product_id in asked.catalogue.in_category(category):
-                if len(found) == asked.n:
-                    break
-                found.setdefault(product_id, 0.0)
+    sessions_with = asked.index.sessions_with
+    for category in wanted:
+        for product_id in islice(asked.catalogue.in_category(category), MOST_OF_CATEGORY):
+            if product_id not in found:
+                found[product_id] = _BEHIND * sessions_with(product_id)
     return [Candidate(*pair) for pair in found.items()]
 
 

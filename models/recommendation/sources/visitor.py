@@ -1,66 +1,115 @@
-"""What comes next for a visitor: what sessions like theirs had, and what others went on to."""
+"""What comes next for a visitor.
+
+Sessions like theirs vote, what others went on to counts, their own products may come again, and where little
+is known the categories of their products help: see docs/recommendations.md for what each is worth.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from models.recommendation.answer import Reason
 from models.recommendation.recent_sessions import Scoring
-from models.recommendation.request import Step
+from models.recommendation.request import (
+    BOUGHT,
+    CARTED,
+    EQUAL_WEIGHTS,
+    VIEWED,
+    RecommendationRequest,
+    Step,
+)
 from models.recommendation.sources.source import Asked, Candidate, Source
+
+HOUR_MS = 3_600_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitorScoring:
-    """How a visitor's own products count."""
+    """How the parts are blended. What counts 1 is all the votes of the sessions like the visitor's."""
 
     scoring: Scoring = field(default_factory=Scoring)
     most: int = 10
-    """Products of the prefix that are looked at, the latest."""
+    """Products of the visitor that are looked at, the latest."""
     steps_scale: float = 8.0
-    """A product counts exp(-steps from the end / scale) in similarities."""
-    pause_scale_ms: float = 6 * 3_600_000.0
+    """A product counts exp(-products after it / scale) in similarities."""
+    pause_scale_ms: float = 24 * HOUR_MS
     """And exp(-its age / scale)."""
-    repeat_weight: float = 0.2
-    """What the visitor's latest product itself gets, beside the shares of the votes; earlier ones less."""
-    repeat_scale: float = 4.0
-    """An earlier one gets exp(-steps / scale) of it."""
+    latest_again: float = 1.5
+    """The latest product itself."""
+    earlier_again: float = 0.5
+    """Earlier ones, the second latest so much, those before it less."""
+    again_scale: float = 20.0
+    """An earlier one counts exp(-products after the second latest / scale) of it."""
+    times: float = 0.2
+    """So much more for each further action with it."""
+    carted: float = 2.0
+    """As a factor of earlier ones that were put into the cart."""
+    bought: float = 0.5
+    """As a factor of those that were bought."""
+    categories: int = 3
+    """Products, the latest, whose categories count."""
+    category_weight: float = 0.5
+    """The most popular products of the latest product's category, by their shares in it."""
+    category_decay: float = 0.3
+    """As a factor for the product before, and again for the one before that."""
+    category_products: int = 40
+    category_most: int = 2_000
+    """Products of a category that are looked at."""
+    category_old_ms: int = 10_000
+    """Shares as of so long ago will do."""
 
 
 DEFAULT = VisitorScoring()
 
 
-def latest_products(prefix: Sequence[Step], most: int) -> list[tuple[Step, int]]:
-    """The visitor's latest distinct products, the latest first, each as its last step with all its actions.
+def latest_products(prefix: Sequence[Step], most: int) -> dict[str, tuple[Step, int]]:
+    """The visitor's latest distinct products, the latest first.
 
-    The number beside is how many distinct products came after it.
+    Each with its last step, which has all that was done with it, and the number of its steps.
     """
-    found: dict[str, Step] = {}
+    found: dict[str, tuple[Step, int]] = {}
     for step in reversed(prefix):
         known = found.get(step.product_id)
-        if known is None:
-            if len(found) == most:
-                break
-            found[step.product_id] = step
-        else:
-            found[step.product_id] = known._replace(mask=known.mask | step.mask)
-    return [(step, back) for back, step in enumerate(found.values())]
+        if known is not None:
+            latest, times = known
+            found[step.product_id] = latest._replace(mask=latest.mask | step.mask), times + 1
+        elif len(found) < most:
+            found[step.product_id] = step, 1
+    return found
 
 
-def _find(asked: Asked) -> Iterable[Candidate]:
-    config, request = DEFAULT, asked.request
-    own = latest_products(request.prefix, config.most)
+def prefix_of(request: RecommendationRequest) -> Sequence[Step]:
+    """The visitor's steps; the product of the page is the latest of them."""
+    page, prefix = request.product_id, request.prefix
+    if page is None or (prefix and prefix[-1].product_id == page):
+        return prefix
+    return (*prefix, Step(page, VIEWED, request.now_ms))
+
+
+def find_next(asked: Asked, config: VisitorScoring) -> Iterable[Candidate]:
+    """The likeliest next products of the visitor."""
+    request = asked.request
+    own = latest_products(prefix_of(request), config.most)
     if not own:
         return []
-    prefix, extra = [], []
-    for step, back in own:
-        age_ms = max(0, request.now_ms - step.at_ms)
-        weight = math.exp(-back / config.steps_scale - age_ms / config.pause_scale_ms)
-        prefix.append((step.product_id, weight))
-        extra.append((step.product_id, config.repeat_weight * math.exp(-back / config.repeat_scale)))
+    prefix = [
+        (
+            product_id,
+            math.exp(
+                -back / config.steps_scale - max(0, request.now_ms - step.at_ms) / config.pause_scale_ms
+            ),
+        )
+        for back, (product_id, (step, _)) in enumerate(own.items())
+    ]
+    extra = _again(own, config)
+    extra += _of_categories(asked, own, config)
+    scoring = config.scoring
+    if request.weights != EQUAL_WEIGHTS:
+        scoring = replace(scoring, action_weights=request.weights)
     scored = asked.index.next_products(
         prefix,
-        config.scoring,
+        scoring,
         limit=asked.n,
         now_ms=request.now_ms,
         extra=extra,
@@ -69,26 +118,77 @@ def _find(asked: Asked) -> Iterable[Candidate]:
     return [Candidate(*one) for one in scored]
 
 
+def _again(own: dict[str, tuple[Step, int]], config: VisitorScoring) -> list[tuple[str, float]]:
+    found = []
+    for back, (product_id, (step, times)) in enumerate(own.items()):
+        score = config.latest_again
+        if back:
+            score = config.earlier_again * math.exp(-(back - 1) / config.again_scale)
+            if step.mask & CARTED:
+                score *= config.carted
+        if step.mask & BOUGHT:
+            score *= config.bought
+        found.append((product_id, score * (1.0 + config.times * (times - 1))))
+    return found
+
+
+def _of_categories(
+    asked: Asked, own: dict[str, tuple[Step, int]], config: VisitorScoring
+) -> list[tuple[str, float]]:
+    catalogue, weight, known = asked.catalogue, config.category_weight, set[str]()
+    found: list[tuple[str, float]] = []
+    for product_id in islice(own, config.categories):
+        categories = [one for one in catalogue.facts_of(product_id).categories if one not in known]
+        known.update(categories)
+        for category in categories:
+            shares = asked.index.popular_among(
+                category,
+                islice(catalogue.in_category(category), config.category_most),
+                limit=config.category_products,
+                now_ms=asked.request.now_ms,
+                old_ms=config.category_old_ms,
+            )
+            found += [(one, weight / len(categories) * share) for one, share in shares]
+        weight *= config.category_decay
+    return found
+
+
+def _find(asked: Asked) -> Iterable[Candidate]:
+    return find_next(asked, DEFAULT)
+
+
 def _explain(asked: Asked, chosen: Sequence[str]) -> Sequence[Reason]:
     request = asked.request
-    own = [step for step, _ in latest_products(request.prefix, DEFAULT.most)]
-    looked_at = {step.product_id for step in own}
-    anchors = [step.product_id for step in own[:3]]
+    own = latest_products(prefix_of(request), DEFAULT.most)
+    anchors = list(islice(own, 3))
     visits = asked.index.visits_together(chosen, anchors, skip_visitor=request.visitor_id)
-    reasons = []
-    for place, product_id in enumerate(chosen):
-        if product_id in request.cart:
-            reasons.append(Reason("in_cart"))
-        elif product_id in looked_at:
-            reasons.append(Reason("seen"))
-        else:
-            most, anchor = max(((row[place], -i) for i, row in enumerate(visits)), default=(0, 0))
-            reasons.append(
-                Reason("viewed_together", {"product": anchors[-anchor], "visits": most})
-                if most
-                else Reason("like_visits")
-            )
-    return reasons
+    return [
+        _reason(asked, own, anchors, one, row)
+        for one, row in zip(chosen, zip(*visits, strict=True), strict=True)
+    ]
+
+
+def _reason(
+    asked: Asked,
+    own: dict[str, tuple[Step, int]],
+    anchors: Sequence[str],
+    product_id: str,
+    visits: Sequence[int],
+) -> Reason:
+    """Of several reasons the one that most visitors would call the reason."""
+    if product_id in asked.request.cart:
+        return Reason("in_cart")
+    if product_id in own:
+        return Reason("seen")
+    most, back = max((visits[back], -back) for back in range(len(anchors)))
+    if most:
+        return Reason("viewed_together", {"product": anchors[-back], "visits": most})
+    categories = asked.catalogue.facts_of(product_id).categories
+    for anchor in anchors:
+        for category in asked.catalogue.facts_of(anchor).categories:
+            if category in categories:
+                return Reason("same_category", {"category": category, "product": anchor})
+    return Reason("like_visits")
 
 
 FOR_YOU = Source("for_you", _find, _explain)
