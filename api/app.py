@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.routing import BaseRoute
 
 from api.http.ambiguity import UnambiguousRequests
 from api.http.connection_limiter import ConnectionLimiter
@@ -56,20 +57,11 @@ def create_app(
         Load(settings.api_max_requests),
         Lifetime(),
     )
-    app = FastAPI(
-        title=TITLE,
-        description=DESCRIPTION,
-        version=VERSION,
-        openapi_url=None,  # `api.resources.document` serves it, with an ETag
-        generate_unique_id_function=lambda route: route.name,
-        lifespan=partial(_lifespan, made),
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    app = _make_fastapi(routes=list(_routes_of(resources)), lifespan=partial(_lifespan, made))
     app.state.lifetime = made.lifetime
     install_errors(app)
-    _add_routes(app, resources)
+    for resource in resources:
+        translate_errors(app, resource.errors)
     document_access(app)
     install_document(app, resources)
     browser_paths = frozenset().union(*(one.browser_paths for one in resources))
@@ -116,10 +108,29 @@ async def _lifespan(made: _Made, app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _add_routes(app: FastAPI, resources: Sequence[Resource]) -> None:
-    """Routes in the order in which they are tried, errors and files of all resources."""
+def _make_fastapi(**more: Any) -> FastAPI:
+    return FastAPI(
+        title=TITLE,
+        description=DESCRIPTION,
+        version=VERSION,
+        openapi_url=None,  # `api.resources.document` serves it, with an ETag
+        generate_unique_id_function=lambda route: route.name,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        **more,
+    )
+
+
+@lru_cache(maxsize=8)
+def _routes_of(resources: tuple[Resource, ...]) -> tuple[BaseRoute, ...]:
+    """Routes and files of all resources, in the order in which they are tried.
+
+    FastAPI examines all of them at the first request, for longer than most requests take, and keeps what it
+    found with the routes: applications of the same resources share them.
+    """
+    app = _make_fastapi()
     for resource in resources:
-        translate_errors(app, resource.errors)
         for router in resource.direct_routers:
             add_direct_routes(app, router)
     for routers in ([one.routers for one in resources], [one.seldom_routers for one in resources]):
@@ -128,6 +139,7 @@ def _add_routes(app: FastAPI, resources: Sequence[Resource]) -> None:
     for resource in resources:
         for path, folder in resource.files.items():
             app.mount(path, StaticFiles(directory=folder), name=path.strip("/"))
+    return tuple(app.routes)
 
 
 @runtime_checkable

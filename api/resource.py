@@ -38,9 +38,9 @@ class Documentation:
     links: Sequence[Link] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Resource:
-    """All fields but the name may be left out."""
+    """All fields but the name may be left out. Each is equal to itself alone."""
 
     name: str
     routers: Sequence[APIRouter] = ()

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
 from typing import Any
 
 import aiohttp
@@ -34,6 +35,12 @@ async def look_up(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for _, _, _, _, sockaddr in found))
 
 
+@cache
+def _system_tls() -> ssl.SSLContext:
+    """Trusts the system's certificate authorities, which take long to read."""
+    return ssl.create_default_context()
+
+
 class Sender:
     """Sends messages. No proxy, no redirect, no cookie, no kept connection: every attempt is checked anew."""
 
@@ -49,7 +56,7 @@ class Sender:
         self._rules = rules
         self._timeout_s = timeout_s
         self._lookup = lookup
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls or _system_tls()
 
     async def check(self, url: str) -> Target:
         """The target, if this URL may be registered now; raises `UnsafeTarget`."""
