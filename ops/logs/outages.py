@@ -16,6 +16,9 @@ _AWAY = re.compile(
     re.IGNORECASE,
 )
 _OUTAGE = "an outage"
+_NO_COORDINATOR = "GroupCoordinatorNotAvailable"
+COORDINATOR_S = 10.0
+"""A new Kafka takes as long to make its topic of consumer groups; clients that ask meanwhile ask again."""
 
 
 class OutageLines(logging.Filter):
@@ -31,6 +34,8 @@ class OutageLines(logging.Filter):
         self._lock = threading.Lock()
         self._kinds: dict[str, tuple[float, int]] = {}
         """Kind to the time of its last line, and how many were left out since."""
+        self._no_coordinator: tuple[float, float] | None = None
+        """When clients began to ask for a coordinator that is not there, and when they last did."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is written."""
@@ -40,12 +45,24 @@ class OutageLines(logging.Filter):
             message = record.getMessage()
         except (TypeError, ValueError):  # a mistake in the call; `Redaction` writes what can be seen
             return True
+        if _NO_COORDINATOR in message and not self._lacks_coordinator():
+            return False
         left_out = self._left_out(_OUTAGE if _AWAY.search(message) else str(record.msg))
         if left_out is None:
             return False
         if left_out:
             record.msg, record.args = f"{message} (and {left_out:,} similar lines since the last one)", None
         return True
+
+    def _lacks_coordinator(self) -> bool:
+        """Whether there has been no coordinator for longer than a new Kafka takes to have one."""
+        now_s = self._clock()
+        with self._lock:
+            first_s, last_s = self._no_coordinator or (now_s, now_s)
+            if now_s - last_s > COORDINATOR_S:
+                first_s = now_s
+            self._no_coordinator = first_s, now_s
+            return now_s - first_s > COORDINATOR_S
 
     def _left_out(self, kind: str) -> int | None:
         """Lines left out since the last one of this kind; None if this one is to be left out too."""

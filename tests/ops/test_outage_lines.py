@@ -85,6 +85,25 @@ def test_other_lines_are_kept_apart_by_what_they_say(say: Callable[..., str | No
     assert OutageLines().filter(mistaken)
 
 
+def test_a_coordinator_is_missed_only_when_kafka_had_time_to_have_one(
+    say: Callable[..., str | None], clock: Clock
+) -> None:
+    missing = (
+        "aiokafka.consumer.group_coordinator",
+        "Group Coordinator Request failed: %s",
+        "[Error 15] GroupCoordinatorNotAvailableError",
+    )
+    for _ in range(2):  # Kafka is new, and an hour later so it is again
+        assert [say(*missing) for _ in range(9)] == [None] * 9
+        clock.now_s += 3_600.0
+    for _ in range(10):
+        assert say(*missing) is None
+        clock.now_s += 1.0
+    assert say(*missing) is None
+    clock.now_s += 1.0
+    assert say(*missing) is not None
+
+
 @pytest.fixture
 def _restored_logging() -> Iterator[None]:
     root = logging.getLogger()
