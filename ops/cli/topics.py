@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from ops.cli.installation import find_kafka
+from ops.cli.options import StateOption
+from ops.stack.record import DEFAULT_STATE
 
 
 def register(app: typer.Typer) -> None:
@@ -14,15 +16,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(topics, name="topics")
 
 
-def create(context: typer.Context) -> None:
+def create(context: typer.Context, state: StateOption = DEFAULT_STATE) -> None:
     """Create the topics that are missing, and check that the event topics are co-partitioned."""
     if context.invoked_subcommand is not None:
         return
-    from ops.stack.record import DEFAULT_STATE
     from ops.stack.topics import TopicsError, ensure_topics
 
     try:
-        count = ensure_topics(find_kafka(DEFAULT_STATE))
+        count = ensure_topics(find_kafka(state))
     except TopicsError as exc:
         typer.echo(str(exc), err=True)
         raise typer.Exit(1) from exc
@@ -31,6 +32,7 @@ def create(context: typer.Context) -> None:
 
 def grow(
     partitions: Annotated[int, typer.Argument(min=2, max=512, help="New number of partitions.")],
+    state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Add partitions to the installation: moves state, grows topics. Stop workers, API and deliverer first.
 
@@ -41,9 +43,8 @@ def grow(
 
     from ops.stack.growth import GrowthError
     from ops.stack.growth import grow as grow_installation
-    from ops.stack.record import DEFAULT_STATE
 
-    settings = find_kafka(DEFAULT_STATE)
+    settings = find_kafka(state)
     try:
         grow_installation(settings, partitions, lambda what, done: typer.echo(f"{what}: {done:,}"))
     except GrowthError as exc:

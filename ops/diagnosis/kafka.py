@@ -21,6 +21,8 @@ from ops.stack.topics import TopicsError, check_counts, open_admin, partition_co
 
 LONG_OPEN_S = 60.0
 """A transaction that is open for longer was probably left so; until it ends, nothing behind it is read."""
+MOST_SHOWN = 3
+"""Partitions that are named one by one."""
 GROW = "`storepulse topics grow` makes them equal; records in partitions that not all have wait until then"
 _POLL_MS = 5_000
 
@@ -60,10 +62,13 @@ def check_transactions(found: Open) -> Check:
     long_open = {tp: (offset, age_s) for tp, (offset, age_s) in found.items() if age_s > LONG_OPEN_S}
     if not long_open:
         return Check("open transactions", Level.OK, "none open for long")
+    oldest = sorted(long_open.items(), key=lambda place: -place[1][1])
     places = ", ".join(
         f"{tp.topic}[{tp.partition}] from {offset} on for {age_s:,.0f} s"
-        for tp, (offset, age_s) in sorted(long_open.items())
+        for tp, (offset, age_s) in oldest[:MOST_SHOWN]
     )
+    if len(oldest) > MOST_SHOWN:
+        places += f" and {len(oldest) - MOST_SHOWN} more partitions"
     advice = (
         "stop or restart their producer; `kafka-transactions.sh find-hanging` and `abort` end what remains"
     )

@@ -21,7 +21,7 @@ from contracts.heartbeat import Heartbeat, from_hash
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics
-from ops.stack.topics import open_admin
+from ops.stack.topics import open_admin, partition_counts
 
 COUNTERS = ("applied", "duplicates", "late", "rejected", "forgotten", "lost")
 
@@ -43,6 +43,8 @@ class Status:
     partitions: tuple[PartitionStatus, ...]
     workers: tuple[Heartbeat, ...]
     redis_used_bytes: int
+    beyond: int = 0
+    """Records in partitions that single topics have beyond those of the installation; nobody reads them."""
 
     @property
     def lag(self) -> int:
@@ -89,7 +91,20 @@ def read_status(settings: Settings, admin: KafkaAdminClient, client: Redis) -> S
         partitions=tuple(partition_status(p, metas[p], topics, ends) for p in numbers),
         workers=read_workers(client, keys),
         redis_used_bytes=int(client.info("memory")["used_memory"]),
+        beyond=_count_beyond(settings, admin, topics),
     )
+
+
+def _count_beyond(settings: Settings, admin: KafkaAdminClient, topics: tuple[str, ...]) -> int:
+    if settings.kafka_api:  # the embedded broker gives no topic more partitions
+        return 0
+    counts = partition_counts(admin, topics)
+    places = {
+        TopicPartition(topic, p): OffsetSpec.LATEST
+        for topic, count in counts.items()
+        for p in range(settings.partitions, count)
+    }
+    return sum(end.offset for end in admin.list_partition_offsets(places).values()) if places else 0
 
 
 def read_workers(client: Redis, keys: Keys) -> tuple[Heartbeat, ...]:
@@ -131,6 +146,7 @@ def to_json(status: Status) -> bytes:
         "events_per_s": status.events_per_s,
         "counters": status.counters,
         "redis_used_bytes": status.redis_used_bytes,
+        "beyond": status.beyond,
         "workers": [
             worker._asdict() | {"slots": [slot._asdict() for slot in worker.slots]}
             for worker in status.workers
@@ -147,6 +163,11 @@ def render(status: Status, width: int) -> RenderableType:
         f"lag {status.lag:,}  events/s {status.events_per_s:,.0f}  Redis {_mib(status.redis_used_bytes)}\n"
         f"{'  '.join(f'{name} {counters[name]:,}' for name in COUNTERS)}\n"
     )
+    if status.beyond:
+        head += (
+            f"[yellow]{status.beyond:,} records wait in partitions that not all topics have: "
+            "`storepulse doctor` says what to do[/]\n"
+        )
     return Group(head, _worker_table(status), "", *_partition_tables(status, width))
 
 

@@ -15,6 +15,7 @@ from contracts.extensions import load_contracts
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.stack.ports import is_open
+from producers.installation import recorded_partitions
 
 RETENTION_MS = 7 * 86_400_000
 """As long as visitor state lives: whatever Redis may have to replay is still there."""
@@ -31,7 +32,8 @@ class TopicsError(RuntimeError):
 def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: float = 30.0) -> int:
     """Create the topics that are missing and return the partition count of those workers read.
 
-    An existing count wins over `settings.partitions`. The embedded broker has no admin part: it makes topics
+    An existing count wins over `settings.partitions`; where somebody gave single topics more, it is that of
+    the workers' state, if Redis says so. The embedded broker has no admin part: it makes topics
     when a producer asks about them. Raises `TopicsError` when those topics differ in their counts, a
     topic cannot be made, or no broker answers.
     """
@@ -42,7 +44,7 @@ def ensure_topics(settings: Settings, *, embedded: bool = False, timeout_s: floa
             return check_counts(_touch(settings, topics))
         with open_admin(settings) as admin:
             _create_missing(admin, topics, settings)
-            return _await_counts(admin, topics, timeout_s)
+            return _await_counts(admin, topics, settings, timeout_s)
     except ConnectionRefused as exc:
         raise TopicsError(str(exc)) from exc
     except KafkaError as exc:
@@ -106,7 +108,7 @@ def delete_topics(settings: Settings) -> None:
 def _create_missing(admin: KafkaAdminClient, topics: Topics, settings: Settings) -> None:
     existing = set(admin.list_topics())
     counts = partition_counts(admin, tuple(existing & set(topics.partitioned)))
-    partitions = check_counts(counts) if counts else settings.partitions
+    partitions = _common_count(counts, settings) if counts else settings.partitions
     for name in topics.all:
         if name in existing:
             continue
@@ -149,13 +151,39 @@ def _touch(settings: Settings, topics: Topics) -> dict[str, int]:
     return {name: counts[name] for name in topics.partitioned}
 
 
-def _await_counts(admin: KafkaAdminClient, topics: Topics, timeout_s: float) -> int:
+def _common_count(counts: dict[str, int], settings: Settings) -> int:
+    """The one count of these topics, or where single topics were given more, that of the workers' state."""
+    try:
+        return check_counts(counts)
+    except TopicsError:
+        recorded = recorded_partitions(settings)
+        if recorded is None or recorded > min(counts.values()):
+            raise
+    return recorded
+
+
+def _await_counts(admin: KafkaAdminClient, topics: Topics, settings: Settings, timeout_s: float) -> int:
     deadline = time.monotonic() + timeout_s
     while True:
         counts = partition_counts(admin, topics.all)
         missing = sorted(set(topics.all) - counts.keys())
         if not missing:
-            return check_counts({name: counts[name] for name in topics.partitioned})
+            counts = {name: counts[name] for name in topics.partitioned}
+            return _say_uneven(counts, _common_count(counts, settings))
         if time.monotonic() > deadline:
             raise TopicsError(f"topics without a leader after {timeout_s:.0f} s: {', '.join(missing)}")
         time.sleep(0.1)
+
+
+def _say_uneven(counts: dict[str, int], common: int) -> int:
+    """The common count; a warning names the topics that have more."""
+    more = ", ".join(f"{name} has {count}" for name, count in sorted(counts.items()) if count > common)
+    if more:
+        _log.warning(
+            "the installation has %d partitions, but %s: records in the others wait until "
+            "`storepulse topics grow %d`",
+            common,
+            more,
+            max(counts.values()),
+        )
+    return common

@@ -16,6 +16,7 @@ from redis import Redis
 
 from connections.asyncio_redis import open_worker_redis
 from connections.kafka import kafka_python_arguments
+from connections.redis import open_redis
 from connections.redis_health import RedisHealth
 from contracts.clock import wall_clock_ms
 from contracts.events import Event, encode
@@ -25,8 +26,10 @@ from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.audit import TotalsRules, differences, expected_of, has_settled, log_ends, read_state
 from ops.audit.expected import COLUMNS
+from ops.diagnosis.status import read_status
 from ops.stack.growth import GrowthError, grow
 from ops.stack.record import settings_environment
+from ops.stack.topics import TopicsError, ensure_topics
 from producers.sender import KafkaSender
 from producers.simulator.simulation import SimulationConfig, simulate
 from running_worker import running_worker
@@ -211,6 +214,14 @@ def test_a_topic_that_grew_alone_loses_nothing(few: Settings, client: Any, tmp_p
         wait_until(
             lambda: read_state(client, keys_of(few)).counters["applied"] == applied, 30, "what can be read"
         )
+    with (
+        KafkaAdminClient(**kafka_python_arguments(few)) as admin,
+        open_redis(few, decode_responses=True) as texts,
+    ):
+        assert read_status(few, admin, texts).beyond == unread
+    assert ensure_topics(few.model_copy(update={"partitions": MANY})) == FEW  # so that `up` starts
+    with pytest.raises(TopicsError, match="equal partition counts"):
+        ensure_topics(few.model_copy(update={"namespace": "without-state"}))
 
     grow(few, 2 * FEW)
     grown = few.model_copy(update={"partitions": 2 * FEW})
