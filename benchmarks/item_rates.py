@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from time import process_time_ns
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +32,15 @@ from stream.batch.entries import Clock
 from stream.batch.step import StepSettings
 from stream.components.component import Applied
 from stream.components.items import Items, PartitionItems
+from stream.scoring.item_pool import PooledItems, rates_of_visitors
 
 Floats = npt.NDArray[np.float32]
 TESTED = 0.15
 """The last sessions, which a training leaves out (`storepulse train next-action`)."""
+ROUND = 256
+"""Visitors whose rates are found at once (`stream.scoring.next_action.MOST_VISITORS`)."""
+RUNS = 30
+_BATCH_MS = 60_000
 _CART_LINES = CONTEXT_FEATURES.index("cart_lines_log")
 
 
@@ -92,6 +98,30 @@ def compare_rates(
     )
 
 
+def time_rates(events: Iterable[Event], settings: Settings, cores: Sequence[Core]) -> dict[str, float]:
+    """Microseconds of CPU that the rates of a visitor take in each of `cores`, in rounds of `ROUND` visitors.
+
+    The visitors are the last of the events, all partitions are ours. Fastest of `RUNS` runs in turns.
+    """
+    parts = [_Part(number, settings, cores[0]) for number in range(settings.partitions)]
+    latest: dict[str, tuple[int, Visitor]] = {}
+    for number, own in _batches(events, settings.partitions, _BATCH_MS):
+        for user_id, visitor in parts[number].apply(own).items():
+            latest.pop(user_id, None)
+            latest[user_id] = number, visitor
+    ours = tuple([part.items for part in parts])
+    pooled = [PooledItems({}, ours) for _ in parts]
+    asked = list(latest.values())[-ROUND:]
+    visitors, counts = [visitor for _, visitor in asked], [pooled[number] for number, _ in asked]
+    taken: dict[str, list[int]] = {core.name: [] for core in cores}
+    for _ in range(RUNS):
+        for core in cores:
+            began_ns = process_time_ns()
+            core.of(rates_of_visitors)(visitors, counts)
+            taken[core.name].append(process_time_ns() - began_ns)
+    return {name: min(own) / len(asked) / 1e3 for name, own in taken.items()}
+
+
 def _ask(
     model: Predictor, cases: PrefixSet, chosen: npt.NDArray[np.int64], live: Floats
 ) -> tuple[dict[str, dict[str, float]], int]:
@@ -122,17 +152,22 @@ def _replay(
     """Every visitor of every batch with the state after it and the rates, by the counts of all partitions."""
     pool = _LatePool(late_ms)
     parts = [_Part(number, settings, core) for number in range(settings.partitions)]
+    for number, own in _batches(events, settings.partitions, batch_ms):
+        part = parts[number]
+        visitors = part.apply(own)
+        pool.note(part, part.clock.max_event_ms)
+        counted = pool.counted(part)
+        for user_id, visitor in visitors.items():
+            yield user_id, visitor, rates_of_visitor(visitor, counted)
+
+
+def _batches(events: Iterable[Event], partitions: int, batch_ms: int) -> Iterator[tuple[int, list[Event]]]:
+    """The events in batches of a partition each, by its number."""
     for _, batch in groupby(events, key=lambda event: event.event_time_ms // batch_ms):
         by_part: dict[int, list[Event]] = defaultdict(list)
         for event in batch:
-            by_part[partition_of(event.user_id, settings.partitions)].append(event)
-        for number, own in by_part.items():
-            part = parts[number]
-            visitors = part.apply(own)
-            pool.note(part, part.clock.max_event_ms)
-            counted = pool.counted(part)
-            for user_id, visitor in visitors.items():
-                yield user_id, visitor, rates_of_visitor(visitor, counted)
+            by_part[partition_of(event.user_id, partitions)].append(event)
+        yield from by_part.items()
 
 
 class _Part:

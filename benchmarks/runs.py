@@ -28,7 +28,7 @@ from benchmarks import tables
 from benchmarks import throughput as throughput_bench
 from benchmarks import webhooks as webhooks_bench
 from benchmarks.aims import Aim
-from benchmarks.item_rates import compare_rates
+from benchmarks.item_rates import compare_rates, time_rates
 from benchmarks.pace import SETTLE_S
 from benchmarks.services import Services, create_topics, drop_topics, make_settings
 from benchmarks.shop_log import make_events, preload
@@ -95,9 +95,11 @@ def run_item_rates(events: Path, model: Path | None, partitions: int) -> Figures
             rows[batch_ms, late_ms] = compare_rates(
                 known, predictor, settings, choose_core(compiled=True), batch_ms=batch_ms, late_ms=late_ms
             )
-    tables.show_item_rates(console, rows)
+    us = time_rates(known, settings, (PYTHON, load_compiled()))
+    tables.show_item_rates(console, rows, us)
     return {
-        "item_rates": [{"batch_ms": pace[0], "late_ms": pace[1]} | asdict(row) for pace, row in rows.items()]
+        "item_rates": [{"batch_ms": pace[0], "late_ms": pace[1]} | asdict(row) for pace, row in rows.items()],
+        "item_rates_us": us,
     }
 
 

@@ -43,8 +43,10 @@ def show_core(console: Console, rows: Sequence[CoreRow], blobs: Sequence[BlobRow
         )
 
 
-def show_item_rates(console: Console, rows: Mapping[tuple[int, int], RatesRow]) -> None:
-    """Differences of the rates at each pace, and losses of the model given either."""
+def show_item_rates(
+    console: Console, rows: Mapping[tuple[int, int], RatesRow], us: Mapping[str, float]
+) -> None:
+    """Differences of the rates at each pace, and losses of the model given either; what the rates cost."""
     for (batch_ms, late_ms), row in rows.items():
         pace = f"batches of {batch_ms / 1e3:g} s, others {late_ms / 1e3:g} s late"
         table = Table(title=f"{pace}: {row.n:,} actions, {row.same:.1%} alike", title_justify="left")
@@ -56,6 +58,7 @@ def show_item_rates(console: Console, rows: Mapping[tuple[int, int], RatesRow]) 
         for name, losses in row.losses.items():
             figures = ", ".join(f"{what} {value:.4f}" for what, value in losses.items())
             console.print(f"rates {name}, {row.tested:,} cases: {figures}")
+    console.print("us per visitor: " + ", ".join(f"in {core} {taken:.1f}" for core, taken in us.items()))
 
 
 def _show_core(console: Console, rows: Sequence[CoreRow], steps: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ RATE_FEATURES: tuple[str, ...] = (
 """Of the last action's product and category, each as the logarithm of its ratio to the shop's own rate; 0
 where nothing is known."""
 
-_STAGES = ((0, 1, 20.0, 1 / 10), (1, 2, 5.0, 1 / 3), (0, 2, 100.0, 1 / 30))
+STAGES = ((0, 1, 20.0, 1 / 10), (1, 2, 5.0, 1 / 3), (0, 2, 100.0, 1 / 30))
 """Of each rate: what is divided by what, as places in `Funnel` (from, to), how much of the former at the
 shop's rate stands for what is not known of the item, and the rate of a shop of which nothing is known. Chosen
 on the validation part of RetailRocket."""
@@ -78,7 +78,7 @@ def category_name(category: str) -> str:
 def relative_rates(item: Funnel, shop: Funnel) -> list[float]:
     """The item's rates over the shop's, as logarithms, shrunk towards 0 where little is known."""
     rates = []
-    for tried, done, weight, prior in _STAGES:
+    for tried, done, weight, prior in STAGES:
         rate = (shop[done] + 1.0) / (shop[tried] + 1.0 / prior)
         rates.append(log((item[done] / rate + weight) / (item[tried] + weight)))
     return rates

@@ -16,7 +16,7 @@ from pathlib import Path
 MODULES = (
     "packing", "records", "merge", "new_events", "carts", "orders", "states", "judging", "alerts", "visitors",
     "batch", "scores", "encoding", "reports", "customers",
-    "items",
+    "items", "rates",
 )  # fmt: skip
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
@@ -29,7 +29,10 @@ TUPLES: dict[str, tuple[str, ...]] = {
     "contracts.scores": ("Score", "Pending", "Unjudged"),
     "models.next_action.item_counts": ("ItemCounts",),
     "models.next_action.prices": ("PriceLevel",),
+    "models.next_action.rates": ("Funnel",),
     "stream.batch.entries": ("Entry", "CountedLine"),
+    "stream.components.items": ("PartitionItems",),
+    "stream.scoring.item_pool": ("PooledItems",),
 }
 """The named tuples by module."""
 RANKS = ("contracts.events", "EventType")
@@ -55,6 +58,7 @@ CONTRACT = (
     "models.next_action.context",
     "models.next_action.features",
     "models.next_action.fold",
+    "models.next_action.rates",
 )
 """Modules whose rules the compiled steps have once more. Of others they read constants, at import."""
 ROOT = Path(__file__).parents[2]

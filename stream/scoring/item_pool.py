@@ -3,12 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from redis.exceptions import RedisError
 
 from contracts.keys import ITEM_COUNTS
-from models.next_action.rates import NOTHING, SHOP, Counted, Funnel
+from contracts.visitor import Visitor
+from models.next_action.rates import NOTHING, RATE_FEATURES, Funnel, rates_of_visitor
 from stream.batch.core import PYTHON, Core
 from stream.batch.result import BatchResult
 from stream.components.items import ITEMS, Items, PartitionItems, read_items
@@ -18,10 +21,36 @@ from stream.state.store import Store
 
 log = logging.getLogger(__name__)
 
+Floats = npt.NDArray[np.float32]
+
 LOOK_EVERY_S = 30.0
 """What other workers' partitions have counted is read so often."""
 _NOTICE_S = 1.0
 """Whether any model wants to know is looked at so often."""
+
+
+class PooledItems(NamedTuple):
+    """The counts of all partitions: those of other workers together, and each of ours."""
+
+    theirs: Mapping[str, Funnel]
+    ours: Sequence[PartitionItems]
+
+    def funnel(self, name: str) -> Funnel:
+        """What was done of an item, or of the whole shop, in all of them."""
+        views, carts, purchases = self.theirs.get(name, NOTHING)
+        for known, newer, dropped in self.ours:
+            item = newer.get(name) or known.get(name)
+            if item is not None and name not in dropped:
+                views += item[0]
+                carts += item[1]
+                purchases += item[2]
+        return Funnel(views, carts, purchases)
+
+
+def rates_of_visitors(visitors: Sequence[Visitor], pooled: Sequence[PooledItems]) -> Floats:
+    """`RATE_FEATURES` of live visitors (n, 6), each by the counts as the visitor's partition knows them."""
+    rates = [rates_of_visitor(visitor, own.funnel) for visitor, own in zip(visitors, pooled, strict=True)]
+    return np.array(rates, dtype=np.float32).reshape(-1, len(RATE_FEATURES))
 
 
 class ItemPool(SlotCompanion):
@@ -42,27 +71,14 @@ class ItemPool(SlotCompanion):
         """Note where the states of a partition of ours are: the mapping goes on with the partition."""
         self._ours[partition] = states
 
-    def counted(self, own: PartitionItems) -> Counted:
+    def pooled(self, own: PartitionItems) -> PooledItems:
         """What everybody did: `own` are the counts of one of our partitions, after its batch.
 
-        May be called, and what it returns, in a model's thread.
+        May be called, and what it returns read, in a model's thread.
         """
         self._is_wanted = True
-        theirs, others = self._theirs, [states[ITEMS] for states in list(self._ours.values())]
-        ours: list[PartitionItems] = [own, *[each for each in others if each.known is not own.known]]
-
-        def look_up(name: str) -> Funnel:
-            views, carts, purchases = theirs.get(name, NOTHING)
-            for known, newer, dropped in ours:
-                item = newer.get(name) or known.get(name)
-                if item is not None and name not in dropped:
-                    views += item[0]
-                    carts += item[1]
-                    purchases += item[2]
-            return Funnel(views, carts, purchases)
-
-        shop = look_up(SHOP)
-        return lambda name: shop if name == SHOP else look_up(name)
+        others = [states[ITEMS] for states in list(self._ours.values())]
+        return PooledItems(self._theirs, (own, *[each for each in others if each.known is not own.known]))
 
     async def watch(self, store: Store, owned: Callable[[], Collection[int]]) -> None:
         """Read what other workers' partitions have counted, until cancelled."""

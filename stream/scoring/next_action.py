@@ -15,7 +15,7 @@ from models.artefacts.source import ModelSource
 from models.next_action.calls import predict_alike
 from models.next_action.encoding import Batch, Encoded, encode_visitor, stack, stack_ids, with_rates
 from models.next_action.model import Model
-from models.next_action.rates import RATE_FEATURES, Counted, rates_of_visitor
+from models.next_action.rates import RATE_FEATURES
 from models.next_action.source import next_action_folder
 from models.online.kept import keep
 from models.online.records import make_records, split_records
@@ -25,7 +25,7 @@ from stream.alerts.steps import has_intent
 from stream.batch.core import choose_core
 from stream.batch.result import BatchResult
 from stream.components.items import PartitionItems
-from stream.scoring.item_pool import ItemPool
+from stream.scoring.item_pool import ItemPool, rates_of_visitors
 from stream.scoring.learner import Learner
 from stream.scoring.next_action_comparison import ComparedBySession
 from stream.scoring.sampler import Sampler
@@ -177,14 +177,10 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
         self, visitors: Sequence[Visitor], items: Sequence[PartitionItems]
     ) -> npt.NDArray[np.float32]:
         """`RATE_FEATURES` of visitors (n, 6); 0, as for unknown items, without `items`."""
-        rates = np.zeros((len(visitors), len(RATE_FEATURES)), dtype=np.float32)
-        counted: dict[int, Counted] = {}
-        for row, visitor, own in zip(rates, visitors, items, strict=False):
-            look_up = counted.get(id(own))
-            if look_up is None:
-                look_up = counted[id(own)] = self.pool.counted(own)
-            row[:] = rates_of_visitor(visitor, look_up)
-        return rates
+        if not items:
+            return np.zeros((len(visitors), len(RATE_FEATURES)), dtype=np.float32)
+        pooled = {id(own): self.pool.pooled(own) for own in {id(own): own for own in items}.values()}
+        return self._core.of(rates_of_visitors)(visitors, [pooled[id(own)] for own in items])
 
     def _keep(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
         self._sampler.see(len(answers), result.clock.max_event_ms)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.item_rates import compare_rates
+from benchmarks.item_rates import compare_rates, time_rates
 from contracts.settings import Settings
 from cores import core_named
 from models.next_action.predictor import load_shipped
@@ -31,3 +31,8 @@ def test_what_is_known_late_makes_a_difference_that_the_losses_can_tell() -> Non
     assert row.same < 0.9
     assert row.tested > 50
     assert row.losses["live"] == row.losses["as in training"], "the shipped model reads no rates"
+
+
+def test_what_rates_cost_is_told_of_every_implementation() -> None:
+    us = time_rates(small_events()[:200], SETTINGS, (PYTHON, core_named("compiled")))
+    assert us.keys() == {"python", "compiled"}

@@ -1,4 +1,4 @@
-"""The compiled encoding of live visitors gives what Python's does, whatever their states hold."""
+"""What models read of live visitors is the same compiled and in Python, whatever their states hold."""
 
 from typing import Any
 
@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 
 from contracts.visitor import Action, Tail, Visitor
 from cores import core_named
+from models.next_action.item_counts import ItemCounts
 from models.next_action.prices import UNKNOWN_LEVEL, PriceLevel
+from models.next_action.rates import RATE_FEATURES, SHOP, Funnel, category_name, product_name
 from shoppers import make_action
 from stream.batch.core import PYTHON
+from stream.components.items import PartitionItems
+from stream.scoring.item_pool import PooledItems, rates_of_visitors
 from stream.visitors.session import SessionSettings, absorb
 
 IDLE_MS = 30 * 60_000
@@ -26,6 +30,23 @@ deeds = st.tuples(
     st.sampled_from([None, 0, 100, 2_500, 10**11]),
     st.sampled_from([None, "a", "b", "Schuhe für Käthe"]),
     st.sampled_from([None, "x", "b" * 256]),
+)
+
+
+names = st.sampled_from(
+    [SHOP, *[product_name(f"p{i}") for i in range(6)], category_name("a"), category_name("b")]
+)
+numbers = st.integers(0, 90)
+partitions = st.builds(
+    PartitionItems,
+    st.dictionaries(names, st.builds(ItemCounts, numbers, numbers, numbers, st.just(1))),
+    st.dictionaries(names, st.builds(ItemCounts, numbers, numbers, numbers, st.just(2))),
+    st.frozensets(names, max_size=3),
+)
+pools = st.builds(
+    PooledItems,
+    st.dictionaries(names, st.builds(Funnel, numbers, numbers, numbers)),
+    st.lists(partitions, max_size=4).map(tuple),
 )
 
 
@@ -69,6 +90,27 @@ def test_any_visitors_are_encoded_the_same(
     check_same(visitors, levels)
 
 
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(st.tuples(st.lists(deeds, min_size=1, max_size=40), st.integers(1, 6)), min_size=1, max_size=4),
+    st.lists(pools, min_size=1, max_size=2),
+)
+def test_any_visitors_have_the_same_rates(
+    drawn: list[tuple[list[tuple[Any, ...]], int]], known: list[PooledItems]
+) -> None:
+    visitors = [visitor_of(done * times, 7) for done, times in drawn]
+    pooled = [known[place % len(known)] for place in range(len(visitors))]
+    found = core_named("compiled").of(rates_of_visitors)(visitors, pooled)
+    expected = rates_of_visitors(visitors, pooled)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_nobody_has_no_rates() -> None:
+    for core in (PYTHON, core_named("compiled")):
+        assert core.of(rates_of_visitors)([], []).shape == (0, len(RATE_FEATURES))
+
+
 def test_a_cart_that_is_full_loses_the_same_line() -> None:
     everything = [("cart", 1.0, f"p{i}", 1, 100 + i, None, None) for i in range(250)]
     for batch in (7, 250):
@@ -96,3 +138,5 @@ def test_a_tail_that_cannot_be_read_is_an_error_in_both(packed: bytes) -> None:
     for core in (PYTHON, core_named("compiled")):
         with pytest.raises((ValueError, TypeError, IndexError)):  # whatever msgpack makes of it
             core.encode_visitors([spoiled], [LEVELS[1]], IDLE_MS)
+        with pytest.raises((ValueError, TypeError, IndexError)):
+            core.of(rates_of_visitors)([spoiled], [PooledItems({}, ())])

@@ -223,12 +223,12 @@ async def test_what_other_workers_count_is_added(shop: Shop, events: list[Event]
     ours = PartitionItems({"pnew": ItemCounts(1, 0, 0, 1)})
     pool = ItemPool(SETTINGS.partitions)
     await pool.read(shop.store, range(SETTINGS.partitions))
-    everybody = pool.counted(ours)
+    everybody = pool.pooled(ours).funnel
     assert everybody("pnew") == Funnel(1, 0, 0)
     for name, funnel in counted(events).items():
         assert everybody(name) == funnel
     await pool.read(shop.store, [])
-    assert pool.counted(ours)(SHOP) == NOTHING
+    assert pool.pooled(ours).funnel(SHOP) == NOTHING
 
 
 def test_the_least_viewed_make_room() -> None:
