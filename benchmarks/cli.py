@@ -16,6 +16,7 @@ from benchmarks.runs import (
     console,
     run_alerts,
     run_api,
+    run_calls,
     run_core,
     run_delay,
     run_item_rates,
@@ -46,6 +47,7 @@ EVENTS = 400_000
 VISITORS = 360_000
 CONTENDERS = "abcsmhde"
 SCORING_RUNS = 7
+CALLS_RUNS = 31
 DELAY_RATE, ALERTS_RATE, DELAY_SECONDS = 5_000, 2_000, 20
 
 
@@ -152,6 +154,13 @@ def scoring(runs: Runs = SCORING_RUNS, json: JsonFile = None) -> None:
     """Microseconds per visitor scored, and onnxruntime against torch; needs no services."""
     tables.show_machine(console, machine := describe_machine())
     write_json(json, machine, run_scoring(runs))
+
+
+@app.command()
+def calls(runs: Runs = CALLS_RUNS, json: JsonFile = None) -> None:
+    """Microseconds per visitor by how much padding a call of the model may have; needs no services."""
+    tables.show_machine(console, machine := describe_machine())
+    write_json(json, machine, run_calls(runs))
 
 
 @app.command()

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks import alerts as alerts_bench
 from benchmarks import api as api_bench
+from benchmarks import calls as calls_bench
 from benchmarks import core as core_bench
 from benchmarks import delay as delay_bench
 from benchmarks import jobs as jobs_bench
@@ -36,6 +37,7 @@ from benchmarks.visitors import make_scored_visitors
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from models.artefacts.card import ArtefactError
+from models.next_action.encoding import encode_visitor, stack
 from models.next_action.predictor import Predictor, load
 from ops.learning.shop_events import make_progress, read_events, title_of
 from stream.batch.core import PYTHON, choose_core, load_compiled
@@ -125,6 +127,27 @@ def run_scoring(runs: int) -> Figures:
     tables.show_scoring(console, found)
     rows = [asdict(row) | {"total_us": row.total_us, "torch_to_onnx": row.ratio} for row in found.rows]
     return {"scoring": asdict(found) | {"rows": rows}}
+
+
+def run_calls(runs: int) -> Figures:
+    """Measure and show how much padding in a call of the model is worth a call of its own."""
+    settings = Settings()
+    model = find_model(settings)
+    if model is None:
+        return {}
+    visitors = make_scored_visitors(settings, scoring_bench.SUBJECTS)
+    batch = stack([encode_visitor(*visitor, settings.idle_ms) for visitor in visitors])
+    with tables.progress_bar(console, "asking the model", runs + 1) as advance:
+        us = calls_bench.measure_calls(model, batch, runs=runs, progress=advance)
+    counts = calls_bench.count_calls(batch)
+    tables.show_calls(console, us, counts)
+    return {
+        "calls": [
+            {"visitors": size, "padding": limit, "calls": counts[size][limit], "us": taken}
+            for size, own in us.items()
+            for limit, taken in own.items()
+        ]
+    }
 
 
 def find_model(settings: Settings) -> Predictor | None:

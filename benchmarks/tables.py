@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks.aims import Aim
 from benchmarks.alerts import AlertsRow
 from benchmarks.api import COLLECT_AIM, READ_AIM, READ_P99_AIM_MS, Laps
+from benchmarks.calls import LIMITS
 from benchmarks.core import STEPS, STEPS_WITH_SCORING, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
 from benchmarks.item_rates import RatesRow
@@ -95,6 +96,20 @@ def show_scoring(console: Console, found: ScoringFigures) -> None:
     for row in found.rows:
         cells = [f"{row.engines_us[engine]:.1f}" for engine in ENGINES]
         table.add_row(str(row.batch), *cells, f"{row.ratio:.2f}")
+    console.print(table)
+
+
+def show_calls(
+    console: Console, us: Mapping[int, Mapping[int, float]], counts: Mapping[int, Mapping[int, float]]
+) -> None:
+    """By visitors at once and most padding in a call: microseconds per visitor, and calls on the average."""
+    table = Table(title="Calls of the model, microseconds per visitor (calls), medians")
+    table.add_column("steps of padding", justify="right")
+    for size in us:
+        table.add_column(f"{size} visitors", justify="right")
+    for limit in LIMITS:
+        cells = [f"{us[size][limit]:.1f} ({counts[size][limit]:.1f})" for size in us]
+        table.add_row("any" if limit == LIMITS[-1] else f"{limit:,}", *cells)
     console.print(table)
 
 

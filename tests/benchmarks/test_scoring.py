@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.calls import LIMITS, ROUNDS, count_calls, measure_calls
 from benchmarks.core import STEPS_WITH_SCORING, measure_core
 from benchmarks.scoring import BATCHES, ENGINES, STEPS, load_model, measure_scoring
 from benchmarks.visitors import FEWEST, MOST, ScoredVisitor, make_scored_visitors, mean_actions
@@ -75,3 +76,15 @@ def test_the_pure_steps_score_every_visitor_of_a_commit(model: Predictor) -> Non
     row = measure_core(SETTINGS, PYTHON, events=300, batch=40, model=model)
     assert tuple(row.us) == STEPS_WITH_SCORING
     assert row.scored == round(row.visitor_writes * row.events)
+
+
+def test_calls_are_fewer_the_more_padding_they_may_have(
+    visitors: list[ScoredVisitor], model: Predictor
+) -> None:
+    batch = stack([encode_visitor(*visitor, SETTINGS.idle_ms) for visitor in visitors])
+    us = measure_calls(model, batch, runs=1, progress=lambda _: None)
+    assert us.keys() == set(ROUNDS)
+    for counts in count_calls(batch).values():
+        assert list(counts) == list(LIMITS)
+        assert sorted(counts.values(), reverse=True) == list(counts.values())
+        assert counts[LIMITS[-1]] == 1.0
