@@ -12,7 +12,7 @@ from models.artefacts import card as artefacts
 from models.artefacts.card import CARD_FILE, MODEL_FILE, ArtefactError
 from models.next_basket.baskets import Baskets, Ints, make_baskets
 from models.next_basket.card import BasketCard, TreeScorer, decode_card
-from models.next_basket.description import FOLLOWING, describe, popular_items, stack_columns
+from models.next_basket.description import FOLLOWING, describe, stack_columns
 from models.next_basket.features import NEED_OTHERS
 from models.next_basket.item_counts import ItemCounts, decode_counts
 from models.next_basket.pairs import pairs_of
@@ -95,7 +95,7 @@ def candidates_of_one(history: Baskets, counts: ItemCounts) -> tuple[Ints, npt.N
     following = np.flatnonzero(chances)
     if len(following) > FOLLOWING:
         following = following[np.argpartition(-chances[following], FOLLOWING)[:FOLLOWING]]
-    key = np.unique(np.concatenate([popular_items(facts), following, pairs.key]))
+    key = np.unique(np.concatenate([counts.popular, following, pairs.key]))
     return key, stack_columns(describe(history, pairs, facts, chances[key], key), len(key))
 
 
