@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from contracts.alert_budgets import parse_budgets
 from contracts.connection_settings import ConnectionSettings, is_secret
 from contracts.currencies import MINOR_DIGITS
+from contracts.recommendation_arms import parse_arms
 
 
 class Settings(ConnectionSettings):
@@ -112,6 +113,16 @@ class Settings(ConnectionSettings):
         ge=0,
         le=0.5,
         description="Share of visitors whose alerts are not published, to measure what alerts bring",
+    )
+    recommendation_hold_out: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="Share of visitors who are shown what is popular, to measure what recommendations bring",
+    )
+    recommendation_arms: str = Field(
+        "",
+        description="Arms with other weights, NAME=N%:VIEW/CART/PURCHASE, with commas between",
     )
     cart_idle_ms: int = Field(
         900_000, ge=1_000, description="cart_abandoned fires after this long a silence; at most idle_ms"
@@ -323,6 +334,9 @@ class Settings(ConnectionSettings):
             raise ValueError(
                 f"severity_high_minor must be at least severity_medium_minor ({self.severity_medium_minor})"
             )
+        arms = parse_arms(self.recommendation_arms)
+        if sum(arm.share for arm in arms.values()) + self.recommendation_hold_out > 1:
+            raise ValueError("recommendation_arms and recommendation_hold_out must be at most all visitors")
         return self
 
     @field_validator("root_key", "api_key", mode="before")
@@ -342,6 +356,12 @@ class Settings(ConnectionSettings):
     @classmethod
     def _readable_budgets(cls, value: str) -> str:
         parse_budgets(value)
+        return value
+
+    @field_validator("recommendation_arms")
+    @classmethod
+    def _readable_arms(cls, value: str) -> str:
+        parse_arms(value)
         return value
 
     @field_validator("currency")

@@ -113,6 +113,14 @@ class Reader:
             pipe.zcount(self.keys.active(p), since_ms, "+inf")
         return sum(await pipe.execute())
 
+    async def newest_visitors(self, limit: int) -> list[tuple[str, int]]:
+        """The visitors who acted last and when (event time, epoch ms), the newest first."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            pipe.zrange(self.keys.active(p), 0, limit - 1, desc=True, withscores=True)
+        found = [(raw.decode(), int(at_ms)) for rows in await pipe.execute() for raw, at_ms in rows]
+        return sorted(found, key=lambda one: (-one[1], one[0]))[:limit]
+
     async def sum_shop(self, covers: Sequence[Cover], fields: Sequence[str]) -> list[Counts]:
         """Per cover: the sums of the shop's fields over its buckets and all partitions."""
         pipe = self.redis.pipeline(transaction=False)

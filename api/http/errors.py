@@ -36,6 +36,7 @@ _RULES = {
     "model_type": "not_object",
     "model_attributes_type": "not_object",
     "dict_type": "not_object",
+    "greater_than": "too_small",
     "greater_than_equal": "too_small",
     "less_than_equal": "too_large",
     "literal_error": "not_allowed",
@@ -233,6 +234,11 @@ def _first_of_each(errors: list[dict[str, str]]) -> list[dict[str, str]]:
     return list(firsts.values())
 
 
+def name_rule(kind: str) -> str:
+    """Our name for a rule of pydantic."""
+    return _RULES.get(kind, _OTHER_RULE)
+
+
 def _name_field(place: Sequence[str | int]) -> str:
     """The parameter or member of the body that is meant; what follows it are places and types within."""
     return str(place[1] if len(place) > 1 else place[0]).lower().replace("-", "_")
@@ -254,4 +260,4 @@ def _to_error(error: dict[str, Any]) -> dict[str, str]:
         }
     field = _name_field(error["loc"])
     detail = str(error["msg"]).removeprefix("Input ").removeprefix("String ")
-    return {"field": field, "rule": _RULES.get(kind, _OTHER_RULE), "detail": f"{field} {detail}"}
+    return {"field": field, "rule": name_rule(kind), "detail": f"{field} {detail}"}

@@ -176,7 +176,7 @@ def _check_exposed(presented: str) -> None:
         raise unauthorized(
             "key.unknown", "only keys that can do nothing but send events are accepted there: pk_, ak_, wk_"
         )
-    if not key.kind.only_sends_events:
+    if not key.kind.is_exposed:
         raise unauthorized(
             "key.exposed",
             "a secret key must only be sent as Authorization: replace this key; for senders that cannot "

@@ -80,7 +80,7 @@ def to_principal(record: KeyRecord, defaults: Limits) -> Principal:
         record.key_id,
         record.name,
         frozenset(record.scopes),
-        record.kind.only_sends_events,
+        record.kind.is_exposed,
         record.may_purchase,
         limits,
     )
@@ -88,7 +88,7 @@ def to_principal(record: KeyRecord, defaults: Limits) -> Principal:
 
 def encode_record(record: KeyRecord) -> bytes:
     """The record as JSON. `is_publishable` is for processes of before there were kinds."""
-    return orjson.dumps({**asdict(record), "is_publishable": record.kind.only_sends_events})
+    return orjson.dumps({**asdict(record), "is_publishable": record.kind.is_exposed})
 
 
 def decode_record(blob: bytes) -> KeyRecord:

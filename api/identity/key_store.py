@@ -15,6 +15,12 @@ from contracts.keys import Keys
 from readers.unreadable import UNREADABLE
 
 MAX_NAME_CHARS = 128
+_SCOPES_OF_KIND = {
+    KeyKind.PUBLISHABLE: frozenset((Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ)),
+    KeyKind.APP: frozenset((Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ)),
+    KeyKind.WRITE: frozenset((Scope.EVENTS_WRITE,)),
+}
+"""What keys may do that others may come to read; all of them send events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,10 @@ class KeyPlan:
         is_publishable = self.kind is KeyKind.PUBLISHABLE
         if self.origins and not is_publishable:
             raise ValueError("only publishable keys can be bound to origins")
-        if self.kind.only_sends_events and self.scopes != (Scope.EVENTS_WRITE,):
-            raise ValueError(f"a key of the kind {self.kind} can only have the scope {Scope.EVENTS_WRITE}")
+        may = _SCOPES_OF_KIND.get(self.kind)
+        if may is not None and not {Scope.EVENTS_WRITE} <= set(self.scopes) <= may:
+            only = " and ".join(sorted(may))
+            raise ValueError(f"a key of the kind {self.kind} can only have the scope {only}")
         if is_publishable and not self.origins:
             raise ValueError("a publishable key needs the origins of the pages that use it")
 

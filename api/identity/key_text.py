@@ -37,8 +37,11 @@ class KeyKind(StrEnum):
     """On servers, in a header."""
 
     @property
-    def only_sends_events(self) -> bool:
-        """Whether others may come to read it, so that it must not be able to do more."""
+    def is_exposed(self) -> bool:
+        """Whether others may come to read it, so that it must not be able to do more than send events.
+
+        Keys of pages and apps may also ask for recommendations, if they were made for it.
+        """
         return self is not KeyKind.SECRET
 
 

@@ -8,7 +8,9 @@ class Scope(StrEnum):
     """What a key may be allowed to do. Routes ask for exactly one."""
 
     EVENTS_WRITE = "events:write"
-    """Send events; the only one that keys of other kinds than secret ones can have."""
+    """Send events; keys of other kinds than secret ones always have it."""
+    RECOMMENDATIONS_READ = "recommendations:read"
+    """Ask what to show a visitor; the only other one that keys of pages and apps can have."""
     INSIGHTS_READ = "insights:read"
     """Figures of the shop as a whole: live, trending, demand, models."""
     VISITORS_READ = "visitors:read"
@@ -46,7 +48,7 @@ class Principal(NamedTuple):
     name: str
     scopes: frozenset[Scope]
     is_publishable: bool
-    """Of a kind that others may come to read, in a page, an app or a log: it only sends events."""
+    """Of a kind that others may come to read, in a page, an app or a log."""
     may_purchase: bool = True
     """Whether its purchases count; `claims.check_claim` refuses them otherwise."""
     limits: Limits = Limits()

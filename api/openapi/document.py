@@ -21,9 +21,7 @@ is in minor units and as a decimal. Every error is a problem document (RFC 9457)
 identifies it. Every answer has the id of its request in `X-Request-Id`; if the request has one (8 to 64 of
 `A-Z a-z 0-9 _ -`), it is kept.
 
-Not available yet: product recommendations for a visitor (related products, next product, next basket), demand
-forecasts, stock alerts and segments. `/v1/trending` lists the products that are popular now, the same for all
-visitors."""
+Not available yet: demand forecasts, stock alerts and segments."""
 VERSION = "1"
 _METHODS = frozenset(("get", "put", "post", "delete", "patch"))
 _LICENSE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}

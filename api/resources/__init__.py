@@ -10,6 +10,7 @@ NAMES = (
     "customers",
     "predictions",
     "next_basket",
+    "recommendations",
     "models",
     "alerts",
     "experiments",

@@ -18,6 +18,7 @@ from ops.cli import (
     privacy,
     producers,
     products,
+    recommendations,
     topics,
     train,
     webhooks,
@@ -46,6 +47,7 @@ topics.register(app)
 keys.register(app)
 privacy.register(app)
 products.register(app)
+recommendations.register(app)
 webhooks.register(app)
 archive.register(app)
 

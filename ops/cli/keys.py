@@ -27,10 +27,10 @@ def create(
     name: Annotated[str, typer.Argument(help="Name of the key, to tell keys apart.")],
     scope: Annotated[list[Scope] | None, typer.Option(help="Scope of a secret key; repeatable.")] = None,
     publishable: Annotated[
-        bool, typer.Option("--publishable", help="For pages: may only send events, from --origin.")
+        bool, typer.Option("--publishable", help="For pages: sends events, from --origin.")
     ] = False,
     for_app: Annotated[
-        bool, typer.Option("--app", help="For native apps: may only send events, without an origin.")
+        bool, typer.Option("--app", help="For native apps: sends events, without an origin.")
     ] = False,
     write_only: Annotated[
         bool,
@@ -47,6 +47,13 @@ def create(
         bool,
         typer.Option(
             "--allow-purchases", help="Let a key for pages or apps send purchases; anyone can forge them."
+        ),
+    ] = False,
+    allow_recommendations: Annotated[
+        bool,
+        typer.Option(
+            "--allow-recommendations",
+            help="Let a key for pages or apps ask what to show the device it is on.",
         ),
     ] = False,
     expires: Annotated[str | None, typer.Option(help="Expiry: 90d, 12h, or 2030-01-01T00:00:00Z.")] = None,
@@ -77,10 +84,13 @@ def create(
         if len(kinds) > 1:
             raise ValueError("a key is for pages, for apps or for servers: choose one")
         (kind,) = kinds
+        scopes = list(scope or ([Scope.EVENTS_WRITE] if kind.is_exposed else []))
+        if allow_recommendations:
+            scopes.append(Scope.RECOMMENDATIONS_READ)
         plan = KeyPlan(
             name=name,
             kind=kind,
-            scopes=tuple(dict.fromkeys(scope or ((Scope.EVENTS_WRITE,) if kind.only_sends_events else ()))),
+            scopes=tuple(dict.fromkeys(scopes)),
             origins=normalise_origins(origin or ()),
             may_purchase=allow_purchases or kind in (KeyKind.SECRET, KeyKind.WRITE),
             expires_ms=None if expires is None else parse_expiry(expires),

@@ -29,7 +29,7 @@ def test_the_commands_of_the_page_are_understood(
 
 
 def test_every_scope_and_setting_is_on_the_page() -> None:
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 10
     assert {scope for scope in Scope if f"| `{scope}` |" not in PAGE} == set()
     settings = Settings()
     assert f"{settings.key_requests_per_s} requests a second" in PAGE

@@ -16,6 +16,7 @@ SOURCES = [
     *(ROOT / "api").rglob("*.py"),
     *(ROOT / "delivery").rglob("*.py"),
     ROOT / "ops" / "serving" / "connection.py",
+    ROOT / "models" / "recommendation" / "request.py",
     *(ROOT / "contracts" / name for name in _CONTRACTS),
 ]
 MAKERS = {
@@ -31,6 +32,7 @@ MAKERS = {
     "HostFlaw",
     "Refused",
     "InvalidEvent",
+    "InvalidRequest",
     "QuotaPolicy",
 }
 """Calls in which a string of the form of a code is one."""

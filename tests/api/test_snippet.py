@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.identity.principal import Scope
 from chromium import Chromium
 from contracts.events import LOGGED_OUT
 from contracts.settings import Settings
@@ -17,7 +18,7 @@ from services import wait_until
 from shop_site import ShopSite
 from shop_visit import Visit
 
-MAX_BYTES = 3 * 1024
+MAX_BYTES = 3_584
 QUICK = """
 window.delays = []
 const wait = window.setTimeout
@@ -253,7 +254,29 @@ def test_visitors_keep_their_id_people_have_their_own_and_sessions_end(visit: Vi
     assert events["p4"].session_id != events["p3"].session_id
 
 
-def test_recommendations_say_that_they_are_not_there_yet(visit: Visit) -> None:
+def test_recommendations_are_asked_for_after_what_has_happened_was_sent(
+    visit: Visit, settings: Settings
+) -> None:
+    key = visit.shop.make_key(settings, scopes=(Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ))
+    visit.open(key=key)
+    visit.run("storepulse.view('p1')")
+    answer = visit.run("storepulse.recommend({limit: 4, scenario: 'similar', product_id: 'p1'})")
+    assert (answer["scenario"], answer["visitor_id"]) == ("similar", visit.run("storepulse.id()"))
+    assert (answer["items"], answer["empty_because"]) == ([], "no_products")
+    assert [event.product_id for event in visit.arrived().values()] == ["p1"]
+    assert visit.browser.errors == []
+    refused = visit.run("storepulse.recommend({limit: 0}).catch((error) => error.message)")
+    assert refused == "storepulse: 422"
+
+
+def test_a_key_that_was_not_made_for_it_gets_no_recommendations(visit: Visit) -> None:
     visit.open()
-    said = visit.run("storepulse.recommend().catch((error) => error.message)")
-    assert said == "storepulse: no recommendations yet"
+    refused = visit.run("storepulse.recommend().catch((error) => error.message)")
+    assert refused == "storepulse: 403"
+
+
+def test_who_may_not_be_tracked_is_recommended_nothing_personal(visit: Visit, settings: Settings) -> None:
+    key = visit.shop.make_key(settings, scopes=(Scope.EVENTS_WRITE, Scope.RECOMMENDATIONS_READ))
+    visit.open(key=key, attributes='data-consent="no"')
+    answer = visit.run("storepulse.recommend()")
+    assert (answer["visitor_id"], answer["rec_id"], visit.kept()) == (None, None, set())

@@ -7,10 +7,11 @@ import httpx
 import pytest
 from redis import Redis
 
-from api.resources.users.schemas import VisitorState
+from api.resources.users.schemas import NewestVisitors, VisitorState
 from contracts.clock import wall_clock_ms
+from contracts.events import EventType
 from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions, pack_visitor
-from shop_state import ShopState
+from shop_state import ShopState, make_event
 
 AT_MS = 1_570_000_000_000
 
@@ -55,6 +56,16 @@ async def test_a_visitor_has_session_cart_totals_and_recent_actions(
     assert user["totals"]["units_bought"] == 4
     assert [(a["event_type"], a["product_id"]) for a in user["recent"]] == [("cart", "p2"), ("view", "p1")]
     assert user["recent"][1]["unit_price"]["amount"] == "19.99"
+
+
+async def test_the_visitors_who_acted_last_are_listed(client: httpx.AsyncClient, state: ShopState) -> None:
+    now = wall_clock_ms()
+    state.add_events(make_event(EventType.VIEW, now - n * 1_000, user_id=f"u{n}") for n in (3, 1, 2, 0, 4))
+    state.flush()
+    answer = await client.get("/v1/users?limit=3")
+    assert NewestVisitors.model_validate(answer.json()).model_dump(mode="json") == answer.json()
+    assert [each["user_id"] for each in answer.json()["visitors"]] == ["u0", "u1", "u2"]
+    assert (await client.get("/v1/users?limit=0")).json()["code"] == "limit.too_small"
 
 
 @pytest.mark.parametrize("user_id", ["a/b/c", "käse 🧀", "100%", "x?y#z", "a:b{c}", "//", ".", "x" * 128])

@@ -14,6 +14,8 @@ from contracts.events import Event, EventType, Statement
 from contracts.heartbeat import Heartbeat
 from contracts.keys import Keys
 from contracts.partitioning import partition_of
+from contracts.seen_products import SeenProduct, pack_seen
+from contracts.sessions import StoredSession, pack_session, session_field
 from contracts.settings import Settings
 from contracts.visitor import Visitor, pack_visitor
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
@@ -89,6 +91,23 @@ class ShopState:
         """Stores a customer's blob, or whatever bytes in its place."""
         blob = customer if isinstance(customer, bytes) else pack_customer(customer)
         self._pipe.set(self.keys.customer(customer_id), blob)
+
+    def put_session(self, user_id: str, number: int, session: StoredSession, changed_ms: int) -> None:
+        """Stores a visitor's session of this number, as a worker does with a commit at that time."""
+        p = partition_of(user_id, self.settings.partitions)
+        self._pipe.hset(self.keys.sessions_in(p, user_id), session_field(number), pack_session(session))
+        self._pipe.zadd(self.keys.sessions_changed(p), {user_id: changed_ms}, gt=True)
+
+    def forget_sessions(self, user_id: str, *, digest: str) -> None:
+        """Removes a visitor's sessions, as a worker does with a deletion."""
+        p = partition_of(user_id, self.settings.partitions)
+        self._pipe.delete(self.keys.sessions_in(p, user_id))
+        self._pipe.zrem(self.keys.sessions_changed(p), user_id)
+        self._pipe.hset(self.keys.forgotten(p), digest, "1")
+
+    def see_product(self, p: int, product_id: str, seen: SeenProduct) -> None:
+        """Stores what events of a partition showed of a product."""
+        self._pipe.hset(self.keys.seen_products(p), product_id, pack_seen(seen))
 
     def publish_alerts(self, alerts: Iterable[Alert]) -> None:
         """Appends steps to the log of alerts, as the relay does."""

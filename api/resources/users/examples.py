@@ -5,6 +5,10 @@ from typing import Any
 from api.openapi.examples import AS_OF, EUR, NO_COUNTS
 
 ANSWERS: dict[str, Any] = {
+    "get_users": {
+        **AS_OF,
+        "visitors": [{"user_id": "visitor-17", "last_event_at": "2025-10-09T08:50:20.250000Z"}],
+    },
     "get_user": {
         **AS_OF,
         "user_id": "visitor-17",

@@ -3,13 +3,14 @@
 from http import HTTPStatus
 
 from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.routing import Match
 from starlette.types import Scope as AsgiScope
 
 from api.http.dependencies import NoQuery, check_identifier
 from api.http.direct_routes import DirectRoute, direct_router
 from api.http.errors import Problem
-from api.http.queries import describe_path, read_query, to_json_response
+from api.http.queries import describe_path, describe_query, read_query, to_json_response
 from api.identity.guard import require
 from api.identity.principal import Scope
 from api.openapi.problem_document import describe_problems
@@ -23,8 +24,17 @@ from api.resources.users.state import to_visitor_state
 from api.services import Services, services_of
 from contracts.fields import MAX_ID_CHARS
 from readers.customers import Found, find_visitor
+from readers.intervals import to_datetime
 from readers.stream_time import StreamTime, not_before
 from readers.visitors import passing_over_spoiled
+
+
+class NewestQuery(BaseModel):
+    """Parameters of `GET /v1/users`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(20, ge=1, le=100, description="Maximum number of visitors")
 
 
 class _LiteralEnd(DirectRoute):
@@ -48,6 +58,25 @@ _DOCUMENT = {
 }
 router = direct_router("/v1/users", "visitors")
 _UNKNOWN = describe_problems({404: "No visitor with this id is known, or the state has expired"})
+
+
+@router.get(
+    "",
+    response_model=schemas.NewestVisitors,
+    openapi_extra={"parameters": describe_query(NewestQuery), **_guard.describe()},
+)
+async def get_users(request: Request) -> Response:
+    """The visitors who acted last, the newest first."""
+    await _guard(request)
+    query = read_query(request, NewestQuery)
+    reader = services_of(request.app).reader
+    time = await reader.stream_time()
+    newest = await reader.newest_visitors(query.limit)
+    visitors = [{"user_id": id_, "last_event_at": to_datetime(at_ms)} for id_, at_ms in newest]
+    fields = {"as_of": to_datetime(time.as_of_ms), "mode": time.mode, "visitors": visitors}
+    return to_json_response(fields)
+
+
 _below = direct_router("/v1/users", "visitors", _LiteralEnd)
 
 

@@ -76,6 +76,19 @@ class Action(Answer):
     session_id: str | None
 
 
+class NewestVisitor(Answer):
+    """A visitor who acted lately."""
+
+    user_id: str
+    last_event_at: datetime
+
+
+class NewestVisitors(TimedAnswer):
+    """Visitors who acted last, the newest first, without those silent for longer than a session's gap."""
+
+    visitors: list[NewestVisitor]
+
+
 class VisitorState(TimedAnswer):
     """One visitor: session, cart, totals and recent actions, newest first."""
 

@@ -6,6 +6,7 @@ import { describeHeldBack, drawExperiments } from "./experiments.js";
 import { KeyForm, Locked, authorization, checkAdmission } from "./key_form.js";
 import * as format from "./format.js";
 import { Minutely } from "./minutely.js";
+import { Recommended } from "./recommended.js";
 
 const POLL_MS = 1_000;
 const SLOWEST_POLL_MS = 5_000;
@@ -15,6 +16,7 @@ const STALE_MS = 4_000;
 const at = (id) => document.getElementById(id);
 const alerts = new AlertList(at("alerts"), at("alerts-note"), at("severity"));
 const chart = new MinuteChart(at("chart"));
+const recommended = new Recommended(at("recommended-card"));
 const slow = [
   new Minutely("/v1/experiments", (answer) => drawExperiments(answer, at("experiments-card"), at("experiments-hint"), at("experiments"))),
   new Minutely("/v1/models", (answer) => {
@@ -64,6 +66,7 @@ async function poll() {
     if (!paused && !document.hidden) {
       alerts.start();
       for (const figures of slow) figures.refresh();
+      recommended.refresh();
     }
     failures = 0;
   } catch (error) {

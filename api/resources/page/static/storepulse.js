@@ -1,8 +1,8 @@
 // Storepulse in the pages of a shop; docs/storefront.md says how to use it.
-// Served without comments and indentation, which keeps it under 3 KB.
+// Served without comments and indentation, which keeps it under 3.5 KB.
 ((tag, stub) => {
   const set = tag.dataset, mem = {}
-  const url = (set.url || new URL(tag.src).origin) + '/v1/events'
+  const url = (set.url || new URL(tag.src).origin) + '/v1/'
   let timer, busy, told, fails = 0
 
   // In localStorage, or in `mem` where that is blocked or full.
@@ -58,7 +58,7 @@
     const [q, body] = pack(20)
     if (busy || off() || !q[0]) return
     busy = 1
-    const r = await fetch(url, { method: 'POST', body, keepalive: body.length < 2e4 }).catch(() => 0)
+    const r = await fetch(url + 'events', { method: 'POST', body, keepalive: body.length < 2e4 }).catch(() => 0)
     busy = 0
     const s = r.status || 500
     if (s == 408 || s == 429 || s > 499) {
@@ -73,7 +73,7 @@
   // Nobody says whether a beacon came, so its events stay; they count once however often they are sent.
   const leave = () => {
     const [q, body] = pack(200), last = q[0] && q.at(-1).event_id
-    if (last && last != told && !off() && navigator.sendBeacon(url, body)) told = last
+    if (last && last != told && !off() && navigator.sendBeacon(url + 'events', body)) told = last
   }
 
   const api = window.storepulse = {
@@ -91,7 +91,16 @@
       if (!yes) [...'uvsq'].map(forget)
       put('c', yes ? 'yes' : 'no')
     },
-    recommend: async () => { throw Error('storepulse: no recommendations yet') },
+    // What has happened goes first, so that the answer knows of it. Who may not be tracked gets the shop's.
+    recommend: async wanted => {
+      if (!fails) await flush()
+      const headers = { 'Content-Type': 'application/json' }
+      if (set.key) headers.Authorization = 'Bearer ' + set.key
+      const body = JSON.stringify({ requests: [{ user_id: off() ? null : device(), ...wanted }] })
+      const r = await fetch(url + 'recommendations', { method: 'POST', headers, body })
+      if (!r.ok) throw Error('storepulse: ' + r.status)
+      return (await r.json()).answers[0]
+    },
   }
   for (const [name, ...args] of stub?.q || []) api[name](...args)
   addEventListener('pagehide', leave)

@@ -1,0 +1,44 @@
+"""What to show a visitor now."""
+
+from collections.abc import Mapping
+
+from api.http.parts import Part
+from api.resource import Documentation, Resource
+from api.resources.recommendations import routes
+from api.resources.recommendations.batches import SCHEMAS
+from api.resources.recommendations.examples import ANSWERS
+from api.resources.recommendations.recommender import Recommender
+from api.services import Services
+from models.recommendation.catalogue import CatalogueView
+from models.recommendation.index import make_index
+from readers.recommendation_feed import RecommendationFeed
+
+
+def _make_recommender(services: Services) -> Recommender:
+    feed = RecommendationFeed(make_index(compiled=services.settings.compiled), CatalogueView())
+    return Recommender(services.reader, feed)
+
+
+async def _check(services: Services) -> Mapping[str, Part]:
+    return {"recommendations": services.get(Recommender).check()}
+
+
+RESOURCE = Resource(
+    name="recommendations",
+    direct_routers=[routes.router],
+    services=[_make_recommender],
+    checks=[_check],
+    browser_paths=frozenset(("/v1/recommendations",)),
+    documentation=Documentation(
+        tags={"recommendations": "What to show a visitor now, and why."},
+        answers=ANSWERS,
+        schemas=SCHEMAS,
+        parameters={
+            "scenario": "for_you",
+            "region": "DE",
+            "price_max": "49.90",
+            "exclude": "p00054,p00071",
+            "pin": "p00427",
+        },
+    ),
+)
