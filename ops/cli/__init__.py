@@ -7,6 +7,10 @@ if TYPE_CHECKING:
     from ops.cli.application import app as app
 
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
 def main() -> None:
     """Entry point of the `storepulse` command."""
     if sys.argv[1:2] == ["health"]:  # asked every few seconds for ever: loads neither commands nor settings
@@ -16,10 +20,12 @@ def main() -> None:
         if code is not None:
             sys.exit(code)
 
-    from ops.cli.application import main as run
-
     try:
+        from ops.cli.application import main as run
+
         run()
+    except KeyboardInterrupt:  # what a command does not end by itself, such as its imports
+        sys.exit(INTERRUPTED)
     except Exception as exc:
         from ops.cli.failures import explain
 

@@ -275,37 +275,31 @@ def version() -> None:
 
 @health_app.command("worker")
 def health_worker(state: StateOption = DEFAULT_STATE) -> None:
-    """Check that the worker at STOREPULSE_WORKER_PORT is working; by default, the workers of the stack in
-    this folder.
-    """
+    """Check that the worker at STOREPULSE_WORKER_PORT works; without it, the workers of the stack here."""
     _exit_with_health("worker", state)
 
 
 @health_app.command("deliver")
 def health_deliver(state: StateOption = DEFAULT_STATE) -> None:
-    """Check that the deliverer at STOREPULSE_DELIVER_PORT is working; by default, that of the stack in
-    this folder.
-    """
+    """Check that the deliverer at STOREPULSE_DELIVER_PORT works; without it, that of the stack here."""
     _exit_with_health("deliver", state)
 
 
 @health_app.command("archive")
 def health_archive(state: StateOption = DEFAULT_STATE) -> None:
-    """Whether the archive at STOREPULSE_ARCHIVE_PORT does its work; without it, that of the stack here."""
+    """Check that the archive at STOREPULSE_ARCHIVE_PORT works; without it, that of the stack here."""
     _exit_with_health("archive", state)
 
 
 @health_app.command("learn")
 def health_learn(state: StateOption = DEFAULT_STATE) -> None:
-    """Whether the learner at STOREPULSE_LEARN_PORT does its work; without it, that of the stack here."""
+    """Check that the learner at STOREPULSE_LEARN_PORT works; without it, that of the stack here."""
     _exit_with_health("learn", state)
 
 
 @health_app.command("api")
 def health_api(state: StateOption = DEFAULT_STATE) -> None:
-    """Check that the API at STOREPULSE_API_PORT is ready; by default, that of the stack in this folder,
-    else port 8000.
-    """
+    """Check that the API at STOREPULSE_API_PORT is ready; without it, that of the stack here (or 8000)."""
     _exit_with_health("api", state)
 
 

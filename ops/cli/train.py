@@ -105,8 +105,11 @@ def predict(
 ) -> None:
     """Predict a visitor's next action from the actions so far.
 
-    A view without a product is of another product; anything else is of the last one. Examples: storepulse
-    predict view view cart, storepulse predict view:p17:59.90 cart:p17:59.90
+    A view without a product is of another product; anything else is of the last one.
+
+    Examples: storepulse predict view view cart
+
+    storepulse predict view:p17:59.90 cart:p17:59.90
     """
     from ops.learning.prediction import run_prediction
 

@@ -33,7 +33,8 @@ def check_redis(settings: Settings, absent: Check) -> Iterator[Check]:
             yield check_writes(check_redis_now(client, keys.write_probe()))
             yield check_waits(_waits(client, keys))
             yield check_outboxes(read_outboxes(client, keys))
-            yield check_quarantine(_quarantined(client, keys), settings.namespace)
+            yield check_lost(_summed(client, keys, "lost"))
+            yield check_quarantine(_summed(client, keys, "quarantined"), settings.namespace)
             yield from check_webhooks(client, settings)
     except CertificateError as exc:
         yield Check("redis", Level.FAIL, "not asked", str(exc))
@@ -106,6 +107,17 @@ def check_waits(waits: list[str]) -> Check:
     return Check("blocked partitions", Level.FAIL, "; ".join(waits), advice)
 
 
+def check_lost(count: int) -> Check:
+    """Did Kafka delete records before workers had read them, at any time?"""
+    if not count:
+        return Check("lost events", Level.OK, "none")
+    advice = (
+        "keep events longer (retention.ms of the event topics), or add workers; the workers' logs say when "
+        "and where ('deleted before they were read')"
+    )
+    return Check("lost events", Level.WARN, f"Kafka deleted {count:,} before they were read", advice)
+
+
 def check_quarantine(count: int, namespace: str) -> Check:
     """Were there values that nobody could read?"""
     if not count:
@@ -142,8 +154,9 @@ def _waits(client: Redis, keys: Keys) -> list[str]:
     return found
 
 
-def _quarantined(client: Redis, keys: Keys) -> int:
+def _summed(client: Redis, keys: Keys, counter: str) -> int:
+    """A counter of all partitions."""
     pipe = client.pipeline(transaction=False)
     for p in range(keys.partitions):
-        pipe.hget(keys.meta(p), "quarantined")
+        pipe.hget(keys.meta(p), counter)
     return sum(int(count) for count in pipe.execute(raise_on_error=False) if str(count).isdigit())

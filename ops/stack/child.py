@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,18 @@ from typing import BinaryIO
 LOG_TAIL_BYTES = 2_000
 LARGEST_LOG_BYTES = 10 * 2**20
 """A log larger than this is set aside as `.1` at the next start."""
+
+
+FULL_BYTES = 2**20
+
+
+def disk_full(place: Path) -> str:
+    """That the disk of a file or folder is full, and what to do; empty if it is not, or nobody can say."""
+    try:
+        left = shutil.disk_usage(place if place.exists() else place.parent).free
+    except OSError:
+        return ""
+    return f"the disk of {place} is full: free some space" if left < FULL_BYTES else ""
 
 
 class StartError(RuntimeError):
@@ -91,12 +104,14 @@ class Child:
             time.sleep(0.05)
 
     def log_tail(self) -> str:
-        """The log's path and its last `LOG_TAIL_BYTES`."""
+        """The log's path and its last `LOG_TAIL_BYTES`, and whether there is no room for more."""
         try:
             tail = self.log_path.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace").strip()
         except FileNotFoundError:
             tail = ""
-        return f"the end of {self.log_path}:\n{tail or '(empty)'}"
+        full = disk_full(self.log_path)
+        end = f"the end of {self.log_path}:\n{tail or '(empty)'}"
+        return f"{end}\n{full}" if full else end
 
     def stop(self, timeout_s: float = 10.0) -> int:
         """SIGTERM, and SIGKILL after `timeout_s`; the exit code. Harmless when it has ended."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ops.api_client.health import answers
-from ops.stack.child import Child, StartError
+from ops.stack.child import Child, StartError, disk_full
 from ops.stack.ports import listens
 
 READY_TIMEOUT_S = 60.0
@@ -83,5 +83,12 @@ def _schedule(part: Part, now: float) -> bool:
         raise PartEnded(f"{part.name} ended with exit code {code}; {part.child.log_tail()}")
     part.failures = 1 if now - part.started_at > STEADY_S else part.failures + 1
     part.due_at = now + restart_delay_s(part.failures)
-    _log.warning("%s ended with exit code %s, restart in %.1f s", part.name, code, part.due_at - now)
+    full = disk_full(part.log_path)
+    _log.warning(
+        "%s ended with exit code %s, restart in %.1f s%s",
+        part.name,
+        code,
+        part.due_at - now,
+        full and f"; {full}",
+    )
     return True

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -18,6 +19,8 @@ from ops.stack.supervision import PartEnded
 from producers.plain_output import say_status
 
 CHECK_EVERY_S = 0.2
+SHOW_CURSOR = b"\x1b[?25h\n"
+"""What the line that says `stopping` has hidden."""
 
 
 class StopSignals:
@@ -41,6 +44,8 @@ class StopSignals:
                 raise KeyboardInterrupt
         elif self._stack is not None:
             self._stack.kill()
+            if sys.stdout.isatty():
+                os.write(sys.stdout.fileno(), SHOW_CURSOR)
             os._exit(128 + signum)
 
 

@@ -35,6 +35,8 @@ def run_call(calls: ApiCalls, method: str, path: str, body: dict[str, Any] | Non
 def _print(console: Console, answer: Any) -> None:
     if answer is None:
         console.print("done")
+    elif answer.get("webhooks") == []:
+        console.print("There are no webhooks. `storepulse webhooks add URL` adds one.")
     elif "webhooks" in answer:
         console.print(_endpoints(answer["webhooks"]), crop=False)
         for trouble in dict.fromkeys(one["status"]["trouble"] for one in answer["webhooks"]):

@@ -35,6 +35,7 @@ from ops.diagnosis.kafka import check_topics, check_transactions
 from ops.diagnosis.outboxes import Waiting, check_outboxes, read_outboxes
 from ops.diagnosis.redis import (
     check_eviction,
+    check_lost,
     check_memory,
     check_persistence,
     check_quarantine,
@@ -96,6 +97,8 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (check_outboxes({}), Level.OK, ""),
         (check_outboxes({3: Waiting(2, 900)}), Level.OK, ""),
         (check_outboxes({3: Waiting(2, 90_000)}), Level.FAIL, "worker's log"),
+        (check_lost(0), Level.OK, ""),
+        (check_lost(396), Level.WARN, "retention.ms"),
         (check_quarantine(0, "sp"), Level.OK, ""),
         (check_quarantine(2, "sp"), Level.WARN, "sp:*:quarantine:*"),
         (check_transactions({}), Level.OK, ""),

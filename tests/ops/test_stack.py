@@ -279,6 +279,32 @@ def test_port_that_cannot_be_is_refused(option: str, port: str) -> None:
     assert f"Invalid value for '{option}'" in refused.output
 
 
+def test_ctrl_c_before_a_command_has_begun_ends_it_without_a_traceback() -> None:
+    code = (
+        "import sys, types\n"
+        "application = sys.modules['ops.cli.application'] = types.ModuleType('application')\n"
+        "def interrupted(): raise KeyboardInterrupt\n"
+        "application.main = interrupted\n"
+        "from ops.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_full_disk_is_named_beside_the_log_that_stays_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = Child("part", [sys.executable, "-c", "raise SystemExit(1)"], tmp_path / "part.log")
+    assert "is full" not in child.log_tail()
+    monkeypatch.setattr("ops.stack.child.FULL_BYTES", 2**62)
+    child.start()
+    with pytest.raises(StartError, match=rf"\(empty\)\nthe disk of {tmp_path}/part.log is full: free some"):
+        child.await_ready(lambda: False, 30)
+
+
 def test_folder_that_takes_no_files_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StackError, match="set another --state"):
