@@ -13,6 +13,7 @@ from contracts.alerts import CART_ABANDONED, CHURN_RISK, AlertState, Severity
 from contracts.clock import wall_clock_ms
 from contracts.events import EventType
 from contracts.partitioning import partition_of
+from contracts.sessions import StoredSession
 from contracts.settings import Settings
 from contracts.topics import Topics
 from models.quality import Quality, of_kind
@@ -22,6 +23,7 @@ from ops.stack.redis_server import RedisServer
 from served_api import ServedApi
 from services import unique_settings, wait_until
 from shop_state import ShopState, make_event
+from visitor_makers import VIEW, make_visitor
 
 HOSTILE_ID = '<img src=x onerror="document.title=1">'
 KEEPS_NOTHING = {"durable": False}
@@ -262,3 +264,25 @@ def test_the_page_says_how_far_a_replay_of_history_is(make_installation: Any, br
     finally:
         served.stop()
         state.close()
+
+
+def test_the_page_shows_what_the_newest_visitor_is_recommended_and_how_it_changes(
+    served: ServedApi, browser: Chromium, state: ShopState
+) -> None:
+    fill(state)
+    now = wall_clock_ms()
+    for n in range(20):
+        items = ("tea", "cup") if n % 2 else ("pen", HOSTILE_ID)
+        state.put_session(f"v{n}", 1, StoredSession(now - 2_000, now - 1_000, items, (1, 1)), now + n)
+    state.put_visitor("you", make_visitor((VIEW, "tea")))
+    state.add_events([make_event(EventType.VIEW, now + 1_000, user_id="you", product_id="tea")])
+    state.flush()
+    browser.open(served.url)
+    first = "document.querySelector('.recommended .name')?.textContent"
+    wait_until(lambda: browser.evaluate(first) == "cup", 20, "what goes with tea")
+    assert "you: viewed tea" in browser.text(".did")
+    assert "tea" in browser.evaluate("document.querySelector('.recommended .why').textContent")
+    state.put_visitor("you", make_visitor((VIEW, "tea"), (VIEW, "pen")))
+    state.flush()
+    wait_until(lambda: browser.evaluate(first) == HOSTILE_ID, 20, "what goes with pens")
+    assert browser.errors == []

@@ -15,28 +15,13 @@ from contracts.clock import wall_clock_ms
 from contracts.products import Amount, Product
 from contracts.sessions import BOUGHT, CARTED, VIEWED, StoredSession
 from contracts.settings import Settings
-from contracts.visitor import Action, CartLine, Session, Totals, Visitor, pack_actions
 from event_api import check_problem
 from models.recommendation.arms import Arms
 from shop_state import ShopState
+from visitor_makers import CART, PURCHASE, VIEW, make_visitor
 
 PATH = "/v1/recommendations"
 DEVICE = "0123456789abcdef" * 2
-VIEW, CART, PURCHASE = 0, 2, 4
-
-
-def make_visitor(*did: tuple[int, str], cart: tuple[str, ...] = ()) -> Visitor:
-    """A visitor who did this within the last minute: ranks and products, oldest first."""
-    now = wall_clock_ms()
-    start = now - 1_000 * len(did)
-    actions = [
-        Action(start + 1_000 * n, rank, n.to_bytes(8), product, 1, None, None, None, None, None)
-        for n, (rank, product) in enumerate(did)
-    ]
-    lines = {product: CartLine(1, None, None, start) for product in cart}
-    session = Session(None, 1, start, actions[-1].at_ms, (len(did), 0, 0, 0, 0), 0, {}, lines)
-    totals = Totals(start, actions[-1].at_ms, session.counts, 0, {})
-    return Visitor(totals, None, session, pack_actions(actions), False, 0, b"", {})
 
 
 @pytest.fixture

@@ -33,9 +33,9 @@ export class Recommended {
     try {
       await this.follow();
       const user = this.input.value.trim() || this.followed;
-      const query = new URLSearchParams({ limit: SHOWN, preview: "1", ...(user && { user_id: user }) });
-      const [answer, state] = await Promise.all([ask(`/v1/recommendations?${query}`), user && ask(`/v1/users/${encodeURIComponent(user)}`)]);
-      this.draw(answer, state, user);
+      const query = new URLSearchParams({ limit: SHOWN, preview: "1", exclude_seen: "1", ...(user && { user_id: user }) });
+      const answer = await ask(`/v1/recommendations?${query}`);
+      this.draw(answer, answer.is_known ? await ask(`/v1/users/${encodeURIComponent(user)}`) : null, user);
     } catch (error) {
       this.refused = error instanceof Refused;
       if (this.refused) this.card.hidden = true;
@@ -57,7 +57,7 @@ export class Recommended {
     if (last && user === this.followed && last !== this.lastAt) [this.lastAt, this.actedAt] = [last, Date.now()];
     this.input.placeholder = this.followed || "Visitor";
     const instead = answer.answered_by && answer.answered_by !== answer.scenario;
-    put(this.hint, instead ? `answered by ${answer.answered_by.replaceAll("_", " ")}` : "from the last click on");
+    put(this.hint, instead ? `answered by ${answer.answered_by.replaceAll("_", " ")}` : "changes with each click");
     put(this.did, describe(state?.recent ?? [], user));
     put(this.note, answer.items.length ? "" : "No product is known yet.");
     this.note.hidden = !this.note.textContent;
