@@ -7,15 +7,13 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-HALF_LIFE_DAYS = 90.0
-"""A basket counts half as much after so long, where times are known; without times, all count the same."""
+BASKET_DECAY = 0.95
+"""Where times are known, a basket counts so much of the next one; without times, all count the same."""
 TYPICAL_DAYS = 28.0
 """Time between two purchases of a product where nothing is known of the customer's own."""
 _OF_SHOP, _OF_CUSTOMER = 2.0, 0.5
 """Gaps at the typical time that are added to the customer's, and at the customer's mean to the product's."""
 _SHORTEST_DAYS = 1.0
-JUST_BOUGHT, RESTORED_AT = 0.3, 0.5
-"""What was bought just now counts so much, and fully from this part of its interval on."""
 
 
 class Repeat(NamedTuple):
@@ -25,7 +23,7 @@ class Repeat(NamedTuple):
     times: int
     """Baskets with it."""
     score: float
-    """The share of the baskets with it, recent ones counting more; less if bought just now. Below 1."""
+    """The share of the baskets with it, newer ones counting more where times are known; below 1."""
     since_days: float | None
     """From the newest purchase to the moment of asking."""
     mean_gap_days: float | None
@@ -48,9 +46,8 @@ def find_repeats(
 
     `baskets` have the newest first; `ages_days` are their times before the moment of asking, None: unknown.
     """
-    weights = [1.0] * len(baskets)
-    if ages_days is not None:
-        weights = [0.5 ** (days / HALF_LIFE_DAYS) for days in ages_days]
+    decay = 1.0 if ages_days is None else BASKET_DECAY
+    weights = [decay**age for age in range(len(baskets))]
     places: dict[str, list[int]] = {}
     for place, basket in enumerate(baskets):
         for product_id in dict.fromkeys(basket):
@@ -83,6 +80,4 @@ def _dated(
     since_days = max(0.0, since_days)
     of_gaps = sum(gaps)
     interval_days = max(_SHORTEST_DAYS, (of_gaps + _OF_CUSTOMER * usual) / (len(gaps) + _OF_CUSTOMER))
-    restored = min(1.0, since_days / interval_days / RESTORED_AT)
-    score = share * (JUST_BOUGHT + (1 - JUST_BOUGHT) * restored)
-    return Repeat(product_id, times, score, since_days, of_gaps / len(gaps) if gaps else None, interval_days)
+    return Repeat(product_id, times, share, since_days, of_gaps / len(gaps) if gaps else None, interval_days)

@@ -1,9 +1,13 @@
 """Lists of repeats from plain baskets, and the sources of recommendations that read them."""
 
+import numpy as np
 import pytest
 
 from contracts.customers import CustomerOrder, CustomerOrderLine
-from models.next_basket.repeats import JUST_BOUGHT, TYPICAL_DAYS, Repeat, find_repeats
+from hand_baskets import baskets_of
+from models.next_basket.frequency import GPTopFreq
+from models.next_basket.model import Training
+from models.next_basket.repeats import BASKET_DECAY, TYPICAL_DAYS, Repeat, find_repeats
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
 from models.recommendation.recommend import recommend
@@ -37,19 +41,27 @@ def test_without_times_products_come_by_baskets_and_then_by_the_newest_one() -> 
     assert found[0].stage is None
 
 
-def test_older_baskets_count_less_where_times_are_known() -> None:
-    found = find_repeats([["new"], ["old"], ["old"]], [30.0, 400.0, 500.0])
-    assert [repeat.product_id for repeat in found] == ["new", "old"]
+def test_with_times_the_list_is_that_of_frequency_with_decay() -> None:
+    random = np.random.default_rng(1)
+    users = {user: [random.choice(40, 6, replace=False).tolist() for _ in range(12)] for user in range(20)}
+    histories = baskets_of(users, 40, {user: [7.0 * n for n in range(12)] for user in users})
+    model = GPTopFreq(basket_decay=BASKET_DECAY)
+    model.fit(Training(histories))
+    frequency = model.scores(histories)
+    for user, baskets in users.items():
+        named = [[str(item) for item in basket] for basket in reversed(baskets)]
+        found = find_repeats(named, [7.0 * n for n in range(12)])
+        shares = [frequency[user, int(repeat.product_id)] for repeat in found]
+        assert shares == pytest.approx(sorted(shares, reverse=True), abs=1e-3)
+        assert len(found) == len({item for basket in baskets for item in basket})
 
 
-def test_what_was_bought_a_moment_ago_counts_less_than_what_is_due() -> None:
-    ages = [0.0, 14.0, 28.0, 42.0]
-    found = by_id(find_repeats([["soap"], ["milk"], ["soap"], ["milk"]], ages))
+def test_a_product_is_due_by_its_own_interval() -> None:
+    found = by_id(find_repeats([["soap"], ["milk"], ["soap"], ["milk"]], [0.0, 14.0, 28.0, 42.0]))
     assert found["soap"].stage == 0
-    assert found["milk"].score > found["soap"].score
-    assert found["soap"].score == pytest.approx(
-        JUST_BOUGHT * (1 + 0.5 ** (28 / 90)) / (1 + sum(0.5 ** (a / 90) for a in ages))
-    )
+    assert found["milk"].interval_days == pytest.approx(28)
+    assert found["milk"].stage == pytest.approx(0.5)
+    assert found["milk"].mean_gap_days == 28
 
 
 def test_an_interval_is_the_products_own_the_more_often_it_was_bought() -> None:
