@@ -61,12 +61,12 @@ def test_a_folder_gives_the_rows_of_the_network(sequences: Path, trained: Path, 
     items = [session.tolist() for session in small_sessions().each()][:200]
     table = pl.DataFrame({"prefix": [one[:-1] for one in items], "target": [one[-1] for one in items]})
     table.write_parquet(pairs)
-    options = ["--models", "network,blend,ranker", "--network", str(trained), "--json", str(figures)]
+    options = ["--models", "trees,network,blend,ranker", "--network", str(trained), "--json", str(figures)]
     files = ["--train", str(sequences), "--test", str(pairs)]
     result = CliRunner().invoke(app, ["evaluate", "next-item", *files, *options])
     assert result.exit_code == 0, result.output
     models = {model["name"]: model for model in json.loads(figures.read_bytes())["models"]}
-    assert list(models) == ["markov", "network", "blend", "ranker"]
+    assert list(models) == ["markov", "trees", "network", "blend", "ranker"]
     assert set(models["blend"]["settings"]) > {"network", "vstan"}
     # Items that mostly follow each other: whatever else is in the pool, the Markov chain is hard to beat.
     markov, blend, ranker = (models[name]["figures"]["recall@1"] for name in ("markov", "blend", "ranker"))

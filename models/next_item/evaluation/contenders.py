@@ -6,12 +6,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from models.next_item.evaluation.tuning import TunedNeighbours
 from models.next_item.item_neighbours import ItemNeighbours
 from models.next_item.linear import MOST_ITEMS, LinearTransitions
 from models.next_item.model import NextItemModel
 from models.next_item.network import load_trained
 from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
 from models.next_item.popularity import LastItem, Popularity, RecentPopularity, SessionItems
+from models.next_item.ranking.model import RankedCandidates
+from models.next_item.ranking.orders import BlendOrder, TreeOrder
+from models.next_item.ranking.pool import CandidatePool
 from models.next_item.session_neighbours import SKNN, STAN, V_SKNN, VSTAN, SessionNeighbours
 from models.next_item.transitions import cooccurrence, last_cooccurrence, markov, sequential_rules
 
@@ -63,11 +67,9 @@ CONTENDERS: Mapping[str, Contender] = {
     "implicit-bm25": Contender(implicit_bm25, package="implicit"),
     "implicit-als": Contender(implicit_als, package="implicit"),
 }
-POOLED = ("vstan", "item-knn-markov", "cooccurrence", "sequential-rules")
-"""The rows whose candidates are ranked anew beside those of the network."""
-
-
-NETWORK, RANKER, BLEND = "network", "ranker", "blend"
+TREES = "trees"
+"""The candidates of `_neighbours` ranked anew."""
+NETWORK, BLEND, RANKER = "network", "blend", "ranker"
 TRAINED = (NETWORK, BLEND, RANKER)
 """Rows that take long, as a session network is trained, unless there is one already: only on demand."""
 
@@ -78,30 +80,42 @@ def choose(names: Sequence[str], reference: str = "", network: Path | None = Non
     All are those of `TRAINED` too if a folder of a trained `network` is given. Raises `ValueError` for an
     unknown name and `ArtefactError` for a folder that cannot be read.
     """
-    known = [*CONTENDERS, *TRAINED]
+    usual = [*CONTENDERS, TREES]
+    known = [*usual, *TRAINED]
     unknown = [name for name in (*names, reference) if name and name not in known]
     if unknown:
         raise ValueError(f"models must be among {', '.join(known)}, got {', '.join(unknown)}")
-    usual = CONTENDERS if network is None else known
-    wanted = {*(names or usual), reference or REFERENCE}
-    rows = {**CONTENDERS, **(_trained(network) if wanted & set(TRAINED) else {})}
+    wanted = {*(names or (usual if network is None else known)), reference or REFERENCE}
+    rows = dict(CONTENDERS)
+    if TREES in wanted:
+        rows |= _trees()
+    if wanted & set(TRAINED):
+        rows |= _trained(network)
     return {name: contender for name, contender in rows.items() if name in wanted}
+
+
+def _trees() -> dict[str, Contender]:
+    return {TREES: _reordered(CandidatePool(_neighbours()), TreeOrder())}
 
 
 def _trained(folder: Path | None) -> dict[str, Contender]:
     """The rows of `TRAINED` around one network, and one pool of candidates, that fit once."""
-    from models.next_item.ranking.model import RankedCandidates
-    from models.next_item.ranking.orders import BlendOrder, TreeOrder
-    from models.next_item.ranking.pool import CandidatePool
-
     network = _network(folder)
-    pool = CandidatePool([network, *(CONTENDERS[name].make() for name in POOLED)])
-    blend, trees = BlendOrder(), TreeOrder()
+    pool = CandidatePool([network, *_neighbours()])
     return {
         NETWORK: Contender(lambda: network),
-        BLEND: Contender(lambda: RankedCandidates(pool, blend), describe=blend.importance),
-        RANKER: Contender(lambda: RankedCandidates(pool, trees), describe=trees.importance),
+        BLEND: _reordered(pool, BlendOrder()),
+        RANKER: _reordered(pool, TreeOrder()),
     }
+
+
+def _neighbours() -> list[NextItemModel]:
+    others = "item-knn-markov", "cooccurrence", "sequential-rules"
+    return [TunedNeighbours(), *(CONTENDERS[name].make() for name in others)]
+
+
+def _reordered(pool: CandidatePool, order: BlendOrder | TreeOrder) -> Contender:
+    return Contender(lambda: RankedCandidates(pool, order), describe=order.importance)
 
 
 def _network(folder: Path | None) -> NextItemModel:

@@ -1,13 +1,16 @@
 """The settings of session neighbours, chosen on sessions held back from training, one parameter at a time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from models.next_item.evaluation.data import Data, hold_back
+from models.next_item.cases import cases_of
+from models.next_item.evaluation.data import Data, EvaluationProtocol, hold_back
 from models.next_item.evaluation.figures import measure
 from models.next_item.evaluation.ranking import rank_cases
-from models.next_item.session_neighbours import NeighbourConfig, SessionNeighbours
+from models.next_item.model import Scores
+from models.next_item.session_neighbours import VSTAN, NeighbourConfig, SessionNeighbours
+from models.next_item.sessions import Codes, Sessions
 
 OBJECTIVE = "ndcg@20"
 CHOICES: Mapping[str, tuple[Any, ...]] = {
@@ -54,6 +57,25 @@ def tune(name: str, start: NeighbourConfig, data: Data, *, progress: Callable[[i
                 best, best_figure = config, figure
     progress(total, total)
     return Tuned(best, tried)
+
+
+class TunedNeighbours:
+    """VSTAN with settings chosen on the latest of the sessions that it is fitted on first."""
+
+    name = "vstan"
+
+    def __init__(self) -> None:
+        self._config: NeighbourConfig | None = None
+
+    def fit(self, sessions: Sessions) -> None:
+        if self._config is None:
+            data = Data(sessions, cases_of(sessions).take(slice(0)), EvaluationProtocol())
+            self._config = tune(self.name, VSTAN, data, progress=lambda *_: None).config
+        self._model = SessionNeighbours(self.name, self._config)
+        self._model.fit(sessions)
+
+    def scores(self, prefixes: Sequence[Codes]) -> Scores:
+        return self._model.scores(prefixes)
 
 
 def _figure(name: str, config: NeighbourConfig, data: Data) -> float:
