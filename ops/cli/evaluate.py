@@ -6,6 +6,16 @@ from typing import Annotated
 import typer
 
 from ops.cli.next_basket import evaluate_next_basket
+from ops.cli.options import (
+    CurrencyOption,
+    EventsOption,
+    FiguresFile,
+    FormatOption,
+    IdleMinutes,
+    MoreFiles,
+    NamesOption,
+    names_of,
+)
 from ops.extras import require_extras
 
 
@@ -29,11 +39,9 @@ def _group() -> None:
 
 
 def evaluate_next_action(
-    events: Annotated[
-        list[Path] | None, typer.Option("--events", help="Files of events, each of one shop.")
-    ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
-    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    events: EventsOption = None,
+    more: MoreFiles = None,
+    idle_minutes: IdleMinutes = 30.0,
     train: Annotated[float, typer.Option(help="Share of the sessions to train on, the earliest ones.")] = 0.6,
     valid: Annotated[
         float, typer.Option(help="Share after these, for early stopping and calibration.")
@@ -47,16 +55,14 @@ def evaluate_next_action(
         float | None,
         typer.Option(help="Simulate sessions of one action until they are this share.", min=0, max=0.99),
     ] = None,
-    models: Annotated[str, typer.Option(help="Names, comma-separated; default: all.")] = "",
+    models: NamesOption = "",
     reference: Annotated[str, typer.Option(help="Model to compare the others with.")] = "",
     simulate_days: Annotated[
         float, typer.Option(help="Also measure on this many days of the simulated shop.", min=0)
     ] = 0.0,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Default: detected from the columns.")
-    ] = None,
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    format_name: FormatOption = None,
+    currency: CurrencyOption = "EUR",
+    json: FiguresFile = None,
 ) -> None:
     """Compare predictors of the next action, split by time; every prefix of a session is a case.
 
@@ -74,7 +80,7 @@ def evaluate_next_action(
         tries=tries,
         jobs=jobs,
         one_action_share=one_action_share,
-        models=tuple(name.strip() for name in models.split(",") if name.strip()),
+        models=names_of(models),
         reference=reference,
         simulated_days=simulate_days,
         format_name=format_name,
@@ -118,9 +124,9 @@ def evaluate_next_item(
         ),
     ] = None,
     reference: Annotated[str, typer.Option(help="Model to compare the others with; default: markov.")] = "",
-    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    idle_minutes: IdleMinutes = 30.0,
+    currency: CurrencyOption = "EUR",
+    json: FiguresFile = None,
 ) -> None:
     """Compare models of the next item: every prefix, the whole catalogue ranked, ties against the model.
 
@@ -137,7 +143,7 @@ def evaluate_next_item(
         min_prefix=min_prefix,
         collapse_repeats=collapse_repeats,
         network=network,
-        models=tuple(name.strip() for name in models.split(",") if name.strip()),
+        models=names_of(models),
         reference=reference,
         idle_ms=round(idle_minutes * 60_000),
         currency=currency,
@@ -147,10 +153,8 @@ def evaluate_next_item(
 
 
 def evaluate_alerts(
-    events: Annotated[
-        list[Path] | None, typer.Option("--events", help="Files of events, each of one shop.")
-    ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    events: EventsOption = None,
+    more: MoreFiles = None,
     model: Annotated[
         Path | None,
         typer.Option(help="Folder of the model; default: the shipped one."),
@@ -162,7 +166,7 @@ def evaluate_alerts(
         float, typer.Option(help="Also evaluate this many days of the simulated shop.", min=0)
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.")] = 2,
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    currency: CurrencyOption = "EUR",
     picture: Annotated[Path | None, typer.Option(help="Draw the trade-off to this SVG file.")] = None,
     online: Annotated[
         bool,
@@ -208,13 +212,13 @@ def evaluate_alerts(
 
 def evaluate_learning(
     events: Annotated[list[Path], typer.Option("--events", help="Files of events, each of one shop.")],
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    more: MoreFiles = None,
     model: Annotated[Path | None, typer.Option(help="Folder of the model; default: the shipped one.")] = None,
-    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    idle_minutes: IdleMinutes = 30.0,
     partitions: Annotated[int, typer.Option(help="Spread visitors over this many.", min=1, max=1024)] = 1,
     alone: Annotated[bool, typer.Option("--alone", help="No partition learns from another.")] = False,
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    currency: CurrencyOption = "EUR",
+    json: FiguresFile = None,
 ) -> None:
     """Replay files in order of time, as the stream would: predict, judge, learn. Nothing is fitted before.
 
@@ -237,19 +241,19 @@ def evaluate_learning(
 
 def evaluate_learning_curve(
     events: Annotated[list[Path], typer.Option("--events", help="Files of events, each of one shop.")],
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    more: MoreFiles = None,
     sizes: Annotated[
         str, typer.Option(help="Numbers of sessions, comma-separated; default: 500, 1000 and so on, to all.")
     ] = "",
-    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
+    idle_minutes: IdleMinutes = 30.0,
     train: Annotated[float, typer.Option(help="Share of the sessions to train on at most.")] = 0.6,
     valid: Annotated[float, typer.Option(help="Share after these, to stop and calibrate on.")] = 0.1,
     seeds: Annotated[int, typer.Option(help="How many times each model is fitted.", min=1, max=100)] = 1,
     jobs: Annotated[int, typer.Option(help="Models to fit at once, a process each.", min=1)] = 1,
     models: Annotated[str, typer.Option(help="Names as in `evaluate next-action`; default: five.")] = "",
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
+    currency: CurrencyOption = "EUR",
     picture: Annotated[Path | None, typer.Option(help="Draw the curves to this SVG file.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    json: FiguresFile = None,
 ) -> None:
     """Measure how good models are with less data, on the same later sessions: do you have enough?
 
@@ -265,7 +269,7 @@ def evaluate_learning_curve(
         valid=valid,
         seeds=seeds,
         jobs=jobs,
-        models=tuple(name.strip() for name in models.split(",") if name.strip()) or MODELS,
+        models=names_of(models) or MODELS,
         idle_ms=round(idle_minutes * 60_000),
         currency=currency,
         picture=picture,
@@ -289,7 +293,7 @@ def evaluate_drift(
     epochs: Annotated[int, typer.Option(help="Maximum number of epochs of each model.", min=1)] = 6,
     quiet_weeks: Annotated[float, typer.Option(help="Weeks without a change, for false alarms.")] = 1.0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same shop.", min=0)] = 1,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    json: FiguresFile = None,
 ) -> None:
     """Change how a simulated shop's visitors behave, and see how long models take to follow.
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.options import FiguresFile, ModelSeed, names_of
 from ops.extras import require_extras
 
 Data = Annotated[
@@ -34,7 +35,7 @@ def evaluate_next_basket(
         Path | None, typer.Option(help="Instead: predict for the users of this file, one id per line or row.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Predictions: parquet, or CSV by its name.")] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
+    json: FiguresFile = None,
 ) -> None:
     """Compare predictors of a customer's next basket, by folds of users or by a cut in time.
 
@@ -60,7 +61,7 @@ def evaluate_next_basket(
         cut=cut,
         until=until,
         least=least,
-        models=tuple(name.strip() for name in models.split(";") if name.strip()),
+        models=names_of(models, ";"),
         json=json,
     )
     raise typer.Exit(run_basket_evaluation(options))
@@ -73,7 +74,7 @@ def train_next_basket(
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = Path(
         ".storepulse/models/next-basket"
     ),
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 0,
+    seed: ModelSeed = 0,
 ) -> None:
     """Train the decision-tree ranker of next baskets and export it.
 

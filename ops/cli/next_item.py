@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.options import CurrencyOption, IdleMinutes, ModelSeed, RunsFolder
 from ops.extras import require_extras
 
 
@@ -34,11 +35,11 @@ def train_next_item(
     refit: Annotated[
         bool, typer.Option(help="Train once more on all sessions, for the epochs that were best.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
+    seed: ModelSeed = 1,
     threads: Annotated[int, typer.Option(help="Processor cores to use.", min=1)] = 1,
-    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
-    runs: Annotated[Path, typer.Option(help="Folder for the log of the run.")] = Path(".storepulse/runs"),
+    idle_minutes: IdleMinutes = 30.0,
+    currency: CurrencyOption = "EUR",
+    runs: RunsFolder = Path(".storepulse/runs"),
 ) -> None:
     """Train a session network of the next item and export it; the newest sessions say when to stop.
 

@@ -7,6 +7,16 @@ import typer
 
 from ops.cli.next_basket import train_next_basket
 from ops.cli.next_item import train_next_item
+from ops.cli.options import (
+    CurrencyOption,
+    EventsOption,
+    FormatOption,
+    IdleMinutes,
+    ModelSeed,
+    MoreFiles,
+    RunsFolder,
+    names_of,
+)
 from ops.extras import require_extras
 
 
@@ -26,10 +36,8 @@ def _group() -> None:
 
 
 def train_next_action(
-    events: Annotated[
-        list[Path] | None, typer.Option("--events", help="Files of events, each of one shop.")
-    ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")] = None,
+    events: EventsOption = None,
+    more: MoreFiles = None,
     out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = Path(
         ".storepulse/models/next-action"
     ),
@@ -53,19 +61,17 @@ def train_next_action(
     rates: Annotated[
         bool, typer.Option(help="Also learn how others' views of products and categories end in purchases.")
     ] = True,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same model.", min=0)] = 1,
+    seed: ModelSeed = 1,
     train: Annotated[float, typer.Option(help="Share of the sessions to train on, the earliest ones.")] = 0.7,
     valid: Annotated[
         float,
         typer.Option(help="Share after these, for early stopping and calibration; the rest is the test."),
     ] = 0.15,
     epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 30,
-    idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help="Default: detected from the columns.")
-    ] = None,
-    currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
-    runs: Annotated[Path, typer.Option(help="Folder for the log of the run.")] = Path(".storepulse/runs"),
+    idle_minutes: IdleMinutes = 30.0,
+    format_name: FormatOption = None,
+    currency: CurrencyOption = "EUR",
+    runs: RunsFolder = Path(".storepulse/runs"),
 ) -> None:
     """Train a predictor of the next action and export it, split by time; every prefix of a session is a case.
 
@@ -86,7 +92,7 @@ def train_next_action(
         most_epochs=epochs,
         idle_ms=round(idle_minutes * 60_000),
         simulated_days=simulate,
-        profiles=tuple(name.strip() for name in profiles.split(",") if name.strip()),
+        profiles=names_of(profiles),
         format_name=format_name,
         currency=currency,
         embeddings=embeddings,
