@@ -16,6 +16,16 @@ class BrokenRule(Answer):
     detail: str = Field(description="What is expected; never contains the value sent")
 
 
+class ElementsProblem(Answer):
+    """The fields of a problem document whose `errors` are those of single elements of the request."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
 class ProblemDocument(Answer):
     """A problem document (RFC 9457); `code` is stable."""
 

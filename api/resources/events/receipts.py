@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from api.openapi.problem_document import ElementsProblem
 from readers.answers import Answer
 
 
@@ -48,12 +49,7 @@ class Receipt(Answer):
     errors: list[Refusal] = Field(description="One per rejected event, in the order of the request")
 
 
-class EventsProblem(Answer):
+class EventsProblem(ElementsProblem):
     """A problem document; `errors` is present if the events were the reason."""
 
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
     errors: list[Refusal] = Field(default_factory=list)

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from api.openapi.problem_document import ElementsProblem
 from api.resources.predictions.schemas import ActionRefusal
 from models.recommendation.answer import Reason
 from models.recommendation.reasons import say_why
@@ -68,14 +69,9 @@ class NextBasket(Answer):
     baskets: int = Field(description="Baskets that were read")
 
 
-class BasketsProblem(Answer):
+class BasketsProblem(ElementsProblem):
     """A problem document; `errors` is present if single baskets were the reason."""
 
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
     errors: list[ActionRefusal] = Field(default_factory=list)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from api.openapi.problem_document import ElementsProblem
 from contracts.reasons import say_effect, say_reason
 from contracts.scores import Score
 from models.next_action.actions import TARGETS
@@ -121,14 +122,9 @@ class ActionRefusal(Answer):
     detail: str = Field(description="What is expected; never contains the value sent")
 
 
-class ActionsProblem(Answer):
+class ActionsProblem(ElementsProblem):
     """A problem document; `errors` is present if single actions were the reason."""
 
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
     errors: list[ActionRefusal] = Field(default_factory=list)
 
 

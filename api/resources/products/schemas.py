@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
+from api.openapi.problem_document import ElementsProblem
 from contracts.buckets import Grain
 from readers.answers import Answer, Money, TimedAnswer
 
@@ -88,14 +89,9 @@ class ProductReceipt(Answer):
     errors: list[ProductRefusal] = Field(description="One per rejected product, in the order of the request")
 
 
-class ProductsProblem(Answer):
+class ProductsProblem(ElementsProblem):
     """A problem document; `errors` is present if the products were the reason."""
 
-    type: str
-    title: str
-    status: int
-    code: str
-    detail: str
     errors: list[ProductRefusal] = Field(default_factory=list)
 
 
