@@ -21,6 +21,7 @@ from ops.stack.child import Child
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
 from ops.stack.redis_server import RedisServer
+from plain_http import NO_TLS
 from services import install, uninstall, unique_settings, wait_until
 
 AT_MS = 1_748_854_800_000
@@ -67,7 +68,7 @@ class Shop:
         port = {"worker": self.settings.worker_port, "api": self.settings.api_port,
                 "deliver": self.settings.deliver_port}[name]  # fmt: skip
         try:
-            answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
+            answer = httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=10, verify=NO_TLS)
         except httpx.HTTPError:
             return 0, ""
         return answer.status_code, answer.text

@@ -15,6 +15,7 @@ from contracts.settings import Settings
 from ops.stack.child import Child
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
+from plain_http import NO_TLS
 from services import lack, wait_until
 
 PARTS = ("worker", "api", "deliver")
@@ -56,7 +57,7 @@ def test_no_part_talks_to_anybody_but_its_services(traced: tuple[Settings, dict[
     )  # fmt: skip
     assert sent.status_code == 202, sent.text
     wait_until(
-        lambda: httpx.get(f"{url}/v1/users/u1/next-action", timeout=30).status_code == 200, 60,
+        lambda: httpx.get(f"{url}/v1/users/u1/next-action", timeout=30, verify=NO_TLS).status_code == 200, 60,
         "the model to be asked",
     )  # fmt: skip
     services = {int(settings.bootstrap.rpartition(":")[2]), urlsplit(settings.redis_url).port}
@@ -70,6 +71,6 @@ def test_no_part_talks_to_anybody_but_its_services(traced: tuple[Settings, dict[
 
 def _is_ready(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+        return httpx.get(f"{url}/readyz", timeout=5, verify=NO_TLS).status_code == 200
     except httpx.HTTPError:
         return False

@@ -16,6 +16,7 @@ from ops.api_client.health import answers
 from ops.stack.child import Child
 from ops.stack.ports import pick_port
 from ops.stack.record import settings_environment
+from plain_http import NO_TLS
 from services import wait_until
 
 PATIENCE_S = 60.0
@@ -75,7 +76,7 @@ class ApiProgram:
 
     def get(self, path: str) -> httpx.Response:
         """A request on a connection of its own."""
-        return httpx.get(f"{self.url}{path}", timeout=PATIENCE_S)
+        return httpx.get(f"{self.url}{path}", timeout=PATIENCE_S, verify=NO_TLS)
 
     def open(self) -> socket.socket:
         """A connection on which nothing was sent."""
