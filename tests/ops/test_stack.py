@@ -9,9 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
@@ -33,13 +31,13 @@ from ops.stack.ports import listens, preferred_port
 from ops.stack.record import StackRecord, find_settings, part_record, read_record
 from ops.stack.redis_server import RedisServer
 from ops.stack.stack import Stack
-from ops.stack.supervision import LONGEST_DELAY_S, Part, PartEnded, await_answer, check_part, restart_delay_s
 from services import wait_until
 
 
-@pytest.fixture
-def embedded_stack(tmp_path: Path) -> Iterator[Stack]:
-    with Stack(StackOptions(state=tmp_path / "state")) as stack:
+@pytest.fixture(scope="module")
+def embedded_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One for all tests that leave it as it is."""
+    with Stack(StackOptions(state=tmp_path_factory.mktemp("stack") / "state")) as stack:
         yield stack
 
 
@@ -86,11 +84,13 @@ def test_health_says_what_to_set_where_no_stack_is_recorded(tmp_path: Path) -> N
 
 def test_health_of_a_stack_is_that_of_its_worst_worker(embedded_stack: Stack) -> None:
     record = embedded_stack.state / "stack.json"
-    fields = json.loads(record.read_text())
+    recorded = record.read_text()
+    fields = json.loads(recorded)
     (worker,) = [part for part in fields["parts"] if part["name"] == "worker-1"]
     fields["parts"].append({**worker, "name": "worker-2", "where": "http://127.0.0.1:1/livez"})
     record.write_text(json.dumps(fields))
     found = health("worker", "--state", str(embedded_stack.state))
+    record.write_text(recorded)
     assert found.returncode == 1
     first, second = found.stdout.splitlines()
     assert (first.endswith(": well"), "no answer" in second) == (True, True)
@@ -116,29 +116,6 @@ def test_embedded_stack_applies_events_and_status_finds_it(embedded_stack: Stack
         "lost": 0,
     }
     assert len(status["workers"]) == 1  # type: ignore[arg-type]
-
-
-def test_killed_worker_is_started_again(embedded_stack: Stack) -> None:
-    worker = embedded_stack.part("worker-1")
-    old_pid = worker.child.pid
-    worker.child.kill()
-
-    def back() -> bool:
-        embedded_stack.check()
-        return worker.child.alive and answers(worker.where)
-
-    wait_until(back, 60, "the worker to be back")
-    assert worker.restarts == 1
-    assert worker.child.pid != old_pid
-    record = read_record(embedded_stack.state)
-    assert record is not None
-    assert {part.name: part.restarts for part in record.parts}["worker-1"] == 1
-
-
-def test_end_of_the_embedded_broker_ends_the_stack(embedded_stack: Stack) -> None:
-    embedded_stack.part("broker").child.kill()
-    with pytest.raises(PartEnded, match=r"(?s)broker ended with exit code -9; the end of .*broker.log"):
-        embedded_stack.check()
 
 
 def test_second_stack_in_the_same_folder_is_refused(embedded_stack: Stack) -> None:
@@ -311,21 +288,6 @@ def test_folder_that_takes_no_files_is_named(tmp_path: Path) -> None:
         Stack(StackOptions(state=tmp_path / "file"))
 
 
-def test_record_that_cannot_be_written_ends_no_stack(
-    embedded_stack: Stack, caplog: pytest.LogCaptureFixture
-) -> None:
-    worker = embedded_stack.part("worker-1")
-    (embedded_stack.state / f"stack.json.{os.getpid()}").mkdir()
-    worker.child.kill()
-
-    def is_another() -> bool:
-        embedded_stack.check()
-        return worker.restarts == 1
-
-    wait_until(is_another, 10, "another worker")
-    assert "cannot record the running parts" in caplog.text
-
-
 SPOILED = ["", "{", "[]", "null", "{}", '{"owner": {}, "parts": [], "settings": {}}', "\0" * 4_096]
 
 
@@ -370,76 +332,6 @@ def test_stacks_that_start_together_get_an_api_each(tmp_path: Path) -> None:
             assert stack.part("api").where in [part.where for part in record.parts]
 
 
-def test_answer_of_somebody_else_on_the_port_does_not_count(tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
-        Thread(target=other.serve_forever).start()
-        where = f"http://127.0.0.1:{other.server_port}/"
-        assert answers(where)
-        part = Part("api", where, Child("api", ["sleep", "1"], tmp_path / "log"))
-        part.child.start()
-        with pytest.raises(StartError, match="api ended with exit code 0"):
-            await_answer(part)
-        other.shutdown()
-
-
-def test_restart_delay_doubles_up_to_its_bound() -> None:
-    assert [restart_delay_s(n) for n in (1, 2, 3)] == [0.5, 1.0, 2.0]
-    assert restart_delay_s(50) == LONGEST_DELAY_S
-
-
-@pytest.mark.parametrize("name", ["worker-1", "api", "deliver"])
-def test_part_that_is_told_to_end_by_somebody_else_is_replaced(embedded_stack: Stack, name: str) -> None:
-    if name == "deliver":
-        embedded_stack._start_deliverer()
-        await_answer(embedded_stack.part(name))
-    part = embedded_stack.part(name)
-    old_pid = part.child.pid
-    os.kill(old_pid, signal.SIGTERM)
-    wait_until(lambda: not part.child.alive, 60, "its end")
-    assert part.child.exit_code == 0
-    embedded_stack.check()
-    record = read_record(embedded_stack.state)
-    assert record is not None
-    assert {each.name: (each.pid, each.runs()) for each in record.parts}[name] == (0, False)
-
-    def back() -> bool:
-        embedded_stack.check()
-        return part.child.alive and answers(part.where)
-
-    wait_until(back, 60, "another one")
-    record = read_record(embedded_stack.state)
-    assert record is not None
-    assert {each.name: (each.pid, each.runs(), each.restarts) for each in record.parts}[name] == (
-        part.child.pid,
-        True,
-        1,
-    )
-    assert part.child.pid != old_pid
-
-
-def test_part_that_ended_in_order_is_started_again_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    part = Part("worker-1", "", Child("worker-1", [sys.executable, "-c", ""], tmp_path / "log"))
-    part.child.start()
-    wait_until(lambda: not part.child.alive, 20, "its end")
-    assert check_part(part, part.started_at)
-    assert "worker-1 ended with exit code 0, restart in 0.5 s" in caplog.text
-    assert check_part(part, part.started_at + 1)
-    assert part.restarts == 1
-    part.child.kill()
-
-
-def test_part_that_the_stack_ends_itself_stays_away(embedded_stack: Stack) -> None:
-    worker = embedded_stack.part("worker-1")
-    assert embedded_stack.remove_worker(worker) == 0
-    embedded_stack.check()
-    assert not worker.child.alive
-    record = read_record(embedded_stack.state)
-    assert record is not None
-    assert "worker-1" not in [part.name for part in record.parts]
-
-
 def test_ports_are_the_same_in_each_run_unless_taken(tmp_path: Path) -> None:
     def addresses() -> dict[str, str]:
         with Stack(StackOptions(state=tmp_path / "state", deliver=True)) as stack:
@@ -459,22 +351,6 @@ def test_stacks_in_different_folders_have_different_ports() -> None:
     firsts = {preferred_port(f"/srv/shop-{n}/.storepulse", 0) for n in range(50)}
     assert len(firsts) > 40
     assert len({preferred_port("/srv/shop/.storepulse", place) for place in range(20)}) == 20
-
-
-def test_failing_part_is_started_again_after_its_delay(tmp_path: Path) -> None:
-    part = Part(
-        "api",
-        "",
-        Child("api", [sys.executable, "-c", "raise SystemExit(3)"], tmp_path / "log"),
-        started_at=0.0,
-    )
-    part.child.start()
-    wait_until(lambda: not part.child.alive, 20, "its end")
-    assert check_part(part, 10.0)
-    assert not check_part(part, 10.4)
-    assert check_part(part, 10.5)
-    assert part.restarts == 1
-    part.child.kill()
 
 
 def test_lag_counts_from_the_stored_offset_or_from_the_start() -> None:
