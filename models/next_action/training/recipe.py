@@ -98,7 +98,7 @@ def train(
         config=_config(fitted, recipe),
         training={
             "shops": {
-                name: _origin(cases, part[0], with_ids=bool(recipe.net.buckets))
+                name: origin_of(cases, part[0], with_ids=bool(recipe.net.buckets))
                 for (name, cases), part in zip(shops.items(), parts.values(), strict=True)
             },
             "seed": recipe.seed,
@@ -160,7 +160,7 @@ def _measure(fitted: FittedModel, cases: PrefixSet) -> dict[str, float | None]:
     return {name: round(value, 5) if np.isfinite(value) else None for name, value in figures.items()}
 
 
-def _origin(cases: PrefixSet, learnt: PrefixSet, *, with_ids: bool) -> dict[str, Any]:
+def origin_of(cases: PrefixSet, learnt: PrefixSet, *, with_ids: bool) -> dict[str, Any]:
     """How many cases, from when to when, and a digest of their numbers."""
     digest = hashlib.sha256()
     parts = (cases.steps, cases.context, cases.target, cases.will_buy, cases.at_ms)

@@ -20,14 +20,13 @@ from models.next_action.evaluation.fitting import time_prediction
 from models.next_action.features import ID_FEATURES
 from models.next_action.fold import hash_id
 from models.next_action.predictor import Predictor, load
-from models.next_action.prefixes import PrefixSet, prefixes_of
+from models.next_action.prefixes import prefixes_of
 from models.next_action.prices import UNKNOWN_LEVEL
 from models.next_action.training.calibration import calibrated
 from models.next_action.training.contender import NetContender
 from models.next_action.training.export import TOLERANCE
 from models.next_action.training.fit import logits_of
-from models.next_action.training.net_config import NetConfig
-from models.next_action.training.recipe import Recipe, train
+from models.next_action.training.recipe import origin_of, train
 from ops.cli import app
 from ops.learning.alert_evaluation import predict_all
 from ops.learning.training import TrainingOptions, run_training
@@ -36,7 +35,6 @@ from slot_scorer import make_scorer
 from small_training import (
     IDLE_MS,
     NAMES,
-    NET,
     RECIPE,
     named_training,
     small_cases,
@@ -217,11 +215,9 @@ def test_the_comparison_has_a_row_with_names() -> None:
 
 
 def test_the_hash_of_the_data_counts_names_where_they_are_read() -> None:
-    def digest(cases: PrefixSet, net: NetConfig) -> str:
-        recipe = Recipe(net, replace(RECIPE.fit, most_epochs=1), budget=None)
-        return str(train({"small": cases}, recipe).card.training["shops"]["small"]["sha256"])
-
-    cases = small_cases()
+    cases = small_cases().with_rates(RECIPE.rates)
     renamed = replace(cases, ids=cases.ids + 1)
-    assert digest(cases, NET) == digest(renamed, NET)
-    assert digest(cases, NAMES) != digest(renamed, NAMES)
+    for trained, are_read in ((small_training(), False), (named_training(), True)):
+        found, other = (origin_of(each, each, with_ids=are_read)["sha256"] for each in (cases, renamed))
+        assert found == trained.card.training["shops"]["small"]["sha256"]
+        assert (found != other) is are_read

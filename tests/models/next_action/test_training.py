@@ -187,7 +187,7 @@ def test_the_command_trains_on_a_file_and_writes_an_artefact_that_loads(
 ) -> None:
     file, out, runs = tmp_path / "shop.jsonl", tmp_path / "model", tmp_path / "runs"
     file.write_bytes(b"".join(encode(event) + b"\n" for event in small_events()))
-    assert run_training(TrainingOptions((file,), out, runs, most_epochs=1)) == 0
+    assert run_training(TrainingOptions((file,), out, runs, kind="cnn", most_epochs=1)) == 0
     card = load(out).card
     assert card.version in capsys.readouterr().out
     assert "their terms apply" in card.licence
