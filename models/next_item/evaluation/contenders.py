@@ -9,6 +9,7 @@ from typing import Any
 from models.next_item.evaluation.tuning import TunedNeighbours
 from models.next_item.item_neighbours import ItemNeighbours
 from models.next_item.linear import MOST_ITEMS, LinearTransitions
+from models.next_item.live import LiveIndex
 from models.next_item.model import NextItemModel
 from models.next_item.network import load_trained
 from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
@@ -63,6 +64,7 @@ CONTENDERS: Mapping[str, Contender] = {
     "v-sknn": Contender(lambda: SessionNeighbours("v-sknn", V_SKNN)),
     "stan": Contender(lambda: SessionNeighbours("stan", STAN)),
     TUNED: Contender(lambda: SessionNeighbours(TUNED, VSTAN)),
+    "live-index": Contender(LiveIndex),
     "implicit-cosine": Contender(implicit_cosine, package="implicit"),
     "implicit-bm25": Contender(implicit_bm25, package="implicit"),
     "implicit-als": Contender(implicit_als, package="implicit"),

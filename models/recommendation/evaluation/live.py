@@ -9,7 +9,7 @@ from models.recommendation.catalogue import CatalogueView, SeenProduct
 from models.recommendation.evaluation.replay import CUT, Past
 from models.recommendation.index import make_index
 from models.recommendation.recommend import recommend
-from models.recommendation.request import RecommendationRequest, Rules, Scenario
+from models.recommendation.request import EQUAL_WEIGHTS, ActionWeights, RecommendationRequest, Rules, Scenario
 
 _PREFIX = 50
 """Newest actions that the API knows of a visitor."""
@@ -19,8 +19,9 @@ _RULES = Rules(exclude_in_cart=False)
 class Live:
     """`for_you` as it is served; what is in the cart may come, since what comes may be its purchase."""
 
-    def __init__(self, name: str, *, idle_ms: int) -> None:
+    def __init__(self, name: str, *, idle_ms: int, weights: ActionWeights = EQUAL_WEIGHTS) -> None:
         self.name = name
+        self._weights = weights
         self._idle_ms = idle_ms
         self._index, self._catalogue = make_index(), CatalogueView()
         self._open: dict[str, tuple[int, list[Action]]] = {}
@@ -36,6 +37,7 @@ class Live:
             visitor_id=past.visitor,
             prefix=tuple(past.steps[-_PREFIX:]),
             rules=_RULES,
+            weights=self._weights,
         )
         return [item.product_id for item in recommend(self._index, self._catalogue, request).items]
 

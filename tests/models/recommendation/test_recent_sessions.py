@@ -7,7 +7,7 @@ import pytest
 
 from models.recommendation.index import MakeIndex, load_compiled
 from models.recommendation.python_sessions import PythonSessions
-from models.recommendation.recent_sessions import RecentSessions, Scoring
+from models.recommendation.recent_sessions import SHARE_HALF_LIFE_MS, RecentSessions, Scoring
 
 VIEWED, CARTED, BOUGHT = 1, 2, 4
 ANY = VIEWED | CARTED | BOUGHT
@@ -111,6 +111,21 @@ def test_popularity_counts_actions_and_fades(make_sessions: MakeIndex) -> None:
     assert names(index.popular((1.0, 4.0, 8.0), 1_000.0, now_ms=1_000, newest=1)) == ["a", "c"]
 
 
+def test_products_share_in_the_popularity_of_their_group(make_sessions: MakeIndex) -> None:
+    index = make_sessions(100, 10)
+    index.put("ann", 0, visit("ab"))
+    index.put("bob", 0, visit("ac"))
+    index.put("cem", 0, visit("ad", at_ms=round(SHARE_HALF_LIFE_MS)))
+    shares = index.popular_among("group", "abx", limit=9, now_ms=0, old_ms=100)
+    assert dict(shares) == pytest.approx({"a": 0.8, "b": 0.2})
+    index.put("dan", 0, visit("ab"))
+    assert index.popular_among("group", "abx", limit=9, now_ms=99, old_ms=100) == shares
+    index.forget("cem")
+    assert dict(index.popular_among("group", "abx", limit=9, now_ms=99, old_ms=100)) == pytest.approx(
+        {"a": 0.6, "b": 0.4}
+    )
+
+
 @pytest.mark.parametrize("place", [-1, 256])
 def test_bad_sessions_are_refused(make_sessions: MakeIndex, place: int) -> None:
     index = make_sessions(10, 10)
@@ -177,4 +192,9 @@ def compare(chance: random.Random, one: RecentSessions, other: RecentSessions) -
         assert one.together(products[0], *masks, limit=20) == other.together(products[0], *masks, limit=20)
         assert one.visits_together(products, products) == other.visits_together(products, products)
     popular = [index.popular((1, 4, 8), 1e7, now_ms=1_600_000, newest=200) for index in (one, other)]
+    shares = [
+        dict(index.popular_among("some", ["p1", "p2", "p3", "x"], limit=9, now_ms=0))
+        for index in (one, other)
+    ]
+    assert shares[0] == pytest.approx(shares[1])
     assert {p: s for p, s, _ in popular[0]} == pytest.approx({p: s for p, s, _ in popular[1]})
