@@ -24,6 +24,7 @@ from benchmarks.runs import (
     run_load,
     run_memory,
     run_profile,
+    run_recommendations,
     run_scaling,
     run_scoring,
     run_throughput,
@@ -161,6 +162,17 @@ def calls(runs: Runs = CALLS_RUNS, json: JsonFile = None) -> None:
     """Microseconds per visitor by how much padding a call of the model may have; needs no services."""
     tables.show_machine(console, machine := describe_machine())
     write_json(json, machine, run_calls(runs))
+
+
+@app.command()
+def recommendations(
+    sessions: Annotated[int, typer.Option(min=1_000, help="Sessions in the index")] = 1_000_000,
+    products: Annotated[int, typer.Option(min=1_000, help="Products of the shop")] = 50_000,
+    json: JsonFile = None,
+) -> None:
+    """CPU microseconds of a recommendation, p50 and p99, and memory of the index; needs no services."""
+    tables.show_machine(console, machine := describe_machine())
+    write_json(json, machine, run_recommendations(sessions, products))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from benchmarks import jobs as jobs_bench
 from benchmarks import load as load_bench
 from benchmarks import memory as memory_bench
 from benchmarks import profile as profile_bench
+from benchmarks import recommendations as recommendations_bench
 from benchmarks import scaling as scaling_bench
 from benchmarks import scoring as scoring_bench
 from benchmarks import tables
@@ -53,6 +54,7 @@ TWO_WORKERS_AIM = 1.7
 RATES_PACES = ((1_000, 0), (1_000, 30_000), (60_000, 30_000))
 """Length of a batch and how late the partitions of other workers are known (ms); 0: all are of one worker."""
 ALERTS_AIM_MS = 250.0
+RECOMMENDATION_QUERIES = 5_000
 DELAY_CONTENDERS = "fcsde"
 ALERTS_CONTENDERS = "fs"
 """The floor and the worker that scores; the others fire no alerts."""
@@ -103,6 +105,17 @@ def run_item_rates(events: Path, model: Path | None, partitions: int) -> Figures
         "item_rates": [{"batch_ms": pace[0], "late_ms": pace[1]} | asdict(row) for pace, row in rows.items()],
         "item_rates_us": us,
     }
+
+
+def run_recommendations(sessions: int, products: int) -> Figures:
+    """Measure and show what a recommendation costs."""
+    total = -(-sessions // 1_000)
+    with tables.progress_bar(console, "filling the index", total) as advance:
+        found = recommendations_bench.measure_recommendations(
+            sessions, products, RECOMMENDATION_QUERIES, seed=1, progress=advance
+        )
+    tables.show_recommendations(console, found)
+    return {"recommendations": asdict(found)}
 
 
 def run_scoring(runs: int) -> Figures:

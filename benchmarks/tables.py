@@ -18,6 +18,7 @@ from benchmarks.item_rates import RatesRow
 from benchmarks.jobs import JobsRow
 from benchmarks.memory import MemoryRow
 from benchmarks.profile import Profile
+from benchmarks.recommendations import RecommendationFigures
 from benchmarks.scaling import ScalingRow
 from benchmarks.scoring import ENGINES, ScoringFigures
 from benchmarks.scoring import STEPS as STEPS_OF_SCORING
@@ -111,6 +112,22 @@ def show_calls(
         cells = [f"{us[size][limit]:.1f} ({counts[size][limit]:.1f})" for size in us]
         table.add_row("any" if limit == LIMITS[-1] else f"{limit:,}", *cells)
     console.print(table)
+
+
+def show_recommendations(console: Console, found: RecommendationFigures) -> None:
+    """Questions to the index of recent sessions, and what it holds in memory."""
+    kind = "compiled" if found.is_compiled else "Python"
+    title = f"Recommendations, {found.sessions:,} sessions, {found.products:,} products, {kind}"
+    table = Table(title=title)
+    for name in ("", "p50 us", "p99 us"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in found.rows:
+        table.add_row(row.what, f"{row.p50_us:.0f}", f"{row.p99_us:.0f}")
+    console.print(table)
+    console.print(
+        f"{found.put_us:.1f} us to take in a session; "
+        f"{found.bytes_per_session:.0f} bytes of memory a session, so many MB for a million"
+    )
 
 
 def show_throughput(console: Console, rows: Sequence[Row], aims: Sequence[Aim]) -> None:
