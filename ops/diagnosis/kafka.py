@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.admin import KafkaAdminClient, OffsetSpec
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError
 from kafka.protocol.consumer import IsolationLevel
 
@@ -57,6 +57,19 @@ def check_topics(counts: dict[str, int], topics: Topics) -> Check:
     return Check("topics", Level.OK, f"{', '.join(topics.partitioned)} with {count} partitions each")
 
 
+def check_keeping(policies: Mapping[str, str]) -> Check:
+    """Does Kafka keep every event until it is old? `policies` are the topics' `cleanup.policy`."""
+    compacted = sorted(name for name, policy in policies.items() if "compact" in policy)
+    if not compacted:
+        return Check("event topics keep", Level.OK, "every event until it is old")
+    return Check(
+        "event topics keep",
+        Level.FAIL,
+        f"only the newest event of each visitor: {', '.join(compacted)}",
+        "set cleanup.policy=delete: what a worker that is behind has not read disappears unnoticed",
+    )
+
+
 def check_transactions(found: Open) -> Check:
     """Transactions of producers that were left open, behind which nothing is read?"""
     long_open = {tp: (offset, age_s) for tp, (offset, age_s) in found.items() if age_s > LONG_OPEN_S}
@@ -88,7 +101,20 @@ def _check(settings: Settings, admin: KafkaAdminClient) -> Iterator[Check]:
         yield check_rejected(settings)
     if not settings.kafka_api:  # the embedded broker knows no transactions
         events = {name: counts[name] for name in topics.events if name in counts}
+        if policies := _cleanup_policies(admin, tuple(events)):
+            yield check_keeping(policies)
         yield check_transactions(_open_transactions(settings, admin, events))
+
+
+def _cleanup_policies(admin: KafkaAdminClient, topics: tuple[str, ...]) -> dict[str, str]:
+    """By topic; nothing of those that we have no right DESCRIBE_CONFIGS on."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, ["cleanup.policy"]) for name in topics]
+    found = admin.describe_configs(asked, config_filter="all").get("topic", {}) if asked else {}
+    return {
+        name: str(configs["cleanup.policy"]["value"])
+        for name, configs in found.items()
+        if "cleanup.policy" in configs
+    }
 
 
 def _open_transactions(settings: Settings, admin: KafkaAdminClient, counts: Mapping[str, int]) -> Open:

@@ -31,7 +31,7 @@ from ops.diagnosis.doctor import (
     check_package,
     check_python,
 )
-from ops.diagnosis.kafka import check_topics, check_transactions
+from ops.diagnosis.kafka import check_keeping, check_topics, check_transactions
 from ops.diagnosis.outboxes import Waiting, check_outboxes, read_outboxes
 from ops.diagnosis.redis import (
     check_eviction,
@@ -97,6 +97,12 @@ def letter(code: str, rejected_ms: int) -> StoredLetter:
         (check_outboxes({}), Level.OK, ""),
         (check_outboxes({3: Waiting(2, 900)}), Level.OK, ""),
         (check_outboxes({3: Waiting(2, 90_000)}), Level.FAIL, "worker's log"),
+        (check_keeping({"x.view": "delete"}), Level.OK, ""),
+        (
+            check_keeping({"x.view": "delete", "x.cart": "compact,delete"}),
+            Level.FAIL,
+            "cleanup.policy=delete",
+        ),
         (check_lost(0), Level.OK, ""),
         (check_lost(396), Level.WARN, "retention.ms"),
         (check_quarantine(0, "sp"), Level.OK, ""),
@@ -161,7 +167,13 @@ def test_the_doctor_in_the_image_asks_for_nothing_to_start_a_stack_with(
 
 def test_running_services_pass(installation: Settings) -> None:
     checks = list(check_services(installation, required=True))
-    assert {check.name for check in checks} >= {"redis", "kafka", "topics", "clock of redis"}
+    assert {check.name for check in checks} >= {
+        "redis",
+        "kafka",
+        "topics",
+        "event topics keep",
+        "clock of redis",
+    }
     assert not [check for check in checks if check.level is Level.FAIL]
 
 
