@@ -188,7 +188,7 @@ class _Steps:
         self._model = model
         if model is not None and self._slot.learner is not None:
             self._slot.learner.pooled = model.version, Publisher(sums_in(_learnt_before()))
-        self._rules = StepSettings.of(settings)
+        self._rules = StepSettings.of(settings, keeps_events=registry.keeps_events)
         self._pack = msgpack.Packer(use_bin_type=False).pack
         self.spent_s = dict.fromkeys(STEPS if model is None else STEPS_WITH_SCORING, 0.0)
         self.events = self.visitors = self.size = self.scored = 0

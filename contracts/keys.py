@@ -70,7 +70,7 @@ SESSIONS_CHANGED = "sessions_changed"
 """Sorted set: visitors with sessions to when one of these last changed: epoch ms by the broker's clock, and
 higher with every commit. The newest are kept, with their sessions (`Settings.session_visitors`)."""
 SEEN_PRODUCTS = "seen_products"
-"""Hash: product to what the newest event of this partition told of it (`contracts.seen_products`)."""
+"""Hash: product to what events of this partition told of it (`contracts.seen_products`)."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400

@@ -19,6 +19,7 @@ from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
 from stream.components.orders.component import Orders
 from stream.components.prices import Prices
+from stream.components.sessions.component import Sessions
 from stream.components.trending import Trending
 from stream.jobs.job import JobRegistry
 from stream.partitions.alert_gate import AlertGate
@@ -160,6 +161,8 @@ def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     registry.add(Trending(settings.trend_half_life_s * 1_000))
     registry.add(Orders(settings, core))
     registry.add(Catalogue(settings))
+    if settings.session_visitors:
+        registry.add(Sessions(settings, core))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings, registry.gate))
     return registry

@@ -34,5 +34,8 @@ from ops.audit.recorded_alerts import read_log as read_log
 from ops.audit.replays import open_replay as open_replay
 from ops.audit.replays import silences_of as silences_of
 from ops.audit.scores import ScoreReplay as ScoreReplay
+from ops.audit.sessions import expected_sessions as expected_sessions
+from ops.audit.sessions import read_sessions as read_sessions
+from ops.audit.sessions import session_differences as session_differences
 from ops.audit.state import has_settled as has_settled
 from ops.audit.state import read_state as read_state

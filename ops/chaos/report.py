@@ -31,6 +31,7 @@ _COUNTS = (
     "broken",
     "rejected",
     "customers",
+    "sessions",
     "archived",
     "lost",
     "doubled",
@@ -133,6 +134,7 @@ def _counts(audit: RunAudit) -> Table:
         ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} rejected"),
         *_archive_rows(audit),
         ("customers", f"orders and money of {audit.customers:,} compared with their records"),
+        ("sessions", f"{audit.sessions:,} kept for recommendations, compared with what was sent"),
         (
             "alerts",
             f"{alerts.fired:,} fired, {alerts.resolved:,} resolved, {alerts.expired:,} expired",

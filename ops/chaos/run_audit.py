@@ -19,6 +19,7 @@ from ops.audit import (
     expected_customers,
     expected_items,
     expected_of,
+    expected_sessions,
     has_settled,
     item_differences,
     log_ends,
@@ -27,8 +28,10 @@ from ops.audit import (
     read_alerts,
     read_customers,
     read_items,
+    read_sessions,
     read_state,
     sent_events_of,
+    session_differences,
 )
 from ops.audit.archive import archive_differences, archived_rows
 from ops.audit.customers import CustomerView
@@ -50,6 +53,8 @@ class RunAudit:
     doubled: int
     customers: int
     """Customers whose orders and money were compared with their records."""
+    sessions: int
+    """Sessions kept for recommendations that were compared with what was sent."""
     differences: list[str]
     alerts: AlertAudit
     archived: int | None = None
@@ -91,6 +96,8 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         unlike += customer_differences(buyers, read_customers(system.client, system.keys))
     if settings.scoring and not system.earlier_workers:
         unlike += item_differences(expected_items(sent), read_items(system.client, system.keys))
+    sessions = {} if system.earlier_workers else expected_sessions(sent, settings.idle_ms)
+    unlike += session_differences(sessions, read_sessions(system.client, system.keys))
     archived = None
     if system.archive is not None:
         system.finish_archive()
@@ -108,6 +115,7 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         lost=lost,
         doubled=doubled,
         customers=len(buyers),
+        sessions=sum(map(len, sessions.values())),
         differences=unlike + alerts.differences,
         alerts=alerts,
         archived=archived,

@@ -64,6 +64,8 @@ class BatchResult:
     """What a batch, some deadlines or some records of another topic come to."""
 
     clock: Clock
+    before: Mapping[str, Visitor | None] = field(default_factory=dict)
+    """The states before, of all visitors whom the batch or the deadlines are about."""
     prediction_results: PredictionResults = field(default_factory=PredictionResults)
     visitors: dict[str, Visitor] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)

@@ -86,7 +86,7 @@ def apply_batch(
     than `lateness_ms` behind the watermark is counted as late and changes nothing else. Each of `screens` may
     keep events out: they move the clock and add nothing to anything else.
     """
-    result = BatchResult(clock)
+    result = BatchResult(clock, visitors)
     result.counts.prices = [
         entry.event.price_minor
         for entry in entries
@@ -274,7 +274,7 @@ def fire_deadlines(
     One that has come may find that the visitor acted since, or that there is more to wait for: then it is set
     again for what comes next.
     """
-    result = BatchResult(clock)
+    result = BatchResult(clock, visitors)
     idle_ms = settings.session.idle_ms
     for user_id in due:
         visitor = visitors.get(user_id)

@@ -35,7 +35,7 @@ def apply_batch(clock, entries, visitors, settings, *, screens=()):
     cdef list prices = []
     cdef dict grouped
     cdef set named = set()
-    result = BatchResult(clock)
+    result = BatchResult(clock, visitors)
     for entry in entries:
         event = item(entry, ENTRY_EVENT)
         if event is not None:

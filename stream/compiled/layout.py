@@ -16,7 +16,7 @@ from pathlib import Path
 MODULES = (
     "packing", "records", "merge", "new_events", "carts", "orders", "states", "judging", "alerts", "visitors",
     "batch", "scores", "encoding", "reports", "customers",
-    "items", "rates",
+    "items", "rates", "sessions",
 )  # fmt: skip
 """The compiled modules; each cimports only from those before it."""
 TUPLES: dict[str, tuple[str, ...]] = {
@@ -51,6 +51,7 @@ CONTRACT = (
     "contracts.order_lines",
     "contracts.order_reports",
     "contracts.record_keys",
+    "contracts.sessions",
     "contracts.visitor",
     "contracts.visitor_alerts",
     "contracts.predictions",

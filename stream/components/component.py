@@ -48,7 +48,7 @@ class Applied(NamedTuple, Generic[V]):
 
     `counts` are of the new actions; `new_events` is filled if any component `wants_events`. `values` has the
     component's value of each subject it asked for (None: there is none). `reports` are what is to be told of
-    logins.
+    logins. `before` has the states before of all of `visitors` (None: unknown).
     """
 
     clock: Clock
@@ -57,6 +57,7 @@ class Applied(NamedTuple, Generic[V]):
     new_events: Sequence[NewEvents]
     values: Mapping[str, V | None]
     reports: Sequence[CustomerReport] = ()
+    before: Mapping[str, Visitor | None] = {}
 
 
 class Fired(NamedTuple, Generic[V]):

@@ -111,6 +111,7 @@ def applied_of(result: BatchResult, values: Mapping[str, Any]) -> Applied[Any]:
         result.new_events,
         values,
         result.reports,
+        result.before,
     )
 
 

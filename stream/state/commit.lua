@@ -172,6 +172,25 @@ local prepare = {
   function(w) -- Expire: keys, ttl_s
     later(function() for i = 1, #w[2] do call('EXPIRE', prefix .. w[2][i], w[3]) end end)
   end,
+  function(w) -- SetInHashes: keys, names, values, ttl_s
+    local keys = w[2]
+    for i = 1, #keys do keys[i] = holding(keys[i], 'hash') end
+    later(function()
+      for i = 1, #keys do
+        call('HSET', keys[i], w[3][i], w[4][i])
+        expire(keys[i], w[5])
+      end
+    end)
+  end,
+  function(w) -- KeepHighest: key, keep, start, most
+    local key = holding(w[2], 'zset')
+    later(function()
+      local surplus = min(call('ZCARD', key) - w[3], w[5])
+      if surplus <= 0 then return end
+      for _, member in ipairs(call('ZRANGE', key, 0, surplus - 1)) do call('DEL', prefix .. w[4] .. member) end
+      call('ZREMRANGEBYRANK', key, 0, surplus - 1)
+    end)
+  end,
 }
 
 for i = 1, #c.writes do prepare[c.writes[i][1]](c.writes[i]) end
@@ -188,6 +207,7 @@ local commands = { -- of each operation
   {zadd, {'ZREMRANGEBYRANK', none, '0', '0'}}, {zadd, {'ZREMRANGEBYSCORE', none, '0', '0'}}, {{'ZREM', none, 'm'}},
   {{'SADD', meta, 'm'}}, {{'SREM', none, 'm'}}, {{'RPUSH', meta, 'v'}, {'LTRIM', none, '0', '0'}},
   {{'XADD', none, 'NOMKSTREAM', '*', 'f', 'v'}, {'XTRIM', none, 'MAXLEN', '1'}}, {expiry},
+  {hset}, {{'ZCARD', none}, {'ZRANGE', none, '0', '0'}, {'ZREMRANGEBYRANK', none, '0', '0'}, {'DEL', none}},
 }
 
 local function is_forbidden(reply)

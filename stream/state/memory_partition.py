@@ -6,8 +6,8 @@ from contracts.keys import META
 from stream.state.writes import Value
 
 
-class Hash(dict[str, str]):
-    """A hash: fields as text."""
+class Hash(dict[str, Any]):
+    """A hash: fields as text, blobs as bytes."""
 
 
 class SortedSet(dict[str, float]):

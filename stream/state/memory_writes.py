@@ -12,13 +12,16 @@ from stream.state.writes import (
     AppendToStream,
     DeleteKeys,
     Expire,
+    KeepHighest,
     PutBlobs,
     RaiseScores,
     RemoveFromHash,
     RemoveFromSet,
     RemoveMembers,
     SetInHash,
+    SetInHashes,
     SetScores,
+    Value,
     Write,
 )
 
@@ -37,9 +40,20 @@ def _add_to_hashes(part: MemoryPartition, write: AddToHashes) -> None:
 
 def _set_in_hash(part: MemoryPartition, write: SetInHash) -> None:
     held = part.values.setdefault(write.key, Hash())
-    held.update(
-        {name: value if isinstance(value, str) else str(value) for name, value in write.values.items()}
-    )
+    held.update({name: _held(value) for name, value in write.values.items()})
+
+
+def _set_in_hashes(part: MemoryPartition, write: SetInHashes) -> None:
+    for key, name, value in zip(write.hashes, write.names, write.values, strict=True):
+        part.values.setdefault(key, Hash())[name] = _held(value)
+
+
+def _keep_highest(part: MemoryPartition, write: KeepHighest) -> None:
+    held = part.values.get(write.key, {})
+    surplus = min(len(held) - write.keep, write.most)
+    for member in sorted(held, key=lambda member: (held[member], member.encode()))[: max(0, surplus)]:
+        part.values.pop(write.start + member, None)
+        del held[member]
 
 
 def _remove_from_hash(part: MemoryPartition, write: RemoveFromHash) -> None:
@@ -103,6 +117,11 @@ def _expire(part: MemoryPartition, write: Expire) -> None:
     """Nothing: this store lets no key expire."""
 
 
+def _held(value: Value) -> Any:
+    """What a field of a hash holds: bytes as they are, everything else as text."""
+    return value if isinstance(value, bytes) else str(value)
+
+
 def _remove(part: MemoryPartition, key: str, names: Collection[str]) -> None:
     held = part.values.get(key, {})
     for name in names:
@@ -125,4 +144,6 @@ _APPLY: dict[type[Write], Callable[[MemoryPartition, Any], None]] = {
     AppendToList: _append_to_list,
     AppendToStream: _append_to_stream,
     Expire: _expire,
+    SetInHashes: _set_in_hashes,
+    KeepHighest: _keep_highest,
 }

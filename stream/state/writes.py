@@ -1,4 +1,4 @@
-"""What a commit writes, as data: a dozen operations that every store interprets.
+"""What a commit writes, as data: fifteen operations that every store interprets.
 
 A key is named without the prefix of its partition (`contracts.keys`), so all keys of a commit lie in one slot
 of a Redis Cluster. A lifetime of 0 s leaves the key's lifetime as it is.
@@ -261,8 +261,50 @@ class Expire(Write):
         return [self.CODE, list(self.expiring), self.ttl_s]
 
 
+@dataclass(frozen=True, slots=True)
+class SetInHashes(Write):
+    """Set a field in each of many hashes; a hash may come several times."""
+
+    hashes: Sequence[str]
+    names: Sequence[str]
+    values: Sequence[Value]
+    ttl_s: int = 0
+
+    CODE: ClassVar[int] = 14
+    HOLDS: ClassVar[str] = "hash"
+
+    @property
+    def keys(self) -> list[str]:
+        """See `Write`."""
+        return list(self.hashes)
+
+    def encode(self) -> list[Any]:
+        """See `Write`."""
+        return [self.CODE, self.hashes, self.names, self.values, self.ttl_s]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepHighest(KeyWrite):
+    """Keep the `keep` highest members of a sorted set, and drop of the others the lowest, `most` at a time.
+
+    With each goes the key whose name is `start` and the member, whatever it holds.
+    """
+
+    keep: int
+    start: str
+    most: int
+
+    CODE: ClassVar[int] = 15
+    HOLDS: ClassVar[str] = "zset"
+
+    def encode(self) -> list[Any]:
+        """See `Write`."""
+        return [self.CODE, self.key, self.keep, self.start, self.most]
+
+
 OPERATIONS: tuple[type[Write], ...] = (
     AddToHashes, SetInHash, RemoveFromHash, PutBlobs, DeleteKeys, RaiseScores, SetScores,
     RemoveMembers, AddToSet, RemoveFromSet, AppendToList, AppendToStream, Expire,
+    SetInHashes, KeepHighest,
 )  # fmt: skip
 """All of them, in the order of their codes."""

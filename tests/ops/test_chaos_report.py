@@ -24,7 +24,7 @@ def campaign_of(churn: ChurnAudit) -> Campaign:
         fired=5_000, lost=churn.lost, doubled=churn.invented, differences=[*churn.wrong], churn=churn
     )
     campaign = Campaign(Plan(minutes=1, seed=1))
-    campaign.audit = RunAudit(10, 10, 0, 0, 10, 10, 0, 0, 3, alerts.differences, alerts)
+    campaign.audit = RunAudit(10, 10, 0, 0, 10, 10, 0, 0, 3, 7, alerts.differences, alerts)
     return campaign
 
 

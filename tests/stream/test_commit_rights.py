@@ -21,12 +21,14 @@ from stream.state.writes import (
     AppendToStream,
     DeleteKeys,
     Expire,
+    KeepHighest,
     PutBlobs,
     RaiseScores,
     RemoveFromHash,
     RemoveFromSet,
     RemoveMembers,
     SetInHash,
+    SetInHashes,
     SetScores,
     Write,
 )
@@ -52,9 +54,16 @@ NEEDED: dict[str, Write] = {
     "xadd": AppendToStream("rx:1", [{"a": "b"}]),
     "xtrim": AppendToStream("rx:1", [{"a": "b"}], keep=1),
     "expire": Expire(["rb:1"], 60),
+    "zcard": KeepHighest("rz:3", 1, "rb:", 1),
+    "zrange": KeepHighest("rz:3", 1, "rb:", 1),
 }
-"""Every command that writes in a commit, and an operation that runs it."""
-FIRST: tuple[Write, ...] = (AddToHashes([("rh:2", 0)], {"a": 1}), PutBlobs({"rb:3": b"x"}, 0))
+"""Every command that a commit needs once it writes, and an operation that runs it."""
+FIRST: tuple[Write, ...] = (
+    AddToHashes([("rh:2", 0)], {"a": 1}),
+    PutBlobs({"rb:3": b"x"}, 0),
+    SetInHashes(["rh:3"], ["a"], [1]),
+    SetScores("rz:3", {"a": 1, "b": 2}),
+)
 """What stands before it in the commit, and would be written if the script ended there."""
 
 

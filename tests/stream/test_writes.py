@@ -20,12 +20,14 @@ from stream.state.writes import (
     AppendToStream,
     DeleteKeys,
     Expire,
+    KeepHighest,
     PutBlobs,
     RaiseScores,
     RemoveFromHash,
     RemoveFromSet,
     RemoveMembers,
     SetInHash,
+    SetInHashes,
     SetScores,
     Write,
 )
@@ -133,6 +135,32 @@ async def test_fields_of_a_hash_are_set_and_removed(held: Held) -> None:
     assert (await held.of("th:1"), await held.of("th:2")) == ({"b": "x"}, None)
 
 
+async def test_one_field_of_each_of_many_hashes_is_set(held: Held) -> None:
+    names = [f"th:{i}" for i in range(3_000)]
+    await held.write(SetInHashes(names, ["a"] * 3_000, [b"x"] * 3_000))
+    await held.write(SetInHashes(["th:7", "th:7", "th:new"], ["a", "b", "a"], [b"y", 5, "z"], 60))
+    assert await held.of("th:7") == {"a": "y", "b": "5"}
+    assert (await held.of("th:2999"), await held.of("th:new")) == ({"a": "x"}, {"a": "z"})
+    if held.client is not None:
+        prefix = held.keys.prefix(P)
+        assert 0 < await held.client.ttl(f"{prefix}th:7") <= 60
+        assert await held.client.ttl(f"{prefix}th:8") == -1
+
+
+async def test_the_highest_are_kept_and_with_the_others_goes_a_key(held: Held) -> None:
+    await held.write(SetScores("tz:1", {f"m{i}": float(i) for i in range(8)}))
+    await held.write(
+        SetInHashes([f"th:m{i}" for i in range(8)], ["a"] * 8, ["x"] * 8), PutBlobs({"tb:m0": b"x"}, 0)
+    )
+    await held.write(SetScores("tz:1", {"m0": 9.0}), KeepHighest("tz:1", 5, "th:", 2))
+    assert await held.of("tz:1") == {"m3": 3.0, "m4": 4.0, "m5": 5.0, "m6": 6.0, "m7": 7.0, "m0": 9.0}
+    assert [await held.of(f"th:m{i}") for i in range(4)] == [{"a": "x"}, None, None, {"a": "x"}]
+    await held.write(KeepHighest("tz:1", 5, "th:", 9), KeepHighest("tz:9", 5, "th:", 9))
+    await held.write(KeepHighest("tz:1", 5, "th:", 9))
+    assert sorted(await held.of("tz:1")) == ["m0", "m4", "m5", "m6", "m7"]
+    assert (await held.of("th:m3"), await held.of("th:m4")) == (None, {"a": "x"})
+
+
 async def test_blobs_are_put_read_and_deleted_whatever_was_there(held: Held) -> None:
     await held.spoil("tb:1")
     assert await held.write(PutBlobs({"tb:1": b"\x00\xff", "tb:2": b""}, 60)) is CommitStatus.APPLIED
@@ -190,6 +218,8 @@ async def test_lists_and_streams_keep_the_newest(held: Held) -> None:
         SetScores("tz:2", {"m": 1.0}),
         AddToSet("ts:2", ["m"]),
         AppendToStream("tx:2", [{"n": 1}]),
+        SetInHashes(["th:2"], ["n"], [1]),
+        KeepHighest("tz:2", 1, "tb:", 1),
     ],
     ids=lambda write: type(write).__name__,
 )

@@ -22,6 +22,7 @@ def assert_exact(system: SystemUnderTest, traffic: Traffic, *, replayed: int = 1
     assert (audit.lost, audit.doubled) == (0, 0)
     assert audit.applied == audit.distinct > 5_000
     assert audit.rejected == audit.broken > 0
+    assert system.earlier_workers or audit.sessions > 300
     assert (audit.alerts.lost, audit.alerts.doubled) == (0, 0)
     assert audit.alerts.fired == audit.alerts.resolved + audit.alerts.expired
     assert audit.alerts.fired > 200, "or there is little to lose"
