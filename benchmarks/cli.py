@@ -25,6 +25,7 @@ from benchmarks.runs import (
     run_memory,
     run_profile,
     run_recommendations,
+    run_recommendations_api,
     run_scaling,
     run_scoring,
     run_throughput,
@@ -117,6 +118,17 @@ def jobs(
 def api(runs: Runs = RUNS, json: JsonFile = None) -> None:
     """Requests per second and p99 of the API against bare FastAPI routes."""
     _run_on_services(json, lambda services: run_api(services, runs))
+
+
+@app.command()
+def recommendations_api(
+    per_s: Annotated[float, typer.Option(min=1, help="Questions per second")] = 1_000,
+    rate: Rate = ALERTS_RATE,
+    seconds: Seconds = DELAY_SECONDS,
+    json: JsonFile = None,
+) -> None:
+    """Time of an answer of /v1/recommendations beside a worker that applies live events."""
+    _run_on_services(json, lambda services: run_recommendations_api(services, per_s, rate, seconds))
 
 
 @app.command()

@@ -24,6 +24,7 @@ from benchmarks import load as load_bench
 from benchmarks import memory as memory_bench
 from benchmarks import profile as profile_bench
 from benchmarks import recommendations as recommendations_bench
+from benchmarks import recommendations_api as recommendations_api_bench
 from benchmarks import scaling as scaling_bench
 from benchmarks import scoring as scoring_bench
 from benchmarks import tables
@@ -278,6 +279,15 @@ def run_api(services: Services, runs: int) -> Figures:
     rows = api_bench.measure_api(services, runs=runs, note=console.log)
     tables.show_api(console, rows)
     return {"api": [asdict(row) | {"ratio": row.ratio} for row in rows]}
+
+
+def run_recommendations_api(services: Services, per_s: float, rate: int, seconds: float) -> Figures:
+    """Measure and show the answers of the API beside a worker."""
+    row = recommendations_api_bench.measure_recommendations(
+        services, per_s=per_s, events_per_s=rate, seconds=seconds, note=console.log
+    )
+    recommendations_api_bench.show_row(console, row)
+    return {"recommendations_api": asdict(row)}
 
 
 def run_webhooks(services: Services, seconds: int) -> Figures:

@@ -28,7 +28,7 @@ def recommend(
 ) -> None:
     """Show what a visitor would be recommended now, and why.
 
-    It asks the API, and nothing is attributed to the answer.
+    It asks the API for a preview.
 
     Example: storepulse recommend visitor-17 --scenario similar --product p00054
     """

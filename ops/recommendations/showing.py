@@ -19,7 +19,7 @@ _EMPTY = {
 
 
 def show_recommendations(calls: ApiCalls, query: dict[str, str], *, as_json: bool) -> int:
-    """Print the answer to a question; returns the exit code. Nothing is attributed to it."""
+    """Print the answer to a question; returns the exit code."""
     try:
         answer = calls.ask("GET", f"/v1/recommendations?{urlencode(query)}")
     except CallFailed as exc:

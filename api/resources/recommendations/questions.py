@@ -121,9 +121,7 @@ class RecommendationParameters(_Common):
     exclude_bought: Literal["0", "1"] = Field("0", description="1: not what the visitor has bought")
     exclude_seen: Literal["0", "1"] = Field("0", description="1: not what the visitor has looked at")
     exclude_in_cart: Literal["0", "1"] = Field("1", description="0: also what is in the cart")
-    preview: Literal["0", "1"] = Field(
-        "0", description="1: only to look at: there is no rec_id, and nothing is attributed"
-    )
+    preview: Literal["0", "1"] = Field("0", description="1: only to look at: there is no rec_id")
 
     def to_question(self, default_currency: str) -> Question:
         """The question; raises `InvalidQuery`."""
@@ -177,7 +175,7 @@ class RecommendationQuestion(_Common):
     exclude_bought: bool = False
     exclude_seen: bool = False
     exclude_in_cart: bool = True
-    preview: bool = Field(False, description="Only to look at: there is no rec_id, and nothing is attributed")
+    preview: bool = Field(False, description="Only to look at: there is no rec_id")
 
     def to_question(self, default_currency: str) -> Question:
         """The question; raises `InvalidQuery`."""

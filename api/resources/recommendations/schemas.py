@@ -30,7 +30,7 @@ class Recommendations(TimedAnswer):
     """What to show now."""
 
     rec_id: str | None = Field(
-        description="Id of this answer, to which what follows is attributed; null: nothing will be"
+        description="Id of this answer; null: a preview, an empty answer, or one for nobody in particular"
     )
     user_id: str | None = Field(description="The id that was asked for")
     visitor_id: str | None = Field(description="The visitor whose actions were looked at; null: nobody's")
