@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.http.errors import InvalidQuery
 from api.openapi.identifiers import NO_CONTROL, TEXT_ID
 from contracts.currencies import MINOR_DIGITS
-from contracts.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, InvalidEvent, identifier, parse_currency, text
+from contracts.fields import MAX_ID_CHARS, MAX_TEXT_CHARS, InvalidEvent, identifier, text
 from contracts.numbers import Breach, parse_price_minor
 from models.recommendation.request import (
     MAX_LIMIT,
@@ -25,7 +25,8 @@ MAX_REQUESTS = 20
 MAX_LISTED = 1_000
 """Products or categories in one list."""
 MAX_FACTOR = 1_000.0
-_MAX_LIST_CHARS = 16_000
+_MAX_EXCLUDE_CHARS, _MAX_PIN_CHARS = 3_000, 1_500
+"""Of lists in a URL, which has 8 KiB at most."""
 _PRICE: dict[str, Any] = {"pattern": r"^[0-9]{1,9}(\.[0-9]{1,2})?$"}
 _TEXT: dict[str, Any] = {"pattern": f"^{NO_CONTROL}*$"}
 
@@ -79,12 +80,11 @@ class _Common(BaseModel):
 
     def to_price(self, default_currency: str) -> PriceRange | None:
         """The range of prices; raises `InvalidQuery`."""
+        currency = default_currency if self.currency is None else self.currency
+        if currency not in MINOR_DIGITS:
+            raise InvalidQuery("currency", "unknown", "must be an ISO 4217 code")
         if self.price_min is None and self.price_max is None:
             return None
-        try:
-            currency = parse_currency(default_currency if self.currency is None else self.currency)
-        except InvalidEvent as exc:
-            raise _refused("currency", exc) from None
         bounds = [
             None if value is None else _minor(name, value, MINOR_DIGITS[currency])
             for name, value in (("price_min", self.price_min), ("price_max", self.price_max))
@@ -106,7 +106,7 @@ class RecommendationParameters(_Common):
     exclude: str | None = Field(
         None,
         min_length=1,
-        max_length=_MAX_LIST_CHARS,
+        max_length=_MAX_EXCLUDE_CHARS,
         description="Products that must not be shown, their ids with commas between",
         json_schema_extra={"pattern": f"^{NO_CONTROL}*$"},
     )
@@ -114,7 +114,7 @@ class RecommendationParameters(_Common):
     pin: str | None = Field(
         None,
         min_length=1,
-        max_length=_MAX_LIST_CHARS,
+        max_length=_MAX_PIN_CHARS,
         description="Products that come first if the other rules allow them, with commas between",
         json_schema_extra={"pattern": f"^{NO_CONTROL}*$"},
     )
@@ -224,6 +224,7 @@ def _to_question(
     _check_ids("pin", pins)
     for name, texts in (("category", categories), ("exclude_category", exclude_categories)):
         _check_texts(name, texts)
+    _check_texts("boosts", [each.value for each in boosts])
     _check_texts("region", () if asked.region is None else (asked.region,))
     if set(pins) & set(exclude):
         raise InvalidQuery("pin", "excluded", "must not name a product that exclude names too")
