@@ -14,6 +14,7 @@ from api_processes import ApiProgram
 from client_generators import (
     OPENAPI_PYTHON_CLIENT,
     PYTHON_CLIENT_NEEDS,
+    check_types,
     generator_jar,
     java_libraries,
     need,
@@ -144,7 +145,7 @@ def test_python(version: str, served: str, document: Path, installed: Settings, 
     generate(version, "python", document, tmp_path / "client")
     python = python_of("openapi-generator", PYTHON_CLIENT_NEEDS)
     package = tmp_path / "client" / "openapi_client"
-    run([python, "-m", "mypy", "--ignore-missing-imports", package], cwd=tmp_path)
+    check_types(python, "--ignore-missing-imports", package, cwd=tmp_path)
     env = environment(served) | {"PYTHONPATH": str(package.parent)}
     check(run([python, HERE / "calls_openapi_generator.py"], env=env))
     check_orders(installed, "whole-python")
@@ -182,6 +183,6 @@ def test_openapi_python_client(served: str, document: Path, installed: Settings,
         [python, "-m", "openapi_python_client", "generate", *options, "--fail-on-warning"], env={"PATH": path}
     )
     calls = shutil.copy(HERE / "calls_openapi_python_client.py", tmp_path / "calls.py")
-    run([python, "-m", "mypy", "--strict", client, calls], cwd=tmp_path)
+    check_types(python, "--strict", client, calls, cwd=tmp_path)
     check(run([python, calls], env=environment(served)), post_lines="202")
     check_orders(installed, "whole-openapi-python-client")

@@ -81,6 +81,11 @@ def python_of(name: str, packages: Sequence[str]) -> Path:
     return cached(f"python-{name}", make) / "bin" / "python"
 
 
+def check_types(python: Path, *arguments: str | Path, cwd: Path) -> None:
+    """Runs mypy of an environment; what it finds out about libraries is kept for the next run."""
+    run([python, "-m", "mypy", "--cache-dir", cache_folder() / "clients" / "mypy", *arguments], cwd=cwd)
+
+
 def java_libraries(version: str, pom: Path) -> Path:
     """The jars that a generated client needs, by its own pom."""
 
