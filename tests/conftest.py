@@ -41,8 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start slow modules first: else one process would run them at the end, and the others wait for it."""
-    items.sort(key=_is_of_fast_module)
+    """Start modules with slow tests first: at the end one process would run them, and the others wait."""
+    slow = {item.getparent(pytest.Module) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.getparent(pytest.Module) not in slow)
 
 
 @pytest.fixture(autouse=True)
@@ -159,11 +160,6 @@ def _start_shared_kafka(config: pytest.Config) -> None:
         broker.kill()
 
     config.add_cleanup(stop)
-
-
-def _is_of_fast_module(item: pytest.Item) -> bool:
-    module = item.getparent(pytest.Module)
-    return module is None or module.get_closest_marker("slow") is None
 
 
 def _started_kafka(folder: Path) -> KafkaBroker:

@@ -18,6 +18,8 @@ from ops.stack.record import settings_environment
 from running_worker import running_worker
 from services import wait_until
 
+pytestmark = pytest.mark.slow
+
 FILES = {
     "retailrocket": "retailrocket_8d/events_train.parquet",
     "taobao": "taobao_stream_2h/events_train.parquet",
