@@ -29,14 +29,14 @@ PYTEST = REQUIRE_SERVICES=1 STOREPULSE_DATA="$(or $(DATA),$(STOREPULSE_DATA))" $
 # Files with slow tests first, see tests/conftest.py.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
-# Most tests wait for something, so four processes run them on two cores, and three those that kill things. A failure
+# Most tests wait for something, so four processes run them on two cores, and two those that kill things. A failure
 # of the first does not keep the second from being seen.
 test: $(VENV)/.test ## Run every test on real Kafka and Redis; DATA=FOLDER adds the public data sets
 ifdef ARGS
 	$(PYTEST) $(ARGS)
 else
 	$(PYTEST) --numprocesses 4 $(BY_FILE) --ignore tests/faults; others=$$?; \
-	$(PYTEST) --numprocesses 3 $(BY_FILE) tests/faults && exit $$others
+	$(PYTEST) --numprocesses 2 $(BY_FILE) tests/faults && exit $$others
 endif
 
 test-fast: $(VENV)/.test ## Run the tests that need no services and no patience: under a minute

@@ -30,12 +30,16 @@ from ops.stack.record import settings_environment
 from registrations import own_registrations
 from services import uninstall, unique_settings, wait_until
 
+pytestmark = pytest.mark.slow
+
 EXTENSIONS = Path(__file__).parents[1] / "extending"
 SLOT = "next_purchase"
 VISITORS = 80
 MOST_PRODUCTS = 5
 ROUND_MS = 300
 """Between two actions of a visitor."""
+STEP_S = 500.0
+"""For a step of the learner, which works when nobody else wants the processor."""
 
 
 class Visitors:
@@ -109,10 +113,10 @@ class LoopShop:
         self.learner.stop()
         self.watched.close()
 
-    def await_step(self, kind: StepKind, within_s: float = 180) -> None:
+    def await_step(self, kind: StepKind) -> None:
         """Until there was a step of this kind."""
         try:
-            self.system.await_that(lambda: kind in self.watched.kinds(), within_s, f"a step {kind}")
+            self.system.await_that(lambda: kind in self.watched.kinds(), STEP_S, f"a step {kind}")
         except NotRecovered as exc:
             pytest.fail(f"{exc}; {self.learner.log_tail()}")
 
@@ -212,7 +216,7 @@ def test_kills_at_every_step_leave_one_champion_and_all_agree(extended_shop: Loo
 
 def test_a_trained_network_takes_the_place_of_the_shipped_one(kafka_bootstrap: str, tmp_path: Path) -> None:
     with running_shop(kafka_bootstrap, tmp_path, NEXT_ACTION, past_rounds=150) as shop:
-        shop.await_step(StepKind.CANDIDATE, within_s=500)  # it trains when nobody else wants the processor
+        shop.await_step(StepKind.CANDIDATE)
         shop.await_step(StepKind.PROMOTE)
         assert shop.watched.kinds()[:3] == [StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE]
         promoted = shop.watched.lifecycle.steps[2]
