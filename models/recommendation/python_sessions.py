@@ -7,10 +7,12 @@ import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from models.recommendation.recent_sessions import (
     MAX_ITEMS,
+    MAX_PREFIX,
     SHARE_HALF_LIFE_MS,
     AnySession,
     KeptAnswers,
@@ -131,6 +133,7 @@ class PythonSessions:
         skip_visitor: str | None = None,
     ) -> list[Scored]:
         """See the protocol."""
+        prefix = prefix[:MAX_PREFIX]
         scores = self._votes(prefix, scoring, now_ms, skip_visitor)
         if prefix and scoring.transition_weight:
             for product_id, share in self._transitions(prefix[0][0], scoring, skip_visitor).items():
@@ -260,7 +263,7 @@ class PythonSessions:
         """Product to the share of sessions that went on to it from another."""
         shares: dict[str, float] = {}
         n = 0
-        for session in self._with(product_id, 0, skip_visitor):
+        for session in islice(self._with(product_id, 0, skip_visitor), scoring.transition_sessions):
             n += 1
             start = session.items.index(product_id) + 1
             following = session.items[start : start + scoring.transition_reach]

@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+MAX_PREFIX = 255
+"""Products of a visitor that are looked at."""
 MAX_ITEMS = 30
 """Products of one session that are kept, the newest, as in `contracts.sessions`."""
 
@@ -78,6 +80,8 @@ class Scoring:
     """How much the share of sessions that went on to a product counts beside the share of the votes."""
     transition_reach: int = 3
     """Steps after the latest product that are transitions; one `gap` steps away counts 1 / gap."""
+    transition_sessions: int = 100
+    """Sessions with the latest product, the newest, whose transitions count."""
     transition_shrink: float = 5.0
     """So many sessions with the latest product are assumed that went on to nothing known."""
     action_weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -130,8 +134,9 @@ class RecentSessions(Protocol):
     ) -> list[Scored]:
         """The `limit` likeliest next products.
 
-        `prefix`: distinct products, the latest first, each with its weight in similarities. `extra` is added
-        to the scores of products. Sessions of `skip_visitor` have no vote.
+        `prefix`: distinct products, the latest first, each with its weight in similarities; at most
+        `MAX_PREFIX` of them are looked at. `extra` is added to the scores of products. Sessions of
+        `skip_visitor` have no vote.
         """
         ...
 

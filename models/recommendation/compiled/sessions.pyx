@@ -9,11 +9,12 @@ from libc.string cimport memcpy, memmove
 cdef extern from *:
     const char* STOREPULSE_BUILT_FROM  # a macro of setup.py
 
-from models.recommendation.recent_sessions import MAX_ITEMS, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Together
+from models.recommendation.recent_sessions import MAX_ITEMS, MAX_PREFIX, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Together
 
 cdef int32_t NONE = -1
 cdef int MOST = MAX_ITEMS
 cdef int STRONG = 6
+cdef Py_ssize_t LONGEST = MAX_PREFIX
 cdef double HALF_LIFE_MS = SHARE_HALF_LIFE_MS
 cdef double DICT_BYTES = 180.0
 cdef object _Scored = Scored, _Together = Together, _Popular = Popular
@@ -105,7 +106,8 @@ cdef class CompiledSessions:
     cdef Py_ssize_t _bytes
     # Scratch of one query, all zero between two.
     cdef double* _similarity
-    cdef int32_t* _matched
+    cdef uint8_t* _matched
+    cdef uint8_t* _sizes  # of the sessions by slot, apart: all that a query asks of most of them
     cdef int32_t* _touched
     cdef double* _score
     cdef int32_t* _scored
@@ -132,6 +134,7 @@ cdef class CompiledSessions:
         free(self._items)
         free(self._similarity)
         free(self._matched)
+        free(self._sizes)
         free(self._touched)
         free(self._score)
         free(self._scored)
@@ -145,7 +148,7 @@ cdef class CompiledSessions:
     @property
     def n_bytes(self):
         """See the protocol."""
-        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(double) + 2 * sizeof(int32_t)
+        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(double) + sizeof(int32_t) + 2
         cdef Py_ssize_t by_item = sizeof(Item) + sizeof(double) + 2 * sizeof(int32_t)
         return (
             self._bytes + self._room * by_slot + self._items_room * by_item
@@ -201,7 +204,7 @@ cdef class CompiledSessions:
 
     def next_products(self, prefix, scoring, *, Py_ssize_t limit, int64_t now_ms, extra=(), str skip_visitor=None):
         """See the protocol."""
-        cdef Py_ssize_t n_scored = 0, n_touched = 0, length = len(prefix), back
+        cdef Py_ssize_t n_scored = 0, n_touched = 0, length = min(<Py_ssize_t>len(prefix), LONGEST), back
         cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
         cdef bint skips = skip_visitor is not None
         cdef int32_t code
@@ -393,7 +396,7 @@ cdef class CompiledSessions:
                 if skips and self._slots[index].visitor == skip:
                     continue
                 self._touched[n] = index
-                self._matched[index] = <int32_t>back
+                self._matched[index] = <uint8_t>back
                 n += 1
             self._similarity[index] += weight
         return n
@@ -407,6 +410,7 @@ cdef class CompiledSessions:
         cdef double distance_scale = scoring.distance_scale, before = scoring.before_weight
         cdef double idf_weight = scoring.idf_weight, similarity, vote, part, total = 0.0, all_sessions
         cdef double[ROOM] fading
+        cdef double[ROOM + 1] scale
         cdef int32_t index, code
         cdef int anchor, back
         cdef Slot* slot
@@ -415,13 +419,14 @@ cdef class CompiledSessions:
         cdef Py_ssize_t* order = NULL
         try:
             order = <Py_ssize_t*>grown(NULL, (k + 1) * sizeof(Py_ssize_t))
+            for j in range(1, ROOM + 1):
+                scale[j] = 1.0 / sqrt(<double>j)
             for i in range(n_touched):
                 index = self._touched[i]
-                slot = &self._slots[index]
-                similarity = self._similarity[index] / sqrt(<double>slot.n)
+                similarity = self._similarity[index] * scale[self._sizes[index]]
                 self._similarity[index] = 0.0
-                if age_scale > 0 and now_ms > slot.last_ms:
-                    similarity *= exp(-(now_ms - slot.last_ms) / age_scale)
+                if age_scale > 0 and now_ms > self._slots[index].last_ms:
+                    similarity *= exp(-(now_ms - self._slots[index].last_ms) / age_scale)
                 n_heap = _offer(heap, order, n_heap, k, similarity, i)
             for j in range(ROOM):
                 fading[j] = fade(j, distance_scale)
@@ -454,16 +459,15 @@ cdef class CompiledSessions:
         """Add the shares of sessions that went on to each product from one; `n` as in `_add_score`."""
         cdef Postings* postings = &self._items[code].all
         cdef Py_ssize_t i, n_sessions = 0, reach = scoring.transition_reach
+        cdef Py_ssize_t most = scoring.transition_sessions, first = postings.n
         cdef int gap, start
         cdef double shrink = scoring.transition_shrink
         cdef Slot* slot
-        if skips:
-            for i in range(postings.n):
-                n_sessions += self._slots[postings.slots[i]].visitor != skip
-        else:
-            n_sessions = postings.n
+        while first and n_sessions < most:
+            first -= 1
+            n_sessions += not skips or self._slots[postings.slots[first]].visitor != skip
         weight /= n_sessions + shrink
-        for i in range(postings.n):
+        for i in range(first, postings.n):
             slot = &self._slots[postings.slots[i]]
             if skips and slot.visitor == skip:
                 continue
@@ -587,7 +591,7 @@ cdef class CompiledSessions:
         slot.last_ms = last_ms
         slot.items = <int32_t*>grown(slot.items, n * 5)
         self._bytes += 5 * (n - n_old)
-        slot.n = <uint8_t>n
+        slot.n = self._sizes[index] = <uint8_t>n
         memcpy(slot.items, codes, n * sizeof(int32_t))
         memcpy(masks_of(slot), masks, n)
         for j in range(n_old):
@@ -661,7 +665,8 @@ cdef class CompiledSessions:
                 room = min(2 * self._room if self._room else 1_024, self.max_sessions)
                 self._slots = <Slot*>grown(self._slots, room * sizeof(Slot))
                 self._similarity = <double*>grown(self._similarity, room * sizeof(double))
-                self._matched = <int32_t*>grown(self._matched, room * sizeof(int32_t))
+                self._matched = <uint8_t*>grown(self._matched, room)
+                self._sizes = <uint8_t*>grown(self._sizes, room)
                 self._touched = <int32_t*>grown(self._touched, room * sizeof(int32_t))
                 for at in range(self._room, room):
                     self._similarity[at] = 0.0

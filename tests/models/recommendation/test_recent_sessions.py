@@ -171,6 +171,7 @@ def compare(chance: random.Random, one: RecentSessions, other: RecentSessions) -
             k=chance.choice((3, 100)),
             age_scale_ms=chance.choice((0.0, 1e6)),
             transition_reach=chance.randrange(4),
+            transition_sessions=chance.choice((2, 100)),
             before_weight=chance.choice((1.0, 0.5)),
             action_weights=(1.0, 1.5, 2.0),
         )
