@@ -77,8 +77,8 @@ SAY_COMPILED = $(BIN)/python -m stream.compiled
 
 # What the compiled steps are built from, see stream/compiled/layout.py.
 COMPILED := setup.py stream/compiled/layout.py $(wildcard stream/compiled/*.pyx stream/compiled/*.pxd stream/compiled/*.h) \
-	$(wildcard models/recommendation/compiled/*.pyx) stream/batch/entries.py $(addprefix contracts/,carts.py customers.py event_ids.py event_versions.py events.py fields.py numbers.py order_fields.py order_lines.py order_reports.py predictions.py record_keys.py scores.py sessions.py visitor.py visitor_alerts.py) \
-	$(addprefix models/next_action/,context.py features.py fold.py prices.py item_counts.py)
+	$(wildcard models/recommendation/compiled/*.pyx) stream/batch/entries.py stream/components/items.py stream/scoring/item_pool.py $(addprefix contracts/,carts.py customers.py event_ids.py event_versions.py events.py fields.py numbers.py order_fields.py order_lines.py order_reports.py predictions.py record_keys.py scores.py sessions.py visitor.py visitor_alerts.py) \
+	$(addprefix models/next_action/,context.py features.py fold.py prices.py item_counts.py rates.py)
 
 $(VENV)/.run: pyproject.toml constraints.txt $(COMPILED) | $(BIN)/python
 	@echo "installing"

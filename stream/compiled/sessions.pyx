@@ -25,6 +25,7 @@ need(
     and ACTION_PRICE_MINOR == 5 and ACTION_CURRENCY == 6 and ACTION_CATEGORY == 7 and ACTION_BRAND == 8
     and ACTION_SESSION_ID == 9 and ACTION_FIELDS == 10
 )  # read in this order
+need(Seen._fields == ("at_ms", "facts"))
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItem(object p, object key)
