@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import median
 from time import process_time_ns
 
 import numpy as np
@@ -39,7 +40,8 @@ TESTED = 0.15
 """The last sessions, which a training leaves out (`storepulse train next-action`)."""
 ROUND = 256
 """Visitors whose rates are found at once (`stream.scoring.next_action.MOST_VISITORS`)."""
-RUNS = 30
+ROUNDS = 20
+RUNS = 9
 _BATCH_MS = 60_000
 _CART_LINES = CONTEXT_FEATURES.index("cart_lines_log")
 
@@ -99,9 +101,9 @@ def compare_rates(
 
 
 def time_rates(events: Iterable[Event], settings: Settings, cores: Sequence[Core]) -> dict[str, float]:
-    """Microseconds of CPU that the rates of a visitor take in each of `cores`, in rounds of `ROUND` visitors.
+    """Microseconds of CPU that the rates of a visitor take in each of `cores`, medians of `RUNS` in turns.
 
-    The visitors are the last of the events, all partitions are ours. Fastest of `RUNS` runs in turns.
+    A run takes the last visitors of the events, `ROUND` at a time; all partitions are ours.
     """
     parts = [_Part(number, settings, cores[0]) for number in range(settings.partitions)]
     latest: dict[str, tuple[int, Visitor]] = {}
@@ -111,15 +113,19 @@ def time_rates(events: Iterable[Event], settings: Settings, cores: Sequence[Core
             latest[user_id] = number, visitor
     ours = tuple([part.items for part in parts])
     pooled = [PooledItems({}, ours) for _ in parts]
-    asked = list(latest.values())[-ROUND:]
-    visitors, counts = [visitor for _, visitor in asked], [pooled[number] for number, _ in asked]
+    asked = list(latest.values())[-ROUND * ROUNDS :]
+    rounds = [
+        ([visitor for _, visitor in part], [pooled[number] for number, _ in part])
+        for part in (asked[at : at + ROUND] for at in range(0, len(asked), ROUND))
+    ]
     taken: dict[str, list[int]] = {core.name: [] for core in cores}
     for _ in range(RUNS):
         for core in cores:
             began_ns = process_time_ns()
-            core.of(rates_of_visitors)(visitors, counts)
+            for visitors, counts in rounds:
+                core.of(rates_of_visitors)(visitors, counts)
             taken[core.name].append(process_time_ns() - began_ns)
-    return {name: min(own) / len(asked) / 1e3 for name, own in taken.items()}
+    return {name: median(own) / len(asked) / 1e3 for name, own in taken.items()}
 
 
 def _ask(

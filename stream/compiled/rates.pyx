@@ -65,14 +65,19 @@ def rates_of_all(visitors, pooled):
     cdef Count shop
     if n != len(pooled):
         raise ValueError(f"{n} visitors, and counts of {len(pooled)}")
-    rates, counts = np.zeros((n, 2 * N_STAGES), np.float32), None
+    cdef dict shops = {}
+    rates = np.zeros((n, 2 * N_STAGES), np.float32)
     PyObject_GetBuffer(rates, &held, PyBUF_WRITABLE)
     try:
         for i in range(n):
-            visitor = visitors[i]
-            if pooled[i] is not counts:
-                counts = pooled[i]
+            visitor, counts = visitors[i], pooled[i]
+            known = shops.get(id(counts))
+            if known is None:
                 shop = look_up(counts, _SHOP)
+                shops[id(counts)] = shop.of[0], shop.of[1], shop.of[2]
+            else:
+                shop = nothing()
+                join(&shop, known)
             if not put_rates(visitor, counts, shop, <float*>held.buf + i * 2 * N_STAGES):
                 rates[i] = rates_of_visitor(visitor, counts.funnel)
     finally:
