@@ -1,7 +1,7 @@
 """Products as recommendations need them: what the shop told of each, else what its events showed."""
 
 import re
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -156,7 +156,7 @@ class CatalogueView:
                 if not places[name]:
                     del places[name]
         if facts.published_ms is not None:
-            self._published.remove((facts.published_ms, product_id))
+            del self._published[bisect_left(self._published, (facts.published_ms, product_id))]
 
     def _places_of(self, facts: Facts) -> Iterator[tuple[dict[str, dict[str, None]], Iterable[str]]]:
         yield self._categories, set(facts.categories)
