@@ -7,14 +7,8 @@ from api.resources.next_basket.baskets import DEFAULT_LIMIT, MAX_BASKETS, MAX_IT
 from api.resources.next_basket.schemas import BasketsProblem
 
 _TIME = EVENT_SCHEMAS["Event"]["properties"]["event_time"]
-_ITEMS = {
-    "type": "array",
-    "minItems": 1,
-    "maxItems": MAX_ITEMS,
-    "items": EVENT_SCHEMAS["Event"]["properties"]["product_id"],
-}
-_PLAIN = {"baskets": [["p00017", "p00054"], ["p00017"], ["p00017", "p00427"]]}
-_TIMED = {
+_PLAIN: dict[str, Any] = {"baskets": [["p00017", "p00054"], ["p00017"], ["p00017", "p00427"]]}
+_TIMED: dict[str, Any] = {
     "baskets": [
         {"items": ["p00017", "p00054"], "at": "2025-10-01T09:00:00+02:00"},
         {"items": ["p00017", "p00427"], "at": "2025-10-08T10:30:00+02:00"},
@@ -24,17 +18,11 @@ _TIMED = {
 }
 
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "TimedBasket": {
-        "type": "object",
-        "title": "TimedBasket",
-        "required": ["items"],
-        "properties": {"items": _ITEMS, "at": _TIME},
-        "additionalProperties": False,
-    },
-    "AnyBasket": {
-        "title": "AnyBasket",
-        "description": "The ids of the products, or an object with the time too",
-        "oneOf": [_ITEMS, {"$ref": "#/components/schemas/TimedBasket"}],
+    "PastBasket": {
+        "title": "PastBasket",
+        # Of any type here: a list or an object is a union that generators of clients cannot write.
+        "description": f"Ids of 1 to {MAX_ITEMS} products, or an object of them, `items`, and a time, `at`",
+        "examples": [_PLAIN["baskets"][0], _TIMED["baskets"][0]],
     },
     "PastBaskets": {
         "type": "object",
@@ -46,7 +34,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
                 "type": "array",
                 "minItems": 1,
                 "maxItems": MAX_BASKETS,
-                "items": {"$ref": "#/components/schemas/AnyBasket"},
+                "items": {"$ref": "#/components/schemas/PastBasket"},
             },
             "asked_at": {**_TIME, "description": "When the next basket is bought; default: now"},
             "limit": {
