@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -105,7 +106,7 @@ def _time_scoring(
     asked = [
         Asked(index, catalogue, _request(visit, sessions, Scenario.FOR_YOU), 5 * _LIMIT) for visit in visits
     ]
-    return _row("scoring of for_you", [_timed(lambda one=one: find_next(one, DEFAULT)) for one in asked])
+    return _row("scoring of for_you", [_timed(partial(find_next, one, DEFAULT)) for one in asked])
 
 
 def _time_answers(
@@ -116,7 +117,7 @@ def _time_answers(
     scenario: Scenario,
 ) -> QueryRow:
     requests = [_request(visit, sessions, scenario) for visit in visits]
-    spent = [_timed(lambda one=one: recommend(index, catalogue, one)) for one in requests]
+    spent = [_timed(partial(recommend, index, catalogue, one)) for one in requests]
     return _row(f"whole answer, {scenario.value}", spent)
 
 
