@@ -130,6 +130,7 @@ class PythonSessions:
         limit: int,
         now_ms: int,
         extra: Sequence[tuple[str, float]] = (),
+        shares: Sequence[tuple[Sequence[Scored], float]] = (),
         skip_visitor: str | None = None,
     ) -> list[Scored]:
         """See the protocol."""
@@ -138,8 +139,9 @@ class PythonSessions:
         if prefix and scoring.transition_weight:
             for product_id, share in self._transitions(prefix[0][0], scoring, skip_visitor).items():
                 scores[product_id] = scores.get(product_id, 0.0) + scoring.transition_weight * share
-        for product_id, score in extra:
-            scores[product_id] = scores.get(product_id, 0.0) + score
+        for found, factor in (*shares, (extra, 1.0)):
+            for product_id, score in found:
+                scores[product_id] = scores.get(product_id, 0.0) + factor * score
         return _highest((Scored(*pair) for pair in scores.items()), limit)
 
     def together(

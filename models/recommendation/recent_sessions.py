@@ -130,13 +130,15 @@ class RecentSessions(Protocol):
         limit: int,
         now_ms: int,
         extra: Sequence[tuple[str, float]] = (),
+        shares: Sequence[tuple[Sequence[Scored], float]] = (),
         skip_visitor: str | None = None,
     ) -> list[Scored]:
         """The `limit` likeliest next products.
 
         `prefix`: distinct products, the latest first, each with its weight in similarities; at most
-        `MAX_PREFIX` of them are looked at. `extra` is added to the scores of products. Sessions of
-        `skip_visitor` have no vote.
+        `MAX_PREFIX` of them are looked at. `extra` is added to the scores of products, and so are `shares`: lists,
+        each with a factor for its scores. Sessions of `skip_visitor` have no vote. The highest comes first,
+        of equal ones that whose id is less.
         """
         ...
 

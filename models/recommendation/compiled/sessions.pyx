@@ -7,7 +7,15 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define storepulse_prefetch(place) __builtin_prefetch(place)
+    #else
+    #define storepulse_prefetch(place) ((void)(place))
+    #endif
+    """
     const char* STOREPULSE_BUILT_FROM  # a macro of setup.py
+    void prefetch "storepulse_prefetch"(const void* place) noexcept nogil
 
 from models.recommendation.recent_sessions import MAX_ITEMS, MAX_PREFIX, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Together
 
@@ -22,6 +30,10 @@ BUILT_FROM = STOREPULSE_BUILT_FROM.decode("ascii")
 
 cdef enum:
     ROOM = 30  # of the products of a session
+    SHORT = 12  # products of a session that fit into its line
+    LINE = 64  # bytes of a line of the cache
+    AHEAD = 12  # sessions that are fetched before they are looked at: they lie anywhere in memory
+    PLACES = 256  # of a visitor
 if MOST != ROOM:
     raise ImportError("MAX_ITEMS is another one")
 
@@ -30,12 +42,30 @@ cdef struct Slot:
     uint64_t visitor
     int64_t start_ms
     int64_t last_ms
-    int32_t* items  # n codes, and behind them n masks of one byte each
+    int32_t* long_items  # of more products than its line holds: n codes, and behind them n masks
     int32_t older
     int32_t newer  # of a free slot the next free one
     int32_t sibling  # the next session of the same visitor
-    uint8_t n
     uint8_t place
+
+
+cdef struct Line:
+    int32_t[SHORT] items
+    uint8_t[SHORT] masks
+    uint8_t n
+    uint8_t[3] unused
+
+
+cdef struct Mark:  # what a query asks of all sessions of its products
+    double similarity  # zero between two queries, as is `matched`
+    uint8_t matched
+    uint8_t n  # products, as in the line
+
+
+cdef struct Own:  # the sessions of one visitor
+    uint64_t bits  # of their slots modulo 64
+    int32_t n
+    int32_t[PLACES] slots
 
 
 cdef struct Postings:
@@ -49,6 +79,7 @@ cdef struct Item:
     Postings strong
     int32_t n_sessions
     int32_t n_strong
+    double log_sessions
     double weight  # of the sessions by their start, forward decay
 
 
@@ -56,6 +87,10 @@ cdef struct Weights:
     double viewed
     double carted
     double bought
+
+
+if sizeof(Line) != LINE:
+    raise ImportError("the line of a session has another size")
 
 
 cdef inline double weigh(uint8_t mask, Weights* weights) noexcept nogil:
@@ -68,16 +103,21 @@ cdef inline double fade(double steps, double scale) noexcept nogil:
     return exp(-steps / scale) if scale > 0 else 1.0
 
 
-cdef inline uint8_t* masks_of(Slot* slot) noexcept nogil:
-    return <uint8_t*>(slot.items + slot.n)
-
-
-cdef inline int place_in(Slot* slot, int32_t code) noexcept nogil:
+cdef inline int place_in(int32_t* items, int n, int32_t code) noexcept nogil:
     cdef int i
-    for i in range(slot.n):
-        if slot.items[i] == code:
+    for i in range(n):
+        if items[i] == code:
             return i
     return NONE
+
+
+cdef inline bint is_own(Own* own, int32_t index) noexcept nogil:
+    cdef int i
+    if own.bits >> (index & 63) & 1:
+        for i in range(own.n):
+            if own.slots[i] == index:
+                return True
+    return False
 
 
 cdef void* grown(void* old, size_t size) except NULL:
@@ -92,6 +132,8 @@ cdef class CompiledSessions:
 
     cdef readonly Py_ssize_t max_sessions, sessions_per_item, n_sessions
     cdef Slot* _slots
+    cdef Line* _lines  # of the sessions by slot, each in one line of the cache
+    cdef void* _lines_raw
     cdef Py_ssize_t _room, _used
     cdef int32_t _free, _oldest, _newest
     cdef int32_t* _table  # first slot of a visitor, by the visitor's hash
@@ -105,9 +147,7 @@ cdef class CompiledSessions:
     cdef bint _has_landmark
     cdef Py_ssize_t _bytes
     # Scratch of one query, all zero between two.
-    cdef double* _similarity
-    cdef uint8_t* _matched
-    cdef uint8_t* _sizes  # of the sessions by slot, apart: all that a query asks of most of them
+    cdef Mark* _marks  # of the sessions by slot, apart: all that a query asks of most of them
     cdef int32_t* _touched
     cdef double* _score
     cdef int32_t* _scored
@@ -125,16 +165,15 @@ cdef class CompiledSessions:
     def __dealloc__(self):
         cdef Py_ssize_t i
         for i in range(self._used):
-            free(self._slots[i].items)
+            free(self._slots[i].long_items)
         for i in range(self._items_room):
             free(self._items[i].all.slots)
             free(self._items[i].strong.slots)
         free(self._slots)
         free(self._table)
         free(self._items)
-        free(self._similarity)
-        free(self._matched)
-        free(self._sizes)
+        free(self._lines_raw)
+        free(self._marks)
         free(self._touched)
         free(self._score)
         free(self._scored)
@@ -148,7 +187,7 @@ cdef class CompiledSessions:
     @property
     def n_bytes(self):
         """See the protocol."""
-        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(double) + sizeof(int32_t) + 2
+        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(Line) + sizeof(Mark) + sizeof(int32_t)
         cdef Py_ssize_t by_item = sizeof(Item) + sizeof(double) + 2 * sizeof(int32_t)
         return (
             self._bytes + self._room * by_slot + self._items_room * by_item
@@ -202,70 +241,79 @@ cdef class CompiledSessions:
             self._remove(self._table[at])
             at = self._find(key)
 
-    def next_products(self, prefix, scoring, *, Py_ssize_t limit, int64_t now_ms, extra=(), str skip_visitor=None):
+    def next_products(
+        self, prefix, scoring, *, Py_ssize_t limit, int64_t now_ms, extra=(), shares=(), str skip_visitor=None
+    ):
         """See the protocol."""
-        cdef Py_ssize_t n_scored = 0, n_touched = 0, length = min(<Py_ssize_t>len(prefix), LONGEST), back
-        cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
-        cdef bint skips = skip_visitor is not None
+        cdef Py_ssize_t n_scored = 0, n_touched = 0, length = min(<Py_ssize_t>len(prefix), LONGEST), back, n
+        cdef Own own
         cdef int32_t code
-        cdef double weight
+        cdef double weight, factor
         cdef Weights weights
+        cdef tuple one
         weights.viewed, weights.carted, weights.bought = scoring.action_weights
-        cdef double* shares = NULL
+        self._find_own(skip_visitor, &own)
+        cdef double* parts = NULL
         cdef int32_t* codes = <int32_t*>grown(NULL, (length + 1) * sizeof(int32_t))
         try:
-            shares = <double*>grown(NULL, (length + 1) * sizeof(double))
+            parts = <double*>grown(NULL, (length + 1) * sizeof(double))
             for back in range(length):
-                product_id, shares[back] = prefix[back]
+                product_id, parts[back] = prefix[back]
                 codes[back] = self._code_of(product_id)
             for back in range(length):
-                if codes[back] != NONE and shares[back] > 0:
-                    n_touched = self._touch(codes[back], back, shares[back], skip, skips, n_touched)
+                if codes[back] != NONE and parts[back] > 0:
+                    n_touched = self._touch(codes[back], back, parts[back], n_touched)
+            for back in range(own.n):
+                self._marks[own.slots[back]].similarity = 0.0
             n_scored = self._vote(codes, scoring, &weights, now_ms, n_touched)
             weight = scoring.transition_weight
             if length and codes[0] != NONE and weight:
-                n_scored = self._go_on(codes[0], scoring, &weights, weight, skip, skips, n_scored)
+                n_scored = self._go_on(codes[0], scoring, &weights, weight, &own, n_scored)
             unknown = {}
-            for product_id, weight in extra:
-                code = self._code_of(product_id)
-                if code == NONE:
-                    unknown[product_id] = unknown.get(product_id, 0.0) + weight
-                else:
-                    n_scored = self._add_score(code, weight, n_scored)
+            for found, factor in [*[(found, factor) for found, factor in shares], (extra, 1.0)]:
+                for one in found:
+                    weight = factor * <double>one[1]
+                    code = self._code_of(one[0])
+                    if code == NONE:
+                        unknown[one[0]] = unknown.get(one[0], 0.0) + weight
+                    else:
+                        n_scored = self._add_score(code, weight, n_scored)
             n = self._select(n_scored, limit)
-            found = [_Scored(self._ids[code], self._score[code]) for code in self._scored[:n]]
+            answer = [_Scored(self._ids[code], self._score[code]) for code in self._scored[:n]]
             if unknown:
-                found += [_Scored(*pair) for pair in unknown.items()]
-                found.sort(key=_rank)
-                del found[limit:]
-            return found
+                answer += [_Scored(*pair) for pair in unknown.items()]
+                answer.sort(key=_rank)
+                del answer[limit:]
+            return answer
         finally:
             free(codes)
-            free(shares)
+            free(parts)
             self._clear(n_scored)
 
     def together(self, str product_id, int from_mask, int to_mask, *, Py_ssize_t limit, str skip_visitor=None):
         """See the protocol."""
-        cdef int32_t code = self._code_of(product_id), other
+        cdef int32_t code = self._code_of(product_id), other, index
         if code == NONE:
             return []
-        cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
-        cdef bint skips = skip_visitor is not None
+        cdef Own own
+        self._find_own(skip_visitor, &own)
         cdef Postings* postings = self._postings(code, from_mask)
         cdef Py_ssize_t n_scored = 0, i, j, n = 0
-        cdef Slot* slot
+        cdef int32_t* items
         cdef uint8_t* masks
         cdef Item* item
         for i in range(postings.n - 1, -1, -1):
-            slot = &self._slots[postings.slots[i]]
-            if skips and slot.visitor == skip:
+            if i >= AHEAD:
+                prefetch(&self._lines[postings.slots[i - AHEAD]])
+            index = postings.slots[i]
+            if is_own(&own, index):
                 continue
-            masks = masks_of(slot)
-            if not masks[place_in(slot, code)] & from_mask:
+            items, masks = self._items_of(index), self._masks_of(index)
+            if not masks[place_in(items, self._lines[index].n, code)] & from_mask:
                 continue
             n += 1
-            for j in range(slot.n):
-                other = slot.items[j]
+            for j in range(self._lines[index].n):
+                other = items[j]
                 if masks[j] & to_mask and other != code:
                     n_scored = self._add_score(other, 1.0, n_scored)
         try:
@@ -284,12 +332,12 @@ cdef class CompiledSessions:
 
     def visits_together(self, products, others, *, str skip_visitor=None):
         """See the protocol."""
-        cdef uint64_t skip = 0 if skip_visitor is None else <uint64_t>hash(skip_visitor)
-        cdef bint skips = skip_visitor is not None
-        cdef int32_t code
+        cdef Own own
+        self._find_own(skip_visitor, &own)
+        cdef int32_t code, index
+        cdef int32_t* items
         cdef Py_ssize_t i, j
         cdef Postings* postings
-        cdef Slot* slot
         cdef list codes = [self._code_of(one) for one in products], rows = []
         for code in codes:
             if code != NONE:
@@ -299,12 +347,15 @@ cdef class CompiledSessions:
             if code != NONE:
                 postings = &self._items[code].all
                 for i in range(postings.n):
-                    slot = &self._slots[postings.slots[i]]
-                    if skips and slot.visitor == skip:
+                    if i + AHEAD < postings.n:
+                        prefetch(&self._lines[postings.slots[i + AHEAD]])
+                    index = postings.slots[i]
+                    if is_own(&own, index):
                         continue
-                    for j in range(slot.n):
-                        if self._score[slot.items[j]] != 0.0:
-                            self._visits[slot.items[j]] += 1
+                    items = self._items_of(index)
+                    for j in range(self._lines[index].n):
+                        if self._score[items[j]] != 0.0:
+                            self._visits[items[j]] += 1
             row = []
             for code in codes:
                 row.append(0 if code == NONE else self._visits[code])
@@ -337,14 +388,20 @@ cdef class CompiledSessions:
         cdef int32_t index = self._newest, code
         cdef Py_ssize_t i, n_scored = 0
         cdef Slot* slot
+        cdef int32_t* items
+        cdef uint8_t* masks
         cdef double decay, weight
         while index != NONE and newest:
             slot = &self._slots[index]
             decay = exp2(-(now_ms - slot.last_ms if now_ms > slot.last_ms else 0) / half_life_ms)
-            for i in range(slot.n):
-                weight = weigh(masks_of(slot)[i], &by_action)
+            if slot.older != NONE:
+                prefetch(&self._slots[slot.older])
+                prefetch(&self._lines[slot.older])
+            items, masks = self._items_of(index), self._masks_of(index)
+            for i in range(self._lines[index].n):
+                weight = weigh(masks[i], &by_action)
                 if weight > 0:
-                    code = slot.items[i]
+                    code = items[i]
                     n_scored = self._add_score(code, decay * weight, n_scored)
                     self._visits[code] += 1
             index = slot.older
@@ -383,22 +440,36 @@ cdef class CompiledSessions:
 
     # Queries
 
-    cdef Py_ssize_t _touch(
-        self, int32_t code, Py_ssize_t back, double weight, uint64_t skip, bint skips, Py_ssize_t n
-    ) noexcept:
+    cdef int _find_own(self, str visitor, Own* own) except -1:
+        """The sessions of a visitor, none for None."""
+        own.bits, own.n = 0, 0
+        if visitor is None:
+            return 0
+        cdef int32_t at = self._find(<uint64_t>hash(visitor)), index
+        index = NONE if at == NONE else self._table[at]
+        while index != NONE and own.n < PLACES:
+            own.slots[own.n] = index
+            own.n += 1
+            own.bits |= <uint64_t>1 << (index & 63)
+            index = self._slots[index].sibling
+        return 0
+
+    cdef Py_ssize_t _touch(self, int32_t code, Py_ssize_t back, double weight, Py_ssize_t n) noexcept:
         """Add to the similarity of all sessions with a product; `n`, and what is returned: touched so far."""
         cdef Postings* postings = &self._items[code].all
         cdef Py_ssize_t i
         cdef int32_t index
+        cdef Mark* mark
         for i in range(postings.n - 1, -1, -1):
+            if i >= AHEAD:
+                prefetch(&self._marks[postings.slots[i - AHEAD]])
             index = postings.slots[i]
-            if self._similarity[index] == 0.0:
-                if skips and self._slots[index].visitor == skip:
-                    continue
+            mark = &self._marks[index]
+            if mark.similarity == 0.0:
                 self._touched[n] = index
-                self._matched[index] = <uint8_t>back
+                mark.matched = <uint8_t>back
                 n += 1
-            self._similarity[index] += weight
+            mark.similarity += weight
         return n
 
     cdef Py_ssize_t _vote(
@@ -408,13 +479,14 @@ cdef class CompiledSessions:
         cdef Py_ssize_t k = scoring.k, i, j, n_heap = 0, n_scored = 0
         cdef double age_scale = scoring.age_scale_ms, match_scale = scoring.match_scale
         cdef double distance_scale = scoring.distance_scale, before = scoring.before_weight
-        cdef double idf_weight = scoring.idf_weight, similarity, vote, part, total = 0.0, all_sessions
+        cdef double idf_weight = scoring.idf_weight, similarity, vote, part, total = 0.0, log_all
         cdef double[ROOM] fading
         cdef double[ROOM + 1] scale
         cdef int32_t index, code
         cdef int anchor, back
-        cdef Slot* slot
+        cdef int32_t* items
         cdef uint8_t* masks
+        cdef Mark* mark
         cdef double* heap = <double*>grown(NULL, (k + 1) * sizeof(double))
         cdef Py_ssize_t* order = NULL
         try:
@@ -423,30 +495,34 @@ cdef class CompiledSessions:
                 scale[j] = 1.0 / sqrt(<double>j)
             for i in range(n_touched):
                 index = self._touched[i]
-                similarity = self._similarity[index] * scale[self._sizes[index]]
-                self._similarity[index] = 0.0
+                mark = &self._marks[index]
+                similarity = mark.similarity * scale[mark.n]
+                if similarity == 0.0:  # the visitor's own
+                    continue
+                mark.similarity = 0.0
                 if age_scale > 0 and now_ms > self._slots[index].last_ms:
                     similarity *= exp(-(now_ms - self._slots[index].last_ms) / age_scale)
                 n_heap = _offer(heap, order, n_heap, k, similarity, i)
+            for i in range(n_heap):
+                prefetch(&self._lines[self._touched[order[i]]])
             for j in range(ROOM):
                 fading[j] = fade(j, distance_scale)
             for i in range(n_heap):
                 index = self._touched[order[i]]
-                back = self._matched[index]
-                slot = &self._slots[index]
-                masks = masks_of(slot)
+                back = self._marks[index].matched
+                items, masks = self._items_of(index), self._masks_of(index)
                 vote = heap[i] * fade(back, match_scale)
-                anchor = place_in(slot, prefix[back])
-                for j in range(slot.n):
+                anchor = place_in(items, self._lines[index].n, prefix[back])
+                for j in range(self._lines[index].n):
                     part = vote * fading[j - anchor if j >= anchor else anchor - j] * weigh(masks[j], weights)
-                    n_scored = self._add_score(slot.items[j], part * before if j < anchor else part, n_scored)
+                    n_scored = self._add_score(items[j], part * before if j < anchor else part, n_scored)
         finally:
             free(heap)
             free(order)
-        all_sessions = self.n_sessions
+        log_all = log(<double>max(1, self.n_sessions))
         for i in range(n_scored):
             code = self._scored[i]
-            self._score[code] *= 1.0 + idf_weight * log(all_sessions / self._items[code].n_sessions)
+            self._score[code] *= 1.0 + idf_weight * (log_all - self._items[code].log_sessions)
             total += self._score[code]
         if total > 0:
             for i in range(n_scored):
@@ -454,30 +530,32 @@ cdef class CompiledSessions:
         return n_scored
 
     cdef Py_ssize_t _go_on(
-        self, int32_t code, scoring, Weights* weights, double weight, uint64_t skip, bint skips, Py_ssize_t n
+        self, int32_t code, scoring, Weights* weights, double weight, Own* own, Py_ssize_t n
     ) except -1:
         """Add the shares of sessions that went on to each product from one; `n` as in `_add_score`."""
         cdef Postings* postings = &self._items[code].all
         cdef Py_ssize_t i, n_sessions = 0, reach = scoring.transition_reach
         cdef Py_ssize_t most = scoring.transition_sessions, first = postings.n
+        cdef int32_t index
         cdef int gap, start
         cdef double shrink = scoring.transition_shrink
-        cdef Slot* slot
+        cdef int32_t* items
+        cdef uint8_t* masks
         while first and n_sessions < most:
             first -= 1
-            n_sessions += not skips or self._slots[postings.slots[first]].visitor != skip
+            n_sessions += not is_own(own, postings.slots[first])
+            prefetch(&self._lines[postings.slots[first]])
         weight /= n_sessions + shrink
         for i in range(first, postings.n):
-            slot = &self._slots[postings.slots[i]]
-            if skips and slot.visitor == skip:
+            index = postings.slots[i]
+            if is_own(own, index):
                 continue
-            start = place_in(slot, code)
+            items, masks = self._items_of(index), self._masks_of(index)
+            start = place_in(items, self._lines[index].n, code)
             for gap in range(1, reach + 1):
-                if start + gap >= slot.n:
+                if start + gap >= self._lines[index].n:
                     break
-                n = self._add_score(
-                    slot.items[start + gap], weight * weigh(masks_of(slot)[start + gap], weights) / gap, n
-                )
+                n = self._add_score(items[start + gap], weight * weigh(masks[start + gap], weights) / gap, n)
         return n
 
     cdef inline Py_ssize_t _add_score(self, int32_t code, double score, Py_ssize_t n) noexcept:
@@ -562,7 +640,7 @@ cdef class CompiledSessions:
                 self._scored = <int32_t*>grown(self._scored, room * sizeof(int32_t))
                 self._visits = <int32_t*>grown(self._visits, room * sizeof(int32_t))
                 for i in range(self._items_room, room):
-                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0, 0.0)
+                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0, 0.0, 0.0)
                     self._score[i] = 0.0
                     self._visits[i] = 0
                 self._items_room = room
@@ -573,13 +651,13 @@ cdef class CompiledSessions:
     cdef int _replace(self, int32_t index, int64_t last_ms, int32_t* codes, uint8_t* masks, Py_ssize_t n) except -1:
         """Give a session other products, and its postings with them."""
         cdef Slot* slot = &self._slots[index]
+        cdef Line* line = &self._lines[index]
         cdef int32_t[ROOM] old_codes
         cdef uint8_t[ROOM] old_masks
-        cdef Py_ssize_t n_old = slot.n, i, j
+        cdef Py_ssize_t n_old = line.n, i, j
         cdef int before
-        memcpy(old_codes, slot.items, n_old * sizeof(int32_t))
-        if n_old:
-            memcpy(old_masks, masks_of(slot), n_old)
+        memcpy(old_codes, self._items_of(index), n_old * sizeof(int32_t))
+        memcpy(old_masks, self._masks_of(index), n_old)
         for i in range(n):
             before = NONE
             for j in range(n_old):
@@ -589,11 +667,17 @@ cdef class CompiledSessions:
                     break
             self._post(codes[i], index, before, masks[i])
         slot.last_ms = last_ms
-        slot.items = <int32_t*>grown(slot.items, n * 5)
-        self._bytes += 5 * (n - n_old)
-        slot.n = self._sizes[index] = <uint8_t>n
-        memcpy(slot.items, codes, n * sizeof(int32_t))
-        memcpy(masks_of(slot), masks, n)
+        if n > SHORT:
+            slot.long_items = <int32_t*>grown(slot.long_items, n * 5)
+            self._bytes += 5 * n
+        elif n_old > SHORT:
+            free(slot.long_items)
+            slot.long_items = NULL
+        if n_old > SHORT:
+            self._bytes -= 5 * n_old
+        line.n = self._marks[index].n = <uint8_t>n
+        memcpy(self._items_of(index), codes, n * sizeof(int32_t))
+        memcpy(self._masks_of(index), masks, n)
         for j in range(n_old):
             if old_codes[j] != NONE:
                 self._unpost(old_codes[j], index, old_masks[j])
@@ -604,6 +688,7 @@ cdef class CompiledSessions:
         cdef bint was_strong = before != NONE and before & STRONG
         if before == NONE:
             item.n_sessions += 1
+            item.log_sessions = log(<double>item.n_sessions)
             item.weight += self._weight_of(index)
             self._append(&item.all, index)
         if mask & STRONG and not was_strong:
@@ -638,6 +723,7 @@ cdef class CompiledSessions:
     cdef int _unpost(self, int32_t code, int32_t index, uint8_t mask) except -1:
         cdef Item* item = &self._items[code]
         item.n_sessions -= 1
+        item.log_sessions = log(<double>max(1, item.n_sessions))
         item.weight -= self._weight_of(index)
         _take_out(&item.all, index)
         if mask & STRONG:
@@ -664,12 +750,11 @@ cdef class CompiledSessions:
             if self._used == self._room:
                 room = min(2 * self._room if self._room else 1_024, self.max_sessions)
                 self._slots = <Slot*>grown(self._slots, room * sizeof(Slot))
-                self._similarity = <double*>grown(self._similarity, room * sizeof(double))
-                self._matched = <uint8_t*>grown(self._matched, room)
-                self._sizes = <uint8_t*>grown(self._sizes, room)
+                self._grow_lines(room)
+                self._marks = <Mark*>grown(self._marks, room * sizeof(Mark))
                 self._touched = <int32_t*>grown(self._touched, room * sizeof(int32_t))
                 for at in range(self._room, room):
-                    self._similarity[at] = 0.0
+                    self._marks[at] = Mark(0.0, 0, 0)
                 self._room = room
             index = self._used
             self._used += 1
@@ -677,7 +762,8 @@ cdef class CompiledSessions:
             self._resize_table(2 * (self._table_mask + 1))
         cdef Slot* slot = &self._slots[index]
         slot.visitor, slot.start_ms, slot.last_ms = key, start_ms, start_ms
-        slot.items, slot.n, slot.place = NULL, 0, <uint8_t>place
+        slot.long_items, slot.place = NULL, <uint8_t>place
+        self._lines[index].n = self._marks[index].n = 0
         slot.older, slot.newer = self._newest, NONE
         if self._newest == NONE:
             self._oldest = index
@@ -695,12 +781,29 @@ cdef class CompiledSessions:
         self.n_sessions += 1
         return index
 
+    cdef int _grow_lines(self, Py_ssize_t room) except -1:
+        cdef void* raw = grown(NULL, (room + 1) * LINE)
+        cdef Line* lines = <Line*>((<size_t>raw + LINE - 1) // LINE * LINE)
+        if self._used:
+            memcpy(lines, self._lines, self._used * LINE)
+        free(self._lines_raw)
+        self._lines, self._lines_raw = lines, raw
+        return 0
+
+    cdef inline int32_t* _items_of(self, int32_t index) noexcept nogil:
+        cdef Line* line = &self._lines[index]
+        return &line.items[0] if line.n <= SHORT else self._slots[index].long_items
+
+    cdef inline uint8_t* _masks_of(self, int32_t index) noexcept nogil:
+        cdef Line* line = &self._lines[index]
+        return &line.masks[0] if line.n <= SHORT else <uint8_t*>(self._slots[index].long_items + line.n)
+
     cdef int _remove(self, int32_t index) except -1:
         cdef Slot* slot = &self._slots[index]
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, n = self._lines[index].n
         cdef int32_t at = self._find(slot.visitor), one
-        for i in range(slot.n):
-            self._unpost(slot.items[i], index, masks_of(slot)[i])
+        for i in range(n):
+            self._unpost(self._items_of(index)[i], index, self._masks_of(index)[i])
         if self._table[at] != index:
             one = self._table[at]
             while self._slots[one].sibling != index:
@@ -719,9 +822,11 @@ cdef class CompiledSessions:
             self._newest = slot.older
         else:
             self._slots[slot.newer].older = slot.older
-        self._bytes -= 5 * slot.n
-        free(slot.items)
-        slot.items, slot.n = NULL, 0
+        if n > SHORT:
+            self._bytes -= 5 * n
+        free(slot.long_items)
+        slot.long_items = NULL
+        self._lines[index].n = self._marks[index].n = 0
         slot.newer = self._free
         self._free = index
         self.n_sessions -= 1
