@@ -136,9 +136,9 @@ class RecentSessions(Protocol):
         """The `limit` likeliest next products.
 
         `prefix`: distinct products, the latest first, each with its weight in similarities; at most
-        `MAX_PREFIX` of them are looked at. `extra` is added to the scores of products, and so are `shares`: lists,
-        each with a factor for its scores. Sessions of `skip_visitor` have no vote. The highest comes first,
-        of equal ones that whose id is less.
+        `MAX_PREFIX` of them are looked at. `extra` is added to the scores of products, and so are `shares`:
+        lists, each with a factor for its scores. Sessions of `skip_visitor` have no vote. The highest comes
+        first, of equal ones that whose id is less.
         """
         ...
 

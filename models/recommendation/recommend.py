@@ -51,7 +51,7 @@ def _from(
     taken = {one.product_id for one in before}
     room = asked.request.limit - len(before)
     chosen: dict[str, float] = {}
-    for product_id, score in rules.order(source.find(asked)):
+    for product_id, score in rules.order(source.find(asked), is_ordered=source.is_ordered):
         if len(chosen) == room:
             break
         if product_id not in taken and rules.allows(product_id) and variety.takes(product_id):

@@ -6,8 +6,6 @@ from typing import Literal, NamedTuple
 
 from contracts.customers import CustomerOrder
 
-VIEWED, CARTED, BOUGHT = 1, 2, 4
-"""Bits of an action mask, as in `contracts.sessions`. A favourite and a removal from the cart are views."""
 MAX_LIMIT = 100
 """Products in one answer."""
 
@@ -49,7 +47,7 @@ class InvalidRequest(ValueError):  # named as InvalidEvent is
 
 
 class Step(NamedTuple):
-    """What the visitor did with a product at one time (epoch ms); `mask` has some of the bits above."""
+    """What the visitor did with a product at one time (epoch ms); `mask` has bits of `contracts.sessions`."""
 
     product_id: str
     mask: int

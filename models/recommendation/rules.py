@@ -45,8 +45,13 @@ class RuleBook:
             return False
         return rules.price is None or self._fits_price(facts)
 
-    def order(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        """Candidates with boosts and rotation in their scores, the highest first."""
+    def order(self, candidates: Iterable[Candidate], *, is_ordered: bool = False) -> Iterable[Candidate]:
+        """Candidates with boosts and rotation in their scores, the highest first.
+
+        `is_ordered`: as in `Source`.
+        """
+        if is_ordered and not self._boosts and self._rules.rotation is None:
+            return candidates
         scored = candidates
         if self._boosts:
             scored = [Candidate(one, score * self._boost_of(one)) for one, score in scored]
@@ -83,11 +88,14 @@ class Variety:
 
     def __init__(self, catalogue: CatalogueView, request: RecommendationRequest) -> None:
         self._catalogue, self._rules = catalogue, request.rules
+        self._is_free = request.rules.most_per_category is None and request.rules.most_per_brand is None
         self._categories: dict[str, int] = {}
         self._brands: dict[str, int] = {}
 
     def takes(self, product_id: str) -> bool:
         """Whether the product fits beside those taken before; if so, it is taken."""
+        if self._is_free:
+            return True
         facts, rules = self._catalogue.facts_of(product_id), self._rules
         most = rules.most_per_category
         if most is not None and any(self._categories.get(one, 0) >= most for one in facts.categories):

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Recent sessions as `models.recommendation.python_sessions` defines them, in arrays."""
 
+cimport cython
 from libc.math cimport exp, exp2, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -26,6 +27,7 @@ cdef Py_ssize_t LONGEST = MAX_PREFIX
 cdef double HALF_LIFE_MS = SHARE_HALF_LIFE_MS
 cdef double DICT_BYTES = 180.0
 cdef object _Scored = Scored, _Together = Together, _Popular = Popular
+cdef object _make = tuple.__new__  # what the named tuples call themselves, a call of Python less
 BUILT_FROM = STOREPULSE_BUILT_FROM.decode("ascii")
 
 cdef enum:
@@ -127,6 +129,7 @@ cdef void* grown(void* old, size_t size) except NULL:
     return new
 
 
+@cython.final
 cdef class CompiledSessions:
     """See `models.recommendation.recent_sessions.RecentSessions`."""
 
@@ -250,7 +253,6 @@ cdef class CompiledSessions:
         cdef int32_t code
         cdef double weight, factor
         cdef Weights weights
-        cdef tuple one
         weights.viewed, weights.carted, weights.bought = scoring.action_weights
         self._find_own(skip_visitor, &own)
         cdef double* parts = NULL
@@ -271,15 +273,17 @@ cdef class CompiledSessions:
                 n_scored = self._go_on(codes[0], scoring, &weights, weight, &own, n_scored)
             unknown = {}
             for found, factor in [*[(found, factor) for found, factor in shares], (extra, 1.0)]:
-                for one in found:
-                    weight = factor * <double>one[1]
-                    code = self._code_of(one[0])
+                for pair in found:
+                    if not isinstance(pair, tuple) or len(<tuple>pair) != 2:
+                        raise TypeError("what is added must be pairs of a product and a number")
+                    product_id, weight = (<tuple>pair)[0], factor * <double>(<tuple>pair)[1]
+                    code = self._code_of(product_id)
                     if code == NONE:
-                        unknown[one[0]] = unknown.get(one[0], 0.0) + weight
+                        unknown[product_id] = unknown.get(product_id, 0.0) + weight
                     else:
                         n_scored = self._add_score(code, weight, n_scored)
             n = self._select(n_scored, limit)
-            answer = [_Scored(self._ids[code], self._score[code]) for code in self._scored[:n]]
+            answer = [_make(_Scored, (self._ids[code], self._score[code])) for code in self._scored[:n]]
             if unknown:
                 answer += [_Scored(*pair) for pair in unknown.items()]
                 answer.sort(key=_rank)
@@ -324,7 +328,7 @@ cdef class CompiledSessions:
                 self._score[other] /= sqrt(<double>n * (item.n_sessions if to_mask & 1 else item.n_strong))
             i = self._select(n_scored, limit)
             return [
-                _Together(self._ids[other], self._score[other], self._visits[other])
+                _make(_Together, (self._ids[other], self._score[other], self._visits[other]))
                 for other in self._scored[:i]
             ]
         finally:
@@ -409,7 +413,8 @@ cdef class CompiledSessions:
         try:
             i = self._select(n_scored, limit)
             answer = [
-                _Popular(self._ids[code], self._score[code], self._visits[code]) for code in self._scored[:i]
+                _make(_Popular, (self._ids[code], self._score[code], self._visits[code]))
+                for code in self._scored[:i]
             ]
             return self._answers.keep(question, now_ms, answer)
         finally:

@@ -31,11 +31,11 @@ def _popular(asked: Asked, half_life_ms: float) -> list[Popular]:
 
 
 def _find_trending(asked: Asked) -> Iterable[Candidate]:
-    return [Candidate(one.product_id, one.score) for one in _popular(asked, TREND_HALF_LIFE_MS)]
+    return (Candidate(one.product_id, one.score) for one in _popular(asked, TREND_HALF_LIFE_MS))
 
 
 def _find_popular(asked: Asked) -> Iterable[Candidate]:
-    return [Candidate(one.product_id, one.score) for one in _popular(asked, HALF_LIFE_MS)]
+    return (Candidate(one.product_id, one.score) for one in _popular(asked, HALF_LIFE_MS))
 
 
 def categories_of(asked: Asked) -> list[str]:
@@ -78,12 +78,24 @@ def _explain_popular(asked: Asked, chosen: Sequence[str]) -> list[Reason]:
 
 
 def _explain(code: str, popular: Sequence[Popular], chosen: Sequence[str]) -> list[Reason]:
-    visits = {one.product_id: one.visits for one in popular}
+    visits = _visits_of(popular, chosen)
     return [Reason(code, {"visits": visits[product_id]}) for product_id in chosen]
 
 
+def _visits_of(popular: Sequence[Popular], chosen: Sequence[str]) -> dict[str, int]:
+    """Those of the products that are popular: mostly the first ones, so that not all are looked at."""
+    wanted = set(chosen)
+    visits: dict[str, int] = {}
+    for one in popular:
+        if one.product_id in wanted:
+            visits[one.product_id] = one.visits
+            if len(visits) == len(wanted):
+                break
+    return visits
+
+
 def _explain_in_category(asked: Asked, chosen: Sequence[str]) -> list[Reason]:
-    visits = {one.product_id: one.visits for one in _popular(asked, HALF_LIFE_MS)}
+    visits = _visits_of(_popular(asked, HALF_LIFE_MS), chosen)
     wanted = categories_of(asked)
     reasons = []
     for product_id in chosen:
@@ -97,6 +109,6 @@ def _explain_in_category(asked: Asked, chosen: Sequence[str]) -> list[Reason]:
     return reasons
 
 
-TRENDING = Source("trending", _find_trending, _explain_trending)
-POPULAR = Source("popular", _find_popular, _explain_popular)
+TRENDING = Source("trending", _find_trending, _explain_trending, is_ordered=True)
+POPULAR = Source("popular", _find_popular, _explain_popular, is_ordered=True)
 POPULAR_IN_CATEGORY = Source("popular_in_category", _find_in_category, _explain_in_category)

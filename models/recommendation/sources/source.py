@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from models.recommendation.answer import Reason
 from models.recommendation.catalogue import CatalogueView
-from models.recommendation.recent_sessions import RecentSessions
+from models.recommendation.recent_sessions import RecentSessions, Scored
 from models.recommendation.request import RecommendationRequest
 
 
@@ -20,19 +20,18 @@ class Asked:
     n: int
 
 
-class Candidate(NamedTuple):
-    """A product that fits; the score is positive, higher is better, comparable within its source."""
-
-    product_id: str
-    score: float
+Candidate = Scored
+"""A product that fits; the score is positive, higher is better, comparable within its source."""
 
 
 class Source(NamedTuple):
-    """`find` gives candidates in any order, each once; `explain` a reason for each of those chosen.
+    """`find` gives candidates, each once; `explain` a reason for each of those chosen.
 
+    `is_ordered`: the highest candidate comes first, of equal ones that whose id is less; else in any order.
     A source keeps no rules but those that make it what it is: the caller does.
     """
 
     name: str
     find: Callable[[Asked], Iterable[Candidate]]
     explain: Callable[[Asked, Sequence[str]], Sequence[Reason]]
+    is_ordered: bool = False

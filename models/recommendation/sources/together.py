@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from contracts.sessions import BOUGHT, CARTED, VIEWED
 from models.recommendation.answer import Reason
-from models.recommendation.request import BOUGHT, CARTED, VIEWED
 from models.recommendation.sources.source import Asked, Candidate, Source
 
 ANY = VIEWED | CARTED | BOUGHT

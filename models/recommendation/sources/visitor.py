@@ -9,16 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from contracts.sessions import BOUGHT, CARTED, VIEWED
 from models.recommendation.answer import Reason
-from models.recommendation.recent_sessions import Scoring
-from models.recommendation.request import (
-    BOUGHT,
-    CARTED,
-    EQUAL_WEIGHTS,
-    VIEWED,
-    RecommendationRequest,
-    Step,
-)
+from models.recommendation.recent_sessions import Scored, Scoring
+from models.recommendation.request import EQUAL_WEIGHTS, RecommendationRequest, Step
 from models.recommendation.sources.source import Asked, Candidate, Source
 
 HOUR_MS = 3_600_000.0
@@ -102,20 +96,18 @@ def find_next(asked: Asked, config: VisitorScoring) -> Iterable[Candidate]:
         )
         for back, (product_id, (step, _)) in enumerate(own.items())
     ]
-    extra = _again(own, config)
-    extra += _of_categories(asked, own, config)
     scoring = config.scoring
     if request.weights != EQUAL_WEIGHTS:
         scoring = replace(scoring, action_weights=request.weights)
-    scored = asked.index.next_products(
+    return asked.index.next_products(
         prefix,
         scoring,
         limit=asked.n,
         now_ms=request.now_ms,
-        extra=extra,
+        extra=_again(own, config),
+        shares=_of_categories(asked, own, config),
         skip_visitor=request.visitor_id,
     )
-    return [Candidate(*one) for one in scored]
 
 
 def _again(own: dict[str, tuple[Step, int]], config: VisitorScoring) -> list[tuple[str, float]]:
@@ -134,9 +126,10 @@ def _again(own: dict[str, tuple[Step, int]], config: VisitorScoring) -> list[tup
 
 def _of_categories(
     asked: Asked, own: dict[str, tuple[Step, int]], config: VisitorScoring
-) -> list[tuple[str, float]]:
+) -> list[tuple[list[Scored], float]]:
+    """The shares of products in their categories, each list with its weight."""
     catalogue, weight, known = asked.catalogue, config.category_weight, set[str]()
-    found: list[tuple[str, float]] = []
+    found: list[tuple[list[Scored], float]] = []
     for product_id in islice(own, config.categories):
         categories = [one for one in catalogue.facts_of(product_id).categories if one not in known]
         known.update(categories)
@@ -148,7 +141,7 @@ def _of_categories(
                 now_ms=asked.request.now_ms,
                 old_ms=config.category_old_ms,
             )
-            found += [(one, weight / len(categories) * share) for one, share in shares]
+            found.append((shares, weight / len(categories)))
         weight *= config.category_decay
     return found
 
@@ -180,9 +173,9 @@ def _reason(
         return Reason("in_cart")
     if product_id in own:
         return Reason("seen")
-    most, back = max((visits[back], -back) for back in range(len(anchors)))
+    most = max(visits)
     if most:
-        return Reason("viewed_together", {"product": anchors[-back], "visits": most})
+        return Reason("viewed_together", {"product": anchors[visits.index(most)], "visits": most})
     categories = asked.catalogue.facts_of(product_id).categories
     for anchor in anchors:
         for category in asked.catalogue.facts_of(anchor).categories:
@@ -191,4 +184,4 @@ def _reason(
     return Reason("like_visits")
 
 
-FOR_YOU = Source("for_you", _find, _explain)
+FOR_YOU = Source("for_you", _find, _explain, is_ordered=True)

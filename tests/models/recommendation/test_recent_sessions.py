@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import pytest
 
+from contracts.sessions import BOUGHT, CARTED, VIEWED
 from models.recommendation.index import MakeIndex, load_compiled
 from models.recommendation.python_sessions import PythonSessions
-from models.recommendation.recent_sessions import SHARE_HALF_LIFE_MS, RecentSessions, Scoring
+from models.recommendation.recent_sessions import SHARE_HALF_LIFE_MS, RecentSessions, Scored, Scoring
 
-VIEWED, CARTED, BOUGHT = 1, 2, 4
 ANY = VIEWED | CARTED | BOUGHT
 
 
@@ -100,6 +100,8 @@ def test_next_products_follow_like_sessions_and_the_latest_product(make_sessions
     assert "c" not in names(alone)
     added = index.next_products([], Scoring(), limit=9, now_ms=10, extra=[("q", 2.0), ("c", 1.0)])
     assert added == [("q", 2.0), ("c", 1.0)]
+    shares = [([Scored("q", 2.0), Scored("c", 1.0)], 0.5), ([Scored("c", 1.0)], 2.0)]
+    assert index.next_products([], Scoring(), limit=9, now_ms=10, shares=shares) == [("c", 2.5), ("q", 1.0)]
 
 
 def test_popularity_counts_actions_and_fades(make_sessions: MakeIndex) -> None:
@@ -183,6 +185,7 @@ def compare(chance: random.Random, one: RecentSessions, other: RecentSessions) -
                 limit=2_000,
                 now_ms=1_600_000,
                 extra=[("p1", 0.1), ("nothing", 0.2)],
+                shares=[([Scored("p2", 0.3), Scored("p1", 0.1)], 0.5)],
                 skip_visitor="v3",
             )
             for index in (one, other)

@@ -5,16 +5,13 @@ from typing import Any
 import pytest
 
 from contracts.products import Amount, Product, Promotion
-from contracts.sessions import StoredSession
+from contracts.sessions import BOUGHT, CARTED, VIEWED, StoredSession
 from models.recommendation.answer import Reason, Recommendation
 from models.recommendation.catalogue import CatalogueView, SeenProduct
 from models.recommendation.index import make_index
 from models.recommendation.reasons import WORDS, say_why
 from models.recommendation.recommend import recommend
 from models.recommendation.request import (
-    BOUGHT,
-    CARTED,
-    VIEWED,
     ActionWeights,
     Boost,
     InvalidRequest,
