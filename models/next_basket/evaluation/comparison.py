@@ -9,7 +9,13 @@ import numpy as np
 
 from models.evaluation.bootstrap import Interval, draw_weights, interval_of
 from models.next_basket.baskets import Baskets, Floats, Int32s, Ints
-from models.next_basket.evaluation.figures import LONGEST, Figures, figures_of, seen_shares
+from models.next_basket.evaluation.figures import (
+    LONGEST,
+    Figures,
+    candidate_recall,
+    figures_of,
+    seen_shares,
+)
 from models.next_basket.evaluation.splits import Part, Round
 from models.next_basket.model import NextBasketModel, rank
 
@@ -103,15 +109,17 @@ def measure(model: NextBasketModel, part: Part) -> tuple[dict[str, Floats], floa
     fitted = perf_counter()
     cases = part.cases
     truth = np.split(cases.targets.items, cases.targets.starts[1:-1])
-    ranked = np.concatenate(
-        [
-            rank(model.scores(cases.histories.of_users(batch)), LONGEST, [truth[i] for i in batch])
-            for batch in batches(cases.histories.n_users)
-        ]
-    )
+    ranked, found = [], []
+    for batch in batches(cases.histories.n_users):
+        scores = model.scores(cases.histories.of_users(batch))
+        ranked.append(rank(scores, LONGEST, [truth[i] for i in batch]))
+        found.append(candidate_recall(scores, cases.targets.of_users(batch)))
     ended = perf_counter()
     return (
-        figures_of(ranked, cases, seen_shares(part.training.known)),
+        {
+            **figures_of(np.concatenate(ranked), cases, seen_shares(part.training.known)),
+            "candidate_recall": np.concatenate(found),
+        },
         fitted - begun,
         ended - fitted,
     )

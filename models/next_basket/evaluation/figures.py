@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.next_basket.baskets import Baskets, Bools, Cases, Floats, Int32s
+from models.next_basket.model import Scores
 
 DEPTHS = (10, 20)
 LONGEST = max(DEPTHS)
@@ -45,6 +46,13 @@ def figures_of(ranked: Int32s, cases: Cases, shares: Floats) -> dict[str, Floats
     surprise = np.where(listed, -np.log2(shares[np.maximum(first, 0)]), 0.0)
     found["surprise"] = _share(surprise.sum(axis=1), listed.sum(axis=1))
     return found
+
+
+def candidate_recall(scores: Scores, truth: Baskets) -> Floats:
+    """The share of each true basket that has a score at all (users,): no order of `scores` finds more."""
+    scored = scores.ravel()[truth.line_keys()] > -np.inf
+    owner = truth.by_line(truth.owners())
+    return np.asarray(np.bincount(owner, scored, truth.n_users) / truth.sizes())
 
 
 def contains(baskets: Baskets, listed: Int32s) -> Bools:

@@ -14,6 +14,7 @@ _COLUMNS = {
     "recall@20": "Recall\n@20", "ndcg@10": "NDCG\n@10", "ndcg@20": "NDCG\n@20", "phr@10": "PHR\n@10",
     "phr@20": "PHR\n@20", "repeat_recall@10": "repeat\nR@10", "explore_recall@10": "explore\nR@10",
     "top@1": "Top-1", "top@5": "Top-5", "top@10": "Top-10", "new": "new", "surprise": "-log2\nshare",
+    "candidate_recall": "candidate\nrecall",
 }  # fmt: skip
 
 
@@ -43,7 +44,8 @@ def make_notes(scores: Sequence[Score]) -> list[str]:
     notes = [
         "repeat and explore R@10: of true items bought before and never bought. Top-k: any of the first k is "
         "in the basket. new: share of the first ten never bought before; -log2 share: of known baskets with "
-        "each of the first ten, their mean. NDCG's ideal list is the whole basket, not cut at k. Ties count "
+        "each of the first ten, their mean. candidate recall: of true items that "
+        "the model scores at all. NDCG's ideal list is the whole basket, not cut at k. Ties count "
         "against a model.",
     ]
     for score in scores:

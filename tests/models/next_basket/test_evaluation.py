@@ -6,7 +6,7 @@ import pytest
 from hand_baskets import SHOP, baskets_of
 from models.next_basket.baskets import Cases
 from models.next_basket.evaluation.comparison import Row, best_list, compare
-from models.next_basket.evaluation.figures import figures_of, seen_shares
+from models.next_basket.evaluation.figures import candidate_recall, figures_of, seen_shares
 from models.next_basket.evaluation.report import to_plain
 from models.next_basket.evaluation.splits import split_by_time, split_by_user
 from models.next_basket.frequency import GPTopFreq, GTopFreq
@@ -45,6 +45,12 @@ def test_the_ideal_list_is_the_whole_basket() -> None:
     gain = [1 / math.log2(place + 2) for place in truth]
     assert found["ndcg@20"][0] == pytest.approx(sum(gain[:20]) / sum(gain))
     assert found["recall@20"][0] == pytest.approx(20 / 25)
+
+
+def test_what_a_model_does_not_score_it_cannot_find() -> None:
+    scores = np.array([[1.0, -np.inf, 0.0, -np.inf, 2.0], [0.0, 0.0, 0.0, 0.0, 0.0]], np.float32)
+
+    assert candidate_recall(scores, baskets_of({1: [[0, 1, 3, 4]], 2: [[1, 3]]})).tolist() == [0.5, 1.0]
 
 
 def test_a_case_without_new_items_has_no_recall_of_them() -> None:
