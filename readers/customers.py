@@ -6,9 +6,9 @@ from typing import NamedTuple
 from contracts.customers import Customer, check_customer, unpack_customer
 from contracts.logins import login_of
 from contracts.visitor import Visitor
-from readers.blobs import read_blob
+from readers.blobs import Wanted, read_blob, read_two
 from readers.reader import Reader
-from readers.visitors import read_visitor
+from readers.visitors import read_visitor, wanted_visitor
 
 
 class Found(NamedTuple):
@@ -24,9 +24,11 @@ async def read_customer(reader: Reader, customer_id: str) -> Customer | None:
 
     Raises `LaterFormat` for one that a later version wrote, and `redis.RedisError`.
     """
-    return await read_blob(
-        reader, reader.keys.customer(customer_id), "the record of a customer", _customer_in
-    )
+    return await read_blob(reader, *_wanted_customer(reader, customer_id))
+
+
+def _wanted_customer(reader: Reader, customer_id: str) -> Wanted[Customer]:
+    return Wanted(reader.keys.customer(customer_id), "the record of a customer", _customer_in)
 
 
 def _customer_in(blob: bytes) -> Customer:
@@ -40,7 +42,7 @@ async def find_visitor(reader: Reader, user_id: str) -> Found | None:
 
     A device of which the customer has logged out is theirs until somebody uses it again.
     """
-    own, customer = await asyncio.gather(read_visitor(reader, user_id), read_customer(reader, user_id))
+    own, customer = await read_two(reader, wanted_visitor(reader, user_id), _wanted_customer(reader, user_id))
     found = [] if own is None else [_found(user_id, own)]
     if customer is not None and customer.devices:
         ids = [device.visitor_id for device in customer.devices if device.visitor_id != user_id]

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from contracts.visitor import Visitor, unpack_visitor
 from contracts.visitor_check import check_visitor
-from readers.blobs import read_blob, value_in
+from readers.blobs import Wanted, read_blob, value_in
 from readers.reader import Reader
 from readers.unreadable import UNREADABLE
 
@@ -18,7 +18,12 @@ async def read_visitor(reader: Reader, user_id: str) -> Visitor | None:
     A worker sets such a state aside at the visitor's next event, and they begin anew. Raises `LaterFormat`
     for one that a later version wrote, and `redis.RedisError`.
     """
-    return await read_blob(reader, reader.keys.visitor(user_id), _WHAT, unpack_visitor)
+    return await read_blob(reader, *wanted_visitor(reader, user_id))
+
+
+def wanted_visitor(reader: Reader, user_id: str) -> Wanted[Visitor]:
+    """What `read_visitor` reads."""
+    return Wanted(reader.keys.visitor(user_id), _WHAT, unpack_visitor)
 
 
 class SpoiledVisitor(ValueError):

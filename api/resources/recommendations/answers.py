@@ -4,6 +4,7 @@ A model per product would take longer to build than all else in the answer.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from contracts.events import format_minor
@@ -14,6 +15,8 @@ from models.recommendation.reasons import say_why
 
 Fields = dict[str, Any]
 _SCORE_DIGITS = 6
+_KEPT = 65_536
+"""Prices and sentences that are kept: most products and reasons come again."""
 
 
 def to_answer(answer: Recommendation, catalogue: CatalogueView, now_ms: int, about: Fields) -> Fields:
@@ -41,21 +44,22 @@ def _item(place: int, item: RecommendedItem, catalogue: CatalogueView, now_ms: i
 
 
 def _reason(reason: Reason, catalogue: CatalogueView) -> Fields:
-    return {
-        "code": reason.code,
-        "words": say_why(Reason(reason.code, _with_title(reason.params, catalogue))),
-        "params": {name: str(value) for name, value in reason.params.items()},
-    }
-
-
-def _with_title(params: Mapping[str, str | int | float], catalogue: CatalogueView) -> Mapping[str, Any]:
-    """The parameters, a product named by its title where that is known."""
-    product_id = params.get("product")
+    product_id = reason.params.get("product")
     title = catalogue.facts_of(product_id).title if isinstance(product_id, str) else None
-    return params if title is None else {**params, "product": title}
+    return _say(reason.code, tuple(reason.params.items()), title)
 
 
+@lru_cache(_KEPT)
+def _say(code: str, params: tuple[tuple[str, str | int | float], ...], title: str | None) -> Fields:
+    """The reason as it is shown; a product is named by its title where that is known. Not to be changed."""
+    known: Mapping[str, str | int | float] = dict(params)
+    words = say_why(Reason(code, known if title is None else {**known, "product": title}))
+    return {"code": code, "words": words, "params": {name: str(value) for name, value in params}}
+
+
+@lru_cache(_KEPT)
 def _money(price: Amount | None) -> Fields | None:
+    """The price as it is shown. Not to be changed."""
     if price is None:
         return None
     return {

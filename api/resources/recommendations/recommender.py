@@ -83,7 +83,9 @@ class Recommender:
         await self._wait()
         reader = self._reader
         ids = [question.user_id for question in questions]
-        facts = await asyncio.gather(*[read_facts(reader, id_, only_device=only_devices) for id_ in ids])
+        reads = [read_facts(reader, id_, only_device=only_devices) for id_ in ids]
+        # One needs no task of its own.
+        facts = [await reads[0]] if len(reads) == 1 else await asyncio.gather(*reads)
         return [await self._answer(*each) for each in zip(questions, facts, strict=True)]
 
     async def _answer(self, question: Question, facts: VisitorFacts) -> Fields:
