@@ -326,7 +326,7 @@ def _values(part: Partition, component: AnyComponent, outcome: BatchResult) -> d
     """A component's values as far as they are there: Redis had none before the log began."""
     if component.values is None:
         return {}
-    asked = component.subjects(applied_of(outcome, {}))
+    asked = component.subjects(applied_of(outcome, {}, part.states[component.name]))
     return dict.fromkeys(asked) | part.values[component.name].known(asked)
 
 

@@ -71,6 +71,12 @@ SESSIONS_CHANGED = "sessions_changed"
 higher with every commit. The newest are kept, with their sessions (`Settings.session_visitors`)."""
 SEEN_PRODUCTS = "seen_products"
 """Hash: product to what events of this partition told of it (`contracts.seen_products`)."""
+EXPOSURES = "exposures:"
+"""Followed by the visitor's id. String: what the visitor was recommended of late (`contracts.exposures`)."""
+EXPOSED = "exposed"
+"""Hash: visitor with such a string to when the newest recommendation was made (event time, epoch ms)."""
+EXPOSURE_BUCKETS = "x"
+"""Hashes: `<metric>:<scenario>:<arm>` to a count (`models.exposures`), in the bucket of the exposure."""
 QUARANTINE = "quarantine:"
 """Followed by a name of this partition: what was found under it and could not be read."""
 QUARANTINE_TTL_S = 7 * 86_400
@@ -80,7 +86,7 @@ SNAPSHOTS = "snapshot:"
 
 
 def bucket_key(family: str, grain: Grain, start_ms: int) -> str:
-    """The key of a bucket of `PRODUCT_BUCKETS`, `SHOP_BUCKETS` or `QUALITY_BUCKETS`."""
+    """The key of a bucket of `PRODUCT_BUCKETS`, `SHOP_BUCKETS`, `QUALITY_BUCKETS` or `EXPOSURE_BUCKETS`."""
     return f"{family}:{grain}:{start_ms}"
 
 
@@ -166,6 +172,9 @@ for _family in (
     KeyFamily(SESSIONS, "hash", SubjectKind.VISITOR, names_visitors=False),
     KeyFamily(SESSIONS_CHANGED, "zset", holds_ids=True),
     KeyFamily(SEEN_PRODUCTS, "hash", names_visitors=False),
+    KeyFamily(EXPOSURES, "string", SubjectKind.VISITOR, names_visitors=False),
+    KeyFamily(EXPOSED, "hash", holds_ids=True),
+    KeyFamily(EXPOSURE_BUCKETS + ":", "hash", names_visitors=False),
     KeyFamily(QUARANTINE, "any"),
 ):
     register_family(_family)
@@ -281,6 +290,10 @@ class Keys:
     def seen_products(self, p: int) -> str:
         """See `SEEN_PRODUCTS`."""
         return self.prefix(p) + SEEN_PRODUCTS
+
+    def exposure_bucket(self, p: int, grain: Grain, start_ms: int) -> str:
+        """See `EXPOSURE_BUCKETS`."""
+        return self.prefix(p) + bucket_key(EXPOSURE_BUCKETS, grain, start_ms)
 
     def paired(self, p: int, pair: str) -> str:
         """See `PAIRED`."""

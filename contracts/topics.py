@@ -12,12 +12,13 @@ DELETIONS = "deletions"
 ORDERS = "orders"
 CUSTOMERS = "customers"
 PRODUCTS = "products"
+EXPOSURES = "exposures"
 _REJECTED, _ALERTS, _MODELS = "rejected", "alerts", "models"
 _WRITTEN = (_REJECTED, _ALERTS, _MODELS)
-_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS, PRODUCTS]
-_unarchived = {DELETIONS, ORDERS, CUSTOMERS}
-"""Input topics that only repeat what events say, or name whom nothing is kept of."""
-_FOLLOWED = (ORDERS, CUSTOMERS, PRODUCTS)
+_input_topics = [*EVENT_TOPICS, DELETIONS, ORDERS, CUSTOMERS, PRODUCTS, EXPOSURES]
+_unarchived = {DELETIONS, ORDERS, CUSTOMERS, EXPOSURES}
+"""Input topics that only repeat what events say, name whom nothing is kept of, or are of use for a day."""
+_FOLLOWED = (ORDERS, CUSTOMERS, PRODUCTS, EXPOSURES)
 """Input topics that earlier versions do not read: the group does not subscribe to them, members follow."""
 _output_topics: set[str] = set()
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -125,6 +126,11 @@ class Topics:
     def products(self) -> str:
         """The catalogue (`contracts.product_records`), keyed by the product's id."""
         return self.prefix + PRODUCTS
+
+    @property
+    def exposures(self) -> str:
+        """What visitors were recommended (`contracts.exposures`), keyed by the visitor's id."""
+        return self.prefix + EXPOSURES
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -153,11 +153,15 @@ class Reader:
             pipe.eval(_SUM_FIELDS, len(keys), *keys)
         keys = [self.keys.feedback_bucket(grain, start) for start in starts]
         pipe.eval(_SUM_FIELDS, len(keys), *keys)
-        sums: Counts = {}
-        for flat in await pipe.execute():
-            for name, value in zip(flat[::2], flat[1::2], strict=True):
-                sums[name.decode()] = sums.get(name.decode(), 0) + value
-        return sums
+        return _sum_named(await pipe.execute())
+
+    async def sum_exposures(self, grain: Grain, starts: Sequence[int]) -> Counts:
+        """Counters of what was recommended (`models.exposures`), all partitions together."""
+        pipe = self.redis.pipeline(transaction=False)
+        for p in self.partitions:
+            keys = [self.keys.exposure_bucket(p, grain, start) for start in starts]
+            pipe.eval(_SUM_FIELDS, len(keys), *keys)
+        return _sum_named(await pipe.execute())
 
     async def _read(
         self, names: list[list[str]], stored_fields: Sequence[str], fields: Sequence[str]
@@ -187,6 +191,14 @@ def refunded_of(counts: Counts) -> dict[str, int]:
 
 def _money_of(counts: Counts, start: str) -> dict[str, int]:
     return {f[len(start) :]: minor for f, minor in counts.items() if minor and f.startswith(start)}
+
+
+def _sum_named(replies: list[list[Any]]) -> Counts:
+    sums: Counts = {}
+    for flat in replies:
+        for name, value in zip(flat[::2], flat[1::2], strict=True):
+            sums[name.decode()] = sums.get(name.decode(), 0) + value
+    return sums
 
 
 def _sum_replies(fields: Sequence[str], replies: list[list[int]]) -> Counts:

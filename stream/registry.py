@@ -17,6 +17,7 @@ from stream.components.component import Component, SubjectValues, TopicComponent
 from stream.components.customers.component import Customers
 from stream.components.deletions.component import Deletions
 from stream.components.demand import Demand
+from stream.components.exposures.component import Exposures
 from stream.components.orders.component import Orders
 from stream.components.prices import Prices
 from stream.components.sessions.component import Sessions
@@ -161,6 +162,7 @@ def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
     registry.add(Trending(settings.trend_half_life_s * 1_000))
     registry.add(Orders(settings, core))
     registry.add(Catalogue(settings))
+    registry.add(Exposures(settings))
     if settings.session_visitors:
         registry.add(Sessions(settings, core))
     if settings.scoring:

@@ -48,7 +48,8 @@ class Applied(NamedTuple, Generic[V]):
 
     `counts` are of the new actions; `new_events` is filled if any component `wants_events`. `values` has the
     component's value of each subject it asked for (None: there is none). `reports` are what is to be told of
-    logins. `before` has the states before of all of `visitors` (None: unknown).
+    logins. `before` has the states before of all of `visitors` (None: unknown). `state` is the component's
+    own, for `subjects`.
     """
 
     clock: Clock
@@ -58,6 +59,7 @@ class Applied(NamedTuple, Generic[V]):
     values: Mapping[str, V | None]
     reports: Sequence[CustomerReport] = ()
     before: Mapping[str, Visitor | None] = {}
+    state: Any = None
 
 
 class Fired(NamedTuple, Generic[V]):

@@ -34,7 +34,10 @@ class ComponentSteps:
                 for part, result in results:
                     apply_component(component, part.states, result, {})
                 continue
-            wanted = [(part, component.subjects(applied_of(result, {}))) for part, result in results]
+            wanted = [
+                (part, component.subjects(applied_of(result, {}, _state_of(component, part.states, result))))
+                for part, result in results
+            ]
             values = await self._committer.values(component, wanted)
             for (part, result), found in zip(results, values, strict=True):
                 apply_component(component, part.states, result, found)
@@ -99,11 +102,11 @@ def apply_component(
 ) -> None:
     """Let a component add what a batch changes; `states` are those of the partition before it."""
     state = _state_of(component, states, result)
-    _add(result, component, component.apply(state, applied_of(result, values)))
+    _add(result, component, component.apply(state, applied_of(result, values, state)))
 
 
-def applied_of(result: BatchResult, values: Mapping[str, Any]) -> Applied[Any]:
-    """A result as components see it, with a component's values of the subjects it asked for."""
+def applied_of(result: BatchResult, values: Mapping[str, Any], state: Any) -> Applied[Any]:
+    """A result as components see it, with its state and its values of the subjects it asked for."""
     return Applied(
         result.clock,
         result.counts,
@@ -112,6 +115,7 @@ def applied_of(result: BatchResult, values: Mapping[str, Any]) -> Applied[Any]:
         values,
         result.reports,
         result.before,
+        state,
     )
 
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from contracts.clock import wall_clock_ms
+from models.exposures import ExposureMetric, exposure_counter
 from models.quality import Quality
 from models.uplift import SQUARES_OF_MINOR, Arm, arm_counter
 from shop_state import ShopState
@@ -76,6 +77,62 @@ async def test_without_a_hold_out_the_answer_says_how_to_get_one(
     figures = (await read(client))["alerts"]["churn_risk"]
     assert figures["missing"]["bought"] == "no visitor is held out: set STOREPULSE_ALERT_HOLD_OUT"
     assert figures["sample_ratio"] is None
+
+
+def count_shown(arm: str, visitors: int, buyers: int, minor: int, **more: int) -> dict[str, int]:
+    """Counters of a scenario's arm, each of whose visitors saw two answers, and each buyer paid `minor`."""
+    figures = {
+        ExposureMetric.EXPOSURES: 2 * visitors,
+        ExposureMetric.VISITORS: visitors,
+        ExposureMetric.BUYERS: buyers,
+        ExposureMetric.VISITORS_REVENUE: buyers * minor,
+        ExposureMetric.SQUARES: buyers * minor**2 // SQUARES_OF_MINOR**2,
+        **more,
+    }
+    return {exposure_counter(metric, "for_you", arm): number for metric, number in figures.items()}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"recommendation_hold_out": 0.2, "recommendation_arms": "buyers=20%:0/0/1"}],
+    indirect=True,
+)
+async def test_recommendations_are_compared_with_the_arm_that_is_held_out(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    now = wall_clock_ms()
+    clicks = {ExposureMetric.CLICKS: 120, ExposureMetric.CARTS: 9, ExposureMetric.REVENUE + "EUR": 60_000}
+    state.add_exposures(0, now, count_shown("main", 400, 72, 5_000, **clicks))
+    state.add_exposures(1, now - 3 * DAY_MS, count_shown("main", 200, 36, 5_000))
+    state.add_exposures(2, now, count_shown("held_out", 200, 20, 5_000))
+    state.add_exposures(2, now, count_shown("buyers", 29, 20, 5_000))
+    state.flush()
+    arms = (await read(client))["recommendations"]["for_you"]
+    main = arms["main"]
+    assert (main["exposures"], main["clicks"], main["click_rate"], main["carts"]) == (1_200, 120, 0.1, 9)
+    assert (main["revenue"][0]["amount"], main["revenue_per_exposure_minor"]) == ("600.00", 50.0)
+    assert main["visitors"] == {"n": 600, "bought": 108, "share": 0.18, "revenue_minor": 900.0}
+    assert main["bought"]["value"] == pytest.approx(0.08)
+    assert main["revenue_minor"]["low"] < 400 < main["revenue_minor"]["high"]
+    assert main["sample_ratio"]["expected_held_out"] == 0.25
+    assert main["sample_ratio"]["is_plausible"] is True
+    assert main["missing"] == {}
+    assert arms["buyers"]["bought"] is None
+    assert (
+        arms["buyers"]["missing"]["bought"] == "not enough data yet: 29 of at least 30 visitors of this arm"
+    )
+    assert arms["buyers"]["sample_ratio"]["is_plausible"] is False, "the hold-out is as large as this arm"
+    assert (arms["held_out"]["visitors"]["n"], arms["held_out"]["bought"]) == (200, None)
+
+
+async def test_recommendations_without_a_hold_out_have_figures_but_no_difference(
+    client: httpx.AsyncClient, state: ShopState
+) -> None:
+    state.add_exposures(0, wall_clock_ms(), count_shown("main", 400, 72, 5_000))
+    state.flush()
+    main = (await read(client))["recommendations"]["for_you"]["main"]
+    assert (main["exposures"], main["bought"], main["sample_ratio"]) == (800, None, None)
+    assert "STOREPULSE_RECOMMENDATION_HOLD_OUT" in main["missing"]["bought"]
 
 
 @pytest.mark.parametrize("query", ["?days=0", "?days=366", "?days=many", "?day=3"])

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.identity.principal import Scope
+from api.resources.recommendations import exposures
 from api.resources.recommendations.recommender import Recommender
 from api.resources.recommendations.schemas import Recommendations
 from api.services import services_of
@@ -250,3 +251,13 @@ async def test_a_key_of_pages_asks_only_of_devices_and_only_if_it_was_made_for_i
     check_problem(await post(sender, DEVICE), 403, "key.scope")
     assert (await post(server, "customer-97")).status_code == 200
     check_problem(await client.get(PATH), 401, "key.missing")
+
+
+async def test_only_what_a_visitor_is_shown_is_an_exposure(
+    client: httpx.AsyncClient, shop: ShopState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposures, "MAX_WAITING", 0)
+    shop.flush()
+    for query in ("?user_id=u1", "?user_id=u1&preview=1", "?product_id=tea", "?user_id=u1&category=none"):
+        await ask(client, query)
+    assert 'storepulse_api_exposures_total{result="dropped"} 1.0' in (await client.get("/metrics")).text

@@ -46,7 +46,7 @@ async def until_first(client: httpx.AsyncClient, query: str, product_id: str) ->
             await asyncio.sleep(0.05)
 
 
-async def test_a_click_changes_the_answer_and_who_is_deleted_leaves_it(
+async def test_a_click_changes_the_answer_and_is_told_of_and_who_is_deleted_leaves_it(
     installed: Settings, worker: Child
 ) -> None:
     del worker
@@ -62,6 +62,14 @@ async def test_a_click_changes_the_answer_and_who_is_deleted_leaves_it(
         await view(client, "you", "tea")
         answer = await until_first(client, "user_id=you&exclude_seen=1", "cup")
         assert (answer["answered_by"], answer["is_known"]) == ("for_you", True)
+
+        async with asyncio.timeout(60):
+            while True:
+                await view(client, "you", "cup")
+                shown = (await client.get("/v1/experiments")).json()["recommendations"]
+                if shown.get("for_you", {}).get("main", {}).get("clicks"):
+                    break
+                await asyncio.sleep(0.2)
 
         index = services_of(app).get(Recommender).feed.index
         async with asyncio.timeout(60):

@@ -33,6 +33,7 @@ LATER_FIELDS = {
     "bought_later",
     "withheld",
     "value_at_risk",
+    "recommendations",
 }
 """Fields that answers have got since; nothing of an earlier version is in them."""
 LATER_TEXT = re.compile(r'"customer_id":null,|"value_at_risk":(?:null|\{[^}]*\}),')

@@ -373,5 +373,5 @@ async def test_memory_of_components_is_a_metric(shop: Shop) -> None:
     assert sizes["deletions"] == 0
     assert set(sizes) == {
         "alert_use", "deletions", "customers", "prices", "demand", "trending", "orders",
-        "catalogue", "sessions", "looks", "lines",
+        "catalogue", "exposures", "sessions", "looks", "lines",
     }  # fmt: skip

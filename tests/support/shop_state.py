@@ -71,6 +71,12 @@ class ShopState:
                 bucket = self.keys.quality_bucket(p, grain, bucket_start(at_ms, grain))
                 self._pipe.hincrby(bucket, field, count)
 
+    def add_exposures(self, p: int, at_ms: int, counts: Mapping[str, int]) -> None:
+        """Adds to the counters of recommendations in the day that holds `at_ms`."""
+        bucket = self.keys.exposure_bucket(p, "day", bucket_start(at_ms, "day"))
+        for field, count in counts.items():
+            self._pipe.hincrby(bucket, field, count)
+
     def learn(self, p: int, slot: str, blob: bytes) -> None:
         """Stores what a partition has learnt for a model slot."""
         self._pipe.set(self.keys.learned(p, slot), blob)

@@ -1,9 +1,10 @@
-"""The answer of `/v1/experiments`, from the counters of alerts whose time is over."""
+"""The answer of `/v1/experiments`: alerts whose time is over, and recommendations."""
 
-import math
 from dataclasses import asdict
 
 from api.resources.experiments import schemas
+from api.resources.experiments.groups import LEAST_PER_ARM, sample_ratio
+from api.resources.experiments.recommended import say_recommendations
 from contracts.alerts import find_kind, kind_names
 from contracts.buckets import GRAIN_MS, bucket_start
 from contracts.settings import Settings
@@ -14,10 +15,6 @@ from models.uplift import UpliftFigures, uplift_figures
 from readers.alerts.kinds import AlertKind
 from readers.intervals import to_datetime
 from readers.reader import Reader
-
-LEAST_PER_ARM = 30
-"""Alerts of a group below which the normal intervals do not hold."""
-SUSPICIOUS = 0.001
 
 
 class ExperimentsReport:
@@ -34,6 +31,7 @@ class ExperimentsReport:
         starts = range(end_ms - days * day_ms, end_ms, day_ms)
         fields = by_slot(await self._reader.sum_quality("day", starts)).get("", {})
         counts = add_up(by_version(fields).values())
+        exposures = await self._reader.sum_exposures("day", starts)
         settings = self._reader.settings
         return schemas.Experiments(
             as_of=to_datetime(time.as_of_ms),
@@ -47,6 +45,7 @@ class ExperimentsReport:
                 for kind in kind_names()
                 if (spec := find_kind(kind)) is not None and SubjectKind.VISITOR in spec.subjects
             },
+            recommendations=say_recommendations(exposures, settings),
         )
 
 
@@ -65,21 +64,6 @@ def say_uplift(figures: UpliftFigures, settings: Settings) -> schemas.Uplift:
         sample_ratio=sample_ratio(told.n, held_out.n, settings.alert_hold_out),
         missing=dict.fromkeys(names, why) if why else {},
         **differences,
-    )
-
-
-def sample_ratio(told: int, held_out: int, share: float) -> schemas.SampleRatio | None:
-    """Whether the groups fit the share: a chi-squared test with one degree of freedom; None for no groups."""
-    n = told + held_out
-    if not n or not share:
-        return None
-    chi_squared = (held_out - n * share) ** 2 / (n * share * (1 - share))
-    p_value = math.erfc(math.sqrt(chi_squared / 2))
-    return schemas.SampleRatio(
-        expected_held_out=share,
-        observed_held_out=held_out / n,
-        p_value=p_value,
-        is_plausible=p_value >= SUSPICIOUS,
     )
 
 

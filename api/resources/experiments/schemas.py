@@ -3,20 +3,20 @@
 from pydantic import Field
 
 from readers.alerts.kinds import AlertKind
-from readers.answers import Answer, TimedAnswer
+from readers.answers import Answer, Money, TimedAnswer
 
 
 class ArmFigures(Answer):
-    """One group: its alerts whose time is over, and what their visitors bought within it."""
+    """One group: alerts whose time is over or visitors with recommendations, and what they bought."""
 
-    n: int = Field(description="Alerts: the first of the kind for each visitor")
+    n: int = Field(description="Alerts: the first of the kind for each visitor; or visitors")
     bought: int = Field(description="Of them, followed by a purchase within `watch_s`")
     share: float | None = Field(description="Share that bought; null: no alert yet")
-    revenue_minor: float | None = Field(description="Revenue per alert within `watch_s`, in minor units")
+    revenue_minor: float | None = Field(description="Revenue of each within `watch_s`, in minor units")
 
 
 class Difference(Answer):
-    """Told minus held out, with its 95 % interval."""
+    """The group minus those held out, with its 95 % interval."""
 
     value: float
     low: float
@@ -45,6 +45,27 @@ class Uplift(Answer):
     missing: dict[str, str] = Field(description="Figures that are null, and why they are null")
 
 
+class ExposedUplift(Answer):
+    """What recommendations of a scenario bring in one arm."""
+
+    exposures: int = Field(description="Answers with products that were given to a visitor")
+    items: int = Field(description="Products in them")
+    clicks: int = Field(description="Of these products, viewed within 30 minutes")
+    click_rate: float | None = Field(description="Clicks per exposure; null: no exposure yet")
+    carts: int = Field(description="Of these products, put into the cart within a day")
+    purchases: int = Field(description="Of these products, bought within a day")
+    units: int
+    revenue: list[Money] = Field(description="Of these products within a day, by currency")
+    revenue_per_exposure_minor: float | None = Field(
+        description="In the shop's currency and minor units; null: no exposure yet"
+    )
+    visitors: ArmFigures = Field(description="Visitors of the arm, with all that they bought within a day")
+    bought: Difference | None = Field(description="Difference in the share of visitors that bought")
+    revenue_minor: Difference | None = Field(description="Difference in revenue per visitor, in minor units")
+    sample_ratio: SampleRatio | None
+    missing: dict[str, str] = Field(description="Figures that are null, and why they are null")
+
+
 class Experiments(TimedAnswer):
     """The alerts of the last `days` days, those of the last `watch_s` seconds left out."""
 
@@ -53,3 +74,6 @@ class Experiments(TimedAnswer):
     watch_s: int = Field(description="How long purchases are followed after an alert")
     currency: str
     alerts: dict[AlertKind, Uplift]
+    recommendations: dict[str, dict[str, ExposedUplift]] = Field(
+        description="Scenario to arm to what followed; differences are from the arm held_out"
+    )

@@ -14,8 +14,10 @@ from redis.exceptions import RedisError
 from api.http.errors import Problem
 from api.http.parts import Part
 from api.resources.recommendations.answers import Fields, to_answer
+from api.resources.recommendations.exposures import ExposurePublisher
 from api.resources.recommendations.questions import Question
 from api.resources.recommendations.visitor_facts import VisitorFacts, read_facts, to_request
+from contracts.exposures import Exposure
 from contracts.recommendation_arms import HELD_OUT, MAIN
 from models.recommendation.arms import Arm, Arms
 from models.recommendation.recommend import recommend
@@ -43,10 +45,11 @@ _DEVICE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", 
 class Recommender:
     """Answers; follows what changes while the process runs."""
 
-    def __init__(self, reader: Reader, feed: RecommendationFeed) -> None:
+    def __init__(self, reader: Reader, feed: RecommendationFeed, exposures: ExposurePublisher) -> None:
         settings = reader.settings
         self._reader = reader
         self.feed = feed
+        self._exposures = exposures
         self._arms = Arms(
             hold_out=settings.recommendation_hold_out,
             others=settings.recommendation_arms,
@@ -105,6 +108,9 @@ class Recommender:
         rec_id = None
         if facts.visitor_id is not None and found.items and not question.is_preview:
             rec_id = os.urandom(12).hex()
+            ids = tuple([item.product_id for item in found.items])
+            visitor_id = facts.visitor_id
+            self._exposures.put(Exposure(rec_id, visitor_id, now_ms, scenario, arm.name, VERSION, ids))
         about = {
             "as_of": to_datetime(now_ms),
             "mode": time.mode,

@@ -7,6 +7,7 @@ from api.resource import Documentation, Resource
 from api.resources.recommendations import routes
 from api.resources.recommendations.batches import SCHEMAS
 from api.resources.recommendations.examples import ANSWERS
+from api.resources.recommendations.exposures import ExposurePublisher
 from api.resources.recommendations.recommender import Recommender
 from api.services import Services
 from models.recommendation.catalogue import CatalogueView
@@ -14,9 +15,13 @@ from models.recommendation.index import make_index
 from readers.recommendation_feed import RecommendationFeed
 
 
+def _make_publisher(services: Services) -> ExposurePublisher:
+    return ExposurePublisher(services.settings, services.metrics)
+
+
 def _make_recommender(services: Services) -> Recommender:
     feed = RecommendationFeed(make_index(compiled=services.settings.compiled), CatalogueView())
-    return Recommender(services.reader, feed)
+    return Recommender(services.reader, feed, services.get(ExposurePublisher))
 
 
 async def _check(services: Services) -> Mapping[str, Part]:
@@ -26,7 +31,7 @@ async def _check(services: Services) -> Mapping[str, Part]:
 RESOURCE = Resource(
     name="recommendations",
     direct_routers=[routes.router],
-    services=[_make_recommender],
+    services=[_make_publisher, _make_recommender],
     checks=[_check],
     browser_paths=frozenset(("/v1/recommendations",)),
     documentation=Documentation(

@@ -1,0 +1,1 @@
+"""What visitors were recommended, and what follows from it, see docs/recommendations.md."""
