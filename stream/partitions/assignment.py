@@ -72,6 +72,9 @@ class Assignment:
         self._claiming = asyncio.Lock()
         self._epochs: dict[int, int] = {}
         self._places: dict[int, int] = {}
+        self._revocations = 0
+        self._revoked: dict[int, int] = {}
+        """Partitions to the number of the revocation that took each last."""
         self._probed_s = 0.0
         self.space = asyncio.Event()
         """Set whenever buffers were emptied."""
@@ -82,18 +85,21 @@ class Assignment:
     async def assign(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Claim the assigned partitions; returns where to read them. Everything buffered is forgotten."""
         numbers = sorted({partition for topic, partition in tps if topic in self._topics})
+        revocations = self._revocations
         async with self._claiming:
             self.partitions = {}
             self.blocked.forget(self.blocked)
             self._places = {number: place for place, number in enumerate(numbers)}
             self.space.set()
-            positions = await self._claim(numbers)
-        log.info("claimed partitions %s", numbers)
+            positions = await self._claim(numbers, revocations)
+        log.info("claimed partitions %s", sorted(self.partitions))
         return self._of_group(positions)
 
     def revoke(self, numbers: Iterable[int]) -> None:
         """Forget partitions that are no longer ours; a commit under way is fenced by their next owner."""
+        self._revocations += 1
         for number in (numbers := tuple(numbers)):
+            self._revoked[number] = self._revocations
             self.partitions.pop(number, None)
         self.blocked.forget(numbers)
         self.space.set()
@@ -119,7 +125,11 @@ class Assignment:
                 except KafkaError as exc:
                     log.info("blocked partitions will be retried later: %s", exc)
 
-    async def _claim(self, numbers: Sequence[int]) -> dict[TopicPartition, int]:
+    async def _claim(self, numbers: Sequence[int], revocations: int) -> dict[TopicPartition, int]:
+        """Where to read partitions that were ours after so many revocations, without those revoked since.
+
+        The next owner of these may have a higher epoch already: this worker would take itself for a zombie.
+        """
         tps = [(topic, number) for number in numbers for topic in self._topics]
         bounds = await self.kafka.bounds(tps)
         floors = {number: self._epochs.get(number, 0) for number in numbers}
@@ -141,8 +151,9 @@ class Assignment:
                 await self._read_whole(topic, component, parts)
         for part in parts:
             positions |= {(topic, part.number): part.fetched[topic] for topic in self._components}
-            self.partitions[part.number] = part
-        return positions
+            if self._revoked.get(part.number, 0) <= revocations:
+                self.partitions[part.number] = part
+        return {tp: offset for tp, offset in positions.items() if tp[1] in self.partitions}
 
     async def _claim_sound(self, floors: Mapping[int, int]) -> dict[int, Claim]:
         """Claim what can be; partitions in which a key holds another type than it should are blocked."""
@@ -267,7 +278,8 @@ class Assignment:
     async def _read_again(self, numbers: Sequence[int]) -> None:
         if not numbers:
             return
-        for tp, offset in self._of_group(await self._claim(numbers)).items():
+        positions = await self._claim(numbers, self._revocations)
+        for tp, offset in self._of_group(positions).items():
             await self.kafka.move(tp, offset)
 
     def _of_group(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

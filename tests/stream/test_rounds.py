@@ -1,7 +1,7 @@
 """The commits of a round: sent a few at a time while the next are made, each judged for itself."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -20,7 +20,7 @@ from stream.partitions.rounds import COMMITS_AT_ONCE, Batch, Rounds
 from stream.registry import make_registry
 from stream.runtime.metrics import Meter
 from stream.scoring.slot_steps import SlotSteps
-from stream.state.commit import NO_OFFSET, Commit, CommitStatus
+from stream.state.commit import NO_OFFSET, Claim, ClaimRead, Commit, CommitStatus
 from stream.state.memory_store import MemoryStore
 
 TOPICS = Topics()
@@ -68,6 +68,19 @@ class SlowStore(MemoryStore):
             self._enough.set()
         await self._enough.wait()
         return await super().commit(commits)
+
+
+class RevokedStore(MemoryStore):
+    """A store during whose answer to a claim some partitions are revoked."""
+
+    def __init__(self) -> None:
+        super().__init__(Keys(SETTINGS.namespace, N_PARTITIONS))
+        self.revoke: Callable[[], None] = lambda: None
+
+    async def claim(self, floors: Mapping[int, int], reads: Sequence[ClaimRead] = ()) -> dict[int, Claim]:
+        claims = await super().claim(floors, reads)
+        self.revoke()
+        return claims
 
 
 class Worker:
@@ -133,3 +146,19 @@ async def test_a_partition_whose_state_came_back_older_is_read_again_and_the_oth
     assert worker.assignment.partitions[1].stored["view"] == NO_OFFSET
     others = [p for p in range(N_PARTITIONS) if p != 1]
     assert [store.partitions[p].counter("applied") for p in others] == [1] * len(others)
+
+
+async def test_what_is_revoked_while_it_is_claimed_is_not_ours_until_it_is_assigned_again() -> None:
+    store = RevokedStore()
+    worker = Worker(store)
+    tps = [(topic, p) for topic in TOPICS.partitioned for p in range(N_PARTITIONS)]
+    store.revoke = lambda: worker.assignment.revoke([1, 2])
+    positions = await worker.assignment.assign(tps)
+    others = set(range(N_PARTITIONS)) - {1, 2}
+    assert set(worker.assignment.partitions) == {p for _, p in positions} == others
+    store.revoke = lambda: None
+    assert (
+        {p for _, p in await worker.assignment.assign(tps)}
+        == set(worker.assignment.partitions)
+        == others | {1, 2}
+    )
