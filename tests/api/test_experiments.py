@@ -107,7 +107,7 @@ async def test_recommendations_are_compared_with_the_arm_that_is_held_out(
     state.add_exposures(2, now, count_shown("held_out", 200, 20, 5_000))
     state.add_exposures(2, now, count_shown("buyers", 29, 20, 5_000))
     state.flush()
-    arms = (await read(client))["recommendations"]["for_you"]
+    arms = (await read(client))["recommendations"]["for_you"]["arms"]
     main = arms["main"]
     assert (main["exposures"], main["clicks"], main["click_rate"], main["carts"]) == (1_200, 120, 0.1, 9)
     assert (main["revenue"][0]["amount"], main["revenue_per_exposure_minor"]) == ("600.00", 50.0)
@@ -130,7 +130,7 @@ async def test_recommendations_without_a_hold_out_have_figures_but_no_difference
 ) -> None:
     state.add_exposures(0, wall_clock_ms(), count_shown("main", 400, 72, 5_000))
     state.flush()
-    main = (await read(client))["recommendations"]["for_you"]["main"]
+    main = (await read(client))["recommendations"]["for_you"]["arms"]["main"]
     assert (main["exposures"], main["bought"], main["sample_ratio"]) == (800, None, None)
     assert "STOREPULSE_RECOMMENDATION_HOLD_OUT" in main["missing"]["bought"]
 

@@ -67,7 +67,7 @@ async def test_a_click_changes_the_answer_and_is_told_of_and_who_is_deleted_leav
             while True:
                 await view(client, "you", "cup")
                 shown = (await client.get("/v1/experiments")).json()["recommendations"]
-                if shown.get("for_you", {}).get("main", {}).get("clicks"):
+                if shown.get("for_you", {}).get("arms", {}).get("main", {}).get("clicks"):
                     break
                 await asyncio.sleep(0.2)
 

@@ -28,26 +28,28 @@ ANSWERS: dict[str, Any] = {
         },
         "recommendations": {
             "for_you": {
-                "main": {
-                    "exposures": 48210,
-                    "items": 482100,
-                    "clicks": 6122,
-                    "click_rate": 0.127,
-                    "carts": 911,
-                    "purchases": 318,
-                    "units": 355,
-                    "revenue": [{"currency": "EUR", "amount_minor": 1588200, "amount": "15882.00"}],
-                    "revenue_per_exposure_minor": 32.94,
-                    "visitors": {"n": 9020, "bought": 451, "share": 0.05, "revenue_minor": 244.1},
-                    "bought": {"value": 0.0081, "low": 0.0011, "high": 0.0149},
-                    "revenue_minor": {"value": 31.2, "low": -4.4, "high": 66.8},
-                    "sample_ratio": {
-                        "expected_held_out": 0.1,
-                        "observed_held_out": 0.1009,
-                        "p_value": 0.76,
-                        "is_plausible": True,
-                    },
-                    "missing": {},
+                "arms": {
+                    "main": {
+                        "exposures": 48210,
+                        "items": 482100,
+                        "clicks": 6122,
+                        "click_rate": 0.127,
+                        "carts": 911,
+                        "purchases": 318,
+                        "units": 355,
+                        "revenue": [{"currency": "EUR", "amount_minor": 1588200, "amount": "15882.00"}],
+                        "revenue_per_exposure_minor": 32.94,
+                        "visitors": {"n": 9020, "bought": 451, "share": 0.05, "revenue_minor": 244.1},
+                        "bought": {"value": 0.0081, "low": 0.0011, "high": 0.0149},
+                        "revenue_minor": {"value": 31.2, "low": -4.4, "high": 66.8},
+                        "sample_ratio": {
+                            "expected_held_out": 0.1,
+                            "observed_held_out": 0.1009,
+                            "p_value": 0.76,
+                            "is_plausible": True,
+                        },
+                        "missing": {},
+                    }
                 }
             }
         },

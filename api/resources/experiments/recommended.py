@@ -14,15 +14,16 @@ from readers.answers import to_money
 _DIFFERENCES = ("bought", "revenue_minor")
 
 
-def say_recommendations(
-    counts: Mapping[str, int], settings: Settings
-) -> dict[str, dict[str, schemas.ExposedUplift]]:
-    """Scenario to arm to figures, less those that there is too little data for."""
+def say_recommendations(counts: Mapping[str, int], settings: Settings) -> dict[str, schemas.ScenarioUplift]:
+    """Scenario to the figures of its arms, less those that there is too little data for."""
     arms = Arms(hold_out=settings.recommendation_hold_out, others=settings.recommendation_arms)
     return {
-        scenario: {
-            arm: _say(arm, figures, arms.shares, settings.currency) for arm, figures in of_scenario.items()
-        }
+        scenario: schemas.ScenarioUplift(
+            arms={
+                arm: _say(arm, figures, arms.shares, settings.currency)
+                for arm, figures in of_scenario.items()
+            }
+        )
         for scenario, of_scenario in exposure_figures(counts).items()
     }
 

@@ -66,6 +66,12 @@ class ExposedUplift(Answer):
     missing: dict[str, str] = Field(description="Figures that are null, and why they are null")
 
 
+class ScenarioUplift(Answer):
+    """What recommendations of a scenario bring."""
+
+    arms: dict[str, ExposedUplift] = Field(description="Differences are from the arm held_out")
+
+
 class Experiments(TimedAnswer):
     """The alerts of the last `days` days, those of the last `watch_s` seconds left out."""
 
@@ -74,6 +80,4 @@ class Experiments(TimedAnswer):
     watch_s: int = Field(description="How long purchases are followed after an alert")
     currency: str
     alerts: dict[AlertKind, Uplift]
-    recommendations: dict[str, dict[str, ExposedUplift]] = Field(
-        description="Scenario to arm to what followed; differences are from the arm held_out"
-    )
+    recommendations: dict[str, ScenarioUplift] = Field(description="Scenario to what followed")
