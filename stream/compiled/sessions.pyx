@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcmp
 
 from stream.compiled.carts cimport read_counts
+from stream.compiled.packed cimport read_int
 from stream.compiled.packing cimport Packer
 from stream.compiled.tuples cimport item, need, new_tuple, set_item
 
@@ -141,8 +142,8 @@ cdef object _pack_head(object visitor, Packer packer, dict seen, dict known):
             if at == NULL:
                 return None
             continue
-        at = _read_int(at, end, &at_ms)
-        at = _read_int(at, end, &rank)
+        at = read_int(at, end, &at_ms)
+        at = read_int(at, end, &rank)
         at = _skip(at, end, 1)  # the digest
         at = _read_text(at, end, &text, &size)
         at = _skip(at, end, 1)  # the quantity
@@ -254,25 +255,6 @@ cdef const uint8_t* _read_text(const uint8_t* at, const uint8_t* end, const char
         return NULL
     text[0] = <const char*>at
     return at + size[0]
-
-
-cdef const uint8_t* _read_int(const uint8_t* at, const uint8_t* end, int64_t* value) noexcept:
-    """The end of an integer that is not negative."""
-    cdef int width, i
-    if at == NULL or at >= end:
-        return NULL
-    if at[0] < 0x80:
-        value[0] = at[0]
-        return at + 1
-    if not 0xcc <= at[0] <= 0xcf:
-        return NULL
-    width = 1 << (at[0] - 0xcc)
-    if at + 1 + width > end or width == 8 and at[1] & 0x80:
-        return NULL
-    value[0] = 0
-    for i in range(width):
-        value[0] = value[0] << 8 | at[1 + i]
-    return at + 1 + width
 
 
 STEPS = {due_sessions: due_of_batch}
