@@ -150,6 +150,8 @@ def _unowned(system: SystemUnderTest) -> Iterator[str]:
     for raw in client.scan_iter(match=f"{keys.namespace}:*", count=1_000):
         kind: Any = client.type(raw)
         key, holds = raw.decode(), kind.decode()
+        if holds == "none":
+            continue  # it expired after it was found
         prefix = next((prefix for prefix in prefixes if key.startswith(prefix)), None)
         if prefix is None:
             types = [kind for form, kind in owners if form.fullmatch(key)]

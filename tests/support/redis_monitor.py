@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from redis import Redis
 from redis.crc import key_slot
+from redis.exceptions import ResponseError
 
 _LINE = re.compile(rb"[0-9.]+ \[\d+ (\S+)\] (.*)$", re.DOTALL)
 _ARGUMENT = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -78,7 +79,10 @@ def keys_of(client: Redis, commands: Sequence[Sent]) -> list[list[bytes]]:
 
 def _keys(client: Redis, place: Any, sent: Sent) -> list[bytes]:
     if "movablekeys" in place["flags"]:
-        found: Any = client.execute_command("COMMAND GETKEYS", *sent.words)  # type: ignore[no-untyped-call]  # of redis-py
+        try:
+            found: Any = client.execute_command("COMMAND GETKEYS", *sent.words)  # type: ignore[no-untyped-call]  # of redis-py
+        except ResponseError as exc:
+            raise AssertionError(f"Redis finds no keys in {sent.words} of {sent.client}: {exc}") from exc
         return [key.encode() if isinstance(key, str) else key for key in found]
     first, last = place["first_key_pos"], place["last_key_pos"]
     if first <= 0:
