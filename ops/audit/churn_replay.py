@@ -214,7 +214,7 @@ def _check_required(
 
 def _names(stated: Sequence[StatedChance], found: Sequence[Verified]) -> list[str]:
     pairs = zip(stated, found, strict=True)
-    return [f"{t.name} at {t.purchase}" for t, v in pairs if v.finding is Finding.CANNOT_BE]
+    return [f"{t.name} at {t.purchase}: {v.why}" for t, v in pairs if v.finding is Finding.CANNOT_BE]
 
 
 def _exempt(audit: ChurnAudit, what: str, found: Iterable[Verified]) -> None:

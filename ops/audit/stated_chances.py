@@ -41,10 +41,11 @@ class Finding(StrEnum):
 
 
 class Verified(NamedTuple):
-    """What was found of a chance, and the range of the chance of leaving where it holds."""
+    """What is found of it: the range of the chance of leaving where it holds, why where it cannot be."""
 
     finding: Finding
     leave: Span = (0.0, 1.0)
+    why: str = ""
 
 
 Plan = list[tuple[State, int]]
@@ -113,7 +114,7 @@ def _plan(
         fitting = [state for state in states if _fits(stated, state, rules)]
         # A late action that was never scored changes what the alert says, and leaves the older score to it.
         plan += [(state, silence_ms) for state in (states if is_silent and fitting else fitting)]
-    return plan or Finding.CANNOT_BE
+    return plan
 
 
 def _may_be_silent(sent_events: Sequence[SentEvent], at_ms: int, rules: ChurnAlertRules) -> bool:
@@ -146,7 +147,22 @@ def _compare(stated: StatedChance, plan: Plan, scored: Sequence[Chances | None])
             low, high = chances.purchase[silence_ms]
             if low <= stated.purchase <= high:
                 leaving.append(chances.leave)
+    if not plan:
+        return Verified(Finding.CANNOT_BE, why="no state of the visitor at that moment is as it says")
     if leaving:
         lows, highs = zip(*leaving, strict=True)
         return Verified(Finding.HOLDS, (min(lows), max(highs)))
-    return Verified(Finding.NO_LEVEL if None in scored else Finding.CANNOT_BE)
+    found = [
+        _describe(state, silence_ms, chances.purchase[silence_ms])
+        for (state, silence_ms), chances in zip(plan, scored, strict=True)
+        if chances is not None
+    ]
+    if len(found) < len(plan):
+        return Verified(Finding.NO_LEVEL)
+    return Verified(Finding.CANNOT_BE, why=", or ".join(found))
+
+
+def _describe(state: State, silence_ms: int, chance: Span) -> str:
+    low, high = chance
+    silence = f" and {silence_ms} ms of silence" if silence_ms else ""
+    return f"replayed {low:.4f} to {high:.4f} after {len(state)} events up to {state[-1].at_ms}{silence}"

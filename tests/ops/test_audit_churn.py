@@ -222,4 +222,8 @@ def test_a_state_with_another_score_is_found() -> None:
     shop.visitors[user] = visitor._replace(predictions=spoiled)
     churn = audit(shop, sent, shop.alerts, replay).churn
     assert churn.unlike == 1
-    assert churn.wrong["chances that the replay does not know"] == [f"{user} at {abs(score.purchase - 0.2)}"]
+    (name,) = churn.wrong["chances that the replay does not know"]
+    said, replayed = name.split(": replayed ")
+    assert said == f"{user} at {abs(score.purchase - 0.2)}"
+    low, high = (float(word) for word in replayed.split(" after ")[0].split(" to "))
+    assert low <= score.purchase <= high
