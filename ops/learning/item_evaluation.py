@@ -50,6 +50,8 @@ def run_item_evaluation(options: ItemOptions) -> int:
 
 
 def _measure(options: ItemOptions, errors: Console) -> dict[str, Any]:
+    from threadpoolctl import threadpool_limits
+
     from models.next_item.evaluation.comparison import compare
     from models.next_item.evaluation.contenders import REFERENCE, choose
     from models.next_item.evaluation.data import EvaluationProtocol
@@ -66,7 +68,9 @@ def _measure(options: ItemOptions, errors: Console) -> dict[str, Any]:
         def on_step(name: str, done: int, total: int) -> None:
             progress.update(task, description=name, completed=done, total=total)
 
-        scores, left_out = compare(data, contenders, progress=on_step)
+        # Each product is small: where other work runs too, threads of one would wait for each other.
+        with threadpool_limits(1):
+            scores, left_out = compare(data, contenders, progress=on_step)
     for name, reason in left_out.items():
         errors.print(f"{name} is left out: {reason}", markup=False, soft_wrap=True)
     reference = next(score for score in scores if score.name == (options.reference or REFERENCE))

@@ -89,21 +89,17 @@ def choose(names: Sequence[str], reference: str = "", network: Path | None = Non
         raise ValueError(f"models must be among {', '.join(known)}, got {', '.join(unknown)}")
     wanted = {*(names or (usual if network is None else known)), reference or REFERENCE}
     rows = dict(CONTENDERS)
+    neighbours = _neighbours()
     if TREES in wanted:
-        rows |= _trees()
+        rows[TREES] = _reordered(CandidatePool(neighbours), TreeOrder())
     if wanted & set(TRAINED):
-        rows |= _trained(network)
+        rows |= _trained(_network(network), neighbours)
     return {name: contender for name, contender in rows.items() if name in wanted}
 
 
-def _trees() -> dict[str, Contender]:
-    return {TREES: _reordered(CandidatePool(_neighbours()), TreeOrder())}
-
-
-def _trained(folder: Path | None) -> dict[str, Contender]:
+def _trained(network: NextItemModel, neighbours: Sequence[NextItemModel]) -> dict[str, Contender]:
     """The rows of `TRAINED` around one network, and one pool of candidates, that fit once."""
-    network = _network(folder)
-    pool = CandidatePool([network, *_neighbours()])
+    pool = CandidatePool([network, *neighbours])
     return {
         NETWORK: Contender(lambda: network),
         BLEND: _reordered(pool, BlendOrder()),
@@ -112,6 +108,7 @@ def _trained(folder: Path | None) -> dict[str, Contender]:
 
 
 def _neighbours() -> list[NextItemModel]:
+    """What both pools have, the same objects: the settings of VSTAN are looked for once."""
     others = "item-knn-markov", "cooccurrence", "sequential-rules"
     return [TunedNeighbours(), *(CONTENDERS[name].make() for name in others)]
 

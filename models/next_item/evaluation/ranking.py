@@ -1,7 +1,7 @@
 """The place of each target among all items, and what stands at the top of each list."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -47,26 +47,25 @@ def rank_cases(
     rank = np.empty(len(cases), dtype=np.int64)
     top = np.full((len(cases), LIST_SIZE), UNKNOWN, dtype=np.int32)
     spent_s = 0.0
-    batch = max(16, min(512, _BATCH_SCORES // max(1, n_items)))
-    for start in range(0, len(cases), batch):
-        end = min(start + batch, len(cases))
-        prefixes = cases.take(slice(start, end)).prefixes()
-        began = time.process_time()
-        scores = model.scores(prefixes)
-        spent_s += time.process_time() - began
-        if scores.shape != (end - start, n_items):
-            raise ValueError(
-                f"{model.name} must answer scores of shape {(end - start, n_items)}, got {scores.shape}"
-            )
+    for part, scores, taken_s in _scores_of(model, cases, n_items):
+        spent_s += taken_s
         lowest = scores.min(axis=1)
         if exclude_current:
-            current = cases.items[cases.last[start:end]]
-            known = np.flatnonzero(current != UNKNOWN)
-            scores[known, current[known]] = -np.inf
-        rank[start:end] = ranks(scores, cases.targets[start:end])
-        top[start:end] = top_items(scores, lowest, LIST_SIZE)
-        progress(end)
+            _rule_out_current(scores, cases.take(part))
+        rank[part] = ranks(scores, cases.targets[part])
+        top[part] = top_items(scores, lowest, LIST_SIZE)
+        progress(part.stop)
     return Ranked(rank, top, 1e6 * spent_s / max(1, len(cases)), _time_alone(model, cases))
+
+
+def rank_targets(model: NextItemModel, cases: Cases, n_items: int, *, exclude_current: bool) -> Ints:
+    """Only the ranks of `rank_cases`, without lists and times."""
+    rank = np.empty(len(cases), dtype=np.int64)
+    for part, scores, _ in _scores_of(model, cases, n_items):
+        if exclude_current:
+            _rule_out_current(scores, cases.take(part))
+        rank[part] = ranks(scores, cases.targets[part])
+    return rank
 
 
 def ranks(scores: Scores, target: Codes) -> Ints:
@@ -74,6 +73,28 @@ def ranks(scores: Scores, target: Codes) -> Ints:
     own = scores[np.arange(len(target)), target]
     rank = scores.shape[1] - np.count_nonzero(scores < own[:, None], axis=1)
     return np.where((target == UNKNOWN) | ~(own > -np.inf), MISSED, rank)
+
+
+def _scores_of(model: NextItemModel, cases: Cases, n_items: int) -> Iterator[tuple[slice, Scores, float]]:
+    """Batch by batch which cases they are, the scores of all items, and the CPU seconds these took."""
+    batch = max(16, min(512, _BATCH_SCORES // max(1, n_items)))
+    for start in range(0, len(cases), batch):
+        part = slice(start, min(start + batch, len(cases)))
+        prefixes = cases.take(part).prefixes()
+        began = time.process_time()
+        scores = model.scores(prefixes)
+        taken_s = time.process_time() - began
+        if scores.shape != (len(prefixes), n_items):
+            raise ValueError(
+                f"{model.name} must answer scores of shape {(len(prefixes), n_items)}, got {scores.shape}"
+            )
+        yield part, scores, taken_s
+
+
+def _rule_out_current(scores: Scores, cases: Cases) -> None:
+    current = cases.items[cases.last]
+    known = np.flatnonzero(current != UNKNOWN)
+    scores[known, current[known]] = -np.inf
 
 
 def _time_alone(model: NextItemModel, cases: Cases) -> float:

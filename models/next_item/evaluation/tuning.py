@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from models.next_item.cases import cases_of
 from models.next_item.evaluation.data import Data, EvaluationProtocol, hold_back
 from models.next_item.evaluation.figures import measure
-from models.next_item.evaluation.ranking import rank_cases
+from models.next_item.evaluation.ranking import rank_targets
 from models.next_item.model import Scores
 from models.next_item.session_neighbours import VSTAN, NeighbourConfig, SessionNeighbours
 from models.next_item.sessions import Codes, Sessions
@@ -82,7 +82,5 @@ def _figure(name: str, config: NeighbourConfig, data: Data) -> float:
     model = SessionNeighbours(name, config)
     model.fit(data.train)
     excluded = data.protocol.collapse_repeats
-    ranked = rank_cases(
-        model, data.cases, data.train.n_items, exclude_current=excluded, progress=lambda _: None
-    )
-    return measure(ranked.rank)[OBJECTIVE]
+    rank = rank_targets(model, data.cases, data.train.n_items, exclude_current=excluded)
+    return measure(rank)[OBJECTIVE]

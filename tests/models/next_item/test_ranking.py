@@ -7,10 +7,11 @@ import pytest
 
 from models.next_item.cases import cases_of
 from models.next_item.evaluation.figures import gains, kinds_of, measure_lists, resample
-from models.next_item.evaluation.ranking import LIST_SIZE, MISSED, Ranked, rank_cases, ranks
+from models.next_item.evaluation.ranking import LIST_SIZE, MISSED, Ranked, rank_cases, rank_targets, ranks
 from models.next_item.model import Scores
-from models.next_item.sessions import Codes, Sessions, sessions_of
+from models.next_item.sessions import UNKNOWN, Codes, Sessions, sessions_of
 from models.next_item.top import top_items
+from models.next_item.transitions import cooccurrence
 
 NEVER = -np.inf
 
@@ -52,6 +53,35 @@ def test_lists_have_the_best_20_in_order() -> None:
     scores = np.random.default_rng(1).permutation(200).astype(np.float32)[None]
     (top,) = top_items(scores, scores.min(axis=1), LIST_SIZE)
     assert scores[0, top].tolist() == list(range(199, 179, -1))
+
+
+@pytest.mark.parametrize("n_items", [7, 1_300, 3_001])
+@pytest.mark.parametrize("levels", [50, 1_000_000])
+def test_lists_are_those_of_sorting_all_items(n_items: int, levels: int) -> None:
+    scores = np.random.default_rng(2).integers(0, levels, (40, n_items)).astype(np.float32)
+    scores[0], scores[1, 3:], scores[:, 0] = NEVER, NEVER, NEVER
+    lowest = scores.min(axis=1)
+    lowest[2] = np.median(scores[2])
+    top = top_items(scores, lowest, LIST_SIZE)
+    for own, limit, found in zip(scores, lowest, top, strict=True):
+        best = np.argsort(-own, kind="stable")[:LIST_SIZE]
+        best = best[own[best] > limit]
+        assert found.tolist() == [*best.tolist(), *[UNKNOWN] * (LIST_SIZE - len(best))]
+
+
+def test_ranks_of_many_batches_are_those_of_single_cases() -> None:
+    train = sessions_of(np.random.default_rng(3).integers(0, 60, (200, 4)).tolist(), n_items=60)
+    cases, model = cases_of(train), cooccurrence()
+    model.fit(train)
+    together = rank_targets(model, cases, 60, exclude_current=True)
+    found = rank_cases(model, cases, 60, exclude_current=True, progress=lambda _: None)
+    alone = [
+        rank_targets(model, cases.take(slice(at, at + 1)), 60, exclude_current=True)[0]
+        for at in range(0, len(cases), 50)
+    ]
+    assert len(cases) > 512  # more than a batch
+    assert found.rank.tolist() == together.tolist()
+    assert alone == together[::50].tolist()
 
 
 def test_the_latest_item_can_be_excluded() -> None:

@@ -150,6 +150,17 @@ def test_prefixes_of_unknown_items_are_answered_by_popularity() -> None:
     np.testing.assert_array_equal(scores[0], scores[2])
 
 
+def test_prefixes_of_any_length_are_answered_together_as_alone() -> None:
+    made = artefact_of(small_fitted())
+    served = network.SessionNetwork(made.model, made.card, made.table)
+    rng = np.random.default_rng(5)
+    prefixes = [rng.integers(0, N_ITEMS, length).astype(np.int32) for length in rng.integers(1, 30, 300)]
+    together = served.scores(prefixes)
+    alone = np.concatenate([served.scores([prefix]) for prefix in prefixes[::10]])
+    np.testing.assert_allclose(together[::10], alone, atol=1e-6)
+    np.testing.assert_array_equal(together[::10].argsort(axis=1)[:, -20:], alone.argsort(axis=1)[:, -20:])
+
+
 def test_a_model_of_the_comparison_scores_in_onnxruntime() -> None:
     model = NetworkModel(NET, replace(FIT, most_epochs=1, refit=False), seed=3)
     model.fit(small_sessions())
