@@ -24,4 +24,5 @@ async def _require(settings: Settings, *, kafka: bool) -> None:
         await redis.aclose()
     if kafka and settings.kafka_protocol != "PLAINTEXT":
         topics = Topics(settings.topic_prefix)
-        await require_kafka(settings, Rights(writes=(*topics.events, topics.products, topics.deletions)))
+        writes = (*topics.events, topics.products, topics.deletions, topics.exposures)
+        await require_kafka(settings, Rights(writes=writes))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -275,43 +276,59 @@ RIGHTS = {
 )  # fmt: skip
 def test_a_missing_right_in_kafka_is_named(secured: Secured, part: Part, lacking: str, says: str) -> None:
     assert run(secured.environment(), "topics").returncode == 0
-    admin = AdminClient(
-        librdkafka_arguments(
-            secured.settings.model_copy(
-                update={
-                    "kafka_username": ADMIN, "kafka_mechanism": "PLAIN",
-                    "kafka_password": _secret(ADMIN_PASSWORD),
-                }
-            )
-        )
-    )  # fmt: skip
-    name = f"User:{READER}"
-    bindings = [
-        AclBinding(kind, "*", ResourcePatternType.LITERAL, name, "*", operation, AclPermissionType.ALLOW)
-        for right, (kind, _, operation) in RIGHTS.items()
-        if right != lacking
-    ]
-    for future in admin.create_acls(bindings).values():
-        future.result(20)
-    env = {
-        "STOREPULSE_KAFKA_USERNAME": READER,
-        "STOREPULSE_KAFKA_PASSWORD": READER_PASSWORD,
-        "STOREPULSE_KAFKA_PASSWORD_FILE": "",
-        "STOREPULSE_GROUP": f"without-{lacking}",
-    }
-    try:
-        worker = part("worker", **env)
+    given = [right for name, right in RIGHTS.items() if name != lacking]
+    with reader_with(secured, [_allowed(*right) for right in given]) as env:
+        worker = part("worker", **env, STOREPULSE_GROUP=f"without-{lacking}")
         wait_until(lambda: says in worker.log_path.read_text(), 90, f"the worker to say it lacks {says}")
         wait_until(lambda: not worker.alive, 60, "the worker to end")
         assert worker.exit_code == EXIT_REFUSED
         assert "Traceback" not in worker.log_path.read_text()
+
+
+def test_an_api_that_may_not_write_a_topic_names_it(secured: Secured) -> None:
+    given = [
+        _allowed(ResourceType.TOPIC, "", AclOperation.WRITE),
+        _binding(ResourceType.TOPIC, "exposures", AclOperation.WRITE, AclPermissionType.DENY),
+    ]
+    with reader_with(secured, given) as env:
+        done = run(secured.environment(**env), "api")
+    assert done.returncode == EXIT_REFUSED, done.stderr
+    assert "permission on a topic (exposures)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@contextmanager
+def reader_with(secured: Secured, given: list[AclBinding]) -> Iterator[dict[str, str]]:
+    """Variables of a user of Kafka who has these rights alone, until the block ends."""
+    settings = secured.settings.model_copy(
+        update={
+            "kafka_username": ADMIN, "kafka_mechanism": "PLAIN", "kafka_password": _secret(ADMIN_PASSWORD),
+        }
+    )  # fmt: skip
+    admin = AdminClient(librdkafka_arguments(settings))
+    for future in admin.create_acls(given).values():
+        future.result(20)
+    try:
+        yield {
+            "STOREPULSE_KAFKA_USERNAME": READER,
+            "STOREPULSE_KAFKA_PASSWORD": READER_PASSWORD,
+            "STOREPULSE_KAFKA_PASSWORD_FILE": "",
+        }
     finally:
-        given = AclBindingFilter(
-            ResourceType.ANY, None, ResourcePatternType.ANY, name, None, AclOperation.ANY,
+        theirs = AclBindingFilter(
+            ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{READER}", None, AclOperation.ANY,
             AclPermissionType.ANY,
         )  # fmt: skip
-        for future in admin.delete_acls([given]).values():
+        for future in admin.delete_acls([theirs]).values():
             future.result(20)
+
+
+def _allowed(kind: ResourceType, name: str, operation: AclOperation) -> AclBinding:
+    return _binding(kind, name or "*", operation, AclPermissionType.ALLOW)
+
+
+def _binding(kind: ResourceType, name: str, operation: AclOperation, may: AclPermissionType) -> AclBinding:
+    return AclBinding(kind, name, ResourcePatternType.LITERAL, f"User:{READER}", "*", operation, may)
 
 
 def _secret(text: str) -> object:
