@@ -44,7 +44,7 @@ class Reader:
         self.keys = Keys(settings.namespace, settings.partitions)
         self.partitions = range(settings.partitions)
         self.ask = SharedPipeline(redis).ask
-        self.recent_clock = SharedAnswer(self.clock, max_age_s=RECENT_S)
+        self.recent_clock = SharedAnswer(self.clock, max_age_s=RECENT_S, renew_after_s=RECENT_S / 2)
 
     async def metas(self) -> list[PartitionMeta]:
         """What each partition says of itself, in the order of the partitions."""

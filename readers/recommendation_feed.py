@@ -1,7 +1,7 @@
 """Brings recent sessions and the catalogue of a process up to date with what the stream has written."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from contracts.products import Amount
@@ -15,8 +15,12 @@ from readers.catalogue import read_changes, read_products
 from readers.reader import Reader
 from readers.unreadable import UNREADABLE
 
-PAGE = 200
-"""Visitors or products that are read in one round trip; other work of the process goes on between them."""
+PAGE = 25
+"""Visitors that are read in one round trip; other work of the process goes on between them."""
+FIRST_PAGE = 200
+"""The same of products, and of visitors before anybody is answered."""
+IDS_PAGE = 1_000
+"""Ids and small values that are looked at in one go."""
 LOOK_AGAIN = 20
 """One partition is compared in full with every so many refreshes."""
 
@@ -70,7 +74,7 @@ class RecommendationFeed:
                 rows: Any = await reader.redis.zrangebyscore(key, f"({reached_ms}", "+inf", withscores=True)
                 changed += [(int(at_ms), p, raw.decode()) for raw, at_ms in rows]
         changed.sort()  # the index wants them by time
-        for page in _pages(changed):
+        for page in _pages(changed, PAGE if self._seen else FIRST_PAGE):
             await self._read_visitors(reader, page)
         self._reached_ms.update((p, at_ms) for at_ms, p, _ in changed)
 
@@ -112,18 +116,32 @@ class RecommendationFeed:
             known = self._places.get(p, {})
             is_less = len(known) > standing.n_visitors and standing.n_deleted != self._deleted.get(p)
             if is_less or (p in at_turn and len(known) != standing.n_visitors):
-                rows: Any = await reader.redis.zrange(reader.keys.sessions_changed(p), 0, -1)
-                for visitor_id in known.keys() - {raw.decode() for raw in rows}:
+                for visitor_id in await self._find_gone(reader, p, known):
                     self.index.forget(visitor_id)
-                    del known[visitor_id]
+                    known.pop(visitor_id, None)
             self._deleted[p] = standing.n_deleted
+
+    async def _find_gone(self, reader: Reader, p: int, known: Iterable[str]) -> list[str]:
+        """Those of the known visitors of a partition who are not in Redis any more."""
+        key, gone = reader.keys.sessions_changed(p), set(known)
+        first = 0
+        # From the newest on: who changes meanwhile moves to where we have been, and the others further down.
+        raws: Any = True
+        while raws:
+            raws = await reader.redis.zrange(key, first, first + IDS_PAGE - 1, desc=True)
+            gone.difference_update([raw.decode() for raw in raws])
+            first += IDS_PAGE
+            await asyncio.sleep(0)
+        suspects = list(gone)
+        scores: Any = await reader.redis.zmscore(key, suspects) if suspects else []
+        return [one for one, score in zip(suspects, scores, strict=True) if score is None]
 
     async def _read_catalogue(self, reader: Reader) -> None:
         since_ms = self._told_ms or (0,) * len(reader.partitions)
         changes = await read_changes(reader, since_ms)
         if changes.reached_ms == self._told_ms and changes.changed == self._told:
             return  # what changed at that very moment is told again
-        for page in _pages(sorted(changes.changed)):
+        for page in _pages(sorted(changes.changed), FIRST_PAGE):
             for product_id, known in (await read_products(reader, page)).items():
                 self.catalogue.tell(product_id, known.facts)
             await asyncio.sleep(0)
@@ -133,19 +151,27 @@ class RecommendationFeed:
 
     async def _read_seen(self, reader: Reader, p: int) -> None:
         """What events showed of products; of two partitions that saw one, that read last stands."""
-        before = self._seen.get(p, {})
-        texts: Any = await reader.redis.hgetall(reader.keys.seen_products(p))
-        changed = [(raw, text) for raw, text in texts.items() if before.get(raw) != text]
-        for page in _pages(changed):
-            for raw, text in page:
-                found = value_in(text, "what events showed of a product", unpack_seen)
-                if found is not None:
-                    price = None
-                    if found.price_minor is not None and found.currency is not None:
-                        price = Amount(found.price_minor, found.currency)
-                    self.catalogue.see(raw.decode(), SeenProduct(found.category, found.brand, price))
+        before, after = self._seen.get(p, {}), dict[bytes, bytes]()
+        cursor: Any = None
+        texts: Any
+        while cursor != 0:
+            page = reader.redis.hscan(reader.keys.seen_products(p), cursor or 0, count=IDS_PAGE)
+            cursor, texts = await page
+            after.update(texts)
+            for raw, text in texts.items():
+                if before.get(raw) != text:
+                    self._see(raw.decode(), text)
             await asyncio.sleep(0)
-        self._seen[p] = texts
+        self._seen[p] = after
+
+    def _see(self, product_id: str, text: bytes) -> None:
+        found = value_in(text, "what events showed of a product", unpack_seen)
+        if found is None:
+            return
+        price = None
+        if found.price_minor is not None and found.currency is not None:
+            price = Amount(found.price_minor, found.currency)
+        self.catalogue.see(product_id, SeenProduct(found.category, found.brand, price))
 
     def _in_turn(self, reader: Reader) -> Sequence[int]:
         """The partition that is compared in full now, if any."""
@@ -173,5 +199,5 @@ def _session_in(blob: bytes) -> StoredSession:
     return session
 
 
-def _pages(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    return (rows[start : start + PAGE] for start in range(0, len(rows), PAGE))
+def _pages(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))

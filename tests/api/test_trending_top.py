@@ -70,6 +70,29 @@ async def test_an_answer_is_read_once_by_all_who_ask_at_once() -> None:
     assert [await eager.get(), await eager.get()] == [2, 3]
 
 
+async def test_an_answer_that_is_made_again_is_given_meanwhile() -> None:
+    reads, may_end = 0, asyncio.Event()
+
+    async def read() -> int:
+        nonlocal reads
+        reads += 1
+        number = reads
+        if number == 2:
+            await may_end.wait()
+        if number == 3:
+            raise ValueError("away")
+        return number
+
+    shared = SharedAnswer(read, max_age_s=600, renew_after_s=0)
+    assert [await shared.get(), await shared.get(), await shared.get()] == [1, 1, 1]
+    may_end.set()
+    found = [1]
+    while found[-1] != 4:  # the third fails, and nobody is told
+        await asyncio.sleep(0)
+        found.append(await shared.get())
+    assert set(found) == {1, 2, 4}
+
+
 async def test_a_failed_read_is_not_kept() -> None:
     answers: Iterator[ValueError | int] = iter([ValueError("once"), 7])
 

@@ -11,6 +11,7 @@ from contracts.sessions import BOUGHT, VIEWED, StoredSession
 from contracts.settings import Settings
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
+from readers import recommendation_feed
 from readers.reader import Reader
 from readers.recommendation_feed import LOOK_AGAIN, RecommendationFeed
 from services import unique_settings
@@ -93,6 +94,23 @@ async def test_who_was_deleted_a_second_time_leaves_when_the_partition_is_compar
     for _ in range(LOOK_AGAIN * state.settings.partitions):
         await feed.refresh(reader)
     assert (feed.index.n_sessions, seen_with(feed, "a")) == (0, {})
+
+
+async def test_partitions_of_several_pages_are_compared(
+    state: ShopState, reader: Reader, feed: RecommendationFeed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recommendation_feed, "IDS_PAGE", 10)
+    for n in range(90):
+        state.put_session(f"u{n}", 1, session_of("a", "b"), NOW_MS + n)
+        state.see_product(n % 3, f"p{n}", SeenProduct("shirts", "Stride", 1_990, "EUR"))
+    state.flush()
+    await feed.refresh(reader)
+    assert len(list(feed.catalogue.in_category("shirts"))) == 90
+    for n in range(25):
+        state.forget_sessions(f"u{n}", digest=f"d{n}")
+    state.flush()
+    await feed.refresh(reader)
+    assert (feed.index.n_sessions, seen_with(feed, "a")) == (65, {"b": 65})
 
 
 async def test_a_redis_that_came_back_older_is_read_again(

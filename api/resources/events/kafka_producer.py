@@ -1,6 +1,7 @@
 """The Kafka producer of the API: it puts records where the stream looks, and can be given up."""
 
 import asyncio
+from collections.abc import Iterable
 from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -41,6 +42,28 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
             headers=headers,
         )
         return ack
+
+    async def put_all(
+        self, topic: str, records: Iterable[tuple[str, bytes]], now_ms: int
+    ) -> list[asyncio.Future[object]]:
+        """The acknowledgements to wait for of records, each a key and a value; raises as `put` does.
+
+        For many at once: they are put together by partition here, and have no acknowledgement each.
+        """
+        places = self._places.get(topic) or await self._find_places(topic)
+        by_place: dict[TopicPartition, list[tuple[bytes, bytes]]] = {}
+        for key, value in records:
+            by_place.setdefault(places[_hash_of(key) % len(places)], []).append((key.encode(), value))
+        acks: list[asyncio.Future[object]] = []
+        for place, own in by_place.items():
+            batch = self.create_batch()
+            for name, value in own:
+                if batch.append(timestamp=now_ms, key=name, value=value) is None:  # it is full
+                    acks.append(await self.send_batch(batch, topic, partition=place.partition))
+                    batch = self.create_batch()
+                    batch.append(timestamp=now_ms, key=name, value=value)
+            acks.append(await self.send_batch(batch, topic, partition=place.partition))
+        return acks
 
     async def abandon(self) -> None:
         """Ends like `stop`, without sending what it still holds; acknowledgements of that never come.
