@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import uvloop
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from benchmarks.aims import Aim
 from benchmarks.http_driver import Tally, drive, make_request
+from benchmarks.pace import SETTLE_S
 from benchmarks.recommending_shop import KEY, CpuMeter, Shop, live_events, recommending_shop
 from benchmarks.services import Services
 from benchmarks.tables import show_aims
@@ -50,12 +52,14 @@ def measure_recommendations(
             for user in shop.users[-_USERS:]
         ]
         with (
-            live_events(shop, per_s=events_per_s, seconds=seconds + 5) as sender_pid,
+            live_events(shop, per_s=events_per_s, seconds=SETTLE_S + seconds + 60) as sender_pid,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
+            ask = partial(drive, shop.url, requests, connections=CONNECTIONS, per_s=per_s)
+            note(f"asking for {SETTLE_S:.0f} s that do not count")
+            runner.run(ask(seconds=SETTLE_S))
             meter = CpuMeter(shop.pids | {"sender": sender_pid, "driver": os.getpid()})
-            driven = drive(shop.url, requests, connections=CONNECTIONS, seconds=seconds, per_s=per_s)
-            tally = runner.run(driven)
+            tally = runner.run(ask(seconds=seconds))
             spent_s = meter.read()
     return _to_row(tally, per_s, events_per_s, spent_s, shop)
 

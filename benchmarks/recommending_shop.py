@@ -27,8 +27,6 @@ from ops.stack.record import settings_environment
 
 STATE_EVENTS = 100_000
 KEY = [("Authorization", f"Bearer {ROOT_KEY}")]
-WARM_S = 5.0
-"""Events are sent for so long before anything is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +79,14 @@ def recommending_shop(services: Services, note: Callable[[str], None]) -> Iterat
 
 @contextmanager
 def live_events(shop: Shop, *, per_s: int, seconds: float) -> Iterator[int]:
-    """Events at an even pace from a process of its own, whose id is given; `WARM_S` have passed by then."""
+    """Events at an even pace, for so long or until the block ends, from a process whose id is given."""
     context = multiprocessing.get_context("spawn")
-    sender = context.Process(target=_send, args=(shop.settings, per_s, seconds + WARM_S), daemon=True)
+    sender = context.Process(target=_send, args=(shop.settings, per_s, seconds), daemon=True)
     sender.start()
     try:
-        time.sleep(WARM_S)
-        if sender.pid is None or not sender.is_alive():
-            raise RuntimeError("the sender of events has ended")
-        yield sender.pid
+        yield sender.pid or 0
+        if not sender.is_alive():
+            raise RuntimeError("the sender of events ended too early")
     finally:
         sender.terminate()
         sender.join()
