@@ -93,7 +93,8 @@ class TrainedNetworks:
         if found is None:
             raise ValueError(
                 "the network must have learnt from the sessions that the others learn from, "
-                f"{sessions.n_sessions:,} with {sessions.n_items:,} items, and has learnt from others"
+                f"{sessions.n_sessions:,} with {sessions.n_items:,} items, and has learnt from others; "
+                "without --test, train it with the same --held-back as the evaluation"
             )
         self._network = found
 

@@ -122,7 +122,8 @@ def evaluate_next_item(
     network: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of a network that `train next-item` made of the same sessions; else one is trained."
+            help="Folder of a network that `train next-item` made of the same sessions (without --test: "
+            "with the same --held-back); else one is trained."
         ),
     ] = None,
     reference: Annotated[str, typer.Option(help="Model to compare the others with; default: markov.")] = "",

@@ -32,6 +32,14 @@ def train_next_item(
         float, typer.Option(help="What a purchase as the next action counts.", min=0)
     ] = 1.0,
     epochs: Annotated[int, typer.Option(help="Maximum number of epochs.", min=1)] = 10,
+    held_back: Annotated[
+        float,
+        typer.Option(
+            help="Share of the sessions, the latest, to leave for `evaluate next-item` with the same share.",
+            min=0,
+            max=0.9,
+        ),
+    ] = 0.0,
     refit: Annotated[
         bool, typer.Option(help="Train once more on all sessions, for the epochs that were best.")
     ] = True,
@@ -61,6 +69,7 @@ def train_next_item(
         cart_weight=cart_weight,
         purchase_weight=purchase_weight,
         most_epochs=epochs,
+        held_back=held_back,
         refit=refit,
         seed=seed,
         threads=threads,

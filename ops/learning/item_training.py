@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from models.next_item.sessions import Sessions
+from models.next_item.sessions import UNKNOWN, Sessions, code_catalogue, split_by_time
 from ops.learning.shop_events import make_progress, read_events
 from ops.learning.training import EXIT_ERROR, EXIT_USAGE, OWN_LICENCE
 from sources import UnknownFormat, fingerprint
@@ -43,6 +43,7 @@ class ItemTrainingOptions:
     cart_weight: float = 1.0
     purchase_weight: float = 1.0
     most_epochs: int = 10
+    held_back: float = 0.0
     refit: bool = True
     seed: int = 1
     threads: int = 1
@@ -59,7 +60,7 @@ def run_item_training(options: ItemTrainingOptions) -> int:
     try:
         recipe, path = _recipe(options), _file_of(options)
         with make_progress(errors, path.name) as progress:
-            sessions, ids = _read(path, options, progress)
+            sessions, ids = _without_latest(*_read(path, options, progress), options.held_back)
         with make_progress(errors, f"{options.kind} on {path.name}") as progress:
             origin = f"{path.name} ({fingerprint(path)})"
             trained = train(sessions, ids, recipe, origin=origin, on_epoch=_reporter(progress, options))
@@ -94,6 +95,16 @@ def _read(
 
     file = read_item_file(path)
     return code_sessions(file)[0], names_of(file)
+
+
+def _without_latest(
+    sessions: Sessions, ids: npt.NDArray[np.str_], share: float
+) -> tuple[Sessions, npt.NDArray[np.str_]]:
+    """What `evaluate next-item` learns from where it holds back this share of the sessions itself."""
+    if not share:
+        return sessions, ids
+    sessions, code_of = code_catalogue(split_by_time(sessions, share)[0])
+    return sessions, ids[code_of != UNKNOWN]
 
 
 def _recipe(options: ItemTrainingOptions) -> "Recipe":

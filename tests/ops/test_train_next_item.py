@@ -73,6 +73,27 @@ def test_a_folder_gives_the_rows_of_the_network(sequences: Path, trained: Path, 
     assert min(blend, ranker) > 0.8 * markov > 0.4
 
 
+def test_a_network_that_left_out_the_newest_sessions_is_measured_on_them(
+    sequences: Path, tmp_path: Path
+) -> None:
+    folder, figures = tmp_path / "model", tmp_path / "figures.json"
+    share = ["--train", str(sequences), "--held-back", "0.2"]
+    small = ["--epochs", "1", "--width", "8", "--negatives", "16"]
+    files = ["--out", str(folder), "--runs", str(tmp_path / "runs")]
+    result = CliRunner().invoke(app, ["train", "next-item", *share, *small, *files])
+    assert result.exit_code == 0, result.output
+    assert network.load(folder).card.training["sessions"] == round(0.8 * small_sessions().n_sessions)
+    names = "trees,ranker,ranker-no-neighbours,ranker-no-popularity"
+    options = ["--models", names, "--network", str(folder), "--json", str(figures)]
+    result = CliRunner().invoke(app, ["evaluate", "next-item", *share, *options])
+    assert result.exit_code == 0, result.output
+    models = {model["name"]: model for model in json.loads(figures.read_bytes())["models"]}
+    ranked = [models[name]["settings"] for name in ("ranker", "ranker-no-popularity", "ranker-no-neighbours")]
+    assert "log_popularity" in ranked[0]
+    assert not [name for name in ranked[1] if "popularity" in name or "events_since" in name]
+    assert not [name for name in ranked[2] if name.startswith(("vstan", "cooccurrence"))]
+
+
 def test_a_network_of_other_sessions_is_refused(sequences: Path, trained: Path) -> None:
     options = ["--models", "blend", "--network", str(trained)]
     result = CliRunner().invoke(app, ["evaluate", "next-item", "--train", str(sequences), *options])

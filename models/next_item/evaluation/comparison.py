@@ -31,7 +31,7 @@ class Score:
     drawn: Floats
     """(1 + rounds, `COMPARED`): figures on the cases, then on the cases of sessions drawn anew."""
     fit_s: float
-    """CPU seconds, all threads together."""
+    """CPU seconds of all threads."""
     batch_us: float
     alone_us: float
     settings: dict[str, Any]

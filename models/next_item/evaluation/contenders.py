@@ -14,6 +14,7 @@ from models.next_item.model import NextItemModel
 from models.next_item.network import load_trained
 from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
 from models.next_item.popularity import LastItem, Popularity, RecentPopularity, SessionItems
+from models.next_item.ranking.candidates import POPULARITY_FEATURES
 from models.next_item.ranking.model import RankedCandidates
 from models.next_item.ranking.orders import BlendOrder, TreeOrder
 from models.next_item.ranking.pool import CandidatePool
@@ -74,6 +75,9 @@ TREES = "trees"
 NETWORK, BLEND, RANKER = "network", "blend", "ranker"
 TRAINED = (NETWORK, BLEND, RANKER)
 """Rows that take long, as a session network is trained, unless there is one already: only on demand."""
+NO_NEIGHBOURS, NO_POPULARITY = "ranker-no-neighbours", "ranker-no-popularity"
+ABLATED = (NO_NEIGHBOURS, NO_POPULARITY)
+"""The ranker without a part of what it has, only on demand; without its network it is the row `TREES`."""
 
 
 def choose(names: Sequence[str], reference: str = "", network: Path | None = None) -> dict[str, Contender]:
@@ -83,27 +87,29 @@ def choose(names: Sequence[str], reference: str = "", network: Path | None = Non
     unknown name and `ArtefactError` for a folder that cannot be read.
     """
     usual = [*CONTENDERS, TREES]
-    known = [*usual, *TRAINED]
+    known = [*usual, *TRAINED, *ABLATED]
     unknown = [name for name in (*names, reference) if name and name not in known]
     if unknown:
         raise ValueError(f"models must be among {', '.join(known)}, got {', '.join(unknown)}")
-    wanted = {*(names or (usual if network is None else known)), reference or REFERENCE}
+    wanted = {*(names or (usual if network is None else [*usual, *TRAINED])), reference or REFERENCE}
     rows = dict(CONTENDERS)
     neighbours = _neighbours()
     if TREES in wanted:
         rows[TREES] = _reordered(CandidatePool(neighbours), TreeOrder())
-    if wanted & set(TRAINED):
+    if wanted & {*TRAINED, *ABLATED}:
         rows |= _trained(_network(network), neighbours)
     return {name: contender for name, contender in rows.items() if name in wanted}
 
 
 def _trained(network: NextItemModel, neighbours: Sequence[NextItemModel]) -> dict[str, Contender]:
-    """The rows of `TRAINED` around one network, and one pool of candidates, that fit once."""
+    """The rows around one network, and one pool of candidates, that fit once."""
     pool = CandidatePool([network, *neighbours])
     return {
         NETWORK: Contender(lambda: network),
         BLEND: _reordered(pool, BlendOrder()),
         RANKER: _reordered(pool, TreeOrder()),
+        NO_POPULARITY: _reordered(pool, TreeOrder(without=POPULARITY_FEATURES)),
+        NO_NEIGHBOURS: _reordered(CandidatePool([network]), TreeOrder()),
     }
 
 

@@ -21,6 +21,8 @@ PREFIX_FEATURES = "length", "distinct_items", "last_log_popularity"
 RELATIVE = " relative score"
 """The end of a feature's name: where a score is between the lowest of the prefix, 0, and the highest, 1."""
 PAIR_FEATURES = "times_in_session", "steps_back"
+POPULARITY_FEATURES = (*ITEM_FEATURES, "last_log_popularity")
+"""Those that say how popular an item is, and how lately it was met, whatever the visitor does."""
 _NOT_IN_SESSION = 1_000
 """Steps back to an item that the session does not have."""
 

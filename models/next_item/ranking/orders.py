@@ -1,6 +1,6 @@
 """What orders candidates: boosted trees over all features, or a weighted sum of the models' scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 try:
@@ -55,20 +55,30 @@ class TreeOrder:
     name = "ranker"
 
     def __init__(
-        self, *, seed: int = 1, on_round: Callable[[int], None] = lambda _: None, **settings: Any
+        self,
+        *,
+        seed: int = 1,
+        without: Collection[str] = (),
+        on_round: Callable[[int], None] = lambda _: None,
+        **settings: Any,
     ) -> None:
-        """`settings` are LightGBM's where they differ from `SETTINGS`; `on_round` is told each round."""
+        """`settings` are LightGBM's where they differ from `SETTINGS`; `on_round` is told each round.
+
+        `without` names features that are not looked at.
+        """
         self._settings = {**SETTINGS, "seed": seed, **settings}
+        self._without = without
         self._on_round = on_round
 
     def fit(self, learnt: Labelled, checked: Labelled, feature_names: list[str]) -> None:
+        self._columns = [at for at, name in enumerate(feature_names) if name not in self._without]
         data = self._dataset(learnt, feature_names)
         checks = self._dataset(checked, feature_names, data)
         callbacks: list[Callable[..., Any]] = [self._tell, lgb.early_stopping(_PATIENCE, verbose=False)]
         self.booster = lgb.train(self._settings, data, _MOST_ROUNDS, valid_sets=[checks], callbacks=callbacks)
 
     def values(self, pairs: Pairs) -> Floats:
-        return np.asarray(self.booster.predict(pairs.features, num_threads=1))
+        return np.asarray(self.booster.predict(pairs.features[:, self._columns], num_threads=1))
 
     def importance(self) -> dict[str, float]:
         """How much each feature gained, as a share of all, the largest first."""
@@ -82,8 +92,8 @@ class TreeOrder:
         labels = np.zeros(len(part.pairs.row))
         labels[part.target_at] = 1.0
         return lgb.Dataset(
-            part.pairs.features, labels, group=part.sizes, reference=reference,
-            feature_name=[name.replace(" ", "_") for name in names],
+            part.pairs.features[:, self._columns], labels, group=part.sizes, reference=reference,
+            feature_name=[names[at].replace(" ", "_") for at in self._columns],
         )  # fmt: skip
 
     def _tell(self, at: lgb.callback.CallbackEnv) -> None:
