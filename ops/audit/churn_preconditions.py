@@ -8,7 +8,7 @@ from ops.audit.abandoned import FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnAlertRules
 from ops.audit.churn_required import AlertLifetime
 from ops.audit.known import State, session_of, states_at
-from ops.audit.scores import Case, ScoreReplay
+from ops.audit.scores import MANY_LEVELS, Case, Chances, ScoreReplay
 
 
 class Precondition(NamedTuple):
@@ -90,8 +90,14 @@ def _settle(
     return [
         (precondition.alert, precondition.lacks)
         for precondition, start, end in places
-        if all(one is not None and one.purchase[0][1] < precondition.chance for one in scored[start:end])
+        if _is_below(precondition.chance, scored[start:end])
+        and _is_below(precondition.chance, replay.score(cases[start:end], MANY_LEVELS))
     ]
+
+
+def _is_below(chance: float, scored: Iterable[Chances | None]) -> bool:
+    """Whether every one of these is known to be below a chance."""
+    return all(one is not None and one.purchase[0][1] < chance for one in scored)
 
 
 def _states_in(sent_events: Sequence[SentEvent], since_ms: int, until_ms: int) -> Iterator[State | None]:

@@ -24,8 +24,9 @@ SLACK = 0.25
 """Part of its own width by which a range is widened: between the levels asked about it may bend."""
 WIDEST = 0.1
 """A range of probabilities wider than this checks nothing."""
-_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Levels asked about, as shares of their range."""
+LEVELS, MANY_LEVELS = 5, 129
+"""How many levels are asked about, evenly from their range. Boosted trees in a model jump where a price less
+the level passes a threshold, so between two levels a chance may be far from both."""
 _CALL = 256
 _AS_IT_IS = PriceLevel(0.0, 1.0)
 """Prices stay logarithms; each level is taken off afterwards."""
@@ -73,7 +74,7 @@ class ScoreReplay:
         self._idle_ms = idle_ms
         self._silences_ms = {0, *silences_ms}
 
-    def score(self, cases: Sequence[Case]) -> list[Chances | None]:
+    def score(self, cases: Sequence[Case], levels_asked: int = LEVELS) -> list[Chances | None]:
         """The chances of each case; None where the price level is not known well enough to tell."""
         known = [] if self._model.reads_rates else cases
         levels = {index: span for index, case in enumerate(known) if (span := self._level(case)) is not None}
@@ -84,7 +85,7 @@ class ScoreReplay:
             places = order[start : start + _CALL]
             spans = np.array([levels[index] for index in places], dtype=np.float32)
             for index, chances in zip(
-                places, self._ask([cases[i].state for i in places], spans), strict=True
+                places, self._ask([cases[i].state for i in places], spans, levels_asked), strict=True
             ):
                 low, high = chances.purchase[0]
                 found[index] = chances if high - low <= WIDEST else None
@@ -95,12 +96,12 @@ class ScoreReplay:
         arrived_ms = max(sent_event.arrived_ms for sent_event in case.state)
         return None if track is None else track.span(case.state[-1].at_ms, arrived_ms)
 
-    def _ask(self, states: Sequence[State], spans: Levels) -> Iterator[Chances]:
+    def _ask(self, states: Sequence[State], spans: Levels, levels_asked: int) -> Iterator[Chances]:
         actions = [[_action_of(*sent_event) for sent_event in state] for state in states]
         batch = stack([encode_actions(own, _AS_IT_IS, self._idle_ms) for own in actions])
         ids = stack_ids(actions, batch[1]) if self._model.reads_ids else None
         rows = []
-        for share in _SHARES:
+        for share in np.linspace(0.0, 1.0, levels_asked):
             level = spans[:, 0] + (spans[:, 1] - spans[:, 0]) * np.float32(share)
             probabilities, purchase = self._model.predict(*_at_level(batch, level), ids)
             rows.append(list(zip(probabilities.tolist(), purchase.tolist(), strict=True)))

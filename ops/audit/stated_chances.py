@@ -10,7 +10,7 @@ from ops.audit.abandoned import SentEvent, known_from_ms
 from ops.audit.churn import ChurnAlertRules
 from ops.audit.known import State, cart_of, has_bought, session_of, states_at
 from ops.audit.price_track import Span
-from ops.audit.scores import Case, Chances, ScoreReplay
+from ops.audit.scores import MANY_LEVELS, Case, Chances, ScoreReplay
 
 
 class StatedChance(NamedTuple):
@@ -80,7 +80,10 @@ def verify(
     replay: ScoreReplay | None,
     rules: ChurnAlertRules,
 ) -> list[Verified]:
-    """What the replay says of each; without one they are all of another model."""
+    """What the replay says of each; without one they are all of another model.
+
+    Those that do not hold at a few price levels are compared at many.
+    """
     if replay is None:
         return [Verified(Finding.OTHER_MODEL)] * len(chances)
     cases: list[Case] = []
@@ -91,10 +94,15 @@ def verify(
         if not isinstance(plan, Finding):
             cases += [Case(stated.user_id, state) for state, _ in plan]
     scored = replay.score(cases)
-    return [
+    found = [
         Verified(plan) if isinstance(plan, Finding) else _compare(stated, plan, scored[at : at + len(plan)])
         for stated, (at, plan) in zip(chances, plans, strict=True)
     ]
+    for place, (stated, (at, plan)) in enumerate(zip(chances, plans, strict=True)):
+        if found[place].finding is Finding.CANNOT_BE and not isinstance(plan, Finding):
+            closer = replay.score(cases[at : at + len(plan)], MANY_LEVELS)
+            found[place] = _compare(stated, plan, closer)
+    return found
 
 
 def _plan(
