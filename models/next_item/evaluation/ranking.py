@@ -14,7 +14,8 @@ from models.next_item.top import top_items
 LIST_SIZE = 20
 MISSED = np.iinfo(np.int64).max
 """The rank of a target that training lacks or that the model rules out."""
-_BATCH_SCORES = 6_000_000
+_BATCH_SCORES = 2_800_000
+"""Scores of a batch: larger arrays than these would be taken from the system anew for each."""
 _ALONE = 200
 """So many queries are also timed one by one."""
 

@@ -23,7 +23,7 @@ MOST_LEARNT, MOST_CHECKED = 20_000, 5_000
 """Prefixes of each at most, evenly from all."""
 _LENGTH = 50
 """Newest items of a prefix that are looked at."""
-_BATCH = 128
+_BATCH = 64
 
 
 class Labelled(NamedTuple):
