@@ -44,7 +44,7 @@ class Reader:
         self.keys = Keys(settings.namespace, settings.partitions)
         self.partitions = range(settings.partitions)
         self.ask = SharedPipeline(redis).ask
-        self.recent_clock = SharedAnswer(self.clock, max_age_s=RECENT_S, renew_after_s=RECENT_S / 2)
+        self.recent_clock = SharedAnswer(self.clock, max_age_s=RECENT_S, renew_after_s=0.8 * RECENT_S)
 
     async def metas(self) -> list[PartitionMeta]:
         """What each partition says of itself, in the order of the partitions."""

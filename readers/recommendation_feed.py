@@ -26,11 +26,16 @@ LOOK_AGAIN = 20
 
 
 class _Standing(NamedTuple):
-    """How a partition stands: its newest change (ms, 0: none), its visitors, and how many were deleted."""
+    """How a partition stands: its newest change (ms, 0: none), its visitors, and how many were deleted.
+
+    `catalogue` differs from that of before if products changed: the time of the newest change, and how many
+    were removed of late.
+    """
 
     newest_ms: int
     n_visitors: int
     n_deleted: int
+    catalogue: tuple[int, int]
 
 
 class RecommendationFeed:
@@ -49,6 +54,7 @@ class RecommendationFeed:
         """Visitors of each partition; bit `n` says that there is a session at place `n`."""
         self._told_ms: tuple[int, ...] = ()
         self._told: frozenset[str] = frozenset()
+        self._told_as_of: list[tuple[int, int]] = []
         self._seen: dict[int, dict[bytes, bytes]] = {}
         self._turn = 0
 
@@ -58,7 +64,12 @@ class RecommendationFeed:
         standings = await _read_standings(reader)
         await self._read_sessions(reader, standings)
         await self._drop_visitors(reader, standings)
-        await self._read_catalogue(reader)
+        # Two changes in one millisecond, or a product that comes back while another is removed, may look like
+        # none: they are seen when it is a partition's turn.
+        told_as_of = [standing.catalogue for standing in standings]
+        if told_as_of != self._told_as_of or self._in_turn(reader):
+            await self._read_catalogue(reader)
+            self._told_as_of = told_as_of
         for p in reader.partitions if is_first else self._in_turn(reader):
             await self._read_seen(reader, p)
         self._turn += 1
@@ -186,11 +197,17 @@ async def _read_standings(reader: Reader) -> list[_Standing]:
         pipe.zrange(key, 0, 0, desc=True, withscores=True)
         pipe.zcard(key)
         pipe.hlen(reader.keys.forgotten(p))
+        pipe.zrange(reader.keys.catalogue_changed(p), 0, 0, desc=True, withscores=True)
+        pipe.hlen(reader.keys.catalogue_removed(p))
     rows = await pipe.execute()
     return [
-        _Standing(int(newest[0][1]) if newest else 0, n_visitors, n_deleted)
-        for newest, n_visitors, n_deleted in zip(rows[::3], rows[1::3], rows[2::3], strict=True)
+        _Standing(_newest(changed), n_visitors, n_deleted, (_newest(told), n_removed))
+        for changed, n_visitors, n_deleted, told, n_removed in zip(*[iter(rows)] * 5, strict=True)
     ]
+
+
+def _newest(rows: Sequence[tuple[bytes, float]]) -> int:
+    return int(rows[0][1]) if rows else 0
 
 
 def _session_in(blob: bytes) -> StoredSession:
