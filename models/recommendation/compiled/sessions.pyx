@@ -2,6 +2,9 @@
 """Recent sessions as `models.recommendation.python_sessions` defines them, in arrays."""
 
 cimport cython
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_SET_ITEM
 from libc.math cimport exp, exp2, log, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -16,6 +19,8 @@ cdef extern from *:
     #endif
     """
     const char* STOREPULSE_BUILT_FROM  # a macro of setup.py
+    PyObject* PyList_GET_ITEM(object, Py_ssize_t)  # borrowed
+    object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
     void prefetch "storepulse_prefetch"(const void* place) noexcept nogil
 
 from models.recommendation.recent_sessions import MAX_ITEMS, MAX_PREFIX, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Together
@@ -35,6 +40,7 @@ cdef enum:
     SHORT = 12  # products of a session that fit into its line
     LINE = 64  # bytes of a line of the cache
     AHEAD = 12  # sessions that are fetched before they are looked at: they lie anywhere in memory
+    SOON = 4  # sessions whose products are
     PLACES = 256  # of a visitor
 if MOST != ROOM:
     raise ImportError("MAX_ITEMS is another one")
@@ -81,8 +87,17 @@ cdef struct Item:
     Postings strong
     int32_t n_sessions
     int32_t n_strong
-    double log_sessions
     double weight  # of the sessions by their start, forward decay
+
+
+cdef struct Cell:  # what a query asks of each product: of one line of the cache, not of a whole `Item`
+    double score  # zero between two queries
+    double log_sessions
+
+
+cdef struct Ranked:
+    double score
+    int32_t code
 
 
 cdef struct Weights:
@@ -122,11 +137,49 @@ cdef inline bint is_own(Own* own, int32_t index) noexcept nogil:
     return False
 
 
+cdef inline object scored(object product_id, double score):
+    """A `Scored`, in half the time of a call."""
+    cdef object made = PyType_GenericAlloc(<PyTypeObject*>_Scored, 2), number = score
+    Py_INCREF(product_id)
+    PyTuple_SET_ITEM(made, 0, product_id)
+    Py_INCREF(number)
+    PyTuple_SET_ITEM(made, 1, number)
+    return made
+
+
 cdef void* grown(void* old, size_t size) except NULL:
     cdef void* new = realloc(old, size)
     if new == NULL:
         raise MemoryError
     return new
+
+
+@cython.final
+cdef class CodedList(list):
+    """A list of `Scored` with the codes that the products had, where they still are the same."""
+
+    cdef int32_t* _codes
+    cdef double* _shares
+    cdef list _names  # of the codes: what stands in `CompiledSessions._ids` for those that are the same
+    cdef Py_ssize_t _size
+
+    def __dealloc__(self):
+        free(self._codes)
+        free(self._shares)
+
+    cdef int note(self, list ids, Ranked* ranked, Py_ssize_t n, double total) except -1:
+        """Fill it with products and their shares in a total."""
+        cdef Py_ssize_t i
+        self._codes = <int32_t*>grown(NULL, (n + 1) * sizeof(int32_t))
+        self._shares = <double*>grown(NULL, (n + 1) * sizeof(double))
+        self._names, self._size = [], n
+        for i in range(n):
+            self._codes[i] = ranked[i].code
+            self._shares[i] = ranked[i].score / total
+            name = ids[ranked[i].code]
+            self._names.append(name)
+            self.append(scored(name, self._shares[i]))
+        return 0
 
 
 @cython.final
@@ -152,9 +205,11 @@ cdef class CompiledSessions:
     # Scratch of one query, all zero between two.
     cdef Mark* _marks  # of the sessions by slot, apart: all that a query asks of most of them
     cdef int32_t* _touched
-    cdef double* _score
+    cdef Cell* _cells
     cdef int32_t* _scored
+    cdef Ranked* _ranked  # what `_select` found
     cdef int32_t* _visits
+    cdef double[ROOM + 1] _norms  # by the number of products of a session
 
     def __cinit__(self, Py_ssize_t max_sessions, Py_ssize_t sessions_per_item):
         if max_sessions < 1 or sessions_per_item < 1:
@@ -163,6 +218,10 @@ cdef class CompiledSessions:
         self._free = self._oldest = self._newest = NONE
         self._codes, self._ids, self._free_codes = {}, [], []
         self._answers = KeptAnswers()
+        cdef int n
+        self._norms[0] = 0.0
+        for n in range(1, ROOM + 1):
+            self._norms[n] = 1.0 / sqrt(<double>n)
         self._resize_table(1_024)
 
     def __dealloc__(self):
@@ -178,8 +237,9 @@ cdef class CompiledSessions:
         free(self._lines_raw)
         free(self._marks)
         free(self._touched)
-        free(self._score)
+        free(self._cells)
         free(self._scored)
+        free(self._ranked)
         free(self._visits)
 
     @property
@@ -191,7 +251,7 @@ cdef class CompiledSessions:
     def n_bytes(self):
         """See the protocol."""
         cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(Line) + sizeof(Mark) + sizeof(int32_t)
-        cdef Py_ssize_t by_item = sizeof(Item) + sizeof(double) + 2 * sizeof(int32_t)
+        cdef Py_ssize_t by_item = sizeof(Item) + sizeof(Cell) + sizeof(Ranked) + 2 * sizeof(int32_t)
         return (
             self._bytes + self._room * by_slot + self._items_room * by_item
             + (self._table_mask + 1) * sizeof(int32_t) + int(DICT_BYTES * len(self._codes))
@@ -267,12 +327,15 @@ cdef class CompiledSessions:
                     n_touched = self._touch(codes[back], back, parts[back], n_touched)
             for back in range(own.n):
                 self._marks[own.slots[back]].similarity = 0.0
-            n_scored = self._vote(codes, scoring, &weights, now_ms, n_touched)
+            n_scored = self._vote(codes, length, scoring, &weights, now_ms, n_touched)
             weight = scoring.transition_weight
             if length and codes[0] != NONE and weight:
                 n_scored = self._go_on(codes[0], scoring, &weights, weight, &own, n_scored)
             unknown = {}
-            for found, factor in [*[(found, factor) for found, factor in shares], (extra, 1.0)]:
+            for found, factor in [*shares, (extra, 1.0)]:
+                if type(found) is CodedList and len(<list>found) == (<CodedList>found)._size:
+                    n_scored = self._add_coded(<CodedList>found, factor, unknown, n_scored)
+                    continue
                 for pair in found:
                     if not isinstance(pair, tuple) or len(<tuple>pair) != 2:
                         raise TypeError("what is added must be pairs of a product and a number")
@@ -283,7 +346,7 @@ cdef class CompiledSessions:
                     else:
                         n_scored = self._add_score(code, weight, n_scored)
             n = self._select(n_scored, limit)
-            answer = [_make(_Scored, (self._ids[code], self._score[code])) for code in self._scored[:n]]
+            answer = [scored(self._ids[one.code], one.score) for one in self._ranked[:n]]
             if unknown:
                 answer += [_Scored(*pair) for pair in unknown.items()]
                 answer.sort(key=_rank)
@@ -324,14 +387,15 @@ cdef class CompiledSessions:
             for i in range(n_scored):
                 other = self._scored[i]
                 item = &self._items[other]
-                self._visits[other] = <int32_t>self._score[other]
-                self._score[other] /= sqrt(<double>n * (item.n_sessions if to_mask & 1 else item.n_strong))
+                self._visits[other] = <int32_t>self._cells[other].score
+                self._cells[other].score /= sqrt(<double>n * (item.n_sessions if to_mask & 1 else item.n_strong))
             i = self._select(n_scored, limit)
             return [
-                _make(_Together, (self._ids[other], self._score[other], self._visits[other]))
-                for other in self._scored[:i]
+                _make(_Together, (self._ids[one.code], one.score, self._visits[one.code]))
+                for one in self._ranked[:i]
             ]
         finally:
+            self._clear_visits(n_scored)
             self._clear(n_scored)
 
     def visits_together(self, products, others, *, str skip_visitor=None):
@@ -345,7 +409,7 @@ cdef class CompiledSessions:
         cdef list codes = [self._code_of(one) for one in products], rows = []
         for code in codes:
             if code != NONE:
-                self._score[code] = 1.0
+                self._cells[code].score = 1.0
         for other in others:
             code = self._code_of(other)
             if code != NONE:
@@ -358,7 +422,7 @@ cdef class CompiledSessions:
                         continue
                     items = self._items_of(index)
                     for j in range(self._lines[index].n):
-                        if self._score[items[j]] != 0.0:
+                        if self._cells[items[j]].score != 0.0:
                             self._visits[items[j]] += 1
             row = []
             for code in codes:
@@ -369,7 +433,7 @@ cdef class CompiledSessions:
             rows.append(row)
         for code in codes:
             if code != NONE:
-                self._score[code] = 0.0
+                self._cells[code].score = 0.0
         return rows
 
     def popular(
@@ -413,11 +477,12 @@ cdef class CompiledSessions:
         try:
             i = self._select(n_scored, limit)
             answer = [
-                _make(_Popular, (self._ids[code], self._score[code], self._visits[code]))
-                for code in self._scored[:i]
+                _make(_Popular, (self._ids[one.code], one.score, self._visits[one.code]))
+                for one in self._ranked[:i]
             ]
             return self._answers.keep(question, now_ms, answer)
         finally:
+            self._clear_visits(n_scored)
             self._clear(n_scored)
 
     def popular_among(self, str group, products, *, Py_ssize_t limit, int64_t now_ms, int64_t old_ms=0):
@@ -429,16 +494,14 @@ cdef class CompiledSessions:
         cdef Py_ssize_t n_scored = 0
         cdef int32_t code
         cdef double total = 0.0
+        cdef CodedList answer = CodedList()
         try:
             for product_id in products:
                 code = self._code_of(product_id)
                 if code != NONE and self._items[code].weight > 0:
                     total += self._items[code].weight
                     n_scored = self._add_score(code, self._items[code].weight, n_scored)
-            answer = [
-                _Scored(self._ids[code], self._score[code] / total)
-                for code in self._scored[: self._select(n_scored, limit)]
-            ]
+            answer.note(self._ids, self._ranked, self._select(n_scored, limit), total)
         finally:
             self._clear(n_scored)
         return self._answers.keep(question, now_ms, answer)
@@ -478,7 +541,13 @@ cdef class CompiledSessions:
         return n
 
     cdef Py_ssize_t _vote(
-        self, int32_t* prefix, scoring, Weights* weights, int64_t now_ms, Py_ssize_t n_touched
+        self,
+        int32_t* prefix,
+        Py_ssize_t length,
+        scoring,
+        Weights* weights,
+        int64_t now_ms,
+        Py_ssize_t n_touched,
     ) except -1:
         """Scores of products as shares of the votes; returns how many have one, and clears the similarities."""
         cdef Py_ssize_t k = scoring.k, i, j, n_heap = 0, n_scored = 0
@@ -486,22 +555,21 @@ cdef class CompiledSessions:
         cdef double distance_scale = scoring.distance_scale, before = scoring.before_weight
         cdef double idf_weight = scoring.idf_weight, similarity, vote, part, total = 0.0, log_all
         cdef double[ROOM] fading
-        cdef double[ROOM + 1] scale
+        cdef double[PLACES] matched
         cdef int32_t index, code
         cdef int anchor, back
         cdef int32_t* items
         cdef uint8_t* masks
         cdef Mark* mark
+        cdef Cell* cell
         cdef double* heap = <double*>grown(NULL, (k + 1) * sizeof(double))
         cdef Py_ssize_t* order = NULL
         try:
             order = <Py_ssize_t*>grown(NULL, (k + 1) * sizeof(Py_ssize_t))
-            for j in range(1, ROOM + 1):
-                scale[j] = 1.0 / sqrt(<double>j)
             for i in range(n_touched):
                 index = self._touched[i]
                 mark = &self._marks[index]
-                similarity = mark.similarity * scale[mark.n]
+                similarity = mark.similarity * self._norms[mark.n]
                 if similarity == 0.0:  # the visitor's own
                     continue
                 mark.similarity = 0.0
@@ -512,11 +580,17 @@ cdef class CompiledSessions:
                 prefetch(&self._lines[self._touched[order[i]]])
             for j in range(ROOM):
                 fading[j] = fade(j, distance_scale)
+            for j in range(length):
+                matched[j] = fade(j, match_scale)
+            for i in range(min(n_heap, SOON)):
+                self._fetch_cells(self._touched[order[i]])
             for i in range(n_heap):
+                if i + SOON < n_heap:
+                    self._fetch_cells(self._touched[order[i + SOON]])
                 index = self._touched[order[i]]
                 back = self._marks[index].matched
                 items, masks = self._items_of(index), self._masks_of(index)
-                vote = heap[i] * fade(back, match_scale)
+                vote = heap[i] * matched[back]
                 anchor = place_in(items, self._lines[index].n, prefix[back])
                 for j in range(self._lines[index].n):
                     part = vote * fading[j - anchor if j >= anchor else anchor - j] * weigh(masks[j], weights)
@@ -527,11 +601,12 @@ cdef class CompiledSessions:
         log_all = log(<double>max(1, self.n_sessions))
         for i in range(n_scored):
             code = self._scored[i]
-            self._score[code] *= 1.0 + idf_weight * (log_all - self._items[code].log_sessions)
-            total += self._score[code]
+            cell = &self._cells[code]
+            cell.score *= 1.0 + idf_weight * (log_all - cell.log_sessions)
+            total += cell.score
         if total > 0:
             for i in range(n_scored):
-                self._score[self._scored[i]] /= total
+                self._cells[self._scored[i]].score /= total
         return n_scored
 
     cdef Py_ssize_t _go_on(
@@ -563,56 +638,93 @@ cdef class CompiledSessions:
                 n = self._add_score(items[start + gap], weight * weigh(masks[start + gap], weights) / gap, n)
         return n
 
-    cdef inline Py_ssize_t _add_score(self, int32_t code, double score, Py_ssize_t n) noexcept:
+    cdef inline void _fetch_cells(self, int32_t index) noexcept nogil:
+        """Begins to fetch what a query asks of the products of a session."""
+        cdef int32_t* items = self._items_of(index)
+        cdef int j
+        for j in range(self._lines[index].n):
+            prefetch(&self._cells[items[j]])
+
+    cdef inline Py_ssize_t _add_score(self, int32_t code, double score, Py_ssize_t n) noexcept nogil:
         """`n`, and what is returned: products with a score so far."""
-        if self._score[code] == 0.0 and score != 0.0:
+        cdef Cell* cell = &self._cells[code]
+        if cell.score == 0.0 and score != 0.0:
             self._scored[n] = code
             n += 1
-        self._score[code] += score
+        cell.score += score
         return n
 
-    cdef bint _is_behind(self, int32_t one, int32_t other) noexcept:
+    cdef Py_ssize_t _add_coded(
+        self, CodedList found, double factor, dict unknown, Py_ssize_t n
+    ) except -1:
+        """Add what is in a list, as `_add_score` does, and to `unknown` what has left meanwhile."""
+        cdef Py_ssize_t i, known = len(self._ids)
+        cdef int32_t code
+        for i in range(found._size):
+            code = found._codes[i]
+            name = found._names[i]
+            if code >= known or PyList_GET_ITEM(self._ids, code) != <PyObject*>name:
+                code = self._code_of(name)
+            if code != NONE:
+                n = self._add_score(code, factor * found._shares[i], n)
+            else:
+                unknown[name] = unknown.get(name, 0.0) + factor * found._shares[i]
+        return n
+
+    cdef inline bint _is_behind(self, Ranked* one, Ranked* other) noexcept:
         """Whether a product stands after another: by score, equal ones by id."""
-        if self._score[one] != self._score[other]:
-            return self._score[one] < self._score[other]
-        return <str>self._ids[one] > <str>self._ids[other]
+        if one.score != other.score:
+            return one.score < other.score
+        return <str>self._ids[one.code] > <str>self._ids[other.code]
 
     cdef Py_ssize_t _select(self, Py_ssize_t n, Py_ssize_t limit) noexcept:
-        """Puts the highest `limit` of the scored products first, in order, and returns how many they are."""
-        cdef int32_t* scored = self._scored
+        """Puts the highest `limit` of the scored products into `_ranked`, in order; returns how many they are."""
+        cdef Ranked* ranked = self._ranked
+        cdef Ranked one
         cdef Py_ssize_t i
         if limit > n:
             limit = n
+        for i in range(limit):
+            ranked[i].code = self._scored[i]
+            ranked[i].score = self._cells[ranked[i].code].score
         for i in range(limit // 2 - 1, -1, -1):
             self._sink(i, limit)
         for i in range(limit, n):
-            if limit and self._is_behind(scored[0], scored[i]):
-                scored[0], scored[i] = scored[i], scored[0]
+            one.code = self._scored[i]
+            one.score = self._cells[one.code].score
+            if limit and self._is_behind(&ranked[0], &one):
+                ranked[0] = one
                 self._sink(0, limit)
         for i in range(limit - 1, 0, -1):
-            scored[0], scored[i] = scored[i], scored[0]
+            ranked[0], ranked[i] = ranked[i], ranked[0]
             self._sink(0, i)
         return limit
 
     cdef void _sink(self, Py_ssize_t i, Py_ssize_t n) noexcept:
         """One step of a heap whose root stands last."""
-        cdef int32_t* scored = self._scored
+        cdef Ranked* ranked = self._ranked
+        cdef Ranked one = ranked[i]
         cdef Py_ssize_t child
         while True:
             child = 2 * i + 1
             if child >= n:
-                return
-            if child + 1 < n and self._is_behind(scored[child + 1], scored[child]):
+                break
+            if child + 1 < n and self._is_behind(&ranked[child + 1], &ranked[child]):
                 child += 1
-            if not self._is_behind(scored[child], scored[i]):
-                return
-            scored[i], scored[child] = scored[child], scored[i]
+            if not self._is_behind(&ranked[child], &one):
+                break
+            ranked[i] = ranked[child]
             i = child
+        ranked[i] = one
 
     cdef void _clear(self, Py_ssize_t n) noexcept:
         cdef Py_ssize_t i
         for i in range(n):
-            self._score[self._scored[i]] = 0.0
+            self._cells[self._scored[i]].score = 0.0
+
+    cdef void _clear_visits(self, Py_ssize_t n) noexcept:
+        cdef Py_ssize_t i
+        for i in range(n):
             self._visits[self._scored[i]] = 0
 
     cdef inline Postings* _postings(self, int32_t code, int mask) noexcept:
@@ -641,12 +753,13 @@ cdef class CompiledSessions:
             if code >= self._items_room:
                 room = 2 * self._items_room if self._items_room else 1_024
                 self._items = <Item*>grown(self._items, room * sizeof(Item))
-                self._score = <double*>grown(self._score, room * sizeof(double))
+                self._cells = <Cell*>grown(self._cells, room * sizeof(Cell))
                 self._scored = <int32_t*>grown(self._scored, room * sizeof(int32_t))
+                self._ranked = <Ranked*>grown(self._ranked, room * sizeof(Ranked))
                 self._visits = <int32_t*>grown(self._visits, room * sizeof(int32_t))
                 for i in range(self._items_room, room):
-                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0, 0.0, 0.0)
-                    self._score[i] = 0.0
+                    self._items[i] = Item(Postings(NULL, 0, 0), Postings(NULL, 0, 0), 0, 0, 0.0)
+                    self._cells[i] = Cell(0.0, 0.0)
                     self._visits[i] = 0
                 self._items_room = room
             self._ids.append(product_id)
@@ -693,7 +806,7 @@ cdef class CompiledSessions:
         cdef bint was_strong = before != NONE and before & STRONG
         if before == NONE:
             item.n_sessions += 1
-            item.log_sessions = log(<double>item.n_sessions)
+            self._cells[code].log_sessions = log(<double>item.n_sessions)
             item.weight += self._weight_of(index)
             self._append(&item.all, index)
         if mask & STRONG and not was_strong:
@@ -728,7 +841,7 @@ cdef class CompiledSessions:
     cdef int _unpost(self, int32_t code, int32_t index, uint8_t mask) except -1:
         cdef Item* item = &self._items[code]
         item.n_sessions -= 1
-        item.log_sessions = log(<double>max(1, item.n_sessions))
+        self._cells[code].log_sessions = log(<double>max(1, item.n_sessions))
         item.weight -= self._weight_of(index)
         _take_out(&item.all, index)
         if mask & STRONG:

@@ -55,6 +55,7 @@ class VisitorScoring:
 
 
 DEFAULT = VisitorScoring()
+_IN_CART, _SEEN, _LIKE_VISITS = Reason("in_cart"), Reason("seen"), Reason("like_visits")
 
 
 def latest_products(prefix: Sequence[Step], most: int) -> dict[str, tuple[Step, int]]:
@@ -151,37 +152,33 @@ def _find(asked: Asked) -> Iterable[Candidate]:
 
 
 def _explain(asked: Asked, chosen: Sequence[str]) -> Sequence[Reason]:
+    """Of several reasons the one that most visitors would call the reason."""
     request = asked.request
-    own = latest_products(prefix_of(request), DEFAULT.most)
+    own, cart = latest_products(prefix_of(request), DEFAULT.most), frozenset(request.cart)
     anchors = list(islice(own, 3))
     visits = asked.index.visits_together(chosen, anchors, skip_visitor=request.visitor_id)
-    return [
-        _reason(asked, own, anchors, one, row)
-        for one, row in zip(chosen, zip(*visits, strict=True), strict=True)
-    ]
+    reasons = []
+    for product_id, counts in zip(chosen, zip(*visits, strict=True), strict=True):
+        if product_id in cart:
+            reason = _IN_CART
+        elif product_id in own:
+            reason = _SEEN
+        elif most := max(counts):
+            reason = Reason("viewed_together", {"product": anchors[counts.index(most)], "visits": most})
+        else:
+            reason = _same_category(asked, anchors, product_id)
+        reasons.append(reason)
+    return reasons
 
 
-def _reason(
-    asked: Asked,
-    own: dict[str, tuple[Step, int]],
-    anchors: Sequence[str],
-    product_id: str,
-    visits: Sequence[int],
-) -> Reason:
-    """Of several reasons the one that most visitors would call the reason."""
-    if product_id in asked.request.cart:
-        return Reason("in_cart")
-    if product_id in own:
-        return Reason("seen")
-    most = max(visits)
-    if most:
-        return Reason("viewed_together", {"product": anchors[visits.index(most)], "visits": most})
-    categories = asked.catalogue.facts_of(product_id).categories
+def _same_category(asked: Asked, anchors: Sequence[str], product_id: str) -> Reason:
+    facts_of = asked.catalogue.facts_of
+    categories = facts_of(product_id).categories
     for anchor in anchors:
-        for category in asked.catalogue.facts_of(anchor).categories:
+        for category in facts_of(anchor).categories:
             if category in categories:
                 return Reason("same_category", {"category": category, "product": anchor})
-    return Reason("like_visits")
+    return _LIKE_VISITS
 
 
 FOR_YOU = Source("for_you", _find, _explain, is_ordered=True)

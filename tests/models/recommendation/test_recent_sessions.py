@@ -128,6 +128,26 @@ def test_products_share_in_the_popularity_of_their_group(make_sessions: MakeInde
     )
 
 
+def test_shares_stay_those_of_their_products_when_others_come_and_go(make_sessions: MakeIndex) -> None:
+    index = make_sessions(100, 10)
+    for n, items in enumerate(("ab", "ac", "ad")):
+        index.put(f"u{n}", 0, visit(items))
+    shares = index.popular_among("group", "abcd", limit=9, now_ms=0)
+
+    def added() -> dict[str, float]:
+        found = index.next_products([], Scoring(), limit=9, now_ms=0, shares=[(shares, 1.0), (shares, 2.0)])
+        return dict(found)
+
+    wanted = {one.product_id: 3.0 * one.score for one in shares}
+    assert added() == pytest.approx(wanted)
+    index.forget("u1")  # takes c with it
+    assert added() == pytest.approx(wanted)
+    index.put("u3", 0, visit("ax"))  # in the place of c
+    assert added() == pytest.approx(wanted)
+    index.put("u4", 0, visit("yc"))  # c is back, in another one
+    assert added() == pytest.approx(wanted)
+
+
 @pytest.mark.parametrize("place", [-1, 256])
 def test_bad_sessions_are_refused(make_sessions: MakeIndex, place: int) -> None:
     index = make_sessions(10, 10)
