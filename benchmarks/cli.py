@@ -26,6 +26,7 @@ from benchmarks.runs import (
     run_profile,
     run_recommendations,
     run_recommendations_api,
+    run_recommendations_fresh,
     run_scaling,
     run_scoring,
     run_throughput,
@@ -129,6 +130,14 @@ def recommendations_api(
 ) -> None:
     """Time of an answer of /v1/recommendations beside a worker that applies live events."""
     _run_on_services(json, lambda services: run_recommendations_api(services, per_s, rate, seconds))
+
+
+@app.command()
+def recommendations_fresh(
+    rate: Rate = ALERTS_RATE, seconds: Seconds = DELAY_SECONDS, json: JsonFile = None
+) -> None:
+    """Time from a click to recommendations that have its product, beside live events."""
+    _run_on_services(json, lambda services: run_recommendations_fresh(services, rate, seconds))
 
 
 @app.command()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import psutil
 
 from contracts.products import Amount, Product
 from contracts.sessions import BOUGHT, CARTED, VIEWED, StoredSession
@@ -37,13 +38,18 @@ class QueryRow:
 
 @dataclass(frozen=True, slots=True)
 class RecommendationFigures:
-    """Sizes, time of a put, memory in bytes, and the questions. `is_compiled`: else all is Python."""
+    """Sizes, time of a put, memory in bytes, and the questions. `is_compiled`: else all is Python.
+
+    `bytes_per_session` is the index with its products; `bytes_per_product` the catalogue, by what the
+    process grew when it was filled.
+    """
 
     sessions: int
     products: int
     is_compiled: bool
     put_us: float
     bytes_per_session: float
+    bytes_per_product: float
     rows: tuple[QueryRow, ...]
 
 
@@ -53,10 +59,12 @@ def measure_recommendations(
     """Fill an index and a catalogue, and ask; `progress` is called once for each thousandth of it."""
     chance = random.Random(seed)
     index, catalogue = make_index(sessions), CatalogueView()
+    before = psutil.Process().memory_info().rss
     for number in range(products):
         category = f"category {number % max(1, products // PRODUCTS_OF_CATEGORY)}"
         facts = Product(title=f"Item {number}", price=Amount(1_000, "EUR"), categories=(category,), stock=9)
         catalogue.tell(f"p{number}", facts)
+    catalogue_bytes = psutil.Process().memory_info().rss - before
     made = [_session(chance, products, number) for number in range(min(sessions, 20_000))]
     spent_s = 0.0
     for start in range(0, sessions, 1_000):
@@ -74,6 +82,7 @@ def measure_recommendations(
         type(index).__name__ == "CompiledSessions",
         1e6 * spent_s / sessions,
         index.n_bytes / sessions,
+        catalogue_bytes / products,
         tuple(rows),
     )
 

@@ -25,6 +25,7 @@ from benchmarks import memory as memory_bench
 from benchmarks import profile as profile_bench
 from benchmarks import recommendations as recommendations_bench
 from benchmarks import recommendations_api as recommendations_api_bench
+from benchmarks import recommendations_fresh as recommendations_fresh_bench
 from benchmarks import scaling as scaling_bench
 from benchmarks import scoring as scoring_bench
 from benchmarks import tables
@@ -288,6 +289,15 @@ def run_recommendations_api(services: Services, per_s: float, rate: int, seconds
     )
     recommendations_api_bench.show_row(console, row)
     return {"recommendations_api": asdict(row)}
+
+
+def run_recommendations_fresh(services: Services, rate: int, seconds: float) -> Figures:
+    """Measure and show how soon a click changes the answers."""
+    row = recommendations_fresh_bench.measure_freshness(
+        services, events_per_s=rate, seconds=seconds, note=console.log
+    )
+    recommendations_fresh_bench.show_fresh(console, row)
+    return {"recommendations_fresh": asdict(row)}
 
 
 def run_webhooks(services: Services, seconds: int) -> Figures:

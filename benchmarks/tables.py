@@ -126,7 +126,9 @@ def show_recommendations(console: Console, found: RecommendationFigures) -> None
     console.print(table)
     console.print(
         f"{found.put_us:.1f} us to take in a session; "
-        f"{found.bytes_per_session:.0f} bytes of memory a session, so many MB for a million"
+        f"{found.bytes_per_session:.0f} bytes of memory a session, so many MB for a million; "
+        f"{found.bytes_per_product:.0f} bytes a product in the catalogue, "
+        f"{found.bytes_per_product * 0.1:.0f} MB for 100,000"
     )
 
 
