@@ -16,6 +16,14 @@ class BrokenRule(Answer):
     detail: str = Field(description="What is expected; never contains the value sent")
 
 
+class ElementRefusal(Answer):
+    """One element of a request that breaks a rule."""
+
+    index: int = Field(ge=0, description="Place among the elements sent, from 0; blank lines do not count")
+    code: str = Field(description="Field and rule, such as price.negative; stable")
+    detail: str = Field(description="What is expected; never contains the value sent")
+
+
 class ElementsProblem(Answer):
     """The fields of a problem document whose `errors` are those of single elements of the request."""
 

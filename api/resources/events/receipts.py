@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from api.openapi.problem_document import ElementsProblem
+from api.openapi.problem_document import ElementRefusal, ElementsProblem
 from readers.answers import Answer
 
 
@@ -18,12 +18,9 @@ class Dedupe(StrEnum):
     """At least one names neither `event_id` nor `event_time`: every repetition is another event."""
 
 
-class Refusal(Answer):
+class Refusal(ElementRefusal):
     """One event that breaks a rule."""
 
-    index: int = Field(ge=0, description="Index in the array or batch, or among the non-blank lines, from 0")
-    code: str = Field(description="Field and rule, such as price.negative; stable")
-    detail: str = Field(description="What is expected; never contains the value sent")
     event_id: str | None = Field(description="null: the event has none, or an invalid one")
 
 

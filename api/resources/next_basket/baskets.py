@@ -1,12 +1,9 @@
 """From the body of a request to baskets: what is taken, what is refused and why."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import orjson
-
-from api.http.errors import Problem
+from api.http.element_lists import invalid, list_in, open_object, raise_refusals, refuse_element
 from contracts.fields import (
     EARLIEST_MS,
     MAX_AHEAD_MS,
@@ -26,7 +23,8 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 10
 MAX_ASKED_AHEAD_MS = 366 * 86_400_000
 _DAY_MS = 86_400_000
-_FIELDS = frozenset(("baskets", "asked_at", "limit"))
+_FIELDS = ("baskets", "asked_at", "limit")
+_EXAMPLE = '{"baskets": [["milk"], ["tea"]]}'
 _BASKET_FIELDS = frozenset(("items", "at"))
 
 
@@ -40,8 +38,9 @@ class AskedBaskets(NamedTuple):
 
 def parse_baskets(body: bytes, received_ms: int) -> AskedBaskets:
     """The baskets in the body; raises `Problem` naming every basket that breaks a rule."""
-    content = _read(body)
-    elements = [{"items": each} if type(each) is list else each for each in _list_of(content)]
+    content = open_object(body, _FIELDS, _EXAMPLE)
+    listed = list_in(content, "baskets", MAX_BASKETS)
+    elements = [{"items": each} if type(each) is list else each for each in listed]
     timed = any(type(each) is dict and each.get("at") is not None for each in elements)
     limit = _limit(content.get("limit"))
     asked_ms = _asked(content.get("asked_at"), timed, received_ms)
@@ -56,55 +55,18 @@ def parse_baskets(body: bytes, received_ms: int) -> AskedBaskets:
             if times_ms and at_ms < times_ms[-1]:
                 raise InvalidEvent("at.out_of_order", "at must not be before that of the basket before")
         except InvalidEvent as exc:
-            refusals.append({"index": index, "code": exc.code, "detail": f"baskets[{index}]: {exc.detail}"})
+            refusals.append(refuse_element("baskets", index, exc))
         else:
             baskets.append(items)
             times_ms.append(at_ms)
-    if refusals:
-        first = refusals[0]
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, first["code"], first["detail"], errors=tuple(refusals))
+    raise_refusals(refusals)
     n_lines = sum(map(len, baskets))
     if n_lines > MAX_LINES:
-        raise _invalid(
+        raise invalid(
             "baskets.too_many_items", f"baskets must have at most {MAX_LINES} items together, got {n_lines}"
         )
     ages = [max(0, asked_ms - at_ms) / _DAY_MS for at_ms in reversed(times_ms)] if timed else None
     return AskedBaskets(baskets[::-1], ages, limit)
-
-
-def _read(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        raise _bad_body(
-            "body.empty",
-            'the body is empty; send an object such as {"baskets": [["milk"], ["tea"]]}',
-        )
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        where = f"line {exc.lineno}, column {exc.colno}"
-        detail = f"the body must be UTF-8 JSON, without NaN and Infinity; there is an error at {where}"
-        raise _bad_body("body.not_json", detail) from exc
-    if type(content) is not dict:
-        raise _bad_body("body.not_object", f"the body must be an object, got {kind_of(content)}")
-    if content.keys() - _FIELDS:
-        raise _invalid(
-            "body.unknown_field", "the body must have no fields other than baskets, asked_at and limit"
-        )
-    return content
-
-
-def _list_of(content: dict[str, Any]) -> list[Any]:
-    baskets = content.get("baskets")
-    if baskets is None:
-        raise _invalid("baskets.missing", "baskets is required")
-    if type(baskets) is not list:
-        raise _invalid("baskets.not_list", f"baskets must be an array, got {kind_of(baskets)}")
-    if not baskets:
-        raise _invalid("baskets.empty", "baskets must have at least one basket")
-    if len(baskets) > MAX_BASKETS:
-        detail = f"baskets must have at most {MAX_BASKETS} baskets, the newest ones, got {len(baskets)}"
-        raise _invalid("baskets.too_many", detail)
-    return baskets
 
 
 def _basket(element: Any, timed: bool, received_ms: int) -> tuple[list[str], int]:
@@ -135,7 +97,7 @@ def _limit(value: Any) -> int:
     if value is None:
         return DEFAULT_LIMIT
     if type(value) is not int or not 1 <= value <= MAX_LIMIT:
-        raise _invalid("limit.out_of_range", f"limit must be an integer from 1 to {MAX_LIMIT}")
+        raise invalid("limit.out_of_range", f"limit must be an integer from 1 to {MAX_LIMIT}")
     return value
 
 
@@ -144,11 +106,11 @@ def _asked(value: Any, timed: bool, received_ms: int) -> int:
     if value is None:
         return received_ms
     if not timed:
-        raise _invalid("asked_at.unexpected", "asked_at must be absent where baskets have no times")
+        raise invalid("asked_at.unexpected", "asked_at must be absent where baskets have no times")
     try:
         return _time("asked_at", value, received_ms + MAX_ASKED_AHEAD_MS)
     except InvalidEvent as exc:
-        raise _invalid(exc.code, exc.detail) from exc
+        raise invalid(exc.code, exc.detail) from exc
 
 
 def _time(field: str, value: Any, latest_ms: int) -> int:
@@ -161,11 +123,3 @@ def _time(field: str, value: Any, latest_ms: int) -> int:
         rule = exc.code.partition(".")[2]
         raise InvalidEvent(f"{field}.{rule}", exc.detail.replace("event_time", field)) from exc
     return at_ms
-
-
-def _bad_body(code: str, detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, code, detail)
-
-
-def _invalid(code: str, detail: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail)

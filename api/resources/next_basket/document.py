@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.openapi.json_bodies import describe_body, describe_refusals
 from api.resources.events.document import SCHEMAS as EVENT_SCHEMAS
 from api.resources.next_basket.baskets import DEFAULT_LIMIT, MAX_BASKETS, MAX_ITEMS, MAX_LIMIT
 from api.resources.next_basket.schemas import BasketsProblem
@@ -49,26 +50,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 """What the body refers to."""
 
-REQUEST_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/PastBaskets"},
-            "examples": {
-                "plain": {"summary": "Only products", "value": _PLAIN},
-                "timed": {"summary": "With times", "value": _TIMED},
-            },
-        },
-    },
-}
-
-_STATUSES = {
-    400: "The body is not a JSON object",
-    408: "The body was not received within 10 s",
-    413: "The body is larger than 1 MiB",
-    415: "Unsupported content type, or a compressed body",
-    422: f"No baskets, more than {MAX_BASKETS}, or invalid ones (`errors`)",
-}
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": BasketsProblem, "description": text} for status, text in _STATUSES.items()
-}
+REQUEST_BODY = describe_body(
+    "PastBaskets", {"plain": ("Only products", _PLAIN), "timed": ("With times", _TIMED)}
+)
+RESPONSES = describe_refusals(
+    BasketsProblem, {422: f"No baskets, more than {MAX_BASKETS}, or invalid ones (`errors`)"}
+)

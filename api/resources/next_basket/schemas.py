@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.openapi.problem_document import ElementsProblem
-from api.resources.predictions.schemas import ActionRefusal
+from api.openapi.problem_document import ElementRefusal, ElementsProblem
 from models.recommendation.answer import Reason
 from models.recommendation.reasons import say_why
 from readers.answers import Answer
@@ -72,7 +71,7 @@ class NextBasket(Answer):
 class BasketsProblem(ElementsProblem):
     """A problem document; `errors` is present if single baskets were the reason."""
 
-    errors: list[ActionRefusal] = Field(default_factory=list)
+    errors: list[ElementRefusal] = Field(default_factory=list)
 
 
 def to_reason(reason: Reason) -> BasketReason:

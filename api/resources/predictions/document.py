@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.openapi.json_bodies import describe_body, describe_refusals
 from api.resources.events.document import MAYBE_ID
 from api.resources.events.document import SCHEMAS as EVENT_SCHEMAS
 from api.resources.predictions.schemas import ActionsProblem
@@ -66,28 +67,18 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 """What the body refers to."""
 
-REQUEST_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"$ref": "#/components/schemas/ActionSequence"},
-            "examples": {
-                "short": {"summary": "Only event types", "value": _SHORT},
-                "long": {"summary": "Products, prices and pauses", "value": _LONG},
-                "timed": {"summary": "With times", "value": _TIMED},
-            },
-        },
+REQUEST_BODY = describe_body(
+    "ActionSequence",
+    {
+        "short": ("Only event types", _SHORT),
+        "long": ("Products, prices and pauses", _LONG),
+        "timed": ("With times", _TIMED),
     },
-}
-
-_STATUSES = {
-    400: "The body is not a JSON object",
-    408: "The body was not received within 10 s",
-    413: "The body is larger than 1 MiB",
-    415: "Unsupported content type, or a compressed body",
-    422: f"No actions, more than {MAX_ACTIONS}, or invalid ones (`errors`)",
-    503: "No model is loaded, it failed, or too many predictions are in progress; retry",
-}
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"model": ActionsProblem, "description": text} for status, text in _STATUSES.items()
-}
+)
+RESPONSES = describe_refusals(
+    ActionsProblem,
+    {
+        422: f"No actions, more than {MAX_ACTIONS}, or invalid ones (`errors`)",
+        503: "No model is loaded, it failed, or too many predictions are in progress; retry",
+    },
+)

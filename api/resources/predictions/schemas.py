@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from api.openapi.problem_document import ElementsProblem
+from api.openapi.problem_document import ElementRefusal, ElementsProblem
 from contracts.reasons import say_effect, say_reason
 from contracts.scores import Score
 from models.next_action.actions import TARGETS
@@ -114,18 +114,10 @@ class PredictedAction(Prediction):
     actions: int = Field(description="Actions of the sequence's last session, which the prediction is about")
 
 
-class ActionRefusal(Answer):
-    """One action that breaks a rule."""
-
-    index: int = Field(description="Place in `actions`, from 0")
-    code: str = Field(description="Field and rule, such as price.negative; stable")
-    detail: str = Field(description="What is expected; never contains the value sent")
-
-
 class ActionsProblem(ElementsProblem):
     """A problem document; `errors` is present if single actions were the reason."""
 
-    errors: list[ActionRefusal] = Field(default_factory=list)
+    errors: list[ElementRefusal] = Field(default_factory=list)
 
 
 def prediction_fields(score: Score) -> dict[str, Any]:

@@ -1,12 +1,9 @@
 """From the body of a predict request to the actions of a visitor: what is taken, what is refused and why."""
 
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import orjson
-
-from api.http.errors import Problem
+from api.http.element_lists import list_in, open_object, raise_refusals, refuse_element
 from contracts.events import Event, EventType, Statement, from_fields
 from contracts.fields import InvalidEvent, kind_of
 from contracts.visitor import ACTION_TYPES, DIGEST_BYTES, Action
@@ -18,6 +15,7 @@ MAX_AFTER_S = 30 * 86_400.0
 
 _USED = ("event_type", "product_id", "price", "currency", "category", "brand", "quantity")
 _NOBODY = "-"
+_EXAMPLE = '{"actions": ["view", "cart"]}'
 
 
 class Defaults(NamedTuple):
@@ -29,7 +27,8 @@ class Defaults(NamedTuple):
 
 def parse_actions(body: bytes, defaults: Defaults) -> list[Action]:
     """The actions in the body, oldest first; raises `Problem` naming every action that breaks a rule."""
-    elements = [{"event_type": e} if type(e) is str else e for e in _split(body)]
+    listed = list_in(open_object(body, ("actions",), _EXAMPLE), "actions", MAX_ACTIONS)
+    elements = [{"event_type": e} if type(e) is str else e for e in listed]
     timed = any(type(e) is dict and e.get("event_time") is not None for e in elements)
     events: list[Event] = []
     gaps_ms: list[int] = []
@@ -43,10 +42,8 @@ def parse_actions(body: bytes, defaults: Defaults) -> list[Action]:
             gaps_ms.append(0 if timed else _gap_ms(element.get("after_s")))
             events.append(event)
         except InvalidEvent as exc:
-            refusals.append({"index": index, "code": exc.code, "detail": f"actions[{index}]: {exc.detail}"})
-    if refusals:
-        first = refusals[0]
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, first["code"], first["detail"], errors=tuple(refusals))
+            refusals.append(refuse_element("actions", index, exc))
+    raise_refusals(refusals)
     told = [element.get("product_id") for element in elements]
     products = name_products(
         [(e.event_type, None if id_ is None else e.product_id) for e, id_ in zip(events, told, strict=True)]
@@ -86,34 +83,6 @@ def count_last_session(actions: Sequence[Action], idle_ms: int) -> int:
             break
         count += 1
     return count
-
-
-def _split(body: bytes) -> list[Any]:
-    if not body.strip():
-        raise _bad_body(
-            "body.empty", 'the body is empty; send an object such as {"actions": ["view", "cart"]}'
-        )
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        where = f"line {exc.lineno}, column {exc.colno}"
-        detail = f"the body must be UTF-8 JSON, without NaN and Infinity; there is an error at {where}"
-        raise _bad_body("body.not_json", detail) from exc
-    if type(content) is not dict:
-        raise _bad_body("body.not_object", f"the body must be an object, got {kind_of(content)}")
-    if content.keys() - {"actions"}:
-        raise _invalid("body.unknown_field", "the body must have no field other than actions")
-    actions = content.get("actions")
-    if actions is None:
-        raise _invalid("actions.missing", "actions is required")
-    if type(actions) is not list:
-        raise _invalid("actions.not_list", f"actions must be an array, got {kind_of(actions)}")
-    if not actions:
-        raise _invalid("actions.empty", "actions must have at least one action")
-    if len(actions) > MAX_ACTIONS:
-        detail = f"actions must have at most {MAX_ACTIONS} actions, got {len(actions)}"
-        raise _invalid("actions.too_many", detail)
-    return actions
 
 
 def _to_event(element: Any, timed: bool, defaults: Defaults) -> Event:
@@ -175,11 +144,3 @@ def _to_action(index: int, event: Event, product_id: str, at_ms: int) -> Action:
         event.brand,
         None,
     )
-
-
-def _bad_body(code: str, detail: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, code, detail)
-
-
-def _invalid(code: str, detail: str) -> Problem:
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, detail)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from api.openapi.problem_document import ElementsProblem
+from api.openapi.problem_document import ElementRefusal, ElementsProblem
 from contracts.buckets import Grain
 from readers.answers import Answer, Money, TimedAnswer
 
@@ -70,12 +70,9 @@ class ProductList(Answer):
     next_after: str | None = Field(description="`after` of the next page; null: this is the last one")
 
 
-class ProductRefusal(Answer):
+class ProductRefusal(ElementRefusal):
     """One product that breaks a rule."""
 
-    index: int = Field(ge=0, description="Index in the array, or among the non-blank lines, from 0")
-    code: str = Field(description="Field and rule, such as price.negative; stable")
-    detail: str = Field(description="What is expected; never contains the value sent")
     product_id: str | None = Field(description="null: there is none, or an invalid one")
 
 

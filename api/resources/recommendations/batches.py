@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from api.http.bodies import bad_body, flawed_body
 from api.http.errors import InvalidQuery, Problem, name_rule
+from api.openapi.json_bodies import describe_body
 from api.resources.recommendations.questions import Question, RecommendationBatch
 from contracts.fields import InvalidEvent, kind_of
 from contracts.json_content import JsonContent, repeats_field, settle
@@ -75,28 +76,23 @@ def _make_schemas() -> dict[str, Any]:
 SCHEMAS = _make_schemas()
 """What the body refers to."""
 
-REQUEST_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"$ref": _REF.format(model="RecommendationBatch")},
-            "examples": {
-                "page": {
-                    "summary": "Two shelves of one page",
-                    "value": {
-                        "requests": [
-                            {"user_id": "visitor-17", "limit": 4},
-                            {
-                                "user_id": "visitor-17",
-                                "product_id": "p00054",
-                                "scenario": "bought_together",
-                                "exclude_categories": ["Gifts"],
-                                "boosts": [{"of": "brand", "value": "Stride", "factor": 1.5}],
-                            },
-                        ]
+REQUEST_BODY = describe_body(
+    "RecommendationBatch",
+    {
+        "page": (
+            "Two shelves of one page",
+            {
+                "requests": [
+                    {"user_id": "visitor-17", "limit": 4},
+                    {
+                        "user_id": "visitor-17",
+                        "product_id": "p00054",
+                        "scenario": "bought_together",
+                        "exclude_categories": ["Gifts"],
+                        "boosts": [{"of": "brand", "value": "Stride", "factor": 1.5}],
                     },
-                },
+                ]
             },
-        },
+        ),
     },
-}
+)
