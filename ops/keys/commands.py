@@ -124,7 +124,10 @@ def list_keys(settings: Settings, *, as_json: bool) -> int:
 
 
 def describe(record: KeyRecord, used_ms: int | None) -> dict[str, Any]:
-    """A key as JSON shows it, without hashes; times are RFC 3339. null: never, or no limit of its own."""
+    """A key as JSON shows it, without hashes; times are RFC 3339. null: never, or no limit of its own.
+
+    `key_prefix` is what of the key may be shown.
+    """
     times = {
         "created_at": record.created_ms,
         "expires_at": record.expires_ms,
@@ -133,7 +136,7 @@ def describe(record: KeyRecord, used_ms: int | None) -> dict[str, Any]:
     shown = {name: None if at_ms is None else to_datetime(at_ms) for name, at_ms in times.items()}
     return {
         "id": record.key_id,
-        "key": _name_of(record),
+        "key_prefix": _name_of(record),
         "name": record.name,
         "state": record.state(wall_clock_ms()),
         "kind": record.kind.value,

@@ -69,7 +69,7 @@ def test_json_says_everything_but_hashes(tmp_path: Path) -> None:
     del made["created_at"], made["expires_at"]
     assert made == {
         "id": key.key_id,
-        "key": f"pk_live_{key.key_id}",
+        "key_prefix": f"pk_live_{key.key_id}",
         "name": "web shop",
         "state": "active",
         "kind": "publishable",
@@ -88,7 +88,7 @@ def test_json_says_everything_but_hashes(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("settings")
 def test_a_key_is_rotated_and_revoked_by_its_id_or_name(tmp_path: Path) -> None:
     made = keys_json(tmp_path, "create", "a", "--scope", "alerts:read")
-    rotated = keys_json(tmp_path, "rotate", made["key"], "--overlap", "2")
+    rotated = keys_json(tmp_path, "rotate", made["key_prefix"], "--overlap", "2")
     old, new = parse_key(made["api_key"]), parse_key(rotated["api_key"])
     assert old is not None
     assert new is not None
@@ -178,10 +178,10 @@ def test_keys_that_only_send_events_are_of_three_kinds(tmp_path: Path) -> None:
         assert (made["kind"], made["scopes"]) == (kind, ["events:write"])
         assert made["may_purchase"] is (kind == "write")
         assert made["publishable"] is (kind == "publishable")
-        assert made["api_key"].startswith(made["key"])
+        assert made["api_key"].startswith(made["key_prefix"])
         trusted = keys_json(tmp_path, "create", kind, *words, "--allow-purchases")
         assert trusted["may_purchase"] is True
-        assert keys_json(tmp_path, "revoke", made["key"])["state"] == "revoked"
+        assert keys_json(tmp_path, "revoke", made["key_prefix"])["state"] == "revoked"
     shown = keys(tmp_path, "list").stdout
     for part in ("from https://shop.example, no purchases", "from apps, no purchases", "in a URL or a body"):
         assert part in shown
