@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 def create(
     name: Annotated[str, typer.Argument(help="Name of the key, to tell keys apart.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="Scope of a secret key; repeatable.")] = None,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(metavar="SCOPE", help=f"Scope of a secret key; repeatable: {', '.join(Scope)}."),
+    ] = None,
     publishable: Annotated[
         bool, typer.Option("--publishable", help="For pages: sends events, from --origin.")
     ] = False,

@@ -71,9 +71,12 @@ def train_next_basket(
     data: Data,
     items: Items = None,
     leave_out: LeaveOut = None,
-    out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = Path(
-        ".storepulse/models/next-basket"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for model.onnx and card.json.", show_default="next-basket in .storepulse/models"
+        ),
+    ] = Path(".storepulse/models/next-basket"),
     seed: ModelSeed = 0,
 ) -> None:
     """Train the decision-tree ranker of next baskets and export it.

@@ -15,9 +15,13 @@ def train_next_item(
         typer.Option("--train", help="Sequences of items, or a log with session_id and item_id."),
     ] = None,
     events: Annotated[Path | None, typer.Option("--events", help="A file of events of one shop.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for model.onnx, items.npz and card.json.")] = Path(
-        ".storepulse/models/next-item"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for model.onnx, items.npz and card.json.",
+            show_default="next-item in .storepulse/models",
+        ),
+    ] = Path(".storepulse/models/next-item"),
     kind: Annotated[str, typer.Option(help="Encoder of the session: gru, core or sasrec.")] = "gru",
     width: Annotated[int, typer.Option(help="Numbers in the vector of an item.", min=2)] = 100,
     loss: Annotated[

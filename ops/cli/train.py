@@ -38,9 +38,12 @@ def _group() -> None:
 def train_next_action(
     events: EventsOption = None,
     more: MoreFiles = None,
-    out: Annotated[Path, typer.Option(help="Folder for model.onnx and card.json.")] = Path(
-        ".storepulse/models/next-action"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for model.onnx and card.json.", show_default="next-action in .storepulse/models"
+        ),
+    ] = Path(".storepulse/models/next-action"),
     simulate: Annotated[
         float, typer.Option(help="Train on so many days of each simulated profile.", min=0)
     ] = 0.0,

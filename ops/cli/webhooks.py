@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.alerts import AlertState, Severity
+from contracts.alerts import AlertState, Severity, kind_names
 from contracts.clock import wall_clock_ms
-from ops.cli.alert_kinds import KIND_METAVAR, check_kinds
+from ops.cli.alert_kinds import check_kinds
 from ops.cli.options import JsonOption, StateOption, UrlOption
 from ops.stack.record import DEFAULT_STATE
 
@@ -38,16 +38,30 @@ def register(app: typer.Typer) -> None:
 def add(
     target: Annotated[str, typer.Argument(metavar="URL", help="https://HOST/PATH of the receiver.")],
     kind: Annotated[
-        list[str] | None, typer.Option(help="Only this kind; may be repeated.", metavar=KIND_METAVAR)
+        list[str] | None,
+        typer.Option(metavar="KIND", help=f"Only this kind: {', '.join(kind_names())}; may be repeated."),
     ] = None,
     on: Annotated[
-        list[AlertState] | None, typer.Option(help="Only alerts that enter this state; may be repeated.")
+        list[AlertState] | None,
+        typer.Option(
+            metavar="STATE",
+            help=f"Only alerts that enter this state: {', '.join(AlertState)}; may be repeated.",
+        ),
     ] = None,
     severity: Annotated[
-        Severity, typer.Option("--min-severity", "--severity", help="Only of this severity or higher.")
+        Severity,
+        typer.Option(
+            "--min-severity",
+            "--severity",
+            metavar="LEVEL",
+            help=f"Only of this severity or higher: {', '.join(Severity)}.",
+        ),
     ] = Severity.LOW,
     min_value: Annotated[
-        int, typer.Option(help="Only carts worth this or more, in minor units: 5000 is 50.00.", min=0)
+        int,
+        typer.Option(
+            metavar="AMOUNT", help="Only carts worth this or more, in minor units: 5000 is 50.00.", min=0
+        ),
     ] = 0,
     quiet_hours: Annotated[
         str, typer.Option(help="HH:MM-HH:MM in the shop's time zone: hold messages until they end.")

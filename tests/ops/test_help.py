@@ -32,6 +32,12 @@ def test_help_is_text_and_no_pictures(words: tuple[str, ...]) -> None:
     assert not [char for char in result.output if not char.isascii() and char not in drawn]
 
 
+@pytest.mark.parametrize("words", list(commands(typer.main.get_command(app))), ids=" ".join)
+def test_help_is_whole_in_a_narrow_terminal(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80"})
+    assert "…" not in result.output
+
+
 def test_help_of_predict_shows_the_whole_form_of_an_action() -> None:
     result = CliRunner().invoke(app, ["predict", "--help"], env={"COLUMNS": "300"})
     assert "view:p17:59.90 cart:p17:59.90" in result.output
