@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from contracts.events import Event, EventType, encode
+from contracts.files import unwritable
 from producers.pacing import Pacer
 from producers.plain_output import SeldomLines
 
@@ -30,18 +31,28 @@ class Outlet(Protocol):
 
 
 class FileOutlet:
-    """JSON lines, one event each."""
+    """JSON lines, one event each; raises `OSError` that names a file which cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+        self._path = path
+        try:
+            self._file = path.open("wb")
+        except OSError as exc:
+            raise unwritable(path, exc) from exc
 
     def send(self, event: Event) -> None:
         """Write one line."""
-        self._file.write(encode(event) + b"\n")
+        try:
+            self._file.write(encode(event) + b"\n")
+        except OSError as exc:
+            raise unwritable(self._path, exc) from exc
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as exc:
+            raise unwritable(self._path, exc) from exc
 
 
 @dataclass(slots=True)

@@ -274,6 +274,18 @@ def test_options_that_do_not_fit_are_refused_with_what_to_do(options: SimulateOp
     assert run_simulate(Settings(), options) == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("absent/day.jsonl", "no such file or directory"), ("/dev/full", "no space left on device")],
+)
+def test_a_file_that_cannot_be_written_is_named_with_the_reason(
+    path: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / path
+    assert run_simulate(Settings(), SimulateOptions(duration_s=60.0, out=out)) == 1
+    assert capsys.readouterr().err.endswith(f"cannot write {out}: {reason}\n")
+
+
 def test_a_live_simulation_reaches_kafka(installation: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_simulate(installation, SimulateOptions(rate=200.0, duration_s=1.0, as_json=True)) == 0
     assert '"interrupted":false' in capsys.readouterr().out
