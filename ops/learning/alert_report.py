@@ -24,6 +24,7 @@ from ops.learning.alert_evaluation import (
     try_threshold,
 )
 from ops.learning.demo_alerts import DemoTrial, judge_demo, print_demo
+from ops.learning.results import EXIT_ERROR, open_console
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
 from stream.visitors.session import SessionSettings
 
@@ -184,10 +185,8 @@ def run_alert_evaluation(options: AlertOptions) -> int:
                 )
     except (ValueError, OSError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
-        return 1
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+        return EXIT_ERROR
+    console = open_console(_FILE_WIDTH)
     for report in reports:
         print_report(report, console)
     if demo is not None:

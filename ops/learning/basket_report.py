@@ -1,15 +1,11 @@
 """`storepulse evaluate next-basket`: baskets in, one table out."""
 
-import os
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import orjson
 from rich.console import Console
 
 from models.next_basket.baskets import Baskets, require_times
@@ -18,10 +14,10 @@ from models.next_basket.evaluation.report import make_notes, make_table, to_plai
 from models.next_basket.evaluation.rows import choose_rows, missing_peers
 from models.next_basket.evaluation.splits import Round, split_by_time, split_by_user
 from ops.learning.basket_files import BasketFile, parse_left_out, read_baskets
+from ops.learning.results import describe_machine, open_console, save_json, say_failure
 from ops.learning.shop_events import make_progress, title_of
 from sources import fingerprint
 
-EXIT_ERROR, EXIT_USAGE = 1, 2
 _FILE_WIDTH = 240
 """Columns where the table goes to a file or a pipe: it is not folded there."""
 
@@ -61,30 +57,25 @@ def run_basket_evaluation(options: BasketOptions) -> int:
 
             scores = compare(rounds, rows, on_fit)
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, OSError) else EXIT_USAGE
+        return say_failure(errors, exc)
     reference = best_list(scores)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    console = open_console(_FILE_WIDTH)
     n_cases = len(scores[0].figures()["recall@10"])
     console.print(make_table(f"{title_of(options.data)}: {protocol}, {n_cases:,} cases", scores, reference))
     for note in make_notes(scores):
         console.print(note, markup=False)
     if (missing := missing_peers()) and not options.models:
         console.print(f"not installed: {', '.join(missing)}", markup=False)
-    if options.json is not None:
-        plain = {
-            **_machine(),
-            "file": title_of(options.data),
-            "fingerprint": fingerprint(options.data),
-            "protocol": protocol,
-            "cases": n_cases,
-            "seed": options.seed,
-            **to_plain(scores, reference),
-        }
-        options.json.write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2))
-    return 0
+    plain = {
+        **describe_machine(),
+        "file": title_of(options.data),
+        "fingerprint": fingerprint(options.data),
+        "protocol": protocol,
+        "cases": n_cases,
+        "seed": options.seed,
+        **to_plain(scores, reference),
+    }
+    return save_json(errors, options.json, plain)
 
 
 def _rounds(file: BasketFile, options: BasketOptions) -> tuple[Iterator[Round], int, str]:
@@ -119,12 +110,3 @@ def _day(time: datetime) -> float:
 
 def _date(day: float) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }

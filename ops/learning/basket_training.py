@@ -21,7 +21,8 @@ from models.next_basket.ranker import TreeRanker
 from models.next_basket.served import COUNTS_FILE
 from models.next_basket.training.export import export_ranker
 from ops.learning.basket_files import BasketFile, parse_left_out, read_baskets, read_ids
-from ops.learning.basket_report import EXIT_ERROR, EXIT_USAGE, cut_of
+from ops.learning.basket_report import cut_of
+from ops.learning.results import say_failure
 from ops.learning.shop_events import make_progress, title_of
 from ops.learning.training import OWN_LICENCE
 from sources import fingerprint
@@ -88,8 +89,7 @@ def run_basket_training(options: BasketTrainingOptions) -> int:
         )
         write_artefact(options.out, model, card, {COUNTS_FILE: counts})
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, OSError) else EXIT_USAGE
+        return say_failure(errors, exc)
     console = Console()
     console.print(
         f"tree ranker {card.version} in {options.out}: {len(model) / 1e3:.0f} kB and "
@@ -127,8 +127,7 @@ def run_basket_prediction(options: PredictionOptions) -> int:
         else:
             frame.write_parquet(options.out)
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, OSError) else EXIT_USAGE
+        return say_failure(errors, exc)
     Console().print(f"{len(frame):,} users in {options.out}", markup=False)
     return 0
 

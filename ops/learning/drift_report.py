@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -22,8 +21,8 @@ from models.lifecycle.verdicts import interval_of, judge
 from models.next_action.cases import PrefixSet
 from models.next_action.prefixes import prefixes_of
 from models.online.replay import history_of, replay
-from ops.extras import install_command
 from ops.learning.predictions import say_model
+from ops.learning.results import open_console, save_json, say_missing
 from ops.learning.shop_events import SIMULATED_FROM_MS
 from producers.simulator.profiles import DEMO, LogNormal, Profile
 from producers.simulator.simulation import SimulationConfig, simulate
@@ -31,7 +30,6 @@ from producers.simulator.simulation import SimulationConfig, simulate
 if TYPE_CHECKING:
     from models.next_action.predictor import Predictor
 
-EXIT_ERROR = 1
 WINDOW = 500
 """Answers over which live figures are taken."""
 WITHIN = 1.10
@@ -80,11 +78,11 @@ CHANGES = {
 
 def run_drift_evaluation(options: DriftOptions) -> int:
     """Simulate, train, replay and print; returns the exit code."""
+    errors = Console(stderr=True)
     try:
         import torch  # noqa: F401  # whether it is there
     except ModuleNotFoundError as exc:
-        Console(stderr=True).print(f"{exc.name} is missing: {install_command('train')}", markup=False)
-        return EXIT_ERROR
+        return say_missing(errors, exc)
     table = Table(
         title=f"log loss within {WITHIN - 1:.0%} of a model of the new behaviour", title_justify="left"
     )
@@ -100,12 +98,10 @@ def run_drift_evaluation(options: DriftOptions) -> int:
             back = "never" if line.back_h is None else f"{line.back_h:.1f} h"
             losses = (f"{value:.3f}" for value in (line.first, line.last, line.reference))
             table.add_row(name, line.predictor, *losses, back)
-    Console(width=None if Console().is_terminal else 140).print(table)
+    open_console(140).print(table)
     quiet = measure_quiet(old, options) if old is not None else {}
     Console().print(f"quiet, {options.quiet_weeks:g} weeks: {quiet}", markup=False)
-    if options.json is not None:
-        options.json.write_bytes(orjson.dumps({"lines": found, "quiet": quiet}, option=orjson.OPT_INDENT_2))
-    return 0
+    return save_json(errors, options.json, {"lines": found, "quiet": quiet})
 
 
 class Line(NamedTuple):

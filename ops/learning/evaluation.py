@@ -1,29 +1,24 @@
 """`storepulse evaluate next-action`: files in, one table per shop out."""
 
-import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 
 from contracts.events import Event
 from models.next_action.prefixes import prefixes_of
-from ops.extras import install_command
 from ops.learning.one_action import add_one_action_sessions
+from ops.learning.results import describe_machine, open_console, save_json, say_failure, say_missing
 from ops.learning.shop_events import make_progress, read_events, simulate_events, title_of
-from sources import UnknownFormat, fingerprint
+from sources import fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_action.evaluation.contender import Row
 
-EXIT_ERROR, EXIT_USAGE = 1, 2
 _SIMULATED_SEED = 1
 FILE_WIDTH = 220
 """Columns where the table goes to a file or a pipe: it is not folded there."""
@@ -67,21 +62,15 @@ def run_evaluation(options: EvaluationOptions) -> int:
     try:
         import models.next_action.evaluation.contenders as known
     except ModuleNotFoundError as exc:
-        errors.print(f"{exc.name} is missing: {install_command('train')}", markup=False, soft_wrap=True)
-        return EXIT_ERROR
+        return say_missing(errors, exc)
     try:
         rows, blends = known.choose(options.models)
         reference = known.choose_reference(options.reference, [*rows, *blends])
         shops = _shops(options)
         plain = [_measure(shop, options, (rows, blends), reference, errors) for shop in shops]
-        if options.json is not None:
-            options.json.write_bytes(
-                orjson.dumps({**describe_machine(), "shops": plain}, option=orjson.OPT_INDENT_2)
-            )
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError)) else EXIT_USAGE
-    return 0
+        return say_failure(errors, exc)
+    return save_json(errors, options.json, {**describe_machine(), "shops": plain})
 
 
 def _shops(options: EvaluationOptions) -> list[Shop]:
@@ -134,9 +123,7 @@ def _measure(
         plan = Plan(range(options.seeds), options.tries, options.jobs)
         scores = compare(split, *contenders, plan=plan, progress=on_fit)
     reference = next(score for score in scores if score.name == reference_name)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_WIDTH)
+    console = open_console(FILE_WIDTH)
     for table in make_tables(shop.title, split, scores, reference, width=console.width):
         console.print(table)
     return {**shop.origin, **to_plain(split, scores, reference)}
@@ -144,13 +131,3 @@ def _measure(
 
 def _read(path: Path, options: EvaluationOptions, progress: Progress) -> Iterator[Event]:
     return read_events(path, progress, currency=options.currency, format_name=options.format_name)
-
-
-def describe_machine() -> dict[str, Any]:
-    """Where and when figures were measured."""
-    return {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }

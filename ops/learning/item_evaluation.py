@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 
-from ops.learning.evaluation import EXIT_ERROR, EXIT_USAGE, FILE_WIDTH, describe_machine
+from ops.learning.evaluation import FILE_WIDTH
+from ops.learning.results import describe_machine, open_console, save_json, say_failure
 from ops.learning.shop_events import make_progress, read_events, title_of
-from sources import UnknownFormat, fingerprint
+from sources import fingerprint
 
 if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_item.evaluation.data import Data, EvaluationProtocol
@@ -39,14 +39,9 @@ def run_item_evaluation(options: ItemOptions) -> int:
     errors = Console(stderr=True)
     try:
         plain = _measure(options, errors)
-        if options.json is not None:
-            options.json.write_bytes(
-                orjson.dumps({**describe_machine(), **plain}, option=orjson.OPT_INDENT_2)
-            )
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError)) else EXIT_USAGE
-    return 0
+        return say_failure(errors, exc)
+    return save_json(errors, options.json, {**describe_machine(), **plain})
 
 
 def _measure(options: ItemOptions, errors: Console) -> dict[str, Any]:
@@ -74,9 +69,7 @@ def _measure(options: ItemOptions, errors: Console) -> dict[str, Any]:
     for name, reason in left_out.items():
         errors.print(f"{name} is left out: {reason}", markup=False, soft_wrap=True)
     reference = next(score for score in scores if score.name == (options.reference or REFERENCE))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_WIDTH)
+    console = open_console(FILE_WIDTH)
     for table in make_tables(title, data, scores, reference):
         console.print(table)
     origin = [{"file": title_of(path), "fingerprint": fingerprint(path)} for path in files]

@@ -3,21 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
 from models.next_action.prefixes import prefixes_of
-from ops.extras import install_command
+from ops.learning.results import open_console, save_json, say_failure, say_missing
 from ops.learning.shop_events import make_progress, read_events, title_of
-from sources import UnknownFormat
 
 if TYPE_CHECKING:  # its modules need the extra [train]
     from models.next_action.evaluation.curve import Point
 
-EXIT_ERROR, EXIT_USAGE = 1, 2
 MODELS = ("majority", "markov-3", "linear-no-rates", "boosted-trees-no-rates", "cnn-bigru-no-rates")
 """What is compared if nothing else is asked for. Rates of items would rest on the whole past at each size."""
 _FILE_WIDTH = 160
@@ -46,26 +43,18 @@ def run_learning_curve(options: CurveOptions) -> int:
     try:
         import models.next_action.evaluation.contenders  # noqa: F401  # says what is missing before the work
     except ModuleNotFoundError as exc:
-        errors.print(f"{exc.name} is missing: {install_command('train')}", markup=False, soft_wrap=True)
-        return EXIT_ERROR
+        return say_missing(errors, exc)
     try:
         curves = {title_of(path): _measure(path, options, errors) for path in options.files}
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError)) else EXIT_USAGE
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+        return say_failure(errors, exc)
+    console = open_console(_FILE_WIDTH)
     for title, points in curves.items():
         console.print(make_table(title, points))
     if options.picture is not None:
         draw(curves, options.picture)
-    if options.json is not None:
-        plain: dict[str, Any] = {
-            title: [asdict(point) for point in points] for title, points in curves.items()
-        }
-        options.json.write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2))
-    return 0
+    plain = {title: [asdict(point) for point in points] for title, points in curves.items()}
+    return save_json(errors, options.json, plain)
 
 
 def _measure(path: Path, options: CurveOptions, errors: Console) -> list["Point"]:

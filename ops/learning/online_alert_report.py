@@ -12,6 +12,7 @@ from models.artefacts.card import ArtefactError
 from models.next_action.predictor import load, load_shipped
 from ops.learning.alert_evaluation import AlertTrial, Fired, judge_alerts
 from ops.learning.alert_replay import ReplayedAlerts, replay_alerts
+from ops.learning.results import EXIT_ERROR, open_console
 from ops.learning.shop_events import make_progress, read_events, title_of
 from sources import UnknownFormat
 
@@ -42,9 +43,7 @@ def trials_of(replayed: ReplayedAlerts, settings: Settings) -> list[AlertTrial]:
 def run_online_alerts(options: OnlineAlertOptions) -> int:
     """Replay every file and print its table; returns the exit code."""
     errors, settings = Console(stderr=True), Settings()
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    console = open_console(_FILE_WIDTH)
     try:
         model = load_shipped() if options.model is None else load(options.model)
         for path in options.files:
@@ -55,7 +54,7 @@ def run_online_alerts(options: OnlineAlertOptions) -> int:
             print_rows(title_of(path), replayed, settings, console)
     except (OSError, ValueError, UnknownFormat, ArtefactError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
-        return 1
+        return EXIT_ERROR
     return 0
 
 

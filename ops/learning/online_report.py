@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -18,10 +17,10 @@ from models.next_action.prefixes import prefixes_of
 from models.online.replay import History, Replayed, history_of, replay
 from models.online.sums import MEMBERS
 from ops.learning.predictions import say_model
+from ops.learning.results import EXIT_ERROR, open_console, save_json
 from ops.learning.shop_events import make_progress, read_events, title_of
 from sources import UnknownFormat
 
-EXIT_ERROR = 1
 SETTLED = 2_000
 """Judged predictions after which calibration is measured."""
 HOURS_SHOWN = 6
@@ -71,9 +70,7 @@ def run_learning_evaluation(options: LearningOptions) -> int:
     except (OSError, ValueError, UnknownFormat, ArtefactError) as exc:
         errors.print(str(exc), markup=False, soft_wrap=True)
         return EXIT_ERROR
-    if options.json is not None:
-        options.json.write_bytes(orjson.dumps({"shops": found}, option=orjson.OPT_INDENT_2))
-    return 0
+    return save_json(errors, options.json, {"shops": found})
 
 
 def lines_of(replayed: Replayed) -> list[Line]:
@@ -163,7 +160,7 @@ def print_lines(title: str, replayed: Replayed, lines: list[Line]) -> None:
             _show(line.purchase_pr_auc),
             _show(line.settled_ece),
         )
-    Console(width=None if Console().is_terminal else 200).print(table)
+    open_console(200).print(table)
 
 
 def _show_spans(figures: list[float | None]) -> str:

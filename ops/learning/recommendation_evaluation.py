@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -15,9 +14,10 @@ from models.recommendation.evaluation.figures import Block, measure
 from models.recommendation.evaluation.live import Live
 from models.recommendation.evaluation.replay import CUT, Contender, actions_in_time, replay
 from models.recommendation.request import ActionWeights
-from ops.learning.evaluation import EXIT_ERROR, EXIT_USAGE, FILE_WIDTH, describe_machine
+from ops.learning.evaluation import FILE_WIDTH
+from ops.learning.results import describe_machine, open_console, save_json, say_failure
 from ops.learning.shop_events import make_progress, read_events, title_of
-from sources import UnknownFormat, fingerprint
+from sources import fingerprint
 
 LIVE = "for_you"
 
@@ -40,18 +40,13 @@ def run_recommendation_evaluation(options: RecommendationOptions) -> int:
     errors = Console(stderr=True)
     try:
         blocks = _measure(options, errors)
-        if options.json is not None:
-            plain = {**describe_machine(), **_origin(options), "blocks": [_plain(block) for block in blocks]}
-            options.json.write_bytes(orjson.dumps(plain, option=orjson.OPT_INDENT_2))
+        plain = {**describe_machine(), **_origin(options), "blocks": [_plain(block) for block in blocks]}
     except (ValueError, OSError) as exc:
-        errors.print(str(exc), markup=False, soft_wrap=True)
-        return EXIT_ERROR if isinstance(exc, (UnknownFormat, OSError)) else EXIT_USAGE
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=FILE_WIDTH)
+        return say_failure(errors, exc)
+    console = open_console(FILE_WIDTH)
     for block in blocks:
         console.print(_table(block))
-    return 0
+    return save_json(errors, options.json, plain)
 
 
 def _measure(options: RecommendationOptions, errors: Console) -> list[Block]:
