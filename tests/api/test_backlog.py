@@ -9,11 +9,13 @@ import pytest
 from api.resources.live import log_ends
 from api.resources.live.backlog import HISTORY_MS, PartitionBacklog
 from contracts.clock import wall_clock_ms
+from contracts.events import EventType
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import Topics
 from event_api import open_client
 from shop_state import ShopState
+from visitor_makers import make_visitor
 
 CART = {"event_type": "cart", "user_id": "you", "product_id": "p1"}
 HISTORY_AT_MS = 1_760_000_000_000
@@ -82,6 +84,22 @@ async def test_history_that_is_replayed_is_told_with_how_far_it_is(
     assert detail.endswith(", where history has been replayed to 2025-10-09T08:53:20Z: ask again")
     live = (await client.get("/v1/live")).json()
     assert live["backlog"] == {"waiting": 2, "history_to": "2025-10-09T08:53:20Z"}
+
+
+async def test_a_visitor_without_a_score_is_told_that_the_stream_catches_up(
+    client: httpx.AsyncClient, state: ShopState, settings: Settings
+) -> None:
+    await send(client, 2)
+    p, cart = partition_of("you", settings.partitions), Topics(settings.topic_prefix).events[1]
+    state.put_visitor("you", make_visitor((EventType.CART.rank, "p1")))
+    state.set_meta(p, max_event_ms=HISTORY_AT_MS, broker_ms=wall_clock_ms(), **{f"off:{cart}": 1})
+    state.beat()
+    state.flush()
+    detail = await ask_for(client, "/v1/users/you/next-action")
+    assert detail == (
+        "no model has scored this visitor; 1 event waits to be counted in this visitor's part of the stream, "
+        "where history has been replayed to 2025-10-09T08:53:20Z: ask again"
+    )
 
 
 async def test_where_all_is_counted_nothing_waits(

@@ -79,6 +79,6 @@ async def get_customer(
             HTTPStatus.NOT_FOUND,
             "customer.unknown",
             "no customer with this id has logged in or bought anything"
-            + await backlog.explain_unknown(customer_id),
+            + await backlog.explain_missing(customer_id),
         )
     return to_customer(customer_id, customer, time)

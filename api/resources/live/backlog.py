@@ -48,8 +48,8 @@ class StreamBacklog(SharedAnswer[Sequence[PartitionBacklog] | None]):
         """Leaves Kafka."""
         await self._ends.close()
 
-    async def explain_unknown(self, user_id: str) -> str:
-        """What to add to the answer that nobody knows this visitor; empty if all events are counted."""
+    async def explain_missing(self, user_id: str) -> str:
+        """What to add to the answer that something of this visitor is missing; empty if all is counted."""
         partitions = await self.get()
         if partitions is None:
             return ""

@@ -88,10 +88,10 @@ async def get_user_next_action(request: Request) -> Response:
 
     404 `user.unknown` or, for a visitor that no model has scored, `score.none`.
     """
-    user_id, (_, _, visitor), time = await _read_visitor(request)
+    user_id, (visitor_id, _, visitor), time = await _read_visitor(request)
     services, score = services_of(request.app), visitor.predictions.score
     if score is None:
-        raise _not_scored(services)
+        raise await _not_scored(services, visitor_id)
     level, idle_ms = await services.get(PriceLevels).get(), services.settings.idle_ms
     with passing_over_spoiled(visitor):
         return to_json_response(to_user_next_action(user_id, visitor, score, level, time, idle_ms=idle_ms))
@@ -114,8 +114,10 @@ async def get_user(request: Request) -> Response:
         return to_json_response(to_visitor_state(user_id, found, time))
 
 
-def _not_scored(services: Services) -> Problem:
-    why = "; no model could be loaded, see /v1/models" if services.get(NextActionModel).trouble else ""
+async def _not_scored(services: Services, visitor_id: str) -> Problem:
+    why = await services.get(StreamBacklog).explain_missing(visitor_id)
+    if not why and services.get(NextActionModel).trouble:
+        why = "; no model could be loaded, see /v1/models"
     return Problem(HTTPStatus.NOT_FOUND, "score.none", f"no model has scored this visitor{why}")
 
 
@@ -133,7 +135,7 @@ async def _read_visitor(request: Request) -> tuple[str, Found, StreamTime]:
             HTTPStatus.NOT_FOUND,
             "user.unknown",
             "no visitor with this id is known, or the state has expired"
-            + await services.get(StreamBacklog).explain_unknown(user_id),
+            + await services.get(StreamBacklog).explain_missing(user_id),
         )
     with passing_over_spoiled(found.visitor):
         return user_id, found, not_before(time, found.visitor.totals.last_ms)
