@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
-from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 sys.path.insert(0, str(ROOT))  # an isolated build does not have it
@@ -18,13 +17,14 @@ from stream.compiled.layout import (  # noqa: E402
     remove_stale,
     render,
 )
+from stream.compiled.whole_build import WholeBuild  # noqa: E402
 
 LAYOUTS = Path("build/layout")
 """What the compiled modules include. A file that is written anew makes its module be built anew."""
 NOT_BUILT = "the compiled steps are not built, workers take those in Python, a third as fast: "
 
 
-class BuildSteps(build_ext):
+class BuildSteps(WholeBuild):
     """Builds all modules or leaves none: a few of them are of no use."""
 
     def run(self) -> None:
