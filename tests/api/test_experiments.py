@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from contracts.clock import wall_clock_ms
-from models.exposures import ExposureMetric, exposure_counter
+from exposure_counts import count_shown
+from models.exposures import ExposureMetric
 from models.quality import Quality
 from models.uplift import SQUARES_OF_MINOR, Arm, arm_counter
 from shop_state import ShopState
@@ -77,19 +78,6 @@ async def test_without_a_hold_out_the_answer_says_how_to_get_one(
     figures = (await read(client))["alerts"]["churn_risk"]
     assert figures["missing"]["bought"] == "no visitor is held out: set STOREPULSE_ALERT_HOLD_OUT"
     assert figures["sample_ratio"] is None
-
-
-def count_shown(arm: str, visitors: int, buyers: int, minor: int, **more: int) -> dict[str, int]:
-    """Counters of a scenario's arm, each of whose visitors saw two answers, and each buyer paid `minor`."""
-    figures = {
-        ExposureMetric.EXPOSURES: 2 * visitors,
-        ExposureMetric.VISITORS: visitors,
-        ExposureMetric.BUYERS: buyers,
-        ExposureMetric.VISITORS_REVENUE: buyers * minor,
-        ExposureMetric.SQUARES: buyers * minor**2 // SQUARES_OF_MINOR**2,
-        **more,
-    }
-    return {exposure_counter(metric, "for_you", arm): number for metric, number in figures.items()}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from contracts.partitioning import partition_of
 from contracts.sessions import StoredSession
 from contracts.settings import Settings
 from contracts.topics import Topics
+from exposure_counts import count_shown
+from models.exposures import ExposureMetric
 from models.quality import Quality, of_kind
 from models.uplift import Arm, arm_counter
 from ops.stack.ports import pick_port
@@ -158,7 +160,7 @@ def test_the_list_of_alerts_can_be_limited_by_severity(
 
 
 @pytest.mark.parametrize("settings", [{"alert_hold_out": 0.2}], indirect=True)
-def test_the_page_shows_what_alerts_bring_and_what_is_held_back(
+def test_the_page_shows_what_alerts_and_recommendations_bring_and_what_is_held_back(
     served: ServedApi, browser: Chromium, state: ShopState
 ) -> None:
     fill(state)
@@ -170,6 +172,8 @@ def test_the_page_shows_what_alerts_bring_and_what_is_held_back(
             now,
             {f"{arm_counter(name, CART_ABANDONED, arm)}:m-1": number for name, number in counts.items()},
         )
+    state.add_exposures(0, now, count_shown("main", 800, 144, 5_000, **{ExposureMetric.CLICKS: 200}))
+    state.add_exposures(0, now, count_shown("held_out", 200, 20, 5_000))
     state.add_quality(0, now, {f"{of_kind(Quality.WITHHELD, CHURN_RISK)}.unproven:m-1": 41})
     state.flush()
     browser.open(served.url)
@@ -179,6 +183,10 @@ def test_the_page_shows_what_alerts_bring_and_what_is_held_back(
     assert "Told: 18% of 800 bought; held out: 10% of 200 bought." in shown
     assert "No visitor is held out" not in shown
     assert "Not enough data yet: 0 of at least 30 alerts" in shown  # of churn_risk
+    assert "Recommendations “for you”, arm main more buy: +8 points" in shown
+    groups = "Visitors: 18% of 800 bought; held out: 10% of 200 bought."
+    assert f"200 products clicked in 1,600 answers. {groups} Revenue per visitor" in shown
+    assert "arm held_out" not in shown
     wait_until(lambda: "held back in the last hour: 41" in browser.text("#alerts-held"), 20, "the note")
     assert browser.errors == []
 
