@@ -18,8 +18,9 @@ from contracts.topics import PRODUCTS
 from stream.batch.records import Record
 from stream.batch.result import Change
 from stream.components.catalogue.merge import apply_update, remove
-from stream.components.catalogue.records import ProductRecord, letter_of, read_products
+from stream.components.catalogue.records import ProductRecord, read_products
 from stream.components.component import Source, SubjectValues, TopicComponent, TopicRecords
+from stream.components.letters import letter_of
 from stream.state.commit import ClaimRead
 from stream.state.writes import RemoveFromHash, RemoveMembers, SetInHash, SetScores, Write
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from contracts.dead_letters import DeadLetter, cut
+from contracts.dead_letters import DeadLetter
 from contracts.fields import InvalidEvent, identifier
 from contracts.product_records import ProductUpdate, check_product_key, decode_product
 from contracts.record_keys import check_place
-from contracts.senders import client_of_record
-from stream.batch.records import Record, UnreadableRecord, refusal_of
+from stream.batch.records import Record, UnreadableRecord
 from stream.components.component import Source
+from stream.components.letters import letter_of
 
 
 class ProductRecord(NamedTuple):
@@ -45,15 +45,6 @@ def read_products(
         else:
             items.append(ProductRecord(record, source, update))
     return items
-
-
-def letter_of(record: Record, source: Source, exc: Exception) -> DeadLetter:
-    """The dead letter of a record."""
-    code, detail = refusal_of(exc)
-    return DeadLetter(
-        code, detail, source.topic, source.partition, record.offset, record.key, cut(record.value),
-        source.now_ms, client_of_record(record.headers),
-    )  # fmt: skip
 
 
 def _came_ms(record: Record, source: Source) -> int:

@@ -1,7 +1,7 @@
 """Customers: their partition keeps a record of each, which the partitions of their devices tell it of."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from contracts.customers import (
     Bought,
@@ -16,10 +16,9 @@ from contracts.customers import (
     unpack_customer,
 )
 from contracts.dead_letters import DeadLetter
-from contracts.deletions import digest_user
 from contracts.event_ids import content_id
 from contracts.events import NOBODY, Event, EventType, InvalidEvent, Statement, encode
-from contracts.keys import CUSTOMER, FORGOTTEN
+from contracts.keys import CUSTOMER
 from contracts.order_lines import event_key
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
@@ -37,6 +36,8 @@ from stream.components.component import (
     TopicRecords,
 )
 from stream.components.customers.record import add_report, others_of
+from stream.components.forgotten import read_cuts
+from stream.components.letters import letter_of
 
 PURCHASES = EVENT_TOPICS[-1]
 
@@ -101,9 +102,7 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
         self, state: None, items: Sequence[ReportRecord], reader: StateReader
     ) -> Mapping[str, int]:
         """Until when reports of customers who were deleted are kept out."""
-        digests = {digest_user(id_, self._secret): id_ for id_ in self.record_subjects(items)}
-        found = await reader.fields(FORGOTTEN, digests.keys())
-        return {digests[digest]: int(cut_ms) for digest, cut_ms in found.items()}
+        return await read_cuts(reader, self.record_subjects(items), self._secret)
 
     def apply_records(self, state: None, records: TopicRecords[ReportRecord, Customer]) -> Change:
         """See `TopicComponent.apply_records`."""
@@ -195,12 +194,4 @@ def _read(record: Record, source: Source) -> ReportRecord:
     try:
         return ReportRecord(record.offset, decode_report(record.value))
     except InvalidEvent as exc:
-        letter = _letter(exc, record, source)
-        return ReportRecord(record.offset, None, letter)
-
-
-def _letter(exc: InvalidEvent, record: Any, source: Source) -> DeadLetter:
-    return DeadLetter(
-        exc.code, exc.detail, source.topic, source.partition, record.offset, record.key, record.value,
-        source.now_ms,
-    )  # fmt: skip
+        return ReportRecord(record.offset, None, letter_of(record, source, exc))

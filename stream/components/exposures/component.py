@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.buckets import GRAIN_MS, Grain, bucket_start
-from contracts.dead_letters import DeadLetter, cut
-from contracts.deletions import digest_user
+from contracts.dead_letters import DeadLetter
 from contracts.exposures import (
     FOLLOW_MS,
     Exposure,
@@ -17,13 +16,13 @@ from contracts.exposures import (
     unpack_exposures,
 )
 from contracts.fields import InvalidEvent
-from contracts.keys import EXPOSED, EXPOSURE_BUCKETS, EXPOSURES, FORGOTTEN, bucket_key
+from contracts.keys import EXPOSED, EXPOSURE_BUCKETS, EXPOSURES, bucket_key
 from contracts.record_keys import check_place
 from contracts.settings import Settings
 from contracts.subjects import Subject, SubjectKind
 from contracts.topics import EXPOSURES as TOPIC
 from stream.batch.counts import BucketCounts, grow
-from stream.batch.records import Record, UnreadableRecord, refusal_of
+from stream.batch.records import Record, UnreadableRecord
 from stream.batch.result import NO_CHANGE, Change
 from stream.components.component import (
     Applied,
@@ -34,6 +33,8 @@ from stream.components.component import (
     TopicRecords,
 )
 from stream.components.exposures.attribution import add_exposure, attribute, new_actions
+from stream.components.forgotten import read_cuts
+from stream.components.letters import letter_of
 from stream.state.commit import ClaimRead
 from stream.state.writes import AddToHashes, RemoveFromHash, SetInHash, Write
 
@@ -141,12 +142,7 @@ class Exposures(TopicComponent[ExposuresState, VisitorExposures, ExposureRecord]
             check_exposure_key(record.key, exposure)
             check_place(exposure.user_id, source.partition, self._partitions)
         except Exception as exc:  # the boundary: no record ends a worker, which would meet it again
-            code, detail = refusal_of(exc)
-            letter = DeadLetter(
-                code, detail, source.topic, source.partition, record.offset, record.key, cut(record.value),
-                source.now_ms,
-            )  # fmt: skip
-            return ExposureRecord(record.offset, None, letter)
+            return ExposureRecord(record.offset, None, letter_of(record, source, exc))
         return ExposureRecord(record.offset, exposure)
 
     def record_subjects(self, items: Sequence[ExposureRecord]) -> set[str]:
@@ -157,9 +153,7 @@ class Exposures(TopicComponent[ExposuresState, VisitorExposures, ExposureRecord]
         self, state: ExposuresState, items: Sequence[ExposureRecord], reader: StateReader
     ) -> Mapping[str, int]:
         """Until when exposures of visitors who were deleted are kept out."""
-        digests = {digest_user(id_, self._secret): id_ for id_ in self.record_subjects(items)}
-        found = await reader.fields(FORGOTTEN, digests.keys())
-        return {digests[digest]: int(cut_ms) for digest, cut_ms in found.items()}
+        return await read_cuts(reader, self.record_subjects(items), self._secret)
 
     def apply_records(
         self, state: ExposuresState, records: TopicRecords[ExposureRecord, VisitorExposures]

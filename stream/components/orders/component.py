@@ -32,6 +32,7 @@ from stream.batch.records import Record
 from stream.batch.result import NO_CHANGE, Change, OutgoingRecord
 from stream.components.component import Applied, Source, SubjectValues, TopicComponent, TopicRecords
 from stream.components.demand import Lifetimes, bucket_writes, shop_lifetimes
+from stream.components.letters import letter_of
 from stream.components.orders.orders import (
     MAX_REPORTS,
     UNKNOWN,
@@ -88,11 +89,7 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
         try:
             return ReportsRecord(record.offset, self._decode(record.value))
         except InvalidEvent as exc:
-            letter = DeadLetter(
-                exc.code, exc.detail, source.topic, source.partition, record.offset, record.key,
-                record.value, source.now_ms,
-            )  # fmt: skip
-            return ReportsRecord(record.offset, letter=letter)
+            return ReportsRecord(record.offset, letter=letter_of(record, source, exc))
 
     def record_subjects(self, items: Sequence[ReportsRecord]) -> set[str]:
         """See `TopicComponent.record_subjects`."""
