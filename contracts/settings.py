@@ -56,6 +56,10 @@ class Settings(ConnectionSettings):
         description="Calibrate the model to this shop and mix it with what is learnt from answers",
     )
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
+    next_item_dir: str = Field(
+        "",
+        description="Folder of a session network that orders recommendations with; empty: recent sessions do",
+    )
     next_basket_dir: str = Field(
         "",
         description="Folder of a model of next baskets; empty: a list of what was bought before answers",

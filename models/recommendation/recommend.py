@@ -12,6 +12,7 @@ from models.recommendation.recent_sessions import RecentSessions
 from models.recommendation.request import RecommendationRequest
 from models.recommendation.rules import RuleBook, Variety
 from models.recommendation.scenarios import CHAINS
+from models.recommendation.session_model import SessionModel
 from models.recommendation.sources.source import Asked, Source
 
 PINNED = "pinned"
@@ -22,13 +23,19 @@ _MORE_CANDIDATES = 5_000
 
 
 def recommend(
-    index: RecentSessions, catalogue: CatalogueView, request: RecommendationRequest
+    index: RecentSessions,
+    catalogue: CatalogueView,
+    request: RecommendationRequest,
+    model: SessionModel | None = None,
 ) -> Recommendation:
-    """The products to show, at most `request.limit`; none only if the rules allow no known product."""
+    """The products to show, at most `request.limit`; none only if the rules allow no known product.
+
+    Raises what the `model` raises.
+    """
     rules, variety = RuleBook(catalogue, request), Variety(catalogue, request)
     is_strict = request.rules.categories or request.rules.price or request.rules.exclude_categories
     n = _MORE_CANDIDATES if is_strict else 20 + _CANDIDATES * request.limit
-    asked = Asked(index, catalogue, request, n)
+    asked = Asked(index, catalogue, request, n, model)
     items = [
         RecommendedItem(product_id, 0.0, PINNED, Reason("pinned"))
         for product_id in dict.fromkeys(request.rules.pins)

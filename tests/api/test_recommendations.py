@@ -1,13 +1,18 @@
 """`/v1/recommendations` on a real Redis: what is answered, what is refused, and to whom."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 import pytest
 from fastapi import FastAPI
 
 from api.identity.principal import Scope
 from api.resources.recommendations import exposures
+from api.resources.recommendations.ranking import Ranking
 from api.resources.recommendations.recommender import Recommender
 from api.resources.recommendations.schemas import Recommendations
 from api.services import services_of
@@ -261,3 +266,67 @@ async def test_only_what_a_visitor_is_shown_is_an_exposure(
     for query in ("?user_id=u1", "?user_id=u1&preview=1", "?product_id=tea", "?user_id=u1&category=none"):
         await ask(client, query)
     assert 'storepulse_api_exposures_total{result="dropped"} 1.0' in (await client.get("/metrics")).text
+
+
+class GivenModel:
+    """Of all products it likes the pot most, and fails once it is told to."""
+
+    version = "given"
+    fails = False
+
+    def scores(self, products: Sequence[str], candidates: Sequence[str]) -> npt.NDArray[np.float64]:
+        assert products
+        if self.fails:
+            raise ArithmeticError("no numbers")
+        return np.array([9.0 if name == "pot" else float("nan") for name in candidates])
+
+
+class GivenSource:
+    def __init__(self, model: GivenModel) -> None:
+        self.model = model
+
+    def stamp(self) -> object:
+        return self.model
+
+    def load(self) -> GivenModel:
+        return self.model
+
+
+async def test_a_model_ranks_with_the_sessions_until_it_fails(
+    app: FastAPI, client: httpx.AsyncClient, shop: ShopState
+) -> None:
+    shop.put_visitor("u1", make_visitor((VIEW, "tray"), (VIEW, "tea"), (VIEW, "cup")))
+    shop.flush()
+    query = "?user_id=u1&exclude_seen=1&preview=1"
+    without = await ask(client, query)
+    source = GivenSource(GivenModel())
+    ranking = services_of(app).get(Recommender).ranking = Ranking(source)
+    assert ranking.host is not None
+    assert ranking.trouble == "it is being read"
+    assert (await ask(client, query))["model"] == without["model"]
+    await ranking.host.look()
+    found = await ask(client, query)
+    assert found["model"] == f"{without['model']}-given"
+    assert found["items"][0]["product_id"] == "pot"
+    assert found["items"][0]["score"] != without["items"][0]["score"]
+    source.model.fails = True
+    assert (await ask(client, query))["items"] == without["items"]
+    assert ranking.trouble == "it has failed"
+    source.model = GivenModel()
+    await ranking.host.look()
+    assert (await ask(client, query))["model"] == found["model"]
+
+
+@pytest.mark.parametrize("settings", [{"next_item_dir": "/nowhere/next-item"}], indirect=True)
+async def test_a_folder_without_a_model_is_said_in_readyz(
+    app: FastAPI, client: httpx.AsyncClient, shop: ShopState
+) -> None:
+    del shop
+    host = services_of(app).get(Recommender).ranking.host
+    assert host is not None
+    async with asyncio.timeout(10):
+        await host.has_looked.wait()
+    assert shown(await ask(client))
+    part = (await client.get("/readyz")).json()["parts"]["recommendations"]
+    assert part["status"] == "degraded"
+    assert "no readable" in part["detail"]

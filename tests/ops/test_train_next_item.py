@@ -4,11 +4,13 @@ import json
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from contracts.events import encode
 from models.next_item import network
+from models.next_item.served import load_served
 from ops.cli import app
 from producers.simulator.simulation import SimulationConfig, simulate
 from small_sessions import N_ITEMS, small_sessions
@@ -56,17 +58,37 @@ def test_the_network_before_the_refit_is_kept_inside(trained: Path) -> None:
     assert before.items.counts.sum() < network.load(trained).items.counts.sum()
 
 
+def test_a_written_network_says_of_products_what_it_says_of_items(trained: Path) -> None:
+    whole, served = network.load(trained), load_served(trained)
+    names = whole.items.ids.tolist()
+    (expected,) = whole.scores([np.array([3, 5], dtype=np.int32)])
+    found = served.scores([names[3], "nothing", names[5]], [*names, "nothing"])
+    assert found is not None
+    learnt = whole.items.counts > 0
+    assert found[:-1][learnt] == pytest.approx(expected[learnt], abs=1e-6)
+    assert np.isnan(found[-1])
+    assert served.scores(["nothing"], names) is None
+    assert served.version == whole.version
+
+
 def test_a_folder_gives_the_rows_of_the_network(sequences: Path, trained: Path, tmp_path: Path) -> None:
     pairs, figures = tmp_path / "pairs.parquet", tmp_path / "figures.json"
     items = [session.tolist() for session in small_sessions().each()][:200]
     table = pl.DataFrame({"prefix": [one[:-1] for one in items], "target": [one[-1] for one in items]})
     table.write_parquet(pairs)
-    options = ["--models", "trees,network,blend,ranker", "--network", str(trained), "--json", str(figures)]
+    options = [
+        "--models",
+        "trees,network,live-network,blend,ranker",
+        "--network",
+        str(trained),
+        "--json",
+        str(figures),
+    ]
     files = ["--train", str(sequences), "--test", str(pairs)]
     result = CliRunner().invoke(app, ["evaluate", "next-item", *files, *options])
     assert result.exit_code == 0, result.output
     models = {model["name"]: model for model in json.loads(figures.read_bytes())["models"]}
-    assert list(models) == ["markov", "trees", "network", "blend", "ranker"]
+    assert list(models) == ["markov", "trees", "network", "live-network", "blend", "ranker"]
     assert set(models["blend"]["settings"]) > {"network", "vstan"}
     # Items that mostly follow each other: whatever else is in the pool, the Markov chain is hard to beat.
     markov, blend, ranker = (models[name]["figures"]["recall@1"] for name in ("markov", "blend", "ranker"))

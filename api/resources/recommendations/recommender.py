@@ -16,11 +16,11 @@ from api.http.parts import Part
 from api.resources.recommendations.answers import Fields, to_answer
 from api.resources.recommendations.exposures import ExposurePublisher
 from api.resources.recommendations.questions import Question
+from api.resources.recommendations.ranking import Ranking
 from api.resources.recommendations.visitor_facts import VisitorFacts, read_facts, to_request
 from contracts.exposures import Exposure
 from contracts.recommendation_arms import HELD_OUT, MAIN
 from models.recommendation.arms import Arm, Arms
-from models.recommendation.recommend import recommend
 from models.recommendation.request import RecommendationRequest, Scenario
 from readers.intervals import to_datetime
 from readers.reader import Reader
@@ -34,8 +34,6 @@ REFRESH_S = 0.25
 """Between two looks at what has changed."""
 OLD_S = 10.0
 """Sessions that were taken in longer ago than this are told of in `/readyz`."""
-VERSION = "recent-sessions-1"
-"""Of what ranks the products: figures of exposures are kept by it."""
 WAIT_S = 2.0
 """For the first sessions, after the start."""
 _DEVICE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -45,10 +43,12 @@ _DEVICE = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", 
 class Recommender:
     """Answers; follows what changes while the process runs."""
 
-    def __init__(self, reader: Reader, feed: RecommendationFeed, exposures: ExposurePublisher) -> None:
+    def __init__(
+        self, reader: Reader, feed: RecommendationFeed, ranking: Ranking, exposures: ExposurePublisher
+    ) -> None:
         settings = reader.settings
         self._reader = reader
-        self.feed = feed
+        self.feed, self.ranking = feed, ranking
         self._exposures = exposures
         self._arms = Arms(
             hold_out=settings.recommendation_hold_out,
@@ -61,6 +61,7 @@ class Recommender:
 
     def start(self) -> None:
         """Begins to follow what changes."""
+        self.ranking.start()
         self._following = asyncio.create_task(self._follow())
 
     async def close(self) -> None:
@@ -68,6 +69,7 @@ class Recommender:
         if self._following is not None:
             self._following.cancel()
             await asyncio.wait([self._following])
+        await self.ranking.close()
 
     @property
     def age_s(self) -> float:
@@ -104,13 +106,13 @@ class Recommender:
                 request = to_request(request, facts, time.as_of_ms)
         now_ms, scenario = time.as_of_ms, request.scenario
         request = _for_arm(request, arm)
-        found = recommend(self.feed.index, self.feed.catalogue, request)
+        found, version = self.ranking.recommend(self.feed.index, self.feed.catalogue, request)
         rec_id = None
         if facts.visitor_id is not None and found.items and not question.is_preview:
             rec_id = os.urandom(12).hex()
             ids = tuple([item.product_id for item in found.items])
             visitor_id = facts.visitor_id
-            self._exposures.put(Exposure(rec_id, visitor_id, now_ms, scenario, arm.name, VERSION, ids))
+            self._exposures.put(Exposure(rec_id, visitor_id, now_ms, scenario, arm.name, version, ids))
         about = {
             "as_of": to_datetime(now_ms),
             "mode": time.mode,
@@ -120,7 +122,7 @@ class Recommender:
             "is_known": visitor is not None or facts.customer is not None,
             "scenario": scenario,
             "arm": arm.name,
-            "model": VERSION,
+            "model": version,
             "sessions_age_s": round(self.age_s, 3),
         }
         return to_answer(found, self.feed.catalogue, now_ms, about)
@@ -131,7 +133,11 @@ class Recommender:
         if not self._has_read.is_set():
             return Part(status="degraded", detail="the first sessions are being read")
         detail = f"{index.n_sessions:,} sessions with {index.n_items:,} products, as of {age_s:.1f} s ago"
-        return Part(status="ok" if age_s <= OLD_S else "degraded", detail=detail)
+        trouble = self.ranking.trouble
+        if trouble is not None:
+            detail += f"; without the model of the settings: {trouble}"
+        is_well = age_s <= OLD_S and trouble is None
+        return Part(status="ok" if is_well else "degraded", detail=detail)
 
     async def _wait(self) -> None:
         if self._has_read.is_set():

@@ -9,7 +9,7 @@ from typing import Any
 from models.next_item.evaluation.tuning import TunedNeighbours
 from models.next_item.item_neighbours import ItemNeighbours
 from models.next_item.linear import MOST_ITEMS, LinearTransitions
-from models.next_item.live import LiveIndex
+from models.next_item.live import LiveIndex, LiveNetwork
 from models.next_item.model import NextItemModel
 from models.next_item.network import load_trained
 from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
@@ -72,8 +72,8 @@ CONTENDERS: Mapping[str, Contender] = {
 }
 TREES = "trees"
 """The candidates of `_neighbours` ranked anew."""
-NETWORK, BLEND, RANKER = "network", "blend", "ranker"
-TRAINED = (NETWORK, BLEND, RANKER)
+NETWORK, LIVE_NETWORK, BLEND, RANKER = "network", "live-network", "blend", "ranker"
+TRAINED = (NETWORK, LIVE_NETWORK, BLEND, RANKER)
 """Rows that take long, as a session network is trained, unless there is one already: only on demand."""
 NO_NEIGHBOURS, NO_POPULARITY = "ranker-no-neighbours", "ranker-no-popularity"
 ABLATED = (NO_NEIGHBOURS, NO_POPULARITY)
@@ -106,6 +106,7 @@ def _trained(network: NextItemModel, neighbours: Sequence[NextItemModel]) -> dic
     pool = CandidatePool([network, *neighbours])
     return {
         NETWORK: Contender(lambda: network),
+        LIVE_NETWORK: Contender(lambda: LiveNetwork(network)),
         BLEND: _reordered(pool, BlendOrder()),
         RANKER: _reordered(pool, TreeOrder()),
         NO_POPULARITY: _reordered(pool, TreeOrder(without=POPULARITY_FEATURES)),

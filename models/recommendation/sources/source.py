@@ -8,6 +8,7 @@ from models.recommendation.answer import Reason
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.recent_sessions import RecentSessions, Scored
 from models.recommendation.request import RecommendationRequest
+from models.recommendation.session_model import SessionModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Asked:
     catalogue: CatalogueView
     request: RecommendationRequest
     n: int
+    model: SessionModel | None = None
+    """Of what comes next in a session, if one was trained."""
 
 
 Candidate = Scored

@@ -13,6 +13,7 @@ from contracts.sessions import BOUGHT, CARTED, VIEWED
 from models.recommendation.answer import Reason
 from models.recommendation.recent_sessions import Scored, Scoring
 from models.recommendation.request import EQUAL_WEIGHTS, RecommendationRequest, Step
+from models.recommendation.session_model import CANDIDATES, blend, session_of
 from models.recommendation.sources.source import Asked, Candidate, Source
 
 HOUR_MS = 3_600_000.0
@@ -148,7 +149,18 @@ def _of_categories(
 
 
 def _find(asked: Asked) -> Iterable[Candidate]:
-    return find_next(asked, DEFAULT)
+    """By the recent sessions, and by the model where there is one.
+
+    It was trained for what comes next, whatever the action: not for other weights of them.
+    """
+    if asked.model is None or asked.request.weights != EQUAL_WEIGHTS:
+        return find_next(asked, DEFAULT)
+    found = list(find_next(replace(asked, n=max(asked.n, CANDIDATES)), DEFAULT))
+    if not found:
+        return found
+    names = [product_id for product_id, _ in found]
+    scores = asked.model.scores(session_of(prefix_of(asked.request)), names)
+    return found if scores is None else blend(found, scores)
 
 
 def _explain(asked: Asked, chosen: Sequence[str]) -> Sequence[Reason]:

@@ -1,0 +1,98 @@
+"""A trained model of sessions beside the recent sessions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from contracts.sessions import VIEWED, StoredSession
+from models.recommendation.catalogue import CatalogueView
+from models.recommendation.python_sessions import PythonSessions
+from models.recommendation.recent_sessions import Scored
+from models.recommendation.recommend import recommend
+from models.recommendation.request import ActionWeights, RecommendationRequest, Step
+from models.recommendation.session_model import PAUSE_MS, WEIGHT, blend, session_of
+
+NOW_MS = 1_800_000_000_000
+NAN = float("nan")
+
+
+class Likes:
+    """A model that likes one product; `asked` are the sessions it was asked after."""
+
+    version = "likes"
+
+    def __init__(self, product_id: str) -> None:
+        self.product_id = product_id
+        self.asked: list[list[str]] = []
+
+    def scores(self, products: Sequence[str], candidates: Sequence[str]) -> npt.NDArray[np.float64] | None:
+        self.asked.append(list(products))
+        return (
+            np.array([1.0 if name == self.product_id else 0.0 for name in candidates]) if products else None
+        )
+
+
+def index() -> PythonSessions:
+    """Many who looked at `tea` went on to `cup`, few to `pot`."""
+    made = PythonSessions(100, 100)
+    for n in range(10):
+        other = "cup" if n < 8 else "pot"
+        session = StoredSession(NOW_MS - 60_000, NOW_MS - 50_000, ("tea", other), (VIEWED, VIEWED))
+        made.put(f"v{n}", 0, session)
+    return made
+
+
+def request(**fields: object) -> RecommendationRequest:
+    prefix = (Step("tea", VIEWED, NOW_MS - 1_000),)
+    return RecommendationRequest(now_ms=NOW_MS, prefix=prefix, **fields)  # type: ignore[arg-type]
+
+
+def test_the_session_is_what_follows_the_last_pause_without_removals() -> None:
+    late = NOW_MS - PAUSE_MS - 1
+    steps = [
+        Step("a", VIEWED, late - 1),
+        Step("b", VIEWED, NOW_MS),
+        Step("c", 0, NOW_MS + 5),
+        Step("b", VIEWED, NOW_MS + 9),
+    ]
+    assert session_of(steps) == ["b", "b"]
+    assert session_of([Step("a", VIEWED, NOW_MS), Step("b", VIEWED, NOW_MS + PAUSE_MS)]) == ["a", "b"]
+    assert session_of([]) == []
+
+
+def test_both_sides_place_a_candidate_between_their_lowest_and_highest() -> None:
+    found = [Scored("a", 4.0), Scored("b", 3.0), Scored("c", 2.0)]
+    blended = blend(found, np.array([-1.0, 1.0, 0.0]))
+    assert [one.product_id for one in blended] == ["b", "a", "c"]
+    assert [one.score for one in blended] == pytest.approx([0.5 + 0.5 * WEIGHT, 1 - WEIGHT, 0.5 * WEIGHT])
+
+
+@pytest.mark.parametrize("scores", [[NAN, NAN, NAN], [NAN, NAN, 0.0]])
+def test_what_the_model_has_not_learnt_keeps_its_place(scores: list[float]) -> None:
+    found = [Scored("a", 4.0), Scored("b", 3.0), Scored("c", 0.0)]
+    places = {one.product_id: one.score for one in blend(found, np.array(scores))}
+    assert (places["a"], places["b"]) == (1.0, 0.75)
+
+
+def test_a_single_candidate_is_the_answer() -> None:
+    assert blend([Scored("a", 4.0)], np.array([-0.3])) == [Scored("a", 1.0)]
+
+
+def test_the_model_changes_the_order_of_what_is_recommended() -> None:
+    model = Likes("pot")
+    with_page = request(product_id="tea")
+    plain = [item.product_id for item in recommend(index(), CatalogueView(), with_page).items]
+    assert plain[:2] == ["cup", "pot"]
+    found = [item.product_id for item in recommend(index(), CatalogueView(), with_page, model).items]
+    assert set(found) == set(plain)
+    assert model.asked == [["tea"]]
+    liked = recommend(index(), CatalogueView(), with_page, model).items
+    assert {item.product_id: item.score for item in liked}["pot"] >= WEIGHT
+
+
+def test_other_weights_of_actions_are_not_what_the_model_was_trained_for() -> None:
+    model = Likes("pot")
+    recommend(index(), CatalogueView(), request(weights=ActionWeights(0, 0, 1)), model)
+    assert model.asked == []
