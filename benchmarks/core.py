@@ -16,7 +16,7 @@ from benchmarks.collector import tuned_collector
 from benchmarks.shop_log import make_events
 from contracts.clock import wall_clock_ms
 from contracts.events import encode
-from contracts.keys import FORGOTTEN, META
+from contracts.key_families import FORGOTTEN, META
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics

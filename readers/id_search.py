@@ -8,7 +8,8 @@ import orjson
 from redis.asyncio import Redis
 
 from contracts.dead_letters import decode_dead_letter
-from contracts.keys import Keys, family_of
+from contracts.key_families import family_of
+from contracts.keys import Keys
 
 PAGE = 500
 _DISTINCTIVE = 8

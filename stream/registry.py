@@ -6,7 +6,7 @@ from typing import Any
 
 from contracts.alert_budgets import parse_budgets
 from contracts.extensions import load_part
-from contracts.keys import family_of
+from contracts.key_families import family_of
 from contracts.settings import Settings
 from contracts.topics import EVENT_TOPICS, Topics, input_topics
 from stream.batch.core import PYTHON, Core
@@ -129,7 +129,7 @@ def _check_values(name: str, values: SubjectValues[Any]) -> None:
     if family_of(values.start) is None:
         raise InvalidCapability(
             f"component {name!r} keeps values under {values.start!r}, which no family of keys "
-            "has; register it with contracts.keys.register_family"
+            "has; register it with contracts.key_families.register_family"
         )
     if values.ttl_s <= 0:
         raise InvalidCapability(

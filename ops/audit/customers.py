@@ -8,7 +8,8 @@ import polars as pl
 from redis import Redis
 
 from contracts.customers import unpack_customer
-from contracts.keys import CUSTOMER, Keys
+from contracts.key_families import CUSTOMER
+from contracts.keys import Keys
 from ops.audit.expected import distinct_events
 
 PAGE = 1_000

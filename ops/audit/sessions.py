@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import polars as pl
 from redis import Redis
 
-from contracts.keys import SESSIONS, Keys
+from contracts.key_families import SESSIONS
+from contracts.keys import Keys
 from contracts.sessions import unpack_session
 from ops.audit.expected import TYPES, distinct_events, tie_of
 

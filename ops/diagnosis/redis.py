@@ -13,7 +13,8 @@ from connections.tls import CertificateError
 from connections.troubles import Trouble
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import from_hash
-from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, Keys
+from contracts.key_families import QUARANTINE, QUARANTINE_TTL_S
+from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.visitor import LATER
 from ops.diagnosis.checks import Check, Level, check_clock

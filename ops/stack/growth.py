@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient
 
 from connections.kafka import kafka_python_arguments
 from connections.redis import open_redis
-from contracts.keys import (
+from contracts.key_families import (
     ACTIVE,
     FORGETTING,
     FORGOTTEN,
@@ -21,9 +21,9 @@ from contracts.keys import (
     SNAPSHOTS,
     TIMERS,
     VISITOR_TIMERS,
-    Keys,
     family_of,
 )
+from contracts.keys import Keys
 from contracts.partitioning import partition_of
 from contracts.settings import Settings
 from contracts.subjects import PERSONAL

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from contracts.keys import ALERT_USE
+from contracts.key_families import ALERT_USE
 from models.alert_threshold import AlertUse, pack_risen, unpack_risen
 from stream.components.component import Component
 from stream.state.commit import ClaimRead

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contracts.buckets import GRAIN_MS, Grain, Metric
-from contracts.keys import CURRENCIES, PRODUCT_BUCKETS, SHOP_BUCKETS, bucket_key
+from contracts.key_families import CURRENCIES, PRODUCT_BUCKETS, SHOP_BUCKETS, bucket_key
 from contracts.settings import Settings
 from stream.batch.counts import BucketCounts, Counts, grow
 from stream.batch.result import NO_CHANGE, Change

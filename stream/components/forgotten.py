@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from contracts.deletions import digest_user
-from contracts.keys import FORGOTTEN
+from contracts.key_families import FORGOTTEN
 from stream.components.component import StateReader
 
 

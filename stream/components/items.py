@@ -12,7 +12,7 @@ from heapq import nsmallest
 from typing import Any, NamedTuple
 
 from contracts.carts import CART, PURCHASE, REMOVE
-from contracts.keys import ITEM_COUNTS
+from contracts.key_families import ITEM_COUNTS
 from contracts.visitor import ACTION_TYPES
 from models.next_action.item_counts import ItemCounts, pack_counts, read_counts
 from models.next_action.rates import NOTHING, SHOP, Funnel, category_name, product_name

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from contracts.keys import LEARNED
+from contracts.key_families import LEARNED
 from models.online.blob import NOTHING, InvalidLearned, Learned, unpack_learned
 from models.online.kept import Ended
 from stream.components.component import Component

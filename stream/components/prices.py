@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.keys import META
+from contracts.key_families import META
 from models.next_action.prices import PriceLevel
 from stream.batch.result import NO_CHANGE, BatchResult, Change
 from stream.components.component import Applied, Component

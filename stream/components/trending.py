@@ -1,7 +1,7 @@
 """Trending: every product's decayed score, relative to a landmark a day."""
 
 from contracts.buckets import TREND_LANDMARK_MS
-from contracts.keys import TREND
+from contracts.key_families import TREND
 from contracts.visitor import ACTION_TYPES
 from models.trending import ACTION_WEIGHTS, contribution, landmark_of
 from stream.batch.counts import MinuteActions

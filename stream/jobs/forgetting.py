@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from contracts.keys import JOB_QUEUES, snapshot_key
+from contracts.key_families import JOB_QUEUES, snapshot_key
 from contracts.subjects import Subject
 from contracts.topics import Topics
 from stream.jobs.job import DerivedJob

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from contracts.keys import FORGOTTEN, JOB_QUEUES, OUTBOX, snapshot_key
+from contracts.key_families import FORGOTTEN, JOB_QUEUES, OUTBOX, snapshot_key
 from contracts.snapshots import decode_snapshot
 from stream.jobs.store import Pick, Publication, PublishStatus, Queue, QueueHead, SnapshotRecord
 from stream.state.memory_partition import MemoryPartition, SortedSet, Stream

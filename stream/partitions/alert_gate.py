@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from contracts.alert_budgets import AlertBudget
 from contracts.buckets import Metric
-from contracts.keys import ALERT_USE
+from contracts.key_families import ALERT_USE
 from models.alert_threshold import (
     AlertUse,
     add_up,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contracts.clock import wall_clock_ms, watermark_of
-from contracts.keys import QUARANTINE, QUARANTINE_TTL_S, VISITOR
+from contracts.key_families import QUARANTINE, QUARANTINE_TTL_S, VISITOR
 from contracts.settings import Settings
 from contracts.visitor import LATER, LaterFormat, PackVisitors, Visitor, pack_visitors, unpack_visitor
 from contracts.visitor_check import check_visitor

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contracts.keys import TIMERS as TIMERS_START
-from contracts.keys import VISITOR_TIMERS
+from contracts.key_families import TIMERS as TIMERS_START
+from contracts.key_families import VISITOR_TIMERS
 from contracts.subjects import SubjectKind
 from contracts.visitor import Visitor
 from stream.batch.core import MergeHeads

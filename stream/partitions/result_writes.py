@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from contracts.alerts import Alert, encode_alert
 from contracts.dead_letters import DeadLetter, encode_dead_letter
-from contracts.keys import ACTIVE, META, OUTBOX, PAIRED, PAIRED_TTL_S, QUALITY_BUCKETS, QUARANTINE, VISITOR
+from contracts.key_families import (
+    ACTIVE,
+    META,
+    OUTBOX,
+    PAIRED,
+    PAIRED_TTL_S,
+    QUALITY_BUCKETS,
+    QUARANTINE,
+    VISITOR,
+)
 from contracts.logins import LOGIN, login_of
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from redis.exceptions import RedisError
 
-from contracts.keys import ITEM_COUNTS
+from contracts.key_families import ITEM_COUNTS
 from contracts.visitor import Visitor
 from models.next_action.rates import NOTHING, RATE_FEATURES, Funnel, rates_of_visitor
 from stream.batch.core import PYTHON, Core

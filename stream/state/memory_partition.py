@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from contracts.keys import META
+from contracts.key_families import META
 from stream.state.writes import Value
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from redis.crc import key_slot
 
-from contracts.keys import META, OUTBOX, QUARANTINE, Keys, family_of
+from contracts.key_families import META, OUTBOX, QUARANTINE, family_of
+from contracts.keys import Keys
 from stream.state.commit import (
     NO_OFFSET,
     Claim,
@@ -121,7 +122,7 @@ class MemoryStore:
                     raise Conflict(f"{prefix}{key} lies in another slot than {prefix}{META}")
                 if family is None or (write.HOLDS and family.holds != write.HOLDS):
                     raise Conflict(
-                        f"{type(write).__name__} writes {key!r}, which contracts.keys does not know so"
+                        f"{type(write).__name__} writes {key!r}, which contracts.key_families has otherwise"
                     )
                 held = part.values.get(key)
                 if write.HOLDS and held is not None and type(held) is not TYPES[write.HOLDS]:

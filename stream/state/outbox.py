@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import redis.asyncio as redis
 
 from connections.redis_troubles import is_code
-from contracts.keys import OUTBOX, QUARANTINE_TTL_S, Keys
+from contracts.key_families import OUTBOX, QUARANTINE_TTL_S
+from contracts.keys import Keys
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from connections.redis_troubles import is_code, redis_trouble
 from connections.troubles import ConnectionRefused
-from contracts.keys import META, QUARANTINE_TTL_S, Keys
+from contracts.key_families import META, QUARANTINE_TTL_S
+from contracts.keys import Keys
 from contracts.numbers import MAX_SUM_MINOR
 from stream.state.commit import (
     Claim,

@@ -11,7 +11,7 @@ import pytest
 from contracts.alerts import Alert, decode_alert
 from contracts.dead_letters import decode_dead_letter
 from contracts.deletions import Deletion, digest_user, encode_deletion, secret_id_of
-from contracts.keys import QUALITY_BUCKETS
+from contracts.key_families import QUALITY_BUCKETS
 from contracts.settings import Settings
 from contracts.subjects import product
 from contracts.visitor import FORMAT_WITH_EXTRA, unpack_visitor

@@ -11,7 +11,8 @@ from contracts.buckets import Metric
 from contracts.customers import Customer, pack_customer, unpack_customer
 from contracts.events import Event, EventType, encode
 from contracts.heartbeat import Heartbeat, from_hash
-from contracts.keys import ORDER, QUARANTINE, VISITOR, Keys
+from contracts.key_families import ORDER, QUARANTINE, VISITOR
+from contracts.keys import Keys
 from contracts.order_reports import LineReport
 from contracts.partitioning import partition_of
 from contracts.settings import Settings

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from contracts.clock import wall_clock_ms
-from contracts.keys import Keys, families
+from contracts.key_families import families
+from contracts.keys import Keys
 from ops.chaos.system import SETTINGS, SystemUnderTest, open_system
 from ops.chaos.traffic import Load, Traffic
 from ops.stack.child import Child

@@ -8,7 +8,8 @@ import pytest
 import redis.asyncio as redis
 from redis.exceptions import NoPermissionError
 
-from contracts.keys import KeyFamily, Keys, register_family
+from contracts.key_families import KeyFamily, register_family
+from contracts.keys import Keys
 from stream.runtime.metrics import Meter
 from stream.state.commit import NO_OFFSET, Commit, CommitStatus
 from stream.state.redis_store import RedisStore

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.dead_letters import DeadLetter
 from contracts.events import EventType
-from contracts.keys import KeyFamily, register_family
+from contracts.key_families import KeyFamily, register_family
 from contracts.settings import Settings
 from contracts.subjects import Subject, SubjectKind, product, visitor
 from contracts.topics import register_input_topic

@@ -9,7 +9,7 @@ import pytest
 from contracts.deletions import Deletion, digest_user, encode_deletion, secret_id_of
 from contracts.events import Event
 from contracts.exposures import BOUGHT, CARTED, CLICKED, MAX_KEPT, Exposure, encode_exposure, unpack_exposures
-from contracts.keys import EXPOSED, EXPOSURE_BUCKETS, EXPOSURES
+from contracts.key_families import EXPOSED, EXPOSURE_BUCKETS, EXPOSURES
 from contracts.settings import Settings
 from memory_worker import MemoryLog, MemoryWorker, WatchedStore
 from shoppers import NOW_MS, make_event

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.events import Event
 from contracts.heartbeat import NEXT_ACTION
-from contracts.keys import ITEM_COUNTS, family_of
+from contracts.key_families import ITEM_COUNTS, family_of
 from contracts.settings import Settings
 from contracts.visitor import unpack_visitor
 from cores import core_named

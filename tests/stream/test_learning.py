@@ -9,7 +9,7 @@ import pytest
 
 from contracts.events import Event
 from contracts.heartbeat import NEXT_ACTION
-from contracts.keys import LEARNED, QUALITY_BUCKETS, family_of
+from contracts.key_families import LEARNED, QUALITY_BUCKETS, family_of
 from contracts.settings import Settings
 from contracts.visitor import Visitor, unpack_visitor
 from cores import core_named

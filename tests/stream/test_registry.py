@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from contracts.keys import KeyFamily, register_family
+from contracts.key_families import KeyFamily, register_family
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind
 from contracts.topics import register_input_topic

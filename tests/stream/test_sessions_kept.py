@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from contracts.events import Event
-from contracts.keys import SEEN_PRODUCTS, SESSIONS, SESSIONS_CHANGED
+from contracts.key_families import SEEN_PRODUCTS, SESSIONS, SESSIONS_CHANGED
 from contracts.seen_products import SeenProduct, unpack_seen
 from contracts.sessions import BOUGHT, CARTED, VIEWED, StoredSession, check_session, unpack_session
 from contracts.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.events import Event
 from contracts.heartbeat import NEXT_ACTION
-from contracts.keys import PAIRED, family_of
+from contracts.key_families import PAIRED, family_of
 from contracts.model_steps import Author, ModelStep, StepKind, encode_step, new_step_id
 from contracts.settings import Settings
 from contracts.visitor import unpack_visitor

@@ -18,7 +18,8 @@ from contracts.alerts import (
     make_alert_id,
 )
 from contracts.dead_letters import DeadLetter
-from contracts.keys import VISITOR, Keys
+from contracts.key_families import VISITOR
+from contracts.keys import Keys
 from contracts.numbers import MAX_MAJOR, MAX_QUANTITY, MAX_SUM_MINOR
 from contracts.subjects import visitor
 from contracts.visitor import Visitor, unpack_visitor

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import redis.asyncio as redis
 
-from contracts.keys import KeyFamily, Keys, families, register_family
+from contracts.key_families import KeyFamily, families, register_family
+from contracts.keys import Keys
 from contracts.numbers import MAX_SUM_MINOR
 from stream.state.commit import NO_OFFSET, ClaimRead, Commit, CommitStatus, Conflict
 from stream.state.memory_store import MemoryStore

@@ -10,7 +10,8 @@ from redis import Redis
 
 from connections.kafka import kafka_python_arguments
 from contracts.buckets import Metric
-from contracts.keys import PRODUCT_BUCKETS, Keys
+from contracts.key_families import PRODUCT_BUCKETS
+from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
 from ops.stack.child import Child

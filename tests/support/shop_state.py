@@ -82,7 +82,7 @@ class ShopState:
         self._pipe.set(self.keys.learned(p, slot), blob)
 
     def count_item(self, p: int, name: str, text: str) -> None:
-        """Stores what a partition has counted of an item (`contracts.keys.ITEM_COUNTS`)."""
+        """Stores what a partition has counted of an item (`contracts.key_families.ITEM_COUNTS`)."""
         self._pipe.hset(self.keys.item_counts(p), name, text)
 
     def set_meta(self, p: int, **fields: int) -> None:

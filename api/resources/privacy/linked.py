@@ -6,7 +6,7 @@ from api.resources.customers.unlinking import forget_customer, forget_device
 from api.resources.privacy.job import DeletionJob
 from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import record
-from contracts.keys import CUSTOMER, VISITOR
+from contracts.key_families import CUSTOMER, VISITOR
 from contracts.logins import login_of
 from readers.customers import read_customer
 from readers.reader import Reader

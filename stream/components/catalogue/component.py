@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 
 from contracts.dead_letters import DeadLetter
 from contracts.fields import InvalidEvent
-from contracts.keys import CATALOGUE_CHANGED, CATALOGUE_IDS, CATALOGUE_REMOVED, CATEGORY_PRODUCTS, PRODUCT
+from contracts.key_families import (
+    CATALOGUE_CHANGED,
+    CATALOGUE_IDS,
+    CATALOGUE_REMOVED,
+    CATEGORY_PRODUCTS,
+    PRODUCT,
+)
 from contracts.products import KnownProduct, check_product, pack_product, unpack_product
 from contracts.settings import Settings
 from contracts.topics import PRODUCTS

@@ -18,7 +18,7 @@ from contracts.customers import (
 from contracts.dead_letters import DeadLetter
 from contracts.event_ids import content_id
 from contracts.events import NOBODY, Event, EventType, InvalidEvent, Statement, encode
-from contracts.keys import CUSTOMER
+from contracts.key_families import CUSTOMER
 from contracts.order_lines import event_key
 from contracts.settings import Settings
 from contracts.subjects import SubjectKind

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from contracts.deletions import cut_of, digest_user, secret_id_of
-from contracts.keys import CUSTOMER, FORGETTING, FORGOTTEN, VISITOR
+from contracts.key_families import CUSTOMER, FORGETTING, FORGOTTEN, VISITOR
 from contracts.subjects import customer, visitor
 from contracts.topics import DELETIONS
 from stream.batch.records import Record

@@ -16,7 +16,7 @@ from contracts.exposures import (
     unpack_exposures,
 )
 from contracts.fields import InvalidEvent
-from contracts.keys import EXPOSED, EXPOSURE_BUCKETS, EXPOSURES, bucket_key
+from contracts.key_families import EXPOSED, EXPOSURE_BUCKETS, EXPOSURES, bucket_key
 from contracts.record_keys import check_place
 from contracts.settings import Settings
 from contracts.subjects import Subject, SubjectKind

@@ -8,7 +8,7 @@ from contracts.dead_letters import DeadLetter
 from contracts.event_ids import content_id
 from contracts.events import Event
 from contracts.fields import InvalidEvent
-from contracts.keys import CURRENCIES, ORDER, PRODUCT_BUCKETS, SHOP_BUCKETS
+from contracts.key_families import CURRENCIES, ORDER, PRODUCT_BUCKETS, SHOP_BUCKETS
 from contracts.numbers import MAX_SUM_MINOR
 from contracts.order_lines import event_key
 from contracts.order_reports import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from contracts.keys import SEEN_PRODUCTS, SESSIONS, SESSIONS_CHANGED
+from contracts.key_families import SEEN_PRODUCTS, SESSIONS, SESSIONS_CHANGED
 from contracts.settings import Settings
 from contracts.subjects import Subject, SubjectKind
 from stream.batch.core import PYTHON, Core

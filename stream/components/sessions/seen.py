@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from contracts.keys import SEEN_PRODUCTS
+from contracts.key_families import SEEN_PRODUCTS
 from contracts.seen_products import SeenProduct, pack_seen, unpack_seen
 from stream.components.sessions.due import Seen, pack_facts
 from stream.state.writes import RemoveFromHash, SetInHash, Write

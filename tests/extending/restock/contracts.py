@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from contracts.alerts import AlertKindSpec, register_kind
 from contracts.alerts.fields import count, text
-from contracts.keys import KeyFamily, register_family
+from contracts.key_families import KeyFamily, register_family
 from contracts.subjects import SubjectKind
 from contracts.topics import register_input_topic, register_output_topic
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 import redis.asyncio as redis
 
-from contracts.keys import FORGOTTEN, OUTBOX, Keys, snapshot_key
+from contracts.key_families import FORGOTTEN, OUTBOX, snapshot_key
+from contracts.keys import Keys
 from contracts.snapshots import Snapshot, decode_snapshot, encode_snapshot
 from contracts.subjects import SubjectKind, product, visitor
 from contracts.topics import Topics, register_output_topic
