@@ -1,6 +1,6 @@
-"""Customers: what is kept of who logs in and buys, and the records that their partition is told by.
+"""Customers: what is kept of who logs in and buys, and the records that their partition gets.
 
-A customer lives in the partition of their own id. Partitions of devices tell it of logins and purchases
+A customer lives in the partition of their own id. Partitions of devices send it logins and purchases
 through the topic `customers`, keyed by the customer's id.
 """
 
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import msgpack
 import orjson
 
+from contracts.blob_formats import unknown_format
 from contracts.currencies import MINOR_DIGITS
 from contracts.fields import InvalidEvent, identifier
 from contracts.shapes import LATEST_MS, require
-from contracts.visitor import LAST_FORMAT, LaterFormat
 
 MAX_DEVICES = 20
 """Linked devices that are kept, those with the newest login."""
@@ -34,7 +34,7 @@ FORMAT_WITH_REFUNDS = 2
 
 
 class ReportKind(StrEnum):
-    """What a partition tells of a customer."""
+    """What a partition reports of a customer."""
 
     LOGIN = "login"
     LOGOUT = "logout"
@@ -61,7 +61,7 @@ _WITH_LINE = (ReportKind.PURCHASE, ReportKind.REFUND)
 
 
 class CustomerReport(NamedTuple):
-    """One thing told of a customer; `visitor_id` is the device, or the customer who needs none."""
+    """One report about a customer; `visitor_id` is the device, or the customer who needs none."""
 
     kind: ReportKind
     customer_id: str
@@ -142,12 +142,12 @@ class CustomerOrder(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What tells it from the customer's others."""
+        """What distinguishes it from the customer's others."""
         return self.order_id if self.order_id is not None else f"\n{self.visitor_id}\n{self.at_ms}"
 
 
 class CustomerRefund(NamedTuple):
-    """Money that went back of an order, which may be told later or never; fields as in `Bought`."""
+    """Money that went back of an order, which may be sent later or never; fields as in `Bought`."""
 
     order_id: str
     at_ms: int
@@ -162,11 +162,11 @@ class Customer(NamedTuple):
     """What is kept of a customer; lists have the newest first.
 
     `first_ms` and `last_ms` are of logins and purchases; of refunds while nothing else is known.
-    `refunds` are those of `orders`, and of orders that nobody has told yet; `refunded_minor` is what all gave
+    `refunds` are those of `orders`, and of orders that are not known yet; `refunded_minor` is what all gave
     back, those not kept too.
     `seen` has digests of orders that are in the totals and not in `orders` any more, and of refunds that are
     not in `refunds`.
-    `unlinked` has digests of devices that people have unlinked, with the time: what was told of them before
+    `unlinked` has digests of devices that people have unlinked, with the time: what was reported of them before
     does not link them again.
     """
 
@@ -200,12 +200,8 @@ def unpack_customer(blob: bytes) -> Customer:
     """The customer in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     version, *fields = msgpack.unpackb(blob, use_list=False)
     if len(fields) != _FIELDS.get(version):
-        is_later = type(version) is int and FORMAT_WITH_REFUNDS < version <= LAST_FORMAT
-        if is_later and len(fields) >= _FIELDS[FORMAT]:
-            raise LaterFormat(
-                f"customer blob has format {version}, this version reads up to {FORMAT_WITH_REFUNDS}"
-            )
-        raise ValueError("a customer blob begins with an unknown format")
+        found = version if len(fields) >= _FIELDS[FORMAT] else None
+        raise unknown_format("customer", found, FORMAT_WITH_REFUNDS)
     customer = Customer(*fields)
     return customer._replace(
         devices=tuple([Device(*device) for device in customer.devices]),

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import msgpack
 import orjson
 
+from contracts.blob_formats import unknown_format
 from contracts.fields import EARLIEST_MS, MAX_AHEAD_MS, InvalidEvent, identifier, kind_of
 from contracts.shapes import require
-from contracts.visitor import LAST_FORMAT, LaterFormat
 
 MAX_ITEMS = 100
 """Products of one exposure."""
@@ -155,9 +155,7 @@ def unpack_exposures(blob: bytes) -> VisitorExposures:
     """The exposures in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     found, *fields = msgpack.unpackb(blob, use_list=False)
     if found != FORMAT:
-        if type(found) is int and FORMAT < found <= LAST_FORMAT:
-            raise LaterFormat(f"a blob of exposures has format {found}, this version reads up to {FORMAT}")
-        raise ValueError("a blob of exposures begins with an unknown format")
+        raise unknown_format("exposures", found, FORMAT)
     exposures, groups = fields
     return VisitorExposures(
         tuple([KeptExposure(*each) for each in exposures]), tuple([ExposedGroup(*each) for each in groups])

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from contracts.blob_formats import unknown_format
 from contracts.currencies import MINOR_DIGITS
 from contracts.shapes import require
-from contracts.visitor import LAST_FORMAT, LaterFormat
 
 FORMAT = 1
 """First element of the blob."""
@@ -76,9 +76,7 @@ def unpack_product(blob: bytes) -> KnownProduct:
     """The product in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     found, *parts = msgpack.unpackb(blob, use_list=False)
     if found != FORMAT:
-        if type(found) is int and FORMAT < found <= LAST_FORMAT:
-            raise LaterFormat(f"product blob has format {found}, this version reads up to {FORMAT}")
-        raise ValueError("a product blob begins with an unknown format")
+        raise unknown_format("product", found, FORMAT)
     facts, fact_ms, updated_ms, changed_ms = parts
     product = Product(*facts)
     return KnownProduct(

@@ -1,13 +1,14 @@
 """Sessions as they are kept for recommendations: products in order, and what was done of each."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
+from contracts.blob_formats import unknown_format
 from contracts.carts import CART, PURCHASE
 from contracts.shapes import require
-from contracts.visitor import ACTION_TYPES, LAST_FORMAT, Action, LaterFormat
+from contracts.visitor import ACTION_TYPES, Action
 
 FORMAT = 1
 """First element of the blob."""
@@ -68,7 +69,7 @@ def unpack_session(blob: bytes) -> StoredSession:
     """The session in a blob; raises `LaterFormat`, or some other exception for what no version wrote."""
     found, *fields = msgpack.unpackb(blob, use_list=False)
     if found != FORMAT:
-        raise _unknown_format(found)
+        raise unknown_format("session", found, FORMAT)
     return StoredSession(*fields)
 
 
@@ -83,9 +84,3 @@ def check_session(session: StoredSession) -> None:
         and all(items)
     ):
         raise ValueError("a session has parts that do not fit together")
-
-
-def _unknown_format(found: Any) -> ValueError:
-    if type(found) is int and FORMAT < found <= LAST_FORMAT:
-        return LaterFormat(f"session blob has format {found}, this version reads up to {FORMAT}")
-    return ValueError("a session blob begins with an unknown format")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgpack
 
+from contracts.blob_formats import unknown_format
 from contracts.events import EventType
 from contracts.predictions import NO_PREDICTIONS, Predictions, pack_predictions, unpack_predictions
 from contracts.visitor_alerts import WATCHED, pack_watched, put_watched
@@ -16,9 +17,6 @@ FORMAT = 3
 """First element of every blob; a reader refuses formats it does not know. Format 1 had no predictions."""
 FORMAT_WITH_EXTRA = 4
 """That of visitors with values of extensions. The others stay readable for versions that know none."""
-
-LAST_FORMAT = 127
-"""No version will have a higher one, of visitors or customers."""
 _FEWEST_FIELDS = 9
 """A blob of any version has as many, so that garbage is not taken for a later one."""
 
@@ -169,14 +167,6 @@ def pack_visitor(visitor: Visitor) -> bytes:
     return bytes(_pack((FORMAT, *plain)))
 
 
-LATER = "a later version wrote it"
-"""Part of the reason why a partition waits."""
-
-
-class LaterFormat(ValueError):
-    """A sound state that a later version wrote: to be left as it is."""
-
-
 class PackVisitors(Protocol):
     """A way to make the blob of each visitor, byte for byte what `pack_visitor` makes."""
 
@@ -196,7 +186,9 @@ def unpack_visitor(blob: bytes) -> Visitor:
     elif fields[0] in (2, FORMAT):
         fields = (*fields, NO_EXTRA)
     elif fields[0] != FORMAT_WITH_EXTRA:
-        raise _unknown_format(fields)
+        raise unknown_format(
+            "visitor", fields[0] if len(fields) >= _FEWEST_FIELDS else None, FORMAT_WITH_EXTRA
+        )
     _, totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra = fields
     if (
         (*map(type, fields[1:9]),) not in _SHAPES
@@ -230,13 +222,6 @@ _TOTALS = (int, int, tuple, int, dict)
 _SESSIONS = frozenset((kind, int, int, int, tuple, int, dict, dict) for kind in (str, type(None)))
 _SHAPES = frozenset((tuple, base, tuple, tuple, bool, int, bytes, dict) for base in (tuple, type(None)))
 """Types of the parts of a blob, as far as they can be looked at for each visitor that is read."""
-
-
-def _unknown_format(fields: Any) -> ValueError:
-    found = fields[0]
-    if type(found) is int and FORMAT_WITH_EXTRA < found <= LAST_FORMAT and len(fields) >= _FEWEST_FIELDS:
-        return LaterFormat(f"visitor blob has format {found}, this version reads up to {FORMAT_WITH_EXTRA}")
-    return ValueError("a visitor blob begins with an unknown format")
 
 
 def _session(fields: tuple[Any, ...]) -> Session:

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from redis.exceptions import ResponseError
 
 from connections.redis_troubles import is_code
-from contracts.visitor import LaterFormat
+from contracts.blob_formats import LaterFormat
 from readers.reader import Reader
 from readers.unreadable import UNREADABLE
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from contracts.blob_formats import LaterFormat
 from contracts.products import Amount
 from contracts.seen_products import unpack_seen
 from contracts.sessions import SESSIONS_PER_VISITOR, StoredSession, check_session, unpack_session
-from contracts.visitor import LaterFormat
 from models.recommendation.catalogue import CatalogueView, SeenProduct
 from models.recommendation.recent_sessions import RecentSessions
 from readers.blobs import value_in

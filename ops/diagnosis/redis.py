@@ -11,12 +11,12 @@ from connections.redis_check import check_redis_now
 from connections.redis_troubles import redis_trouble
 from connections.tls import CertificateError
 from connections.troubles import Trouble
+from contracts.blob_formats import LATER
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import from_hash
 from contracts.key_families import QUARANTINE, QUARANTINE_TTL_S
 from contracts.keys import Keys
 from contracts.settings import Settings
-from contracts.visitor import LATER
 from ops.diagnosis.checks import Check, Level, check_clock
 from ops.diagnosis.outboxes import check_outboxes, read_outboxes
 from ops.diagnosis.webhooks import check_webhooks

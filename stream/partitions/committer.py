@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from contracts.blob_formats import LATER, LaterFormat
 from contracts.clock import wall_clock_ms, watermark_of
 from contracts.key_families import QUARANTINE, QUARANTINE_TTL_S, VISITOR
 from contracts.settings import Settings
-from contracts.visitor import LATER, LaterFormat, PackVisitors, Visitor, pack_visitors, unpack_visitor
+from contracts.visitor import PackVisitors, Visitor, pack_visitors, unpack_visitor
 from contracts.visitor_check import check_visitor
 from stream.batch.result import BatchResult
 from stream.components.component import SubjectValues

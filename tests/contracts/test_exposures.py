@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from contracts.blob_formats import LaterFormat
 from contracts.exposures import (
     ExposedGroup,
     Exposure,
@@ -18,7 +19,6 @@ from contracts.exposures import (
     unpack_exposures,
 )
 from contracts.fields import InvalidEvent
-from contracts.visitor import LaterFormat
 
 NOW_MS = 1_760_000_000_000
 FULL = Exposure("r1", "u1", NOW_MS, "for_you", "main", "recent-sessions-1", ("p1", "p2"))

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from contracts.blob_formats import LaterFormat
 from contracts.fields import InvalidEvent
 from contracts.product_records import MAX_PRODUCT_BYTES, ProductUpdate, decode_product, encode_product
 from contracts.products import (
@@ -16,7 +17,6 @@ from contracts.products import (
     pack_product,
     unpack_product,
 )
-from contracts.visitor import LaterFormat
 
 NOW_MS = 1_760_000_000_000
 EUR = Amount(1_999, "EUR")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.blob_formats import LaterFormat
 from contracts.carts import CART, PURCHASE, REMOVE
 from contracts.seen_products import SeenProduct, pack_seen, unpack_seen
 from contracts.sessions import (
@@ -18,7 +19,7 @@ from contracts.sessions import (
     stored_session,
     unpack_session,
 )
-from contracts.visitor import Action, LaterFormat
+from contracts.visitor import Action
 
 VIEW = 0
 

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from contracts.blob_formats import LaterFormat
 from contracts.customers import (
     FORMAT,
     FORMAT_WITH_REFUNDS,
@@ -15,7 +16,6 @@ from contracts.customers import (
     pack_customer,
     unpack_customer,
 )
-from contracts.visitor import LaterFormat
 from golden_files import Values, golden_customers, to_json
 from stream.components.customers.record import add_report
 

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from connections.redis import open_redis
 from connections.redis_troubles import redis_trouble
+from contracts.blob_formats import LATER
 from contracts.clock import wall_clock_ms
 from contracts.dead_letters import DeadLetter
 from contracts.keys import Keys
 from contracts.settings import Settings
 from contracts.topics import Topics
-from contracts.visitor import LATER
 from ops.cli import app
 from ops.diagnosis.api import check_api, judge_api
 from ops.diagnosis.checks import Check, Level, check_clock

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from contracts.blob_formats import LaterFormat
 from contracts.events import Event, EventType
 from contracts.settings import Settings
-from contracts.visitor import LaterFormat, Visitor, digest_of, pack_visitor, unpack_visitor
+from contracts.visitor import Visitor, digest_of, pack_visitor, unpack_visitor
 from contracts.visitor_check import check_visitor
 from golden_files import golden_visitors
 from shoppers import NOW_MS

@@ -7,7 +7,7 @@ from api.openapi.identifiers import TEXT_ID
 from api.resource import Documentation, Resource
 from api.resources.users import routes
 from api.resources.users.examples import ANSWERS
-from contracts.visitor import LaterFormat
+from contracts.blob_formats import LaterFormat
 from readers.visitors import SpoiledVisitor
 
 RESOURCE = Resource(
