@@ -166,8 +166,8 @@ class Customer(NamedTuple):
     back, those not kept too.
     `seen` has digests of orders that are in the totals and not in `orders` any more, and of refunds that are
     not in `refunds`.
-    `unlinked` has digests of devices that people have unlinked, with the time: what was reported of them before
-    does not link them again.
+    `unlinked` has digests of devices that people have unlinked, with the time: what was reported of them
+    before does not link them again.
     """
 
     first_ms: int

@@ -11,14 +11,14 @@ LOGIN = "login"
 class Login(NamedTuple):
     """Who is logged in on a device since when somebody last said so; an empty id is nobody.
 
-    `told_ms` is when the customer's record was last told. `former` are who was logged in before.
+    `reported_ms` is when the customer's record last got a report of it. `former` were logged in before.
     `bought` has products, or an empty id for everything, and when they were bought on another device: what
-    was in the cart by then is not there any more, also if it is told only later.
+    was in the cart by then is not there any more, also if that is reported only later.
     """
 
     customer_id: str = ""
     said_ms: int = 0
-    told_ms: int = 0
+    reported_ms: int = 0
     former: tuple[str, ...] = ()
     bought: tuple[tuple[str, int], ...] = ()
 

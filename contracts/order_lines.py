@@ -14,12 +14,12 @@ def line_of(event: Event) -> str:
 
 
 def line_key(order_id: str | None, product_id: str, line: str) -> str:
-    """What makes a line of an order the same line, whoever tells it how often and under which id."""
+    """What makes a line of an order the same line, whoever sends it how often and under which id."""
     return f"{order_id}\n{product_id}\n{line}"  # ids hold no line breaks
 
 
 def event_key(event: Event) -> str:
-    """What tells an event from all others, in hexadecimal digits: its id alone is of one visitor."""
+    """What distinguishes an event from all others, in hexadecimal digits: its id alone is of one visitor."""
     return digest_of(f"{event.user_id}\n{event.event_id}").hex()
 
 

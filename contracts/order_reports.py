@@ -23,7 +23,7 @@ MAX_REPORTS_IN_RECORD = 500
 class LineReport(NamedTuple):
     """A line that a visitor's partition counted; digests are of 8 bytes, in hexadecimal digits.
 
-    `line` is the same for whoever tells the same line. `orders` are the changes of the number of orders that
+    `line` is the same for whoever sends the same line. `orders` are the changes of the number of orders that
     were counted with it, by start of a minute.
     """
 
@@ -50,16 +50,16 @@ class RefundReport(NamedTuple):
 
 
 class OrderReport(NamedTuple):
-    """What is told of one order."""
+    """What is reported of one order."""
 
     key: str
     """The `order_id`; of a refund of no order, a line break and the event's id."""
-    told: LineReport | RefundReport
+    content: LineReport | RefundReport
 
 
 def encode_reports(reports: Sequence[OrderReport]) -> bytes:
     """The value of a record."""
-    return orjson.dumps([[key, *told] for key, told in reports])
+    return orjson.dumps([[key, *content] for key, content in reports])
 
 
 def decode_reports(raw: bytes | None) -> list[OrderReport]:
@@ -77,8 +77,8 @@ def key_of_partition(p: int, partitions: int) -> str:
 
 
 def _report(fields: Any) -> OrderReport:
-    key, *told = fields
-    event, at_ms, product_id, quantity, price_minor, currency, *of_line = told
+    key, *content = fields
+    event, at_ms, product_id, quantity, price_minor, currency, *of_line = content
     kinds = (str, str, int, str, int, int | None, str | None)
     found = (key, event, at_ms, product_id, quantity, price_minor, currency)
     if not all(map(isinstance, found, kinds)) or not (currency is None or currency in MINOR_DIGITS):

@@ -36,7 +36,7 @@ _READ = frozenset(("price", "quantity", "currency", "category", *_BRAND_NAMES, *
 
 
 class _Line(NamedTuple):
-    """One item as it was sent; `price_minor` is of one piece, None if it was not told."""
+    """One item as it was sent; `price_minor` is of one piece, None if it was not sent."""
 
     fields: dict[str, Any]
     quantity: int
@@ -160,10 +160,10 @@ def _check_shape(fields: Mapping[str, Any], items: object) -> None:
 
 def _currency_of(fields: Mapping[str, Any], items: Sequence[Any], default_currency: str) -> str:
     named = [fields.get("currency"), *(item.get("currency") for item in items if type(item) is dict)]
-    told = [parse_currency(currency) for currency in named if currency is not None]
-    if len(set(told)) > 1:
+    sent = [parse_currency(currency) for currency in named if currency is not None]
+    if len(set(sent)) > 1:
         raise InvalidEvent("currency.mixed", "currency must be the same for all items of an event")
-    return told[0] if told else default_currency
+    return sent[0] if sent else default_currency
 
 
 def _read_item(item: Any, index: int, currency: str, *, signed: bool) -> _Line:
@@ -219,7 +219,7 @@ def _amounts_of(
 ) -> list[int | None]:
     """Per line the amount it must come to; None where the price stays as it was sent.
 
-    Discounts of items come to `less`; they are in a total that is told.
+    Discounts of items come to `less`; they are in a total that is sent.
     """
     name = _total_of(fields)
     if fields.get("event_type") not in ORDER_TYPES or (name is None and not less):
@@ -233,7 +233,7 @@ def _amounts_of(
             raise InvalidEvent(f"{name}.{exc.rule}", f"{name} {exc.detail}") from None
     rest = total - sum(priced)
     unpriced = [line.quantity if line.price_minor is None else 0 for line in lines]
-    if rest >= 0 and any(unpriced):  # what the told prices leave belongs to the lines that told none
+    if rest >= 0 and any(unpriced):  # what the prices leave belongs to the lines without one
         return [a + b for a, b in zip(priced, spread(rest, unpriced), strict=True)]
     if rest == 0:
         return [*priced]

@@ -10,7 +10,7 @@ REFUNDS = "refunds"
 
 
 class VisitorRefund(NamedTuple):
-    """Money that went back of an order, which may be told later.
+    """Money that went back of an order, which may be sent later.
 
     `event` is a digest of its event, in hexadecimal digits. `taken` is what it gives back by currency, as far
     as its order is known; it is in the visitor's total.

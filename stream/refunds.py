@@ -24,12 +24,12 @@ class OrderedLine(Protocol):
         """The currency of the price."""
 
 
-class ToldRefund(OrderedLine, Protocol):
-    """What was told of money that went back; without a price it is of what was paid."""
+class SentRefund(OrderedLine, Protocol):
+    """What was sent of money that went back; without a price it is of what was paid."""
 
     @property
     def event(self) -> str:
-        """What tells its event from all others."""
+        """What distinguishes its event from all others."""
 
     @property
     def at_ms(self) -> int:
@@ -39,7 +39,7 @@ class ToldRefund(OrderedLine, Protocol):
 class GivenBack(NamedTuple):
     """A part of what went back: units of a product (0 of none), money in a currency, or both."""
 
-    refund: ToldRefund
+    refund: SentRefund
     product_id: str
     quantity: int
     currency: str | None
@@ -47,7 +47,7 @@ class GivenBack(NamedTuple):
 
 
 def given_back(
-    lines: Sequence[OrderedLine], refunds: Iterable[ToldRefund], before: Mapping[str, int] | None = None
+    lines: Sequence[OrderedLine], refunds: Iterable[SentRefund], before: Mapping[str, int] | None = None
 ) -> Iterator[GivenBack]:
     """What the refunds, the oldest first, gave back of an order with these lines.
 
@@ -90,7 +90,7 @@ class _Left:
             self.money[currency] = max(0, self.money[currency] - before.get(currency, 0))
 
     def take_money(self, currency: str, amount: int) -> int:
-        """As much of the amount as the order has left; all of it if the order tells no money of this kind."""
+        """As much of the amount as the order has left; all of it if the order has no money of this kind."""
         if currency not in self.money:
             return amount
         taken = min(amount, self.money[currency])

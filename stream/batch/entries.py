@@ -44,8 +44,8 @@ class Entry(NamedTuple):
 class CountedLine(NamedTuple):
     """A purchase that counts; `changes` are those of the number of orders, by start of a minute.
 
-    `key` is what tells its event from all others, `line` the digest of what makes it the same line whoever
-    tells it; empty without an `order_id`.
+    `key` is what distinguishes its event from all others, `line` the digest of what makes it the same line
+    whoever sends it; empty without an `order_id`.
     """
 
     event: Event

@@ -83,7 +83,7 @@ class BatchResult:
     records: list[OutgoingRecord] = field(default_factory=list)
     """For topics that components name."""
     reports: list[CustomerReport] = field(default_factory=list)
-    """What customers' partitions are to be told of logins."""
+    """What is to be reported of logins to customers' partitions."""
 
     def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:
         """Take the visitor's new state, and set the deadline if it is earlier than the one that stands.

@@ -215,7 +215,7 @@ def apply_events(
     seen = b"" if visitor is None else visitor.seen
     orders = {} if visitor is None else dict(visitor.orders)
     actions, new_events, stale_digests, refunds = [], [], [], []
-    told: set[str | None] = set()
+    bought: set[str | None] = set()
     for event in events:
         event_id, kind, at_ms, _, product, session, price, currency, quantity, category, brand, *_ = event
         digest = digest_of(event_id)
@@ -230,7 +230,7 @@ def apply_events(
             if line is None:
                 continue
             result.counts.count_order(line)
-            told.add(event.order_id)
+            bought.add(event.order_id)
         seen += digest
         if event_id in stale:
             stale_digests.append(digest)
@@ -256,8 +256,8 @@ def apply_events(
     if settings.keeps_events:
         result.new_events.append(NewEvents(user_id, visitor, new_events))
     known = visitor_of((totals, base, head, tail, ended, timer_ms, seen, orders, predictions, extra))
-    if refunds or (told and REFUNDS in extra):
-        known = refund_visitor(known, refunds, told)
+    if refunds or (bought and REFUNDS in extra):
+        known = refund_visitor(known, refunds, bought)
     result.put(user_id, known, settings.alerts)
     return len(actions) + len(refunds)
 

@@ -56,9 +56,9 @@ def add_purchases(lines, refunds, values):
 
 
 cdef int _add_any(tuple lines, tuple refunds, dict values, dict changed, list notices) except -1:
-    more, told = add_own(lines, refunds, values)
+    more, sent = add_own(lines, refunds, values)
     changed.update(more)
-    notices.extend(told)
+    notices.extend(sent)
     return 0
 
 

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""What owners of orders are told, and what they keep of it, as `stream.components.orders` has it."""
+"""What is reported to owners of orders, and what they keep of it, as `stream.components.orders` has it."""
 
 from cpython.list cimport PyList_GET_SIZE
 from cpython.long cimport PyLong_AsLongLongAndOverflow
@@ -28,7 +28,7 @@ need(
     LINE_REPORT_EVENT == 0 and LINE_REPORT_AT_MS == 1 and LINE_REPORT_PRODUCT_ID == 2 and LINE_REPORT_QUANTITY == 3
     and LINE_REPORT_PRICE_MINOR == 4 and LINE_REPORT_CURRENCY == 5 and LINE_REPORT_LINE == 6
     and LINE_REPORT_VISITOR == 7 and LINE_REPORT_ORDERS == 8 and LINE_REPORT_FIELDS == 9
-    and ORDER_REPORT_KEY == 0 and ORDER_REPORT_TOLD == 1 and ORDER_REPORT_FIELDS == 2
+    and ORDER_REPORT_KEY == 0 and ORDER_REPORT_CONTENT == 1 and ORDER_REPORT_FIELDS == 2
 )
 
 cdef object _LineReport = LineReport, _OrderReport = OrderReport
@@ -79,12 +79,12 @@ def decode_lines(raw):
     """See `contracts.order_reports.decode_reports`."""
     cdef list found = []
     try:
-        told = _loads(raw)
+        reports = _loads(raw)
     except Exception:  # the definition gives it a name
         return decode_reports(raw)
-    if type(told) is not list:
+    if type(reports) is not list:
         return decode_reports(raw)
-    for fields in <list>told:
+    for fields in <list>reports:
         report = _report(fields) if type(fields) is list else None
         if report is None:
             return decode_reports(raw)
@@ -115,19 +115,19 @@ cdef object _report(list fields):
         if type(minute_ms) is not int or type(number) is not int or not _is_time(minute_ms):
             return None
         changes.append((minute_ms, number))
-    told = new_tuple(_LineReport, LINE_REPORT_FIELDS)
-    set_item(told, LINE_REPORT_EVENT, event)
-    set_item(told, LINE_REPORT_AT_MS, time_ms)
-    set_item(told, LINE_REPORT_PRODUCT_ID, product_id)
-    set_item(told, LINE_REPORT_QUANTITY, quantity)
-    set_item(told, LINE_REPORT_PRICE_MINOR, price_minor)
-    set_item(told, LINE_REPORT_CURRENCY, currency)
-    set_item(told, LINE_REPORT_LINE, line)
-    set_item(told, LINE_REPORT_VISITOR, visitor)
-    set_item(told, LINE_REPORT_ORDERS, tuple(changes))
+    content = new_tuple(_LineReport, LINE_REPORT_FIELDS)
+    set_item(content, LINE_REPORT_EVENT, event)
+    set_item(content, LINE_REPORT_AT_MS, time_ms)
+    set_item(content, LINE_REPORT_PRODUCT_ID, product_id)
+    set_item(content, LINE_REPORT_QUANTITY, quantity)
+    set_item(content, LINE_REPORT_PRICE_MINOR, price_minor)
+    set_item(content, LINE_REPORT_CURRENCY, currency)
+    set_item(content, LINE_REPORT_LINE, line)
+    set_item(content, LINE_REPORT_VISITOR, visitor)
+    set_item(content, LINE_REPORT_ORDERS, tuple(changes))
     report = new_tuple(_OrderReport, ORDER_REPORT_FIELDS)
     set_item(report, ORDER_REPORT_KEY, key)
-    set_item(report, ORDER_REPORT_TOLD, told)
+    set_item(report, ORDER_REPORT_CONTENT, content)
     return report
 
 

@@ -9,7 +9,7 @@ from contracts.logins import Login
 from contracts.visitor import CartLine
 
 RELINK_MS = 1_800_000
-"""A customer's record is told again of a device that is in use so long after the last time."""
+"""A device that is in use is reported to the customer's record again so long after the last time."""
 MAX_FORMER = 4
 MAX_BOUGHT = 50
 
@@ -93,7 +93,7 @@ def _say(login: Login, event: Event, reports: list[CustomerReport]) -> Login:
         if login.customer_id:
             reports.append(CustomerReport(ReportKind.LOGOUT, login.customer_id, event.user_id, at_ms))
         login = _leave(login, at_ms)
-    elif at_ms - login.told_ms < RELINK_MS:
+    elif at_ms - login.reported_ms < RELINK_MS:
         return login._replace(said_ms=at_ms)
     reports.append(CustomerReport(ReportKind.LOGIN, customer_id, event.user_id, at_ms))
     former = tuple([other for other in login.former if other != customer_id])
@@ -101,7 +101,7 @@ def _say(login: Login, event: Event, reports: list[CustomerReport]) -> Login:
 
 
 def _note(login: Login, event: Event, reports: list[CustomerReport]) -> Login:
-    """A login that is over by now, told late: the device is linked all the same."""
+    """A login that is over by now, reported late: the device is linked all the same."""
     customer_id = str(event.customer_id)
     if customer_id in (LOGGED_OUT, login.customer_id, *login.former):
         return login

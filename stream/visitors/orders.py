@@ -17,7 +17,7 @@ further line."""
 def take_line(orders: dict[bytes, int], event: Event) -> CountedLine | None:
     """Note a purchase among the known orders, which are changed; None if it is a line they have already.
 
-    A line is known by order and product, whatever its event id: a thank-you page that is loaded again tells
+    A line is known by order and product, whatever its event id: a thank-you page that is loaded again sends
     the same. One order is either lines or an amount as a whole, whichever came first.
     Purchases without an `order_id` are one order if the same visitor made them in the same millisecond.
     """
@@ -28,7 +28,7 @@ def take_line(orders: dict[bytes, int], event: Event) -> CountedLine | None:
     line, order = line_of(event), digest_of(order_id)
     known = digest_of(line_key(event.order_id, event.product_id, line))
     is_new = order not in orders and len(orders) < MAX_KNOWN  # nothing of it was dropped
-    if not is_new and (known in orders or _is_told_otherwise(orders, event, order, line)):
+    if not is_new and (known in orders or _is_known_otherwise(orders, event, order, line)):
         return None
     changes = _note_order(orders, order, at_ms)
     orders[known] = at_ms
@@ -39,12 +39,12 @@ def take_line(orders: dict[bytes, int], event: Event) -> CountedLine | None:
     return CountedLine(event, changes, event_key(event), known)
 
 
-def _is_told_otherwise(orders: Mapping[bytes, int], event: Event, order: bytes, line: str) -> bool:
+def _is_known_otherwise(orders: Mapping[bytes, int], event: Event, order: bytes, line: str) -> bool:
     if not event.product_id:
         return order in orders
     if digest_of(line_key(event.order_id, "", "1")) in orders:
         return True
-    first = first_part(line)  # both parts of a line come in one message, or the other told it without parts
+    first = first_part(line)  # both parts of a line come in one message, or the other came without parts
     if first is None:
         return False
     return orders.get(digest_of(line_key(event.order_id, event.product_id, first))) != event.event_time_ms

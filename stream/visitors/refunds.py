@@ -1,4 +1,4 @@
-"""What went back to a visitor: of each order the same, whether its refunds or its lines were told first."""
+"""What went back to a visitor: of each order the same, whether its refunds or its lines came first."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -27,8 +27,10 @@ class _Paid(NamedTuple):
     currency: str
 
 
-def refund_visitor(visitor: Visitor, refunds: Sequence[Event], told: Collection[str | None] = ()) -> Visitor:
-    """The visitor with these refunds; what all of an order give back is new where lines of it were `told`."""
+def refund_visitor(
+    visitor: Visitor, refunds: Sequence[Event], bought: Collection[str | None] = ()
+) -> Visitor:
+    """The visitor with these refunds; what all of an order give back is new where lines were `bought`."""
     orders = dict(visitor.orders)
     refunded = dict(visitor.extra.get(REFUNDED, {}))
     kept = refunds_of(visitor)
@@ -39,7 +41,7 @@ def refund_visitor(visitor: Visitor, refunds: Sequence[Event], told: Collection[
             for currency, amount in _amounts_of_none(visitor, event).items():
                 _change(refunded, currency, amount)
     kept.sort(key=lambda refund: (refund.at_ms, refund.event))
-    changed = {event.order_id for event in refunds}.union(told)
+    changed = {event.order_id for event in refunds}.union(bought)
     by_order: dict[str, list[VisitorRefund]] = {}
     for refund in kept:
         if refund.order_id in changed:
@@ -62,7 +64,7 @@ def _refund_of(event: Event, order_id: str) -> VisitorRefund:
 
 
 def _amounts_of_none(visitor: Visitor, event: Event) -> dict[str, int]:
-    """What a refund of no order is of: as told, or at the price that was last paid for the product."""
+    """What a refund of no order is of: as sent, or at the price that was last paid for the product."""
     if event.price_minor is not None and event.currency is not None:
         return {event.currency: event.price_minor * event.quantity}
     bought = _purchases(visitor, event.product_id)[-1:] if event.product_id else []

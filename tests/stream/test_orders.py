@@ -149,7 +149,7 @@ def test_an_order_survives_its_blob_and_reports_the_wire() -> None:
     told: list[LineReport | RefundReport] = [*order.lines, *order.refunds]
     reports = [OrderReport("o\u00e9", each) for each in told]
     assert decode_reports(encode_reports(reports)) == reports
-    assert all(order.knows(report.told.event) for report in reports)
+    assert all(order.knows(report.content.event) for report in reports)
 
 
 REPORT = b'[["o",%s]]'

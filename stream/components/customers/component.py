@@ -1,4 +1,4 @@
-"""Customers: their partition keeps a record of each, which the partitions of their devices tell it of."""
+"""Customers: their partition keeps a record of each from what the partitions of their devices report."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -51,7 +51,7 @@ class ReportRecord(NamedTuple):
 
 
 class Customers(TopicComponent[None, Customer, ReportRecord]):
-    """Tells customers' partitions of logins and purchases, and keeps what this one is told.
+    """Reports logins and purchases to customers' partitions, and keeps what is reported to this one.
 
     A purchase of a visitor who is the customer is in the right partition already, and needs no record.
     """
@@ -83,12 +83,12 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
         counts = applied.counts
         if not applied.reports and not counts.purchases and not counts.refunds:
             return NO_CHANGE
-        told = [*applied.reports]
-        for event, key in _told(counts.purchases, counts.refunds):
+        reports = [*applied.reports]
+        for event, key in _with_keys(counts.purchases, counts.refunds):
             if event.customer_id is not None and event.customer_id not in NOBODY:
-                told.append(_report_of(event, key, event.customer_id))
+                reports.append(_report_of(event, key, event.customer_id))
         values, notices = self._add_own(counts.purchases, counts.refunds, applied.values)
-        return Change(values=values, records=[*map(_record_of, told), *notices])
+        return Change(values=values, records=[*map(_record_of, reports), *notices])
 
     def read(self, records: Iterable[Record], source: Source) -> list[ReportRecord]:
         """See `TopicComponent.read`."""
@@ -107,28 +107,28 @@ class Customers(TopicComponent[None, Customer, ReportRecord]):
     def apply_records(self, state: None, records: TopicRecords[ReportRecord, Customer]) -> Change:
         """See `TopicComponent.apply_records`."""
         cuts: Mapping[str, int] = records.looked_up
-        told = [item.report for item in records.items if item.report is not None]
-        reports = [report for report in told if report.at_ms > cuts.get(report.customer_id, 0)]
+        sent = [item.report for item in records.items if item.report is not None]
+        reports = [report for report in sent if report.at_ms > cuts.get(report.customer_id, 0)]
         letters = [item.letter for item in records.items if item.letter is not None]
         values, notices = add_reports(reports, records.values)
-        counters = {"rejected": len(letters), "forgotten": len(told) - len(reports)}
+        counters = {"rejected": len(letters), "forgotten": len(sent) - len(reports)}
         return Change(values=values, records=notices, counters=counters, letters=letters)
 
 
 def add_own(
     lines: Sequence[CountedLine], refunds: Sequence[Event], values: Mapping[str, Customer | None]
 ) -> tuple[dict[str, Customer], list[OutgoingRecord]]:
-    """Customers that change, and what is told to their devices, by what visitors did who are customers."""
+    """Customers that change, and what is sent to their devices, by what visitors did who are customers."""
     own = [
         _report_of(event, key, event.user_id)
-        for event, key in _told(lines, refunds)
+        for event, key in _with_keys(lines, refunds)
         if event.customer_id is None
     ]
     return add_reports(own, values)
 
 
-def _told(lines: Sequence[CountedLine], refunds: Sequence[Event]) -> Iterator[tuple[Event, str]]:
-    """Purchases and refunds with what tells each from all other events."""
+def _with_keys(lines: Sequence[CountedLine], refunds: Sequence[Event]) -> Iterator[tuple[Event, str]]:
+    """Purchases and refunds with what distinguishes each from all other events."""
     yield from [(line.event, line.key) for line in lines]
     yield from [(event, event_key(event)) for event in refunds]
 
@@ -136,7 +136,7 @@ def _told(lines: Sequence[CountedLine], refunds: Sequence[Event]) -> Iterator[tu
 def add_reports(
     reports: Sequence[CustomerReport], values: Mapping[str, Customer | None]
 ) -> tuple[dict[str, Customer], list[OutgoingRecord]]:
-    """Customers that change, and what is told to their other devices of new purchases."""
+    """Customers that change, and what is sent to their other devices of new purchases."""
     changed: dict[str, Customer] = {}
     notices: list[OutgoingRecord] = []
     for report in reports:
@@ -172,7 +172,7 @@ def _notice(
 
 
 def _notices_since(login: CustomerReport, customer: Customer) -> Iterator[OutgoingRecord]:
-    """What was bought elsewhere after a login that was told later than the purchase."""
+    """What was bought elsewhere after a login that was reported later than the purchase."""
     for order in customer.orders:
         if order.at_ms >= login.at_ms and order.visitor_id != login.visitor_id:
             for line in order.lines:

@@ -21,7 +21,7 @@ MAX_UNLINKED = 20
 
 
 def add_report(customer: Customer | None, report: CustomerReport) -> Customer | None:
-    """The record after what is told of it; the same object if that changes nothing.
+    """The record after a report; the same object if that changes nothing.
 
     Nobody begins to be a customer by logging out.
     """
@@ -65,7 +65,7 @@ def others_of(customer: Customer, visitor_id: str) -> list[str]:
 def add_purchase(customer: Customer | None, report: CustomerReport, bought: Bought) -> Customer:
     """The record with one more line of an order; one that is there already changes nothing.
 
-    An order is told by one device or server: what another tells of the same order is the same once more.
+    An order is sent by one device or server: what another sends of the same order is the same once more.
     """
     customer = customer or Customer(report.at_ms, report.at_ms)
     fresh = CustomerOrder(bought.order_id, report.visitor_id, report.at_ms)

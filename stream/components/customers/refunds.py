@@ -1,4 +1,4 @@
-"""What went back to a customer: of each order, whether its refunds or its lines were told first."""
+"""What went back to a customer: of each order, whether its refunds or its lines came first."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def see_customer(customer: Customer, at_ms: int) -> Customer:
 
 
 def knows_refunds_alone(customer: Customer) -> bool:
-    """Whether nothing but refunds was told of a customer."""
+    """Whether nothing but refunds is known of a customer."""
     return not (customer.n_orders or customer.devices or customer.unlinked)
 
 

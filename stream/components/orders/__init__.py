@@ -1,1 +1,1 @@
-"""Orders as a whole: each once in the shop's totals, whoever told of it, and what went back of it."""
+"""Orders as a whole: each once in the shop's totals, whoever sent it, and what went back of it."""

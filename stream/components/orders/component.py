@@ -55,10 +55,10 @@ class ReportsRecord(NamedTuple):
 
 
 class Orders(TopicComponent[None, Order, ReportsRecord]):
-    """Tells owners of orders what was counted, and corrects what was counted of orders it owns.
+    """Reports to owners of orders what was counted, and corrects what was counted of orders it owns.
 
     A visitor's partition counts an order at once, and knows that visitor's orders. Where another visitor
-    tells of it too, the owner of the order takes that back. Refunds are counted by the owner alone, who knows
+    sends it too, the owner of the order takes that back. Refunds are counted by the owner alone, who knows
     what was paid.
     """
 
@@ -100,18 +100,18 @@ class Orders(TopicComponent[None, Order, ReportsRecord]):
         known: dict[str, Order] = {}
         overflow = 0
         for item in records.items:
-            for key, told in item.reports:
+            for key, content in item.reports:
                 order = known.get(key) or records.values[key] or UNKNOWN
-                if order.knows(told.event):
+                if order.knows(content.event):
                     continue
                 if order.size >= MAX_REPORTS:
                     overflow += 1
                     continue
-                known[key] = order.add(told)
+                known[key] = order.add(content)
         changes = [
             (records.values[key] or UNKNOWN, order)
             for key, order in known.items()
-            if len(order.lines) > 1 or order.refunds  # others were counted as they were told
+            if len(order.lines) > 1 or order.refunds  # others were counted as they came
         ]
         letters = [item.letter for item in records.items if item.letter is not None]
         return Change(
@@ -161,9 +161,9 @@ def record_of(owner: int, partitions: int, value: bytes) -> OutgoingRecord:
 
 
 def reports_of(counts: Counts) -> Iterator[OrderReport]:
-    """What is to be told of a batch."""
+    """What is to be reported of a batch."""
     for line in counts.purchases:
-        if line.event.order_id is not None:  # without one, nobody else can tell of it
+        if line.event.order_id is not None:  # without one, nobody else can send it
             yield OrderReport(line.event.order_id, _line_report(line))
     for event in counts.refunds:
         key = event.order_id if event.order_id is not None else f"\n{event.event_id}"

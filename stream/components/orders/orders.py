@@ -19,7 +19,7 @@ MAX_REPORTS = 500
 
 
 class Order(NamedTuple):
-    """All that was told of one order."""
+    """All that was reported of one order."""
 
     lines: tuple[LineReport, ...] = ()
     refunds: tuple[RefundReport, ...] = ()
@@ -49,21 +49,21 @@ Effects = dict[tuple[int, str, str], int]
 
 
 def standing_lines(lines: Sequence[LineReport]) -> list[LineReport]:
-    """Each line once, as the visitor told it who was first; an order as a whole or its lines, not both."""
+    """Each line once, as the visitor sent it who was first; an order as a whole or its lines, not both."""
     if not lines:
         return []
     first = min(lines, key=lambda line: (line.at_ms, line.visitor, line.event))
-    told: dict[str, LineReport] = {}
+    standing: dict[str, LineReport] = {}
     for line in sorted(lines, key=lambda line: (line.at_ms, line.event)):
         if line.visitor == first.visitor and bool(line.product_id) == bool(first.product_id):
-            told.setdefault(line.line, line)
-    return list(told.values())
+            standing.setdefault(line.line, line)
+    return list(standing.values())
 
 
 def effects_of(order: Order) -> Effects:
     """What the shop's and the products' counters need, beside what each line was counted with."""
     effects: Effects = {}
-    if len(order.lines) <= 1 and not order.refunds:  # nearly every order, counted as it was told
+    if len(order.lines) <= 1 and not order.refunds:  # nearly every order, counted as it came
         return effects
     standing = standing_lines(order.lines)
     kept = {line.event for line in standing}
