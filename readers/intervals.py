@@ -58,6 +58,11 @@ def to_datetime(at_ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=at_ms)
 
 
+def maybe_datetime(at_ms: int | None) -> datetime | None:
+    """The moment in UTC, if there is one."""
+    return None if at_ms is None else to_datetime(at_ms)
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

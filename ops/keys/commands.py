@@ -20,7 +20,7 @@ from connections.asyncio_redis import open_redis_pool
 from contracts.clock import wall_clock_ms
 from contracts.keys import Keys
 from contracts.settings import Settings
-from readers.intervals import to_datetime
+from readers.intervals import maybe_datetime, to_datetime
 
 _CLOSES = """This is the first key. From now on, every request needs a key, also from this machine:
 - requests without a key get 401, such as those of curl and the live page;
@@ -133,7 +133,7 @@ def describe(record: KeyRecord, used_ms: int | None) -> dict[str, Any]:
         "expires_at": record.expires_ms,
         "revoked_at": record.revoked_ms,
     }
-    shown = {name: None if at_ms is None else to_datetime(at_ms) for name, at_ms in times.items()}
+    shown = {name: maybe_datetime(at_ms) for name, at_ms in times.items()}
     return {
         "id": record.key_id,
         "key_prefix": _name_of(record),
@@ -145,7 +145,7 @@ def describe(record: KeyRecord, used_ms: int | None) -> dict[str, Any]:
         "origins": list(record.origins),
         "may_purchase": record.may_purchase,
         **shown,
-        "last_used_at": None if used_ms is None else to_datetime(used_ms),
+        "last_used_at": maybe_datetime(used_ms),
         "requests_per_s": record.requests_per_s,
         "events_per_minute": record.events_per_minute,
         "events_per_day": record.events_per_day,

@@ -9,7 +9,7 @@ from api.resources.privacy.job import DeletionJob, JobStatus
 from contracts.archives import Clearance
 from contracts.fields import MAX_ID_CHARS
 from readers.answers import Answer
-from readers.intervals import to_datetime
+from readers.intervals import maybe_datetime, to_datetime
 
 _CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028\u2029"
 _BLANK = r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
@@ -90,19 +90,15 @@ def to_deletion(job: DeletionJob) -> Deletion:
         deletion_id=job.deletion_id,
         status=job.status,
         requested_at=to_datetime(job.requested_ms),
-        recorded_at=_at(job.recorded_ms),
-        removed_at=_at(job.removed_ms),
-        done_at=_at(job.done_ms),
+        recorded_at=maybe_datetime(job.recorded_ms),
+        removed_at=maybe_datetime(job.removed_ms),
+        done_at=maybe_datetime(job.done_ms),
         removed=dict(job.removed),
         remaining=job.remaining or 0,
         parts=list(job.parts),
         archives=[_to_clearance(where, one) for where, one in sorted(job.archives.items())],
         returned=job.returned,
     )
-
-
-def _at(ms: int | None) -> datetime | None:
-    return None if ms is None else to_datetime(ms)
 
 
 def _to_clearance(location: str, clearance: Clearance | None) -> ArchiveClearance:

@@ -1,12 +1,11 @@
 """From what is known of a product to its answer."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from api.resources.products import schemas
 from contracts.products import Amount, KnownProduct, Promotion
 from readers.answers import Money, to_money
-from readers.intervals import to_datetime
+from readers.intervals import maybe_datetime, to_datetime
 
 
 def to_products(known: Mapping[str, KnownProduct]) -> list[schemas.ProductFacts]:
@@ -29,7 +28,7 @@ def to_product(product_id: str, known: KnownProduct) -> schemas.ProductFacts:
         regions=None if facts.regions is None else list(facts.regions),
         stock=facts.stock,
         active=facts.active,
-        published_at=_moment(facts.published_ms),
+        published_at=maybe_datetime(facts.published_ms),
         updated_at=to_datetime(known.updated_ms),
         changed_at=to_datetime(known.changed_ms),
     )
@@ -44,9 +43,5 @@ def _promotion(promotion: Promotion | None) -> schemas.ProductPromotion | None:
         return None
     (price,) = to_money({promotion.price.currency: promotion.price.minor})
     return schemas.ProductPromotion(
-        price=price, from_=_moment(promotion.from_ms), to=_moment(promotion.to_ms)
+        price=price, from_=maybe_datetime(promotion.from_ms), to=maybe_datetime(promotion.to_ms)
     )
-
-
-def _moment(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else to_datetime(at_ms)

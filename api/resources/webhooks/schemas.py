@@ -11,7 +11,7 @@ from delivery.webhooks.delivery_log import EndpointStatus, Logged
 from delivery.webhooks.endpoints import DisabledReason, Endpoint, EndpointState
 from readers.alerts.kinds import AlertKind
 from readers.answers import Answer
-from readers.intervals import to_datetime
+from readers.intervals import maybe_datetime, to_datetime
 
 NO_DELIVERER = "No deliverer is running, so nothing is sent. Start one with `storepulse deliver`."
 
@@ -180,20 +180,20 @@ def to_webhook(endpoint: Endpoint, status: EndpointStatus, unread: int, now_ms: 
         "created_by": endpoint.owner,
         "changed_at": to_datetime(endpoint.changed_ms),
         "secrets": [
-            SigningSecret(created_at=to_datetime(one.created_ms), until=_moment(one.until_ms))
+            SigningSecret(created_at=to_datetime(one.created_ms), until=maybe_datetime(one.until_ms))
             for one in endpoint.secrets
             if one.until_ms is None or one.until_ms > now_ms
         ],
         "status": WebhookStatus(
             pending=status.pending,
-            oldest_pending_at=_moment(status.oldest_ms),
+            oldest_pending_at=maybe_datetime(status.oldest_ms),
             missed=status.missed,
-            missed_at=_moment(status.missed_ms),
-            resting_until=_moment(status.health.rest_until_ms)
+            missed_at=maybe_datetime(status.missed_ms),
+            resting_until=maybe_datetime(status.health.rest_until_ms)
             if status.health.rest_until_ms > now_ms
             else None,
-            failing_since=_moment(status.health.streak.since_ms),
-            succeeded_at=_moment(status.health.succeeded_ms),
+            failing_since=maybe_datetime(status.health.streak.since_ms),
+            succeeded_at=maybe_datetime(status.health.succeeded_ms),
             replaying=status.replaying,
             delivering=status.delivering,
             unread=unread,
@@ -216,7 +216,7 @@ def to_delivery(logged: Logged) -> WebhookDelivery:
         type=delivery.message_type,
         status=delivery.status,
         created_at=to_datetime(delivery.created_ms),
-        next_attempt_at=_moment(logged.due_ms),
+        next_attempt_at=maybe_datetime(logged.due_ms),
         n_attempts=delivery.n_attempts,
         attempts=[_to_attempt(attempt) for attempt in delivery.attempts],
     )
@@ -233,7 +233,3 @@ def _to_attempt(attempt: Attempt) -> DeliveryAttempt:
         answer_cut=attempt.cut,
         retry_after_s=attempt.retry_after_s,
     )
-
-
-def _moment(at_ms: int | None) -> datetime | None:
-    return None if at_ms is None else to_datetime(at_ms)
