@@ -7,6 +7,14 @@ from readers.alerts.schemas import EXAMPLE as _ALERT
 
 _HANDLED = {"alert_id": _ALERT["alert_id"], "handling": _ALERT["handling"]}
 
+HANDLING_OPERATIONS = (
+    "acknowledge_alert",
+    "withdraw_acknowledgement",
+    "snooze_alert",
+    "end_snooze",
+    "judge_alert",
+    "withdraw_feedback",
+)
 ANSWERS: dict[str, Any] = {
     "get_alerts": {**AS_OF, "alerts": [_ALERT], "next": "1760000000250-0", "more": False, "reset": False},
     "get_alert": {
@@ -21,15 +29,5 @@ ANSWERS: dict[str, Any] = {
         "expires_at": "2025-10-09T08:56:20.250Z",
     },
     "stream_alerts": {"id": "1760000000250-0", "event": "alert", "data": '{"record_id":"b7c4d1a0-firing"}'},
-    **dict.fromkeys(
-        (
-            "acknowledge_alert",
-            "withdraw_acknowledgement",
-            "snooze_alert",
-            "end_snooze",
-            "judge_alert",
-            "withdraw_feedback",
-        ),
-        _HANDLED,
-    ),
+    **dict.fromkeys(HANDLING_OPERATIONS, _HANDLED),
 }

@@ -3,22 +3,13 @@
 from api.openapi.links import Link
 from api.resource import Documentation, Resource
 from api.resources.alerts import handling_routes, routes, stream_routes
-from api.resources.alerts.examples import ANSWERS
+from api.resources.alerts.examples import ANSWERS, HANDLING_OPERATIONS
 from api.resources.alerts.feed import AlertFeed
 from api.resources.alerts.problems import ERROR_ANSWERS
 from readers.alerts.removal import scrub_alerts, scrub_mutes
 from readers.alerts.schemas import EXAMPLE
 
 _ALERT = {"alert_id": "$response.body#/alerts/0/alert_id"}
-_OF_AN_ALERT = (
-    "get_alert",
-    "acknowledge_alert",
-    "withdraw_acknowledgement",
-    "snooze_alert",
-    "end_snooze",
-    "judge_alert",
-    "withdraw_feedback",
-)
 
 RESOURCE = Resource(
     name="alerts",
@@ -32,7 +23,10 @@ RESOURCE = Resource(
         answers=ANSWERS,
         parameters={"alert_id": EXAMPLE["alert_id"]},
         links=[
-            *(Link("get_alerts", "200", operation, _ALERT) for operation in _OF_AN_ALERT),
+            *(
+                Link("get_alerts", "200", operation, _ALERT)
+                for operation in ("get_alert", *HANDLING_OPERATIONS)
+            ),
             Link("get_alerts", "200", "get_user", {"user_id": "$response.body#/alerts/0/user_id"}),
             Link("get_alerts", "200", "get_alerts", {"after": "$response.body#/next"}),
             Link("create_stream_ticket", "201", "stream_alerts", {"ticket": "$response.body#/ticket"}),
