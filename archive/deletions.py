@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from archive.cuts import Cuts
-from archive.records import Record
 from contracts.deletions import InvalidDeletion, cut_of, decode_deletion, secret_id_of
+from contracts.log_records import LogRecord
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Deletions:
         """Every deleted visitor."""
         return self._cuts
 
-    def take(self, partition: int, records: Iterable[Record], reached: int) -> None:
+    def take(self, partition: int, records: Iterable[LogRecord], reached: int) -> None:
         """Take records of a partition up to the next offset `reached`."""
         for record in records:
             try:

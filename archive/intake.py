@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from archive.cuts import Cuts, find_deleted
-from archive.records import Place, Record, event_rows, plain_rows
+from archive.records import Place, event_rows, plain_rows
+from contracts.log_records import LogRecord
 from contracts.topics import EVENT_TOPICS
 from sources.archive.manifest import EVENTS
 from sources.archive.schema import to_frame, to_record_frame
@@ -46,7 +47,7 @@ class Intake:
         self._n_rows = self._size_bytes = 0
         self._since_s: float | None = None
 
-    def take(self, topic: str, partition: int, records: Sequence[Record], reached: int) -> None:
+    def take(self, topic: str, partition: int, records: Sequence[LogRecord], reached: int) -> None:
         """Take the records of a partition up to the next offset `reached`, which may pass over more."""
         ends = self._offsets[topic]
         place = Place(topic, partition, len(ends))

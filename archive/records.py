@@ -2,27 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from contracts.events import InvalidEvent, Statement, decode, statement_in
+from contracts.log_records import LogRecord
 from contracts.record_keys import check_place, id_in_key, is_of_elsewhere
 from sources.archive.schema import to_row
 
 REJECTED, FORWARDED, INTERNAL = "rejected", "forwarded", "internal"
 """What is no row: a dead letter, a record that its partition forwards, what workers tell each other."""
-
-
-class Record(Protocol):
-    """The part of aiokafka's records that is read; `timestamp` is in ms."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class Place(NamedTuple):
@@ -34,7 +22,7 @@ class Place(NamedTuple):
 
 
 def event_rows(
-    records: Iterable[Record], place: Place, *, currency: str
+    records: Iterable[LogRecord], place: Place, *, currency: str
 ) -> tuple[list[tuple[Any, ...]], Counter[str]]:
     """Rows of the events in records of an event topic, and how many records are none, by what they are.
 
@@ -62,7 +50,7 @@ def event_rows(
     return rows, left_out
 
 
-def plain_rows(records: Iterable[Record], place: Place) -> list[tuple[Any, ...]]:
+def plain_rows(records: Iterable[LogRecord], place: Place) -> list[tuple[Any, ...]]:
     """Rows of the records of any other topic, as they are."""
     topic, partition, _ = place
     return [

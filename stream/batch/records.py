@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from contracts.dead_letters import DeadLetter, cut
 from contracts.events import InvalidEvent, decode
+from contracts.log_records import LogRecord
 from contracts.record_keys import check_place, id_in_key, is_of_elsewhere
 from contracts.senders import client_of_record
 from stream.batch.step import Entry, Forward
@@ -23,17 +24,9 @@ class UnreadableRecord(NamedTuple):
     headers: tuple[()] = ()
 
 
-class Record(Protocol):
-    """The part of aiokafka's records the stream reads; `timestamp` is in ms."""
+class Record(LogRecord, Protocol):
+    """The part of aiokafka's records that the stream reads."""
 
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
