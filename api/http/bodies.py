@@ -6,6 +6,7 @@ from email.message import Message
 from http import HTTPStatus
 from typing import Any
 
+from starlette.requests import Request
 from starlette.types import Receive
 
 from api.http.errors import Problem
@@ -38,13 +39,17 @@ def check_charset(content_type: str, body: bytes) -> None:
         raise unsupported_type("the charset of the body must be UTF-8")
 
 
-def check_headers(content_type: str, content_encoding: str, content_length: str) -> None:
-    """Refuses by its headers (empty if absent) a body that must be plain JSON; raises `Problem`."""
+async def read_plain_body(request: Request) -> bytes:
+    """The body of a request that must be JSON and not compressed; raises `Problem`."""
+    content_type = request.headers.get("content-type", "")
     if media_type_of(content_type) not in _MEDIA_TYPES:
         raise unsupported_type(f"Content-Type must be {' or '.join(_MEDIA_TYPES)}")
-    if content_encoding.strip().lower() not in ("", "identity"):
+    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         raise _unsupported_encoding("the body must not be compressed")
-    check_length(content_length)
+    check_length(request.headers.get("content-length", ""))
+    body = await read_body(request.receive)
+    check_charset(content_type, body)
+    return body
 
 
 def check_length(content_length: str) -> None:

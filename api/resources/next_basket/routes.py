@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api.http.bodies import check_headers, read_body
+from api.http.bodies import read_plain_body
 from api.http.dependencies import NoQuery, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
@@ -36,9 +36,7 @@ async def predict_next_basket(
     The model that `STOREPULSE_NEXT_BASKET_DIR` names answers. Without one, or if it does not answer in time,
     it is a list of what the customer bought before; `answered_by` says which.
     """
-    headers = request.headers
-    check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))
-    asked = parse_baskets(await read_body(request.receive), wall_clock_ms())
+    asked = parse_baskets(await read_plain_body(request), wall_clock_ms())
     found = await predictor.predict(asked)
     return NextBasket(
         items=[

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from api.http.bodies import check_headers, read_body
+from api.http.bodies import read_plain_body
 from api.http.dependencies import NoQuery, ReaderDep, forbid_store
 from api.identity.guard import require
 from api.identity.principal import Scope
@@ -43,9 +43,7 @@ async def predict_next_action(
     previous action, and a removal or a purchase is of the product that was added last and is still in the
     cart.
     """
-    headers = request.headers
-    check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))
-    body = await read_body(request.receive)
+    body = await read_plain_body(request)
     actions = parse_actions(body, Defaults(wall_clock_ms(), reader.settings.currency))
     priced = any(action.price_minor for action in actions)
     level = await levels.get() if priced else UNKNOWN_LEVEL  # without prices it makes no difference

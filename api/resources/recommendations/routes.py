@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from api.http.bodies import check_charset, check_headers, parse_body, read_body
+from api.http.bodies import parse_body, read_plain_body
 from api.http.dependencies import NoQuery
 from api.http.direct_routes import direct_router
 from api.http.queries import describe_query, read_query, to_json_response
@@ -59,10 +59,7 @@ async def post_recommendations(request: Request) -> Response:
     """Answers up to 20 questions at once, in their order; all of them are valid, or none is answered."""
     principal = await _guard(request)
     read_query(request, NoQuery)
-    services, headers = services_of(request.app), request.headers
-    check_headers(*(headers.get(name, "") for name in ("content-type", "content-encoding", "content-length")))
-    body = await read_body(request.receive)
-    check_charset(headers.get("content-type", ""), body)
-    questions = read_batch(parse_body(body), services.settings.currency)
+    services = services_of(request.app)
+    questions = read_batch(parse_body(await read_plain_body(request)), services.settings.currency)
     answers = await services.get(Recommender).answer(questions, only_devices=principal.is_publishable)
     return to_json_response({"answers": answers})
