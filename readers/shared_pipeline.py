@@ -1,11 +1,14 @@
 """Commands of requests that are served at the same time, sent to Redis together."""
 
 import asyncio
+import builtins
+import math
 from collections import deque
 from collections.abc import Awaitable
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError, TimeoutError
 
 MAX_TOGETHER = 256
 """Commands in one round trip at most, so that a burst does not make one long answer of Redis."""
@@ -29,6 +32,7 @@ class SharedPipeline:
         self._redis = redis
         # redis-py gives no type for it. Encoding here keeps what cannot be sent from failing the others.
         self._encode = redis.get_encoder().encode  # type: ignore[no-untyped-call]
+        self._parsers: Any = redis.response_callbacks
         self._asked: deque[_Question] = deque()
         self._sending: asyncio.Task[None] | None = None
 
@@ -64,11 +68,36 @@ class SharedPipeline:
             self._sending = None
 
     async def _exchange(self, questions: list[_Question]) -> None:
-        pipe = self._redis.pipeline(transaction=False)
-        for question in questions:
-            pipe.execute_command(*question.command)
-        for question, reply in zip(questions, await pipe.execute(raise_on_error=False), strict=True):
+        """One round trip, as a pipeline of redis-py makes it in twice the time."""
+        pool: Any = self._redis.connection_pool
+        connection = await pool.get_connection()
+        try:
+            replies = await connection.retry.call_with_retry(
+                lambda: self._converse(connection, questions), lambda _: connection.disconnect()
+            )
+        finally:
+            await pool.release(connection)
+        for question, reply in zip(questions, replies, strict=True):
             _answer(question, reply)
+
+    async def _converse(self, connection: Any, questions: list[_Question]) -> list[Any]:
+        await connection.send_packed_command(
+            connection.pack_commands([question.command for question in questions])
+        )
+        try:
+            # One limit for all: one for each reply costs as much as the reply.
+            async with asyncio.timeout(connection.socket_timeout):
+                return [await self._read(connection, question.command[0]) for question in questions]
+        except builtins.TimeoutError:
+            raise TimeoutError("Timeout reading from socket") from None
+
+    async def _read(self, connection: Any, name: str | bytes) -> Any:
+        try:
+            reply = await connection.read_response(timeout=math.inf)
+        except ResponseError as exc:
+            return exc
+        parse = self._parsers.get(name) if type(name) is str else None
+        return reply if parse is None else parse(reply)
 
 
 def _answer(question: _Question, reply: Any) -> None:
