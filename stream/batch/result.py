@@ -84,6 +84,8 @@ class BatchResult:
     """For topics that components name."""
     reports: list[CustomerReport] = field(default_factory=list)
     """What is to be reported of logins to customers' partitions."""
+    waited: set[str] = field(default_factory=set)
+    """Visitors whom no event is of: an earlier round had no time to score them, and they are scored now."""
 
     def put(self, user_id: str, visitor: Visitor, rules: AlertRules) -> None:
         """Take the visitor's new state, and set the deadline if it is earlier than the one that stands.

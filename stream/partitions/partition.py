@@ -15,11 +15,13 @@ from stream.batch.result import VISITOR_KIND, BatchResult
 from stream.partitions.cache import Cache
 from stream.partitions.load import Load
 from stream.registry import AnyComponent, Registry
+from stream.scoring.waiting import Waiting
 from stream.state.commit import NO_OFFSET, Claim, Commit
 from stream.state.store import stored_offset
 
 TIMERS = "#timers"
-"""Pseudo-topic whose offset counts the commits of fired timers, so that each is applied once."""
+"""Pseudo-topic whose offset counts commits without records, such as those of fired timers: each is applied
+once."""
 
 MAX_WAITS = 10
 COMMIT_BYTES = 8 << 20
@@ -94,6 +96,8 @@ class Partition:
         """When all that Kafka had for this partition was last known to be applied (wall clock)."""
         self.lost = 0
         self.visitors: Cache[Visitor] = Cache()
+        self.waiting = Waiting()
+        """Visitors who wait for a score."""
 
     @property
     def buffered(self) -> int:
@@ -176,6 +180,10 @@ class Partition:
             self.size -= self.loads[topic].drop(number - len(self.buffers[topic]))
         ends = {topic: offset + 1 for topic, offset in last.items()}
         return entries, self.offsets_to(ends | self.read_ends())
+
+    def timer_offsets(self) -> dict[str, tuple[int, int]]:
+        """The offsets of a commit without records: it moves `TIMERS`, so that it is applied once."""
+        return self.offsets_to({TIMERS: self.stored[TIMERS] + 1})
 
     def read_ends(self) -> dict[str, int]:
         """Next offsets of topics of which nothing is buffered and more was read than is stored.

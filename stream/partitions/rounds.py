@@ -16,6 +16,7 @@ from stream.registry import Registry
 from stream.runtime.metrics import Meter
 from stream.scoring.slot_steps import Answers, SlotSteps
 from stream.scoring.slots import shop_of
+from stream.scoring.waiting import Queue
 
 COMMITS_AT_ONCE = 3
 """Commits sent together: Redis works on them while those of the next partitions are made."""
@@ -25,7 +26,7 @@ Offsets = dict[str, tuple[int, int]]
 
 
 class Batch(NamedTuple):
-    """What a round takes from one partition."""
+    """What a round takes from one partition; without entries it is there for those who wait for scores."""
 
     part: Partition
     entries: list[Entry]
@@ -54,10 +55,11 @@ class Rounds:
         self._slots = slots
         self._meter = meter
 
-    async def run(self, batches: Sequence[Batch]) -> None:
+    async def run(self, taken: Sequence[Batch]) -> None:
         """One round; raises `stream.partitions.committer.Fenced` if this worker is a zombie."""
-        results = await self._apply(batches)
-        answers = await self._ask(batches, results)
+        applied = await self._apply(taken)
+        asked = await self._ask(taken, applied)
+        batches, results, answers = _worth_a_commit(taken, applied, asked)
         calls: list[asyncio.Task[None]] = []
         try:
             for at in range(0, len(batches), COMMITS_AT_ONCE):
@@ -72,7 +74,13 @@ class Rounds:
             for call in calls:
                 call.cancel()
 
-    async def _apply(self, batches: Sequence[Batch]) -> list[BatchResult]:
+    async def _apply(self, taken: Sequence[Batch]) -> list[BatchResult]:
+        """What each batch comes to; without entries, nothing."""
+        batches = [batch for batch in taken if batch.entries]
+        results = iter(await self._apply_entries(batches) if batches else ())
+        return [next(results) if batch.entries else BatchResult(batch.part.clock) for batch in taken]
+
+    async def _apply_entries(self, batches: Sequence[Batch]) -> list[BatchResult]:
         wanted = [(b.part, self._core.users_of(b.entries)) for b in batches]
         for (part, users), batch in zip(wanted, batches, strict=True):
             part.density = len(users) / len(batch.entries)
@@ -100,8 +108,12 @@ class Rounds:
         A visitor of whom a slot can make nothing would keep all others from being scored.
         """
         shops = [shop_of(batch.part.states, result) for batch, result in zip(batches, results, strict=True)]
-        late_ms = wall_clock_ms() - min(batch.entries[0].broker_ms for batch in batches)
-        answers = await self._slots.ask(results, shops, late_ms)
+        now_ms = wall_clock_ms()
+        late_ms = now_ms - min(
+            [batch.entries[0].broker_ms for batch in batches if batch.entries], default=now_ms
+        )
+        queues = [Queue(batch.part.waiting, batch.part.visitors.known) for batch in batches]
+        answers = await self._slots.ask(results, shops, late_ms, queues)
         for place, user_id in self._slots.suspects():
             await self._committer.require_sound(batches[place].part, user_id)
         return answers
@@ -116,3 +128,11 @@ class Rounds:
         for (_, entries, _), result, is_stored in zip(batches, results, stored, strict=True):
             if is_stored:
                 self._meter.count_batch(entries, result, now_ms=done_ms)
+
+
+def _worth_a_commit(
+    batches: Sequence[Batch], results: Sequence[BatchResult], answers: Sequence[Answers]
+) -> tuple[list[Batch], list[BatchResult], list[Answers]]:
+    """Those with entries, and those of which somebody who waited was scored."""
+    kept = [place for place, batch in enumerate(batches) if batch.entries or answers[place].late]
+    return [batches[at] for at in kept], [results[at] for at in kept], [answers[at] for at in kept]

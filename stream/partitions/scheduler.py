@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Sequence, Set
 
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
@@ -220,6 +220,7 @@ class Scheduler:
         ready = self._worthwhile([part for part in self._parts_of(groups) if part.buffered])
         await self._assignment.probe_ends(ready, self._settings.disorder_ms)
         taken = self._take(ready)
+        taken += self._take_waiting(groups, {batch.part.number for batch in taken})
         if not taken:
             return False
         await self._rounds.run(taken)
@@ -282,6 +283,19 @@ class Scheduler:
                 room -= len(entries)
                 taken.append(Batch(part, entries, offsets))
         return taken
+
+    def _take_waiting(self, groups: Sequence[PartitionGroup], taken: Set[int]) -> list[Batch]:
+        """Batches without entries of the other partitions in which visitors wait for scores.
+
+        Not in a backlog, nor at the end: events come first.
+        """
+        if self.is_behind or self._stopping:
+            return []
+        return [
+            Batch(part, [], part.timer_offsets())
+            for part in self._parts_of(groups)
+            if part.waiting and part.number not in taken
+        ]
 
     def _awaited(self, part: Partition, now_s: float) -> set[str]:
         awaited, given_up = part.awaited_topics(

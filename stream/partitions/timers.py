@@ -8,7 +8,7 @@ from stream.batch.step import StepSettings, fire_deadlines
 from stream.components.component import Fired
 from stream.partitions.committer import Committer, Pending
 from stream.partitions.component_steps import ComponentSteps
-from stream.partitions.partition import TIMERS, Partition, timer_keys
+from stream.partitions.partition import Partition, timer_keys
 from stream.registry import AnyComponent, Registry
 from stream.scoring.slot_steps import SlotSteps
 
@@ -75,7 +75,7 @@ class Timers:
         results = await (self._fire_visitors(fired) if owner is None else self._fire_of(owner, kind, fired))
         await self._committer.commit(
             [
-                Pending(part, part.offsets_to({TIMERS: part.stored[TIMERS] + 1}), result)
+                Pending(part, part.timer_offsets(), result)
                 for (part, _), result in zip(fired, results, strict=True)
             ]
         )
@@ -88,6 +88,7 @@ class Timers:
         ]
         for (part, _), result in zip(fired, results, strict=True):
             self._slots.judge_silence(result)
+            self._slots.let_go(part.waiting, result)
             self._slots.settle(part.number, part.states, result)
             self._gate.conclude(part.number, part.states, result)
         await self._steps.apply([(part, result) for (part, _), result in zip(fired, results, strict=True)])

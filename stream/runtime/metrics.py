@@ -124,8 +124,10 @@ class Meter:
         self._window: deque[_Second] = deque()
 
     def count_batch(self, entries: Sequence[Entry], result: BatchResult, *, now_ms: int) -> None:
-        """Count a batch that is now in Redis."""
+        """Count a batch that is now in Redis; without entries it is of scores alone."""
         self._count_result(result)
+        if not entries:
+            return
         arrivals = list(map(_BROKER_MS, entries))
         self._delay.observe(max(0, now_ms - min(arrivals)) / 1_000)
         second = now_ms // 1_000
@@ -146,7 +148,8 @@ class Meter:
 
     def _count_result(self, result: BatchResult) -> None:
         for name, number in result.counters.items():
-            self._events.labels(name).inc(number)
+            if number > 0:  # no metric of this kind can be taken back, as is who was scored after all
+                self._events.labels(name).inc(number)
         for letter in result.letters:
             self._rejected.labels(letter.code).inc()
             if letter.sender is not None:

@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from contracts.heartbeat import NEXT_ACTION
 
+WAIT_BUCKETS_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
+
 
 class SlotMeter:
     """Counts of one slot, in metrics of its own or under its label."""
@@ -15,6 +17,7 @@ class SlotMeter:
         scores: Counter,
         left_out: Counter,
         score_time: Histogram,
+        wait_time: Histogram,
         refused: Counter,
         drifts: Counter,
         labels: Sequence[str],
@@ -23,6 +26,7 @@ class SlotMeter:
         self._left_out = left_out
         self._labels = labels
         self._score_time = score_time.labels(*labels) if labels else score_time
+        self._wait_time = wait_time.labels(*labels) if labels else wait_time
         self._refused = refused.labels(*labels) if labels else refused
         self._drifts = drifts
         self.scored = self.skipped = 0
@@ -44,6 +48,11 @@ class SlotMeter:
         for kind, number in kinds.items():
             self.left_out[kind] = self.left_out.get(kind, 0) + number
             self._left_out.labels(*self._labels, kind).inc(number)
+
+    def note_waits(self, waits_s: Sequence[float]) -> None:
+        """Note how long visitors waited whom an earlier round had no time to score."""
+        for wait_s in waits_s:
+            self._wait_time.observe(wait_s)
 
     def count_refusal(self) -> None:
         """Count a new model that did not pass its checks."""
@@ -70,7 +79,9 @@ class SlotMeters:
             self._meters[slot] = SlotMeter(*self._others, [slot])
         return self._meters[slot]
 
-    def _metrics(self, start: str, labels: list[str]) -> tuple[Counter, Counter, Histogram, Counter, Counter]:
+    def _metrics(
+        self, start: str, labels: list[str]
+    ) -> tuple[Counter, Counter, Histogram, Histogram, Counter, Counter]:
         """The metrics whose names begin so."""
         scores = Counter(
             f"{start}_scores",
@@ -80,7 +91,7 @@ class SlotMeters:
         )
         left_out = Counter(
             f"{start}_left_out",
-            "Visitors left unscored for want of time, by what they had: cart, intent or other",
+            "Visitors left unscored for want of time: cart, intent, other or superseded (acted again)",
             [*labels, "kind"],
             registry=self._registry,
         )
@@ -89,6 +100,13 @@ class SlotMeters:
             "Time to encode and score the visitors of one round",
             labels,
             buckets=self._buckets_s,
+            registry=self._registry,
+        )
+        wait_time = Histogram(
+            f"{start}_score_wait_seconds",
+            "How long visitors with a cart or intent waited whom an earlier round had no time to score",
+            labels,
+            buckets=WAIT_BUCKETS_S,
             registry=self._registry,
         )
         refused = Counter(
@@ -101,4 +119,4 @@ class SlotMeters:
             [*labels, "name"],
             registry=self._registry,
         )
-        return scores, left_out, score_time, refused, drifts
+        return scores, left_out, score_time, wait_time, refused, drifts

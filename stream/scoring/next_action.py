@@ -111,8 +111,8 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
             is_again = head.last_ms - score.at_ms < _AGAIN_MS
         rank = min(news, _MOST_NEWS) / _MOST_NEWS - is_again
         if head.cart or alert_state.open:
-            return Worth(4.0 + rank, "cart")
-        return Worth(2.0 + rank, "intent") if is_intent else Worth(rank)
+            return Worth(4.0 + rank, "cart", waits=True)
+        return Worth(2.0 + rank, "intent", waits=True) if is_intent else Worth(rank)
 
     def encode(self, subject: AskedVisitor) -> Encoded:
         """The visitor's steps and aggregates."""
@@ -164,8 +164,13 @@ class NextActionSlot(ModelSlot[Model, Encoded, ScoredVisitor]):
 
     def take(self, result: BatchResult, answers: Mapping[str, ScoredVisitor]) -> None:
         """Decide on alerts, and keep what will be judged and learnt from."""
-        asked = sum(self.select(visitor) for visitor in result.visitors.values())
+        asked = sum([
+            self.select(visitor)
+            for user_id, visitor in result.visitors.items()
+            if user_id not in result.waited
+        ])  # fmt: skip
         result.count("scored", len(answers))
+        # Who waited was counted as skipped by an earlier batch, and is not any more.
         result.count("skipped", asked - len(answers))
         if self.learner is not None:
             self._gate.is_proven = self.learner.pooled[1].is_proven

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +17,7 @@ from stream.scoring.slots import VISITOR_LIMIT_S, A, AskedVisitor, I, M, ModelSl
 log = logging.getLogger(__name__)
 
 Key = TypeVar("Key")
+NOBODY: Mapping[Any, AskedVisitor] = {}
 Call = asyncio.Future[tuple[Sequence[A], float]]
 """Answers that are on their way, and the time they take of the processor."""
 
@@ -26,6 +27,8 @@ CROWDED = 8
 """Others on the machine may make a call take so many times its own time; a smaller one would too."""
 FEWEST_VISITORS = 16
 """Fewer in a call cost much more each."""
+MOST_LATE = 1_000
+"""Visitors who waited that are asked about in a round whose time has no end."""
 FIRST_COST_S = 50e-6
 SETTLED_VISITORS = 200
 """What an answer takes is known anew after so many."""
@@ -70,12 +73,26 @@ class Scorer(Generic[M, I, A]):
             dict(meter.left_out),
         )  # fmt: skip
 
-    async def score(self, wanted: Mapping[Key, AskedVisitor], budget_s: float | None = None) -> dict[Key, A]:
+    def fitting(self, budget_s: float | None) -> int:
+        """About how many visitors can be asked about in this time."""
+        return MOST_LATE if budget_s is None else max(FEWEST_VISITORS, int(budget_s / self._cost_s))
+
+    async def score(
+        self,
+        fresh: Mapping[Key, AskedVisitor],
+        budget_s: float | None = None,
+        *,
+        late: Mapping[Key, AskedVisitor] = NOBODY,
+        keeps: Callable[[Key, str], bool] = lambda _key, _kind: False,
+    ) -> dict[Key, A]:
         """An answer about every visitor, or about none: the model is late, fails, or there is none.
 
-        With `budget_s` it asks for about so long, first about those who matter most, and leaves out the rest.
+        With `budget_s` it asks for about so long, first about those who are `late`, in their order, then
+        about those who matter most, and leaves out the rest. Of them, `keeps` is told who is to wait for a
+        later round, with the kind, and says whether there is room.
         """
         self.suspect = None
+        wanted = {**late, **fresh}
         if not wanted:
             return {}
         model = self.host.model
@@ -90,11 +107,12 @@ class Scorer(Generic[M, I, A]):
             if budget_s is None or len(wanted) <= self._size(budget_s):
                 by_key = await self._ask_all(model, wanted, limit_s, calls)
             else:
-                by_key = await self._ask_first(model, wanted, limit_s, began_s + budget_s, calls)
+                keys = [*late, *self._sorted(fresh)]
+                by_key = await self._ask_first(model, wanted, keys, limit_s, began_s + budget_s, calls)
         except TimeoutError:
             trouble = f"the model takes longer than {self.slot.time_limit_s:g} s"
-            late = asyncio.gather(*calls, return_exceptions=True)
-            self._skip(model, len(wanted), trouble, late=late, rest_s=REST_S if is_retry else 0.0)
+            behind = asyncio.gather(*calls, return_exceptions=True)
+            self._skip(model, len(wanted), trouble, late=behind, rest_s=REST_S if is_retry else 0.0)
             return {}
         except Exception as exc:  # whatever a model does wrong, events go on being counted
             self._skip(model, len(wanted), f"the model failed: {type(exc).__name__}", rest_s=REST_S)
@@ -104,11 +122,22 @@ class Scorer(Generic[M, I, A]):
             self._trouble = ""
         took_s = time.monotonic() - began_s
         self._note_cost(max(took_s / CROWDED, sum([call.result()[1] for call in calls])), len(by_key))
-        self._meter.count_scores(len(by_key), skipped=len(wanted) - len(by_key), took_s=took_s)
+        self._meter.count_scores(len(by_key), skipped=0, took_s=took_s)
         if len(by_key) < len(wanted):
-            left = [subject.visitor for key, subject in wanted.items() if key not in by_key]
-            self._meter.count_left_out(Counter([self.slot.worth(visitor).kind for visitor in left]))
+            left = [(key, self.slot.worth(each.visitor)) for key, each in wanted.items() if key not in by_key]
+            self.leave_out(
+                Counter([worth.kind for key, worth in left if not (worth.waits and keeps(key, worth.kind))])
+            )
         return by_key
+
+    def leave_out(self, kinds: Counter[str]) -> None:
+        """Count visitors who are not scored for want of time, by kind."""
+        self._meter.count_scores(0, skipped=kinds.total())
+        self._meter.count_left_out(kinds)
+
+    def note_waits(self, waits_s: Sequence[float]) -> None:
+        """Note how long visitors waited who were scored in a later round."""
+        self._meter.note_waits(waits_s)
 
     def fail(self, exc: Exception) -> None:
         """Leave the model alone for a while: what it said, or was judged by, could not be made use of."""
@@ -134,13 +163,12 @@ class Scorer(Generic[M, I, A]):
         self,
         model: M,
         wanted: Mapping[Key, AskedVisitor],
+        keys: Sequence[Key],
         limit_s: float,
         until_s: float,
         calls: list["Call[A]"],
     ) -> dict[Key, A]:
-        """One call after the other until the time is over, those who matter most in the first."""
-        worth = self.slot.worth
-        keys = sorted(wanted, key=lambda key: -worth(wanted[key].visitor).rank)
+        """One call after the other until the time is over, in the order of `keys`."""
         now_s = time.monotonic()
         size, took_s = self._size(until_s - now_s), 0.0
         found: dict[Key, A] = {}
@@ -153,6 +181,11 @@ class Scorer(Generic[M, I, A]):
             found.update(zip(mine, answers, strict=True))
             took_s, now_s = time.monotonic() - now_s, time.monotonic()
         return found
+
+    def _sorted(self, wanted: Mapping[Key, AskedVisitor]) -> list[Key]:
+        """Those who matter most first."""
+        worth = self.slot.worth
+        return sorted(wanted, key=lambda key: -worth(wanted[key].visitor).rank)
 
     def _size(self, budget_s: float) -> int:
         """How many visitors can be asked about in a part of this time, so that little of it is overrun."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,16 +24,21 @@ from stream.scoring.drift_watch import DriftWatch
 from stream.scoring.scorer import Scorer
 from stream.scoring.shadow import Beside, Shadows
 from stream.scoring.slots import AnySlot, AskedVisitor, Observation, Shop, SlotTally
+from stream.scoring.waiting import Place, Queue, Turn, Wait, Waiting
 from stream.state.store import Store
 
 log = logging.getLogger(__name__)
 
 
 class Answers(NamedTuple):
-    """What slots say of the visitors of one result, by slot and visitor, and what their shadows say."""
+    """What slots say of the visitors of one result, by slot and visitor, and what their shadows say.
+
+    `late` has the states of those who waited and were not in the result.
+    """
 
     by_slot: dict[str, dict[str, Any]]
     beside: Mapping[str, Beside]
+    late: dict[str, Visitor]
 
 
 class SlotSteps:
@@ -94,11 +100,17 @@ class SlotSteps:
         await asyncio.gather(asyncio.Event().wait(), *watching)
 
     async def ask(
-        self, results: Sequence[BatchResult], shops: Sequence[Shop], late_ms: int = 0
+        self,
+        results: Sequence[BatchResult],
+        shops: Sequence[Shop],
+        late_ms: int = 0,
+        queues: Sequence[Queue] | None = None,
     ) -> list[Answers]:
         """What each slot says of the visitors of each result; a model is asked about those of all at once.
 
-        `shops` has what is known of the shop after each; `late_ms` is the age of their oldest event.
+        `shops` has what is known of the shop after each; `late_ms` is the age of their oldest event. Those
+        in the `queues` of the same partitions are asked about first, in their newest states; without queues
+        nobody waits.
         """
         scorers = list(self.scorers.values())
         for scorer, companion in self._companions():
@@ -107,15 +119,57 @@ class SlotSteps:
         budget_s = budget_of(self._budget_ms, [result.clock for result in results], late_ms)
         wanted = {scorer.slot.name: _wanted(scorer, results, shops) for scorer in scorers}
         calls = self.shadows.begin(wanted, max([result.clock.max_event_ms for result in results], default=0))
-        found = await asyncio.gather(
-            *(scorer.score(wanted[scorer.slot.name], budget_s) for scorer in scorers)
-        )
+        turns = [Turn(scorer.slot.name, queues, results) if queues else None for scorer in scorers]
+        late = [_late(scorer, turn, shops, budget_s) for scorer, turn in zip(scorers, turns, strict=True)]
+        found = await asyncio.gather(*[
+            self._score(scorer, wanted[scorer.slot.name], budget_s, turn, waited)
+            for scorer, turn, waited in zip(scorers, turns, late, strict=True)
+        ])  # fmt: skip
         beside = await self.shadows.finish(calls, len(results))
-        answers = [Answers({name: {} for name in self.scorers}, own) for own in beside]
-        for name, by_visitor in zip(self.scorers, found, strict=True):
+        answers = [Answers({name: {} for name in self.scorers}, own, {}) for own in beside]
+        for name, by_visitor, waited in zip(self.scorers, found, late, strict=True):
             for (place, user_id), answer in by_visitor.items():
                 answers[place].by_slot[name][user_id] = answer
+                if (place, user_id) in waited:
+                    answers[place].late[user_id] = waited[place, user_id].visitor
         return answers
+
+    async def _score(
+        self,
+        scorer: Scorer[Any, Any, Any],
+        fresh: Mapping[Place, AskedVisitor],
+        budget_s: float | None,
+        turn: Turn | None,
+        late: Mapping[Place, AskedVisitor],
+    ) -> dict[Place, Any]:
+        """Ask one model, and let wait, or go, whom there was no time for."""
+        if turn is None:
+            return await scorer.score(fresh, budget_s)
+        now_s = time.monotonic()
+
+        def keep(key: Place, kind: str) -> bool:
+            subject = fresh.get(key) or late[key]
+            return turn.keep(key, Wait(now_s, kind, subject.level))
+
+        found = await scorer.score(fresh, budget_s, late=late, keeps=keep)
+        done_s = time.monotonic()
+        scorer.note_waits([done_s - since_s for since_s in turn.waits(late.keys() & found.keys())])
+        turn.end()
+        if turn.left_out:
+            scorer.leave_out(turn.left_out)
+        return found
+
+    def let_go(self, waiting: Waiting, result: BatchResult) -> None:
+        """Let those wait no longer of whom deadlines decided something: that went by the scores they had."""
+        if not waiting:
+            return
+        decided = [
+            user_id
+            for user_id, visitor in result.visitors.items()
+            if (before := result.before[user_id]) is None or visitor.predictions != before.predictions
+        ]
+        for name, kinds in waiting.let_go(decided).items():
+            self.scorers[name].leave_out(kinds)
 
     def suspects(self) -> set[tuple[int, str]]:
         """Visitors whose state a slot could not make anything of when it was last asked, by place and id."""
@@ -123,6 +177,8 @@ class SlotSteps:
 
     def take(self, result: BatchResult, answers: Answers) -> None:
         """Put the answers about visitors of a result, made of these very states, into it."""
+        result.visitors.update(answers.late)
+        result.waited.update(answers.late)
         for name, by_visitor in answers.by_slot.items():
             scorer = self.scorers[name]
             try:
@@ -180,6 +236,23 @@ class SlotSteps:
             log.info("what was kept for the shadow of %s is of no use: %r", slot.name, exc)
         extra = {name: value for name, value in outcome.after.extra.items() if name != key}
         result.visitors[outcome.user_id] = outcome.after._replace(extra=extra)
+
+
+def _late(
+    scorer: Scorer[Any, Any, Any], turn: Turn | None, shops: Sequence[Shop], budget_s: float | None
+) -> dict[Place, AskedVisitor]:
+    """Those who waited whom a slot is asked about now, longest first, by place of the result and id."""
+    if turn is None:
+        return {}
+    try:
+        chosen = turn.begin(scorer.fitting(budget_s), scorer.slot.select)
+    except Exception as exc:  # whatever a slot does wrong, events go on being counted
+        scorer.fail(exc)
+        return {}
+    return {
+        (place, user_id): AskedVisitor(user_id, visitor, level, shops[place].items)
+        for (place, user_id), (visitor, level) in chosen.items()
+    }
 
 
 def _wanted(

@@ -59,11 +59,12 @@ class AskedVisitor(NamedTuple):
 class Worth(NamedTuple):
     """What an answer about a visitor is worth while there is time for some only: the greater `rank` first.
 
-    `kind` is what those left unanswered are counted by.
+    `kind` is what those left unanswered are counted by. Who `waits` is asked about in a later round instead.
     """
 
     rank: float
     kind: str = OTHER
+    waits: bool = False
 
 
 NOTHING_SPECIAL = Worth(0.0)

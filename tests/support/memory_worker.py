@@ -142,3 +142,9 @@ class MemoryWorker:
         await self.scheduler.drain()
         for group in self.scheduler._groups:
             await self.scheduler._tick(group)
+
+    async def go_on(self) -> None:
+        """Go through rounds without new events until there is nothing to do."""
+        self.scheduler._stopping = False
+        while await self.scheduler._apply_round(self.scheduler._groups):
+            pass

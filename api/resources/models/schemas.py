@@ -127,7 +127,7 @@ class ScoringWorker(Answer):
     scored: int = Field(description="Visitors since the worker started")
     skipped: int = Field(description="Visitors not scored since the worker started")
     left_out: dict[str, int] = Field(
-        description="Of these, for want of time, by what they had: cart, intent or other"
+        description="Of these, for want of time: cart, intent, other or superseded (acted while waiting)"
     )
     drift: list[Drift]
 
