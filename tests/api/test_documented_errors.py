@@ -25,8 +25,7 @@ MAKERS = {
     "problem_response",
     "unauthorized",
     "bad_body",
-    "_bad_body",
-    "_invalid",
+    "invalid",
     "_refused",
     "HeadRefused",
     "HostFlaw",
@@ -37,6 +36,8 @@ MAKERS = {
 }
 """Calls in which a string of the form of a code is one."""
 CODE = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
+LIST_RULES = ("missing", "not_list", "empty", "too_many")
+"""What `api.http.element_lists.list_in` refuses, each behind the name of the field."""
 BY_STATE = {"key.expired", "key.revoked"}
 """Their second half is the state of the key."""
 
@@ -74,6 +75,8 @@ def read_codes() -> set[str]:
             found.add(f"url.{given[0]}")
         elif name == "_unavailable":
             found.add(f"model.{given[0]}")
+        elif name == "list_in":
+            found |= {f"{given[1]}.{rule}" for rule in LIST_RULES}
     return found
 
 

@@ -26,6 +26,8 @@ EXAMPLES: list[tuple[str, str]] = re.findall(r"```bash\n(.*?)```\n(?:```json\n(.
 CODE = re.compile(r"(body|actions?|after_s|event_time|score|user)\.[a-z_]+$")
 RESOURCES = ROOT / "api" / "resources"
 MODULES = ("predictions/sequences", "predictions/next_action_model", "users/routes", "alerts/routes")
+LISTS = ROOT / "api" / "http" / "element_lists.py"
+"""Names codes by the field of a list, here `actions`."""
 HOST = (RESOURCES / "predictions" / "next_action_model.py").read_text()
 
 
@@ -68,7 +70,12 @@ def test_every_code_of_these_paths_is_on_the_page() -> None:
         for node in ast.walk(ast.parse((RESOURCES / f"{module}.py").read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.match(node.value):
                 named.add(node.value)
-    assert len(named) > 12
+    for node in ast.walk(ast.parse(LISTS.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            code = f"actions{node.value}" if node.value.startswith(".") else node.value
+            if CODE.fullmatch(code):
+                named.add(code)
+    assert len(named) > 16
     assert {code for code in named if f"`{code}`" not in PAGE} == set()
     for code in ("model.unavailable", "model.busy", "model.slow", "model.failed"):
         assert f'_unavailable("{code.partition(".")[2]}"' in HOST
