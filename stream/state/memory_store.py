@@ -121,8 +121,9 @@ class MemoryStore:
                 if key_slot((prefix + key).encode()) != slot:
                     raise Conflict(f"{prefix}{key} lies in another slot than {prefix}{META}")
                 if family is None or (write.HOLDS and family.holds != write.HOLDS):
+                    known = "nothing" if family is None else family.holds
                     raise Conflict(
-                        f"{type(write).__name__} writes {key!r}, which contracts.key_families has otherwise"
+                        f"{type(write).__name__} writes {key!r}: contracts.key_families has {known} so named"
                     )
                 held = part.values.get(key)
                 if write.HOLDS and held is not None and type(held) is not TYPES[write.HOLDS]:
