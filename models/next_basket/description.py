@@ -9,10 +9,23 @@ from models.next_basket.features import FEATURES, UNKNOWN
 from models.next_basket.frequency import days_before
 from models.next_basket.item_facts import ItemFacts
 from models.next_basket.pairs import Pairs, positions_of
+from models.next_basket.purchases import (
+    BASKET_DECAYS,
+    HALF_LIVES_DAYS,
+    closeness_of_hours,
+    describe_purchases,
+)
 from models.next_basket.taste import DEFAULT
 
 POPULAR, FOLLOWING = 150, 60
 """Candidates of everybody, and those that follow a history's newest basket."""
+_NONE_IF_NEVER = (
+    "taste", "count", "share", "recent_share", "decayed_share", "hour_share", *BASKET_DECAYS,
+    *HALF_LIVES_DAYS,
+)  # fmt: skip
+"""Of an item never bought these are 0, and the other columns of own items -1."""
+_TYPICAL_SIZE, _WEIGHT = 10.0, 0.5
+"""Items of a basket, and the part of a basket that it counts for beside those of a time of day."""
 
 
 def describe(
@@ -71,11 +84,13 @@ def _own(pairs: Pairs, histories: Baskets, key: Ints) -> dict[str, Floats]:
         "mean_days": days,
         "due_days": np.where(has_times, interval_share(pairs), UNKNOWN),
         "own_place": places_of(pairs.decayed, pairs.key // histories.n_items),
+        **describe_purchases(histories),
     }
     at = positions_of(pairs.key, key)
-    never = {"taste": 0.0, "count": 0.0, "share": 0.0, "recent_share": 0.0, "decayed_share": 0.0}
     return {
-        name: np.where(at >= 0, np.asarray(values, np.float64)[at], never.get(name, UNKNOWN))
+        name: np.where(
+            at >= 0, np.asarray(values, np.float64)[at], 0.0 if name in _NONE_IF_NEVER else UNKNOWN
+        )
         for name, values in of_pairs.items()
     }
 
@@ -99,8 +114,12 @@ def _user(histories: Baskets, pairs: Pairs) -> dict[str, Floats]:
     lines = np.add.reduceat(sizes, histories.user_starts[:-1])
     distinct = np.bincount(pairs.key // histories.n_items, minlength=histories.n_users)
     unknown = np.full(histories.n_users, UNKNOWN)
-    since, interval = unknown, unknown
+    since, interval, hour_size = unknown, unknown, unknown
     if histories.at_days is not None:
+        near, owners = closeness_of_hours(histories), histories.owners()
+        summed = np.bincount(owners, weights=near * sizes, minlength=histories.n_users)
+        total = np.bincount(owners, weights=near, minlength=histories.n_users)
+        hour_size = (summed + _WEIGHT * _TYPICAL_SIZE) / (total + _WEIGHT)
         days = days_before(histories)
         oldest, newest = days[histories.user_starts[:-1]], days[histories.user_starts[1:] - 1]
         since, interval = newest, (oldest - newest) / np.maximum(counts - 1, 1)
@@ -111,6 +130,7 @@ def _user(histories: Baskets, pairs: Pairs) -> dict[str, Floats]:
         "repeat_share": 1 - distinct / lines,
         "days_since_basket": since,
         "mean_basket_days": interval,
+        "hour_size": hour_size,
     }
 
 
