@@ -20,8 +20,8 @@ from models.next_basket.taste import DEFAULT
 POPULAR, FOLLOWING = 150, 60
 """Candidates of everybody, and those that follow a history's newest basket."""
 _NONE_IF_NEVER = (
-    "taste", "count", "share", "recent_share", "decayed_share", "hour_share", *BASKET_DECAYS,
-    *HALF_LIVES_DAYS,
+    "taste", "count", "share", "recent_share", "decayed_share", "hour_share", "basket_parts",
+    *BASKET_DECAYS, *HALF_LIVES_DAYS,
 )  # fmt: skip
 """Of an item never bought these are 0, and the other columns of own items -1."""
 _TYPICAL_SIZE, _WEIGHT = 10.0, 0.5

@@ -26,7 +26,8 @@ def describe_purchases(histories: Baskets) -> dict[str, Floats]:
 
     `log_gap` is the mean of log(1 + days) between purchases, `gap_spread` its standard deviation, `overdue`
     how far the time since the last purchase is above it, as the exponential of that difference in spreads,
-    `gaps_passed` the share of the gaps that were no longer. `basket_size`: mean items of baskets with it.
+    `gaps_passed` the share of the gaps that were no longer. `basket_size`: mean items of the
+    baskets with it; `basket_parts`: the sum of 1 / items of each.
     """
     line_basket = histories.by_line(np.arange(histories.n_baskets))
     keys = histories.line_keys()
@@ -42,7 +43,9 @@ def describe_purchases(histories: Baskets) -> dict[str, Floats]:
         return np.asarray(np.add.reduceat(weights[baskets], first) / (totals[user] + prior))
 
     columns = {name: share_of(decay**ages) for name, decay in BASKET_DECAYS.items()}
-    columns["basket_size"] = np.add.reduceat(histories.sizes()[baskets].astype(np.float64), first) / counts
+    sizes = histories.sizes()[baskets].astype(np.float64)
+    columns["basket_size"] = np.add.reduceat(sizes, first) / counts
+    columns["basket_parts"] = np.add.reduceat(1 / sizes, first)
     if histories.at_days is None:
         return columns
     days = days_before(histories)

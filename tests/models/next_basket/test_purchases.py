@@ -28,6 +28,7 @@ def test_shares_count_older_baskets_less() -> None:
     expected = [weights[[0, 1, 3]].sum() / weights.sum(), weights[[1, 2]].sum() / weights.sum(), 1]
     assert found["share_10_days"] == pytest.approx(expected)
     assert found["basket_size"] == pytest.approx([4 / 3, 1.5, 1])
+    assert found["basket_parts"] == pytest.approx([2.5, 1.5, 1])
 
 
 def test_the_time_since_the_last_purchase_is_compared_with_the_gaps_before() -> None:
@@ -53,6 +54,6 @@ def test_baskets_at_the_time_of_day_of_asking_count_most() -> None:
 def test_without_times_there_are_only_shares_by_basket() -> None:
     found = describe_purchases(baskets_of(HISTORIES))
 
-    assert set(found) == {"share_80", "share_95", "share_98", "basket_size"}
+    assert set(found) == {"share_80", "share_95", "share_98", "basket_size", "basket_parts"}
     with pytest.raises(ValueError, match="baskets must have times to be compared by time of day"):
         closeness_of_hours(baskets_of(HISTORIES))
