@@ -1,4 +1,4 @@
-"""The archives of events that an installation has, as each of them last told."""
+"""The archives of events that an installation has, as each of them last reported."""
 
 from typing import Any
 
@@ -14,6 +14,6 @@ async def read_archives(reader: Reader) -> list[ArchiveState]:
     for raw in found.values():
         try:
             archives.append(decode_archive(raw))
-        except (ValueError, KeyError, TypeError) as exc:  # its process tells again in a few seconds
-            UNREADABLE.note("what an archive told", exc)
+        except (ValueError, KeyError, TypeError) as exc:  # its process reports again in a few seconds
+            UNREADABLE.note("what an archive reported", exc)
     return sorted(archives, key=lambda archive: archive.archive_id)

@@ -151,7 +151,7 @@ class RecommendationFeed:
         since_ms = self._told_ms or (0,) * len(reader.partitions)
         changes = await read_changes(reader, since_ms)
         if changes.reached_ms == self._told_ms and changes.changed == self._told:
-            return  # what changed at that very moment is told again
+            return  # what changed at that very moment is read again
         for page in _pages(sorted(changes.changed), FIRST_PAGE):
             for product_id, known in (await read_products(reader, page)).items():
                 self.catalogue.tell(product_id, known.facts)
@@ -201,8 +201,8 @@ async def _read_standings(reader: Reader) -> list[_Standing]:
         pipe.hlen(reader.keys.catalogue_removed(p))
     rows = await pipe.execute()
     return [
-        _Standing(_newest(changed), n_visitors, n_deleted, (_newest(told), n_removed))
-        for changed, n_visitors, n_deleted, told, n_removed in zip(*[iter(rows)] * 5, strict=True)
+        _Standing(_newest(changed), n_visitors, n_deleted, (_newest(described), n_removed))
+        for changed, n_visitors, n_deleted, described, n_removed in zip(*[iter(rows)] * 5, strict=True)
     ]
 
 

@@ -28,13 +28,13 @@ def media_type_of(content_type: str) -> str:
 
 
 def check_charset(content_type: str, body: bytes) -> None:
-    """Refuses text that is told to be in another encoding than UTF-8, unless both are the same.
+    """Refuses text that is declared to be in another encoding than UTF-8, unless both are the same.
 
     Read as UTF-8 it would be other text. Raises `Problem`.
     """
-    told = Message()
-    told["Content-Type"] = content_type
-    charset = str(told.get_param("charset", "utf-8")).lower()
+    header = Message()
+    header["Content-Type"] = content_type
+    charset = str(header.get_param("charset", "utf-8")).lower()
     if charset not in _CHARSETS and not body.isascii():
         raise unsupported_type("the charset of the body must be UTF-8")
 

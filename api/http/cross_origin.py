@@ -58,7 +58,7 @@ class CrossOrigin:
                     return
                 added.append((b"access-control-expose-headers", _EXPOSED.encode()))
             else:
-                access.tell_of_blocked(page, headers.get(b"host", b"").decode("latin-1"))
+                access.report_blocked(page, headers.get(b"host", b"").decode("latin-1"))
         await self._app(scope, receive, _adding(send, added))
 
 

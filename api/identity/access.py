@@ -89,10 +89,10 @@ class Access:
             return True
         return not self._needs_keys_now and origin in self._open_to
 
-    def tell_of_blocked(self, origin: str, host: str) -> None:
+    def report_blocked(self, origin: str, host: str) -> None:
         """Says of a page of another origin, which `welcomes` refused, why; `host` is what it asked."""
         if not is_own_origin(origin, host):
-            self.blocked_origins.tell_of(origin, needs_keys=self._needs_keys_now)
+            self.blocked_origins.report(origin, needs_keys=self._needs_keys_now)
 
     async def still_counts(self, key_id: str) -> bool:
         """Whether whoever opened a stream may go on: keys are revoked, and made where there were none."""

@@ -1,4 +1,4 @@
-"""Pages that may not send events, told to whoever runs this: their browsers name no reason."""
+"""Pages that may not send events, reported to the operator: their browsers name no reason."""
 
 import logging
 import time
@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 from api.identity.origins import is_local_host, normalise_origin
 
-MAX_TOLD = 20
-"""Origins told of in `FORGET_S`: anybody may send any."""
+MAX_REPORTED = 20
+"""Origins reported in `FORGET_S`: anybody may send any."""
 FORGET_S = 3_600.0
 
 _log = logging.getLogger(__name__)
 
 
 class BlockedOrigins:
-    """Tells of each origin once an hour: in the log, and to `listener`, which gets what the log says."""
+    """Reports each origin once an hour: in the log, and to `listener`, which gets what the log says."""
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self.listener: Callable[[str], None] = lambda _: None
         self._clock_s = clock_s
-        self._told_of: set[str] = set()
+        self._reported: set[str] = set()
         self._since_s = clock_s()
 
-    def tell_of(self, origin: str, *, needs_keys: bool) -> None:
+    def report(self, origin: str, *, needs_keys: bool) -> None:
         """A page of this origin was refused. While no keys are needed, only pages of this machine count.
 
         Whoever opens a page of elsewhere here would else be told to let it in.
@@ -35,11 +35,11 @@ class BlockedOrigins:
             return
         now_s = self._clock_s()
         if now_s - self._since_s >= FORGET_S:
-            self._told_of.clear()
+            self._reported.clear()
             self._since_s = now_s
-        if page in self._told_of or len(self._told_of) >= MAX_TOLD:
+        if page in self._reported or len(self._reported) >= MAX_REPORTED:
             return
-        self._told_of.add(page)
+        self._reported.add(page)
         text = f"pages of {page} may not send events; {_remedy(page, needs_keys=needs_keys)}"
         _log.warning("%s", text)
         self.listener(text)

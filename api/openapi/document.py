@@ -77,27 +77,32 @@ _STREAM: Document = {
 
 def install_document(app: FastAPI, resources: Iterable[Resource]) -> None:
     """Completes the app's document; to be called after every other change of it."""
-    make, told = app.openapi, _put_together([resource.documentation for resource in resources])
+    make, documentation = app.openapi, _put_together([resource.documentation for resource in resources])
 
     def openapi() -> Document:
         document = make()
         if "servers" not in document:
-            complete(document, told)
+            complete(document, documentation)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI would have it extended
 
 
-def complete(document: Document, told: Documentation) -> None:
+def complete(document: Document, documentation: Documentation) -> None:
     """Adds to FastAPI's document what it cannot know."""
     document["info"] |= {"license": _LICENSE, "summary": "Live sessions, carts, demand and alerts of a shop"}
     document["servers"] = [{"url": "/", "description": "The server that returned this document"}]
-    document["tags"] = [{"name": name, "description": text} for name, text in told.tags.items()]
+    document["tags"] = [{"name": name, "description": text} for name, text in documentation.tags.items()]
     schemas = document["components"]["schemas"]
     for name in _REPLACED:
         schemas.pop(name, None)
     restore_nulls(schemas)
-    schemas |= {"Problem": _PROBLEM, "ServerSentEvent": _EVENT, "EventStream": _STREAM, **told.schemas}
+    schemas |= {
+        "Problem": _PROBLEM,
+        "ServerSentEvent": _EVENT,
+        "EventStream": _STREAM,
+        **documentation.schemas,
+    }
     for name in (name for name in schemas if name.endswith("Problem")):
         schemas[name]["properties"] = {**_PROBLEM["properties"], **schemas[name]["properties"]}
     document["components"]["headers"] = {"X-Request-Id": _REQUEST_ID}
@@ -105,12 +110,12 @@ def complete(document: Document, told: Documentation) -> None:
     for path, operation in list_operations(document):
         _add_statuses(path, operation)
         for parameter in operation.get("parameters", []):
-            _show_parameter(parameter, told)
+            _show_parameter(parameter, documentation)
         for kind in operation.get("requestBody", {}).get("content", {}).values():
             _show_optional_body(kind, schemas)
         for status, answer in operation["responses"].items():
-            _describe_answer(status, answer, schemas, told.answers.get(operation["operationId"]))
-    add_links(document, told.links)
+            _describe_answer(status, answer, schemas, documentation.answers.get(operation["operationId"]))
+    add_links(document, documentation.links)
     _speak_to_generators(document)
 
 
@@ -175,11 +180,11 @@ def _add_statuses(path: str, operation: Document) -> None:
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
-def _show_parameter(parameter: Document, told: Documentation) -> None:
+def _show_parameter(parameter: Document, documentation: Documentation) -> None:
     name = parameter["name"]
     if parameter["in"] == "path":
-        parameter["schema"] |= told.path_schemas.get(name, {})
-    example = told.parameters.get(name, PARAMETERS.get(name))
+        parameter["schema"] |= documentation.path_schemas.get(name, {})
+    example = documentation.parameters.get(name, PARAMETERS.get(name))
     if example is not None and not {"example", "examples"} & parameter.keys():
         parameter["example"] = example
 

@@ -123,20 +123,20 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
 
 
 def _await_customers(system: SystemUnderTest, sent: pl.DataFrame) -> dict[str, CustomerView]:
-    """The customers as expected, once everything that was told of any is applied.
+    """The customers as expected, once every record about them is applied.
 
-    Workers of an earlier version may have told of nobody: then none is.
+    Workers of an earlier version may have sent no such record: then nobody is expected.
     """
     if system.earlier_workers:
         return {}
     topic = Topics(system.settings.topic_prefix).customers
-    told = log_ends(system.settings, (topic,))
+    ends = log_ends(system.settings, (topic,))
 
     def is_applied() -> bool:
         stored = [int(meta.get(f"off:{topic}", 0)) for meta in system.metas()]
-        return all(stored[p] >= end for (_, p), end in told.items())
+        return all(stored[p] >= end for (_, p), end in ends.items())
 
-    system.await_that(is_applied, 60.0, f"what was told of customers to be applied, the logs end at {told}")
+    system.await_that(is_applied, 60.0, f"every record about customers to be applied, the logs end at {ends}")
     return expected_customers(sent)
 
 

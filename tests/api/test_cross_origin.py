@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.http.cross_origin import SNIPPET_PATH
-from api.identity.blocked_origins import FORGET_S, MAX_TOLD, BlockedOrigins
+from api.identity.blocked_origins import FORGET_S, MAX_REPORTED, BlockedOrigins
 from api.identity.key_store import KeyStore
 from api.identity.key_text import KeyText
 from api.identity.principal import Scope
@@ -151,12 +151,12 @@ def test_the_origins_that_are_told_of_are_few_and_an_hour_later_told_again() -> 
     now_s, heard = [0.0], list[str]()
     blocked = BlockedOrigins(lambda: now_s[0])
     blocked.listener = heard.append
-    for n in range(MAX_TOLD + 5):
-        blocked.tell_of(f"https://s{n}.example", needs_keys=True)
-    assert len(heard) == MAX_TOLD
+    for n in range(MAX_REPORTED + 5):
+        blocked.report(f"https://s{n}.example", needs_keys=True)
+    assert len(heard) == MAX_REPORTED
     now_s[0] = FORGET_S
-    blocked.tell_of("https://s0.example", needs_keys=True)
-    assert len(heard) == MAX_TOLD + 1
+    blocked.report("https://s0.example", needs_keys=True)
+    assert len(heard) == MAX_REPORTED + 1
 
 
 async def test_only_the_snippet_may_be_loaded_by_pages_of_others(client: httpx.AsyncClient) -> None:
