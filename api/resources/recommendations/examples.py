@@ -25,8 +25,8 @@ _ANSWER: dict[str, Any] = {
             "source": "for_you",
             "reason": {
                 "code": "viewed_together",
-                "words": "viewed together with Stride Tee by 41 visitors",
-                "params": {"product": "p00054", "visitors": "41"},
+                "words": "viewed together with Stride Tee in 41 visits",
+                "params": {"product": "p00054", "visits": "41"},
             },
             "title": "Stride Runner",
             "price": EUR,
