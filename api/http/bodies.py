@@ -32,10 +32,11 @@ def check_charset(content_type: str, body: bytes) -> None:
 
     Read as UTF-8 it would be other text. Raises `Problem`.
     """
+    if body.isascii():
+        return
     header = Message()
     header["Content-Type"] = content_type
-    charset = str(header.get_param("charset", "utf-8")).lower()
-    if charset not in _CHARSETS and not body.isascii():
+    if str(header.get_param("charset", "utf-8")).lower() not in _CHARSETS:
         raise unsupported_type("the charset of the body must be UTF-8")
 
 
