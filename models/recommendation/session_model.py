@@ -15,6 +15,8 @@ CANDIDATES = 100
 """The best products of the recent sessions that a model is asked about, at least."""
 WEIGHT = 0.5
 """Of the model, beside the recent sessions: see docs/next-item-model.md for others."""
+_LEAST = 1e-6
+"""Of both sides' last candidate: scores are positive, or a boost could not lift it."""
 PAUSE_MS = 30 * 60_000
 """A longer pause begins a session, as it does in training."""
 
@@ -50,7 +52,7 @@ def blend(found: Sequence[Scored], scores: Floats) -> list[Scored]:
     """
     own = _places(np.array([score for _, score in found]))
     others = _places(scores)
-    blended = own + WEIGHT * (np.where(np.isnan(others), own, others) - own)
+    blended = _LEAST + own + WEIGHT * (np.where(np.isnan(others), own, others) - own)
     values: list[float] = blended.tolist()
     scored = [Scored(product_id, value) for (product_id, _), value in zip(found, values, strict=True)]
     return sorted(scored, key=lambda one: (-one.score, one.product_id))

@@ -66,18 +66,25 @@ def test_both_sides_place_a_candidate_between_their_lowest_and_highest() -> None
     found = [Scored("a", 4.0), Scored("b", 3.0), Scored("c", 2.0)]
     blended = blend(found, np.array([-1.0, 1.0, 0.0]))
     assert [one.product_id for one in blended] == ["b", "a", "c"]
-    assert [one.score for one in blended] == pytest.approx([0.5 + 0.5 * WEIGHT, 1 - WEIGHT, 0.5 * WEIGHT])
+    expected = [0.5 + 0.5 * WEIGHT, 1 - WEIGHT, 0.5 * WEIGHT]
+    assert [one.score for one in blended] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_last_on_both_sides_can_still_be_lifted_by_a_boost() -> None:
+    assert blend([Scored("a", 4.0), Scored("b", 3.0)], np.array([1.0, 0.0]))[1].score > 0
 
 
 @pytest.mark.parametrize("scores", [[NAN, NAN, NAN], [NAN, NAN, 0.0]])
 def test_what_the_model_has_not_learnt_keeps_its_place(scores: list[float]) -> None:
     found = [Scored("a", 4.0), Scored("b", 3.0), Scored("c", 0.0)]
     places = {one.product_id: one.score for one in blend(found, np.array(scores))}
-    assert (places["a"], places["b"]) == (1.0, 0.75)
+    assert (places["a"], places["b"]) == pytest.approx((1.0, 0.75), abs=1e-5)
 
 
 def test_a_single_candidate_is_the_answer() -> None:
-    assert blend([Scored("a", 4.0)], np.array([-0.3])) == [Scored("a", 1.0)]
+    ((product_id, score),) = blend([Scored("a", 4.0)], np.array([-0.3]))
+    assert product_id == "a"
+    assert score == pytest.approx(1.0, abs=1e-5)
 
 
 def test_the_model_changes_the_order_of_what_is_recommended() -> None:
