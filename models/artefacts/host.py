@@ -46,6 +46,7 @@ class ModelHost(Generic[M]):
         self._thread = self._new_thread()
         self._stamp: object = self  # unlike any
         self._looking = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
         self.model: M | None = None
         self.refusal: Exception | None = None
         """Why a newer model is not used, if it was refused; the one before goes on answering."""
@@ -56,6 +57,17 @@ class ModelHost(Generic[M]):
     def version(self) -> str:
         """That of the model; empty for none."""
         return "" if self.model is None else self.model.version
+
+    def start(self) -> None:
+        """Begin to load the model, and to look for newer ones, until `stop`."""
+        self._watching = asyncio.create_task(self.watch())
+
+    async def stop(self) -> None:
+        """End the looking, and the thread; a call under way is not waited for."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        self.close()
 
     async def watch(self, every_s: float = LOOK_EVERY_S) -> None:
         """Look until cancelled."""

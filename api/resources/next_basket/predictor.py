@@ -59,20 +59,16 @@ class BasketPredictor:
     def __init__(self, source: "ModelSource[ServedRanker] | None") -> None:
         self.host = None if source is None else ModelHost("next basket", source)
         self._under_way = 0
-        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to load the model, and to look for newer ones."""
         if self.host is not None:
-            self._watching = asyncio.create_task(self.host.watch())
+            self.host.start()
 
     async def close(self) -> None:
         """End the watching; a call under way is not waited for."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
         if self.host is not None:
-            self.host.close()
+            await self.host.stop()
 
     async def predict(self, asked: AskedBaskets) -> Prediction:
         """What the next basket is likely to hold."""

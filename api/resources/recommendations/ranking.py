@@ -1,6 +1,5 @@
 """The trained model of sessions that this process asks, where the settings name one."""
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,20 +40,16 @@ class Ranking:
     def __init__(self, source: "ModelSource[SessionModel] | None" = None) -> None:
         self.host = None if source is None else ModelHost("next item", source)
         self._failed: SessionModel | None = None
-        self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to load the model, and to look for newer ones."""
         if self.host is not None:
-            self._watching = asyncio.create_task(self.host.watch())
+            self.host.start()
 
     async def close(self) -> None:
         """End the watching."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait([self._watching])
         if self.host is not None:
-            self.host.close()
+            await self.host.stop()
 
     @property
     def trouble(self) -> str | None:
