@@ -8,14 +8,13 @@ from functools import partial
 
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.aims import Aim
 from benchmarks.http_driver import Tally, drive, make_request
 from benchmarks.pace import SETTLE_S
 from benchmarks.recommending_shop import KEY, CpuMeter, Shop, live_events, recommending_shop
 from benchmarks.services import Services
-from benchmarks.tables import show_aims
+from benchmarks.tables import show_aims, show_single
 
 CONNECTIONS = 32
 P90_AIM_MS, P99_AIM_MS = 7.0, 15.0
@@ -85,15 +84,7 @@ def _to_row(
 
 def show_row(console: Console, row: RecommendationsRow) -> None:
     """The figures and their aims."""
-    table = Table(title="GET /v1/recommendations, one API process beside one worker")
-    fields = {name: value for name, value in asdict(row).items() if name != "cores"}
-    for name in fields:
-        table.add_column(name.replace("_", " "), justify="right")
-    table.add_row(
-        *[f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for value in fields.values()]
-    )
-    console.print(table)
-    console.print("cores taken: " + ", ".join(f"{name} {used:.2f}" for name, used in row.cores.items()))
+    show_single(console, "GET /v1/recommendations, one API process beside one worker", asdict(row))
     show_aims(
         console,
         [

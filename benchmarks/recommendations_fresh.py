@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 import httpx
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.aims import Aim
 from benchmarks.pace import SETTLE_S
 from benchmarks.recommending_shop import KEY, CpuMeter, Shop, live_events, recommending_shop
 from benchmarks.services import Services
-from benchmarks.tables import show_aims
+from benchmarks.tables import show_aims, show_single
 
 P99_AIM_MS = 250.0
 CLICKS_PER_S = 10
@@ -107,13 +106,5 @@ def _at(ordered_s: list[float], share: float) -> float:
 
 def show_fresh(console: Console, row: FreshRow) -> None:
     """The figures and their aim."""
-    table = Table(title="From a click to recommendations that have its product")
-    fields = {name: value for name, value in asdict(row).items() if name != "cores"}
-    for name in fields:
-        table.add_column(name.replace("_", " "), justify="right")
-    table.add_row(
-        *[f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for value in fields.values()]
-    )
-    console.print(table)
-    console.print("cores taken: " + ", ".join(f"{name} {used:.2f}" for name, used in row.cores.items()))
+    show_single(console, "From a click to recommendations that have its product", asdict(row))
     show_aims(console, [Aim("click to answer p99", row.p99_ms, P99_AIM_MS, " ms", at_most=True)])

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -333,3 +334,15 @@ def progress_bar(console: Console, what: str, total: int) -> Iterator[Callable[[
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda steps: progress.advance(task, steps)
+
+
+def show_single(console: Console, title: str, fields: Mapping[str, Any]) -> None:
+    """A table of one row; `cores`, by part of the system, stand below it."""
+    shown = {name: value for name, value in fields.items() if name != "cores"}
+    table = Table(title=title)
+    for name in shown:
+        table.add_column(name.replace("_", " "), justify="right")
+    values = [f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for value in shown.values()]
+    table.add_row(*values)
+    console.print(table)
+    console.print("cores taken: " + ", ".join(f"{name} {used:.2f}" for name, used in fields["cores"].items()))
