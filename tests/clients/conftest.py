@@ -25,10 +25,10 @@ def shop(kafka_bootstrap: str, redis_url: str, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session")
 def kafkajs() -> Path:
-    """The folder of `send.js` and kafkajs."""
+    """The folder of `send.js`, kafkajs and its codecs."""
     lack_tool("node", "npm")
-    folder = cache_folder() / "test-kafkajs-2.2.4"
-    if not (folder / "node_modules" / "kafkajs").is_dir():
+    folder = cache_folder() / "test-kafkajs-2.2.4-codecs"
+    if not (folder / "node_modules" / "zstd-codec").is_dir():
         shutil.copytree(SENDERS / "kafkajs", folder, dirs_exist_ok=True)
         run(["npm", "install", "--no-audit", "--no-fund", "--silent"], folder)
     shutil.copy(SENDERS / "kafkajs" / "send.js", folder)

@@ -78,7 +78,7 @@ def test_kcat(shop: Shop, codec: str, tmp_path: Path) -> None:
     shop.await_views(name, COUNT)
 
 
-@pytest.mark.parametrize("codec", ["none", "gzip", "snappy"])  # the others are native modules for old Nodes
+@pytest.mark.parametrize("codec", CODECS)
 def test_kafkajs(shop: Shop, kafkajs: Path, codec: str) -> None:
     name = f"kafkajs-{codec}"
     run(["node", "send.js", shop.settings.bootstrap, shop.topic, codec, name, str(COUNT)], kafkajs)
