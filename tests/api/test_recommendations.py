@@ -12,7 +12,6 @@ from fastapi import FastAPI
 
 from api.identity.principal import Scope
 from api.resources.recommendations import exposures
-from api.resources.recommendations.ranking import Ranking
 from api.resources.recommendations.recommender import Recommender
 from api.resources.recommendations.schemas import Recommendations
 from api.services import services_of
@@ -23,6 +22,7 @@ from contracts.sessions import BOUGHT, CARTED, VIEWED, StoredSession
 from contracts.settings import Settings
 from event_api import check_problem
 from models.recommendation.arms import Arms
+from readers.recommendations.ranking import Ranking
 from shop_state import ShopState
 from visitor_makers import CART, PURCHASE, VIEW, make_visitor
 
@@ -33,7 +33,7 @@ DEVICE = "0123456789abcdef" * 2
 @pytest.fixture
 def shop(app: FastAPI, state: ShopState) -> ShopState:
     """A shop whose visitors look at `tea` and `cup` together, and buy `cup` with `pot`."""
-    feed = services_of(app).get(Recommender).feed
+    feed = services_of(app).get(Recommender).live.feed
     now = wall_clock_ms()
     for n in range(12):
         feed.index.put(
@@ -300,7 +300,7 @@ async def test_a_model_ranks_with_the_sessions_until_it_fails(
     query = "?user_id=u1&exclude_seen=1&preview=1"
     without = await ask(client, query)
     source = GivenSource(GivenModel())
-    ranking = services_of(app).get(Recommender).ranking = Ranking(source)
+    ranking = services_of(app).get(Recommender).live.ranking = Ranking(source)
     assert ranking.host is not None
     assert ranking.trouble == "it is being read"
     assert (await ask(client, query))["model"] == without["model"]
@@ -322,7 +322,7 @@ async def test_a_folder_without_a_model_is_said_in_readyz(
     app: FastAPI, client: httpx.AsyncClient, shop: ShopState
 ) -> None:
     del shop
-    host = services_of(app).get(Recommender).ranking.host
+    host = services_of(app).get(Recommender).live.ranking.host
     assert host is not None
     async with asyncio.timeout(10):
         await host.has_looked.wait()

@@ -71,7 +71,7 @@ async def test_a_click_changes_the_answer_and_is_told_of_and_who_is_deleted_leav
                     break
                 await asyncio.sleep(0.2)
 
-        index = services_of(app).get(Recommender).feed.index
+        index = services_of(app).get(Recommender).live.feed.index
         async with asyncio.timeout(60):
             while index.sessions_with("vase") != 1:
                 await asyncio.sleep(0.05)

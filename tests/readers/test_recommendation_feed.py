@@ -11,9 +11,9 @@ from contracts.sessions import BOUGHT, VIEWED, StoredSession
 from contracts.settings import Settings
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
-from readers import recommendation_feed
 from readers.reader import Reader
-from readers.recommendation_feed import LOOK_AGAIN, RecommendationFeed
+from readers.recommendations import feed as recommendation_feed
+from readers.recommendations.feed import LOOK_AGAIN, RecommendationFeed
 from services import unique_settings
 from shop_state import ShopState
 

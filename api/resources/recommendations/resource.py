@@ -8,12 +8,13 @@ from api.resources.recommendations import routes
 from api.resources.recommendations.batches import SCHEMAS
 from api.resources.recommendations.examples import ANSWERS
 from api.resources.recommendations.exposures import ExposurePublisher
-from api.resources.recommendations.ranking import Ranking, next_item_folder
 from api.resources.recommendations.recommender import Recommender
 from api.services import Services
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
-from readers.recommendation_feed import RecommendationFeed
+from readers.recommendations.feed import RecommendationFeed
+from readers.recommendations.live import LiveRecommendations
+from readers.recommendations.ranking import Ranking, next_item_folder
 
 
 def _make_publisher(services: Services) -> ExposurePublisher:
@@ -23,7 +24,8 @@ def _make_publisher(services: Services) -> ExposurePublisher:
 def _make_recommender(services: Services) -> Recommender:
     feed = RecommendationFeed(make_index(compiled=services.settings.compiled), CatalogueView())
     ranking = Ranking(next_item_folder(services.settings.next_item_dir))
-    return Recommender(services.reader, feed, ranking, services.get(ExposurePublisher))
+    live = LiveRecommendations(services.reader, feed, ranking)
+    return Recommender(services.reader, live, services.get(ExposurePublisher))
 
 
 async def _check(services: Services) -> Mapping[str, Part]:

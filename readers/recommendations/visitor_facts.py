@@ -19,6 +19,11 @@ class VisitorFacts(NamedTuple):
     visitor: Visitor | None = None
     customer: Customer | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is known of the visitor."""
+        return self.visitor is not None or self.customer is not None
+
 
 NOBODY = VisitorFacts()
 
