@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import BaseRoute
 
@@ -25,7 +24,7 @@ from api.identity.documentation import document_access
 from api.openapi.document import DESCRIPTION, TITLE, VERSION, install_document
 from api.registry import find_resources
 from api.resource import Resource
-from api.services import Lifetime, Services
+from api.services import Application, Lifetime, Services
 from connections.asyncio_redis import open_redis_pool
 from contracts.settings import Settings
 from models.artefacts.source import ModelSource
@@ -39,7 +38,7 @@ def create_app(
     shared: SharedMetrics | None = None,
     *,
     resources: Sequence[Resource] | None = None,
-) -> FastAPI:
+) -> Application:
     """The application for these settings; Redis and Kafka are opened when it starts, closed when it ends.
 
     The model it answers with comes from `source`, by default the folder in the settings. `shared` has the
@@ -57,8 +56,8 @@ def create_app(
         Load(settings.api_max_requests),
         Lifetime(),
     )
-    app = _make_fastapi(routes=list(_routes_of(resources)), lifespan=partial(_lifespan, made))
-    app.state.lifetime = made.lifetime
+    app = _make_application(routes=list(_routes_of(resources)), lifespan=partial(_lifespan, made))
+    app.lifetime = made.lifetime
     install_errors(app)
     for resource in resources:
         translate_errors(app, resource.errors)
@@ -87,10 +86,10 @@ class _Made(NamedTuple):
 
 
 @asynccontextmanager
-async def _lifespan(made: _Made, app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(made: _Made, app: Application) -> AsyncIterator[None]:
     settings = made.settings
     redis = open_redis_pool(settings)
-    services = app.state.services = Services(
+    services = app.services = Services(
         reader=Reader(redis, settings),
         access=Access(settings, redis),
         metrics=made.metrics,
@@ -108,8 +107,8 @@ async def _lifespan(made: _Made, app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _make_fastapi(**more: Any) -> FastAPI:
-    return FastAPI(
+def _make_application(**more: Any) -> Application:
+    return Application(
         title=TITLE,
         description=DESCRIPTION,
         version=VERSION,
@@ -129,7 +128,7 @@ def _routes_of(resources: tuple[Resource, ...]) -> tuple[BaseRoute, ...]:
     FastAPI examines all of them at the first request, for longer than most requests take, and keeps what it
     found with the routes: applications of the same resources share them.
     """
-    app = _make_fastapi()
+    app = _make_application()
     for resource in resources:
         for router in resource.direct_routers:
             add_direct_routes(app, router)

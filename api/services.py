@@ -59,15 +59,17 @@ class Services:
         return service
 
 
-def lifetime_of(app: FastAPI) -> Lifetime:
-    """The lifetime of an application, for whoever runs it."""
-    lifetime: Lifetime = app.state.lifetime
-    return lifetime
+class Application(FastAPI):
+    """The API's application; plain attributes, for each request asks for its services several times."""
+
+    lifetime: Lifetime
+    services: Services
+    """There once it has started."""
 
 
-def services_of(app: FastAPI) -> Services:
-    """The services of an application that has started."""
-    services: Services = app.state.services
+def services_of(app: Any) -> Services:
+    """The services of an application that has started, as requests and scopes hold it."""
+    services: Services = app.services
     return services
 
 

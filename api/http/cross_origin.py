@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from http import HTTPStatus
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.services import services_of
 
@@ -13,6 +13,8 @@ SNIPPET_PATH = "/static/storepulse.js"
 CROSS_ORIGIN = "cross_origin"
 """The key in the scope's state of what browsers may give to pages of other origins. Also of events: a browser
 counts the answer to a beacon as loaded by its page, and reports it as blocked, though nobody can read it."""
+CROSS_ORIGIN_HEADERS = "cross_origin_headers"
+"""The key in the scope's state of headers that any answer gets; `RequestContext` adds them."""
 _MAX_AGE_S = 3_600
 _METHODS = "POST"
 _HEADERS = "Authorization, Content-Type, Content-Encoding, X-Sent-At"
@@ -41,7 +43,8 @@ class CrossOrigin:
             await self._collect(scope, receive, send)
         elif scope["path"] == SNIPPET_PATH:
             scope["state"][CROSS_ORIGIN] = True
-            await self._app(scope, receive, _adding(send, [(b"access-control-allow-origin", b"*")]))
+            scope["state"][CROSS_ORIGIN_HEADERS] = [(b"access-control-allow-origin", b"*")]
+            await self._app(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -59,7 +62,8 @@ class CrossOrigin:
                 added.append((b"access-control-expose-headers", _EXPOSED.encode()))
             else:
                 access.report_blocked(page, headers.get(b"host", b"").decode("latin-1"))
-        await self._app(scope, receive, _adding(send, added))
+        scope["state"][CROSS_ORIGIN_HEADERS] = added
+        await self._app(scope, receive, send)
 
 
 async def _answer_preflight(send: Send, headers: _RawHeaders) -> None:
@@ -71,12 +75,3 @@ async def _answer_preflight(send: Send, headers: _RawHeaders) -> None:
     status = HTTPStatus.NO_CONTENT.value
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
-
-
-def _adding(send: Send, headers: _RawHeaders) -> Send:
-    async def send_on(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *headers]
-        await send(message)
-
-    return send_on

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.cross_origin import CROSS_ORIGIN
+from api.http.cross_origin import CROSS_ORIGIN, CROSS_ORIGIN_HEADERS
 from api.http.errors import internal_problem
 from api.http.metrics import ApiMetrics
 from api.http.request_log import REQUEST_ID, RequestLog
@@ -59,8 +59,14 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [*_RAW_HEADERS, _resource_policy(scope), (b"x-request-id", request_id.encode())]
-                message["headers"] = [*message["headers"], *own, *_balance_headers(state)]
+                message["headers"] = [
+                    *message["headers"],
+                    *state.get(CROSS_ORIGIN_HEADERS, ()),
+                    *_RAW_HEADERS,
+                    _resource_policy(state),
+                    (b"x-request-id", request_id.encode()),
+                    *_balance_headers(state),
+                ]
             await send(message)
 
         try:
@@ -79,9 +85,9 @@ class RequestContext:
                 await settle(services_of(scope["app"]).access, state)
 
 
-def _resource_policy(scope: Scope) -> tuple[bytes, bytes]:
+def _resource_policy(state: dict[str, Any]) -> tuple[bytes, bytes]:
     """What pages of other origins may load or send to; all else only our own."""
-    policy = b"cross-origin" if scope["state"].get(CROSS_ORIGIN) else b"same-origin"
+    policy = b"cross-origin" if state.get(CROSS_ORIGIN) else b"same-origin"
     return b"cross-origin-resource-policy", policy
 
 

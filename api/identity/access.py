@@ -21,6 +21,7 @@ from contracts.keys import Keys
 from contracts.settings import Settings
 
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+_ROOT = Principal("root", "root", frozenset(Scope), is_publishable=False)
 
 
 def needs_keys_anyway(settings: Settings) -> bool:
@@ -55,7 +56,7 @@ class Access:
         page that it is not bound to, and for a key of apps or servers in any page.
         """
         if self._root_digest is not None and hmac.compare_digest(_fingerprint(presented), self._root_digest):
-            return Principal("root", "root", frozenset(Scope), is_publishable=False)
+            return _ROOT
         now_ms = wall_clock_ms()
         record = await self._find(presented, now_ms)
         state = record.state(now_ms)

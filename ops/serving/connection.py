@@ -55,7 +55,8 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._field_bytes = 0
         self._in_head = True
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._head_since_s: float | None = None
+        self._head_timer: asyncio.TimerHandle | None = None  # one for many heads: each would cost two calls
         self._refusal: HeadRefused | None = None
         self._is_offer = False
 
@@ -85,7 +86,7 @@ class Connection(HttpToolsProtocol):
         if self._refusal is not None:
             return
         if self._in_head:
-            if self._head_timer is None:
+            if self._head_since_s is None:
                 self._await_head()
             self._head_bytes += len(data)
         self._feed(data)
@@ -135,7 +136,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there in time."""
-        self._stop_timer()
+        self._head_since_s = None
         self._in_head = False
         self._head_bytes = 0
         version = self.parser.get_http_version()
@@ -197,15 +198,23 @@ class Connection(HttpToolsProtocol):
         raise refusal  # the parser stops, and uvicorn calls `send_400_response`
 
     def _await_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+        self._head_since_s = self.loop.time()
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._check_head)
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _head_is_late(self) -> None:
+    def _check_head(self) -> None:
         self._head_timer = None
+        if self._head_since_s is None:
+            return
+        left_s = self._head_since_s + HEAD_TIMEOUT_S - self.loop.time()
+        if left_s > 0:  # the timer was set for a head before
+            self._head_timer = self.loop.call_later(left_s, self._check_head)
+            return
         if self._head_bytes == 0:
             self.transport.close()  # it never began, so there is nothing to answer
             return

@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
-from api.services import lifetime_of
+from api.services import Application
 from contracts.settings import Settings
 from ops.serving import GRACE_S
 from ops.serving.connection import ConnectionLimits, limited_connection
@@ -29,9 +28,9 @@ class Server(uvicorn.Server):
     requests under way are finished within `GRACE_S`.
     """
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, *, pre_stop_s: float = 0.0) -> None:
+    def __init__(self, config: uvicorn.Config, app: Application, *, pre_stop_s: float = 0.0) -> None:
         super().__init__(config)
-        self._lifetime = lifetime_of(app)
+        self._lifetime = app.lifetime
         self._pre_stop_s = pre_stop_s
         self._asked_at_s: float | None = None
 
@@ -66,7 +65,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(app: FastAPI, settings: Settings, beat: Callable[[], None] | None = None) -> Server:
+def make_server(app: Application, settings: Settings, beat: Callable[[], None] | None = None) -> Server:
     """The server of this process; `beat` is called each second while the event loop turns."""
 
     async def call_beat() -> None:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from api.app import create_app
 from api.resources.predictions.next_action_model import NextActionModel
-from api.services import lifetime_of, services_of
+from api.services import Application, services_of
 from ops.stack.redis_server import RedisServer
 from services import unique_settings
 from shop_state import ShopState
@@ -96,12 +96,12 @@ async def test_startup_is_over_when_the_model_was_looked_for(client: httpx.Async
 
 
 async def test_readiness_says_that_the_end_was_asked_for(
-    client: httpx.AsyncClient, app: FastAPI, state: ShopState
+    client: httpx.AsyncClient, app: Application, state: ShopState
 ) -> None:
     state.beat("w1", partitions=(0, 1, 2, 3))
     state.flush()
     assert (await client.get("/readyz")).status_code == 200
-    lifetime_of(app).stopping = True
+    app.lifetime.stopping = True
     answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["status"]) == (503, "stopping")
     assert answer.json()["parts"]["stream"]["status"] == "ok"

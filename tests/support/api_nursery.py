@@ -86,13 +86,12 @@ class ApiNursery:
 
 
 def _serve() -> NoReturn:
-    from fastapi import FastAPI
-
     from api.app import create_app
+    from api.services import Application
     from ops.serving.server import make_server, run_server
     from rule_model import GivenModel
 
-    app: FastAPI = create_app(get_settings(), GivenModel())
+    app: Application = create_app(get_settings(), GivenModel())
 
     @app.get("/debug")
     async def debug() -> dict[str, int]:

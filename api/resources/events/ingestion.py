@@ -17,7 +17,12 @@ from api.resources.events.in_flight import InFlightEvents
 from api.resources.events.ip_addresses import truncate_address
 from api.resources.events.kafka_producer import Headers
 from api.resources.events.payloads import Payload
-from api.resources.events.privacy_signals import Objection, denies_consent, objects_by_header
+from api.resources.events.privacy_signals import (
+    NO_OBJECTION,
+    Objection,
+    denies_consent,
+    objects_by_header,
+)
 from api.resources.events.publisher import EventPublisher
 from api.resources.events.refused_events import RefusalReports, Sender
 from api.resources.events.salts import Salts
@@ -172,7 +177,7 @@ class EventRequest:
         if sent_at is not None:
             offset_ms = ingestion.clocks.correct(self._client_of(principal, payload), offset_ms)
         mode = ingestion.settings.privacy_signal_mode
-        objection = Objection("ignore")
+        objection = NO_OBJECTION
         if mode != "ignore":
             is_general = objects_by_header(self._headers) or denies_consent({"consent": payload.consent})
             if is_general or any_consent(payload.elements):

@@ -29,6 +29,9 @@ class Objection(NamedTuple):
     is_general: bool = False
 
 
+NO_OBJECTION = Objection("ignore")
+
+
 def objects_by_header(headers: Mapping[bytes, bytes]) -> bool:
     """Whether the browser, or a tracker in its name, says so of the whole request; names in lower case."""
     return headers.get(b"sec-gpc") == b"1" or headers.get(b"dnt") == b"1" or b"sp-anonymous" in headers

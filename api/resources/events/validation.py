@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 from api.identity.claims import check_claim
 from api.identity.principal import ANYONE, Principal
 from api.resources.events.free_fields import Cleaner
-from api.resources.events.privacy_signals import CONSENT_FIELDS, Objection, anonymise, denies_consent
+from api.resources.events.privacy_signals import (
+    CONSENT_FIELDS,
+    NO_OBJECTION,
+    Objection,
+    anonymise,
+    denies_consent,
+)
 from api.resources.events.receipts import Dedupe, Refusal
 from contracts.event_ids import derive_id
 from contracts.event_versions import upcast
@@ -17,7 +23,6 @@ from contracts.orders import split_items
 
 MAX_RECORDS = 10_000
 """Events with items become a record per item; an event that begins beyond this many is refused."""
-_NO_OBJECTION = Objection("ignore")
 
 
 class Record(NamedTuple):
@@ -36,7 +41,7 @@ class ValidationContext(NamedTuple):
     default_currency: str
     clock_offset_ms: int = 0
     """Added to the sender's times."""
-    objection: Objection = _NO_OBJECTION
+    objection: Objection = NO_OBJECTION
     principal: Principal = ANYONE
 
 
