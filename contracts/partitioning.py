@@ -10,7 +10,13 @@ _SLOTS = 16_384
 
 def partition_of(user_id: str, partitions: int) -> int:
     """The Kafka partition of a key, as Kafka's default partitioner (murmur2) computes it."""
-    return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % partitions)
+    return hash_of(user_id) % partitions
+
+
+@lru_cache(maxsize=65_536)  # murmur2 in Python is slow, and visitors come again
+def hash_of(key: str) -> int:
+    """The number by which Kafka's default partitioner chooses."""
+    return int(murmur2(key.encode()) & 0x7FFFFFFF)
 
 
 @lru_cache(maxsize=8)

@@ -1,6 +1,5 @@
 """Kafka records of events, products and dead letters."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.dead_letters import DeadLetter, encode_dead_letter
@@ -25,13 +24,13 @@ def event_record(event: Event, topics: Topics, partitions: int) -> Record:
     value = encode(event)
     if len(value) > MAX_EVENT_BYTES:
         raise InvalidEvent("event.too_large", f"must be at most {MAX_EVENT_BYTES} bytes, got {len(value)}")
-    partition = _partition_of(event.user_id, partitions)
+    partition = partition_of(event.user_id, partitions)
     return Record(topics.of(event.event_type), partition, event.user_id.encode(), value)
 
 
 def product_record(update: ProductUpdate, topics: Topics, partitions: int) -> Record:
     """The record of a product's facts; raises `InvalidEvent` if it is too long."""
-    partition = _partition_of(update.product_id, partitions)
+    partition = partition_of(update.product_id, partitions)
     return Record(topics.products, partition, update.product_id.encode(), encode_product(update))
 
 
@@ -39,6 +38,3 @@ def letter_record(letter: DeadLetter, topics: Topics) -> Record:
     """The record of a dead letter, keyed by its id, with the header `id` that all letters have."""
     letter_id = letter.letter_id.encode("utf-8", "replace")
     return Record(topics.rejected, None, letter_id, encode_dead_letter(letter), (("id", letter_id),))
-
-
-_partition_of = lru_cache(maxsize=100_000)(partition_of)

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterable
-from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.partitioner import murmur2
+
+from contracts.partitioning import hash_of
 
 Headers = list[tuple[str, bytes]]
 """Of Kafka records."""
@@ -34,7 +34,7 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
         """
         places = self._places.get(topic) or await self._find_places(topic)
         ack: asyncio.Future[object] = await self._message_accumulator.add_message(
-            places[_hash_of(key) % len(places)],
+            places[hash_of(key) % len(places)],
             key.encode(),
             value,
             self._patience_s,
@@ -53,7 +53,7 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
         places = self._places.get(topic) or await self._find_places(topic)
         by_place: dict[TopicPartition, list[tuple[bytes, bytes]]] = {}
         for key, value in records:
-            by_place.setdefault(places[_hash_of(key) % len(places)], []).append((key.encode(), value))
+            by_place.setdefault(places[hash_of(key) % len(places)], []).append((key.encode(), value))
         acks: list[asyncio.Future[object]] = []
         for place, own in by_place.items():
             batch = self.create_batch()
@@ -78,9 +78,3 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
         numbers = sorted(await self.partitions_for(topic))[: self._partitions]
         places = self._places[topic] = tuple(TopicPartition(topic, number) for number in numbers)
         return places
-
-
-@lru_cache(maxsize=65_536)  # murmur2 in Python is slow, and visitors come again
-def _hash_of(key: str) -> int:
-    """The number by which Kafka's default partitioner chooses."""
-    return int(murmur2(key.encode()) & 0x7FFFFFFF)
