@@ -1,6 +1,5 @@
 """Delay from an event to the alert it fires, readable in Kafka, under a paced stream of live events."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from benchmarks.alert_reader import AlertReader, Sighting
-from benchmarks.heartbeats import await_model, measure_scored
+from benchmarks.heartbeats import Scored, await_model, measure_scored
 from benchmarks.pace import SETTLE_S, quantile, send_paced
 from benchmarks.race import START_TIMEOUT_S, applied_counter, await_applied, start_contender
 from benchmarks.services import Services, create_topics, drop_state, drop_topics, make_settings
@@ -55,13 +54,13 @@ class AlertsRow:
     stored_p99_ms: float
     p50_ms: float
     p99_ms: float
-    scored: float
-    """Share of the visitors that were scored; NaN for the floor, which scores nobody."""
+    scored: Scored | None
+    """None for the floor, which scores nobody."""
 
     @property
     def is_floor(self) -> bool:
         """Whether it answers every cart with an alert and does nothing else."""
-        return math.isnan(self.scored)
+        return self.scored is None
 
 
 @dataclass(slots=True)
@@ -140,7 +139,7 @@ def measure_alerts(
         await_applied(applied, warm + sent, child)
         _await_published(services, settings, child)
         sightings = reader.finish(START_TIMEOUT_S)
-        scored = measure_scored(services.client, settings, child) if contender.scoring else math.nan
+        scored = measure_scored(services.client, settings, child) if contender.scoring else None
     finally:
         reader.stop()
         child.kill()

@@ -1,6 +1,5 @@
 """Delay from broker timestamp to visible in Redis, under a paced stream of live events."""
 
-import math
 import threading
 import time
 from bisect import bisect_right
@@ -12,7 +11,7 @@ from typing import Any
 
 from redis import Redis
 
-from benchmarks.heartbeats import await_model, measure_scored, read_heartbeats, shares_left_out
+from benchmarks.heartbeats import Scored, await_model, measure_scored, read_heartbeats
 from benchmarks.pace import SETTLE_S, quantile, send_paced
 from benchmarks.race import START_TIMEOUT_S, cpu_s, start_contender
 from benchmarks.services import Services, drop_state
@@ -44,10 +43,8 @@ class DelayRow:
     cpu_us: float
     """CPU of the contender per event at this pace; small batches cost more than a backlog."""
     redis_cpu_us: float
-    scored: float
-    """Share of the visitors that were scored; NaN where nothing is to be scored."""
-    left_out: dict[str, float]
-    """Share of the visitors that were left unscored for want of time, by kind."""
+    scored: Scored | None
+    """None where nothing is to be scored."""
 
 
 @dataclass(slots=True)
@@ -131,7 +128,7 @@ def measure_delay(
     child = start_contender(services, settings, contender.module, env=environment)
     probe = OffsetProbe(settings)
     acks = Acks()
-    scored, left_out = math.nan, dict[str, float]()
+    scored = None
     try:
         if settings.scoring:
             await_model(services.client, settings, child)
@@ -149,7 +146,6 @@ def measure_delay(
         redis_cpu_us = (cpu_s(services.redis_pid) - redis_before_s) / sent * 1e6
         if settings.scoring:
             scored = measure_scored(services.client, settings, child)
-            left_out = shares_left_out(read_heartbeats(services.client, settings))
         if at_end is not None:
             at_end(_delays(acks, probe, measured_from_ms))
     finally:
@@ -159,7 +155,7 @@ def measure_delay(
     delays_ms = sorted(delay_ms for _, delay_ms in _delays(acks, probe, measured_from_ms))
     return DelayRow(
         contender.title, sent_per_s, len(delays_ms), quantile(delays_ms, 0.5), quantile(delays_ms, 0.99),
-        own_p50_ms, own_p99_ms, cpu_us, redis_cpu_us, scored, left_out,
+        own_p50_ms, own_p99_ms, cpu_us, redis_cpu_us, scored,
     )  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
@@ -17,6 +18,14 @@ from ops.stack.child import Child
 BEAT_TIMEOUT_S = 10.0
 MODEL_TIMEOUT_S = 60.0
 POLL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Of the visitors to be scored the `share` that was, and shares left out for want of time, by kind."""
+
+    share: float
+    left_out: Mapping[str, float]
 
 
 def read_heartbeats(client: Redis, settings: Settings) -> list[Heartbeat]:
@@ -42,8 +51,8 @@ def await_model(client: Redis, settings: Settings, child: Child) -> None:
         raise RuntimeError(f"the worker has no model to score with ({_say(beats)}); {child.log_tail()}")
 
 
-def measure_scored(client: Redis, settings: Settings, child: Child) -> float:
-    """The share of visitors that the worker scored since its start, as of now.
+def measure_scored(client: Redis, settings: Settings, child: Child) -> Scored:
+    """What shares of the visitors the worker scored and left out since its start, as of now.
 
     Raises `RuntimeError` if it scored none: then nothing was measured of scoring.
     """
@@ -59,7 +68,7 @@ def measure_scored(client: Redis, settings: Settings, child: Child) -> float:
             f"the worker did not score ({_say(beats)}), so this is no measurement of scoring; "
             f"{child.log_tail()}"
         )
-    return share
+    return Scored(share, shares_left_out(beats))
 
 
 def share_scored(beats: Sequence[Heartbeat]) -> float:

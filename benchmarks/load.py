@@ -48,7 +48,8 @@ def judge_load(rows: Sequence[DelayRow], alerts: Sequence[AlertsRow]) -> list[Ai
 
 def _left_out(name: str, row: DelayRow) -> list[Aim]:
     """Shares of the visitors that were left out; of those with a cart or intent there should be none."""
-    kinds = {"cart": 0.0, "intent": 0.0, **row.left_out}
+    found = row.scored.left_out if row.scored else {}
+    kinds = {"cart": 0.0, "intent": 0.0, **found}
     return [
         Aim(f"left out, {name}, {kind}", share, 0.0 if kind in ("cart", "intent") else None, at_most=True)
         for kind, share in sorted(kinds.items())

@@ -115,7 +115,7 @@ def run_lap(
             require(settings)
         if not shop.scoring:
             return lap
-        return replace(lap, scored=measure_scored(services.client, settings, child))
+        return replace(lap, scored=measure_scored(services.client, settings, child).share)
     finally:
         child.kill()
         drop_state(services, settings)

@@ -1,6 +1,7 @@
 """How figures are shown: rich tables, a machine line, progress."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from benchmarks.api import COLLECT_AIM, READ_AIM, READ_P99_AIM_MS, Laps
 from benchmarks.calls import LIMITS
 from benchmarks.core import STEPS, STEPS_WITH_SCORING, BlobRow, CoreRow
 from benchmarks.delay import DelayRow
+from benchmarks.heartbeats import Scored
 from benchmarks.item_rates import RatesRow
 from benchmarks.jobs import JobsRow
 from benchmarks.memory import MemoryRow
@@ -26,6 +28,8 @@ from benchmarks.scoring import STEPS as STEPS_OF_SCORING
 from benchmarks.throughput import Row
 
 MIN_CORES_TO_SCALE = 4
+ROUNDING = 1e-9
+"""Shares may add up to so much less than 1."""
 
 
 def show_machine(console: Console, machine: Mapping[str, str]) -> None:
@@ -147,7 +151,8 @@ def show_throughput(console: Console, rows: Sequence[Row], aims: Sequence[Aim]) 
         )  # fmt: skip
     console.print(table)
     for row in rows:
-        _warn_of_skipped(console, row.title, row.scored)
+        if row.scored < 1:
+            _say_invalid(console, row.title, 1 - row.scored)
     show_aims(console, aims)
 
 
@@ -206,11 +211,11 @@ def show_delay(console: Console, rows: Sequence[DelayRow]) -> None:
         table.add_row(
             row.title, f"{row.sent_per_s:,.0f}", f"{row.events:,}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}",
             _or_dash(row.own_p50_ms), _or_dash(row.own_p99_ms), f"{row.cpu_us:.1f}",
-            f"{row.redis_cpu_us:.1f}", _share(row.scored),
+            f"{row.redis_cpu_us:.1f}", _share_scored(row.scored),
         )  # fmt: skip
     console.print(table)
     for row in rows:
-        _warn_of_skipped(console, row.title, row.scored)
+        _say_unscored(console, row.title, row.scored)
 
 
 def show_alerts(console: Console, rows: Sequence[AlertsRow], aims: Sequence[Aim]) -> None:
@@ -222,10 +227,12 @@ def show_alerts(console: Console, rows: Sequence[AlertsRow], aims: Sequence[Aim]
     for row in rows:
         table.add_row(
             row.title, f"{row.sent_per_s:,.0f}", f"{row.alerts:,}", f"{row.stored_p50_ms:.0f}",
-            f"{row.stored_p99_ms:.0f}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}", _share(row.scored),
+            f"{row.stored_p99_ms:.0f}", f"{row.p50_ms:.0f}", f"{row.p99_ms:.0f}",
+            _share_scored(row.scored),
         )  # fmt: skip
     console.print(table)
-    _warn_of_skipped(console, "the worker", min((row.scored for row in rows if not row.is_floor), default=1))
+    for row in rows:
+        _say_unscored(console, row.title, row.scored)
     show_aims(console, aims)
 
 
@@ -315,13 +322,29 @@ def _share(value: float) -> str:
     return "-" if value != value else f"{value:.1%}"
 
 
-def _warn_of_skipped(console: Console, title: str, scored: float) -> None:
-    if scored < 1:
-        console.print(
-            f"{title}: {1 - scored:.2%} of the visitors were left unscored, which takes less time: "
-            "no valid measurement of scoring",
-            style="red",
-        )
+def _share_scored(scored: Scored | None) -> str:
+    return _share(math.nan if scored is None else scored.share)
+
+
+def _say_unscored(console: Console, title: str, scored: Scored | None) -> None:
+    """Who was left out for want of time, as is meant; and whoever was unscored for any other reason."""
+    if scored is None:
+        return
+    left_out = sum(scored.left_out.values())
+    if left_out:
+        kinds = ", ".join(f"{share:.2%} {kind}" for kind, share in sorted(scored.left_out.items()))
+        console.print(f"{title}: {left_out:.2%} of the visitors were left out for want of time ({kinds})")
+    unexplained = 1 - scored.share - left_out
+    if unexplained > ROUNDING:
+        _say_invalid(console, title, unexplained)
+
+
+def _say_invalid(console: Console, title: str, unscored: float) -> None:
+    console.print(
+        f"{title}: {unscored:.2%} of the visitors were unscored though there was time, which takes less: "
+        "no valid measurement of scoring",
+        style="red",
+    )
 
 
 def _or_dash(value: float) -> str:

@@ -61,12 +61,13 @@ def audit_alerts(
     replay: ScoreReplay | None,
     *,
     data_lost: bool = False,
+    calm_from_ms: int | None = None,
 ) -> AlertAudit:
     """The audit over everything found, once nothing is on its way any more.
 
     After Redis lost data (`data_lost`) what was decided before may have been decided otherwise afterwards:
     the topic then has steps the log has not, and copies that differ. Log, counters and state still agree.
-    Without a `replay` no score is checked.
+    Without a `replay` no score is checked. `calm_from_ms` is as in `ScoreRecords`.
     """
     audit = AlertAudit()
     log = _decoded(audit, "log", found.log)
@@ -80,7 +81,9 @@ def audit_alerts(
     for where, records in (("log", log), ("topic", topic)):
         _compare_carts(audit, where, records, {u: s for u, s in steps.items() if u in clear}, clear)
     audit.differences += end_faults(log.values(), sent_events, clear, churn)
-    scores = ScoreRecords(tuple(log.values()), tuple(topic.values()), found.predictions, found.counters)
+    scores = ScoreRecords(
+        tuple(log.values()), tuple(topic.values()), found.predictions, found.counters, calm_from_ms
+    )
     audit.churn = audit_churn(scores, sent_events, replay, churn)
     for what, names in audit.churn.wrong.items():
         audit.note(what, names)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from contracts.alerts import CART_ABANDONED, CHURN_RISK, Alert, AlertState
 from contracts.predictions import NO_PREDICTIONS, Predictions
-from ops.audit.abandoned import FETCH_MS, FOREVER_MS, SentEvent
+from ops.audit.abandoned import FOREVER_MS, SentEvent
 from ops.audit.churn import ChurnAlertRules
 from ops.audit.churn_preconditions import unjustified_firings
 from ops.audit.churn_required import AlertLifetime, Evidence, Need, need_at
 from ops.audit.scores import ScoreReplay
 from ops.audit.stated_chances import Finding, StatedChance, Verified, chance_in_alert, chance_in_state, verify
+from ops.audit.worthy import check_worthy, is_in_time
 
 NOT_SCORED = "with no score of the last action"
 """Skipped, or the next action was in the same batch."""
@@ -25,8 +26,9 @@ class ChurnAudit:
     that are in the topic only, from before Redis lost them; `invented` were found at no state. `required`
     must be there whatever the batches were, and `lost` of these are not. `scores` are chances in visitors'
     states and abandoned carts that the replay finds alike, `unlike` those it does not. `scored` and `skipped`
-    are the visitors of all batches in Redis by whether the model answered. `exempt` counts, by reason,
-    firings and chances that cannot be checked.
+    are the visitors of all batches in Redis by whether the model answered. Of those who acted last without
+    faults `worthy` had a cart or intent, and `unscored` of these have no score of their last action. `exempt`
+    counts, by reason, firings and chances that cannot be checked.
     """
 
     fired: int = 0
@@ -39,6 +41,8 @@ class ChurnAudit:
     unlike: int = 0
     scored: int = 0
     skipped: int = 0
+    worthy: int = 0
+    unscored: int = 0
     exempt: dict[str, int] = field(default_factory=dict)
     wrong: dict[str, list[str]] = field(default_factory=dict)
     """Names of what is wrong, by what it is."""
@@ -59,13 +63,16 @@ class ChurnAudit:
 class ScoreRecords:
     """Everything that tells of scores: steps in the log, those in the topic that differ, visitors' states.
 
-    `counters` are the stream's own; None: they are not known.
+    `counters` are the stream's own; None: they are not known. From `calm_from_ms` on there was no fault, so
+    that visitors with a cart or intent may wait for a score, but never stay without; None: there was no such
+    time.
     """
 
     log: Sequence[Alert]
     topic: Sequence[Alert]
     predictions: Mapping[str, Predictions]
     counters: Mapping[str, int] | None = None
+    calm_from_ms: int | None = None
 
 
 def audit_churn(
@@ -83,6 +90,9 @@ def audit_churn(
     _check_firings(audit, sorted(firings, key=_order), lifetimes, sent_events, replay, rules)
     evidence = _check_scores(audit, records, sent_events, replay, rules)
     _check_required(audit, evidence, sent_events, lifetimes, rules)
+    if records.calm_from_ms is not None:
+        audit.worthy, unscored = check_worthy(records.predictions, sent_events, rules, records.calm_from_ms)
+        audit.unscored = audit.note("visitors with a cart or intent stayed without a score", unscored)
     if records.counters is not None:
         audit.scored, audit.skipped = records.counters["scored"], records.counters["skipped"]
     return audit
@@ -182,10 +192,7 @@ def _chances_of_states(
             stated.append(chance)
             continue
         audit.count_exempt(f"visitors {NOT_SCORED}")
-        if (
-            max(sent_event.arrived_ms for sent_event in mine) + FETCH_MS
-            <= last_ms + rules.idle_ms + rules.disorder_ms
-        ):
+        if is_in_time(mine, rules.idle_ms + rules.disorder_ms):
             missing.append(user)  # nothing came after the session's end, when nobody is scored
     if records.counters is not None and len(missing) > records.counters["skipped"]:
         more = f"visitors without a score, while {records.counters['skipped']} were skipped"

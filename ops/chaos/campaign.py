@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
 from redis.exceptions import RedisError
 
+from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
 from ops.chaos.faults import ARCHIVE_FAULTS, FAULTS, Fault
 from ops.chaos.run_audit import RunAudit, audit_run
@@ -23,6 +25,9 @@ RECOVERY_LIMIT_S = 30.0
 FAULT_LIMIT_S = 120.0
 """A fault that has not healed by then ends the campaign."""
 ARCHIVE_FLUSH_S = 1.0
+SETTLE_S, CALM_S = 10.0, 10.0
+"""With a budget for scores the load goes on after the last fault: so long for all to be as before it, workers
+joined and backlogs done, and so long in which nobody with a cart or intent may stay without a score."""
 _WORKERS = 2
 _PAUSE_S = (1.0, 4.0)
 
@@ -37,6 +42,8 @@ class Plan:
     kinds: tuple[str, ...] = tuple(FAULTS)
     archive: bool = False
     """Whether an archive follows the topics, is killed as well, and is compared with what was sent."""
+    scoring_budget_ms: int = 0
+    """Time for the scores of a round, so that visitors wait or are left out; 0: all are scored."""
 
 
 @dataclass(slots=True)
@@ -75,7 +82,7 @@ def run_campaign(plan: Plan, folder: Path, on_change: Callable[[Campaign], None]
     broker = KafkaBroker(folder / "kafka")
     broker.start()
     try:
-        settings = _settings(broker.bootstrap)
+        settings = _settings(broker.bootstrap, plan)
         if plan.archive:
             update = {"archive": str(folder / "archive"), "archive_flush_s": ARCHIVE_FLUSH_S}
             settings = settings.model_copy(update=update)
@@ -93,7 +100,7 @@ def quantile(values: list[float], share: float) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[round(share * 100) - 1]
 
 
-def _settings(bootstrap: str) -> Settings:
+def _settings(bootstrap: str, plan: Plan) -> Settings:
     name = f"chaos{uuid.uuid4().hex[:8]}"
     fields: dict[str, Any] = {
         "bootstrap": bootstrap,
@@ -101,6 +108,7 @@ def _settings(bootstrap: str) -> Settings:
         "topic_prefix": f"{name}.",
         "group": name,
         **SETTINGS,
+        "scoring_budget_ms": plan.scoring_budget_ms,
     }
     settings = Settings.model_validate(fields)
     return settings.model_copy(update={"partitions": ensure_topics(settings)})
@@ -134,10 +142,16 @@ def _inject_and_audit(
             campaign.recoveries_s.setdefault(kind, []).append(took_s)
             show("load")
             time.sleep(draw.uniform(*_PAUSE_S))
+        calm_from_ms = None
+        if plan.scoring_budget_ms:
+            show("calm")
+            time.sleep(SETTLE_S)
+            calm_from_ms = wall_clock_ms()
+            time.sleep(CALM_S)
         show("counting")
-        campaign.audit = audit_run(system, traffic)
+        campaign.audit = audit_run(system, traffic, calm_from_ms=calm_from_ms)
         show("done")
-    except (NotRecovered, RuntimeError) as exc:
+    except (NotRecovered, RuntimeError, KafkaException) as exc:
         campaign.failure = str(exc)
     finally:
         traffic.halt()

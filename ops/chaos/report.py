@@ -83,7 +83,9 @@ def summary(campaign: Campaign) -> dict[str, Any]:
         "seed": campaign.plan.seed,
         "minutes": campaign.plan.minutes,
         "events_per_s": campaign.plan.events_per_s,
+        "scoring_budget_ms": campaign.plan.scoring_budget_ms,
         **counts,
+        "left_out": audit.left_out if audit else None,
         "alerts": alerts,
         "differences": audit.differences if audit else None,
         "recovery_s": {
@@ -142,6 +144,7 @@ def _counts(audit: RunAudit) -> Table:
         ("", f"{alerts.repeated:,} repeats in Kafka, which readers drop by their id"),
         ("cart_abandoned", f"{alerts.expected:,} steps expected by a replay of what came in time"),
         *_churn_rows(alerts.churn),
+        *_left_out_rows(audit),
         ("lost", f"{audit.lost:,} events, {alerts.lost:,} steps of alerts"),
         ("doubled", f"{audit.doubled:,} events, {alerts.doubled:,} steps of alerts"),
     ):
@@ -152,6 +155,12 @@ def _counts(audit: RunAudit) -> Table:
 def _archive_rows(audit: RunAudit) -> Iterator[tuple[str, str]]:
     if audit.archived is not None:
         yield "archive", f"{audit.archived:,} records, each compared with what was sent"
+
+
+def _left_out_rows(audit: RunAudit) -> Iterator[tuple[str, str]]:
+    if audit.left_out:
+        kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(audit.left_out.items()))
+        yield "left out", f"for want of time, by the workers there at the end since their start: {kinds}"
 
 
 def _churn_rows(churn: ChurnAudit) -> Iterator[tuple[str, str]]:
@@ -167,6 +176,8 @@ def _churn_rows(churn: ChurnAudit) -> Iterator[tuple[str, str]]:
         f"{churn.scored:,} made, {churn.skipped:,} skipped in the batches Redis has; "
         f"of those in states and abandoned carts {churn.scores:,} as replayed, {churn.unlike:,} not",
     )
+    if churn.worthy:
+        yield "", f"{churn.worthy:,} with a cart or intent after the last fault, {churn.unscored:,} unscored"
     if churn.exempt:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in sorted(churn.exempt.items()))
         yield "not checked", reasons

@@ -1,9 +1,11 @@
 """The audit over a system once its traffic has ended: what was sent against what Redis has."""
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
+from contracts.heartbeat import NEXT_ACTION
 from contracts.topics import Topics
 from ops.audit import (
     AlertAudit,
@@ -59,6 +61,8 @@ class RunAudit:
     alerts: AlertAudit
     archived: int | None = None
     """Records that the archive has, each compared with what was sent; None without an archive."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Visitors left unscored for want of time, by kind, of the workers there at the end since their start."""
 
     @property
     def exact(self) -> bool:
@@ -67,8 +71,13 @@ class RunAudit:
         return not (self.lost or self.doubled or self.differences or alerts.lost or alerts.doubled)
 
 
-def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.0) -> RunAudit:
-    """End the traffic, wait until all is applied, and compare; raises `NotRecovered` if it never is."""
+def audit_run(
+    system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.0, *, calm_from_ms: int | None = None
+) -> RunAudit:
+    """End the traffic, wait until all is applied, and compare; raises `NotRecovered` if it never is.
+
+    From `calm_from_ms` on (wall clock) there was no fault: nobody with a cart or intent may be unscored.
+    """
     traffic.finish()
     settings = system.settings
     ends = log_ends(settings)
@@ -104,7 +113,8 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         archived = archived_rows(settings)
         unlike += archive_differences(settings, sent)
     lost, doubled = lost_and_doubled(expected, found)
-    alerts = _audit_alerts(system, sent, log)
+    alerts = _audit_alerts(system, sent, log, calm_from_ms)
+    left_out = _left_out(system)
     return RunAudit(
         sent=traffic.sent,
         in_log=log.records,
@@ -119,6 +129,7 @@ def audit_run(system: SystemUnderTest, traffic: Traffic, timeout_s: float = 120.
         differences=unlike + alerts.differences,
         alerts=alerts,
         archived=archived,
+        left_out=left_out,
     )
 
 
@@ -140,7 +151,18 @@ def _await_customers(system: SystemUnderTest, sent: pl.DataFrame) -> dict[str, C
     return expected_customers(sent)
 
 
-def _audit_alerts(system: SystemUnderTest, sent: pl.DataFrame, log: LogCount) -> AlertAudit:
+def _left_out(system: SystemUnderTest) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for beat in system.heartbeats():
+        for slot in beat.slots:
+            if slot.slot == NEXT_ACTION:
+                total.update(slot.left_out)
+    return dict(total)
+
+
+def _audit_alerts(
+    system: SystemUnderTest, sent: pl.DataFrame, log: LogCount, calm_from_ms: int | None
+) -> AlertAudit:
     arrived = sent.join(log.arrivals(), on="event_id", how="left")
     arrived = arrived.with_columns(pl.col("arrived_ms").fill_null(pl.col("at_ms")))
     return audit_alerts(
@@ -150,4 +172,5 @@ def _audit_alerts(system: SystemUnderTest, sent: pl.DataFrame, log: LogCount) ->
         replace(ChurnAlertRules.of(system.settings), earlier_workers=system.earlier_workers),
         open_replay(system.settings, sent, log.copies(), read_again=not system.counters_exact),
         data_lost=system.data_lost,
+        calm_from_ms=calm_from_ms,
     )

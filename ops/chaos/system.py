@@ -28,7 +28,8 @@ SETTINGS: dict[str, Any] = {
     "partitions": 6,
     # The audit scores visitors again with the model alone.
     "learning": False,
-    # It compares what came of every score, so none is left out, however busy the machine is.
+    # However busy the machine is, nobody is left out: it compares what came of every score. A campaign may be
+    # given a budget.
     "scoring_budget_ms": 0,
     "session_timeout_s": 6.0,
     "idle_ms": 2_000,

@@ -251,6 +251,12 @@ def chaos(
     archive: Annotated[
         bool, typer.Option("--archive", help="Also archive the events, kill the archive, and compare it.")
     ] = False,
+    scoring_budget_ms: Annotated[
+        int,
+        typer.Option(
+            help="Time for scores in a round, so that visitors wait; 0: as long as it takes.", min=0
+        ),
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Kill, stop and rewind workers, Redis and Kafka at random under load, then check every total.
@@ -261,7 +267,7 @@ def chaos(
     from ops.chaos.campaign import Plan
     from ops.chaos.report import run_chaos
 
-    plan = Plan(minutes, seed, rate, archive=archive)
+    plan = Plan(minutes, seed, rate, archive=archive, scoring_budget_ms=scoring_budget_ms)
     raise typer.Exit(run_chaos(plan, as_json=json, keep=keep))
 
 

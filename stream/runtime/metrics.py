@@ -18,6 +18,9 @@ from stream.state.commit import CommitStatus
 WINDOW_S = 10
 SAMPLED = 256
 """About as many delays of a large batch are kept, evenly spaced; of one with fewer events all of them."""
+OF_SCORES = frozenset(("scored", "skipped"))
+"""Counters of a result that are of visitors, not of records. Who is skipped may be scored later, which takes
+it back; `SlotMeter` counts a visitor once it is known what became of the score."""
 _BROKER_MS = itemgetter(Entry._fields.index("broker_ms"))
 _DELAY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -148,7 +151,7 @@ class Meter:
 
     def _count_result(self, result: BatchResult) -> None:
         for name, number in result.counters.items():
-            if number > 0:  # no metric of this kind can be taken back, as is who was scored after all
+            if name not in OF_SCORES:
                 self._events.labels(name).inc(number)
         for letter in result.letters:
             self._rejected.labels(letter.code).inc()

@@ -1,7 +1,5 @@
 """The benchmark of alerts dates each alert by the event that fired it."""
 
-import math
-
 import pytest
 from confluent_kafka import Producer
 
@@ -9,6 +7,7 @@ from alert_makers import AT_MS, make_alert, make_expired
 from benchmarks.alert_reader import AlertReader, Sighting
 from benchmarks.alerts import AlertsRow, find_delays
 from benchmarks.contenders.echo import echo
+from benchmarks.heartbeats import Scored
 from benchmarks.runs import judge_alerts
 from contracts.alerts import CART_ABANDONED, Alert, decode_alert, encode_alert
 from contracts.clock import wall_clock_ms
@@ -105,8 +104,8 @@ def test_the_floor_answers_each_cart_and_nothing_else() -> None:
 
 
 def test_ours_is_judged_by_its_own_runs_and_set_beside_the_floors() -> None:
-    rows = [AlertsRow("ours", 2_000, 10, 1, 1, 1, p99_ms, 1.0) for p99_ms in (100, 200, 900)] + [
-        AlertsRow("floor", 2_000, 10, 1, 1, 1, 10, math.nan)
+    rows = [AlertsRow("ours", 2_000, 10, 1, 1, 1, p99_ms, Scored(1.0, {})) for p99_ms in (100, 200, 900)] + [
+        AlertsRow("floor", 2_000, 10, 1, 1, 1, 10, None)
     ]
     median_p99, ratio = judge_alerts(rows)
     assert (median_p99.value, median_p99.reached) == (200, True)

@@ -1,5 +1,6 @@
 """A measurement of scoring counts only if visitors were scored; figures stand beside their aims."""
 
+import io
 import math
 import sys
 from collections.abc import Iterator
@@ -8,11 +9,14 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rich.console import Console
 
 from benchmarks.aims import Aim
-from benchmarks.heartbeats import await_model, measure_scored, share_scored
+from benchmarks.delay import DelayRow
+from benchmarks.heartbeats import Scored, await_model, measure_scored, share_scored
+from benchmarks.tables import show_delay
 from benchmarks.throughput import Row, ratios, speeds
-from contracts.heartbeat import Heartbeat
+from contracts.heartbeat import NEXT_ACTION, Heartbeat, SlotReport
 from contracts.keys import Keys
 from contracts.settings import Settings
 from ops.stack.child import Child
@@ -59,9 +63,24 @@ def test_the_share_scored_is_of_all_workers_together() -> None:
 
 def test_a_worker_that_scored_is_measured(settings: Settings, child: Child) -> None:
     with Redis.from_url(settings.redis_url) as client:
-        say(client, settings, make_beat(scored=9, skipped=1))
+        slot = SlotReport(NEXT_ACTION, "m-1", "ok", 14, 6, (), {"other": 4, "superseded": 1})
+        say(client, settings, make_beat(scored=14, skipped=6, slots=(slot,)))
         await_model(client, settings, child)
-        assert measure_scored(client, settings, child) == 0.9
+        scored = measure_scored(client, settings, child)
+        assert scored == Scored(0.7, {"other": 0.2, "superseded": 0.05})
+
+
+def test_only_those_unscored_though_there_was_time_make_a_measurement_invalid() -> None:
+    def say_of(scored: Scored) -> str:
+        text = io.StringIO()
+        show_delay(Console(file=text, width=160), [DelayRow("ours", 1.0, 1, 1, 1, 1, 1, 1.0, 1.0, scored)])
+        return text.getvalue()
+
+    meant = say_of(Scored(0.7, {"other": 0.2, "superseded": 0.1}))
+    assert "30.00% of the visitors were left out for want of time (20.00% other, 10.00% superseded)" in meant
+    assert "no valid measurement" not in meant
+    assert "10.00% of the visitors were unscored though there was time" in say_of(Scored(0.7, {"other": 0.2}))
+    assert "visitors were" not in say_of(Scored(1.0, {}))
 
 
 def test_a_worker_that_scored_nobody_is_an_error_that_says_why(settings: Settings, child: Child) -> None:

@@ -14,7 +14,7 @@ from ops.chaos.report import show, summary
 from ops.chaos.run_audit import RunAudit
 
 CHURN = ChurnAudit(
-    fired=1_200, replayed=1_190, required=180, scores=5_271, scored=16_556, skipped=44,
+    fired=1_200, replayed=1_190, required=180, scores=5_271, scored=16_556, skipped=44, worthy=310,
     exempt={"firings made before the price level settled": 10},
 )  # fmt: skip
 
@@ -24,7 +24,10 @@ def campaign_of(churn: ChurnAudit) -> Campaign:
         fired=5_000, lost=churn.lost, doubled=churn.invented, differences=[*churn.wrong], churn=churn
     )
     campaign = Campaign(Plan(minutes=1, seed=1))
-    campaign.audit = RunAudit(10, 10, 0, 0, 10, 10, 0, 0, 3, 7, alerts.differences, alerts)
+    campaign.audit = RunAudit(
+        10, 10, 0, 0, 10, 10, 0, 0, 3, 7, alerts.differences, alerts,
+        left_out={"other": 1_020, "superseded": 9},
+    )  # fmt: skip
     return campaign
 
 
@@ -41,6 +44,8 @@ def test_the_verdict_says_what_was_scored_checked_and_left_out() -> None:
     assert "16,556 made, 44 skipped" in text
     assert "5,271 as replayed, 0 not" in text
     assert "10 firings made before the price level settled" in text
+    assert "310 with a cart or intent after the last fault, 0 unscored" in text
+    assert "1,020 other, 9 superseded" in text
     assert "PASSED" in text
 
 

@@ -32,6 +32,16 @@ def test_records_are_counted_by_what_became_of_them() -> None:
     assert 'storepulse_worker_events_total{result="forgotten"} 1.0' in shown
 
 
+def test_visitors_scored_or_not_are_no_records() -> None:
+    meter = Meter()
+    for counters in ({"applied": 4, "scored": 3, "skipped": 1}, {"scored": 1, "skipped": -1}):
+        meter.count_batch(entries_after(range(4)), BatchResult(Clock(0, 0), counters=counters), now_ms=NOW_MS)
+    shown = generate_latest(meter.registry).decode()
+    assert 'storepulse_worker_events_total{result="applied"} 4.0' in shown
+    assert "scored" not in shown.replace("storepulse_worker_scores", "")
+    assert "skipped" not in shown
+
+
 def test_speed_and_delays_are_those_of_small_and_large_batches_alike() -> None:
     meter = Meter()
     for delays in (range(1, 8_001), [100_000] * 2_000):
