@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Generic, TypeVar
@@ -23,8 +23,11 @@ Call = asyncio.Future[tuple[Sequence[A], float]]
 
 PARTS = 3
 """Calls that the time of a round is divided into, where there is not enough of it."""
+RECENT_CALLS = 32
+"""What none of so many calls went below, besides the processor's time, is a wait that does not depend on the
+number of visitors: that of a thread for its turn on a machine with other work."""
 CROWDED = 8
-"""Others on the machine may make a call take so many times its own time; a smaller one would too."""
+"""Others on the machine may make a call take so many times its own time."""
 FEWEST_VISITORS = 16
 """Fewer in a call cost much more each."""
 MOST_LATE = 1_000
@@ -50,6 +53,8 @@ class Scorer(Generic[M, I, A]):
         """Of what was last wanted, the key of a visitor whose state could not be encoded."""
         self._cost_s = FIRST_COST_S
         """What an answer takes of the processor, of late."""
+        self._waits_s: deque[float] = deque(maxlen=RECENT_CALLS)
+        """How much longer than the processor's time recent calls took."""
         self._troubled: M | None = None
         """The model that the trouble is with: it is over once another has taken its place."""
 
@@ -121,7 +126,7 @@ class Scorer(Generic[M, I, A]):
         if model is self.host.model:
             self._trouble = ""
         took_s = time.monotonic() - began_s
-        self._note_cost(max(took_s / CROWDED, sum([call.result()[1] for call in calls])), len(by_key))
+        self._note_cost(took_s, [call.result()[1] for call in calls], len(by_key))
         self._meter.count_scores(len(by_key), skipped=0, took_s=took_s)
         if len(by_key) < len(wanted):
             left = [(key, self.slot.worth(each.visitor)) for key, each in wanted.items() if key not in by_key]
@@ -188,13 +193,24 @@ class Scorer(Generic[M, I, A]):
         return sorted(wanted, key=lambda key: -worth(wanted[key].visitor).rank)
 
     def _size(self, budget_s: float) -> int:
-        """How many visitors can be asked about in a part of this time, so that little of it is overrun."""
-        fitting = int(budget_s / self._cost_s / PARTS)
+        """How many visitors can be asked about in a part of this time, so that little of it is overrun.
+
+        Where waits take much of it there is one part: each call more would be a wait more.
+        """
+        parts = PARTS if 2 * PARTS * self._wait_s < budget_s else 1
+        fitting = int(budget_s / self._cost_s / parts)
         return max(FEWEST_VISITORS, min(fitting, self.slot.most_visitors))
 
-    def _note_cost(self, took_s: float, number: int) -> None:
-        """Learn what an answer takes, from so many."""
-        self._cost_s += (took_s / number - self._cost_s) * min(1.0, number / SETTLED_VISITORS)
+    @property
+    def _wait_s(self) -> float:
+        return min(self._waits_s, default=0.0)
+
+    def _note_cost(self, took_s: float, calls_s: Sequence[float], number: int) -> None:
+        """Learn what an answer takes, from so many; `calls_s` is what each call took of the processor."""
+        spent_s = sum(calls_s)
+        self._waits_s.append(max(0.0, took_s - spent_s) / len(calls_s))
+        cost_s = max(spent_s, (took_s - self._wait_s * len(calls_s)) / CROWDED)
+        self._cost_s += (cost_s / number - self._cost_s) * min(1.0, number / SETTLED_VISITORS)
 
     def _begin(self, model: M, wanted: Mapping[Key, AskedVisitor], keys: Sequence[Key]) -> "Call[A]":
         subjects = [wanted[key] for key in keys]

@@ -60,7 +60,7 @@ async def test_every_visitor_gets_the_own_score_from_whichever_call_it_came(scor
 
 
 async def test_with_little_time_those_come_first_whom_it_matters_for(scorer: NextActionScorer) -> None:
-    scorer.host.take_up(FixedModel(slow_s=0.001))
+    scorer.host.take_up(FixedModel(slow_s=0.0002))
     shop = Shop()
     names = [f"u{place}" for place in range(300)]
     shop.apply(make_entries([make_event("view", 0, user=name) for name in names]))
@@ -68,7 +68,7 @@ async def test_with_little_time_those_come_first_whom_it_matters_for(scorer: Nex
     shop.apply(make_entries([make_event("view", 2, user=name) for name in names[1::20]]))
     wanted = {name: AskedVisitor(name, shop.visitors[name], UNKNOWN_LEVEL) for name in names}
     for _ in range(3):  # what an answer takes has to be known
-        scores = await scorer.score(wanted, 0.05)
+        scores = await scorer.score(wanted, 0.01)
     assert 16 <= len(scores) < 300
     assert set(names[::20]) <= scores.keys()
     more = set(names[1::20])
@@ -77,6 +77,16 @@ async def test_with_little_time_those_come_first_whom_it_matters_for(scorer: Nex
     assert scorer._meter.skipped == sum(scorer._meter.left_out.values())
     assert scorer.state == "ok", "to leave somebody out is no trouble of the model"
     assert len(await scorer.score(wanted)) == 300, "without a limit nobody is left out"
+
+
+async def test_a_long_wait_for_each_call_is_not_taken_for_the_cost_of_visitors(
+    scorer: NextActionScorer,
+) -> None:
+    scorer.host.take_up(FixedModel(wait_s=0.03))
+    wanted = make_visitors(*[f"u{place}" for place in range(120)])
+    for _ in range(12):
+        scores = await scorer.score(wanted, 0.02)
+    assert len(scores) == 120, "a call of all of them takes hardly longer than one of a few"
 
 
 async def test_scores_are_rounded_as_they_are_kept(scorer: NextActionScorer) -> None:

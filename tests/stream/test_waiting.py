@@ -37,7 +37,7 @@ class BusyWorker:
         registry = make_registry(SETTINGS)
         self.worker = MemoryWorker(SETTINGS, registry, self.kafka, self.store, self.core)
         self.scorer = self.worker.slots.scorers[NEXT_ACTION]
-        self.scorer.host.take_up(FixedModel(slow_s=0.001))
+        self.scorer.host.take_up(FixedModel(slow_s=0.0002))
 
     async def apply(self, *events: Event) -> None:
         """Apply events in one batch, and fire the timers that they pass."""

@@ -23,7 +23,7 @@ class FixedModel:
     """A model that says the same of everybody, once its gate is open, and fails over too long sessions.
 
     With `purchase_per_action` the chance of a purchase is that for each action instead. A visitor takes it
-    `slow_s`.
+    `slow_s` of the processor, and a call waits for `wait_s` before.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class FixedModel:
         longest: int | None = None,
         reads_ids: bool = False,
         slow_s: float = 0.0,
+        wait_s: float = 0.0,
     ) -> None:
         self.version = version
         self.reads_ids = reads_ids
@@ -46,7 +47,7 @@ class FixedModel:
         self._purchase = purchase
         self._per_action = purchase_per_action
         self._longest = longest
-        self._slow_s = slow_s
+        self._slow_s, self._wait_s = slow_s, wait_s
 
     def predict(
         self,
@@ -57,7 +58,10 @@ class FixedModel:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         assert len(lengths) == len(context) == len(steps)
         self.gate.wait(10.0)
-        time.sleep(self._slow_s * len(steps))
+        time.sleep(self._wait_s)
+        until_s = time.thread_time() + self._slow_s * len(steps)
+        while time.thread_time() < until_s:
+            pass
         self.widths.append((len(steps), steps.shape[1]))
         self.ids.append(ids)
         if self._longest is not None and steps.shape[1] > self._longest:
