@@ -6,9 +6,9 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_SET_ITEM
 from libc.math cimport exp, exp2, log, sqrt
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy, memmove, memset
 
 cdef extern from *:
     """
@@ -42,6 +42,10 @@ cdef enum:
     AHEAD = 12  # sessions that are fetched before they are looked at: they lie anywhere in memory
     SOON = 4  # sessions whose products are
     PLACES = 256  # of a visitor
+    STEPS = 256  # of similarities, from 0 to the highest that can be
+    MOST_MATCHED = 256
+    GRADES = 512  # of scores, 32 between one and its double
+    FEW = 16  # products that are sorted by insertion
 if MOST != ROOM:
     raise ImportError("MAX_ITEMS is another one")
 
@@ -64,10 +68,31 @@ cdef struct Line:
     uint8_t[3] unused
 
 
-cdef struct Mark:  # what a query asks of all sessions of its products
-    double similarity  # zero between two queries, as is `matched`
-    uint8_t matched
-    uint8_t n  # products, as in the line
+cdef struct Weights:
+    double viewed
+    double carted
+    double bought
+
+
+cdef struct Touched:  # a session with a product of a query's prefix
+    double similarity
+    int32_t index
+    uint8_t matched  # place of the first such product in the prefix
+    uint16_t step  # of the similarity, from 0 to `STEPS` - 1; `STEPS`: chosen among those of its step
+
+
+cdef struct Settings:  # a `Scoring`, unpacked
+    double age_scale
+    double idf_weight
+    double before
+    double transition_weight
+    double transition_shrink
+    Py_ssize_t k
+    Py_ssize_t transition_reach
+    Py_ssize_t transition_sessions
+    Weights weights
+    double[ROOM] fading  # by the places between two products of a session
+    double[MOST_MATCHED] matched  # by the place of the product shared last
 
 
 cdef struct Own:  # the sessions of one visitor
@@ -100,12 +125,6 @@ cdef struct Ranked:
     int32_t code
 
 
-cdef struct Weights:
-    double viewed
-    double carted
-    double bought
-
-
 if sizeof(Line) != LINE:
     raise ImportError("the line of a session has another size")
 
@@ -118,6 +137,19 @@ cdef inline double weigh(uint8_t mask, Weights* weights) noexcept nogil:
 
 cdef inline double fade(double steps, double scale) noexcept nogil:
     return exp(-steps / scale) if scale > 0 else 1.0
+
+
+cdef inline int64_t coarse(double score) noexcept nogil:
+    """Exponent and 5 bits more: it orders scores above 0."""
+    cdef int64_t bits
+    memcpy(&bits, &score, sizeof(bits))
+    return bits >> 47
+
+
+cdef inline int grade_of(double score, int64_t base) noexcept nogil:
+    """0, for scores far below the others too, to `GRADES` - 1; `base` is that of grade 0."""
+    cdef int64_t grade = coarse(score) - base if score > 0 else 0
+    return <int>grade if grade > 0 else 0
 
 
 cdef inline int place_in(int32_t* items, int n, int32_t code) noexcept nogil:
@@ -162,6 +194,7 @@ cdef class CodedList(list):
     cdef double* _shares
     cdef list _names  # of the codes: what stands in `CompiledSessions._ids` for those that are the same
     cdef Py_ssize_t _size
+    cdef int64_t _turn  # as of which the codes were seen to be right
 
     def __dealloc__(self):
         free(self._codes)
@@ -202,14 +235,19 @@ cdef class CompiledSessions:
     cdef int64_t _landmark_ms
     cdef bint _has_landmark
     cdef Py_ssize_t _bytes
-    # Scratch of one query, all zero between two.
-    cdef Mark* _marks  # of the sessions by slot, apart: all that a query asks of most of them
-    cdef int32_t* _touched
-    cdef Cell* _cells
+    cdef uint8_t* _sizes  # products of the sessions by slot, apart: a query asks it of sessions anywhere
+    # Scratch of one query.
+    cdef Touched* _touched
+    cdef int32_t* _places  # where a session is among `_touched`, by its hash
+    cdef Py_ssize_t _touched_room, _places_mask
+    cdef Cell* _cells  # scores are all zero between two queries, as are `_visits`
     cdef int32_t* _scored
     cdef Ranked* _ranked  # what `_select` found
     cdef int32_t* _visits
     cdef double[ROOM + 1] _norms  # by the number of products of a session
+    cdef object _scoring  # that `_settings` are of
+    cdef Settings _settings
+    cdef int64_t _turn  # how often a product has left
 
     def __cinit__(self, Py_ssize_t max_sessions, Py_ssize_t sessions_per_item):
         if max_sessions < 1 or sessions_per_item < 1:
@@ -235,8 +273,9 @@ cdef class CompiledSessions:
         free(self._table)
         free(self._items)
         free(self._lines_raw)
-        free(self._marks)
+        free(self._sizes)
         free(self._touched)
+        free(self._places)
         free(self._cells)
         free(self._scored)
         free(self._ranked)
@@ -250,7 +289,7 @@ cdef class CompiledSessions:
     @property
     def n_bytes(self):
         """See the protocol."""
-        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(Line) + sizeof(Mark) + sizeof(int32_t)
+        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(Line) + sizeof(uint8_t)
         cdef Py_ssize_t by_item = sizeof(Item) + sizeof(Cell) + sizeof(Ranked) + 2 * sizeof(int32_t)
         return (
             self._bytes + self._room * by_slot + self._items_room * by_item
@@ -311,9 +350,8 @@ cdef class CompiledSessions:
         cdef Py_ssize_t n_scored = 0, n_touched = 0, length = min(<Py_ssize_t>len(prefix), LONGEST), back, n
         cdef Own own
         cdef int32_t code
-        cdef double weight, factor
-        cdef Weights weights
-        weights.viewed, weights.carted, weights.bought = scoring.action_weights
+        cdef double weight, factor, highest = 0.0
+        self._take_settings(scoring)
         self._find_own(skip_visitor, &own)
         cdef double* parts = NULL
         cdef int32_t* codes = <int32_t*>grown(NULL, (length + 1) * sizeof(int32_t))
@@ -322,15 +360,19 @@ cdef class CompiledSessions:
             for back in range(length):
                 product_id, parts[back] = prefix[back]
                 codes[back] = self._code_of(product_id)
+                if codes[back] == NONE or not parts[back] > 0:
+                    parts[back] = 0.0
+                    continue
+                highest += parts[back]
+                n_touched += self._items[codes[back]].all.n
+            self._make_places(n_touched)
+            n_touched = 0
             for back in range(length):
-                if codes[back] != NONE and parts[back] > 0:
+                if parts[back] > 0:
                     n_touched = self._touch(codes[back], back, parts[back], n_touched)
-            for back in range(own.n):
-                self._marks[own.slots[back]].similarity = 0.0
-            n_scored = self._vote(codes, length, scoring, &weights, now_ms, n_touched)
-            weight = scoring.transition_weight
-            if length and codes[0] != NONE and weight:
-                n_scored = self._go_on(codes[0], scoring, &weights, weight, &own, n_scored)
+            n_scored = self._vote(codes, highest, &own, now_ms, n_touched)
+            if length and codes[0] != NONE and self._settings.transition_weight:
+                n_scored = self._go_on(codes[0], &own, n_scored)
             unknown = {}
             for found, factor in [*shares, (extra, 1.0)]:
                 if type(found) is CodedList and len(<list>found) == (<CodedList>found)._size:
@@ -502,6 +544,7 @@ cdef class CompiledSessions:
                     total += self._items[code].weight
                     n_scored = self._add_score(code, self._items[code].weight, n_scored)
             answer.note(self._ids, self._ranked, self._select(n_scored, limit), total)
+            answer._turn = self._turn
         finally:
             self._clear(n_scored)
         return self._answers.keep(question, now_ms, answer)
@@ -522,86 +565,148 @@ cdef class CompiledSessions:
             index = self._slots[index].sibling
         return 0
 
-    cdef Py_ssize_t _touch(self, int32_t code, Py_ssize_t back, double weight, Py_ssize_t n) noexcept:
+    cdef int _take_settings(self, scoring) except -1:
+        """Unpack a scoring, which is the same in most queries."""
+        if scoring is self._scoring:
+            return 0
+        cdef Settings* settings = &self._settings
+        cdef double distance_scale = scoring.distance_scale, match_scale = scoring.match_scale
+        cdef int i
+        self._scoring = None
+        settings.weights.viewed, settings.weights.carted, settings.weights.bought = scoring.action_weights
+        settings.k, settings.age_scale = scoring.k, scoring.age_scale_ms
+        settings.idf_weight, settings.before = scoring.idf_weight, scoring.before_weight
+        settings.transition_weight = scoring.transition_weight
+        settings.transition_shrink = scoring.transition_shrink
+        settings.transition_reach = scoring.transition_reach
+        settings.transition_sessions = scoring.transition_sessions
+        for i in range(ROOM):
+            settings.fading[i] = fade(i, distance_scale)
+        for i in range(MOST_MATCHED):
+            settings.matched[i] = fade(i, match_scale)
+        self._scoring = scoring
+        return 0
+
+    cdef int _make_places(self, Py_ssize_t most) except -1:
+        """Empty places for so many sessions at most: a small table stays in the nearest cache."""
+        cdef Py_ssize_t size = 256
+        while size < 2 * most:
+            size *= 2
+        if size > self._touched_room:
+            self._touched_room = 0
+            self._places = <int32_t*>grown(self._places, size * sizeof(int32_t))
+            self._touched = <Touched*>grown(self._touched, size // 2 * sizeof(Touched))
+            self._touched_room = size
+        self._places_mask = size - 1
+        memset(self._places, 0xFF, size * sizeof(int32_t))  # all `NONE`
+        return 0
+
+    cdef inline Py_ssize_t _place_of(self, int32_t index) noexcept nogil:
+        """Where the table has a session, or has room for it."""
+        cdef Py_ssize_t at = ((<uint64_t>index * <uint64_t>0x9E3779B97F4A7C15ULL) >> 40) & self._places_mask
+        while self._places[at] != NONE and self._touched[self._places[at]].index != index:
+            at = (at + 1) & self._places_mask
+        return at
+
+    cdef Py_ssize_t _touch(self, int32_t code, Py_ssize_t back, double weight, Py_ssize_t n) noexcept nogil:
         """Add to the similarity of all sessions with a product; `n`, and what is returned: touched so far."""
         cdef Postings* postings = &self._items[code].all
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, at
         cdef int32_t index
-        cdef Mark* mark
         for i in range(postings.n - 1, -1, -1):
-            if i >= AHEAD:
-                prefetch(&self._marks[postings.slots[i - AHEAD]])
             index = postings.slots[i]
-            mark = &self._marks[index]
-            if mark.similarity == 0.0:
-                self._touched[n] = index
-                mark.matched = <uint8_t>back
+            at = self._place_of(index)
+            if self._places[at] == NONE:
+                self._places[at] = <int32_t>n
+                self._touched[n] = Touched(weight, index, <uint8_t>back, 0)
+                prefetch(&self._sizes[index])
                 n += 1
-            mark.similarity += weight
+            else:
+                self._touched[self._places[at]].similarity += weight
         return n
 
-    cdef Py_ssize_t _vote(
-        self,
-        int32_t* prefix,
-        Py_ssize_t length,
-        scoring,
-        Weights* weights,
-        int64_t now_ms,
-        Py_ssize_t n_touched,
-    ) except -1:
-        """Scores of products as shares of the votes; returns how many have one, and clears the similarities."""
-        cdef Py_ssize_t k = scoring.k, i, j, n_heap = 0, n_scored = 0
-        cdef double age_scale = scoring.age_scale_ms, match_scale = scoring.match_scale
-        cdef double distance_scale = scoring.distance_scale, before = scoring.before_weight
-        cdef double idf_weight = scoring.idf_weight, similarity, vote, part, total = 0.0, log_all
-        cdef double[ROOM] fading
-        cdef double[PLACES] matched
-        cdef int32_t index, code
-        cdef int anchor, back
-        cdef int32_t* items
-        cdef uint8_t* masks
-        cdef Mark* mark
-        cdef Cell* cell
-        cdef double* heap = <double*>grown(NULL, (k + 1) * sizeof(double))
+    cdef Py_ssize_t _nearest(self, double highest, Own* own, int64_t now_ms, Py_ssize_t n) except -1:
+        """Brings the `k` most similar of `n` touched sessions to the front, in any order; returns how many.
+
+        Of equal ones those that were touched first. `highest`: no similarity is above it.
+        """
+        cdef Py_ssize_t[STEPS] of_steps
+        cdef Py_ssize_t i, k = self._settings.k, n_above = 0, n_kept = 0, n_heap = 0
+        cdef double age_scale = self._settings.age_scale, width = (STEPS - 1) / highest if highest > 0 else 0.0
+        cdef int step
+        cdef int32_t place
+        cdef Touched* one
+        cdef double* heap = NULL
         cdef Py_ssize_t* order = NULL
+        memset(of_steps, 0, sizeof(of_steps))
+        for i in range(own.n):
+            place = self._places[self._place_of(own.slots[i])]
+            if place != NONE:
+                self._touched[place].similarity = 0.0
+        for i in range(n):
+            one = &self._touched[i]
+            one.similarity *= self._norms[self._sizes[one.index]]
+            if age_scale > 0 and now_ms > self._slots[one.index].last_ms:
+                one.similarity *= exp(-(now_ms - self._slots[one.index].last_ms) / age_scale)
+            one.step = <uint16_t>min(STEPS - 1, <int>(one.similarity * width))
+            of_steps[one.step] += one.similarity > 0
+        step = STEPS - 1
+        while step > 0 and n_above + of_steps[step] <= k:
+            n_above += of_steps[step]
+            step -= 1
+        # Those of higher steps are all taken. Of this step the best are, and of lower ones none.
         try:
-            order = <Py_ssize_t*>grown(NULL, (k + 1) * sizeof(Py_ssize_t))
-            for i in range(n_touched):
-                index = self._touched[i]
-                mark = &self._marks[index]
-                similarity = mark.similarity * self._norms[mark.n]
-                if similarity == 0.0:  # the visitor's own
-                    continue
-                mark.similarity = 0.0
-                if age_scale > 0 and now_ms > self._slots[index].last_ms:
-                    similarity *= exp(-(now_ms - self._slots[index].last_ms) / age_scale)
-                n_heap = _offer(heap, order, n_heap, k, similarity, i)
+            heap = <double*>grown(NULL, (k - n_above + 1) * sizeof(double))
+            order = <Py_ssize_t*>grown(NULL, (k - n_above + 1) * sizeof(Py_ssize_t))
+            for i in range(n):
+                one = &self._touched[i]
+                if one.step == step and one.similarity > 0:
+                    n_heap = _offer(heap, order, n_heap, k - n_above, one.similarity, i)
             for i in range(n_heap):
-                prefetch(&self._lines[self._touched[order[i]]])
-            for j in range(ROOM):
-                fading[j] = fade(j, distance_scale)
-            for j in range(length):
-                matched[j] = fade(j, match_scale)
-            for i in range(min(n_heap, SOON)):
-                self._fetch_cells(self._touched[order[i]])
-            for i in range(n_heap):
-                if i + SOON < n_heap:
-                    self._fetch_cells(self._touched[order[i + SOON]])
-                index = self._touched[order[i]]
-                back = self._marks[index].matched
-                items, masks = self._items_of(index), self._masks_of(index)
-                vote = heap[i] * matched[back]
-                anchor = place_in(items, self._lines[index].n, prefix[back])
-                for j in range(self._lines[index].n):
-                    part = vote * fading[j - anchor if j >= anchor else anchor - j] * weigh(masks[j], weights)
-                    n_scored = self._add_score(items[j], part * before if j < anchor else part, n_scored)
+                self._touched[order[i]].step = STEPS
         finally:
             free(heap)
             free(order)
+        for i in range(n):
+            if self._touched[i].step > step:
+                self._touched[n_kept] = self._touched[i]
+                n_kept += 1
+        return n_kept
+
+    cdef Py_ssize_t _vote(
+        self, int32_t* prefix, double highest, Own* own, int64_t now_ms, Py_ssize_t n_touched
+    ) except -1:
+        """Scores of products as shares of the votes; returns how many have one."""
+        cdef Py_ssize_t i, j, n, n_scored = 0
+        cdef double vote, part, total = 0.0, log_all, idf_weight = self._settings.idf_weight
+        cdef double before = self._settings.before
+        cdef double* fading = self._settings.fading
+        cdef Weights* weights = &self._settings.weights
+        cdef int32_t index
+        cdef int anchor
+        cdef int32_t* items
+        cdef uint8_t* masks
+        cdef Touched* one
+        cdef Cell* cell
+        n = self._nearest(highest, own, now_ms, n_touched)
+        for i in range(n):
+            prefetch(&self._lines[self._touched[i].index])
+        for i in range(min(n, SOON)):
+            self._fetch_cells(self._touched[i].index)
+        for i in range(n):
+            if i + SOON < n:
+                self._fetch_cells(self._touched[i + SOON].index)
+            one = &self._touched[i]
+            index = one.index
+            items, masks = self._items_of(index), self._masks_of(index)
+            vote = one.similarity * self._settings.matched[one.matched]
+            anchor = place_in(items, self._lines[index].n, prefix[one.matched])
+            for j in range(self._lines[index].n):
+                part = vote * fading[j - anchor if j >= anchor else anchor - j] * weigh(masks[j], weights)
+                n_scored = self._add_score(items[j], part * before if j < anchor else part, n_scored)
         log_all = log(<double>max(1, self.n_sessions))
         for i in range(n_scored):
-            code = self._scored[i]
-            cell = &self._cells[code]
+            cell = &self._cells[self._scored[i]]
             cell.score *= 1.0 + idf_weight * (log_all - cell.log_sessions)
             total += cell.score
         if total > 0:
@@ -609,23 +714,22 @@ cdef class CompiledSessions:
                 self._cells[self._scored[i]].score /= total
         return n_scored
 
-    cdef Py_ssize_t _go_on(
-        self, int32_t code, scoring, Weights* weights, double weight, Own* own, Py_ssize_t n
-    ) except -1:
+    cdef Py_ssize_t _go_on(self, int32_t code, Own* own, Py_ssize_t n) noexcept:
         """Add the shares of sessions that went on to each product from one; `n` as in `_add_score`."""
         cdef Postings* postings = &self._items[code].all
-        cdef Py_ssize_t i, n_sessions = 0, reach = scoring.transition_reach
-        cdef Py_ssize_t most = scoring.transition_sessions, first = postings.n
+        cdef Weights* weights = &self._settings.weights
+        cdef Py_ssize_t i, n_sessions = 0, reach = self._settings.transition_reach
+        cdef Py_ssize_t most = self._settings.transition_sessions, first = postings.n
         cdef int32_t index
         cdef int gap, start
-        cdef double shrink = scoring.transition_shrink
+        cdef double weight
         cdef int32_t* items
         cdef uint8_t* masks
         while first and n_sessions < most:
             first -= 1
             n_sessions += not is_own(own, postings.slots[first])
             prefetch(&self._lines[postings.slots[first]])
-        weight /= n_sessions + shrink
+        weight = self._settings.transition_weight / (n_sessions + self._settings.transition_shrink)
         for i in range(first, postings.n):
             index = postings.slots[i]
             if is_own(own, index):
@@ -660,15 +764,24 @@ cdef class CompiledSessions:
         """Add what is in a list, as `_add_score` does, and to `unknown` what has left meanwhile."""
         cdef Py_ssize_t i, known = len(self._ids)
         cdef int32_t code
+        cdef bint is_same = True
+        for i in range(found._size):
+            prefetch(&self._cells[found._codes[i]])
+        if found._turn == self._turn:
+            for i in range(found._size):
+                n = self._add_score(found._codes[i], factor * found._shares[i], n)
+            return n
         for i in range(found._size):
             code = found._codes[i]
             name = found._names[i]
             if code >= known or PyList_GET_ITEM(self._ids, code) != <PyObject*>name:
-                code = self._code_of(name)
+                code, is_same = self._code_of(name), False
             if code != NONE:
                 n = self._add_score(code, factor * found._shares[i], n)
             else:
                 unknown[name] = unknown.get(name, 0.0) + factor * found._shares[i]
+        if is_same:
+            found._turn = self._turn
         return n
 
     cdef inline bint _is_behind(self, Ranked* one, Ranked* other) noexcept:
@@ -678,31 +791,65 @@ cdef class CompiledSessions:
         return <str>self._ids[one.code] > <str>self._ids[other.code]
 
     cdef Py_ssize_t _select(self, Py_ssize_t n, Py_ssize_t limit) noexcept:
-        """Puts the highest `limit` of the scored products into `_ranked`, in order; returns how many they are."""
-        cdef Ranked* ranked = self._ranked
-        cdef Ranked one
-        cdef Py_ssize_t i
+        """Puts the highest `limit` of the scored products into `_ranked`, in order; returns how many they are.
+
+        By grades of their scores first: within one, few products are left to compare.
+        """
+        cdef int32_t[GRADES] starts
+        cdef Py_ssize_t i, before = 0, number
+        cdef double score, highest = 0.0
+        cdef int grade, lowest = GRADES
+        cdef int64_t base
+        cdef int32_t code
         if limit > n:
             limit = n
-        for i in range(limit):
-            ranked[i].code = self._scored[i]
-            ranked[i].score = self._cells[ranked[i].code].score
-        for i in range(limit // 2 - 1, -1, -1):
-            self._sink(i, limit)
-        for i in range(limit, n):
-            one.code = self._scored[i]
-            one.score = self._cells[one.code].score
-            if limit and self._is_behind(&ranked[0], &one):
-                ranked[0] = one
-                self._sink(0, limit)
-        for i in range(limit - 1, 0, -1):
-            ranked[0], ranked[i] = ranked[i], ranked[0]
-            self._sink(0, i)
+        if not limit:
+            return 0
+        memset(starts, 0, sizeof(starts))
+        for i in range(n):
+            score = self._cells[self._scored[i]].score
+            highest = score if score > highest else highest
+        base = coarse(highest) - (GRADES - 1)
+        for i in range(n):
+            starts[grade_of(self._cells[self._scored[i]].score, base)] += 1
+        while before < limit:
+            lowest -= 1
+            number = starts[lowest]
+            starts[lowest] = <int32_t>before
+            before += number
+        for i in range(n):
+            code = self._scored[i]
+            score = self._cells[code].score
+            grade = grade_of(score, base)
+            if grade >= lowest:
+                self._ranked[starts[grade]].code = code
+                self._ranked[starts[grade]].score = score
+                starts[grade] += 1
+        number = 0
+        for grade in range(GRADES - 1, lowest - 1, -1):
+            self._sort(&self._ranked[number], starts[grade] - number)
+            number = starts[grade]
         return limit
 
-    cdef void _sink(self, Py_ssize_t i, Py_ssize_t n) noexcept:
+    cdef void _sort(self, Ranked* ranked, Py_ssize_t n) noexcept:
+        cdef Py_ssize_t i, at
+        cdef Ranked one
+        if n <= FEW:
+            for i in range(1, n):
+                one, at = ranked[i], i
+                while at and self._is_behind(&ranked[at - 1], &one):
+                    ranked[at] = ranked[at - 1]
+                    at -= 1
+                ranked[at] = one
+            return
+        for i in range(n // 2 - 1, -1, -1):
+            self._sink(ranked, i, n)
+        for i in range(n - 1, 0, -1):
+            ranked[0], ranked[i] = ranked[i], ranked[0]
+            self._sink(ranked, 0, i)
+
+    cdef void _sink(self, Ranked* ranked, Py_ssize_t i, Py_ssize_t n) noexcept:
         """One step of a heap whose root stands last."""
-        cdef Ranked* ranked = self._ranked
         cdef Ranked one = ranked[i]
         cdef Py_ssize_t child
         while True:
@@ -793,7 +940,7 @@ cdef class CompiledSessions:
             slot.long_items = NULL
         if n_old > SHORT:
             self._bytes -= 5 * n_old
-        line.n = self._marks[index].n = <uint8_t>n
+        line.n = self._sizes[index] = <uint8_t>n
         memcpy(self._items_of(index), codes, n * sizeof(int32_t))
         memcpy(self._masks_of(index), masks, n)
         for j in range(n_old):
@@ -855,6 +1002,7 @@ cdef class CompiledSessions:
             item.all = item.strong = Postings(NULL, 0, 0)
             del self._codes[self._ids[code]]
             self._ids[code] = None
+            self._turn += 1
             self._free_codes.append(code)
         return 0
 
@@ -869,10 +1017,7 @@ cdef class CompiledSessions:
                 room = min(2 * self._room if self._room else 1_024, self.max_sessions)
                 self._slots = <Slot*>grown(self._slots, room * sizeof(Slot))
                 self._grow_lines(room)
-                self._marks = <Mark*>grown(self._marks, room * sizeof(Mark))
-                self._touched = <int32_t*>grown(self._touched, room * sizeof(int32_t))
-                for at in range(self._room, room):
-                    self._marks[at] = Mark(0.0, 0, 0)
+                self._sizes = <uint8_t*>grown(self._sizes, room)
                 self._room = room
             index = self._used
             self._used += 1
@@ -881,7 +1026,7 @@ cdef class CompiledSessions:
         cdef Slot* slot = &self._slots[index]
         slot.visitor, slot.start_ms, slot.last_ms = key, start_ms, start_ms
         slot.long_items, slot.place = NULL, <uint8_t>place
-        self._lines[index].n = self._marks[index].n = 0
+        self._lines[index].n = self._sizes[index] = 0
         slot.older, slot.newer = self._newest, NONE
         if self._newest == NONE:
             self._oldest = index
@@ -944,7 +1089,7 @@ cdef class CompiledSessions:
             self._bytes -= 5 * n
         free(slot.long_items)
         slot.long_items = NULL
-        self._lines[index].n = self._marks[index].n = 0
+        self._lines[index].n = self._sizes[index] = 0
         slot.newer = self._free
         self._free = index
         self.n_sessions -= 1
