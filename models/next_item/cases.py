@@ -101,6 +101,19 @@ def cases_of_pairs(prefixes: Sequence[Codes], targets: Codes) -> Cases:
     return Cases(items, first, ends - 1, targets, session.astype(np.int64))
 
 
+def take_out_unknown(cases: Cases, is_known: npt.NDArray[np.bool_]) -> Cases:
+    """The cases of the same sessions without items that are not known: in prefixes, and as a target.
+
+    `is_known` (items,), by code.
+    """
+    keep = is_known[cases.items]
+    before = np.append(0, np.cumsum(keep))
+    moved = replace(
+        cases, items=cases.items[keep], first=before[cases.first], last=before[cases.last + 1] - 1
+    )
+    return moved.take((moved.last >= moved.first) & is_known[cases.targets])
+
+
 def collapse_cases(cases: Cases) -> Cases:
     """The same without repeats of the item before: in prefixes, and as a target."""
     keep = np.ones(len(cases.items), dtype=bool)

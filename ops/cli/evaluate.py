@@ -116,6 +116,13 @@ def evaluate_next_item(
             "--collapse-repeats", help="Without repeats of the item before, and the latest item is no answer."
         ),
     ] = False,
+    known_items_only: Annotated[
+        bool,
+        typer.Option(
+            "--known-items-only",
+            help="Take items that training lacks out of the sessions to measure on; else they are misses.",
+        ),
+    ] = False,
     models: Annotated[
         str, typer.Option(help="Names, comma-separated; default: all, those of the network only with one.")
     ] = "",
@@ -145,6 +152,7 @@ def evaluate_next_item(
         held_back=held_back,
         min_prefix=min_prefix,
         collapse_repeats=collapse_repeats,
+        known_items_only=known_items_only,
         network=network,
         models=names_of(models),
         reference=reference,

@@ -26,6 +26,7 @@ class ItemOptions:
     held_back: float = 0.1
     min_prefix: int = 1
     collapse_repeats: bool = False
+    known_items_only: bool = False
     models: tuple[str, ...] = ()
     network: Path | None = None
     reference: str = ""
@@ -56,7 +57,9 @@ def _measure(options: ItemOptions, errors: Console) -> dict[str, Any]:
     files = _files(options)
     title = " -> ".join(title_of(path) for path in files)
     with make_progress(errors, title) as progress:
-        protocol = EvaluationProtocol(options.collapse_repeats, options.min_prefix, options.held_back)
+        protocol = EvaluationProtocol(
+            options.collapse_repeats, options.min_prefix, options.held_back, options.known_items_only
+        )
         data = _read(options, protocol, progress)
         task = progress.add_task("models")
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.next_item.cases import Cases, Ints, cases_of, collapse_cases
+from models.next_item.cases import Cases, Ints, cases_of, collapse_cases, take_out_unknown
 from models.next_item.sessions import Sessions, code_catalogue, collapse_repeats, split_by_time
 
 
@@ -17,6 +17,8 @@ class EvaluationProtocol(NamedTuple):
     """Shorter prefixes are not asked."""
     held_back: float = 0.1
     """Share of the sessions, the latest ones, to measure on where no test data are given, and to tune on."""
+    known_items_only: bool = False
+    """Items that training lacks are taken out of the sessions to measure on: else such a target is a miss."""
 
 
 class Data(NamedTuple):
@@ -25,6 +27,8 @@ class Data(NamedTuple):
     train: Sessions
     cases: Cases
     protocol: EvaluationProtocol
+    taken_out: int = 0
+    """Cases that there are not as items that training lacks were taken out."""
 
     @property
     def counts(self) -> Ints:
@@ -43,6 +47,10 @@ def hold_back(sessions: Sessions, protocol: EvaluationProtocol) -> Data:
 
 def with_test(train: Sessions, cases: Cases, protocol: EvaluationProtocol) -> Data:
     """Sessions to learn from and cases of the same codes; raises `ValueError` if there is no case."""
+    n_before = len(cases)
+    if protocol.known_items_only:
+        cases = take_out_unknown(cases, np.bincount(train.items, minlength=train.n_items) > 0)
+    taken_out = n_before - len(cases)
     if protocol.collapse_repeats:
         train, cases = collapse_repeats(train), collapse_cases(cases)
     cases = cases.take(cases.lengths >= protocol.min_prefix)
@@ -52,4 +60,4 @@ def with_test(train: Sessions, cases: Cases, protocol: EvaluationProtocol) -> Da
             f"got {len(train.items)} items and {len(cases)} prefixes"
         )
     train, code_of = code_catalogue(train)
-    return Data(train, cases.recoded(code_of), protocol)
+    return Data(train, cases.recoded(code_of), protocol, taken_out)

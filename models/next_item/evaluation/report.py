@@ -40,6 +40,8 @@ def describe(data: Data) -> str:
         f"{100 * (cases.targets == cases.items[cases.last]).mean():.1f} % are its latest item"
     )
     mode = "repeats collapsed, latest item no answer" if protocol.collapse_repeats else "repeats kept"
+    if protocol.known_items_only:
+        mode += f"; only known items: {data.taken_out:,} cases more have a new one, and are left out"
     return f"{sizes}\n{mode}; {shares}\nfigures in %, half the 95 % interval in brackets"
 
 
@@ -110,6 +112,7 @@ def to_plain(
             "cases": len(cases),
             "sessions": len(set(cases.session.tolist())),
             "new_targets": int((cases.targets == UNKNOWN).sum()),
+            "taken_out": data.taken_out,
             "targets_in_prefix": round(targets_in_prefix(cases), 6),
         },
         "reference": reference.name,

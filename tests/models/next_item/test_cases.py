@@ -55,6 +55,16 @@ def test_items_that_training_lacks_are_unknown() -> None:
     assert data.counts.tolist() == [2, 2]
 
 
+def test_items_that_training_lacks_can_be_taken_out_of_the_cases() -> None:
+    sessions = sessions_of([[4, 6, 4], [6, 4], [5, 4, 5, 5, 6], [5, 4], [4, 5]], n_items=7)
+    data = hold_back(sessions, EvaluationProtocol(held_back=0.6, known_items_only=True))
+    assert asked(data.cases) == [([0], 1)]  # as of the sessions 4 6, 4 and 4
+    assert data.taken_out == 5
+    pairs = cases_of_pairs([codes(5, 4), codes(5), codes(4, 5)], codes(6, 4, 6))
+    of_pairs = with_test(sessions_of([[4, 6]], n_items=7), pairs, EvaluationProtocol(known_items_only=True))
+    assert asked(of_pairs.cases) == [([0], 1), ([0], 1)]
+
+
 def test_short_prefixes_are_not_asked() -> None:
     sessions = sessions_of([[0, 1]], n_items=2)
     cases = cases_of(sessions_of([[0, 0, 1, 0]], n_items=2))
