@@ -1,6 +1,7 @@
 """The relay: publishes each outbox to Kafka, in order, and the alerts in it to readers in Redis too."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -18,7 +19,8 @@ from stream.state.outbox import Outboxes, OutboxItem, Pages
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.01
+GATHER_S = 0.003
+"""The commits of a round end shortly after one another: what they leave is published together."""
 SWEEP_S = 5.0
 READ_LIMIT = 500
 FIRST_LIMIT = 50
@@ -66,6 +68,7 @@ class Relay:
                 next_sweep_s = loop.time() + SWEEP_S
                 partitions = set(self._assignment.partitions)
             self._meter.filled_outboxes = set()
+            self._meter.outboxes_filled.clear()
             try:
                 while partitions:
                     partitions = await self._drain(producer, partitions)
@@ -74,7 +77,10 @@ class Relay:
                 self._meter.redis.failed(exc)
             except (KafkaError, OSError) as exc:
                 log.warning("outboxes not published, retrying: %s", kafka_trouble(exc))
-            await asyncio.sleep(POLL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(next_sweep_s):
+                    await self._meter.outboxes_filled.wait()
+            await asyncio.sleep(GATHER_S)
 
     async def _drain(self, producer: AIOKafkaProducer, partitions: set[int]) -> set[int]:
         """Publish a page of each of these outboxes, all at once; returns those that may hold more.

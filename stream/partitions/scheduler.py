@@ -42,8 +42,9 @@ BEHIND_EVENTS = 4_000
 """More waiting entries than this are a backlog, not live traffic."""
 FILL_S = 2.0
 """In a backlog a partition waits for a whole batch no longer than this."""
-ROUND_GAP_S = 0.02
-"""Rounds begin this far apart at least: a commit of ten events costs little more than one of one."""
+ROUND_GAP_S = 0.01
+"""Rounds begin this far apart at least: a commit of ten events costs little more than one of one. Less than
+the pace of fetches (`stream.consumer.pacing`): a delivery that has just missed a round waits for the next."""
 QUEUED_GAP_S = 0.25
 """In a backlog, what waits in topics that come before events is applied this often: in fewer commits."""
 TICK_S = 0.5

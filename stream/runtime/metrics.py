@@ -1,5 +1,6 @@
 """What a worker measures: Prometheus metrics, and the last seconds for its heartbeat."""
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -124,6 +125,8 @@ class Meter:
             registry=self.registry,
         )
         self.filled_outboxes: set[int] = set()
+        self.outboxes_filled = asyncio.Event()
+        """Set while there is any of them."""
         self._window: deque[_Second] = deque()
 
     def count_batch(self, entries: Sequence[Entry], result: BatchResult, *, now_ms: int) -> None:
@@ -174,6 +177,7 @@ class Meter:
     def outbox_filled(self, partition: int) -> None:
         """Remember that a commit left something to publish."""
         self.filled_outboxes.add(partition)
+        self.outboxes_filled.set()
 
     def recent(self, *, now_ms: int) -> tuple[float, float, float]:
         """Events per second, and delay p50 and p99 in ms, over the last whole seconds of the window."""
