@@ -1,0 +1,1 @@
+"""How good demand forecasts are: rolling origins, figures, rows to compare with."""
