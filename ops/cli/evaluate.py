@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ops.cli.demand import evaluate_demand
 from ops.cli.evaluate_recommendations import evaluate_recommendations
 from ops.cli.next_basket import evaluate_next_basket
 from ops.cli.options import (
@@ -33,6 +34,7 @@ def register(app: typer.Typer) -> None:
     evaluate.command("uplift")(evaluate_uplift)
     evaluate.command("next-basket")(evaluate_next_basket)
     evaluate.command("recommendations")(evaluate_recommendations)
+    evaluate.command("demand")(evaluate_demand)
     app.add_typer(evaluate, name="evaluate")
 
 
