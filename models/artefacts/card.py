@@ -23,8 +23,8 @@ class ArtefactError(ValueError):
 class ArtefactCard:
     """What the card of every model has. `version` is a digest of all of it, the model's included.
 
-    A kind of model adds its fields in a subclass: its golden inputs with the outputs they gave, and the names
-    of the inputs, which `check_names` holds against those of the running code.
+    A kind of model adds its fields in a subclass: its golden inputs with the outputs they gave, the names of
+    the inputs, which `check_names` holds against those of the running code, and the digests of further files.
     """
 
     model_sha256: str
@@ -38,6 +38,10 @@ class ArtefactCard:
     def sealed(self) -> Self:
         """The card with its version."""
         return replace(self, version=self._digest())
+
+    def digests(self) -> Mapping[str, str]:
+        """The files of the artefact beside the card, by name, and the SHA-256 of each."""
+        return {MODEL_FILE: self.model_sha256}
 
     def check(self, model: bytes) -> None:
         """Raise `ArtefactError` unless model and card belong together and to the running code."""

@@ -7,21 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.artefacts import card as artefacts
-from models.artefacts.card import ArtefactCard, check_golden, check_same
-from models.artefacts.onnx_session import open_session
+from models.artefacts.card import ArtefactCard, check_same
+from models.artefacts.trees import GoldenRows, Trees
 from models.next_basket.features import FEATURES
-
-INPUT, OUTPUT = "features", "scores"
-TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Rows of features and the scores they had when the model was made; `tolerance` is absolute."""
-
-    features: list[list[float]]
-    scores: list[float]
-    tolerance: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +20,7 @@ class BasketCard(ArtefactCard):
     """
 
     features: tuple[str, ...]
-    golden: Golden
+    golden: GoldenRows
     counts_sha256: str
 
     def check_names(self) -> None:
@@ -45,10 +33,8 @@ class TreeScorer:
 
     def __init__(self, model: bytes, card: BasketCard) -> None:
         self.card = card
-        self._session = open_session(model)
+        self._trees = Trees(model, card.golden)
         self._columns = [FEATURES.index(name) for name in card.features]
-        found = self._run(np.array(card.golden.features, np.float32))
-        check_golden({OUTPUT: found}, {OUTPUT: card.golden.scores}, card.golden.tolerance)
 
     @property
     def version(self) -> str:
@@ -57,11 +43,7 @@ class TreeScorer:
 
     def scores(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Scores of rows (rows, FEATURES): within one history, higher is likelier."""
-        return self._run(features[:, self._columns])
-
-    def _run(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        (scores,) = self._session.run([OUTPUT], {INPUT: rows})
-        return np.asarray(scores[:, 0])
+        return self._trees.scores(features[:, self._columns])
 
 
 def decode_card(text: bytes) -> BasketCard:
@@ -71,5 +53,5 @@ def decode_card(text: bytes) -> BasketCard:
 
 def _make(plain: dict[str, Any]) -> BasketCard:
     plain["features"] = tuple(plain["features"])
-    plain["golden"] = Golden(**plain["golden"])
+    plain["golden"] = GoldenRows(**plain["golden"])
     return BasketCard(**plain)

@@ -10,7 +10,7 @@ from models.next_item.sessions import UNKNOWN, Codes, Sessions
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
 from models.recommendation.request import RecommendationRequest, Step
-from models.recommendation.session_model import SessionModel
+from models.recommendation.session_model import CandidateRanker, SessionModel
 from models.recommendation.sources.source import Asked
 from models.recommendation.sources.visitor import FOR_YOU
 
@@ -47,6 +47,7 @@ class LiveNetwork(LiveIndex):
     """The same with a network beside it, as where the settings name its folder."""
 
     name = "live-network"
+    _ranker: CandidateRanker | None = None
 
     def __init__(self, network: NextItemModel) -> None:
         self._network = network
@@ -54,7 +55,17 @@ class LiveNetwork(LiveIndex):
     def fit(self, sessions: Sessions) -> None:
         super().fit(sessions)
         self._network.fit(sessions)
-        self._model = _ByCode(self._network)
+        self._model = _ByCode(self._network, self._ranker)
+
+
+class LiveRanker(LiveNetwork):
+    """The same with the ranker of the network's folder."""
+
+    name = "live-ranker"
+
+    def __init__(self, network: NextItemModel, ranker: CandidateRanker) -> None:
+        super().__init__(network)
+        self._ranker = ranker
 
 
 class _ByCode:
@@ -62,8 +73,8 @@ class _ByCode:
 
     version = "by-code"
 
-    def __init__(self, model: NextItemModel) -> None:
-        self._model = model
+    def __init__(self, model: NextItemModel, ranker: CandidateRanker | None) -> None:
+        self._model, self.ranker = model, ranker
 
     def scores(self, products: Sequence[str], candidates: Sequence[str]) -> Scores | None:
         if not products:

@@ -1,4 +1,4 @@
-"""A session network as live recommendations ask it: by the shop's ids, about a few products."""
+"""A session network as live recommendations ask it, by the shop's ids, and the ranker of its folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.next_item.candidate_trees import CandidateTrees, read_trees
+from models.next_item.card import NextItemCard
 from models.next_item.network import SessionNetwork, load
 from models.next_item.sessions import UNKNOWN
 
@@ -15,15 +17,21 @@ Floats = npt.NDArray[np.float32]
 class ServedNetwork:
     """See `models.recommendation.session_model.SessionModel`."""
 
-    def __init__(self, network: SessionNetwork) -> None:
+    def __init__(self, network: SessionNetwork, ranker: CandidateTrees | None = None) -> None:
         self._network = network
+        self.ranker = ranker
         items = network.items
         learnt = np.flatnonzero(items.counts)
         self._codes = dict(zip(items.ids[learnt].tolist(), learnt.tolist(), strict=True))
 
     @property
+    def card(self) -> NextItemCard:
+        """That of the folder."""
+        return self._network.card
+
+    @property
     def version(self) -> str:
-        """That of the network."""
+        """That of the card."""
         return self._network.version
 
     def scores(self, products: Sequence[str], candidates: Sequence[str]) -> Floats | None:
@@ -40,4 +48,5 @@ class ServedNetwork:
 
 def load_served(folder: Path) -> ServedNetwork:
     """What `storepulse train next-item` wrote; raises `ArtefactError` if damaged or wrong."""
-    return ServedNetwork(load(folder))
+    network = load(folder)
+    return ServedNetwork(network, read_trees(folder, network.card))

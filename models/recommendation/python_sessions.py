@@ -7,7 +7,7 @@ import heapq
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from models.recommendation.recent_sessions import (
@@ -19,6 +19,7 @@ from models.recommendation.recent_sessions import (
     Popular,
     Scored,
     Scoring,
+    Standing,
     Together,
 )
 
@@ -29,6 +30,7 @@ _BYTES = 1_500
 
 @dataclass(slots=True, eq=False)
 class _Session:
+    number: int
     visitor: str
     start_ms: int
     last_ms: int
@@ -62,6 +64,7 @@ class PythonSessions:
         self._postings: dict[str, _Postings] = {}
         self._answers = KeptAnswers()
         self._landmark_ms: int | None = None
+        self._n_begun = 0
 
     @property
     def n_sessions(self) -> int:
@@ -102,7 +105,8 @@ class PythonSessions:
         else:
             if len(self._sessions) == self.max_sessions:
                 self._remove(next(iter(self._sessions)))
-            known = _Session(visitor, session.start_ms, session.last_ms, items, actions)
+            known = _Session(self._n_begun, visitor, session.start_ms, session.last_ms, items, actions)
+            self._n_begun += 1
             self._sessions[key] = known
             self._places.setdefault(visitor, set()).add(place)
         after = dict(zip(items, actions, strict=True))
@@ -121,6 +125,20 @@ class PythonSessions:
         """See the protocol."""
         postings = self._postings.get(product_id)
         return 0 if postings is None else postings.n_sessions
+
+    def standings(self, products: Sequence[str], newest: int) -> list[Standing]:
+        """See the protocol."""
+        found = []
+        for product_id in products:
+            postings = self._postings.get(product_id)
+            if postings is None:
+                found.append(Standing(0, 0, 0, self.n_sessions))
+                continue
+            ages = [self._n_begun - 1 - session.number for session in reversed(postings.all)]
+            recent = sum(1 for _ in takewhile(lambda age: age < newest, ages))
+            since = ages[0] if ages else self.n_sessions
+            found.append(Standing(postings.n_sessions, postings.n_strong, recent, since))
+        return found
 
     def next_products(
         self,

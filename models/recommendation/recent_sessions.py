@@ -56,6 +56,19 @@ class Popular(NamedTuple):
     visits: int
 
 
+class Standing(NamedTuple):
+    """How a product stands among the sessions, whatever the visitor does.
+
+    `sessions` with it, `strong` ones in which it was put into the cart or bought, `recent` ones of the newest
+    that were asked about, and how many sessions began `since` the newest with it.
+    """
+
+    sessions: int
+    strong: int
+    recent: int
+    since: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
     """What counts how much for the next product. A scale of 0 or less: it does not count.
@@ -99,6 +112,8 @@ class RecentSessions(Protocol):
     @property
     def n_sessions(self) -> int: ...
     @property
+    def sessions_per_item(self) -> int: ...
+    @property
     def n_items(self) -> int:
         """Products in any of the sessions."""
         ...
@@ -120,6 +135,10 @@ class RecentSessions(Protocol):
 
     def sessions_with(self, product_id: str) -> int:
         """Sessions with the product."""
+        ...
+
+    def standings(self, products: Sequence[str], newest: int) -> list[Standing]:
+        """How each product stands; recent are the `newest` sessions, as far as there was room for them."""
         ...
 
     def next_products(

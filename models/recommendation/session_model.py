@@ -10,15 +10,27 @@ from models.recommendation.recent_sessions import Scored
 from models.recommendation.request import Step
 
 Floats = npt.NDArray[np.floating]
+Rows = npt.NDArray[np.float32]
 
-CANDIDATES = 100
-"""The best products of the recent sessions that a model is asked about, at least."""
 WEIGHT = 0.5
 """Of the model, beside the recent sessions: see docs/next-item-model.md for others."""
 _LEAST = 1e-6
 """Of both sides' last candidate: scores are positive, or a boost could not lift it."""
+_LOWEST = -30.0
+"""Logarithm of the odds of the last one, so that they stay positive."""
 PAUSE_MS = 30 * 60_000
 """A longer pause begins a session, as it does in training."""
+
+
+class CandidateRanker(Protocol):
+    """Learnt from what visitors went on to in which order candidates stand."""
+
+    def scores(self, rows: Rows) -> Rows:
+        """(candidates,) of rows as `models.recommendation.candidates.describe` makes them.
+
+        Of two candidates, the odds that the first comes next are the exponential of their difference.
+        """
+        ...
 
 
 class SessionModel(Protocol):
@@ -26,6 +38,10 @@ class SessionModel(Protocol):
 
     @property
     def version(self) -> str: ...
+    @property
+    def ranker(self) -> CandidateRanker | None:
+        """What orders the candidates with these scores among much else; None: their scores are blended."""
+        ...
 
     def scores(self, products: Sequence[str], candidates: Sequence[str]) -> Floats | None:
         """(candidates,) after these products, the oldest first; NaN for products that it has not learnt.
@@ -56,6 +72,21 @@ def blend(found: Sequence[Scored], scores: Floats) -> list[Scored]:
     values: list[float] = blended.tolist()
     scored = [Scored(product_id, value) for (product_id, _), value in zip(found, values, strict=True)]
     return sorted(scored, key=lambda one: (-one.score, one.product_id))
+
+
+def reorder(found: Sequence[Scored], values: Floats) -> list[Scored]:
+    """The first candidates by what a ranker gave them (ranked,), the others behind them as they were.
+
+    Scores are odds against the first one, so that a boost multiplies odds.
+    """
+    n = len(values)
+    odds: list[float] = np.exp(np.maximum(values.astype(np.float64) - values.max(), _LOWEST)).tolist()
+    ranked = [Scored(product_id, one) for (product_id, _), one in zip(found, odds, strict=False)]
+    ranked.sort(key=lambda one: (-one.score, one.product_id))
+    if len(found) > n:
+        factor = ranked[-1].score / max(_LEAST, found[n].score)
+        ranked += [Scored(product_id, factor * max(_LEAST, score)) for product_id, score in found[n:]]
+    return ranked
 
 
 def _places(scores: Floats) -> Floats:

@@ -18,6 +18,12 @@ def evaluate_recommendations(
     weights: Annotated[
         str, typer.Option(help="Also measure with weights of view, cart and purchase, such as 1,4,8.")
     ] = "",
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also measure with a folder of `train next-item`, which knows nothing of the cases."
+        ),
+    ] = None,
     idle_minutes: Annotated[float, typer.Option(help="A longer gap starts a new session.", min=0.1)] = 30.0,
     currency: Annotated[str, typer.Option(help="Currency of prices without one.")] = "EUR",
     json: Annotated[Path | None, typer.Option("--json", help="Also write all figures to this file.")] = None,
@@ -37,6 +43,7 @@ def evaluate_recommendations(
         first=first,
         last=last,
         weights=_parse_weights(weights) if weights else None,
+        network=network,
         idle_ms=round(idle_minutes * 60_000),
         currency=currency,
         json=json,

@@ -1,4 +1,4 @@
-"""The command that trains session networks of the next item."""
+"""The command that trains models of the next item."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ def train_next_item(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for model.onnx, items.npz and card.json.",
+            help="Folder for model.onnx, items.npz, ranker.onnx and card.json.",
             show_default="next-item in .storepulse/models",
         ),
     ] = Path(".storepulse/models/next-item"),
@@ -47,13 +47,16 @@ def train_next_item(
     refit: Annotated[
         bool, typer.Option(help="Train once more on all sessions, for the epochs that were best.")
     ] = True,
+    ranker: Annotated[
+        bool, typer.Option(help="Also learn trees that order the candidates of live recommendations.")
+    ] = True,
     seed: ModelSeed = 1,
     threads: Annotated[int, typer.Option(help="Processor cores to use.", min=1)] = 1,
     idle_minutes: IdleMinutes = 30.0,
     currency: CurrencyOption = "EUR",
     runs: RunsFolder = Path(".storepulse/runs"),
 ) -> None:
-    """Train a session network of the next item and export it; the newest sessions say when to stop.
+    """Train a session network of the next item and a ranker; the newest sessions are validation.
 
     Example: storepulse train next-item --events shop.csv --out model
     """
@@ -75,6 +78,7 @@ def train_next_item(
         most_epochs=epochs,
         held_back=held_back,
         refit=refit,
+        ranker=ranker,
         seed=seed,
         threads=threads,
         idle_ms=round(idle_minutes * 60_000),

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from contracts.visitor import Action
 from models.next_item.sessions import UNKNOWN, Sessions, code_catalogue, split_by_time
 from ops.learning.shop_events import make_progress, read_events
 from ops.learning.training import EXIT_ERROR, EXIT_USAGE, OWN_LICENCE
@@ -45,6 +46,7 @@ class ItemTrainingOptions:
     most_epochs: int = 10
     held_back: float = 0.0
     refit: bool = True
+    ranker: bool = True
     seed: int = 1
     threads: int = 1
     idle_ms: int = 30 * 60_000
@@ -60,10 +62,14 @@ def run_item_training(options: ItemTrainingOptions) -> int:
     try:
         recipe, path = _recipe(options), _file_of(options)
         with make_progress(errors, path.name) as progress:
-            sessions, ids = _without_latest(*_read(path, options, progress), options.held_back)
+            sessions, ids, actions = _without_latest(_read(path, options, progress), options.held_back)
         with make_progress(errors, f"{options.kind} on {path.name}") as progress:
             origin = f"{path.name} ({fingerprint(path)})"
-            trained = train(sessions, ids, recipe, origin=origin, on_epoch=_reporter(progress, options))
+            on_epoch, on_question = _reporter(progress, options), _question_reporter(progress, recipe)
+            trained = train(
+                sessions, ids, recipe,
+                actions=actions, origin=origin, on_epoch=on_epoch, on_question=on_question,
+            )  # fmt: skip
         trained.write(options.out)
         name = f"next-item-{trained.artefact.card.version}"
         logged = log_run(options.runs, EXPERIMENT, name, *_run(trained))
@@ -81,34 +87,44 @@ def _file_of(options: ItemTrainingOptions) -> Path:
     return given[0]
 
 
-def _read(
-    path: Path, options: ItemTrainingOptions, progress: Progress
-) -> tuple[Sessions, npt.NDArray[np.str_]]:
-    """Sessions, and the names of their items by code."""
+class _Material(NamedTuple):
+    """Sessions, the names of their items by code, and of events what visitors did, in order of time."""
+
+    sessions: Sessions
+    ids: npt.NDArray[np.str_]
+    actions: list[tuple[str, Action]] | None = None
+
+
+def _read(path: Path, options: ItemTrainingOptions, progress: Progress) -> _Material:
     if options.events is not None:
         from models.next_item.visits import sessions_and_products
+        from models.recommendation.evaluation.replay import actions_in_time
 
-        events = read_events(path, progress, currency=options.currency)
+        events = list(read_events(path, progress, currency=options.currency))
         sessions, products = sessions_and_products(events, idle_ms=options.idle_ms)
-        return sessions, np.array(products, dtype=np.str_)
+        return _Material(sessions, np.array(products, dtype=np.str_), actions_in_time(events))
     from ops.learning.item_files import code_sessions, names_of, read_item_file
 
     file = read_item_file(path)
-    return code_sessions(file)[0], names_of(file)
+    return _Material(code_sessions(file)[0], names_of(file))
 
 
-def _without_latest(
-    sessions: Sessions, ids: npt.NDArray[np.str_], share: float
-) -> tuple[Sessions, npt.NDArray[np.str_]]:
+def _without_latest(material: _Material, share: float) -> _Material:
     """What `evaluate next-item` learns from where it holds back this share of the sessions itself."""
     if not share:
-        return sessions, ids
-    sessions, code_of = code_catalogue(split_by_time(sessions, share)[0])
-    return sessions, ids[code_of != UNKNOWN]
+        return material
+    earlier, later = split_by_time(material.sessions, share)
+    sessions, code_of = code_catalogue(earlier)
+    actions = material.actions
+    if actions is not None and later.at_ms is not None:
+        border_ms = int(later.at_ms[0])
+        actions = [one for one in actions if one[1].at_ms < border_ms]
+    return _Material(sessions, material.ids[code_of != UNKNOWN], actions)
 
 
 def _recipe(options: ItemTrainingOptions) -> "Recipe":
     from models.next_item.training.net_config import FitConfig, NetConfig
+    from models.next_item.training.ranker import RankerConfig
     from models.next_item.training.recipe import Recipe, action_weights, kind_of, loss_of
 
     fit = FitConfig(
@@ -120,7 +136,8 @@ def _recipe(options: ItemTrainingOptions) -> "Recipe":
         refit=options.refit,
     )
     net = NetConfig(kind=kind_of(options.kind), width=options.width)
-    return Recipe(net, fit, options.seed, options.threads, OWN_LICENCE)
+    ranker = RankerConfig() if options.ranker else None
+    return Recipe(net, fit, options.seed, options.threads, OWN_LICENCE, ranker, options.idle_ms)
 
 
 def _reporter(progress: Progress, options: ItemTrainingOptions) -> Callable[["Epoch"], None]:
@@ -141,6 +158,14 @@ def _reporter(progress: Progress, options: ItemTrainingOptions) -> Callable[["Ep
     return on_epoch
 
 
+def _question_reporter(progress: Progress, recipe: "Recipe") -> Callable[[], None]:
+    """What shows how many questions the ranker has the candidates of."""
+    if recipe.ranker is None:
+        return lambda: None
+    task = progress.add_task("ranker: questions", total=recipe.ranker.most_asked)
+    return lambda: progress.advance(task)
+
+
 def _run(trained: "Trained") -> tuple[dict[str, object], dict[str, float]]:
     """Parameters and metrics as a tracking server takes them: flat."""
     card = trained.artefact.card
@@ -149,7 +174,11 @@ def _run(trained: "Trained") -> tuple[dict[str, object], dict[str, float]]:
         **card.training,
         "version": card.version,
     }
-    return parameters, {f"valid.{name}": value for name, value in card.metrics["valid"].items()}
+    metrics = {f"valid.{name}": value for name, value in card.metrics["valid"].items()}
+    if card.ranker is not None:
+        for row, figures in card.ranker.metrics.items():
+            metrics |= {f"{row}.{name}": value for name, value in figures.items()}
+    return parameters, metrics
 
 
 def _summary(trained: "Trained", out: Path, logged: Path) -> Table:
@@ -165,5 +194,7 @@ def _summary(trained: "Trained", out: Path, logged: Path) -> Table:
     table.add_column("newest tenth")
     for name in card.metrics["valid"]:
         table.add_column(name, justify="right")
-    table.add_row("validation", *(f"{value:.4f}" for value in card.metrics["valid"].values()))
+    table.add_row("network", *(f"{value:.4f}" for value in card.metrics["valid"].values()))
+    for row, figures in {} if card.ranker is None else card.ranker.metrics.items():
+        table.add_row(f"live, {row}", *(f"{figures[name]:.4f}" for name in card.metrics["valid"]))
     return table

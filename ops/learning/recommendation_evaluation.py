@@ -1,6 +1,7 @@
 """`storepulse evaluate recommendations`: a shop's past replayed, live recommendations beside baselines."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from models.recommendation.evaluation.figures import Block, measure
 from models.recommendation.evaluation.live import Live
 from models.recommendation.evaluation.replay import CUT, Contender, actions_in_time, replay
 from models.recommendation.request import ActionWeights
+from models.recommendation.session_model import SessionModel
 from ops.learning.evaluation import FILE_WIDTH
 from ops.learning.results import describe_machine, open_console, save_json, say_failure
 from ops.learning.shop_events import make_progress, read_events, title_of
@@ -30,6 +32,7 @@ class RecommendationOptions:
     first: float = 0.7
     last: float = 1.0
     weights: ActionWeights | None = None
+    network: Path | None = None
     idle_ms: int = 30 * 60_000
     currency: str = "EUR"
     json: Path | None = None
@@ -58,6 +61,9 @@ def _measure(options: RecommendationOptions, errors: Console) -> list[Block]:
         events = read_events(options.events, progress, currency=options.currency)
         actions = actions_in_time(events)
         contenders: list[Contender] = [*baselines(), Live(LIVE, idle_ms=options.idle_ms)]
+        if options.network is not None:
+            model = _load_network(options.network, actions[int(options.first * len(actions))][1].at_ms)
+            contenders.append(Live("for_you, with the network", idle_ms=options.idle_ms, model=model))
         if options.weights is not None:
             contenders.append(Live("for_you, weighted", idle_ms=options.idle_ms, weights=options.weights))
         task = progress.add_task("replay")
@@ -72,6 +78,25 @@ def _measure(options: RecommendationOptions, errors: Console) -> list[Block]:
     if not len(outcome.kind):
         raise ValueError(f"{title_of(options.events)} has no session of two actions or more in that part")
     return measure(outcome, LIVE)
+
+
+def _load_network(folder: Path, first_ms: int) -> SessionModel:
+    """The model in a folder; raises `ValueError` unless it has learnt from nothing after this time."""
+    from models.next_item.served import load_served
+
+    model = load_served(folder)
+    until_ms = model.card.training.get("until_ms")
+    if until_ms is None or until_ms > first_ms:
+        until = "an unknown time" if until_ms is None else _moment(until_ms)
+        raise ValueError(
+            f"the network must have learnt from events before the first case, {_moment(first_ms)}, "
+            f"and has learnt until {until}: train it with --events and --held-back, or set --first"
+        )
+    return model
+
+
+def _moment(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _origin(options: RecommendationOptions) -> dict[str, Any]:

@@ -272,6 +272,7 @@ class GivenModel:
     """Of all products it likes the pot most, and fails once it is told to."""
 
     version = "given"
+    ranker = None
     fails = False
 
     def scores(self, products: Sequence[str], candidates: Sequence[str]) -> npt.NDArray[np.float64]:

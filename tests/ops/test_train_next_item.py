@@ -78,7 +78,7 @@ def test_a_folder_gives_the_rows_of_the_network(sequences: Path, trained: Path, 
     table.write_parquet(pairs)
     options = [
         "--models",
-        "trees,network,live-network,blend,ranker",
+        "trees,network,live-network,live-ranker,blend,ranker",
         "--network",
         str(trained),
         "--json",
@@ -88,11 +88,25 @@ def test_a_folder_gives_the_rows_of_the_network(sequences: Path, trained: Path, 
     result = CliRunner().invoke(app, ["evaluate", "next-item", *files, *options])
     assert result.exit_code == 0, result.output
     models = {model["name"]: model for model in json.loads(figures.read_bytes())["models"]}
-    assert list(models) == ["markov", "trees", "network", "live-network", "blend", "ranker"]
+    rows = ["markov", "trees", "network", "live-network", "live-ranker", "blend", "ranker"]
+    assert list(models) == rows
     assert set(models["blend"]["settings"]) > {"network", "vstan"}
     # Items that mostly follow each other: whatever else is in the pool, the Markov chain is hard to beat.
-    markov, blend, ranker = (models[name]["figures"]["recall@1"] for name in ("markov", "blend", "ranker"))
-    assert min(blend, ranker) > 0.8 * markov > 0.4
+    found = {name: models[name]["figures"]["recall@1"] for name in rows}
+    assert min(found["blend"], found["ranker"], found["live-ranker"]) > 0.8 * found["markov"] > 0.4
+    # It was learnt that the latest item hardly ever comes again, which the recent sessions put first.
+    assert found["live-ranker"] > found["live-network"]
+
+
+def test_a_folder_without_a_ranker_lacks_its_row(sequences: Path, tmp_path: Path) -> None:
+    files, folder = ["--train", str(sequences), "--held-back", "0.1"], tmp_path / "model"
+    small = ["--epochs", "1", "--width", "8", "--negatives", "16", "--no-ranker", "--no-refit"]
+    out = ["--out", str(folder), "--runs", str(tmp_path / "runs")]
+    assert CliRunner().invoke(app, ["train", "next-item", *files, *small, *out]).exit_code == 0
+    rows = ["--network", str(folder), "--models", "live-index,live-ranker"]
+    result = CliRunner().invoke(app, ["evaluate", "next-item", *files, *rows])
+    assert result.exit_code == 0, result.output
+    assert "live-ranker is left out: needs --network with a folder that has a ranker" in result.output
 
 
 def test_a_network_that_left_out_the_newest_sessions_is_measured_on_them(

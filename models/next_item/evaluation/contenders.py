@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from models.next_item.candidate_trees import CandidateTrees, read_trees
 from models.next_item.evaluation.tuning import TunedNeighbours
 from models.next_item.item_neighbours import ItemNeighbours
 from models.next_item.linear import MOST_ITEMS, LinearTransitions
-from models.next_item.live import LiveIndex, LiveNetwork
+from models.next_item.live import LiveIndex, LiveNetwork, LiveRanker
 from models.next_item.model import NextItemModel
-from models.next_item.network import load_trained
+from models.next_item.network import load, load_trained
 from models.next_item.peers import implicit_als, implicit_bm25, implicit_cosine
 from models.next_item.popularity import LastItem, Popularity, RecentPopularity, SessionItems
 from models.next_item.ranking.candidates import POPULARITY_FEATURES
@@ -38,9 +39,13 @@ class Contender:
     """What it needs of the extra [peers]."""
     describe: Callable[[], dict[str, Any]] = dict
     """What it has learnt to weigh, once it is fitted."""
+    lacks: str | None = None
+    """What it needs and does not have, whatever the data."""
 
     def obstacle(self, n_items: int) -> str | None:
         """Why it cannot take part; None: it can."""
+        if self.lacks is not None:
+            return self.lacks
         if self.package is not None and find_spec(self.package) is None:
             return f"needs {self.package}, extra [peers]"
         if self.most_items is not None and n_items > self.most_items:
@@ -72,8 +77,10 @@ CONTENDERS: Mapping[str, Contender] = {
 }
 TREES = "trees"
 """The candidates of `_neighbours` ranked anew."""
-NETWORK, LIVE_NETWORK, BLEND, RANKER = "network", "live-network", "blend", "ranker"
-TRAINED = (NETWORK, LIVE_NETWORK, BLEND, RANKER)
+NETWORK, LIVE_NETWORK, LIVE_RANKER, BLEND, RANKER = (
+    "network", "live-network", "live-ranker", "blend", "ranker"
+)  # fmt: skip
+TRAINED = (NETWORK, LIVE_NETWORK, LIVE_RANKER, BLEND, RANKER)
 """Rows that take long, as a session network is trained, unless there is one already: only on demand."""
 NO_NEIGHBOURS, NO_POPULARITY = "ranker-no-neighbours", "ranker-no-popularity"
 ABLATED = (NO_NEIGHBOURS, NO_POPULARITY)
@@ -97,16 +104,20 @@ def choose(names: Sequence[str], reference: str = "", network: Path | None = Non
     if TREES in wanted:
         rows[TREES] = _reordered(CandidatePool(neighbours), TreeOrder())
     if wanted & {*TRAINED, *ABLATED}:
-        rows |= _trained(_network(network), neighbours)
+        trees = None if network is None else read_trees(network, load(network).card)
+        rows |= _trained(_network(network), trees, neighbours)
     return {name: contender for name, contender in rows.items() if name in wanted}
 
 
-def _trained(network: NextItemModel, neighbours: Sequence[NextItemModel]) -> dict[str, Contender]:
+def _trained(
+    network: NextItemModel, trees: CandidateTrees | None, neighbours: Sequence[NextItemModel]
+) -> dict[str, Contender]:
     """The rows around one network, and one pool of candidates, that fit once."""
     pool = CandidatePool([network, *neighbours])
     return {
         NETWORK: Contender(lambda: network),
         LIVE_NETWORK: Contender(lambda: LiveNetwork(network)),
+        LIVE_RANKER: _live_ranker(network, trees),
         BLEND: _reordered(pool, BlendOrder()),
         RANKER: _reordered(pool, TreeOrder()),
         NO_POPULARITY: _reordered(pool, TreeOrder(without=POPULARITY_FEATURES)),
@@ -118,6 +129,12 @@ def _neighbours() -> list[NextItemModel]:
     """What both pools have, the same objects: the settings of VSTAN are looked for once."""
     others = "item-knn-markov", "cooccurrence", "sequential-rules"
     return [TunedNeighbours(), *(CONTENDERS[name].make() for name in others)]
+
+
+def _live_ranker(network: NextItemModel, trees: CandidateTrees | None) -> Contender:
+    if trees is None:
+        return Contender(lambda: network, lacks="needs --network with a folder that has a ranker")
+    return Contender(lambda: LiveRanker(network, trees))
 
 
 def _reordered(pool: CandidatePool, order: BlendOrder | TreeOrder) -> Contender:

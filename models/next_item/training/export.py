@@ -3,7 +3,8 @@
 import copy
 import hashlib
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import torch
 from torch.nn.functional import embedding, normalize
 
 from models.artefacts.card import write_artefact
-from models.next_item.card import Golden, NextItemCard
+from models.next_item.candidate_trees import CandidateTrees
+from models.next_item.card import RANKER_FILE, Golden, NextItemCard, RankerCard
 from models.next_item.cases import Cases
 from models.next_item.item_table import ITEMS_FILE, ItemTable
 from models.next_item.network import SessionNetwork
@@ -38,14 +40,25 @@ class Artefact:
     model: bytes
     card: NextItemCard
     table: ItemTable
+    ranker: bytes | None = None
+    """Trees that order candidates, in ONNX."""
+
+    @property
+    def beside(self) -> Mapping[str, bytes]:
+        """The files beside model and card, by name."""
+        of_ranker = {} if self.ranker is None else {RANKER_FILE: self.ranker}
+        return {ITEMS_FILE: self.table.encode(), **of_ranker}
+
+    def with_ranker(self, model: bytes, card: RankerCard) -> "Artefact":
+        """The same with trees; raises `ArtefactError` if onnxruntime scores the golden rows otherwise."""
+        CandidateTrees(model, card)
+        return replace(self, card=replace(self.card, ranker=card).sealed(), ranker=model)
 
     def write(self, folder: Path) -> None:
         """Write it so that a reader finds the old files or the new ones, or refuses the mixture."""
-        folder.mkdir(parents=True, exist_ok=True)
-        written = folder / f".{ITEMS_FILE}.new"
-        written.write_bytes(self.table.encode())
-        written.replace(folder / ITEMS_FILE)
-        write_artefact(folder, self.model, self.card)
+        write_artefact(folder, self.model, self.card, self.beside)
+        if self.ranker is None:
+            (folder / RANKER_FILE).unlink(missing_ok=True)
 
 
 def make_artefact(

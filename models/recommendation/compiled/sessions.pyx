@@ -6,7 +6,7 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_SET_ITEM
 from libc.math cimport exp, exp2, log, sqrt
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
 
@@ -23,7 +23,7 @@ cdef extern from *:
     object PyType_GenericAlloc(PyTypeObject*, Py_ssize_t)
     void prefetch "storepulse_prefetch"(const void* place) noexcept nogil
 
-from models.recommendation.recent_sessions import MAX_ITEMS, MAX_PREFIX, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Together
+from models.recommendation.recent_sessions import MAX_ITEMS, MAX_PREFIX, SHARE_HALF_LIFE_MS, KeptAnswers, Popular, Scored, Standing, Together
 
 cdef int32_t NONE = -1
 cdef int MOST = MAX_ITEMS
@@ -31,7 +31,7 @@ cdef int STRONG = 6
 cdef Py_ssize_t LONGEST = MAX_PREFIX
 cdef double HALF_LIFE_MS = SHARE_HALF_LIFE_MS
 cdef double DICT_BYTES = 180.0
-cdef object _Scored = Scored, _Together = Together, _Popular = Popular
+cdef object _Scored = Scored, _Together = Together, _Popular = Popular, _Standing = Standing
 cdef object _make = tuple.__new__  # what the named tuples call themselves, a call of Python less
 BUILT_FROM = STOREPULSE_BUILT_FROM.decode("ascii")
 
@@ -236,6 +236,8 @@ cdef class CompiledSessions:
     cdef bint _has_landmark
     cdef Py_ssize_t _bytes
     cdef uint8_t* _sizes  # products of the sessions by slot, apart: a query asks it of sessions anywhere
+    cdef uint32_t* _numbers  # of the sessions by slot, as they began; they may wrap: only differences count
+    cdef uint32_t _n_begun
     # Scratch of one query.
     cdef Touched* _touched
     cdef int32_t* _places  # where a session is among `_touched`, by its hash
@@ -276,6 +278,7 @@ cdef class CompiledSessions:
         free(self._sizes)
         free(self._touched)
         free(self._places)
+        free(self._numbers)
         free(self._cells)
         free(self._scored)
         free(self._ranked)
@@ -289,7 +292,7 @@ cdef class CompiledSessions:
     @property
     def n_bytes(self):
         """See the protocol."""
-        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(Line) + sizeof(uint8_t)
+        cdef Py_ssize_t by_slot = sizeof(Slot) + sizeof(Line) + sizeof(uint8_t) + sizeof(uint32_t)
         cdef Py_ssize_t by_item = sizeof(Item) + sizeof(Cell) + sizeof(Ranked) + 2 * sizeof(int32_t)
         return (
             self._bytes + self._room * by_slot + self._items_room * by_item
@@ -303,6 +306,25 @@ cdef class CompiledSessions:
         """See the protocol."""
         cdef int32_t code = self._code_of(product_id)
         return 0 if code == NONE else self._items[code].n_sessions
+
+    def standings(self, products, Py_ssize_t newest):
+        """See the protocol."""
+        cdef int32_t code
+        cdef Item* item
+        cdef Py_ssize_t n, recent, since
+        cdef list found = []
+        for product_id in products:
+            code = self._code_of(product_id)
+            if code == NONE:
+                found.append(_make(_Standing, (0, 0, 0, self.n_sessions)))
+                continue
+            item = &self._items[code]
+            n, recent = item.all.n, 0
+            since = self._age_of(item.all.slots[n - 1]) if n else self.n_sessions
+            while recent < n and self._age_of(item.all.slots[n - 1 - recent]) < newest:
+                recent += 1
+            found.append(_make(_Standing, (item.n_sessions, item.n_strong, recent, since)))
+        return found
 
     def put(self, str visitor, int place, session):
         """See the protocol."""
@@ -874,6 +896,10 @@ cdef class CompiledSessions:
         for i in range(n):
             self._visits[self._scored[i]] = 0
 
+    cdef inline uint32_t _age_of(self, int32_t index) noexcept:
+        """Sessions that have begun since this one."""
+        return self._n_begun - 1 - self._numbers[index]
+
     cdef inline Postings* _postings(self, int32_t code, int mask) noexcept:
         return &self._items[code].all if mask & 1 or not mask else &self._items[code].strong
 
@@ -1018,6 +1044,7 @@ cdef class CompiledSessions:
                 self._slots = <Slot*>grown(self._slots, room * sizeof(Slot))
                 self._grow_lines(room)
                 self._sizes = <uint8_t*>grown(self._sizes, room)
+                self._numbers = <uint32_t*>grown(self._numbers, room * sizeof(uint32_t))
                 self._room = room
             index = self._used
             self._used += 1
@@ -1028,6 +1055,8 @@ cdef class CompiledSessions:
         slot.long_items, slot.place = NULL, <uint8_t>place
         self._lines[index].n = self._sizes[index] = 0
         slot.older, slot.newer = self._newest, NONE
+        self._numbers[index] = self._n_begun
+        self._n_begun += 1
         if self._newest == NONE:
             self._oldest = index
         else:

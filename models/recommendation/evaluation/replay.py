@@ -38,6 +38,27 @@ class Past:
         """The product of the latest action."""
         return self.steps[-1].product_id
 
+    def add(self, action: Action) -> None:
+        """Take in an action of the session that goes on."""
+        self.steps.append(Step(action.product_id, MARKS[action.rank], action.at_ms))
+        self.session.append(action)
+
+
+class Pasts:
+    """Those of all visitors; a pause of more than `idle_ms` ends a session."""
+
+    def __init__(self, idle_ms: int) -> None:
+        self._idle_ms = idle_ms
+        self._pasts: dict[str, Past] = {}
+
+    def before(self, visitor: str, at_ms: int) -> Past:
+        """What the visitor did until this time; the session has nothing yet where a new one begins."""
+        past = self._pasts.setdefault(visitor, Past(visitor))
+        if past.session and at_ms - past.session[-1].at_ms > self._idle_ms:
+            past.session = []
+            past.number += 1
+        return past
+
 
 class Contender(Protocol):
     """What says which product comes next, and learns from every action."""
@@ -94,20 +115,16 @@ def replay(
 
     Every action of a session but its first is a case. Nothing is learnt before it was asked.
     """
-    pasts: dict[str, Past] = {}
+    pasts = Pasts(idle_ms)
     sessions: dict[tuple[str, int], int] = {}
     begin, end = int(first * len(actions)), int(last * len(actions))
     rows: list[tuple[int, ...]] = []
     for place, (visitor, action) in enumerate(actions[:end]):
-        past = pasts.setdefault(visitor, Past(visitor))
-        if past.session and action.at_ms - past.session[-1].at_ms > idle_ms:
-            past.session = []
-            past.number += 1
+        past = pasts.before(visitor, action.at_ms)
         if past.session and place >= begin:
             about = sessions.setdefault((visitor, past.number), len(sessions))
             rows.append((about, _kind_of(action), *_ranks(contenders, past, action)))
-        past.steps.append(Step(action.product_id, MARKS[action.rank], action.at_ms))
-        past.session.append(action)
+        past.add(action)
         for contender in contenders:
             contender.learn(past, action)
         if place % 500 == 0:

@@ -8,12 +8,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import NamedTuple
 
 from contracts.sessions import BOUGHT, CARTED, VIEWED
 from models.recommendation.answer import Reason
+from models.recommendation.candidates import CANDIDATES, Situation, describe
 from models.recommendation.recent_sessions import Scored, Scoring
 from models.recommendation.request import EQUAL_WEIGHTS, RecommendationRequest, Step
-from models.recommendation.session_model import CANDIDATES, blend, session_of
+from models.recommendation.session_model import Floats, Rows, SessionModel, blend, reorder, session_of
 from models.recommendation.sources.source import Asked, Candidate, Source
 
 HOUR_MS = 3_600_000.0
@@ -56,6 +58,8 @@ class VisitorScoring:
 
 
 DEFAULT = VisitorScoring()
+MOST_RANKED = 300
+"""Candidates that a ranker puts in order, where rules want more; the others stand behind them."""
 _IN_CART, _SEEN, _LIKE_VISITS = Reason("in_cart"), Reason("seen"), Reason("like_visits")
 
 
@@ -83,12 +87,28 @@ def prefix_of(request: RecommendationRequest) -> Sequence[Step]:
     return (*prefix, Step(page, VIEWED, request.now_ms))
 
 
+class Parts(NamedTuple):
+    """A question about a visitor's next product as the index is asked: see `RecentSessions.next_products`."""
+
+    own: dict[str, tuple[Step, int]]
+    prefix: list[tuple[str, float]]
+    scoring: Scoring
+    again: list[tuple[str, float]]
+    shares: list[tuple[list[Scored], float]]
+
+
 def find_next(asked: Asked, config: VisitorScoring) -> Iterable[Candidate]:
     """The likeliest next products of the visitor."""
+    parts = _take_apart(asked, config)
+    return [] if parts is None else _score(asked, parts, asked.n)
+
+
+def _take_apart(asked: Asked, config: VisitorScoring) -> Parts | None:
+    """None where nothing is known of the visitor."""
     request = asked.request
     own = latest_products(prefix_of(request), config.most)
     if not own:
-        return []
+        return None
     prefix = [
         (
             product_id,
@@ -101,14 +121,18 @@ def find_next(asked: Asked, config: VisitorScoring) -> Iterable[Candidate]:
     scoring = config.scoring
     if request.weights != EQUAL_WEIGHTS:
         scoring = replace(scoring, action_weights=request.weights)
+    return Parts(own, prefix, scoring, _again(own, config), _of_categories(asked, own, config))
+
+
+def _score(asked: Asked, parts: Parts, n: int) -> list[Scored]:
     return asked.index.next_products(
-        prefix,
-        scoring,
-        limit=asked.n,
-        now_ms=request.now_ms,
-        extra=_again(own, config),
-        shares=_of_categories(asked, own, config),
-        skip_visitor=request.visitor_id,
+        parts.prefix,
+        parts.scoring,
+        limit=n,
+        now_ms=asked.request.now_ms,
+        extra=parts.again,
+        shares=parts.shares,
+        skip_visitor=asked.request.visitor_id,
     )
 
 
@@ -148,19 +172,69 @@ def _of_categories(
     return found
 
 
+class Ranked(NamedTuple):
+    """Candidates as the recent sessions order them, and rows of `FEATURES` of the first of them."""
+
+    found: list[Scored]
+    rows: Rows
+    network: Floats | None
+    """What the model scores those with rows; None: it has learnt nothing of the session."""
+
+
+def describe_candidates(asked: Asked, model: SessionModel) -> Ranked | None:
+    """`asked.n` candidates or more, if there are as many, the first `MOST_RANKED` with rows; None: none."""
+    parts = _take_apart(asked, DEFAULT)
+    found = [] if parts is None else _score(asked, parts, max(asked.n, CANDIDATES))
+    if parts is None or not found:
+        return None
+    first = found[:MOST_RANKED]
+    network = model.scores(session_of(prefix_of(asked.request)), [product_id for product_id, _ in first])
+    return Ranked(found, describe(_situation_of(asked, parts), first, network), network)
+
+
 def _find(asked: Asked) -> Iterable[Candidate]:
     """By the recent sessions, and by the model where there is one.
 
     It was trained for what comes next, whatever the action: not for other weights of them.
     """
-    if asked.model is None or asked.request.weights != EQUAL_WEIGHTS:
+    model = asked.model
+    if model is None or asked.request.weights != EQUAL_WEIGHTS:
         return find_next(asked, DEFAULT)
+    if model.ranker is not None:
+        ranked = describe_candidates(asked, model)
+        return [] if ranked is None else reorder(ranked.found, model.ranker.scores(ranked.rows))
     found = list(find_next(replace(asked, n=max(asked.n, CANDIDATES)), DEFAULT))
     if not found:
         return found
     names = [product_id for product_id, _ in found]
-    scores = asked.model.scores(session_of(prefix_of(asked.request)), names)
+    scores = model.scores(session_of(prefix_of(asked.request)), names)
     return found if scores is None else blend(found, scores)
+
+
+def _situation_of(asked: Asked, parts: Parts) -> Situation:
+    """What candidates are described by."""
+    request = asked.request
+    steps = prefix_of(request)
+    (latest, _), *_ = parts.prefix
+    gone_on_to = asked.index.next_products(
+        [(latest, 0.0)],  # without a weight in similarities no session votes: only transitions are left
+        parts.scoring,
+        limit=MOST_RANKED,
+        now_ms=request.now_ms,
+        skip_visitor=request.visitor_id,
+    )
+    return Situation(
+        asked.index,
+        asked.catalogue,
+        request.now_ms,
+        request.visitor_id,
+        steps,
+        session_of(steps),
+        list(parts.own),
+        parts.again,
+        parts.shares,
+        gone_on_to,
+    )
 
 
 def _explain(asked: Asked, chosen: Sequence[str]) -> Sequence[Reason]:

@@ -104,6 +104,23 @@ def test_next_products_follow_like_sessions_and_the_latest_product(make_sessions
     assert index.next_products([], Scoring(), limit=9, now_ms=10, shares=shares) == [("c", 2.5), ("q", 1.0)]
 
 
+def test_a_product_stands_by_its_sessions_and_how_many_began_since(make_sessions: MakeIndex) -> None:
+    index = make_sessions(100, 2)
+    for place, items in enumerate(("ab", "ac", "ad", "e")):
+        index.put("ann", place, visit(items, (VIEWED, CARTED)[: len(items)], at_ms=place))
+    assert index.standings(["a", "c", "e", "x"], 2) == [
+        (3, 0, 1, 1),
+        (1, 1, 0, 2),
+        (1, 0, 1, 0),
+        (0, 0, 0, 4),
+    ]
+    index.put("ann", 0, visit("ea", at_ms=0))  # no new session
+    assert index.standings(["e"], 9) == [(2, 0, 2, 3)]
+    for place in (2, 1):  # those that are looked at
+        index.put("ann", place, visit("", at_ms=9))
+    assert index.standings(["a"], 9) == [(1, 0, 0, 2)]
+
+
 def test_popularity_counts_actions_and_fades(make_sessions: MakeIndex) -> None:
     index = make_sessions(100, 10)
     index.put("ann", 0, Visit(0, 0, ("a", "b"), (VIEWED, BOUGHT)))
@@ -215,6 +232,12 @@ def compare(chance: random.Random, one: RecentSessions, other: RecentSessions) -
         masks = chance.choice((1, 2, 4, 6, 7)), chance.choice((1, 2, 4, 6, 7))
         assert one.together(products[0], *masks, limit=20) == other.together(products[0], *masks, limit=20)
         assert one.visits_together(products, products) == other.visits_together(products, products)
+        assert one.standings([*products, "x"], 50) == other.standings([*products, "x"], 50)
+        followed = [
+            dict(index.next_products([(products[0], 0.0)], scoring, limit=2_000, now_ms=1_600_000))
+            for index in (one, other)
+        ]
+        assert followed[0] == pytest.approx(followed[1])
     popular = [index.popular((1, 4, 8), 1e7, now_ms=1_600_000, newest=200) for index in (one, other)]
     shares = [
         dict(index.popular_among("some", ["p1", "p2", "p3", "x"], limit=9, now_ms=0))

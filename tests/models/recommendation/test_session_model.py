@@ -7,12 +7,20 @@ import numpy.typing as npt
 import pytest
 
 from contracts.sessions import VIEWED, StoredSession
+from models.recommendation.candidates import FEATURES
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.python_sessions import PythonSessions
 from models.recommendation.recent_sessions import Scored
 from models.recommendation.recommend import recommend
 from models.recommendation.request import ActionWeights, RecommendationRequest, Step
-from models.recommendation.session_model import PAUSE_MS, WEIGHT, blend, session_of
+from models.recommendation.session_model import (
+    PAUSE_MS,
+    WEIGHT,
+    CandidateRanker,
+    blend,
+    reorder,
+    session_of,
+)
 
 NOW_MS = 1_800_000_000_000
 NAN = float("nan")
@@ -22,6 +30,7 @@ class Likes:
     """A model that likes one product; `asked` are the sessions it was asked after."""
 
     version = "likes"
+    ranker: CandidateRanker | None = None
 
     def __init__(self, product_id: str) -> None:
         self.product_id = product_id
@@ -32,6 +41,18 @@ class Likes:
         return (
             np.array([1.0 if name == self.product_id else 0.0 for name in candidates]) if products else None
         )
+
+
+class ByColumn:
+    """A ranker that goes by one feature; `asked` are the rows it got."""
+
+    def __init__(self, name: str) -> None:
+        self._column = FEATURES.index(name)
+        self.asked: list[npt.NDArray[np.float32]] = []
+
+    def scores(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        self.asked.append(rows)
+        return np.asarray(rows[:, self._column])
 
 
 def index() -> PythonSessions:
@@ -103,3 +124,35 @@ def test_other_weights_of_actions_are_not_what_the_model_was_trained_for() -> No
     model = Likes("pot")
     recommend(index(), CatalogueView(), request(weights=ActionWeights(0, 0, 1)), model)
     assert model.asked == []
+
+
+def test_ranked_candidates_have_the_odds_against_the_first_one() -> None:
+    found = [Scored("a", 4.0), Scored("b", 3.0), Scored("c", 2.0), Scored("d", 1.0)]
+    ranked = reorder(found, np.array([0.0, np.log(2.0)], np.float32))
+    assert [one.product_id for one in ranked] == ["b", "a", "c", "d"]
+    assert [one.score for one in ranked] == pytest.approx([1.0, 0.5, 0.5, 0.25])
+
+
+def test_the_last_of_many_ranked_can_still_be_lifted_by_a_boost() -> None:
+    ranked = reorder([Scored("a", 4.0), Scored("b", 3.0), Scored("c", 0.0)], np.array([900.0, -900.0]))
+    assert [one.product_id for one in ranked] == ["a", "b", "c"]
+    assert all(one.score > 0 for one in ranked)
+
+
+def test_a_ranker_decides_where_the_model_has_one() -> None:
+    model = Likes("pot")
+    model.ranker = ranker = ByColumn("network_score")
+    items = recommend(index(), CatalogueView(), request(product_id="tea"), model).items
+    assert [item.product_id for item in items] == ["pot", "cup"]
+    (rows,) = ranker.asked
+    assert rows.shape == (3, len(FEATURES))  # the visitor's own product too, which no rule lets through
+    model.ranker = ByColumn("index_score")
+    items = recommend(index(), CatalogueView(), request(product_id="tea"), model).items
+    assert [item.product_id for item in items] == ["cup", "pot"]
+
+
+def test_a_visitor_of_whom_nothing_is_known_is_not_ranked() -> None:
+    model = Likes("pot")
+    model.ranker = ranker = ByColumn("index_score")
+    recommend(index(), CatalogueView(), RecommendationRequest(now_ms=NOW_MS), model)
+    assert ranker.asked == []
