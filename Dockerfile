@@ -9,7 +9,7 @@ COPY pyproject.toml constraints.txt README.md ./
 RUN python -m venv /opt/storepulse
 ENV PATH=/opt/storepulse/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # Dependencies first, so that a change of code does not install them again.
-RUN for package in contracts connections sources archive models readers stream producers delivery api ops; do mkdir $package && touch $package/__init__.py; done \
+RUN for package in contracts connections sources archive models readers stream producers delivery publishing api ops; do mkdir $package && touch $package/__init__.py; done \
  && pip install -c constraints.txt ".${EXTRAS:+[$EXTRAS]}" && pip uninstall -y storepulse
 COPY setup.py ./
 COPY contracts contracts
@@ -21,6 +21,7 @@ COPY readers readers
 COPY stream stream
 COPY producers producers
 COPY delivery delivery
+COPY publishing publishing
 COPY api api
 COPY ops ops
 # Nothing in the image runs the tests of libraries, or pip, and modules come with debugging symbols. Scipy and narwhals

@@ -24,6 +24,7 @@ from benchmarks.runs import (
     run_load,
     run_memory,
     run_profile,
+    run_publishing,
     run_recommendations,
     run_recommendations_api,
     run_recommendations_fresh,
@@ -138,6 +139,18 @@ def recommendations_fresh(
 ) -> None:
     """Time from a click to recommendations that have its product, beside live events."""
     _run_on_services(json, lambda services: run_recommendations_fresh(services, rate, seconds))
+
+
+@app.command()
+def publishing(
+    runs: Runs = RUNS,
+    events: Events = EVENTS,
+    rate: Rate = ALERTS_RATE,
+    seconds: Seconds = DELAY_SECONDS,
+    json: JsonFile = None,
+) -> None:
+    """A worker that scores, with and without its visitors' recommendations being published."""
+    _run_on_services(json, lambda services: run_publishing(services, runs, events, rate, seconds))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from benchmarks import jobs as jobs_bench
 from benchmarks import load as load_bench
 from benchmarks import memory as memory_bench
 from benchmarks import profile as profile_bench
+from benchmarks import publishing as publishing_bench
 from benchmarks import recommendations as recommendations_bench
 from benchmarks import recommendations_api as recommendations_api_bench
 from benchmarks import recommendations_fresh as recommendations_fresh_bench
@@ -298,6 +299,17 @@ def run_recommendations_fresh(services: Services, rate: int, seconds: float) -> 
     )
     recommendations_fresh_bench.show_fresh(console, row)
     return {"recommendations_fresh": asdict(row)}
+
+
+def run_publishing(services: Services, runs: int, events: int, rate: int, seconds: int) -> Figures:
+    """Measure and show what publishing recommendations costs a worker."""
+    shop = prepare(services, events)
+    rows = publishing_bench.measure_publishing(
+        services, shop, events=events, runs=runs, rate=rate, seconds=seconds, note=console.log
+    )
+    drop_topics(shop)
+    publishing_bench.show_publishing(console, rows)
+    return {"publishing": [asdict(row) for row in rows]}
 
 
 def run_webhooks(services: Services, seconds: int) -> Figures:

@@ -128,6 +128,14 @@ class Settings(ConnectionSettings):
         "",
         description="Arms with other weights, NAME=N%:VIEW/CART/PURCHASE, with commas between",
     )
+    recommendation_interval_s: float = Field(
+        0.0,
+        ge=0,
+        description="What visitors would be shown is published when they act, of each this often at most; "
+        "0: not at all",
+    )
+    publish_host: str = Field("127.0.0.1", description="Address the publisher's /metrics listens on")
+    publish_port: int = Field(0, ge=0, le=65_535, description="Publisher's /metrics port; 0 picks a free one")
     cart_idle_ms: int = Field(
         900_000, ge=1_000, description="cart_abandoned fires after this long a silence; at most idle_ms"
     )

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from contracts.events import EventType, Statement
+from contracts.recommendations import RECOMMENDATIONS
 
 EVENT_TOPICS = ("view", "cart", "purchase")
 """The co-partitioned event topics, keyed by `user_id`, in the order ties are merged."""
@@ -20,7 +21,7 @@ _unarchived = {DELETIONS, ORDERS, CUSTOMERS, EXPOSURES}
 """Input topics that only repeat what events say, name whom nothing is kept of, or are of use for a day."""
 _FOLLOWED = (ORDERS, CUSTOMERS, PRODUCTS, EXPOSURES)
 """Input topics that earlier versions do not read: the group does not subscribe to them, members follow."""
-_output_topics: set[str] = set()
+_output_topics: set[str] = {RECOMMENDATIONS}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 
 _TOPIC_OF_TYPE: dict[str, str] = {
@@ -131,6 +132,11 @@ class Topics:
     def exposures(self) -> str:
         """What visitors were recommended (`contracts.exposures`), keyed by the visitor's id."""
         return self.prefix + EXPOSURES
+
+    @property
+    def recommendations(self) -> str:
+        """The newest list of each visitor, a topic of snapshots."""
+        return self.prefix + RECOMMENDATIONS
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from stream.components.prices import Prices
 from stream.components.sessions.component import Sessions
 from stream.components.trending import Trending
 from stream.jobs.job import JobRegistry
+from stream.jobs.recommendations import recommendations_job
 from stream.partitions.alert_gate import AlertGate
 from stream.scoring.next_action import NextActionSlot
 from stream.scoring.slots import AnySlot
@@ -167,4 +168,5 @@ def product_registry(settings: Settings, core: Core = PYTHON) -> Registry:
         registry.add(Sessions(settings, core))
     if settings.scoring:
         registry.add_slot(NextActionSlot(settings, registry.gate))
+    registry.jobs.add(recommendations_job(settings))
     return registry

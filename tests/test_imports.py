@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "producers": {"contracts", "connections", "sources"},
     "readers": {"contracts", "connections", "models"},
     "delivery": {"contracts", "connections", "models", "readers"},
+    "publishing": {"contracts", "connections", "models", "readers", "stream"},
     "api": {"contracts", "connections", "models", "readers", "delivery"},
     "ops": {
         "contracts",
@@ -29,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "producers",
         "readers",
         "delivery",
+        "publishing",
         "api",
     },
 }

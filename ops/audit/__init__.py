@@ -27,6 +27,9 @@ from ops.audit.kafka_log import count_log as count_log
 from ops.audit.kafka_log import distinct_letters as distinct_letters
 from ops.audit.kafka_log import log_ends as log_ends
 from ops.audit.kafka_log import published_alerts as published_alerts
+from ops.audit.recommendations import read_lists as read_lists
+from ops.audit.recommendations import recommendation_differences as recommendation_differences
+from ops.audit.recommendations import waiting_lists as waiting_lists
 from ops.audit.recorded_alerts import RecordedAlerts as RecordedAlerts
 from ops.audit.recorded_alerts import read_alerts as read_alerts
 from ops.audit.recorded_alerts import read_counts as read_counts

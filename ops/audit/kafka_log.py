@@ -95,6 +95,11 @@ def published_alerts(settings: Settings) -> list[tuple[str, bytes]]:
     ]
 
 
+def published_snapshots(settings: Settings, topic: str) -> dict[str, bytes]:
+    """Newest value of each key of a topic of snapshots; empty where a record takes the others back."""
+    return {(message.key() or b"").decode(): message.value() or b"" for message in _read(settings, (topic,))}
+
+
 def _read(settings: Settings, topics: Sequence[str]) -> Iterator[Message]:
     consumer = _consumer(settings)
     try:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from contracts.clock import wall_clock_ms
 from contracts.settings import Settings
-from ops.chaos.faults import ARCHIVE_FAULTS, FAULTS, Fault
+from ops.chaos.faults import ARCHIVE_FAULTS, FAULTS, PUBLISHER_FAULTS, Fault
 from ops.chaos.run_audit import RunAudit, audit_run
 from ops.chaos.system import SETTINGS, NotRecovered, SystemUnderTest, open_system
 from ops.chaos.traffic import Load, Traffic
@@ -28,6 +28,7 @@ ARCHIVE_FLUSH_S = 1.0
 SETTLE_S, CALM_S = 10.0, 10.0
 """With a budget for scores the load goes on after the last fault: so long for all to be as before it, workers
 joined and backlogs done, and so long in which nobody with a cart or intent may stay without a score."""
+PUBLISH_INTERVAL_S = 5.0
 _WORKERS = 2
 _PAUSE_S = (1.0, 4.0)
 
@@ -44,6 +45,15 @@ class Plan:
     """Whether an archive follows the topics, is killed as well, and is compared with what was sent."""
     scoring_budget_ms: int = 0
     """Time for the scores of a round, so that visitors wait or are left out; 0: all are scored."""
+    publish: bool = False
+    """Whether recommendations are published, by a publisher that is killed as well, and compared."""
+
+    @property
+    def faults(self) -> dict[str, Fault]:
+        """Those to draw from."""
+        chosen = {kind: FAULTS[kind] for kind in self.kinds}
+        chosen |= ARCHIVE_FAULTS if self.archive else {}
+        return chosen | (PUBLISHER_FAULTS if self.publish else {})
 
 
 @dataclass(slots=True)
@@ -86,6 +96,8 @@ def run_campaign(plan: Plan, folder: Path, on_change: Callable[[Campaign], None]
         if plan.archive:
             update = {"archive": str(folder / "archive"), "archive_flush_s": ARCHIVE_FLUSH_S}
             settings = settings.model_copy(update=update)
+        if plan.publish:
+            settings = settings.model_copy(update={"recommendation_interval_s": PUBLISH_INTERVAL_S})
         with open_system(settings, folder, workers=_WORKERS, broker=broker) as system:
             _inject_and_audit(campaign, system, on_change)
     finally:
@@ -118,8 +130,7 @@ def _inject_and_audit(
     campaign: Campaign, system: SystemUnderTest, on_change: Callable[[Campaign], None]
 ) -> None:
     plan = campaign.plan
-    faults = FAULTS | ARCHIVE_FAULTS
-    all_kinds = (*plan.kinds, *(ARCHIVE_FAULTS if plan.archive else ()))
+    faults = plan.faults
     draw = random.Random(plan.seed)
     traffic = Traffic(system.settings, Load(plan.events_per_s), seed=plan.seed)
     traffic.start()
@@ -135,7 +146,7 @@ def _inject_and_audit(
         kinds: list[str] = []
         while time.monotonic() - campaign.began_s < plan.minutes * 60:
             if not kinds:  # every kind comes equally often, in an order of its own each time
-                kinds = draw.sample(all_kinds, len(all_kinds))
+                kinds = draw.sample(tuple(faults), len(faults))
             kind = kinds.pop()
             show(kind)
             took_s = _recovery_s(system, faults[kind], draw)

@@ -143,6 +143,19 @@ def kill_archive(system: SystemUnderTest, draw: random.Random) -> FaultInjection
     return injection._replace(recovered_s=time.monotonic())
 
 
+def kill_publisher(system: SystemUnderTest, draw: random.Random) -> FaultInjection:
+    """kill -9 of the publisher at any step, and after up to a second its restart: commits go on."""
+    publisher = system.publisher
+    if publisher is None:
+        raise ValueError("this system has no publisher")
+    time.sleep(draw.uniform(0.0, 1.0))
+    injection = _now()
+    publisher.kill()
+    time.sleep(draw.uniform(0.0, 1.0))
+    publisher.start()
+    return injection
+
+
 FAULTS: dict[str, Fault] = {
     "kill worker": kill_worker,
     "kill redis": kill_redis,
@@ -154,6 +167,8 @@ FAULTS: dict[str, Fault] = {
     "lose offsets": lose_offsets,
     "empty redis": empty_redis,
 }
+PUBLISHER_FAULTS: dict[str, Fault] = {"kill publisher": kill_publisher}
+"""Those of a system with a publisher."""
 ARCHIVE_FAULTS: dict[str, Fault] = {"kill archive": kill_archive}
 """Those of a system with an archive."""
 

@@ -32,6 +32,7 @@ _COUNTS = (
     "rejected",
     "customers",
     "sessions",
+    "lists",
     "archived",
     "lost",
     "doubled",
@@ -135,6 +136,7 @@ def _counts(audit: RunAudit) -> Table:
         ("events", f"{audit.distinct:,} sent, {audit.applied:,} applied; {repeats:,} were sent twice"),
         ("broken records", f"{audit.broken:,} sent, {audit.rejected:,} rejected"),
         *_archive_rows(audit),
+        *_list_rows(audit),
         ("customers", f"orders and money of {audit.customers:,} compared with their records"),
         ("sessions", f"{audit.sessions:,} kept for recommendations, compared with what was sent"),
         (
@@ -150,6 +152,11 @@ def _counts(audit: RunAudit) -> Table:
     ):
         grid.add_row(name, text)
     return grid
+
+
+def _list_rows(audit: RunAudit) -> Iterator[tuple[str, str]]:
+    if audit.lists is not None:
+        yield "recommendations", f"{audit.lists:,} lists in Redis, each compared with that in the topic"
 
 
 def _archive_rows(audit: RunAudit) -> Iterator[tuple[str, str]]:

@@ -30,10 +30,13 @@ from ops.audit import (
     read_alerts,
     read_customers,
     read_items,
+    read_lists,
     read_sessions,
     read_state,
+    recommendation_differences,
     sent_events_of,
     session_differences,
+    waiting_lists,
 )
 from ops.audit.archive import archive_differences, archived_rows
 from ops.audit.customers import CustomerView
@@ -59,6 +62,8 @@ class RunAudit:
     """Sessions kept for recommendations that were compared with what was sent."""
     differences: list[str]
     alerts: AlertAudit
+    lists: int | None = None
+    """Visitors whose recommendations in the topic were compared with Redis; None without a publisher."""
     archived: int | None = None
     """Records that the archive has, each compared with what was sent; None without an archive."""
     left_out: dict[str, int] = field(default_factory=dict)
@@ -107,6 +112,10 @@ def audit_run(
         unlike += item_differences(expected_items(sent), read_items(system.client, system.keys))
     sessions = {} if system.earlier_workers else expected_sessions(sent, settings.idle_ms)
     unlike += session_differences(sessions, read_sessions(system.client, system.keys))
+    lists = None
+    if system.publisher is not None:
+        lists = _await_lists(system)
+        unlike += recommendation_differences(settings, system.client, system.keys)
     archived = None
     if system.archive is not None:
         system.finish_archive()
@@ -128,9 +137,20 @@ def audit_run(
         sessions=sum(map(len, sessions.values())),
         differences=unlike + alerts.differences,
         alerts=alerts,
+        lists=lists,
         archived=archived,
         left_out=left_out,
     )
+
+
+def _await_lists(system: SystemUnderTest) -> int:
+    """Wait until nobody waits for recommendations, and all are in the topic; how many lists there are."""
+
+    def all_made() -> bool:
+        return not waiting_lists(system.client, system.keys) and not system.outbox_sizes()
+
+    system.await_that(all_made, 120.0, "every list of recommendations to be published")
+    return len(read_lists(system.client, system.keys))
 
 
 def _await_customers(system: SystemUnderTest, sent: pl.DataFrame) -> dict[str, CustomerView]:

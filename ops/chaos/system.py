@@ -80,6 +80,7 @@ class SystemUnderTest:
     data_lost: bool = False
     """True once Redis lost what it had answered: alerts may have been published that it knows nothing of."""
     archive: Child | None = None
+    publisher: Child | None = None
     client: Redis = field(init=False)
     keys: Keys = field(init=False)
 
@@ -188,15 +189,21 @@ def open_system(
         argv = [sys.executable, "-P", "-m", "ops.cli", "archive"]
         log = folder / "logs" / "archive.log"
         system.archive = Child("archive", argv, log, env=settings_environment(settings))
+    if settings.recommendation_interval_s:
+        argv = [sys.executable, "-P", "-m", "ops.cli", "publish"]
+        log = folder / "logs" / "publish.log"
+        system.publisher = Child("publish", argv, log, env=settings_environment(settings))
+    beside = [child for child in (system.archive, system.publisher) if child is not None]
     try:
-        if system.archive is not None:
-            system.archive.start()
+        for child in beside:
+            child.start()
         for _ in range(workers):
             supervisor.add()
         yield system
     finally:
         supervisor.close()
-        if system.archive is not None and system.archive.alive:
-            system.archive.kill()
+        for child in beside:
+            if child.alive:
+                child.kill()
         system.client.close()
         redis.kill()

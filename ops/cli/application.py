@@ -191,6 +191,24 @@ def deliver() -> None:
 
 
 @app.command()
+def publish() -> None:
+    """Publish what visitors would be shown, as they act, in the foreground. Several may run.
+
+    Settings come from STOREPULSE_* variables; STOREPULSE_RECOMMENDATION_INTERVAL_S must be set, for workers
+    too.
+    """
+    from contracts.settings import get_settings
+    from ops.logs.setup import configure_logging
+    from ops.recommendations.publish import run
+    from ops.serving.requirements import require_services
+
+    settings = get_settings()
+    configure_logging(settings)
+    require_services(settings, kafka=False)
+    raise typer.Exit(run(settings))
+
+
+@app.command()
 def learn(
     events: Annotated[
         Path | None, typer.Option(help="Archive or file of events; default: that of the settings.")
@@ -257,6 +275,10 @@ def chaos(
             help="Time for scores in a round, so that visitors wait; 0: as long as it takes.", min=0
         ),
     ] = 0,
+    publish: Annotated[
+        bool,
+        typer.Option("--publish", help="Also publish recommendations, kill the publisher, and compare them."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Kill, stop and rewind workers, Redis and Kafka at random under load, then check every total.
@@ -267,7 +289,7 @@ def chaos(
     from ops.chaos.campaign import Plan
     from ops.chaos.report import run_chaos
 
-    plan = Plan(minutes, seed, rate, archive=archive, scoring_budget_ms=scoring_budget_ms)
+    plan = Plan(minutes, seed, rate, archive=archive, scoring_budget_ms=scoring_budget_ms, publish=publish)
     raise typer.Exit(run_chaos(plan, as_json=json, keep=keep))
 
 
@@ -295,6 +317,12 @@ def health_deliver(state: StateOption = DEFAULT_STATE) -> None:
 def health_archive(state: StateOption = DEFAULT_STATE) -> None:
     """Check that the archive at STOREPULSE_ARCHIVE_PORT works; without it, that of the stack here."""
     _exit_with_health("archive", state)
+
+
+@health_app.command("publish")
+def health_publish(state: StateOption = DEFAULT_STATE) -> None:
+    """Check that the publisher at STOREPULSE_PUBLISH_PORT works; without it, that of the stack here."""
+    _exit_with_health("publish", state)
 
 
 @health_app.command("learn")

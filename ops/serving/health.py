@@ -29,6 +29,7 @@ PARTS = {
     "worker": PartHealth("STOREPULSE_WORKER_PORT", "/readyz", "worker-"),
     "deliver": PartHealth("STOREPULSE_DELIVER_PORT", "/readyz", "deliver"),
     "archive": PartHealth("STOREPULSE_ARCHIVE_PORT", "/readyz", "archive"),
+    "publish": PartHealth("STOREPULSE_PUBLISH_PORT", "/readyz", "publish"),
     "learn": PartHealth("STOREPULSE_LEARN_PORT", "/readyz", "learn"),
     "api": PartHealth("STOREPULSE_API_PORT", "/readyz", "api", "8000"),
 }

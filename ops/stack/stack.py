@@ -103,6 +103,8 @@ class Stack:
                 self._start_deliverer()
             if self.settings.archive:
                 self._start_archive()
+            if self.settings.recommendation_interval_s:
+                self._start_publisher()
             if self.options.learn:
                 self._start_learner()
             self.record()
@@ -279,6 +281,11 @@ class Stack:
         port = self.settings.archive_port or self._port(_ARCHIVE)
         where = f"http://{LOOPBACK}:{port}/livez"
         self._add_command("archive", "archive", where, {"STOREPULSE_ARCHIVE_PORT": str(port)})
+
+    def _start_publisher(self) -> None:
+        port = self.settings.publish_port or pick_port()
+        where = f"http://{LOOPBACK}:{port}/livez"
+        self._add_command("publish", "publish", where, {"STOREPULSE_PUBLISH_PORT": str(port)})
 
     def _start_learner(self) -> None:
         if not (self.settings.learn_events or self.settings.archive):

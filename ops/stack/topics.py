@@ -132,6 +132,8 @@ def _keeping(name: str, topics: Topics) -> dict[str, str]:
     of anything else what is young."""
     if name == topics.models:
         return {"retention.ms": "-1"}
+    if name == topics.recommendations:  # of visitors who act no more, too
+        return {"cleanup.policy": "compact,delete", "retention.ms": str(RETENTION_MS)}
     if name == topics.deletions or name in topics.outputs:
         return {"cleanup.policy": "compact"}
     return {"retention.ms": str(REJECTED_RETENTION_MS if name == topics.rejected else RETENTION_MS)}

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from contracts.customers import Customer
+from contracts.logins import login_of
 from contracts.sessions import BOUGHT, MARKS
 from contracts.visitor import Visitor
 from models.recommendation.request import RecommendationRequest, Step
@@ -43,6 +44,17 @@ async def read_facts(reader: Reader, user_id: str | None, *, only_device: bool) 
         return VisitorFacts(user_id, None, await read_customer(reader, user_id))
     customer = None if found.customer_id is None else await read_customer(reader, found.customer_id)
     return VisitorFacts(found.visitor_id, found.visitor, customer)
+
+
+async def read_device_facts(reader: Reader, visitor_id: str) -> VisitorFacts:
+    """The visitor of an id that is no customer's, and the customer who is logged in there.
+
+    Raises `LaterFormat` and `redis.RedisError`.
+    """
+    visitor = await read_visitor(reader, visitor_id)
+    customer_id = login_of(visitor).customer_id
+    customer = await read_customer(reader, customer_id) if customer_id else None
+    return VisitorFacts(visitor_id, visitor, customer)
 
 
 def to_request(asked: RecommendationRequest, facts: VisitorFacts, now_ms: int) -> RecommendationRequest:

@@ -43,7 +43,8 @@ class DerivedJob:
     `run(context, subject)` reads what it needs from Redis and gives the value, made of plain values that
     MessagePack (and JSON, where there is a topic) can hold; None: there is none, and the snapshot is
     removed. It is called in a process of its own, one call at a time, so it may block and compute. It must
-    be a function of a module.
+    be a function of a module. With `run` None the worker only fills the queues: another process takes from
+    them what is due, and publishes.
 
     `stale(result)` names the subjects (ids of `kind`) whose value a batch has made stale. It is called on
     the worker's event loop when the batch is in Redis: it must be quick and read nothing.
@@ -51,7 +52,7 @@ class DerivedJob:
 
     name: str
     kind: SubjectKind
-    run: Callable[[JobContext, Subject], Any]
+    run: Callable[[JobContext, Subject], Any] | None
     stale: Callable[["BatchResult"], Iterable[str]]
     ttl_s: int
     """Lifetime of a snapshot that is not made again."""
@@ -71,7 +72,7 @@ class DerivedJob:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise InvalidJob(f"a job's name must match {_NAME.pattern}, got {self.name!r}")
-        path = self.function
+        path = "" if self.run is None else self.function
         if "<" in path or path.startswith("__main__:"):
             raise InvalidJob(f"job {self.name}: run must be a function of an importable module, got {path}")
         for field in ("ttl_s", "version", "interval_s", "limit_s", "max_queued"):
@@ -84,7 +85,9 @@ class DerivedJob:
 
     @property
     def function(self) -> str:
-        """`module:name` of `run`, by which the other process finds it."""
+        """`module:name` of `run`, by which the other process finds it; raises `InvalidJob` without one."""
+        if self.run is None:
+            raise InvalidJob(f"job {self.name}: nothing is run for it here")
         return f"{self.run.__module__}:{self.run.__qualname__}"
 
     @property

@@ -60,12 +60,13 @@ class JobRunner:
         self._triggers = triggers
         self._meter = meter
         self._published = published
-        self._process = JobProcess(settings, jobs)
+        run_here = [job for job in jobs if job.run is not None]
+        self._process = JobProcess(settings, run_here)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._turns = deque(job.name for job in jobs)
+        self._turns = deque(job.name for job in run_here)
         self._wake = asyncio.Event()
         self._failed: set[str] = set()
-        longest_s = max((job.limit_s for job in jobs), default=0.0)
+        longest_s = max((job.limit_s for job in run_here), default=0.0)
         self._turn_ms = int(AT_ONCE * longest_s * 1_000) + LEASE_MARGIN_MS
 
     async def run(self) -> None:
@@ -99,7 +100,7 @@ class JobRunner:
     async def _take_due(self) -> None:
         room = AT_ONCE - len(self._tasks)
         owned = dict(self._owned())
-        if not room or not owned:
+        if not room or not owned or not self._turns:
             return
         now_ms = wall_clock_ms()
         heads = await self._store.peek(list(owned), list(self._turns), now_ms=now_ms, limit=room)

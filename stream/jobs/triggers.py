@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 
 from redis.exceptions import RedisError
 
@@ -35,25 +36,27 @@ class Triggers:
         """Take what a commit that is in Redis has made stale; a job that cannot say it is counted."""
         for job in self._held:
             try:
-                for subject_id in job.stale(result):
-                    # A visitor's events are in the visitor's own partition; a product's are in all of them.
-                    p = partition if job.kind is SubjectKind.VISITOR else self._owner(subject_id)
-                    self._hold(job, Queue(p, job.name), subject_id)
+                stale = job.stale(result)
+                if job.kind is SubjectKind.VISITOR:  # whose events are in the visitor's own partition
+                    self._hold(job, Queue(partition, job.name), stale)
+                    continue
+                for subject_id in stale:  # a product's are in all of them
+                    self._hold(job, Queue(self._owner(subject_id), job.name), (subject_id,))
             except Exception as exc:  # a job's own code must not end the worker
                 self._meter.failed_triggers.labels(job.name).inc()
                 if job.name not in self._failed:
                     self._failed.add(job.name)
                     log.exception("job %s cannot say what a commit made stale: %r", job.name, exc)
 
-    def _hold(self, job: DerivedJob, queue: Queue, subject_id: str) -> None:
+    def _hold(self, job: DerivedJob, queue: Queue, subject_ids: Iterable[str]) -> None:
         held = self._held[job].setdefault(queue, set())
-        if subject_id in held:
-            return
-        if self._numbers[job.name] >= MAX_HELD:
-            self._meter.dropped.labels(job.name).inc()
-            return
-        held.add(subject_id)
-        self._numbers[job.name] += 1
+        fresh = set(subject_ids).difference(held)
+        room = max(0, MAX_HELD - self._numbers[job.name])
+        if len(fresh) > room:
+            self._meter.dropped.labels(job.name).inc(len(fresh) - room)
+            fresh = set(islice(fresh, room))
+        held |= fresh
+        self._numbers[job.name] += len(fresh)
 
     async def flush(self, store: JobStore, *, now_ms: int) -> None:
         """Put what is held into the queues; raises `redis.RedisError`, and then goes on holding it."""
@@ -70,7 +73,6 @@ class Triggers:
                 )
             except (RedisError, OSError):
                 for queue, held in queues.items():
-                    for subject_id in held:
-                        self._hold(job, queue, subject_id)
+                    self._hold(job, queue, held)
                 raise
             self._meter.dropped.labels(job.name).inc(dropped)

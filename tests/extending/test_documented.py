@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[2]
 EXTENSION = Path(__file__).parent / "restock"
 DOCUMENT = (ROOT / "docs" / "extending.md").read_text()
 PACKAGES = (
-    "contracts", "connections", "sources", "models", "readers", "stream", "producers", "delivery", "api",
-    "ops",
+    "contracts", "connections", "sources", "models", "readers", "stream", "producers", "delivery",
+    "publishing", "api", "ops",
 )  # fmt: skip
 
 WORDS = {

@@ -6,8 +6,9 @@ from api.resources.customers.unlinking import forget_customer, forget_device
 from api.resources.privacy.job import DeletionJob
 from api.resources.privacy.jobs import DeletionJobs
 from api.resources.privacy.recorder import record
-from contracts.key_families import CUSTOMER, VISITOR
+from contracts.key_families import CUSTOMER, VISITOR, snapshot_key
 from contracts.logins import login_of
+from contracts.recommendations import RECOMMENDATIONS
 from readers.customers import read_customer
 from readers.reader import Reader
 from readers.visitors import read_visitor
@@ -49,13 +50,16 @@ async def linked_ids(reader: Reader, user_id: str) -> list[str]:
 async def forget_in(reader: Reader, key: str, user_id: str) -> bool:
     """Have the state under a key forget an id that it names; False if it is no visitor's or customer's.
 
-    Somebody else may have used a device of theirs. Raises `unlinking.NotRecorded`.
+    Somebody else may have used a device of theirs. What was stored of recommendations there is removed: it is
+    made anew. Raises `unlinking.NotRecorded` and `redis.RedisError`.
     """
     _, _, name = key.partition("}:")
     if name.startswith(CUSTOMER):
         await forget_device(reader, name.removeprefix(CUSTOMER), user_id)
     elif name.startswith(VISITOR):
         await forget_customer(reader, name.removeprefix(VISITOR), user_id)
+    elif name.startswith(snapshot_key(RECOMMENDATIONS, "")):
+        await reader.redis.delete(key)
     else:
         return False
     return True

@@ -1,0 +1,1 @@
+"""Publishes what visitors would be shown now, in a process of its own, as they act."""
