@@ -66,7 +66,8 @@ class Shop:
         """Key and value of each record that waits for the relay; None is one that takes the others back."""
         found = []
         for p in self.reader.partitions:
-            for _, fields in await self.reader.redis.xrange(self.reader.keys.outbox(p)):
+            entries: Any = await self.reader.redis.xrange(self.reader.keys.outbox(p))
+            for _, fields in entries:
                 assert fields[b"topic"].decode() == self.reader.settings.topic_prefix + RECOMMENDATIONS
                 value = fields[b"value"]
                 found.append((fields[b"key"].decode(), decode_record(value)[2].value if value else None))
