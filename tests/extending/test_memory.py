@@ -11,7 +11,7 @@ import pytest
 from contracts.alerts import Alert, decode_alert
 from contracts.dead_letters import decode_dead_letter
 from contracts.deletions import Deletion, digest_user, encode_deletion, secret_id_of
-from contracts.key_families import QUALITY_BUCKETS
+from contracts.key_families import OUTBOX, QUALITY_BUCKETS
 from contracts.settings import Settings
 from contracts.subjects import product
 from contracts.visitor import FORMAT_WITH_EXTRA, unpack_visitor
@@ -226,6 +226,8 @@ async def test_nothing_of_a_deleted_visitor_stays(shop: Shop) -> None:
     key = next(str(n) for n in range(100) if shop.kafka_partition(str(n)) == p)
     shop.kafka.append("deletions", key, encode_deletion(deletion), deletion.at_ms)
     await shop.worker.read()
+    outbox = shop.store.owner("visitor-who-leaves").values.pop(OUTBOX)
+    assert [(entry["topic"], entry["value"]) for _, entry in outbox] == [("recommendations", b"")]
     held = repr([part.values for part in shop.store.partitions.values()])
     assert "visitor-who-leaves" not in held
     assert held.count("wishes:visitor-who-stays") == 1
