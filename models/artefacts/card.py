@@ -101,6 +101,17 @@ def check_golden(
             raise ArtefactError(f"golden outputs differ: {name} by {worst:.2g}, allowed is {tolerance:g}")
 
 
+def check_files(files: Mapping[str, bytes], card: ArtefactCard) -> None:
+    """Raise `ArtefactError` unless these are the files that the card lists, each whole."""
+    wanted = card.digests()
+    if files.keys() != wanted.keys():
+        names = f"{', '.join(sorted(wanted))}, got {', '.join(sorted(files))}"
+        raise ArtefactError(f"the card lists {names}")
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != wanted[name]:
+            raise ArtefactError(f"{name} does not belong to its card: the SHA-256 differs")
+
+
 def write_artefact(
     folder: Path, model: bytes, card: ArtefactCard, beside: Mapping[str, bytes] | None = None
 ) -> None:

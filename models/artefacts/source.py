@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from models.artefacts.card import CARD_FILE, MODEL_FILE
 
@@ -18,6 +18,15 @@ class ModelSource(Protocol[M_co]):
 
     def load(self) -> M_co:
         """The model, checked; raises whatever is wrong with it."""
+        ...
+
+
+@runtime_checkable
+class VersionedSource(ModelSource[M_co], Protocol[M_co]):
+    """One whose further versions are in folders, each loaded in the same way."""
+
+    def at(self, folder: Path) -> ModelSource[M_co]:
+        """The version in a folder."""
         ...
 
 
@@ -43,3 +52,23 @@ class ArtefactFolder(Generic[M_co]):
     def load(self) -> M_co:
         """The model; raises what `load` raises, such as `models.artefacts.card.ArtefactError`."""
         return self._load(self.folder)
+
+
+class NoArtefact(Generic[M_co]):
+    """What a slot comes with where that is no artefact; its versions are in folders that `load` reads."""
+
+    def __init__(self, model: M_co, load: Callable[[Path], M_co]) -> None:
+        self._model = model
+        self._load = load
+
+    def stamp(self) -> object:
+        """Never another one."""
+        return ""
+
+    def at(self, folder: Path) -> ArtefactFolder[M_co]:
+        """The version in a folder."""
+        return ArtefactFolder(folder, self._load)
+
+    def load(self) -> M_co:
+        """Always the same."""
+        return self._model

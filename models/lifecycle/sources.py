@@ -3,7 +3,7 @@
 from typing import Generic, TypeVar
 
 from models.artefacts.card import ArtefactError
-from models.artefacts.source import ArtefactFolder, ModelSource
+from models.artefacts.source import ModelSource, VersionedSource
 from models.lifecycle.lifecycle import Lifecycle
 from models.lifecycle.state import BASE
 from models.lifecycle.store import ModelStore
@@ -28,7 +28,7 @@ class Versions(Generic[M]):
         """Where a version is; raises `ArtefactError` if models of the slot come from no folder."""
         if version == BASE:
             return self._base
-        if not isinstance(self._base, ArtefactFolder):
+        if not isinstance(self._base, VersionedSource):
             raise ArtefactError(f"models of {self.slot} come from no folder: there is no version {version}")
         return self._base.at(self._store.place(self.slot, version))
 

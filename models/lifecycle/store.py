@@ -1,11 +1,11 @@
-"""The store of versions: a folder `SLOT/VERSION` with model and card each, written whole or not at all."""
+"""The store of versions: a folder `SLOT/VERSION` with a card and the files it lists, whole or not at all."""
 
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from models.artefacts.card import ArtefactCard, write_artefact
+from models.artefacts.card import MODEL_FILE, ArtefactCard, check_files, write_artefact
 
 KEPT = 10
 """Versions of a slot that are kept beside those in use, the newest."""
@@ -25,14 +25,20 @@ class ModelStore:
         """Whether a version is there."""
         return self.place(slot, version).is_dir()
 
-    def put(self, slot: str, model: bytes, card: ArtefactCard) -> Path:
-        """Write a version, if it is not there; raises `OSError`."""
+    def put(
+        self, slot: str, model: bytes, card: ArtefactCard, beside: Mapping[str, bytes] | None = None
+    ) -> Path:
+        """Write a version, if it is not there; `beside` has its further files, by name.
+
+        Raises `ArtefactError` if they are not the files that the card lists, and `OSError`.
+        """
+        check_files({MODEL_FILE: model, **(beside or {})}, card)
         place = self.place(slot, card.version)
         if place.is_dir():
             return place
         made = place.with_name(f".{card.version}.{os.getpid()}")
         try:
-            write_artefact(made, model, card)
+            write_artefact(made, model, card, beside)
             made.rename(place)
         except OSError:
             if not place.is_dir():  # or another process was as fast

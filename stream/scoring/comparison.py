@@ -1,26 +1,14 @@
 """How two versions of a slot's model are compared: kept side by side of a visitor, judged by one answer."""
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from contracts.visitor import Visitor
-from models.lifecycle.pairs import MICRO
+from models.lifecycle.pairs import MICRO, SessionPair
 from stream.scoring.judging import Observation, SlotTally
 
 if TYPE_CHECKING:
     from stream.scoring.slots import AnySlot
-
-
-class SessionPair(NamedTuple):
-    """What a session came to: `n` answers, and the losses of both versions by task (nats, summed).
-
-    `happened` counts what came, by task and outcome; empty where that is not known.
-    """
-
-    n: int
-    champion: tuple[float, ...]
-    other: tuple[float, ...]
-    happened: Mapping[tuple[int, int], int] = {}
 
 
 class Comparison:

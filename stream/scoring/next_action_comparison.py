@@ -11,10 +11,11 @@ from typing import Any
 from contracts.carts import PURCHASE
 from contracts.scores import SCALE, in_parts
 from contracts.visitor import Visitor
+from models.lifecycle.pairs import SessionPair
 from models.online.kept import followers_of, weight_of
 from models.online.learning import UNKNOWN
 from models.online.records import RECORD
-from stream.scoring.comparison import Comparison, SessionPair
+from stream.scoring.comparison import Comparison
 
 Parts = tuple[int, ...]
 """Chances of the next actions and of a purchase, in 1/SCALE."""

@@ -11,22 +11,10 @@ from typing import Any, NamedTuple
 
 from contracts.visitor import Visitor
 from models.artefacts.host import LOOK_EVERY_S, ModelHost, wait_for_answer
-from models.lifecycle.pairs import (
-    ANSWERS,
-    ASKED,
-    DIFFERENCE,
-    LATE,
-    MICRO,
-    SESSIONS,
-    SQUARE,
-    beside_key,
-    loss_counter,
-    outcome_counter,
-    pair_name,
-)
+from models.lifecycle.pairs import ASKED, LATE, beside_key, counts_of, pair_name
 from models.lifecycle.sources import Versions
 from stream.batch.result import BatchResult
-from stream.scoring.comparison import Comparison, SessionPair
+from stream.scoring.comparison import Comparison
 from stream.scoring.judging import Observation
 from stream.scoring.sampler import Sampler
 from stream.scoring.slots import MOST_VISITORS, AnySlot, AskedVisitor
@@ -156,7 +144,7 @@ class Shadow:
         kept = self._kept(visitor, pair)
         left, session = (None, None) if kept is None else self._comparison.judge(kept, outcome)
         if session is not None:
-            self._count(result, pair, _counts_of(session))
+            self._count(result, pair, counts_of(session))
         if left is None or left != kept:
             result.visitors[outcome.user_id] = self._with(visitor, pair, left)
 
@@ -167,7 +155,7 @@ class Shadow:
             kept = self._kept(visitor, pair)
             session = None if kept is None else self._comparison.end(kept, visitor)
             if session is not None:
-                self._count(result, pair, _counts_of(session))
+                self._count(result, pair, counts_of(session))
 
     @property
     def _pair(self) -> str:
@@ -248,20 +236,3 @@ class Shadows:
         """Let the threads end."""
         for shadow in self._shadows.values():
             shadow.host.close()
-
-
-def _counts_of(session: SessionPair) -> dict[str, int]:
-    """What a session adds to the counters of its pair."""
-    difference = sum(session.other) - sum(session.champion)
-    counts = {
-        SESSIONS: 1,
-        ANSWERS: session.n,
-        DIFFERENCE: round(difference * MICRO),
-        SQUARE: round(difference**2 * MICRO),
-    }
-    for losses, is_champion in ((session.champion, True), (session.other, False)):
-        for task, loss in enumerate(losses):
-            counts[loss_counter(task, is_champion=is_champion)] = round(loss * MICRO)
-    for (task, outcome), n in session.happened.items():
-        counts[outcome_counter(task, outcome)] = n
-    return counts

@@ -1,15 +1,19 @@
 """When the loop trains, what it says with too little data, and how its measure of drift counts."""
 
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from contracts.events import encode
 from contracts.settings import Settings
-from models.artefacts.card import ArtefactCard
+from models.artefacts.card import ArtefactCard, ArtefactError
 from models.lifecycle.store import KEPT, ModelStore
+from models.next_item.card import Golden, NextItemCard
+from models.next_item.item_table import ITEMS_FILE
 from ops.learning.drift_report import WINDOW, _hours_back
 from ops.learning.loop.next_action import NextActionTrainer
 from ops.learning.loop.schedule import PAUSE_S, RETRY_S, LiveFigures, Past, reason_to_train
@@ -58,14 +62,36 @@ def test_versions_in_use_are_kept_whatever_their_age(tmp_path: Path) -> None:
     store = ModelStore(tmp_path)
     versions = []
     for number in range(KEPT + 3):
-        card = ArtefactCard(
-            model_sha256=str(number), config={}, training={}, metrics={}, libraries={}, licence=""
-        ).sealed()
-        store.put("slot", b"model", card)
+        model = str(number).encode()
+        card = card_of(model)
+        store.put("slot", model, card)
         versions.append(card.version)
     assert store.prune("slot", {versions[0]}) == [versions[2], versions[1]]
     assert store.has("slot", versions[0])
     assert len(store.versions("slot")) == KEPT + 1
+
+
+def test_a_version_is_stored_with_all_files_of_its_card_or_not_at_all(tmp_path: Path) -> None:
+    store, items = ModelStore(tmp_path), b"items"
+    card = card_of(b"model", items)
+    with pytest.raises(ArtefactError, match=r"the card lists items.npz, model.onnx, got model.onnx"):
+        store.put("slot", b"model", card)
+    with pytest.raises(ArtefactError, match=r"items.npz does not belong to its card"):
+        store.put("slot", b"model", card, {ITEMS_FILE: items[:-1]})
+    assert not store.versions("slot")
+    place = store.put("slot", b"model", card, {ITEMS_FILE: items})
+    assert store.versions("slot") == [card.version]
+    assert sorted(file.name for file in place.iterdir()) == ["card.json", ITEMS_FILE, "model.onnx"]
+
+
+def card_of(model: bytes, items: bytes = b"") -> ArtefactCard:
+    """A card of these files; without items it lists the model alone."""
+    about: dict[str, Any] = {"config": {}, "training": {}, "metrics": {}, "libraries": {}, "licence": ""}
+    about["model_sha256"] = sha256(model).hexdigest()
+    if not items:
+        return ArtefactCard(**about).sealed()
+    golden = Golden([], [], 0.0)
+    return NextItemCard(**about, items_sha256=sha256(items).hexdigest(), length=1, golden=golden).sealed()
 
 
 @pytest.mark.parametrize(("far", "hours"), [(0, WINDOW), (300, 800), (3_000, None)])

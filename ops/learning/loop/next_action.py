@@ -71,7 +71,10 @@ class NextActionTrainer(SlotTrainer[Any, PrefixSet]):
         constant = np.broadcast_to(rates, said.shape)
         base = class_losses(new.target, constant) + binary_losses(new.will_buy, np.full(len(new), bought))
         _, session = np.unique(new.session, return_inverse=True)
-        return HeldOut(*(np.bincount(session, losses).astype(np.float64) for losses in (own, base)))
+        model_losses, base_losses = (
+            np.bincount(session, losses).astype(np.float64) for losses in (own, base)
+        )
+        return HeldOut(model_losses, base_losses)
 
     def ask(self, model: Predictor, data: PrefixSet) -> Any:
         """See `SlotTrainer.ask`."""

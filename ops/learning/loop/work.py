@@ -66,7 +66,7 @@ def _train(trainer: AnyTrainer, settings: Settings) -> dict[str, Any]:
         made = trainer.train(data)
     except ValueError as exc:
         return {"came": Came.TOO_LITTLE, "reason": str(exc)}
-    ModelStore(Path(settings.model_store)).put(trainer.slot, made.model, made.card)
+    ModelStore(Path(settings.model_store)).put(trainer.slot, *made)
     return {"came": Came.MADE, "version": made.card.version, "figures": {trainer.counted: n}}
 
 
