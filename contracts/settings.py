@@ -58,7 +58,8 @@ class Settings(ConnectionSettings):
     model_dir: str = Field("", description="Folder of the model; empty: the one that comes with Storepulse")
     next_item_dir: str = Field(
         "",
-        description="Folder of a session network that also ranks recommendations; empty: sessions alone do",
+        description="Folder of a session network that also ranks recommendations until one is promoted; "
+        "empty: sessions alone do",
     )
     next_basket_dir: str = Field(
         "",

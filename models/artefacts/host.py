@@ -5,7 +5,7 @@ The same for a worker and for the API, and for every kind of model.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, ParamSpec, Protocol, TypeVar
 
@@ -58,9 +58,9 @@ class ModelHost(Generic[M]):
         """That of the model; empty for none."""
         return "" if self.model is None else self.model.version
 
-    def start(self) -> None:
-        """Begin to load the model, and to look for newer ones, until `stop`."""
-        self._watching = asyncio.create_task(self.watch())
+    def start(self, after: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Begin to load the model, once `after` is over, and to look for newer ones, until `stop`."""
+        self._watching = asyncio.create_task(self._begin(after))
 
     async def stop(self) -> None:
         """End the looking, and the thread; a call under way is not waited for."""
@@ -99,6 +99,11 @@ class ModelHost(Generic[M]):
     def close(self) -> None:
         """Let the thread end; a call under way is not waited for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _begin(self, after: Callable[[], Awaitable[None]] | None) -> None:
+        if after is not None:
+            await after()
+        await self.watch()
 
     async def _look(self) -> None:
         stamp = await asyncio.to_thread(self._source.stamp)

@@ -17,6 +17,18 @@ class ModelStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def slot_folder(self, slot: str) -> Path:
+        """Where the versions of a slot are, and how far they were judged."""
+        return self._folder / slot
+
+    def slots(self) -> list[str]:
+        """Slots that have a folder."""
+        try:
+            found = [entry.name for entry in os.scandir(self._folder) if entry.is_dir()]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in found if not name.startswith("."))
+
     def place(self, slot: str, version: str) -> Path:
         """Where a version is, or would be."""
         return self._folder / slot / version

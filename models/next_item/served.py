@@ -35,13 +35,15 @@ class ServedNetwork:
         return self._network.version
 
     def scores(self, products: Sequence[str], candidates: Sequence[str]) -> Floats | None:
-        """Cosines of the session and each candidate."""
+        """Cosines of the session and each candidate; raises `ArithmeticError` for what is no number."""
         session = [code for name in products if (code := self._codes.get(name)) is not None]
         if not session:
             return None
         (vector,) = self._network.encode([np.array(session, dtype=np.int32)])
         codes = np.array([self._codes.get(name, UNKNOWN) for name in candidates], dtype=np.int64)
         found: Floats = self._network.items.vectors[codes] @ vector
+        if not np.isfinite(found).all():
+            raise ArithmeticError("the network says what is no number")
         found[codes == UNKNOWN] = np.nan
         return found
 

@@ -1,6 +1,6 @@
 """Sessions of items from a shop's events, by the idle gap, as the stream cuts them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -30,8 +30,15 @@ def sessions_and_products(events: Iterable[Event], *, idle_ms: int) -> tuple[Ses
 
     Removals from carts and orders without products keep a session going and are not part of it.
     """
+    return sessions_of_visitors(actions_by_visitor(events), idle_ms=idle_ms)
+
+
+def sessions_of_visitors(
+    by_visitor: Mapping[str, Sequence[Action]], *, idle_ms: int
+) -> tuple[Sessions, list[str]]:
+    """The same of the sorted actions of each visitor."""
     sessions: list[tuple[int, str, list[Action]]] = []
-    for visitor, actions in actions_by_visitor(events).items():
+    for visitor, actions in by_visitor.items():
         sessions += [(one[0].at_ms, visitor, one) for one in _cut(actions, idle_ms)]
     sessions.sort(key=lambda one: one[:2])
     kept = [[action for action in own if _is_kept(action)] for _, _, own in sessions]

@@ -9,14 +9,16 @@ from connections.asyncio_redis import open_redis_pool
 from contracts.extensions import load_contracts
 from contracts.keys import Keys
 from contracts.settings import Settings
+from models.next_item.source import NEXT_ITEM, next_item_source
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
 from publishing.metrics import PublishingMetrics
 from publishing.publisher import Publisher
+from readers.model_lifecycle import ModelLifecycle
 from readers.reader import Reader
 from readers.recommendations.feed import RecommendationFeed
 from readers.recommendations.live import LiveRecommendations
-from readers.recommendations.ranking import Ranking, next_item_folder
+from readers.recommendations.ranking import Ranking
 from stream.jobs.store import RedisJobStore
 from stream.runtime.probe import Probe
 
@@ -47,7 +49,9 @@ async def _main(settings: Settings) -> None:
     redis = open_redis_pool(settings)
     reader, metrics = Reader(redis, settings), PublishingMetrics()
     feed = RecommendationFeed(make_index(compiled=settings.compiled), CatalogueView())
-    live = LiveRecommendations(reader, feed, Ranking(next_item_folder(settings.next_item_dir)))
+    lifecycle = ModelLifecycle(settings)
+    champion = lifecycle.champion(NEXT_ITEM, next_item_source(settings.next_item_dir))
+    live = LiveRecommendations(reader, feed, Ranking(champion, lifecycle.wait))
     store = RedisJobStore(redis, Keys(settings.namespace, settings.partitions))
     publisher = Publisher(reader, live, store, metrics)
     probe = Probe(
@@ -58,9 +62,11 @@ async def _main(settings: Settings) -> None:
         lambda: publisher.trouble,
     )
     probe.start()
+    lifecycle.start()
     _log.info("recommendations are published, metrics on port %d", probe.port)
     try:
         await publisher.run(stopping)
     finally:
+        await lifecycle.close()
         await redis.aclose()
         probe.stop()

@@ -1,20 +1,17 @@
-"""The trained model of sessions that this process asks, where the settings name one."""
+"""The trained model of sessions that this process asks: the champion of its slot, if there is any."""
 
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from models.artefacts.host import ModelHost
-from models.artefacts.source import ArtefactFolder, ModelSource
+from models.artefacts.source import ModelSource
+from models.next_item.source import ALONE
 from models.recommendation.answer import Recommendation
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.recent_sessions import RecentSessions
 from models.recommendation.recommend import recommend
 from models.recommendation.request import RecommendationRequest
-
-if TYPE_CHECKING:
-    from models.next_item.served import ServedNetwork
-    from models.recommendation.session_model import SessionModel
+from models.recommendation.session_model import SessionModel
 
 _log = logging.getLogger(__name__)
 
@@ -22,29 +19,25 @@ VERSION = "recent-sessions-1"
 """Of what ranks the products without a model."""
 
 
-def next_item_folder(name: str) -> "ArtefactFolder[ServedNetwork] | None":
-    """The model in this folder; None for an empty name."""
-    return ArtefactFolder(Path(name), _load) if name else None
-
-
-def _load(folder: Path) -> "ServedNetwork":
-    # Here: it brings onnxruntime, which a process without a model need not load.
-    from models.next_item.served import load_served
-
-    return load_served(folder)
-
-
 class Ranking:
-    """Ranks with the model of a host, which takes up newer ones while the process runs, or without any."""
+    """Ranks with the model of a host, which takes up newer ones while the process runs, or without any.
 
-    def __init__(self, source: "ModelSource[SessionModel] | None" = None) -> None:
+    `wait` is over once it is known which version is the champion; None: it is known at once.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource[SessionModel] | None = None,
+        wait: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.host = None if source is None else ModelHost("next item", source)
+        self._wait = wait
         self._failed: SessionModel | None = None
 
     def start(self) -> None:
         """Begin to load the model, and to look for newer ones."""
         if self.host is not None:
-            self.host.start()
+            self.host.start(self._wait)
 
     async def close(self) -> None:
         """End the watching."""
@@ -53,12 +46,14 @@ class Ranking:
 
     @property
     def trouble(self) -> str | None:
-        """Why the model of the settings does not rank, if it does not."""
-        if self.host is None or self._model is not None:
+        """Why the model of now does not rank, if it does not."""
+        if self.host is None:
             return None
-        if self.host.model is not None:
-            return "it has failed"
-        return str(self.host.refusal or "it is being read")
+        if self.host.refusal is not None:
+            return str(self.host.refusal)
+        if self.host.model is None:
+            return "it is being read"
+        return "it has failed" if self.host.model is self._failed else None
 
     def recommend(
         self, index: RecentSessions, catalogue: CatalogueView, request: RecommendationRequest
@@ -80,6 +75,6 @@ class Ranking:
         return recommend(index, catalogue, request), VERSION
 
     @property
-    def _model(self) -> "SessionModel | None":
+    def _model(self) -> SessionModel | None:
         model = None if self.host is None else self.host.model
-        return None if model is self._failed else model
+        return None if model is self._failed or model is ALONE else model

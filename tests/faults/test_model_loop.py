@@ -1,6 +1,5 @@
 """From a candidate to the champion: with kill -9 after every step, and of a trained network in earnest."""
 
-import asyncio
 import random
 import sys
 import threading
@@ -11,14 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from connections.topic_follower import TopicFollower
 from contracts.clock import wall_clock_ms
 from contracts.events import Event, EventType, encode
 from contracts.heartbeat import NEXT_ACTION
 from contracts.model_steps import StepKind
-from contracts.settings import Settings
 from contracts.topics import Topics
-from models.lifecycle.lifecycle import Lifecycle
 from models.lifecycle.state import BASE
 from models.lifecycle.store import ModelStore
 from models.next_action.predictor import load
@@ -29,6 +25,7 @@ from ops.stack.child import Child
 from ops.stack.record import settings_environment
 from registrations import own_registrations
 from services import uninstall, unique_settings, wait_until
+from watched_models import Watched
 
 pytestmark = pytest.mark.slow
 
@@ -68,30 +65,6 @@ class Visitors:
         return Event(f"{user}-{n}-{buys}", kind, at_ms, user, f"p{n}")
 
 
-class Watched:
-    """The lives of versions as somebody reads them who is never killed."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.lifecycle = Lifecycle()
-        self._settings = settings
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def kinds(self) -> list[StepKind]:
-        return [step.kind for step in self.lifecycle.steps]
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._task.cancel)
-        self._thread.join()
-        self._loop.close()
-
-    def _run(self) -> None:
-        topic = Topics(self._settings.topic_prefix).models
-        self._task = self._loop.create_task(TopicFollower(self._settings, topic, self.lifecycle.take).run())
-        self._loop.run_until_complete(asyncio.wait([self._task]))
-
-
 class LoopShop:
     """A system with one model slot, and its learner."""
 
@@ -116,7 +89,7 @@ class LoopShop:
     def await_step(self, kind: StepKind) -> None:
         """Until there was a step of this kind."""
         try:
-            self.system.await_that(lambda: kind in self.watched.kinds(), STEP_S, f"a step {kind}")
+            self.system.await_that(lambda: kind in self.watched.kinds(self._slot), STEP_S, f"a step {kind}")
         except NotRecovered as exc:
             pytest.fail(f"{exc}; {self.learner.log_tail()}")
 
@@ -189,11 +162,11 @@ def test_kills_at_every_step_leave_one_champion_and_all_agree(extended_shop: Loo
     for kind in (StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE, StepKind.CONFIRM):
         shop.await_step(kind)
         shop.kill_all()
-    kinds = shop.watched.kinds()
+    kinds = shop.watched.kinds(SLOT)
     assert kinds == [StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE, StepKind.CONFIRM]
-    assert len({step.version for step in lifecycle.steps}) == 1, "no kill made another candidate"
-    assert [step.number for step in lifecycle.steps] == [1, 2, 3, 4]
-    promoted = lifecycle.steps[2]
+    assert len({step.version for step in shop.watched.steps(SLOT)}) == 1, "no kill made another candidate"
+    assert [step.number for step in shop.watched.steps(SLOT)] == [1, 2, 3, 4]
+    promoted = shop.watched.steps(SLOT)[2]
     assert promoted.figures["high"] < 0
     assert promoted.figures["other"] < promoted.figures["champion"]
 
@@ -218,8 +191,8 @@ def test_a_trained_network_takes_the_place_of_the_shipped_one(kafka_bootstrap: s
     with running_shop(kafka_bootstrap, tmp_path, NEXT_ACTION, past_rounds=150) as shop:
         shop.await_step(StepKind.CANDIDATE)
         shop.await_step(StepKind.PROMOTE)
-        assert shop.watched.kinds()[:3] == [StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE]
-        promoted = shop.watched.lifecycle.steps[2]
+        assert shop.watched.kinds(NEXT_ACTION)[:3] == [StepKind.CANDIDATE, StepKind.SHADOW, StepKind.PROMOTE]
+        promoted = shop.watched.steps(NEXT_ACTION)[2]
         assert promoted.figures["high"] < 0
         card = load(ModelStore(tmp_path / "store").place(NEXT_ACTION, promoted.version)).card
         assert card.config["trees"], "it is a blend, as the one that ships"

@@ -34,7 +34,7 @@ def test_it_trains_on_schedule_when_it_is_behind_and_when_there_is_much_new() ->
     later_s = 1_000 + PAUSE_S
     assert why(made, now_s=later_s) == ""
     behind = LiveFigures(500, 0.9, 0.8)
-    assert why(made, behind, now_s=later_s).startswith("the model's log loss of late is 0.900")
+    assert why(made, behind, now_s=later_s).startswith("the model's loss of late is 0.900")
     assert why(made, behind, now_s=later_s - 1) == "", "not at once again"
     assert why(made, behind._replace(judged=499), now_s=later_s) == ""
     assert why(made, behind._replace(model=0.7), now_s=later_s) == ""

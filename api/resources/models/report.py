@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 from api.http.parts import Part
 from api.resources.models import schemas as schemas
 from api.resources.models.figures import WindowCounts, figures_of, read_window_counts
+from api.resources.models.judged import read_judged
 from api.resources.models.learning import report_learning
 from api.resources.models.slots import drifts_of, report_slots
 from api.resources.predictions.next_action_model import NextActionModel
 from contracts.clock import wall_clock_ms
 from contracts.heartbeat import NEXT_ACTION, Heartbeat
+from models.lifecycle.store import ModelStore
 from models.quality import NO_MODEL, add_up, by_version
 from readers.intervals import to_datetime
 from readers.learned import read_learned
@@ -41,8 +44,10 @@ async def read_models(reader: Reader, own: NextActionModel) -> schemas.ModelRepo
     known = {worker.model for worker in workers} | ({model.version} if model else set())
     slots = report_slots(by_window, settled, workers)
     learning = report_learning(await read_learned(reader, NEXT_ACTION))
+    judged = await asyncio.to_thread(read_judged, ModelStore(Path(reader.settings.model_store)))
     return schemas.ModelReport(
         **({"slots": slots} if slots else {}),
+        **({"judged": judged} if judged else {}),
         **({"learning": learning} if learning else {}),
         as_of=to_datetime(time.as_of_ms),
         mode=time.mode,

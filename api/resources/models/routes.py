@@ -11,8 +11,8 @@ from api.identity.principal import Scope
 from api.resources.models.history import report_history
 from api.resources.models.report import MODELS_AGE_S, ModelsReport
 from api.resources.models.schemas import ModelHistory, ModelReport
-from api.resources.predictions.lifecycle import ModelLifecycle
 from api.services import use
+from readers.model_lifecycle import ModelLifecycle
 
 ModelsDep = Annotated[ModelsReport, use(ModelsReport)]
 LifecycleDep = Annotated[ModelLifecycle, use(ModelLifecycle)]

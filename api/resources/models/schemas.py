@@ -226,6 +226,33 @@ class SlotLearning(Answer):
     calibration: dict[str, OutputCalibration]
 
 
+class JudgedSlot(Answer):
+    """What versions of a slot came to in sessions that came after they were trained, judged by the learner.
+
+    Losses are those of an answer, by name; lower is better.
+    """
+
+    slot: str
+    champion: str = Field(description="Its version")
+    beside: str | None = Field(description="The version that is compared with it; null: none is now")
+    since: datetime = Field(description="Sessions that began later were judged (event time)")
+    through: datetime = Field(description="Sessions that began up to then were judged")
+    as_of: datetime = Field(description="When they were looked at last, by the learner's clock")
+    sessions: int
+    answers: int
+    champion_losses: dict[str, float] = Field(
+        description="next_item: rank is 1 less the reciprocal rank of the product that came, miss is 1 if it "
+        "was not among the first 20"
+    )
+    beside_losses: dict[str, float] | None
+    base_loss: float | None = Field(description="Of what needs no training, all losses together")
+    difference: float | None = Field(
+        description="Loss of a session less that of the champion; below 0 the version beside it is better"
+    )
+    low: float | None = Field(description="Its 95 % confidence sequence, which holds at all looks together")
+    high: float | None
+
+
 class ModelReport(TimedAnswer):
     """Model versions, and their figures over 60 minutes (1h) and 24 hours (24h), the running one included."""
 
@@ -237,6 +264,10 @@ class ModelReport(TimedAnswer):
     slots: list[SlotModels] = Field(
         default_factory=list,
         description="Models for predictions other than the next action; absent if there are none",
+    )
+    judged: list[JudgedSlot] = Field(
+        default_factory=list,
+        description="Slots whose versions the learner judges; absent until it did, and without its store",
     )
     learning: list[SlotLearning] = Field(
         default_factory=list,
@@ -267,7 +298,7 @@ class ModelStep(Answer):
     at: datetime
     author: Author
     reason: str
-    figures: dict[str, float] = Field(description="What it was decided by; log losses are of an answer")
+    figures: dict[str, float] = Field(description="What it was decided by; losses are of an answer")
 
 
 class ModelHistory(Answer):

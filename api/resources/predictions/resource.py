@@ -5,12 +5,12 @@ from functools import partial
 from api.resource import Documentation, Resource
 from api.resources.predictions import routes
 from api.resources.predictions.document import SCHEMAS
-from api.resources.predictions.lifecycle import ModelLifecycle
 from api.resources.predictions.next_action_model import NextActionModel
 from api.resources.predictions.price_levels import PriceLevels
 from api.services import Services
 from contracts.heartbeat import NEXT_ACTION
 from readers.learned import read_learned
+from readers.model_lifecycle import ModelLifecycle
 
 
 def _make_model(services: Services) -> NextActionModel:

@@ -129,7 +129,7 @@ class Recommender:
         detail = f"{index.n_sessions:,} sessions with {index.n_items:,} products, as of {age_s:.1f} s ago"
         trouble = self.live.ranking.trouble
         if trouble is not None:
-            detail += f"; without the model of the settings: {trouble}"
+            detail += f"; without the model: {trouble}"
         is_well = age_s <= OLD_S and trouble is None
         return Part(status="ok" if is_well else "degraded", detail=detail)
 

@@ -10,11 +10,13 @@ from api.resources.recommendations.examples import ANSWERS
 from api.resources.recommendations.exposures import ExposurePublisher
 from api.resources.recommendations.recommender import Recommender
 from api.services import Services
+from models.next_item.source import NEXT_ITEM, next_item_source
 from models.recommendation.catalogue import CatalogueView
 from models.recommendation.index import make_index
+from readers.model_lifecycle import ModelLifecycle
 from readers.recommendations.feed import RecommendationFeed
 from readers.recommendations.live import LiveRecommendations
-from readers.recommendations.ranking import Ranking, next_item_folder
+from readers.recommendations.ranking import Ranking
 
 
 def _make_publisher(services: Services) -> ExposurePublisher:
@@ -23,7 +25,9 @@ def _make_publisher(services: Services) -> ExposurePublisher:
 
 def _make_recommender(services: Services) -> Recommender:
     feed = RecommendationFeed(make_index(compiled=services.settings.compiled), CatalogueView())
-    ranking = Ranking(next_item_folder(services.settings.next_item_dir))
+    lifecycle = services.get(ModelLifecycle)
+    champion = lifecycle.champion(NEXT_ITEM, next_item_source(services.settings.next_item_dir))
+    ranking = Ranking(champion, lifecycle.wait)
     live = LiveRecommendations(services.reader, feed, ranking)
     return Recommender(services.reader, live, services.get(ExposurePublisher))
 

@@ -74,6 +74,10 @@ class Live:
 
     def best(self, past: Past, now_ms: int) -> list[str]:
         """See `Contender`."""
+        return self.answer(past, now_ms, self._model)
+
+    def answer(self, past: Past, now_ms: int, model: SessionModel | None) -> list[str]:
+        """The products in order, ranked by this model too; raises what it raises."""
         self._shop.advance(now_ms)
         request = RecommendationRequest(
             scenario=Scenario.FOR_YOU,
@@ -84,9 +88,24 @@ class Live:
             rules=_RULES,
             weights=self._weights,
         )
-        found = recommend(self._shop.index, self._shop.catalogue, request, self._model)
+        found = recommend(self._shop.index, self._shop.catalogue, request, model)
         return [item.product_id for item in found.items]
 
     def learn(self, past: Past, action: Action) -> None:
         """See `Contender`."""
         self._shop.learn(past, action)
+
+
+class LiveBeside:
+    """The same with another model, over what `live` learns."""
+
+    def __init__(self, name: str, live: Live, model: SessionModel) -> None:
+        self.name = name
+        self._live, self._model = live, model
+
+    def best(self, past: Past, now_ms: int) -> list[str]:
+        """See `Contender`; raises what the model raises."""
+        return self._live.answer(past, now_ms, self._model)
+
+    def learn(self, past: Past, action: Action) -> None:
+        """Nothing: `live` does."""

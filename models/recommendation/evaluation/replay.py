@@ -1,6 +1,6 @@
 """A shop's past in order of time: all say what comes before each action of a session, and learn it."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -60,6 +60,10 @@ class Pasts:
         return past
 
 
+IsCase = Callable[[int, Past, Action], bool]
+"""Whether an action, by its place, is a case; the past is that before it."""
+
+
 class Contender(Protocol):
     """What says which product comes next, and learns from every action."""
 
@@ -93,12 +97,12 @@ class Outcome(NamedTuple):
 
 def actions_in_time(events: Iterable[Event]) -> list[tuple[str, Action]]:
     """Visitors and their actions with a product, in order of time."""
-    found = [
-        (visitor, action)
-        for visitor, own in actions_by_visitor(events).items()
-        for action in own
-        if action.product_id
-    ]
+    return in_time(actions_by_visitor(events))
+
+
+def in_time(by_visitor: Mapping[str, Sequence[Action]]) -> list[tuple[str, Action]]:
+    """The same of the actions of each visitor."""
+    found = [(visitor, action) for visitor, own in by_visitor.items() for action in own if action.product_id]
     return sorted(found, key=lambda one: one[1][:3])
 
 
@@ -115,20 +119,34 @@ def replay(
 
     Every action of a session but its first is a case. Nothing is learnt before it was asked.
     """
+    begin, end = int(first * len(actions)), int(last * len(actions))
+    return replay_cases(
+        actions[:end], contenders, lambda place, *_: place >= begin, idle_ms=idle_ms, progress=progress
+    )
+
+
+def replay_cases(
+    actions: Sequence[tuple[str, Action]],
+    contenders: Sequence[Contender],
+    is_case: IsCase,
+    *,
+    idle_ms: int,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Outcome:
+    """The same with the cases that `is_case` takes, of all actions of sessions but their first."""
     pasts = Pasts(idle_ms)
     sessions: dict[tuple[str, int], int] = {}
-    begin, end = int(first * len(actions)), int(last * len(actions))
     rows: list[tuple[int, ...]] = []
-    for place, (visitor, action) in enumerate(actions[:end]):
+    for place, (visitor, action) in enumerate(actions):
         past = pasts.before(visitor, action.at_ms)
-        if past.session and place >= begin:
+        if past.session and is_case(place, past, action):
             about = sessions.setdefault((visitor, past.number), len(sessions))
             rows.append((about, _kind_of(action), *_ranks(contenders, past, action)))
         past.add(action)
         for contender in contenders:
             contender.learn(past, action)
         if place % 500 == 0:
-            progress(place, end)
+            progress(place, len(actions))
     table = np.array(rows, dtype=np.int64).reshape(-1, 3 + 2 * len(contenders))
     names = tuple(one.name for one in contenders)
     n = len(names)

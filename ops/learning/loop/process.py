@@ -21,7 +21,7 @@ from contracts.heartbeat import NEXT_ACTION
 from contracts.model_steps import Author, StepKind
 from contracts.settings import Settings
 from contracts.topics import Topics
-from models.lifecycle.pairs import pair_name
+from models.lifecycle.pairs import PairSums, pair_name, sums_of
 from models.lifecycle.sources import Versions
 from models.lifecycle.state import BASE, SlotState
 from models.lifecycle.store import ModelStore
@@ -44,6 +44,10 @@ from stream.runtime.probe import Probe
 log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
+LIVE_EVERY_S = 600.0
+"""Between two looks at how a champion fares that nothing runs beside."""
+MOST_OFTEN = 2.0
+"""Judging by events rests so many times as long as it took."""
 CHECK_LIMIT_S = 900.0
 """A candidate that cannot be checked within this is refused."""
 TRAIN_LIMIT_S = 6 * 3_600.0
@@ -73,9 +77,8 @@ async def _main(settings: Settings) -> int:
                 str,
             )
             probe.start()
-            loops = [
-                SlotLoop(settings, trainer, steps, Reader(redis, settings)) for trainer in trainers.values()
-            ]
+            reader, turn = Reader(redis, settings), asyncio.Lock()
+            loops = [SlotLoop(settings, trainer, steps, reader, turn) for trainer in trainers.values()]
             looking = [asyncio.create_task(loop.run()) for loop in loops]
             waiting = asyncio.create_task(stopping.wait())
             await asyncio.wait([waiting, *looking], return_when=asyncio.FIRST_COMPLETED)
@@ -92,17 +95,24 @@ async def _main(settings: Settings) -> int:
 
 
 class SlotLoop:
-    """One slot: at every look the next step, if there is one. All it knows is in the topic and in Redis."""
+    """One slot: at every look the next step, if there is one.
 
-    def __init__(self, settings: Settings, trainer: AnyTrainer, steps: ModelSteps, reader: Reader) -> None:
+    All it knows is in the topic, in Redis and in the store. Slots work by `turn`: one process at a time.
+    """
+
+    def __init__(
+        self, settings: Settings, trainer: AnyTrainer, steps: ModelSteps, reader: Reader, turn: asyncio.Lock
+    ) -> None:
         self._settings = settings
         self._trainer = trainer
         self._steps = steps
         self._reader = reader
+        self._turn = turn
         self._store = ModelStore(Path(settings.model_store))
         self._versions = Versions(trainer.slot, trainer.source(settings), steps.lifecycle, self._store)
         self._training: asyncio.Task[None] | None = None
-        self._attempt_s = self._rest_until_s = 0.0
+        self._attempt_s = self._rest_until_s = self._judge_at_s = 0.0
+        self._judged: PairSums | None = None
         self._said = ""
 
     async def run(self) -> None:
@@ -140,6 +150,8 @@ class SlotLoop:
             await self._judge(state)
         if not state.candidate and is_free and self._training is None:
             await self._begin_training()
+        if self._trainer.tasks and not (state.beside or state.candidate or self._training):
+            self._judged = await self._judge_by_events(state, LIVE_EVERY_S) or self._judged
 
     def _is_proved(self, state: SlotState) -> bool:
         """Whether a champion on probation need not prove itself any longer."""
@@ -185,9 +197,13 @@ class SlotLoop:
 
     async def _judge(self, state: SlotState) -> None:
         """Decide about the version beside the champion, if enough is known."""
-        slot = self._trainer.slot
-        names = [await self._digest(version) for version in (state.champion, state.beside)]
-        sums = await read_paired(self._reader, pair_name(slot, *names))
+        if self._trainer.tasks:
+            sums = await self._judge_by_events(state, self._settings.archive_flush_s)
+        else:
+            names = [await self._digest(version) for version in (state.champion, state.beside)]
+            sums = await read_paired(self._reader, pair_name(self._trainer.slot, *names))
+        if sums is None:
+            return
         interval = interval_of(sums.sessions, sums.difference, sums.square)
         judged = judge_probation if state.is_on_probation else judge
         verdict = judged(sums, interval, waited_s=time.time() - state.at_ms / 1_000)
@@ -202,6 +218,18 @@ class SlotLoop:
             await self._take(StepKind.PROMOTE, state.beside, verdict.reason, figures)
         else:
             await self._take(StepKind.REJECT, state.beside, verdict.reason, figures)
+
+    async def _judge_by_events(self, state: SlotState, every_s: float) -> PairSums | None:
+        """The sums of champion and version beside it, where new events are looked at; None: not now."""
+        began_s = time.monotonic()
+        if began_s < self._judge_at_s:
+            return None
+        found = await self._work("judge", state.champion, state.beside, limit_s=CHECK_LIMIT_S)
+        self._judge_at_s = time.monotonic() + max(every_s, MOST_OFTEN * (time.monotonic() - began_s))
+        if found["came"] == Came.JUDGED:
+            return sums_of(found["counts"])
+        self._say(str(found["reason"]))
+        return None
 
     async def _take(self, kind: StepKind, version: str, reason: str, figures: Mapping[str, float]) -> None:
         step = await self._steps.take(
@@ -240,7 +268,11 @@ class SlotLoop:
         return Past(made[-1].at_ms / 1_000, self._attempt_s, applied)
 
     async def _live(self) -> LiveFigures | None:
-        """How the model fares of late; None where nothing is learnt online."""
+        """How the model fares of late; None where nobody can tell."""
+        judged = self._judged
+        if judged is not None and judged.base is not None and judged.answers:
+            base = judged.base / judged.answers
+            return LiveFigures(judged.answers, judged.mean_loss(judged.champion), base)
         if self._trainer.slot != NEXT_ACTION:
             return None
         parts = await read_learned(self._reader, NEXT_ACTION)
@@ -256,7 +288,11 @@ class SlotLoop:
         return LiveFigures(min(task.judged for task in tasks.values()), losses["model"], losses["base_rates"])
 
     async def _work(self, *words: str, limit_s: float) -> dict[str, Any]:
-        """What came of a piece of work in a process of its own, which ends with us."""
+        """What came of a piece of work in a process of its own, which ends with us, once it is our turn."""
+        async with self._turn:
+            return await self._work_now(*words, limit_s=limit_s)
+
+    async def _work_now(self, *words: str, limit_s: float) -> dict[str, Any]:
         work, slot = words[0], self._trainer.slot
         argv = [sys.executable, "-P", "-m", "ops.learning.loop.work", work, slot, *words[1:]]
         process = await asyncio.create_subprocess_exec(

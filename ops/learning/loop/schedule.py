@@ -12,7 +12,7 @@ GROWTH = 1.5
 
 
 class LiveFigures(NamedTuple):
-    """Log losses of late, next action and purchase, of the model as it is and of running base rates."""
+    """Losses of late, all tasks together, of the model as it is and of running base rates."""
 
     judged: int
     model: float
@@ -44,7 +44,7 @@ def reason_to_train(
         return ""
     if live is not None and live.judged >= FEWEST_JUDGED and live.model > live.base_rates:
         losses = f"{live.model:.3f}, that of running base rates {live.base_rates:.3f}"
-        return f"the model's log loss of late is {losses}"
+        return f"the model's loss of late is {losses}"
     if past.applied and applied >= GROWTH * past.applied:
         return f"there are {applied:,} events, at the last candidate there were {past.applied:,}"
     return ""

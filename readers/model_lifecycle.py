@@ -1,4 +1,4 @@
-"""Which versions of models are at work, as this process of the API reads it from Kafka."""
+"""Which versions of models are at work, as this process reads it from Kafka."""
 
 import asyncio
 import contextlib
