@@ -163,7 +163,7 @@ def test_a_network_is_trained_tried_on_new_sessions_and_promoted(shop: ItemShop)
     assert promoted.figures["high"] < 0
     assert promoted.figures["other"] < promoted.figures["base_rates"]
     place = ModelStore(Path(shop.system.settings.model_store)).place(NEXT_ITEM, promoted.version)
-    assert sorted(file.name for file in place.iterdir()) == ["card.json", "items.npz", "model.onnx"]
+    assert {file.name for file in place.iterdir()} >= {"card.json", "items.npz", "model.onnx"}
 
     settings, ranked_by = shop.system.settings, f"recent-sessions-1-{promoted.version}"
     for _ in range(2):  # the second one has restarted
