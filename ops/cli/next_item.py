@@ -18,8 +18,8 @@ def train_next_item(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for model.onnx, items.npz, ranker.onnx and card.json.",
-            show_default="next-item in .storepulse/models",
+            help="Folder for the model's files, by default next-item in .storepulse/models.",
+            show_default=False,
         ),
     ] = Path(".storepulse/models/next-item"),
     kind: Annotated[str, typer.Option(help="Encoder of the session: gru, core or sasrec.")] = "gru",

@@ -52,7 +52,10 @@ from stream.compiled.guard import NotBuiltError, StaleError
 
 TOPICS = Topics("x.")
 NOW_MS = 1_760_000_000_000
-EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts), 12) | {TOPICS.rejected: 1, TOPICS.models: 4}
+EQUAL = dict.fromkeys((*TOPICS.partitioned, TOPICS.alerts, TOPICS.recommendations), 12) | {
+    TOPICS.rejected: 1,
+    TOPICS.models: 4,
+}
 
 
 def letter(code: str, rejected_ms: int) -> StoredLetter:
