@@ -20,6 +20,9 @@ _FOLLOWERS = 100
 """Of each item, kept in an artefact."""
 _STOPPED_ON = 0.1
 """Share of the cases by whose NDCG the number of trees is chosen."""
+_PATIENCE = 40
+"""Trees without a better NDCG before growing stops, and the fewest that are kept: with few held cases a
+single tree can be the best, since equal scores count in its favour."""
 
 
 class Table(NamedTuple):
@@ -133,10 +136,13 @@ class TreeRanker:
             table.features[rows][:, self._columns], table.bought[rows].astype(np.int32),
             group=table.sizes[held], weight=weights[rows], reference=grown,
         )  # fmt: skip
-        return lightgbm.train(
+        booster = lightgbm.train(
             parameters, grown, self.most_trees, valid_sets=[stopped],
-            callbacks=[lightgbm.early_stopping(40, verbose=False)],
+            callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
+            keep_training_booster=True,  # else the trees after the best are gone
         )  # fmt: skip
+        booster.best_iteration = max(booster.best_iteration, min(_PATIENCE, self.most_trees))
+        return booster
 
 
 def _table(examples: Examples, sources: Sources) -> Table:
