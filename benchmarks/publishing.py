@@ -100,7 +100,7 @@ def _title(is_on: bool) -> str:
 
 
 def _run_backlog(services: Services, shop: Settings, events: int, *, is_on: bool) -> Lap:
-    fields = {"scoring": True, "scoring_budget_ms": 0}
+    fields: dict[str, float] = {"scoring": True, "scoring_budget_ms": 0}
     if is_on:
         fields |= {"recommendation_interval_s": BACKLOG_INTERVAL_S, "publish_port": pick_port()}
     settings = with_fresh_state(shop.model_copy(update=fields))
